@@ -1,0 +1,104 @@
+//! What an emulation backend is.
+
+use std::os::fd::BorrowedFd;
+
+use rookery_project::Result;
+use serde::Serialize;
+
+use crate::event::Event;
+use crate::plan::Plan;
+
+/// One way to run a project.
+pub trait Backend {
+    /// Its name in `--backend` and in results.
+    fn name(&self) -> &'static str;
+
+    /// Whether it can work on this machine, and what to do where it cannot.
+    fn probe(&self) -> Availability;
+
+    /// Run `plan` until the guest ends, the deadline passes, or a stop is asked for.
+    ///
+    /// Called in the supervisor process, which has a single thread. Nothing that it started is alive when it returns.
+    fn run(&self, plan: &Plan, control: &mut dyn Control) -> Result<Outcome>;
+}
+
+/// How a backend speaks with the run's lifecycle.
+pub trait Control {
+    /// Record what happened in the guest. Never blocks for long and never fails: a flood is bounded and counted.
+    fn event(&mut self, event: Event);
+
+    /// Readable while a request waits: a backend polls it beside its own descriptors.
+    fn requests(&self) -> BorrowedFd<'_>;
+
+    /// The next request, if one waits.
+    fn next_request(&mut self) -> Option<Request>;
+}
+
+/// What another process asks of a running supervisor.
+#[derive(Debug)]
+pub enum Request {
+    /// End the run, keep its results.
+    Stop,
+    /// `live.command` of `wit/live.wit`, answered through the [`Reply`].
+    Command(crate::live::CommandRequest, Reply),
+    /// `live.reach` of `wit/live.wit`.
+    Reach(crate::live::ReachRequest, Reply),
+}
+
+/// Answers one request. A backend may keep it and answer later, from its poll loop.
+pub struct Reply(pub(crate) Box<dyn FnOnce(Result<serde_json::Value>)>);
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reply")
+    }
+}
+
+impl Reply {
+    /// Send the answer.
+    pub fn send(self, answer: Result<serde_json::Value>) {
+        (self.0)(answer);
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The guest's init ended, or the guest asked to power off or reboot.
+    GuestEnded {
+        /// What ended it, for example `init exited with status 0` or `the guest called reboot`.
+        how: String,
+    },
+    /// The deadline passed: the usual end of a healthy run.
+    Deadline,
+    /// Somebody asked to stop.
+    Stopped,
+}
+
+/// Whether a backend works here.
+#[derive(Debug, Clone, Serialize)]
+pub struct Availability {
+    /// The backend's name.
+    pub backend: &'static str,
+    /// Whether every needed check passed.
+    pub available: bool,
+    /// Each check, in the order in which they are made.
+    pub checks: Vec<Check>,
+}
+
+/// One thing that a backend needs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Check {
+    /// What was looked at, for example `user namespaces`.
+    pub name: String,
+    /// Whether it is there.
+    pub ok: bool,
+    /// Whether the backend cannot work without it.
+    pub needed: bool,
+    /// What was seen.
+    pub detail: String,
+    /// What to do where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}

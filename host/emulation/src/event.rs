@@ -1,0 +1,182 @@
+//! What happened in the guest, as a backend saw it. Collectors turn these into Penguin's result files.
+//!
+//! Strings come from the guest: they are data, may hold any character, and are bounded by the backend to 4 KiB each.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Since the start of the guest's init.
+    pub at: Duration,
+    /// Who did it.
+    pub process: Process,
+    /// What it did.
+    pub what: What,
+}
+
+/// A guest process at the time of an event.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Process {
+    /// Its id inside the guest's pid namespace; 0 where unknown.
+    pub pid: u32,
+    /// Its parent's.
+    pub ppid: u32,
+    /// The guest path of the program that it runs: `/usr/sbin/httpd`; a script's interpreter for a script.
+    pub program: String,
+    /// The name that Penguin calls procname: the basename of the program or script, at most 15 bytes.
+    pub name: String,
+}
+
+/// What a process did.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// Raw bytes written to the console.
+    Console(Vec<u8>),
+    /// A program was started.
+    Exec {
+        /// The path that was executed (a script's own path for a script).
+        path: String,
+        /// Its arguments.
+        argv: Vec<String>,
+        /// Its environment, `NAME=value`.
+        envp: Vec<String>,
+        /// 0, or the negative errno with which it failed.
+        result: i32,
+    },
+    /// A process ended.
+    Exit {
+        /// Its exit code, where it exited.
+        code: Option<i32>,
+        /// The signal that killed it.
+        signal: Option<i32>,
+    },
+    /// A path was looked at or opened.
+    Path {
+        /// The guest syscall's name without prefix: `open`, `openat`, `stat`, `access`, `readlink`, …
+        syscall: &'static str,
+        /// The absolute guest path, lexically normalised.
+        path: String,
+        /// Open flags, 0 elsewhere.
+        flags: i32,
+        /// 0 or a positive descriptor where known, or the negative errno; `None` where the kernel answered unseen.
+        result: Option<i32>,
+    },
+    /// A modelled or missing device was used in a way that no model covers.
+    Unmodelled {
+        /// The path.
+        path: String,
+        /// How.
+        operation: Operation,
+    },
+    /// A socket was bound and listens (or, for UDP, was bound).
+    Listen {
+        /// `tcp` or `udp`.
+        proto: &'static str,
+        /// The guest address.
+        ip: IpAddr,
+        /// The guest port.
+        port: u16,
+    },
+    /// `bind` failed.
+    BindFailed {
+        /// `tcp` or `udp`.
+        proto: &'static str,
+        /// The guest address.
+        ip: IpAddr,
+        /// The guest port.
+        port: u16,
+        /// The negative errno.
+        result: i32,
+    },
+    /// A listening socket is gone.
+    Unlisten {
+        /// `tcp` or `udp`.
+        proto: &'static str,
+        /// The guest address.
+        ip: IpAddr,
+        /// The guest port.
+        port: u16,
+    },
+    /// The host now forwards to a guest port.
+    Forward {
+        /// `tcp` or `udp`.
+        proto: &'static str,
+        /// The guest address.
+        ip: IpAddr,
+        /// The guest port.
+        port: u16,
+        /// The port on 127.0.0.1 of the host.
+        host_port: u16,
+    },
+    /// A file system was mounted, or the mount was faked.
+    Mount {
+        /// What was mounted.
+        source: String,
+        /// Where.
+        target: String,
+        /// Its type.
+        fstype: String,
+        /// 0 or the negative errno that the guest saw.
+        result: i32,
+        /// Whether the supervisor answered without mounting.
+        faked: bool,
+    },
+    /// A signal was sent.
+    Signal {
+        /// Its number.
+        signal: i32,
+        /// The target's pid in the guest.
+        target: i32,
+        /// Whether it was swallowed.
+        blocked: bool,
+    },
+    /// A process dies of a signal.
+    Crash {
+        /// The signal.
+        signal: i32,
+        /// The program counter, where known.
+        pc: Option<u64>,
+    },
+    /// A boot argument, environment variable or U-Boot variable was looked for and not there.
+    EnvMissing {
+        /// Its name.
+        name: String,
+    },
+    /// A network interface was used that does not exist (an ioctl such as `SIOCSIFFLAGS` failed).
+    InterfaceMissing {
+        /// The interface's name.
+        name: String,
+        /// The ioctl.
+        command: u32,
+        /// The negative errno.
+        result: i32,
+    },
+    /// Something of the machine that this backend fakes: a kernel module, the clock, a reboot request.
+    Faked {
+        /// The guest syscall.
+        syscall: &'static str,
+        /// What was asked for.
+        detail: String,
+    },
+}
+
+/// How a device was used without a model for it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Opened or looked at, and not there.
+    Open {
+        /// Whether it was opened for writing.
+        write: bool,
+    },
+    /// Read from a file without a read model.
+    Read,
+    /// Written to.
+    Write,
+    /// An ioctl without an answer.
+    Ioctl {
+        /// The command number.
+        command: u32,
+    },
+}

@@ -1,0 +1,55 @@
+//! Why an operation on a project was not carried out.
+
+/// The result of an operation on a project.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error, worded for the agent or person who meets it. The cases are those of `wit/types.wit`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The arguments are wrong; the same call will fail again.
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// The thing named does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// The thing exists in principle, but not here and now.
+    #[error("{what} is not available: {why}. {how_to_enable}")]
+    Unavailable {
+        /// What is missing.
+        what: String,
+        /// Why it is missing.
+        why: String,
+        /// What to do about it.
+        how_to_enable: String,
+    },
+    /// Another change or run is in the way.
+    #[error("{0}")]
+    Conflict(String),
+    /// The confinement to the roots, or a policy, forbids it.
+    #[error("{0}")]
+    Denied(String),
+    /// A budget is exhausted.
+    #[error("{0}")]
+    Limit(String),
+    /// The caller cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// The emulation backend failed.
+    #[error("{0}")]
+    Backend(String),
+    /// A defect or an unexpected failure of the machine.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// An I/O failure, with what was being done to which path.
+    pub fn io(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        let message = format!("cannot {doing} {}: {error}", path.display());
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::NotFound(message),
+            std::io::ErrorKind::PermissionDenied => Self::Denied(message),
+            _ => Self::Internal(message),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Load, admit and call WebAssembly tool components under budgets. Knows wasmtime; knows no MCP.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rookery_emulation::Runs;
+use rookery_project::Roots;
+use serde::Serialize;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+/// What a runtime needs.
+pub struct RuntimeConfig {
+    /// Where compiled code and definitions are cached; only this user can write there.
+    pub cache_dir: PathBuf,
+    /// What tools may do.
+    pub policy: Policy,
+    /// The projects that tools may reach.
+    pub roots: Roots,
+    /// The runs that tools may reach.
+    pub runs: Runs,
+}
+
+/// The operator's policy: which interfaces are granted, and the budgets. Read from TOML or built in code.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {}
+
+/// Reports progress of one call: a fraction from 0 to 1, and what is being done.
+pub type ProgressSink = Arc<dyn Fn(f64, String) + Send + Sync>;
+
+/// All admitted components.
+pub struct Runtime {
+    tools: BTreeMap<String, Arc<Tool>>,
+}
+
+/// One admitted tool.
+pub struct Tool {
+    /// Its name.
+    pub name: String,
+    /// The MCP `Tool` object without `name`, normalised: see `wit/types.wit`.
+    pub definition: Value,
+    /// The component that holds it.
+    pub plugin: Arc<Plugin>,
+}
+
+/// One admitted component.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plugin {
+    /// Its file.
+    pub file: PathBuf,
+    /// SHA-256 of the file, hexadecimal.
+    pub digest: String,
+    /// The `rookery:plugin` interfaces that it imports: what it can do.
+    pub imports: Vec<String>,
+    /// Names of its tools.
+    pub tools: Vec<String>,
+}
+
+/// A file that was not admitted.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rejected {
+    /// The file.
+    pub file: PathBuf,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// What loading found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct LoadReport {
+    /// Admitted components.
+    pub plugins: Vec<Plugin>,
+    /// Files that were skipped.
+    pub rejected: Vec<Rejected>,
+}
+
+/// What a call used of its budgets.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Usage {
+    /// CPU milliseconds in the guest.
+    pub cpu_ms: u64,
+    /// Wall-clock milliseconds, waits for runs left out.
+    pub wall_ms: u64,
+    /// Peak bytes of guest memory.
+    pub memory_bytes: u64,
+    /// Host functions called.
+    pub host_calls: u64,
+    /// Bytes of the result.
+    pub output_bytes: u64,
+}
+
+/// The result of a call that succeeded.
+#[derive(Debug)]
+pub struct Success {
+    /// The tool's JSON object, already checked against its output schema, as the tool wrote it.
+    pub output: Value,
+    /// What the call used.
+    pub usage: Usage,
+}
+
+/// The result of a call that did not.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// A word for programs: the case of `wit/types.wit`'s `error`, or `trap`, `cpu-budget`, `wall-budget`, `memory-budget`, `output-budget`,
+    /// `malformed-output`, `unknown-tool`, `busy`.
+    pub kind: String,
+    /// For the agent: which tool, what happened, whether to retry, what to do next.
+    pub message: String,
+    /// What the call used.
+    pub usage: Usage,
+}
+
+impl Runtime {
+    /// Build the engine and linker. Loads nothing yet.
+    pub fn new(_config: RuntimeConfig) -> anyhow::Result<Self> {
+        unimplemented!()
+    }
+    /// Admit every `*.wasm` file of `dirs`, in name order. A file that fails is reported and skipped.
+    pub fn load(&mut self, _dirs: &[PathBuf]) -> LoadReport {
+        unimplemented!()
+    }
+    /// All tools by name.
+    pub fn tools(&self) -> &BTreeMap<String, Arc<Tool>> {
+        &self.tools
+    }
+    /// All violations of the tool's input schema, in words; empty when `arguments` fit.
+    pub fn check_arguments(&self, _tool: &str, _arguments: &Value) -> Vec<String> {
+        unimplemented!()
+    }
+    /// Call a tool. `arguments` must have passed [`Self::check_arguments`].
+    pub async fn call(&self, _tool: &str, _arguments: &Value, _cancel: CancellationToken, _progress: ProgressSink) -> Result<Success, Failure> {
+        unimplemented!()
+    }
+}
+
+/// Admit one file without registering it: the same function that start-up uses.
+pub fn check(_config: RuntimeConfig, _file: &std::path::Path) -> Result<Plugin, Rejected> {
+    unimplemented!()
+}
