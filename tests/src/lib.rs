@@ -1,1 +1,8 @@
-//! E2E.
+//! What the end-to-end tests, the demo and the benches share: where things are, and a client session.
+
+pub mod http;
+pub mod places;
+pub mod processes;
+pub mod session;
+
+pub use session::{Answer, Session};

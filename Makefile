@@ -1,0 +1,56 @@
+# The only commands a newcomer needs: make demo, make test.
+# Everything is built once, in the release profile: the demo, the tests and the benches run the same binaries.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build plugins test-plugins demo test bench lint docs check-clients clean
+
+# A tool is a folder of plugins/, a hostile or test-only one of tests/plugins/.
+TOOLS := $(notdir $(patsubst %/Cargo.toml,%,$(filter-out plugins/sdk%,$(wildcard plugins/*/Cargo.toml))))
+TEST_TOOLS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard tests/plugins/*/Cargo.toml)))
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+COMPONENTS := $(TARGET)/wasm32-wasip2/plugin
+CARGO_PLUGIN := cargo build --locked --profile plugin --target wasm32-wasip2
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: ## Install what is missing: Debian packages, the wasm32-wasip2 Rust target
+	@scripts/setup
+
+build: setup plugins ## Build the host and all tools into dist/
+	cargo build --locked --release
+	@install -D $(TARGET)/release/rookery dist/rookery
+
+plugins: setup
+	$(CARGO_PLUGIN) $(addprefix -p ,$(TOOLS))
+	@mkdir -p dist/plugins
+	@rm -f dist/plugins/*.wasm
+	@install -m 644 $(addprefix $(COMPONENTS)/,$(addsuffix .wasm,$(TOOLS))) dist/plugins/
+
+test-plugins: setup
+	$(CARGO_PLUGIN) $(addprefix -p ,$(TEST_TOOLS))
+	@mkdir -p dist/test-plugins
+	@install -m 644 $(addprefix $(COMPONENTS)/,$(addsuffix .wasm,$(TEST_TOOLS))) dist/test-plugins/
+
+dist/demo/rootfs.tar.gz: demo/build-rootfs $(shell find demo/rootfs -type f)
+	demo/build-rootfs $@
+
+demo: build dist/demo/rootfs.tar.gz ## Play the rehosting loop on a small firmware of another CPU
+	@$(TARGET)/release/demo dist
+
+test: build test-plugins dist/demo/rootfs.tar.gz ## Run every test
+	ROOKERY_DIST=$(CURDIR)/dist cargo test --locked --release --workspace
+
+bench: build test-plugins dist/demo/rootfs.tar.gz ## Print the performance ratios, measured side by side
+	@ROOKERY_DIST=$(CURDIR)/dist $(TARGET)/release/bench
+
+lint: setup ## Formatting, lints as errors, licences and advisories where cargo-deny is installed
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "lint: cargo-deny is not installed, 'cargo deny check' SKIPPED"; fi
+
+docs: setup ## Build the API documentation, broken links as errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --workspace --exclude rookery-tests
+
+clean: ## Remove everything that was built
+	rm -rf dist $(TARGET)

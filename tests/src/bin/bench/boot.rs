@@ -1,0 +1,89 @@
+//! Embedded boot to the first HTTP 200.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rookery_tests::{http, places};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::{Row, median, server};
+
+pub fn measure(folder: &Path) -> Result<Vec<Row>> {
+    if !places::can_emulate() {
+        return Ok(Vec::new());
+    }
+    let mut client = Client::start(&mut server(folder, &folder.join("cache")))?;
+    let mut rows = Vec::new();
+    std::fs::copy(places::demo_rootfs(), folder.join("demo.tar.gz"))?;
+    client.call(
+        "init_project",
+        &json!({"rootfs": "demo.tar.gz", "output": "demo"}),
+    )?;
+    client.call(
+        "set_env",
+        &json!({"project_dir": "demo", "key": "board_id", "value": "rook-1"}),
+    )?;
+    client.call(
+        "add_pseudofile",
+        &json!({"project_dir": "demo", "path": "/dev/panel", "read": {"model": "one"}}),
+    )?;
+    rows.push(boot(&mut client, "demo", "demo firmware")?);
+    if let Some(image) = places::firmware("dv-mipsel-uclibc.rootfs.tar.gz") {
+        std::fs::copy(image, folder.join("dv.tar.gz"))?;
+        client.call(
+            "init_project",
+            &json!({"rootfs": "dv.tar.gz", "output": "dv"}),
+        )?;
+        client.call(
+            "set_env",
+            &json!({"project_dir": "dv", "key": "igloo_init", "value": "/etc/rc.local"}),
+        )?;
+        rows.push(boot(&mut client, "dv", "uClibc vendor image")?);
+    }
+    Ok(rows)
+}
+
+fn boot(client: &mut Client, project: &str, name: &str) -> Result<Row> {
+    let mut times = Vec::new();
+    // The first run unpacks the root filesystem; it is not measured.
+    for round in 0..6 {
+        let begun = Instant::now();
+        let run = client.call(
+            "run",
+            &json!({"project_dir": project, "timeout": 60, "wait_s": 0}),
+        )?;
+        wait_for_page(client, &run["run_id"])?;
+        if round > 0 {
+            times.push(begun.elapsed());
+        }
+        client.call("run_stop", &json!({"run_id": run["run_id"]}))?;
+    }
+    let median = median(times);
+    Ok(Row {
+        what: format!("call of run to HTTP 200, {name}"),
+        measured: format!("{median:.1?}"),
+        yardstick: String::new(),
+        verdict: format!("{median:.1?}"),
+        aim: "≤ 0.5 s".into(),
+    })
+}
+
+fn wait_for_page(client: &mut Client, run_id: &Value) -> Result<()> {
+    let end = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < end {
+        let status = client.call("run_wait", &json!({"run_id": run_id, "wait_s": 0}))?;
+        let web = status["endpoints"]
+            .as_array()
+            .and_then(|all| all.iter().find(|e| e["guest_port"] == 80).cloned());
+        if let Some(port) = web.and_then(|web| web["host_port"].as_u64()) {
+            let (code, _) = http::wait_for(u16::try_from(port)?, 200, Duration::from_secs(10))
+                .context("ask the guest's web server")?;
+            ensure!(code == 200, "the guest answered {code}");
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    bail!("no web server after 30 s")
+}

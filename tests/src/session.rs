@@ -1,0 +1,217 @@
+//! A client session with a server of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result, anyhow};
+use rmcp::model::{CallToolRequestParams, ProgressNotificationParam};
+use rmcp::service::{NotificationContext, RunningService};
+use rmcp::transport::TokioChildProcess;
+use rmcp::{ClientHandler, RoleClient, ServiceExt};
+use serde_json::Value;
+
+use crate::places;
+
+/// How to start the server of a session.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `--root`
+    pub root: PathBuf,
+    /// `--plugins`, in order.
+    pub plugins: Vec<PathBuf>,
+    /// `--state-dir` and `--cache-dir` lie in here.
+    pub home: PathBuf,
+    /// More arguments of `rookery serve`.
+    pub arguments: Vec<String>,
+}
+
+impl Options {
+    /// A server with the built-in tools for projects below `root`; its state lies in `root/.home`.
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            plugins: vec![places::dist().join("plugins")],
+            home: root.join(".home"),
+            arguments: Vec::new(),
+        }
+    }
+
+    /// The same with the hostile and test-only tools.
+    #[must_use]
+    pub fn with_test_plugins(mut self) -> Self {
+        self.plugins.push(places::dist().join("test-plugins"));
+        self
+    }
+
+    /// The server's command line.
+    pub fn command(&self) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(places::dist().join("rookery"));
+        command.arg("serve").arg("--root").arg(&self.root);
+        command
+            .arg("--state-dir")
+            .arg(self.home.join("state"))
+            .arg("--cache-dir")
+            .arg(self.home.join("cache"));
+        for folder in &self.plugins {
+            command.arg("--plugins").arg(folder);
+        }
+        command.args(&self.arguments);
+        command
+    }
+}
+
+/// A connected client.
+pub struct Session {
+    client: RunningService<RoleClient, Client>,
+    /// The server's process id.
+    pub server: u32,
+    stderr: Arc<Mutex<String>>,
+}
+
+/// What a tool answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Whether the tool says that it failed.
+    pub is_error: bool,
+    /// The structured result; null for a failure.
+    pub value: Value,
+    /// The text: of a failure, what the agent reads.
+    pub text: String,
+}
+
+/// Collects progress.
+#[derive(Debug, Clone, Default)]
+struct Client {
+    progress: Arc<Mutex<Vec<String>>>,
+}
+
+impl ClientHandler for Client {
+    async fn on_progress(
+        &self,
+        progress: ProgressNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        let text = format!(
+            "{:.2} {}",
+            progress.progress,
+            progress.message.unwrap_or_default()
+        );
+        self.progress
+            .lock()
+            .expect("no panic while held")
+            .push(text);
+    }
+}
+
+impl Session {
+    /// Start a server with the built-in tools and connect.
+    pub async fn new(root: &Path) -> Result<Self> {
+        Self::with(&Options::new(root)).await
+    }
+
+    /// Start a server and connect.
+    pub async fn with(options: &Options) -> Result<Self> {
+        let (transport, stderr) = TokioChildProcess::builder(options.command())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("start the server")?;
+        let server = transport.id().context("the server has ended at once")?;
+        let stderr = collect(stderr.context("stderr is piped")?);
+        let client = Client::default().serve(transport).await.map_err(|e| {
+            anyhow!(
+                "initialize: {e}\n{}",
+                stderr.lock().expect("no panic while held")
+            )
+        })?;
+        Ok(Self {
+            client,
+            server,
+            stderr,
+        })
+    }
+
+    /// The names of all tools.
+    pub async fn tools(&self) -> Result<Vec<String>> {
+        Ok(self
+            .client
+            .list_all_tools()
+            .await?
+            .into_iter()
+            .map(|tool| tool.name.into_owned())
+            .collect())
+    }
+
+    /// Call a tool. `arguments` is an object.
+    pub async fn call(&self, tool: &str, arguments: Value) -> Result<Answer> {
+        let Value::Object(arguments) = arguments else {
+            anyhow::bail!("arguments of {tool} are no object")
+        };
+        let result = self
+            .client
+            .call_tool(CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments))
+            .await?;
+        let text = result
+            .content
+            .iter()
+            .filter_map(|block| block.as_text())
+            .map(|text| text.text.as_str())
+            .collect::<Vec<_>>()
+            .join("\n");
+        Ok(Answer {
+            is_error: result.is_error.unwrap_or(false),
+            value: result.structured_content.unwrap_or(Value::Null),
+            text,
+        })
+    }
+
+    /// Call a tool that must succeed, and give its structured result.
+    pub async fn ok(&self, tool: &str, arguments: Value) -> Result<Value> {
+        let answer = self.call(tool, arguments).await?;
+        anyhow::ensure!(!answer.is_error, "{tool}: {}", answer.text);
+        Ok(answer.value)
+    }
+
+    /// Call a tool that must fail, and give what the agent reads.
+    pub async fn error(&self, tool: &str, arguments: Value) -> Result<String> {
+        let answer = self.call(tool, arguments).await?;
+        anyhow::ensure!(answer.is_error, "{tool} succeeded: {}", answer.value);
+        Ok(answer.text)
+    }
+
+    /// What the server wrote to its log so far.
+    pub fn log(&self) -> String {
+        self.stderr.lock().expect("no panic while held").clone()
+    }
+
+    /// The progress notifications so far.
+    pub fn progress(&self) -> Vec<String> {
+        self.client
+            .service()
+            .progress
+            .lock()
+            .expect("no panic while held")
+            .clone()
+    }
+
+    /// Disconnect and let the server end.
+    pub async fn close(self) -> Result<()> {
+        self.client.cancel().await?;
+        Ok(())
+    }
+}
+
+fn collect(mut stderr: tokio::process::ChildStderr) -> Arc<Mutex<String>> {
+    let log = Arc::new(Mutex::new(String::new()));
+    let writer = log.clone();
+    tokio::spawn(async move {
+        let mut buffer = [0; 8192];
+        while let Ok(n @ 1..) = tokio::io::AsyncReadExt::read(&mut stderr, &mut buffer).await {
+            writer
+                .lock()
+                .expect("no panic while held")
+                .push_str(&String::from_utf8_lossy(&buffer[..n]));
+        }
+    });
+    log
+}

@@ -1,0 +1,151 @@
+//! A tool that misbehaves ends as one clear error, while other calls are answered.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use rookery_tests::session::Options;
+use rookery_tests::{Session, places};
+use serde_json::json;
+
+async fn session(root: &std::path::Path) -> Result<Session> {
+    Session::with(&Options::new(root).with_test_plugins()).await
+}
+
+/// Call a hostile tool and `echo` side by side; what the agent reads of the first.
+async fn beside_echo(tool: &str) -> Result<String> {
+    let root = tempfile::tempdir()?;
+    let client = session(root.path()).await?;
+    let (hostile, echo) = tokio::join!(
+        client.error(tool, json!({})),
+        client.ok("echo", json!({"message": "still here"}))
+    );
+    assert!(echo?.to_string().contains("still here"));
+    let text = hostile?;
+    assert!(text.contains(tool), "the error names the tool: {text}");
+    assert!(
+        client
+            .ok("echo", json!({"message": "after"}))
+            .await?
+            .to_string()
+            .contains("after")
+    );
+    client.close().await?;
+    Ok(text)
+}
+
+#[tokio::test]
+async fn a_loop_ends_at_its_cpu_budget() -> Result<()> {
+    let text = beside_echo("loops").await?;
+    assert!(text.contains("CPU"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn allocation_without_end_ends_at_the_memory_budget() -> Result<()> {
+    let text = beside_echo("allocates").await?;
+    assert!(text.to_lowercase().contains("memory"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_panic_gives_its_message_and_no_hex_offsets() -> Result<()> {
+    let text = beside_echo("panics").await?;
+    assert!(text.contains("panicked") && !text.contains("0x"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn garbage_is_said_to_be_the_tools_defect() -> Result<()> {
+    beside_echo("garbage").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_flooded_log_is_cut_and_the_call_is_answered() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let client = session(root.path()).await?;
+    client.call("floods", json!({})).await?;
+    assert!(
+        client.log().len() < 4 << 20,
+        "the log holds {} bytes",
+        client.log().len()
+    );
+    assert!(
+        client
+            .ok("echo", json!({"message": "after"}))
+            .await?
+            .to_string()
+            .contains("after")
+    );
+    client.close().await
+}
+
+#[tokio::test]
+async fn four_looping_calls_leave_the_server_answering() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let client = session(root.path()).await?;
+    let loops = async {
+        tokio::join!(
+            client.call("loops", json!({})),
+            client.call("loops", json!({})),
+            client.call("loops", json!({})),
+            client.call("loops", json!({}))
+        )
+    };
+    let list = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let begun = Instant::now();
+        let tools = client.tools().await;
+        (tools, begun.elapsed())
+    };
+    let (_, (tools, took)) = tokio::join!(loops, list);
+    assert!(tools?.contains(&"echo".to_owned()));
+    // Generous, since the machine may be busy; `make bench` measures it.
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    client.close().await
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_component_is_skipped_with_a_reason_and_the_rest_serve() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let folder = root.path().join("odd");
+    std::fs::create_dir(&folder)?;
+    std::fs::write(folder.join("text.wasm"), "not a component")?;
+    std::fs::write(folder.join("core.wasm"), b"\0asm\x01\0\0\0")?;
+    std::fs::copy(
+        places::dist().join("plugins/health.wasm"),
+        folder.join("truncated.wasm"),
+    )?;
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(folder.join("truncated.wasm"))?;
+    file.set_len(file.metadata()?.len() / 2)?;
+    let mut options = Options::new(root.path()).with_test_plugins();
+    options.plugins.push(folder);
+    let client = Session::with(&options).await?;
+    assert!(
+        client
+            .ok("echo", json!({"message": "here"}))
+            .await?
+            .to_string()
+            .contains("here")
+    );
+    for name in ["text.wasm", "core.wasm", "truncated.wasm"] {
+        assert!(
+            client.log().contains(name),
+            "{name} is not mentioned: {}",
+            client.log()
+        );
+    }
+    client.close().await
+}
+
+#[tokio::test]
+async fn no_tool_can_take_the_name_of_a_built_in_one() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let client = session(root.path()).await?;
+    let tools = client.tools().await?;
+    assert_eq!(tools.iter().filter(|name| *name == "run").count(), 1);
+    assert!(client.log().contains("liar.wasm"), "{}", client.log());
+    client.close().await
+}
