@@ -2,7 +2,7 @@
 # Everything is built once, in the release profile: the demo, the tests and the benches run the same binaries.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins test-plugins demo test bench lint docs check-clients clean
+.PHONY: help setup build host plugins test-plugins demo test bench lint docs check-clients clean
 
 # A tool is a folder of plugins/, a hostile or test-only one of tests/plugins/.
 TOOLS := $(notdir $(patsubst %/Cargo.toml,%,$(filter-out plugins/sdk%,$(wildcard plugins/*/Cargo.toml))))
@@ -17,17 +17,19 @@ help: ## Show this list
 setup: ## Install what is missing: Debian packages, the wasm32-wasip2 Rust target
 	@scripts/setup
 
-build: setup plugins ## Build the host and all tools into dist/
+build: setup host plugins ## Build the host and all tools into dist/
+
+host:
 	cargo build --locked --release
 	@install -D $(TARGET)/release/rookery dist/rookery
 
-plugins: setup
+plugins:
 	$(CARGO_PLUGIN) $(addprefix -p ,$(TOOLS))
 	@mkdir -p dist/plugins
 	@rm -f dist/plugins/*.wasm
 	@install -m 644 $(addprefix $(COMPONENTS)/,$(addsuffix .wasm,$(TOOLS))) dist/plugins/
 
-test-plugins: setup
+test-plugins:
 	$(CARGO_PLUGIN) $(addprefix -p ,$(TEST_TOOLS))
 	@mkdir -p dist/test-plugins
 	@install -m 644 $(addprefix $(COMPONENTS)/,$(addsuffix .wasm,$(TEST_TOOLS))) dist/test-plugins/
@@ -54,3 +56,11 @@ docs: setup ## Build the API documentation, broken links as errors
 
 clean: ## Remove everything that was built
 	rm -rf dist $(TARGET)
+
+SHARED := $(or $(ROOKERY_SHARED),../shared)
+check-clients: build test-plugins ## Run the MCP checkers and SDK clients of $ROOKERY_SHARED/tools/mcp against the server
+	@if [ -x $(SHARED)/tools/mcp/all.sh ]; then \
+		mkdir -p dist/check && $(SHARED)/tools/mcp/setup.sh && \
+		$(SHARED)/tools/mcp/all.sh -t echo -a '{"message":"hi"}' -s slow -b '{"steps":300,"step_ms":100}' -- \
+			$(CURDIR)/dist/rookery serve --root $(CURDIR)/dist/check --plugins $(CURDIR)/dist/plugins --plugins $(CURDIR)/dist/test-plugins; \
+	else echo "SKIPPED: $(SHARED)/tools/mcp is not here, no client but our own was tried"; fi
