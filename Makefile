@@ -46,10 +46,10 @@ test: build test-plugins dist/demo/rootfs.tar.gz ## Run every test
 bench: build test-plugins dist/demo/rootfs.tar.gz ## Print the performance ratios, measured side by side
 	@ROOKERY_DIST=$(CURDIR)/dist $(TARGET)/release/bench
 
-lint: setup ## Formatting, lints as errors, licences and advisories where cargo-deny is installed
+lint: setup ## Formatting, lints as errors, licences and sources where cargo-deny is installed
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "lint: cargo-deny is not installed, 'cargo deny check' SKIPPED"; fi
+	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "lint: cargo-deny is not installed, 'cargo deny check' SKIPPED"; fi
 
 docs: setup ## Build the API documentation, broken links as errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --workspace --exclude rookery-tests
