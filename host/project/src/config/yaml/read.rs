@@ -176,6 +176,7 @@ impl<'a> Reader<'a> {
                 }
                 let value = self.scalar(&text, style, tag.as_deref(), span)?;
                 let weight = text.len() + NODE_WEIGHT;
+                self.weigh(weight, span)?;
                 self.node(value, anchor, weight, span)?;
             }
             Event::SequenceStart(anchor, tag) => {
@@ -216,12 +217,21 @@ impl<'a> Reader<'a> {
                 &format!("nested deeper than {MAX_DEPTH} levels"),
             ));
         }
+        self.weigh(NODE_WEIGHT, span)?;
         self.look_for(span);
         self.stack.push(Frame {
             container,
             anchor,
             weight: NODE_WEIGHT,
         });
+        Ok(())
+    }
+
+    fn weigh(&mut self, weight: usize, span: Span) -> Result<(), YamlError> {
+        self.weight += weight;
+        if self.weight > MAX_WEIGHT {
+            return Err(error(span, "the document grows too large when its aliases are expanded"));
+        }
         Ok(())
     }
 
@@ -232,7 +242,6 @@ impl<'a> Reader<'a> {
         weight: usize,
         span: Span,
     ) -> Result<(), YamlError> {
-        self.weigh(weight, span)?;
         if anchor != 0 {
             self.weigh(weight, span)?;
             self.anchors.insert(anchor, (value.clone(), weight));
