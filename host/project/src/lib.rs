@@ -4,6 +4,7 @@
 //! WebAssembly nor MCP. All functions block; those that can take long look at a [`Cancel`] flag.
 
 pub mod cancel;
+pub mod config;
 pub mod error;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +22,9 @@ pub struct Roots {
 impl Roots {
     /// Confine to `dirs`; each must exist.
     pub fn new(dirs: impl IntoIterator<Item = PathBuf>) -> Result<Self> {
-        Ok(Self { dirs: dirs.into_iter().collect() })
+        Ok(Self {
+            dirs: dirs.into_iter().collect(),
+        })
     }
     /// Whether `path` lies below a root once links are resolved.
     pub fn contains(&self, _path: &Path) -> bool {
@@ -107,7 +110,13 @@ impl Results {
         unimplemented!()
     }
     /// `run-results.search`
-    pub fn search(&self, _file: &str, _pattern: &str, _options: &Value, _cancel: &Cancel) -> Result<Value> {
+    pub fn search(
+        &self,
+        _file: &str,
+        _pattern: &str,
+        _options: &Value,
+        _cancel: &Cancel,
+    ) -> Result<Value> {
         unimplemented!()
     }
     /// `run-results.read-text`
@@ -115,7 +124,13 @@ impl Results {
         unimplemented!()
     }
     /// `run-results.query`
-    pub fn query(&self, _sql: &str, _params: &Value, _options: &Value, _cancel: &Cancel) -> Result<Value> {
+    pub fn query(
+        &self,
+        _sql: &str,
+        _params: &Value,
+        _options: &Value,
+        _cancel: &Cancel,
+    ) -> Result<Value> {
         unimplemented!()
     }
 }

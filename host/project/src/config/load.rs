@@ -1,0 +1,153 @@
+//! The whole configuration of a project, loaded as Penguin loads it.
+
+use std::path::Path;
+
+use super::files::{self, MAIN, PATCH};
+use super::finish::finish;
+use super::plugins::promote;
+use super::refusal::{Kind, Refusal};
+use super::schema::{PROJECT, Problem, Scope, Type, check, merge};
+use super::templates::{Context, Renderer};
+use super::value::{Key, Map, Value};
+use super::yaml;
+
+/// What to take for the content of the patch that changes go to.
+#[derive(Debug, Clone, Copy)]
+pub enum Patch<'a> {
+    /// What is on disk.
+    OnDisk,
+    /// This text.
+    Text(&'a str),
+    /// Nothing: as if the file did not exist.
+    Absent,
+}
+
+/// One file, or one thing that Penguin adds by itself, and what it sets.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// The file relative to the project directory, or the key that caused the addition in parentheses.
+    pub file: String,
+    /// Its content.
+    pub text: String,
+    /// What it sets, rendered and normalised.
+    pub tree: Value,
+}
+
+/// A configuration that loads.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Everything merged, with defaults.
+    pub config: Value,
+    /// What was merged, the first lowest.
+    pub layers: Vec<Layer>,
+    /// What is odd but legal.
+    pub warnings: Vec<String>,
+    /// Whether patches are found by name.
+    pub auto_patching: bool,
+    /// What the layers below the patch that changes go to set together.
+    pub below: Value,
+}
+
+/// Load the project in `dir`, an absolute path.
+pub fn load(dir: &Path, patch: Patch<'_>) -> Result<Loaded, Refusal> {
+    let mut loader = Loader { dir, patch, renderer: Renderer::default(), layers: Vec::new(), warnings: Vec::new() };
+    let text = files::read(dir, MAIN)?
+        .ok_or_else(|| Refusal::new(Kind::File, MAIN, format!("does not exist in {}; this is no project directory", dir.display())))?;
+    let (mut merged, context) = loader.file(MAIN, text, None)?;
+    let auto_patching = match merged.get("core") {
+        Some(core @ Value::Map(_)) => core.get("auto_patching") != Some(&Value::Bool(false)),
+        _ => return Err(Refusal::new(Kind::Structure, MAIN, "core: is required here, with 'version: 2' and 'arch'")),
+    };
+    let queue = loader.patches(&mut merged, auto_patching);
+    let mut below = None;
+    for file in queue {
+        let text = match (file == PATCH, patch) {
+            (true, Patch::Text(text)) => Some(text.to_owned()),
+            (true, Patch::Absent) => None,
+            _ => files::read(dir, &file)?,
+        };
+        let Some(text) = text else {
+            if file != PATCH {
+                loader.warnings.push(format!("patch {} is listed in {MAIN} but does not exist; it is ignored", file.escape_debug()));
+            }
+            continue;
+        };
+        if file == PATCH && below.is_none() {
+            below = Some(merged.clone());
+        }
+        let (tree, _) = loader.file(&file, text, Some(&context))?;
+        merged = loader.lay_over(&file, merged, tree)?;
+    }
+    let below = below.unwrap_or_else(|| merged.clone());
+    let config = finish(dir, merged, &mut loader.layers, &mut loader.warnings)?;
+    Ok(Loaded { config, layers: loader.layers, warnings: loader.warnings, auto_patching, below })
+}
+
+struct Loader<'a> {
+    dir: &'a Path,
+    patch: Patch<'a>,
+    renderer: Renderer,
+    layers: Vec<Layer>,
+    warnings: Vec<String>,
+}
+
+impl Loader<'_> {
+    /// Read, render and check one file.
+    fn file(&mut self, file: &str, text: String, main: Option<&Context>) -> Result<(Value, Context), Refusal> {
+        let raw = yaml::parse(&text).map_err(|error| Refusal::yaml(file, &error))?;
+        let at = |kind, problems: &[Problem]| Refusal::at(kind, file, &text, problems);
+        let template = |error: super::templates::TemplateError| at(Kind::Template, &[Problem { path: error.path, message: error.message }]);
+        let context = self.renderer.context(&raw, main).map_err(template)?;
+        let mut rendered = self.renderer.render(raw, &context).map_err(template)?;
+        let Value::Map(map) = &mut rendered else {
+            let message = match rendered {
+                Value::Null => "holds no key (an empty or comment-only file stops Penguin); write {} or delete the file".to_owned(),
+                other => format!("must be a mapping of sections, not {}", other.kind()),
+            };
+            return Err(Refusal::new(Kind::Structure, file, message));
+        };
+        let reserved: Vec<_> = PROJECT.fields.iter().map(|field| field.name).collect();
+        promote(map, &reserved, self.dir, &mut self.warnings).map_err(|problem| Refusal::new(Kind::Structure, file, problem))?;
+        let tree = check(Type::Model(&PROJECT), rendered, Scope::File).map_err(|problems| at(Kind::Structure, &problems))?;
+        self.layers.push(Layer { file: file.to_owned(), text, tree: tree.clone() });
+        Ok((tree, context))
+    }
+
+    fn lay_over(&self, file: &str, base: Value, new: Value) -> Result<Value, Refusal> {
+        let text = self.layers.last().map_or("", |layer| layer.text.as_str());
+        let merged = merge(Type::Model(&PROJECT), base, new)
+            .map_err(|error| Refusal::at(Kind::Merge, file, text, &[Problem { path: error.path, message: error.message }]))?;
+        check(Type::Model(&PROJECT), merged, Scope::File).map_err(|problems| Refusal::at(Kind::Structure, file, text, &problems))
+    }
+
+    /// The patches to apply, in order; those that were found by name are added to the configuration's own list.
+    fn patches(&self, main: &mut Value, auto_patching: bool) -> Vec<String> {
+        let Value::Map(map) = main else { return Vec::new() };
+        let listed = match map.get(&Key::from("patches")) {
+            Some(Value::List(items)) => items.iter().filter_map(Value::as_str).map(|item| files::relative(self.dir, item)).collect(),
+            _ => Vec::new(),
+        };
+        let mut queue: Vec<String> = listed;
+        if auto_patching {
+            let mut found = files::discover(self.dir);
+            found.retain(|file| file != PATCH || !matches!(self.patch, Patch::Absent));
+            if matches!(self.patch, Patch::Text(_)) && !found.iter().any(|file| file == PATCH) {
+                let place = found.iter().position(|file| file.starts_with("patches/") || file.as_str() > PATCH).unwrap_or(found.len());
+                found.insert(place, PATCH.to_owned());
+            }
+            add_to_list(map, found.iter().map(|file| Value::Str(self.dir.join(file).to_string_lossy().into_owned())).collect());
+            queue.extend(found);
+        }
+        queue
+    }
+}
+
+fn add_to_list(map: &mut Map, found: Vec<Value>) {
+    if found.is_empty() {
+        return;
+    }
+    match map.get_mut(&Key::from("patches")) {
+        Some(Value::List(items)) => items.extend(found),
+        _ => drop(map.insert("patches".into(), Value::List(found))),
+    }
+}

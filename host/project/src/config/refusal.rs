@@ -1,0 +1,77 @@
+//! Why a configuration does not load, with the file and the place.
+
+use std::fmt;
+
+use super::schema::Problem;
+use super::yaml::{YamlError, locate};
+use crate::Error;
+
+/// What kind of thing is wrong with a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A file is missing, unreadable or outside the project.
+    File,
+    /// A file is not the YAML that Penguin reads.
+    Yaml,
+    /// A template is malformed or names an unknown variable.
+    Template,
+    /// A key or value is not what the structure allows.
+    Structure,
+    /// Two files cannot be combined.
+    Merge,
+    /// The merged configuration breaks a rule over several keys.
+    Rule,
+}
+
+/// A configuration that Penguin would not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind of thing is wrong.
+    pub kind: Kind,
+    /// The file, relative to the project directory.
+    pub file: String,
+    /// What is wrong, each with its dotted path and line where known.
+    pub problems: Vec<String>,
+}
+
+impl Refusal {
+    /// One problem with a whole file.
+    pub fn new(kind: Kind, file: &str, problem: impl Into<String>) -> Self {
+        Self { kind, file: file.to_owned(), problems: vec![problem.into()] }
+    }
+
+    /// A file that is not YAML.
+    pub fn yaml(file: &str, error: &YamlError) -> Self {
+        Self::new(Kind::Yaml, file, error.to_string())
+    }
+
+    /// Problems at paths in a file whose text is known.
+    pub fn at(kind: Kind, file: &str, text: &str, problems: &[Problem]) -> Self {
+        let describe = |problem: &Problem| {
+            let place = (0..=problem.path.len()).rev().find_map(|length| locate(text, problem.path.get(..length)?));
+            let line = place.map(|(line, _)| format!(" (line {line})")).unwrap_or_default();
+            format!("{}{line}: {}", dotted(&problem.path), problem.message)
+        };
+        Self { kind, file: file.to_owned(), problems: problems.iter().map(describe).collect() }
+    }
+}
+
+/// Keys as a dotted path, with what a terminal could misread escaped.
+pub fn dotted(path: &[String]) -> String {
+    if path.is_empty() { "the document".to_owned() } else { path.join(".").escape_debug().to_string() }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file, self.problems.join("; "))
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal.kind {
+            Kind::File => Self::NotFound(refusal.to_string()),
+            _ => Self::InvalidArgument(refusal.to_string()),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Validation and normalisation of what a file says, or of the merged whole.
+
+use super::super::value::{Key, Map, Value};
+use super::convert::{convert, decimal, expected};
+use super::{Default, Keys, Model, Rule, Table, Tagged, Type};
+
+/// At most this many problems are reported at once.
+const MAX_PROBLEMS: usize = 20;
+
+/// What is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// One file: sections may be missing, or null.
+    File,
+    /// The merged configuration.
+    Whole,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The keys that lead there.
+    pub path: Vec<String>,
+    /// What is wrong and what is allowed.
+    pub message: String,
+}
+
+/// The value with every scalar converted to its type and every key to its kind, or all that is wrong with it.
+pub fn check(ty: Type, value: Value, scope: Scope) -> Result<Value, Vec<Problem>> {
+    let mut checker = Checker { scope, path: Vec::new(), problems: Vec::new() };
+    let value = checker.value(ty, value);
+    if checker.problems.is_empty() { Ok(value) } else { Err(checker.problems) }
+}
+
+struct Checker {
+    scope: Scope,
+    path: Vec<String>,
+    problems: Vec<Problem>,
+}
+
+impl Checker {
+    fn problem(&mut self, message: String) -> Value {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(Problem { path: self.path.clone(), message });
+        }
+        Value::Null
+    }
+
+    fn below<T>(&mut self, step: String, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(step);
+        let result = work(self);
+        self.path.pop();
+        result
+    }
+
+    fn value(&mut self, ty: Type, value: Value) -> Value {
+        match (ty, value) {
+            (Type::Any, value) => value,
+            (Type::Optional(_), Value::Null) => Value::Null,
+            (Type::NullIsEmpty(_), Value::Null) => Value::empty(),
+            (Type::Optional(ty) | Type::NullIsEmpty(ty), value) => self.value(*ty, value),
+            (Type::List(item), Value::List(items)) => {
+                Value::List(items.into_iter().enumerate().map(|(index, value)| self.below(index.to_string(), |this| this.value(*item, value))).collect())
+            }
+            (Type::Table(table), Value::Map(map)) => self.table(table, map),
+            (Type::Model(model), Value::Map(map)) => self.model(model, map),
+            (Type::Tagged(union), Value::Map(map)) => self.tagged(union, map),
+            (Type::OneOrTable(union, _), Value::Map(map)) if map.contains_key(&Key::from(union.tag)) => self.tagged(union, map),
+            (Type::OneOrTable(_, table), Value::Map(map)) => self.table(table, map),
+            (Type::Short(..), Value::Null | Value::Bool(false)) => Value::Null,
+            (Type::Short(model, _), Value::Bool(true)) => self.model(model, Map::new()),
+            (Type::Short(model, field), value @ Value::Str(_)) => self.model(model, Map::from([(field.into(), value)])),
+            (Type::Short(model, _), Value::Map(map)) => self.model(model, map),
+            (ty, value) => convert(ty, &value, false).unwrap_or_else(|| self.problem(mismatch(ty, &value))),
+        }
+    }
+
+    fn table(&mut self, table: &Table, map: Map) -> Value {
+        let mut out = Map::with_capacity(map.len());
+        for (key, value) in map {
+            let name = key.text();
+            self.below(name, |this| {
+                if let Some(key) = table_key(table.keys, &key) {
+                    let value = this.value(table.values, value);
+                    out.insert(key, value);
+                } else {
+                    this.problem(match table.keys {
+                        Keys::Str => "a key here must be a string; quote it".to_owned(),
+                        Keys::Int => "a key here must be an integer".to_owned(),
+                        Keys::IntOrStar => "a key here must be a command number (decimal, or hexadecimal without quotes) or '*'".to_owned(),
+                    });
+                }
+            });
+        }
+        self.rule(table.rule, &out);
+        Value::Map(out)
+    }
+
+    fn tagged(&mut self, union: &Tagged, map: Map) -> Value {
+        let names = || union.variants.iter().map(|model| model.name).collect::<Vec<_>>();
+        match map.get(&Key::from(union.tag)) {
+            None => self.problem(format!("'{}' is missing; it is one of {}", union.tag, names().join(", "))),
+            Some(Value::Str(name)) => match union.variant(name) {
+                Some(model) => self.model(model, map),
+                None => {
+                    let message = format!("unknown {} '{name}'{}; allowed: {}", union.tag, did_you_mean(name, &names()), names().join(", "));
+                    self.problem(message)
+                }
+            },
+            Some(other) => self.problem(format!("'{}' must be one of {}, not {}", union.tag, names().join(", "), other.kind())),
+        }
+    }
+
+    fn model(&mut self, model: &Model, map: Map) -> Value {
+        let before = self.problems.len();
+        let mut out = Map::with_capacity(map.len());
+        for (key, value) in map {
+            let name = key.text();
+            let Key::Str(_) = key else {
+                self.below(name, |this| this.problem("a key here must be a string".to_owned()));
+                continue;
+            };
+            self.below(name, |this| {
+                let Some(field) = model.field(&key.text()) else {
+                    if !model.open {
+                        this.problem(unknown_field(model, &key.text()));
+                    }
+                    out.insert(key, value);
+                    return;
+                };
+                let omitted = value == Value::Null && field.default == Default::RequiredOverall && this.scope == Scope::File;
+                let value = if omitted { Value::Null } else { this.value(field.ty, value) };
+                out.insert(key, value);
+            });
+        }
+        for field in model.fields {
+            let required = field.default == Default::Required || field.default == Default::RequiredOverall && self.scope == Scope::Whole;
+            if required && !out.contains_key(&Key::from(field.name)) {
+                self.below(field.name.to_owned(), |this| this.problem(format!("is required here ({})", expected(field.ty))));
+            }
+        }
+        if self.problems.len() == before {
+            self.rule(model.rule, &out);
+        }
+        Value::Map(out)
+    }
+
+    fn rule(&mut self, rule: Option<Rule>, map: &Map) {
+        if let Some(Err(message)) = rule.map(|rule| rule(map)) {
+            self.problem(message);
+        }
+    }
+}
+
+/// A key as its table has it. Decimal digits in quotes are a number; other notations in quotes are not.
+fn table_key(keys: Keys, key: &Key) -> Option<Key> {
+    match (keys, key) {
+        (Keys::Str, Key::Str(_)) | (Keys::Int | Keys::IntOrStar, Key::Int(_)) => Some(key.clone()),
+        (Keys::IntOrStar, Key::Str(text)) if text == "*" => Some(key.clone()),
+        (Keys::Int | Keys::IntOrStar, Key::Str(text)) => decimal(text.trim()).map(Key::Int),
+        _ => None,
+    }
+}
+
+fn mismatch(ty: Type, value: &Value) -> String {
+    let expected = expected(ty);
+    match value {
+        Value::Int(number) if wants_string(ty) => format!("must be {expected}, not an integer; write it in quotes: \"{number}\""),
+        Value::Bool(flag) if wants_string(ty) => format!("must be {expected}, not a boolean; write it in quotes: \"{flag}\""),
+        Value::Float(_) | Value::Null if wants_string(ty) => format!("must be {expected}, not {}; write it in quotes", value.kind()),
+        Value::Str(text) if text.chars().count() <= 64 => format!("must be {expected}, not {text:?}"),
+        _ => format!("must be {expected}, not {}", value.kind()),
+    }
+}
+
+fn wants_string(ty: Type) -> bool {
+    match ty {
+        Type::Str | Type::Joined(_) | Type::Hex => true,
+        Type::Either(types) => types.iter().any(|ty| wants_string(*ty)),
+        _ => false,
+    }
+}
+
+fn unknown_field(model: &Model, name: &str) -> String {
+    let names: Vec<_> = model.fields.iter().map(|field| field.name).collect();
+    format!("unknown option '{}' in {}{}; allowed: {}", name.escape_debug(), model.name, did_you_mean(name, &names), names.join(", "))
+}
+
+/// ` (did you mean 'x'?)` when one of the names is close.
+pub fn did_you_mean(name: &str, names: &[&str]) -> String {
+    let close = names.iter().map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate)).min();
+    match close {
+        Some((distance, candidate)) if distance <= 2 && distance < name.chars().count() => format!(" (did you mean '{candidate}'?)"),
+        _ => String::new(),
+    }
+}
