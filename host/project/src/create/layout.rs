@@ -1,0 +1,190 @@
+//! The files of a new project, laid out as `penguin init` does.
+//!
+//! What differs from run to run stands in `static_patches`, listed in `config.yaml`, so that each can be switched off by
+//! taking out one line.
+
+use serde_json::{Map, Value, json};
+
+use super::survey::Survey;
+use super::yaml::to_yaml;
+use crate::firmware::Candidate;
+
+/// Plugins that Penguin enables in every new project.
+const PLUGINS: [&str; 17] = [
+    "core",
+    "core_pattern_guard",
+    "crashes",
+    "health",
+    "indiv_debug",
+    "interfaces",
+    "lifeguard",
+    "mount",
+    "netbinds",
+    "nvram2",
+    "pseudofiles",
+    "readiness",
+    "scope",
+    "send_hypercall",
+    "shell",
+    "snapshot",
+    "vpn",
+];
+/// Plugins that record missing boot arguments (`env`), and system calls and programs in `plugins.db`.
+const DIAGNOSTICS: [&str; 4] = ["env", "db", "exec_logger", "syscalls_logger"];
+/// Device nodes that many vendors' programs want, and whose content they ignore. Modelled only where the firmware names them.
+const HARMLESS: [&str; 10] = [
+    "/dev/watchdog",
+    "/dev/wdt",
+    "/dev/gpio",
+    "/dev/led",
+    "/dev/sc_led",
+    "/dev/button",
+    "/dev/nvram",
+    "/dev/acos_nat_cli",
+    "/dev/brcmboard",
+    "/dev/ticfg",
+];
+
+/// Starts what the project adds, then the guest's init. Runs in Penguin only; the embedded emulator starts init itself.
+const PENGUIN_INIT: &str = r#"#!/igloo/utils/sh
+for script in /igloo/source.d/*; do
+  . "$script"
+done
+for script in /igloo/init.d/*; do
+  if [ -x "$script" ]; then
+    "$script"
+  fi
+done
+if [ -z "$igloo_init" ]; then
+  echo "[IGLOO INIT] Fatal: no igloo_init specified in env. Abort"
+  exit 1
+fi
+/igloo/utils/send_hypercall readiness igloo_init "$igloo_init" >/dev/null 2>&1
+echo "[IGLOO] user init dispatched $igloo_init"
+start=$igloo_init
+unset igloo_init IGLOO_NO_SHELL_COV
+if /igloo/utils/busybox unshare -u /igloo/utils/busybox true >/dev/null 2>&1; then
+  exec /igloo/utils/busybox unshare -u "$start"
+fi
+exec "$start"
+"#;
+
+/// Every text file of the project, by its path in it.
+pub(super) fn files(arch: &str, inits: &[Candidate], survey: &Survey) -> Vec<(String, String)> {
+    let mut patches = vec![
+        ("base", base(arch, inits)),
+        ("penguin.guest", penguin_guest()),
+        ("diagnostics", json!({ "plugins": enabled(&DIAGNOSTICS) })),
+        ("netdevs.dynamic", json!({ "netdevs": survey.interfaces })),
+    ];
+    let harmless: Map<_, _> = HARMLESS
+        .iter()
+        .filter(|path| survey.devices.contains(**path))
+        .map(|path| ((*path).to_owned(), harmless()))
+        .collect();
+    if !harmless.is_empty() {
+        patches.push((
+            "pseudofiles.expert_knowledge",
+            json!({ "pseudofiles": harmless }),
+        ));
+    }
+
+    let paths: Vec<&str> = inits.iter().map(|init| init.path.as_str()).collect();
+    let statics = [
+        ("ArchId", json!(arch)),
+        ("InitFinder", json!(paths)),
+        ("EnvFinder", json!({ "igloo_init": paths })),
+        ("InterfaceFinder", json!({ "commands": survey.interfaces })),
+        (
+            "PseudofileFinder",
+            json!({ "dev": survey.devices, "proc": survey.procs }),
+        ),
+    ];
+    let listed: Vec<_> = patches.iter().map(|(name, _)| patch_path(name)).collect();
+    let mut files = vec![("config.yaml".to_owned(), to_yaml(&config(arch, &listed)))];
+    files.extend(
+        patches
+            .iter()
+            .map(|(name, patch)| (patch_path(name), to_yaml(patch))),
+    );
+    files.extend(
+        statics
+            .iter()
+            .map(|(name, value)| (format!("static/{name}.yaml"), to_yaml(value))),
+    );
+    files
+}
+
+fn patch_path(name: &str) -> String {
+    format!("static_patches/{name}.yaml")
+}
+
+fn config(arch: &str, patches: &[String]) -> Value {
+    json!({
+        "core": { "version": 2, "arch": arch, "fs": format!("./{}", crate::firmware::ARCHIVE) },
+        "patches": patches,
+        "env": {},
+        "pseudofiles": {},
+        "nvram": {},
+        "netdevs": [],
+        "blocked_signals": [],
+        "lib_inject": { "enabled": true },
+        "static_files": {},
+        "plugins": {},
+    })
+}
+
+fn base(arch: &str, inits: &[Candidate]) -> Value {
+    let mut base = json!({
+        "core": { "arch": arch },
+        "plugins": enabled(&PLUGINS),
+        "static_files": {
+            "/dev/fd": { "type": "symlink", "target": "/proc/self/fd" },
+            "/dev/pts": { "type": "dir", "mode": 0o755 },
+            "/dev/shm": { "type": "dir", "mode": 0o1777 },
+        },
+    });
+    if let Some(init) = inits.first() {
+        base["env"] = json!({ "igloo_init": init.path });
+    }
+    base
+}
+
+/// What Penguin's container puts into the guest. Its host paths exist only there.
+fn penguin_guest() -> Value {
+    let host =
+        |path: &str, mode: u32| json!({ "type": "host_file", "host_path": path, "mode": mode });
+    let link = |target: &str| json!({ "type": "symlink", "target": target });
+    json!({
+        "static_files": {
+            "/igloo/init": { "type": "inline_file", "mode": 0o755, "contents": PENGUIN_INIT },
+            "/igloo/dylibs/*": host("/igloo_static/dylibs/{{ dylib_dir }}/*", 0o755),
+            "/igloo/ltrace/*": host("/igloo_static/ltrace/*", 0o444),
+            "/igloo/source.d/*": host("/pkg/resources/source.d/*", 0o755),
+            "/igloo/utils/*": host("/igloo_static/{{ arch_dir }}/*", 0o755),
+            "/igloo/utils/exit0.sh": host("/igloo_static/guest-utils/scripts/exit0.sh", 0o755),
+            "/igloo/utils/igloo_profile": host("/igloo_static/guest-utils/scripts/igloo_profile", 0o755),
+            "/igloo/utils/rootshell": host("/igloo_static/guest-utils/scripts/rootshell", 0o755),
+            "/igloo/utils/sh": link("/igloo/utils/busybox"),
+            "/igloo/utils/sleep": link("/igloo/utils/busybox"),
+            "/igloo/serial": { "type": "dev", "devtype": "char", "major": 204, "minor": 65, "mode": 0o666 },
+        },
+    })
+}
+
+fn enabled(plugins: &[&str]) -> Value {
+    plugins
+        .iter()
+        .map(|plugin| ((*plugin).to_owned(), json!({})))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+/// A node that reads as `0`, swallows what is written, and says yes to every command.
+fn harmless() -> Value {
+    json!({
+        "read": { "model": "zero" },
+        "write": { "model": "discard" },
+        "ioctl": { "*": { "model": "return_const", "val": 0 } },
+    })
+}

@@ -1,0 +1,176 @@
+//! What an ELF file's headers say, read from its program headers alone: firmware often has no section headers.
+
+use object::elf;
+use object::read::elf::{Dyn, FileHeader, ProgramHeader};
+use object::{Endianness, FileKind};
+
+/// The longest file whose headers are looked for, in bytes.
+pub(crate) const MAX_BYTES: usize = 64 << 20;
+/// The most libraries that are named.
+const MAX_NEEDED: usize = 256;
+
+/// An ELF program or library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Elf {
+    /// Penguin's name for the architecture, or another word where Penguin has none.
+    pub arch: String,
+    /// Whether the most significant byte comes first.
+    pub big_endian: bool,
+    /// Has an entry point: a program, or a library that can be run.
+    pub executable: bool,
+    /// The dynamic loader that a program asks for.
+    pub interpreter: Option<Vec<u8>>,
+    /// Libraries that are asked for by name.
+    pub needed: Vec<Vec<u8>>,
+}
+
+/// Read the headers of `data`; none if it is no ELF file, or one that no loader would take.
+pub(crate) fn parse(data: &[u8]) -> Option<Elf> {
+    match FileKind::parse(data).ok()? {
+        FileKind::Elf32 => read::<elf::FileHeader32<Endianness>>(data),
+        FileKind::Elf64 => read::<elf::FileHeader64<Endianness>>(data),
+        _ => None,
+    }
+}
+
+fn read<H: FileHeader<Endian = Endianness>>(data: &[u8]) -> Option<Elf> {
+    let header = H::parse(data).ok()?;
+    let endian = header.endian().ok()?;
+    let kind = header.e_type(endian);
+    if kind != elf::ET_EXEC && kind != elf::ET_DYN {
+        return None;
+    }
+    let segments = header.program_headers(endian, data).unwrap_or_default();
+    let interpreter = segments
+        .iter()
+        .find_map(|s| s.interpreter(endian, data).ok().flatten())
+        .map(<[u8]>::to_vec);
+    let needed = needed::<H>(segments, endian, data).unwrap_or_default();
+    Some(Elf {
+        arch: arch(
+            header.e_machine(endian),
+            header.is_class_64(),
+            endian,
+            header.e_flags(endian),
+        ),
+        big_endian: endian == Endianness::Big,
+        executable: header.e_entry(endian).into() != 0,
+        interpreter,
+        needed,
+    })
+}
+
+fn needed<H: FileHeader<Endian = Endianness>>(
+    segments: &[H::ProgramHeader],
+    endian: Endianness,
+    data: &[u8],
+) -> Option<Vec<Vec<u8>>> {
+    let dynamic = segments
+        .iter()
+        .find_map(|s| s.dynamic(endian, data).ok().flatten())?;
+    let value = |tag: i64| {
+        dynamic
+            .iter()
+            .find(|d| d.d_tag(endian).into() == tag)
+            .map(|d| d.d_val(endian).into())
+    };
+    let strings = value(elf::DT_STRTAB)?;
+    // The table's address, as the loader would find it.
+    let offset = segments.iter().find_map(|s| {
+        let (start, length) = (s.p_vaddr(endian).into(), s.p_filesz(endian).into());
+        let inside = s.p_type(endian) == elf::PT_LOAD && strings.checked_sub(start)? < length;
+        inside.then(|| s.p_offset(endian).into().checked_add(strings - start))?
+    })?;
+    let names = dynamic
+        .iter()
+        .filter(|d| d.d_tag(endian).into() == elf::DT_NEEDED)
+        .filter_map(|d| {
+            let at = usize::try_from(offset.checked_add(d.d_val(endian).into())?).ok()?;
+            let rest = data.get(at..)?;
+            Some(
+                rest.get(..memchr::memchr(0, rest.get(..rest.len().min(4096))?)?)?
+                    .to_vec(),
+            )
+        })
+        .take(MAX_NEEDED);
+    Some(names.collect())
+}
+
+fn arch(machine: u16, wide: bool, endian: Endianness, flags: u32) -> String {
+    let little = endian == Endianness::Little;
+    let name = match machine {
+        elf::EM_ARM if little => "armel",
+        elf::EM_ARM => "armeb",
+        elf::EM_AARCH64 if little => "aarch64",
+        // The n32 ABI has 32-bit pointers in 64-bit code.
+        elf::EM_MIPS => match (wide || flags & elf::EF_MIPS_ABI2 != 0, little) {
+            (false, true) => "mipsel",
+            (false, false) => "mipseb",
+            (true, true) => "mips64el",
+            (true, false) => "mips64eb",
+        },
+        elf::EM_PPC if !little => "powerpc",
+        elf::EM_PPC64 if little => "powerpc64le",
+        elf::EM_PPC64 => "powerpc64",
+        elf::EM_RISCV if wide => "riscv64",
+        elf::EM_LOONGARCH if wide => "loongarch64",
+        elf::EM_X86_64 => "intel64",
+        elf::EM_386 => "i386",
+        other => return format!("machine-{other}"),
+    };
+    name.to_owned()
+}
+
+/// Whether Penguin and the embedded emulator know the architecture.
+pub(crate) fn is_supported(arch: &str) -> bool {
+    [
+        "armel",
+        "aarch64",
+        "mipsel",
+        "mipseb",
+        "mips64el",
+        "mips64eb",
+        "powerpc",
+        "powerpc64",
+        "powerpc64le",
+        "riscv64",
+        "loongarch64",
+        "intel64",
+    ]
+    .contains(&arch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_running_program_is_understood() {
+        let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let elf = parse(&own).unwrap();
+        assert!(elf.executable);
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(elf.arch, "intel64");
+        #[cfg(target_env = "gnu")]
+        assert!(
+            elf.needed.iter().any(|n| n.starts_with(b"libc.so")),
+            "{:?}",
+            elf.needed
+        );
+    }
+
+    #[test]
+    fn damaged_headers_are_no_panic() {
+        let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let head = &own[..4096.min(own.len())];
+        for cut in 0..128 {
+            let _ = parse(&head[..cut]);
+        }
+        for at in 0..512.min(head.len()) {
+            let mut bad = head.to_vec();
+            bad[at] ^= 0xff;
+            let _ = parse(&bad);
+        }
+        assert_eq!(parse(b"#!/bin/sh\n"), None);
+    }
+}

@@ -1,0 +1,236 @@
+//! The firmware's root filesystem, as data.
+
+mod directory;
+mod elf;
+mod image;
+mod init;
+mod search;
+mod source;
+pub(crate) mod tree;
+mod unpack;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub(crate) use self::elf::is_supported;
+pub(crate) use self::image::Image;
+pub(crate) use self::init::{Candidate, candidates};
+use self::tree::{Content, Entry, shown};
+pub use self::unpack::{Node, Unpacked, unpack};
+use crate::results::parse_options;
+use crate::results::text::escape;
+use crate::roots::{open_beneath, open_dir};
+use crate::{Cancel, Error, Result};
+
+/// Where a project keeps its root filesystem.
+pub(crate) const ARCHIVE: &str = "base/fs.tar.gz";
+/// The most that one `read` gives, in bytes.
+const MAX_READ: u32 = 1 << 20;
+/// The most entries of one listing.
+const MAX_LISTED: usize = 10_000;
+
+/// One project's root filesystem, read-only. Returned values have the shapes that `wit/firmware.wit` gives.
+///
+/// Paths are absolute in the guest. Links are followed inside the image and never lead to the host. A name that is no
+/// UTF-8, or holds hidden characters, is shown escaped.
+#[derive(Debug, Clone)]
+pub struct Firmware {
+    image: Arc<Image>,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ListOptions {
+    limit: usize,
+    offset: usize,
+}
+
+impl Default for ListOptions {
+    fn default() -> Self {
+        Self {
+            limit: 1000,
+            offset: 0,
+        }
+    }
+}
+
+impl Firmware {
+    /// Open the root filesystem of the project in `project`.
+    pub(crate) fn open(project: &Path, cancel: &Cancel) -> Result<Self> {
+        let path = project.join(ARCHIVE);
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = open_beneath(&open_dir(project)?, ARCHIVE, flags).map_err(|errno| match errno {
+            Errno::NOENT | Errno::NOTDIR => Error::Unavailable {
+                what: ARCHIVE.into(),
+                why: format!("{} has no root filesystem", project.display()),
+                how_to_enable: "Make the project from a root filesystem archive with `init_project`".into(),
+            },
+            Errno::XDEV | Errno::LOOP => {
+                Error::Denied(format!("{} is a link that leads out of the project", path.display()))
+            }
+            errno => Error::io("open", &path, &errno.into()),
+        })?;
+        Ok(Self {
+            image: image::of_archive(File::from(file), &path, cancel)?,
+        })
+    }
+
+    /// `root-filesystem.list-directory`
+    pub fn list_directory(&self, path: &str, options: &Value) -> Result<Value> {
+        let options: ListOptions = parse_options(options)?;
+        let (resolved, entry) = self.follow(path)?;
+        if entry.content != Content::Directory {
+            return Err(Error::InvalidArgument(format!(
+                "{path:?} is a {}, not a directory",
+                entry.content.kind()
+            )));
+        }
+        let mut total = 0;
+        let mut entries = Vec::new();
+        let limit = options.limit.min(MAX_LISTED);
+        for (name, entry) in self.image.tree.children(&resolved) {
+            if total >= options.offset && entries.len() < limit {
+                entries.push(listed(name, entry));
+            }
+            total += 1;
+        }
+        let truncated = options.offset + entries.len() < total;
+        Ok(json!({ "path": path, "entries": entries, "total": total, "truncated": truncated }))
+    }
+
+    /// `root-filesystem.stat`
+    pub fn stat(&self, path: &str) -> Result<Value> {
+        let (resolved, entry) = self.follow(path)?;
+        let mut stat = described(entry);
+        stat["path"] = path.into();
+        stat["resolved"] = shown(&resolved).into();
+        if let Some(elf) = self.image.elf(entry)? {
+            stat["elf"] = json!({
+                "arch": elf.arch,
+                "endianness": if elf.big_endian { "big" } else { "little" },
+                "interpreter": elf.interpreter.as_deref().map(escape),
+                "needed": elf.needed.iter().map(|n| escape(n)).collect::<Vec<_>>(),
+            });
+        }
+        Ok(stat)
+    }
+
+    /// `root-filesystem.read`
+    pub fn read(&self, path: &str, offset: u64, length: u32) -> Result<Vec<u8>> {
+        let (_, entry) = self.follow(path)?;
+        if !matches!(entry.content, Content::File { .. }) {
+            return Err(Error::InvalidArgument(format!(
+                "{path:?} is a {}, not a file",
+                entry.content.kind()
+            )));
+        }
+        self.image
+            .read(entry, offset, length.min(MAX_READ) as usize)
+    }
+
+    /// `root-filesystem.search`
+    pub fn search(&self, pattern: &str, options: &Value, cancel: &Cancel) -> Result<Value> {
+        search::search(&self.image, pattern, &parse_options(options)?, cancel)
+    }
+
+    /// `root-filesystem.init-candidates`
+    pub fn init_candidates(&self) -> Result<Value> {
+        let arch = self.image.arch()?;
+        let found = candidates(&self.image, arch.as_deref())?;
+        Ok(json!({ "candidates": found }))
+    }
+
+    fn follow(&self, path: &str) -> Result<(Vec<u8>, &Entry)> {
+        let tree = &self.image.tree;
+        let resolved = tree.resolve(path.as_bytes(), true).map_err(|why| {
+            Error::NotFound(format!(
+                "there is no {path:?} in the root filesystem: {why}"
+            ))
+        })?;
+        match tree.get(&resolved) {
+            Some(entry) => Ok((resolved, entry)),
+            None => Err(Error::NotFound(format!(
+                "there is no {path:?} in the root filesystem"
+            ))),
+        }
+    }
+}
+
+impl Image {
+    /// The headers of an ELF file.
+    fn elf(&self, entry: &Entry) -> Result<Option<elf::Elf>> {
+        if self.read(entry, 0, 4)? != *b"\x7fELF" {
+            return Ok(None);
+        }
+        Ok(elf::parse(&self.read(entry, 0, elf::MAX_BYTES)?))
+    }
+
+    /// The architecture of most of its programs; none if it has no program.
+    pub(crate) fn arch(&self) -> Result<Option<String>> {
+        /// Enough to be sure; a large image has thousands.
+        const ENOUGH: usize = 400;
+        let mut votes: Vec<(String, usize)> = Vec::new();
+        let programs = ["bin", "sbin", "usr/bin", "usr/sbin", "lib", ""];
+        for dir in programs {
+            for (_, entry) in self
+                .tree
+                .below(dir.as_bytes())
+                .filter(|(_, e)| e.mode & 0o111 != 0)
+            {
+                let Some(elf) = self.elf(entry)? else {
+                    continue;
+                };
+                match votes.iter_mut().find(|(arch, _)| *arch == elf.arch) {
+                    Some((_, count)) => *count += 1,
+                    None => votes.push((elf.arch, 1)),
+                }
+            }
+            if votes.iter().map(|(_, n)| n).sum::<usize>() >= ENOUGH {
+                break;
+            }
+        }
+        Ok(votes
+            .into_iter()
+            .max_by_key(|(_, count)| *count)
+            .map(|(arch, _)| arch))
+    }
+
+    /// Read a root filesystem: a directory, or an archive.
+    pub(crate) fn of(path: &Path, cancel: &Cancel) -> Result<Arc<Self>> {
+        let flags =
+            OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle = rustix::fs::open(path, flags, rustix::fs::Mode::empty())
+            .map_err(|e| Error::io("open", path, &e.into()))?;
+        let file = File::from(handle);
+        if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+            return directory::read_directory(path, cancel).map(Arc::new);
+        }
+        image::of_archive(file, path, cancel)
+    }
+}
+
+fn described(entry: &Entry) -> Value {
+    let bytes = match entry.content {
+        Content::File { bytes, .. } => bytes,
+        _ => 0,
+    };
+    json!({ "kind": entry.content.kind(), "bytes": bytes, "mode": format!("{:04o}", entry.mode) })
+}
+
+fn listed(name: &[u8], entry: &Entry) -> Value {
+    let mut listed = described(entry);
+    listed["name"] = escape(name).into();
+    if let Content::Symlink(target) = &entry.content {
+        listed["target"] = escape(target).into();
+    }
+    if let Content::Device { major, minor, .. } = entry.content {
+        listed["device"] = format!("{major}:{minor}").into();
+    }
+    listed
+}

@@ -1,0 +1,180 @@
+//! Unpack a root filesystem archive for the embedded emulator.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode};
+
+use super::image::Image;
+use super::tree::{Content, Entry, shown};
+use crate::{Cancel, Error, Result};
+
+/// What [`unpack`] found.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+pub struct Unpacked {
+    /// Number of entries.
+    pub entries: u64,
+    /// Bytes of regular files.
+    pub bytes: u64,
+    /// Device nodes, which an unprivileged user cannot make.
+    pub nodes: Vec<Node>,
+}
+
+/// A device node of the archive.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Node {
+    /// Absolute path in the guest.
+    pub path: String,
+    /// Block device, else character device.
+    pub block: bool,
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// Unpack a root filesystem archive for the embedded emulator.
+///
+/// Every entry lands below `into`; device nodes are not made but reported. Hostile archives (`..`, links that lead out, bombs)
+/// are refused. Symbolic links are written as they are, and last, so nothing is ever written through one.
+///
+/// Owners are not set, and set-user-id bits are dropped, as the files belong to the caller. What the caller could not read
+/// is made readable. `into` appears complete or not at all; it must not exist, or be empty.
+pub fn unpack(archive: &Path, into: &Path, cancel: &Cancel) -> Result<Unpacked> {
+    let image = Image::of(archive, cancel)?;
+    if into
+        .read_dir()
+        .is_ok_and(|mut entries| entries.next().is_some())
+    {
+        return Err(Error::Conflict(format!(
+            "{} exists and is not empty",
+            into.display()
+        )));
+    }
+    let parent = into
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let fresh = tempfile::Builder::new()
+        .prefix(".unpack-")
+        .tempdir_in(parent)
+        .map_err(|e| Error::io("make a directory in", parent, &e))?;
+    let unpacked = Target {
+        root: fresh.path(),
+        image: &image,
+        cancel,
+    }
+    .write();
+    match unpacked.and_then(|unpacked| {
+        std::fs::rename(fresh.path(), into).map_err(|e| Error::io("make", into, &e))?;
+        Ok(unpacked)
+    }) {
+        Ok(unpacked) => {
+            let _ = fresh.keep();
+            Ok(unpacked)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+struct Target<'a> {
+    root: &'a Path,
+    image: &'a Image,
+    cancel: &'a Cancel,
+}
+
+impl Target<'_> {
+    fn write(&self) -> Result<Unpacked> {
+        let tree = &self.image.tree;
+        let mut unpacked = Unpacked {
+            entries: tree.len() as u64,
+            ..Unpacked::default()
+        };
+        for (path, _) in tree.iter().filter(|(_, e)| e.content == Content::Directory) {
+            let at = self.at(path);
+            std::fs::create_dir(&at).map_err(|e| Error::io("make", &at, &e))?;
+        }
+        for (path, entry) in tree.iter() {
+            self.cancel.check()?;
+            match &entry.content {
+                Content::File { bytes, .. } if !tree.is_second_name(entry) => {
+                    self.file(path, entry)?;
+                    unpacked.bytes += bytes;
+                }
+                Content::Fifo => {
+                    let at = self.at(path);
+                    let mode = Mode::from_raw_mode(entry.mode & 0o777 | 0o600);
+                    rustix::fs::mknodat(CWD, &at, FileType::Fifo, mode, 0)
+                        .map_err(|e| Error::io("make", &at, &e.into()))?;
+                }
+                Content::Device {
+                    block,
+                    major,
+                    minor,
+                } => unpacked.nodes.push(Node {
+                    path: shown(path),
+                    block: *block,
+                    major: *major,
+                    minor: *minor,
+                    mode: entry.mode,
+                }),
+                _ => {}
+            }
+        }
+        for (path, entry) in tree.iter().filter(|(_, e)| tree.is_second_name(e)) {
+            let (first, at) = (
+                self.at(entry.same_as.as_deref().unwrap_or_default()),
+                self.at(path),
+            );
+            std::fs::hard_link(&first, &at).map_err(|e| Error::io("link", &at, &e))?;
+        }
+        for (path, entry) in tree.iter() {
+            if let Content::Symlink(target) = &entry.content {
+                let at = self.at(path);
+                std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), &at)
+                    .map_err(|e| Error::io("link", &at, &e))?;
+            }
+        }
+        // From the innermost out, so that a directory is closed only when it is complete.
+        for (path, entry) in tree
+            .iter()
+            .rev()
+            .filter(|(_, e)| e.content == Content::Directory)
+        {
+            let at = self.at(path);
+            let mode = entry.mode & 0o1777 | 0o700;
+            std::fs::set_permissions(&at, Permissions::from_mode(mode))
+                .map_err(|e| Error::io("set the mode of", &at, &e))?;
+        }
+        let mode = tree
+            .get(b"")
+            .map_or(0o755, |root| root.mode & 0o777 | 0o700);
+        std::fs::set_permissions(self.root, Permissions::from_mode(mode))
+            .map_err(|e| Error::io("set the mode of", self.root, &e))?;
+        Ok(unpacked)
+    }
+
+    fn file(&self, path: &[u8], entry: &Entry) -> Result<()> {
+        let at = self.at(path);
+        let made: std::io::Result<File> = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&at);
+        let mut file = made.map_err(|e| Error::io("make", &at, &e))?;
+        self.image.copy(entry, &mut file, self.cancel)?;
+        file.flush().map_err(|e| Error::io("write", &at, &e))?;
+        let mode = entry.mode & 0o777 | 0o400;
+        file.set_permissions(Permissions::from_mode(mode))
+            .map_err(|e| Error::io("set the mode of", &at, &e))
+    }
+
+    fn at(&self, path: &[u8]) -> PathBuf {
+        self.root.join(std::ffi::OsStr::from_bytes(path))
+    }
+}

@@ -1,0 +1,352 @@
+//! Tables that Penguin writes, by column name.
+//!
+//! Penguin formats most of them by hand, without quoting, though the guest chooses some values: a process may be named
+//! `a,b`. In each such table one column is free and all others are not, so surplus commas belong to the free one.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{Cancel, Error, Result};
+
+/// The most rows that are given.
+const MAX_ROWS: usize = 100_000;
+/// The most that all rows together may hold, in bytes.
+const MAX_OUTPUT: usize = 8 << 20;
+/// A longer line is cut; nothing that Penguin writes comes near.
+const MAX_LINE: u64 = 1 << 20;
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Options {
+    columns: Vec<String>,
+    r#where: BTreeMap<String, Vec<Value>>,
+    limit: usize,
+    offset: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            columns: Vec::new(),
+            r#where: BTreeMap::new(),
+            limit: 1000,
+            offset: 0,
+        }
+    }
+}
+
+/// How one of Penguin's tables is written.
+struct Dialect {
+    /// Written by a CSV library, with quoting.
+    quoted: bool,
+    /// The columns, where the file has no header.
+    columns: &'static [&'static str],
+    /// Which field holds one of a few fixed words. Tells where a record begins, as the value after it may hold line ends.
+    anchor: Option<fn(&str) -> bool>,
+}
+
+/// Columns whose values the guest chooses; the first of them that a table has is its free column.
+const FREE: [&str; 8] = [
+    "procname",
+    "contents",
+    "envs",
+    "value",
+    "source",
+    "filename",
+    "filename:lineno",
+    "iface",
+];
+
+fn dialect(file: &str) -> Dialect {
+    let unquoted = Dialect {
+        quoted: false,
+        columns: &[],
+        anchor: None,
+    };
+    match file {
+        "mounts.csv" => Dialect {
+            columns: &["source", "target", "fs", "retval"],
+            ..unquoted
+        },
+        "iface_ioctl.log" => Dialect {
+            columns: &["ioctl", "iface", "retval"],
+            ..unquoted
+        },
+        "nvram.csv" => Dialect {
+            anchor: Some(|field| matches!(field, "hit" | "miss" | "set" | "clear" | "operation")),
+            ..unquoted
+        },
+        "netbinds.csv"
+        | "netbinds_summary.csv"
+        | "netbind_events.csv"
+        | "netbinds_lifecycle.csv"
+        | "vpn_bridges.csv"
+        | "lifeguard.csv"
+        | "shell_cov.csv"
+        | "shell_cov_trace.csv"
+        | "shell_env.csv"
+        | "scores.txt" => unquoted,
+        _ => Dialect {
+            quoted: true,
+            ..unquoted
+        },
+    }
+}
+
+pub(super) fn read(file: File, name: &str, options: Options, cancel: &Cancel) -> Result<Value> {
+    let dialect = dialect(name);
+    let mut records: Box<dyn Iterator<Item = Result<Vec<String>>>> = if dialect.quoted {
+        Box::new(quoted(file, name))
+    } else {
+        Box::new(Unquoted {
+            lines: BufReader::new(file),
+            name,
+            anchor: dialect.anchor,
+            ahead: None,
+        })
+    };
+    let given: Vec<String> = if options.columns.is_empty() {
+        dialect.columns.iter().map(ToString::to_string).collect()
+    } else {
+        options.columns.clone()
+    };
+    let mut first = None;
+    let columns = if given.is_empty() {
+        distinct(records.next().transpose()?.unwrap_or_default())
+    } else {
+        // A newer writer may have added the header.
+        first = records
+            .next()
+            .transpose()?
+            .filter(|record| *record != given);
+        distinct(given)
+    };
+    let wanted = wanted(&options, &columns, name)?;
+
+    let table = Table {
+        columns: &columns,
+        free: free_column(&columns),
+        dialect: &dialect,
+    };
+    let mut rows = Vec::new();
+    let (mut total, mut output, mut full) = (0usize, 0usize, false);
+    let limit = options.limit.min(MAX_ROWS);
+    for (number, record) in first.map(Ok).into_iter().chain(records).enumerate() {
+        if number % 4096 == 0 {
+            cancel.check()?;
+        }
+        let fields = table.fit(record?);
+        let matches = wanted.iter().all(|(index, values)| {
+            fields
+                .get(*index)
+                .is_some_and(|field| values.iter().any(|v| Some(v.as_str()) == field.as_deref()))
+        });
+        if !matches {
+            continue;
+        }
+        total += 1;
+        if total <= options.offset || rows.len() >= limit || full {
+            continue;
+        }
+        output += fields.iter().flatten().map(String::len).sum::<usize>() + 16 * columns.len();
+        if output > MAX_OUTPUT {
+            full = true;
+            continue;
+        }
+        let row: Map<_, _> = columns
+            .iter()
+            .cloned()
+            .zip(
+                fields
+                    .into_iter()
+                    .map(|f| f.map_or(Value::Null, Value::String)),
+            )
+            .collect();
+        rows.push(Value::Object(row));
+    }
+    let truncated = options.offset + rows.len() < total;
+    Ok(json!({ "columns": columns, "rows": rows, "total": total, "truncated": truncated }))
+}
+
+/// Which columns `where` asks for, by index, and the texts that match.
+fn wanted(options: &Options, columns: &[String], name: &str) -> Result<Vec<(usize, Vec<String>)>> {
+    let text = |value: &Value| match value {
+        Value::String(s) => s.clone(),
+        other => other.to_string(),
+    };
+    options
+        .r#where
+        .iter()
+        .map(|(column, values)| {
+            let index = columns.iter().position(|c| c == column).ok_or_else(|| {
+                Error::InvalidArgument(format!(
+                    "{name} has no column {column:?}; it has {}",
+                    serde_json::json!(columns)
+                ))
+            })?;
+            Ok((index, values.iter().map(text).collect()))
+        })
+        .collect()
+}
+
+/// Make column names usable as keys: none empty, none twice.
+fn distinct(names: Vec<String>) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::with_capacity(names.len());
+    for (index, name) in names.into_iter().enumerate() {
+        let base = if name.is_empty() {
+            format!("column_{}", index + 1)
+        } else {
+            name
+        };
+        let mut unique = base.clone();
+        let mut n = 2;
+        while seen.contains(&unique) {
+            unique = format!("{base}_{n}");
+            n += 1;
+        }
+        seen.push(unique);
+    }
+    seen
+}
+
+fn free_column(columns: &[String]) -> Option<usize> {
+    FREE.iter()
+        .find_map(|free| columns.iter().position(|c| c == free))
+}
+
+struct Table<'a> {
+    columns: &'a [String],
+    free: Option<usize>,
+    dialect: &'a Dialect,
+}
+
+impl Table<'_> {
+    /// Bring a record to the table's width: surplus fields go to the free column, missing ones are none.
+    fn fit(&self, mut fields: Vec<String>) -> Vec<Option<String>> {
+        let width = self.columns.len();
+        let surplus = fields.len().saturating_sub(width);
+        if surplus > 0 && !self.dialect.quoted {
+            let free = self
+                .free
+                .unwrap_or(width.saturating_sub(1))
+                .min(fields.len() - 1);
+            let joined = fields
+                .splice(free..=free + surplus, [])
+                .collect::<Vec<_>>()
+                .join(",");
+            fields.insert(free, joined);
+        }
+        let mut row: Vec<_> = fields.into_iter().map(Some).collect();
+        row.resize(width, None);
+        row
+    }
+}
+
+fn quoted(file: File, name: &str) -> impl Iterator<Item = Result<Vec<String>>> {
+    let reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(file);
+    reader.into_byte_records().map(move |record| {
+        let record = record.map_err(|e| Error::Internal(format!("cannot read {name}: {e}")))?;
+        Ok(record
+            .iter()
+            .map(|field| String::from_utf8_lossy(field).into_owned())
+            .collect())
+    })
+}
+
+/// Records of a table without quoting.
+struct Unquoted<'a> {
+    lines: BufReader<File>,
+    name: &'a str,
+    anchor: Option<fn(&str) -> bool>,
+    /// The first line of the next record.
+    ahead: Option<String>,
+}
+
+impl Iterator for Unquoted<'_> {
+    type Item = Result<Vec<String>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.record().transpose()
+    }
+}
+
+impl Unquoted<'_> {
+    fn record(&mut self) -> Result<Option<Vec<String>>> {
+        let Some(mut record) = self
+            .ahead
+            .take()
+            .map(Ok)
+            .or_else(|| self.line().transpose())
+            .transpose()?
+        else {
+            return Ok(None);
+        };
+        let Some(anchor) = self.anchor else {
+            return Ok(Some(record.split(',').map(str::to_owned).collect()));
+        };
+        while record.len() < MAX_OUTPUT {
+            match self.line()? {
+                Some(line) if position(&line, anchor).is_some() => {
+                    self.ahead = Some(line);
+                    break;
+                }
+                Some(line) => {
+                    record.push('\n');
+                    record.push_str(&line);
+                }
+                None => break,
+            }
+        }
+        let fields: Vec<&str> = record.split(',').collect();
+        let Some(at) = position(&record, anchor) else {
+            return Ok(Some(vec![record]));
+        };
+        let (before, after) = fields.split_at(at);
+        let value = after.get(1..).unwrap_or_default().join(",");
+        Ok(Some(vec![
+            before.join(","),
+            after.first().unwrap_or(&"").to_string(),
+            value,
+        ]))
+    }
+
+    /// The next line that is not empty, cut at [`MAX_LINE`].
+    fn line(&mut self) -> Result<Option<String>> {
+        let failed = |e| Error::Internal(format!("cannot read {}: {e}", self.name));
+        loop {
+            let mut line = Vec::new();
+            let read = (&mut self.lines)
+                .take(MAX_LINE)
+                .read_until(b'\n', &mut line)
+                .map_err(failed)?;
+            if read == 0 {
+                return Ok(None);
+            }
+            if line.last() != Some(&b'\n') {
+                // The rest of an overlong line would pass for a record.
+                self.lines.skip_until(b'\n').map_err(failed)?;
+            }
+            let line = line.strip_suffix(b"\n").unwrap_or(&line);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if !line.is_empty() || self.anchor.is_some() {
+                return Ok(Some(String::from_utf8_lossy(line).into_owned()));
+            }
+        }
+    }
+}
+
+/// Which field of a line is the anchor. The first field never is: it is a name that the guest chose.
+fn position(line: &str, anchor: fn(&str) -> bool) -> Option<usize> {
+    line.split(',')
+        .enumerate()
+        .skip(1)
+        .find(|(_, field)| anchor(field))
+        .map(|(at, _)| at)
+}

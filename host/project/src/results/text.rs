@@ -1,0 +1,87 @@
+//! Text that came from the guest, made safe to look at.
+
+use std::fmt::Write;
+
+/// One line: control and invisible characters escaped, bytes that are no UTF-8 as `\xNN`. Tabs stay.
+pub(crate) fn escape(bytes: &[u8]) -> String {
+    escape_keeping(bytes, |c| c == '\t')
+}
+
+/// As [`escape`], for text of many lines: line ends stay too.
+pub(crate) fn escape_lines(bytes: &[u8]) -> String {
+    escape_keeping(bytes, |c| matches!(c, '\t' | '\n' | '\r'))
+}
+
+fn escape_keeping(bytes: &[u8], keep: impl Fn(char) -> bool) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if keep(c) || !is_hidden(c) {
+                out.push(c);
+            } else if c.is_ascii() {
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            } else {
+                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
+}
+
+/// Control characters, and those that show nothing or reorder what is shown: format characters, fillers, variation
+/// selectors, tags, separators, noncharacters and private use.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}'
+            | '\u{8e2}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{110bd}' | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{10ffff}')
+}
+
+/// The length of `bytes` without a character that is cut off at its end.
+pub(crate) fn whole_characters(bytes: &[u8]) -> usize {
+    let tail = bytes
+        .utf8_chunks()
+        .last()
+        .map_or(0, |chunk| chunk.invalid().len());
+    let cut = bytes.len() - tail;
+    // Only a sequence that more bytes could complete is cut off; others are simply not UTF-8.
+    let incomplete = tail > 0
+        && cut > 0
+        && std::str::from_utf8(&bytes[cut..]).is_err_and(|e| e.error_len().is_none());
+    if incomplete { cut } else { bytes.len() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_shown() {
+        assert_eq!(escape(b"\x1b[31mred\x07\t."), "\\x1b[31mred\\x07\t.");
+        assert_eq!(
+            escape("a\u{202e}b\u{200b}c\u{e0041}".as_bytes()),
+            "a\\u{202e}b\\u{200b}c\\u{e0041}"
+        );
+        assert_eq!(escape(b"\xff\xfe ok"), "\\xff\\xfe ok");
+        assert_eq!(escape("Grüße 漢字 🦀".as_bytes()), "Grüße 漢字 🦀");
+        assert_eq!(escape_lines(b"a\r\nb\0"), "a\r\nb\\x00");
+    }
+
+    #[test]
+    fn a_range_ends_between_characters() {
+        let crab = "a🦀".as_bytes();
+        assert_eq!(whole_characters(&crab[..3]), 1);
+        assert_eq!(whole_characters(crab), 5);
+        assert_eq!(whole_characters(b"a\xff"), 2);
+        // Nothing but a cut character: progress matters more.
+        assert_eq!(whole_characters(&"🦀".as_bytes()[..2]), 2);
+    }
+}
