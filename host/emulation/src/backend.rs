@@ -1,9 +1,10 @@
 //! What an emulation backend is.
 
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use rookery_project::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
 use crate::plan::Plan;
@@ -20,6 +21,36 @@ pub trait Backend {
     ///
     /// Called in the supervisor process, which has a single thread. Nothing that it started is alive when it returns.
     fn run(&self, plan: &Plan, control: &mut dyn Control) -> Result<Outcome>;
+
+    /// Whether it leaves Penguin's result files itself, so that no collector runs beside it.
+    fn writes_results(&self) -> bool {
+        false
+    }
+
+    /// Which of the requests of `wit/live.wit` it answers.
+    fn live(&self) -> Live {
+        Live {
+            command: true,
+            reach: true,
+        }
+    }
+
+    /// How long a run may take to end after a stop was asked for, before its supervisor is killed.
+    fn stop_grace(&self) -> Duration {
+        Duration::from_secs(8)
+    }
+
+    /// End whatever a run of `plan` left behind when its supervisor was killed. Called in another process.
+    fn sweep(&self, _plan: &Plan) {}
+}
+
+/// The requests to a running guest that a backend answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Live {
+    /// [`Request::Command`]
+    pub command: bool,
+    /// [`Request::Reach`]
+    pub reach: bool,
 }
 
 /// How a backend speaks with the run's lifecycle.
@@ -27,7 +58,8 @@ pub trait Control {
     /// Record what happened in the guest. Never blocks for long and never fails: a flood is bounded and counted.
     fn event(&mut self, event: Event);
 
-    /// Readable while a request waits: a backend polls it beside its own descriptors.
+    /// Readable while a request waits: a backend polls it beside its own descriptors, and calls [`next_request`](Self::next_request)
+    /// until that gives `None`. It becomes readable several times a second without a request, too, so that results are flushed.
     fn requests(&self) -> BorrowedFd<'_>;
 
     /// The next request, if one waits.

@@ -3,15 +3,29 @@
 //! Everything here blocks. A run belongs to a supervisor process of its own; [`Runs`] only starts it and reads its state.
 
 pub mod backend;
+mod collect;
+mod control;
 pub mod event;
 pub mod live;
+mod penguin;
 pub mod plan;
+mod probe;
+pub mod runs;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use probe::probe;
 use rookery_project::{Cancel, Project, Result, Roots};
 use serde_json::Value;
+
+use crate::backend::Backend;
+use crate::runs::Registry;
+
+/// Every backend, the preferred one first. A new backend is a line here.
+pub fn backends() -> Vec<Box<dyn Backend>> {
+    vec![Box::new(penguin::PenguinBackend::new())]
+}
 
 /// How runs are started and where their state is kept.
 #[derive(Debug, Clone)]
@@ -27,60 +41,83 @@ pub struct RunsConfig {
 /// All runs of this user on this machine. Returned values have the shapes that `wit/emulation.wit` and `wit/live.wit` give.
 #[derive(Debug, Clone)]
 pub struct Runs {
-    config: RunsConfig,
+    registry: Registry,
+    roots: Roots,
 }
 
 impl Runs {
     /// Nothing is read or made yet.
     pub fn new(config: RunsConfig) -> Self {
-        Self { config }
+        Self {
+            registry: Registry::new(config.state_dir, config.program, backends),
+            roots: config.roots,
+        }
     }
     /// `emulation.start`; gives the run id.
-    pub fn start(&self, _project: &Project, _options: &Value) -> Result<String> {
-        let _ = &self.config;
-        unimplemented!()
+    pub fn start(&self, project: &Project, options: &Value) -> Result<String> {
+        let effective = project.effective()?;
+        self.registry.start(
+            project.dir(),
+            effective.get("config").unwrap_or(&effective),
+            options,
+        )
     }
     /// `emulation.status`
-    pub fn status(&self, _run_id: &str) -> Result<Value> {
-        unimplemented!()
+    pub fn status(&self, run_id: &str) -> Result<Value> {
+        self.visible(run_id)?.status(run_id)
     }
     /// `emulation.wait`: until the run has ended, `timeout` has passed, or `cancel`.
-    pub fn wait(&self, _run_id: &str, _timeout: Duration, _cancel: &Cancel) -> Result<Value> {
-        unimplemented!()
+    pub fn wait(&self, run_id: &str, timeout: Duration, cancel: &Cancel) -> Result<Value> {
+        self.visible(run_id)?.wait(run_id, timeout, cancel)
     }
     /// `emulation.stop`
-    pub fn stop(&self, _run_id: &str) -> Result<Value> {
-        unimplemented!()
+    pub fn stop(&self, run_id: &str) -> Result<Value> {
+        self.visible(run_id)?.stop(run_id)
     }
     /// `live.capabilities`
-    pub fn capabilities(&self, _run_id: &str) -> Result<Value> {
-        unimplemented!()
+    pub fn capabilities(&self, run_id: &str) -> Result<Value> {
+        self.visible(run_id)?.capabilities(run_id)
     }
     /// `live.command`
-    pub fn command(&self, _run_id: &str, _argv: &[String], _options: &Value, _cancel: &Cancel) -> Result<Value> {
-        unimplemented!()
+    pub fn command(
+        &self,
+        run_id: &str,
+        argv: &[String],
+        options: &Value,
+        cancel: &Cancel,
+    ) -> Result<Value> {
+        self.visible(run_id)?.command(run_id, argv, options, cancel)
     }
     /// `live.reach`
-    pub fn reach(&self, _run_id: &str, _port: u16, _request: &Value, _cancel: &Cancel) -> Result<Value> {
-        unimplemented!()
+    pub fn reach(
+        &self,
+        run_id: &str,
+        port: u16,
+        request: &Value,
+        cancel: &Cancel,
+    ) -> Result<Value> {
+        self.visible(run_id)?.reach(run_id, port, request, cancel)
     }
     /// `live.hook`
-    pub fn hook(&self, _run_id: &str, _request: &Value) -> Result<Value> {
-        unimplemented!()
+    pub fn hook(&self, run_id: &str, _request: &Value) -> Result<Value> {
+        self.visible(run_id)?.hook(run_id)
     }
     /// `live.snapshot`
-    pub fn snapshot(&self, _run_id: &str, _request: &Value) -> Result<Value> {
-        unimplemented!()
+    pub fn snapshot(&self, run_id: &str, _request: &Value) -> Result<Value> {
+        self.visible(run_id)?.snapshot(run_id)
+    }
+
+    /// The registry, for a run of a project below the roots; any other run does not exist for the caller.
+    fn visible(&self, run_id: &str) -> Result<&Registry> {
+        if self.roots.contains(&self.registry.project_dir(run_id)?) {
+            Ok(&self.registry)
+        } else {
+            Err(runs::unknown(run_id))
+        }
     }
 }
 
 /// The supervisor process: run what `spec` describes until it ends. Called by `rookery supervise SPEC`, before any thread is started.
-pub fn supervise(_spec: &Path) -> std::process::ExitCode {
-    unimplemented!()
-}
-
-/// What each backend needs and whether it is here: `[{"backend": "user", "available": true, "checks": [{"name": "…", "ok": true, "detail": "…",
-/// "fix": "…"}]}]`. Shown by `rookery doctor`.
-pub fn probe() -> Value {
-    unimplemented!()
+pub fn supervise(spec: &Path) -> std::process::ExitCode {
+    runs::supervise_with(spec, backends)
 }

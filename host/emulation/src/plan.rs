@@ -1,5 +1,12 @@
 //! What is to be run: a project's effective configuration, resolved to what a backend needs.
 
+mod build;
+mod files;
+mod honoured;
+mod models;
+mod notes;
+mod paths;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -98,25 +105,61 @@ pub enum Ioctl {
     Unhandled,
 }
 
-/// One static file.
+/// One static file. Modes are permission bits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StaticFile {
-    /// A regular file with these contents.
-    Inline { contents: Vec<u8>, mode: u32 },
+    /// A regular file.
+    Inline {
+        /// What it holds.
+        contents: Vec<u8>,
+        /// Its mode.
+        mode: u32,
+    },
     /// A copy of a file or directory of the host, below the project.
-    Host { path: PathBuf, mode: u32 },
+    Host {
+        /// Its absolute path on the host, without links.
+        path: PathBuf,
+        /// The mode of the copy; for a directory, of everything in it.
+        mode: u32,
+    },
     /// A directory.
-    Directory { mode: u32 },
+    Directory {
+        /// Its mode.
+        mode: u32,
+    },
     /// A symbolic link.
-    Symlink { target: String },
+    Symlink {
+        /// Where it leads, as it is written into the link.
+        target: String,
+    },
     /// A device node.
-    Device { block: bool, major: u32, minor: u32, mode: u32 },
+    Device {
+        /// Block device, else character device.
+        block: bool,
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+        /// Its mode.
+        mode: u32,
+    },
     /// Remove the path.
     Delete,
     /// Move another guest path here.
-    Move { from: String, mode: Option<u32> },
+    Move {
+        /// The path that is moved.
+        from: String,
+        /// Its new mode, where it gets one.
+        mode: Option<u32>,
+    },
     /// Move the original to `/igloo/shims/NAME.orig` and link the path to `target`.
-    Shim { target: String },
+    Shim {
+        /// The guest path that takes the original's place.
+        target: String,
+    },
     /// Overwrite bytes of an existing file.
-    Patch { edits: Vec<(u64, Vec<u8>)> },
+    Patch {
+        /// Offsets in the file, and what is written there.
+        edits: Vec<(u64, Vec<u8>)>,
+    },
 }

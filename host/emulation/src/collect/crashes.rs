@@ -1,0 +1,146 @@
+//! `crashes.yaml`: processes that died of a signal, one record for each name, signal and program counter.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::file::{one_line, write_atomic};
+use super::{Collector, rounded};
+use crate::event::{Event, What};
+
+const MAX_RECORDS: usize = 1000;
+
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Crash {
+    pub(super) proc: String,
+    pub(super) pid: u32,
+    signal: i32,
+    signame: String,
+    pc: String,
+    time: f64,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    crashes: &'a [Crash],
+}
+
+pub(super) struct Crashes {
+    path: PathBuf,
+    records: Vec<Crash>,
+    dirty: bool,
+    dropped: u64,
+}
+
+impl Crashes {
+    pub(super) fn new(directory: &Path) -> Self {
+        Self {
+            path: directory.join("crashes.yaml"),
+            records: Vec::new(),
+            dirty: true,
+            dropped: 0,
+        }
+    }
+
+    pub(super) fn records(&self) -> &[Crash] {
+        &self.records
+    }
+}
+
+/// The name of a signal, as Penguin writes it.
+pub(super) fn signal_name(signal: i32) -> String {
+    let name = signal_hook::low_level::signal_name(signal).unwrap_or_default();
+    if name.is_empty() {
+        format!("SIG{signal}")
+    } else {
+        name.to_owned()
+    }
+}
+
+impl Collector for Crashes {
+    fn event(&mut self, event: &Event) {
+        let What::Crash { signal, pc } = event.what else {
+            return;
+        };
+        let pc = format!("{:#010x}", pc.unwrap_or_default());
+        let proc = one_line(&event.process.name);
+        self.dirty = true;
+        if let Some(record) = self
+            .records
+            .iter_mut()
+            .find(|record| record.proc == proc && record.signal == signal && record.pc == pc)
+        {
+            record.count += 1;
+        } else if self.records.len() < MAX_RECORDS {
+            let signame = signal_name(signal);
+            self.records.push(Crash {
+                proc,
+                pid: event.process.pid,
+                signal,
+                signame,
+                pc,
+                time: rounded(event.at),
+                count: 1,
+            });
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    fn flush(&mut self, _now: Duration) -> io::Result<()> {
+        if self.dirty {
+            let text = serde_yaml::to_string(&File {
+                crashes: &self.records,
+            })
+            .map_err(io::Error::other)?;
+            write_atomic(&self.path, text.as_bytes())?;
+            self.dirty = false;
+        }
+        Ok(())
+    }
+
+    fn dropped(&self) -> (&'static str, u64) {
+        ("crashes.yaml", self.dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Process;
+
+    #[test]
+    fn the_same_crash_again_is_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut crashes = Crashes::new(directory.path());
+        crashes.flush(Duration::ZERO).unwrap();
+        let path = directory.path().join("crashes.yaml");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "crashes: []\n");
+        for (pid, signal, pc) in [
+            (412, 11, Some(0x13a8c)),
+            (500, 11, Some(0x13a8c)),
+            (412, 6, None),
+        ] {
+            let process = Process {
+                pid,
+                name: "dsad".into(),
+                ..Process::default()
+            };
+            crashes.event(&Event {
+                at: Duration::from_micros(15_212_400),
+                process,
+                what: What::Crash { signal, pc },
+            });
+        }
+        crashes.flush(Duration::ZERO).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "crashes:\n\
+             - proc: dsad\n  pid: 412\n  signal: 11\n  signame: SIGSEGV\n  pc: '0x00013a8c'\n  time: 15.212\n  count: 2\n\
+             - proc: dsad\n  pid: 412\n  signal: 6\n  signame: SIGABRT\n  pc: '0x00000000'\n  time: 15.212\n  count: 1\n"
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! How result files are written.
+
+use std::fs::{File, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Replace `path` by a file with `contents`; a reader sees the old file or the new one, never a part.
+pub(crate) fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let directory = path
+        .parent()
+        .ok_or_else(|| io::Error::other("a path without a directory"))?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".rookery-")
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(directory)?;
+    file.write_all(contents)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A file that only grows, up to a limit. What comes after the limit is counted and dropped.
+#[derive(Debug)]
+pub(crate) struct Log {
+    path: PathBuf,
+    file: Option<File>,
+    pending: Vec<u8>,
+    room: u64,
+    dropped: u64,
+}
+
+impl Log {
+    /// At most `limit` bytes. The file is made now if there is a `header`, else by the first entry.
+    pub(crate) fn new(directory: &Path, name: &str, header: Option<&str>, limit: u64) -> Self {
+        let mut log = Self {
+            path: directory.join(name),
+            file: None,
+            pending: Vec::new(),
+            room: limit,
+            dropped: 0,
+        };
+        if let Some(header) = header {
+            log.pending.extend_from_slice(header.as_bytes());
+            if let Err(error) = log.open().map(|_| ()).and_then(|()| log.flush()) {
+                tracing::error!(%error, path = %log.path.display(), "cannot make the file");
+            }
+        }
+        log
+    }
+
+    /// Add one entry, whole or not at all.
+    pub(crate) fn push(&mut self, entry: &[u8]) {
+        match u64::try_from(entry.len())
+            .ok()
+            .and_then(|length| self.room.checked_sub(length))
+        {
+            Some(room) => {
+                self.room = room;
+                self.pending.extend_from_slice(entry);
+            }
+            None => self.dropped += 1,
+        }
+    }
+
+    /// Hand everything to the kernel.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let pending = std::mem::take(&mut self.pending);
+        self.open()?.write_all(&pending)
+    }
+
+    /// Entries that did not fit.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn open(&mut self) -> io::Result<&mut File> {
+        if self.file.is_none() {
+            self.file = Some(File::options().append(true).create(true).open(&self.path)?);
+        }
+        self.file
+            .as_mut()
+            .ok_or_else(|| io::Error::other("the file is not open"))
+    }
+}
+
+/// `text` as one field of Penguin's CSV files, which know no quoting: what would end the field or the line is written `\xNN`.
+pub(crate) fn field(text: &str) -> String {
+    escape(text, |character| {
+        character == ',' || character == '"' || character == '\\'
+    })
+}
+
+/// `text` on one line: control characters are written `\xNN`.
+pub(crate) fn one_line(text: &str) -> String {
+    escape(text, |character| character == '\\')
+}
+
+fn escape(text: &str, also: impl Fn(char) -> bool) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        // U+2028 and U+2029 end lines for some readers, as U+0085 does, which is a control character already.
+        if character.is_control() || also(character) || matches!(character, '\u{2028}' | '\u{2029}')
+        {
+            let mut bytes = [0; 4];
+            for byte in character.encode_utf8(&mut bytes).bytes() {
+                escaped.push_str(&format!("\\x{byte:02x}"));
+            }
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_stays_in_its_field() {
+        assert_eq!(field("httpd"), "httpd");
+        assert_eq!(field("a,b\n\"c\\"), "a\\x2cb\\x0a\\x22c\\x5c");
+        assert_eq!(field("größe"), "größe");
+        assert_eq!(one_line("a,b\r\n\u{2028}"), "a,b\\x0d\\x0a\\xe2\\x80\\xa8");
+    }
+
+    #[test]
+    fn a_log_stops_at_its_limit_between_entries() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = Log::new(directory.path(), "log", Some("h\n"), 6);
+        for entry in ["abc\n", "too long\n", "x\n", "y\n"] {
+            log.push(entry.as_bytes());
+        }
+        log.flush().unwrap();
+        assert_eq!(
+            std::fs::read_to_string(directory.path().join("log")).unwrap(),
+            "h\nabc\nx\n"
+        );
+        assert_eq!(log.dropped(), 2);
+    }
+
+    #[test]
+    fn a_log_without_entries_makes_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        Log::new(directory.path(), "log", None, 6).flush().unwrap();
+        assert!(!directory.path().join("log").exists());
+    }
+}

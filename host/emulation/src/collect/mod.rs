@@ -1,0 +1,198 @@
+//! Collectors turn events into the result files that Penguin writes, one collector a file or a family of files.
+//!
+//! Every collector is bounded: what does not fit is counted, and the counts are in `rookery_run.json`. Text of the guest is data: it
+//! never breaks a line or a field of a file.
+
+mod bridges;
+mod console;
+mod crashes;
+mod database;
+mod environment;
+mod errno;
+pub(crate) mod file;
+mod health;
+mod interfaces;
+mod mounts;
+mod netbinds;
+mod processes;
+mod pseudofiles;
+mod record;
+mod rows;
+mod signals;
+mod start;
+mod summary;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+pub(crate) use self::record::Record;
+use crate::event::Event;
+use crate::plan::Plan;
+
+/// One file or family of files.
+trait Collector {
+    /// Take note of what happened.
+    fn event(&mut self, event: &Event);
+    /// Bring the files up to date; `now` is the time since the start of init.
+    fn flush(&mut self, now: Duration) -> io::Result<()>;
+    /// Write what is written at the end.
+    fn finish(&mut self, now: Duration) -> io::Result<()> {
+        self.flush(now)
+    }
+    /// Its name in the drop counters, and what it dropped.
+    fn dropped(&self) -> (&'static str, u64);
+}
+
+/// All collectors of a run.
+pub(crate) struct Collectors {
+    directory: PathBuf,
+    clock: Option<(Instant, Duration)>,
+    started: start::Readiness,
+    console: console::Console,
+    netbinds: netbinds::Netbinds,
+    bridges: bridges::Bridges,
+    pseudofiles: pseudofiles::Failures,
+    environment: Option<environment::Environment>,
+    database: Option<database::Database>,
+    crashes: crashes::Crashes,
+    health: health::Health,
+    signals: signals::Signals,
+    mounts: mounts::Mounts,
+    interfaces: interfaces::Interfaces,
+    processes: processes::Processes,
+    blocked_signals: usize,
+    failures: BTreeMap<&'static str, String>,
+}
+
+impl Collectors {
+    /// Write the files that stand at the start of a run of `plan`, whose configuration is `config`.
+    pub(crate) fn begin(plan: &Plan, config: &Value) -> Self {
+        let directory = plan.results_dir.clone();
+        let mut failures = BTreeMap::new();
+        if let Err(error) = start::write(plan, config) {
+            failures.insert("start", error.to_string());
+        }
+        let mut collectors = Self {
+            clock: None,
+            started: start::Readiness::new(&directory, &plan.init),
+            console: console::Console::new(&directory),
+            netbinds: netbinds::Netbinds::new(&directory),
+            bridges: bridges::Bridges::new(&directory),
+            pseudofiles: pseudofiles::Failures::new(&directory),
+            environment: plan
+                .record_env
+                .then(|| environment::Environment::new(&directory)),
+            database: None,
+            crashes: crashes::Crashes::new(&directory),
+            health: health::Health::new(&directory),
+            signals: signals::Signals::new(&directory),
+            mounts: mounts::Mounts::new(&directory),
+            interfaces: interfaces::Interfaces::new(&directory),
+            processes: processes::Processes::new(&directory),
+            blocked_signals: plan.blocked_signals.len(),
+            failures,
+            directory,
+        };
+        if plan.record_events {
+            match database::Database::create(&collectors.directory) {
+                Ok(database) => collectors.database = Some(database),
+                Err(error) => {
+                    collectors.failures.insert("plugins.db", error.to_string());
+                }
+            }
+        }
+        collectors.flush();
+        collectors
+    }
+
+    pub(crate) fn event(&mut self, event: &Event) {
+        let (since, at) = *self.clock.get_or_insert_with(|| (Instant::now(), event.at));
+        if event.at > at + since.elapsed() {
+            self.clock = Some((Instant::now(), event.at));
+        }
+        for collector in self.all() {
+            collector.event(event);
+        }
+    }
+
+    /// Bring all files up to date.
+    pub(crate) fn flush(&mut self) {
+        let now = self.now();
+        self.each(|collector| collector.flush(now));
+    }
+
+    /// Write what is written at the end; a run that did not complete gets no `.ran` and no score.
+    pub(crate) fn finish(&mut self, completed: bool, wallclock_s: f64) {
+        let now = self.now();
+        self.each(|collector| collector.finish(now));
+        if completed && let Err(error) = summary::write(self, wallclock_s) {
+            self.failures.insert("summary", error.to_string());
+        }
+    }
+
+    /// What was dropped, and what could not be written, by collector.
+    pub(crate) fn drops(
+        &mut self,
+    ) -> (BTreeMap<&'static str, u64>, BTreeMap<&'static str, String>) {
+        let drops = self
+            .all()
+            .into_iter()
+            .map(|collector| collector.dropped())
+            .filter(|(_, dropped)| *dropped > 0)
+            .collect();
+        (drops, self.failures.clone())
+    }
+
+    fn now(&self) -> Duration {
+        self.clock
+            .map_or(Duration::ZERO, |(since, at)| at + since.elapsed())
+    }
+
+    fn each(&mut self, run: impl Fn(&mut dyn Collector) -> io::Result<()>) {
+        let mut failures = Vec::new();
+        for collector in self.all() {
+            if let Err(error) = run(collector) {
+                failures.push((collector.dropped().0, error.to_string()));
+            }
+        }
+        self.failures.extend(failures);
+    }
+
+    fn all(&mut self) -> Vec<&mut dyn Collector> {
+        // The console first: it is what a reader looks at while the rest is computed.
+        let mut all: Vec<&mut dyn Collector> = vec![
+            &mut self.console,
+            &mut self.started,
+            &mut self.netbinds,
+            &mut self.bridges,
+            &mut self.pseudofiles,
+            &mut self.crashes,
+            &mut self.health,
+            &mut self.signals,
+            &mut self.mounts,
+            &mut self.interfaces,
+            &mut self.processes,
+        ];
+        if let Some(environment) = &mut self.environment {
+            all.push(environment);
+        }
+        if let Some(database) = &mut self.database {
+            all.push(database);
+        }
+        all
+    }
+}
+
+/// Seconds as Penguin writes them, to the millisecond.
+fn seconds(at: Duration) -> String {
+    format!("{:.3}", at.as_secs_f64())
+}
+
+/// Seconds as a number, to the millisecond.
+fn rounded(at: Duration) -> f64 {
+    (at.as_secs_f64() * 1000.0).round() / 1000.0
+}

@@ -1,0 +1,126 @@
+//! `rookery_run.json`: what is to be known of a run that Penguin has no file for.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use rookery_project::Result;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Collectors;
+use super::bridges::HOST;
+use super::file::{one_line, write_atomic};
+use crate::backend::{Backend, Check, Outcome};
+use crate::plan::Plan;
+
+const NAME: &str = "rookery_run.json";
+/// Distinct things that were faked, in all.
+const MAX_FAKED: usize = 200;
+const MAX_DETAIL: usize = 160;
+
+/// The record of a run, written at its start and again at its end.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record {
+    schema_version: u32,
+    run_id: String,
+    backend: &'static str,
+    version: &'static str,
+    project_dir: PathBuf,
+    #[serde(skip)]
+    results_dir: PathBuf,
+    arch: String,
+    init: String,
+    timeout_s: u64,
+    /// What the backend found on this machine, the emulator's version among it.
+    host: Vec<Check>,
+    elapsed_s: Option<f64>,
+    outcome: Option<Value>,
+    reason: Option<String>,
+    /// How often each thing was faked: `{"init_module": {"/lib/x.ko": 1}}`.
+    faked: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Entries that did not fit, by file.
+    dropped: BTreeMap<&'static str, u64>,
+    /// Files that could not be written, and why.
+    failures: BTreeMap<&'static str, String>,
+}
+
+impl Record {
+    pub(crate) fn new(run_id: &str, backend: &dyn Backend, plan: &Plan) -> Self {
+        Self {
+            schema_version: 1,
+            run_id: run_id.to_owned(),
+            backend: backend.name(),
+            version: env!("CARGO_PKG_VERSION"),
+            project_dir: plan.project_dir.clone(),
+            results_dir: plan.results_dir.clone(),
+            arch: plan.arch.clone(),
+            init: plan.init.clone(),
+            timeout_s: plan.timeout_s,
+            host: backend.probe().checks,
+            elapsed_s: None,
+            outcome: None,
+            reason: None,
+            faked: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            failures: BTreeMap::new(),
+        }
+    }
+
+    /// The backend answered `syscall` without doing what was asked.
+    pub(crate) fn faked(&mut self, syscall: &str, detail: &str) {
+        let detail: String = one_line(detail).chars().take(MAX_DETAIL).collect();
+        let kinds: usize = self.faked.values().map(BTreeMap::len).sum();
+        let details = self.faked.entry(syscall.to_owned()).or_default();
+        if kinds < MAX_FAKED || details.contains_key(&detail) {
+            *details.entry(detail).or_default() += 1;
+        } else {
+            *self.dropped.entry("faked").or_default() += 1;
+        }
+    }
+
+    /// One note for each syscall that was faked. The details, which are the guest's text, stay in the file.
+    pub(crate) fn faked_notes(&self) -> Vec<String> {
+        let note = |(syscall, details): (&String, &BTreeMap<String, u64>)| {
+            let times: u64 = details.values().sum();
+            format!("{syscall} was answered without effect, {times} times; {NAME} has the details")
+        };
+        self.faked.iter().map(note).collect()
+    }
+
+    pub(crate) fn counted(&mut self, collectors: &mut Collectors) {
+        let (dropped, failures) = collectors.drops();
+        self.dropped.extend(dropped);
+        self.failures.extend(failures);
+    }
+
+    pub(crate) fn ended(&mut self, outcome: &Result<Outcome>, reason: &str, elapsed_s: f64) {
+        self.outcome = Some(match outcome {
+            Ok(outcome) => serde_json::to_value(outcome).unwrap_or_default(),
+            Err(_) => json!({ "outcome": "failed" }),
+        });
+        self.reason = Some(reason.to_owned());
+        self.elapsed_s = Some(elapsed_s);
+    }
+
+    /// Write the file, with the run's `notes`.
+    pub(crate) fn write(&self, notes: &[String]) {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let Some(object) = value.as_object_mut() {
+            object.insert("notes".into(), json!(notes));
+        }
+        let text = serde_json::to_string_pretty(&value).unwrap_or_default() + "\n";
+        if let Err(error) = write_atomic(&self.results_dir.join(NAME), text.as_bytes()) {
+            tracing::error!(%error, "cannot write {NAME}");
+        }
+    }
+
+    /// The host's address at which forwarded ports answer.
+    pub(crate) fn host(&self) -> String {
+        let written =
+            std::fs::read_to_string(self.results_dir.join("guest_ip")).unwrap_or_default();
+        written
+            .trim()
+            .parse::<std::net::IpAddr>()
+            .map_or_else(|_| HOST.to_owned(), |ip| ip.to_string())
+    }
+}

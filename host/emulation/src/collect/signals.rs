@@ -1,0 +1,50 @@
+//! `lifeguard.csv`: signals that were sent, and which of them were blocked.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Collector;
+use super::file::Log;
+use crate::event::{Event, What};
+
+const LIMIT: u64 = 4 << 20;
+
+pub(super) struct Signals {
+    log: Log,
+}
+
+impl Signals {
+    pub(super) fn new(directory: &Path) -> Self {
+        Self {
+            log: Log::new(
+                directory,
+                "lifeguard.csv",
+                Some("signal,target_process,blocked,mechanism\n"),
+                LIMIT,
+            ),
+        }
+    }
+}
+
+impl Collector for Signals {
+    fn event(&mut self, event: &Event) {
+        if let What::Signal {
+            signal,
+            target,
+            blocked,
+        } = event.what
+        {
+            self.log
+                .push(format!("{signal},{target},{},syscall:kill\n", u8::from(blocked)).as_bytes());
+        }
+    }
+
+    fn flush(&mut self, _now: Duration) -> io::Result<()> {
+        self.log.flush()
+    }
+
+    fn dropped(&self) -> (&'static str, u64) {
+        ("lifeguard.csv", self.log.dropped())
+    }
+}

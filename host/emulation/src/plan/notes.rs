@@ -1,0 +1,66 @@
+//! Notes on what is not honoured, gathered by kind so that a hundred of a kind are one sentence.
+
+/// How many examples a note names.
+const EXAMPLES: usize = 3;
+
+/// The notes of a plan, in the order in which their kinds came up.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    kinds: Vec<(String, Vec<String>)>,
+}
+
+impl Notes {
+    /// A sentence by itself.
+    pub(super) fn say(&mut self, sentence: impl Into<String>) {
+        self.kinds.push((sentence.into(), Vec::new()));
+    }
+
+    /// `what` is something about which `sentence` is true.
+    pub(super) fn about(&mut self, sentence: &str, what: impl Into<String>) {
+        let what = what.into();
+        match self.kinds.iter_mut().find(|(kind, _)| kind == sentence) {
+            Some((_, examples)) => examples.push(what),
+            None => self.kinds.push((sentence.to_owned(), vec![what])),
+        }
+    }
+
+    pub(super) fn into_vec(self) -> Vec<String> {
+        self.kinds
+            .into_iter()
+            .map(|(sentence, examples)| render(sentence, &examples))
+            .collect()
+    }
+}
+
+fn render(sentence: String, examples: &[String]) -> String {
+    if examples.is_empty() {
+        return sentence;
+    }
+    let named: Vec<_> = examples
+        .iter()
+        .take(EXAMPLES)
+        .map(|example| example.escape_debug().to_string())
+        .collect();
+    match examples.len().saturating_sub(EXAMPLES) {
+        0 => format!("{sentence}: {}", named.join(", ")),
+        more => format!("{sentence}: {} and {more} more", named.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_of_a_kind_are_one_sentence() {
+        let mut notes = Notes::default();
+        for path in ["/a", "/b", "/c\n", "/d", "/e"] {
+            notes.about("not copied", path);
+        }
+        notes.say("alone");
+        assert_eq!(
+            notes.into_vec(),
+            ["not copied: /a, /b, /c\\n and 2 more", "alone"]
+        );
+    }
+}

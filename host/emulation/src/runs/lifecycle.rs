@@ -1,0 +1,194 @@
+//! What a backend sees of the run's lifecycle: events go to the collectors and into the state, requests come back.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use rookery_project::Result;
+
+use super::store::{Endpoint, RunDir, Spec, State, Status};
+use crate::backend::{Backend, Control, Outcome, Request};
+use crate::collect::{self, Collectors};
+use crate::control::Inbox;
+use crate::event::{Event, What};
+
+/// The state on disk is replaced at most this often.
+const STATE_EVERY: Duration = Duration::from_millis(200);
+/// Result files are at most this old.
+const FLUSH_EVERY: Duration = Duration::from_millis(800);
+const MAX_ENDPOINTS: usize = 1000;
+
+pub(super) struct Lifecycle {
+    run: RunDir,
+    state: State,
+    inbox: Inbox,
+    /// Absent where the backend writes Penguin's files itself.
+    collectors: Option<Collectors>,
+    record: collect::Record,
+    sockets: BTreeMap<(&'static str, IpAddr, u16), Socket>,
+    state_dirty: bool,
+    state_written: Instant,
+    flushed: Instant,
+}
+
+/// A guest socket: who listens, and where the host forwards to it.
+#[derive(Default)]
+struct Socket {
+    procname: String,
+    host_port: Option<u16>,
+}
+
+impl Lifecycle {
+    /// Report the run as taken over.
+    pub(super) fn begin(
+        run: RunDir,
+        spec: &Spec,
+        mut state: State,
+        backend: &dyn Backend,
+        inbox: Inbox,
+    ) -> Result<Self> {
+        let record = collect::Record::new(&spec.run_id, backend, &spec.plan);
+        let collectors = if backend.writes_results() {
+            None
+        } else {
+            record.write(&state.notes);
+            Some(Collectors::begin(&spec.plan, &spec.config))
+        };
+        state.phase = "preparing".into();
+        run.write(&state)?;
+        let now = Instant::now();
+        Ok(Self {
+            run,
+            state,
+            inbox,
+            collectors,
+            record,
+            sockets: BTreeMap::new(),
+            state_dirty: false,
+            state_written: now,
+            flushed: now,
+        })
+    }
+
+    /// Write everything that is written at the end, the state last.
+    pub(super) fn end(
+        mut self,
+        outcome: &Result<Outcome>,
+        status: Status,
+        reason: &str,
+    ) -> Result<()> {
+        let completed = outcome.is_ok();
+        if let Some(collectors) = &mut self.collectors {
+            collectors.finish(completed, self.state.elapsed());
+            self.record.counted(collectors);
+        }
+        self.state.notes.extend(self.record.faked_notes());
+        self.record.ended(outcome, reason, self.state.elapsed());
+        self.record.write(&self.state.notes);
+        self.state.end(status, reason);
+        self.run.write(&self.state)
+    }
+
+    /// What an event changes in the state.
+    fn observe(&mut self, event: &Event) {
+        match &event.what {
+            What::Listen { proto, ip, port } => {
+                if self.sockets.len() < MAX_ENDPOINTS {
+                    let socket = self.sockets.entry((proto, *ip, *port)).or_default();
+                    socket.procname.clone_from(&event.process.name);
+                    self.enter("serving");
+                }
+            }
+            What::Forward {
+                proto,
+                ip,
+                port,
+                host_port,
+            } => {
+                if self.sockets.len() < MAX_ENDPOINTS {
+                    let socket = self.sockets.entry((proto, *ip, *port)).or_default();
+                    socket.host_port = Some(*host_port);
+                    if socket.procname.is_empty() {
+                        socket.procname.clone_from(&event.process.name);
+                    }
+                    self.state_dirty = true;
+                }
+            }
+            What::Unlisten { proto, ip, port } => {
+                self.state_dirty |= self.sockets.remove(&(*proto, *ip, *port)).is_some();
+            }
+            What::Faked { syscall, detail } => self.record.faked(syscall, detail),
+            _ => {}
+        }
+        if self.state.phase == "preparing" {
+            self.enter("booting");
+        }
+    }
+
+    fn enter(&mut self, phase: &str) {
+        if self.state.phase != phase && self.state.phase != "stopping" {
+            self.state.phase = phase.into();
+            self.state_dirty = true;
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        if self.state_dirty && now.duration_since(self.state_written) >= STATE_EVERY {
+            self.state_dirty = false;
+            self.state_written = now;
+            self.state.endpoints = self.endpoints();
+            if let Err(error) = self.run.write(&self.state) {
+                tracing::error!(%error, "cannot write the run's state");
+            }
+        }
+        if now.duration_since(self.flushed) >= FLUSH_EVERY {
+            self.flushed = now;
+            if let Some(collectors) = &mut self.collectors {
+                collectors.flush();
+            }
+        }
+    }
+
+    fn endpoints(&self) -> Vec<Endpoint> {
+        let host = self.record.host();
+        let forwarded = self
+            .sockets
+            .iter()
+            .filter_map(|((proto, ip, port), socket)| {
+                socket.host_port.map(|host_port| Endpoint {
+                    procname: socket.procname.clone(),
+                    proto: (*proto).to_owned(),
+                    guest_ip: ip.to_string(),
+                    guest_port: *port,
+                    host: host.clone(),
+                    host_port,
+                })
+            });
+        forwarded.collect()
+    }
+}
+
+impl Control for Lifecycle {
+    fn event(&mut self, event: Event) {
+        self.observe(&event);
+        if let Some(collectors) = &mut self.collectors {
+            collectors.event(&event);
+        }
+        self.tick();
+    }
+
+    fn requests(&self) -> BorrowedFd<'_> {
+        self.inbox.descriptor()
+    }
+
+    fn next_request(&mut self) -> Option<Request> {
+        let request = self.inbox.next();
+        if matches!(request, Some(Request::Stop)) {
+            self.enter("stopping");
+        }
+        self.tick();
+        request
+    }
+}

@@ -1,0 +1,363 @@
+//! What is kept of a run on disk: `state_dir/runs/RUN_ID/` with `spec.json`, `state.json` and the supervisor's log.
+
+use std::fs;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rookery_project::{Error, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::id;
+use super::process::{self, Identity};
+use crate::backend::Live;
+use crate::collect::file::write_atomic;
+use crate::plan::Plan;
+
+/// The state of ended runs is kept for this long.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_FILE: u64 = 256 << 20;
+
+/// What a supervisor is to do. Never changes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Spec {
+    pub(super) run_id: String,
+    pub(super) backend: String,
+    pub(super) plan: Plan,
+    /// The effective configuration that the plan was built from.
+    pub(super) config: Value,
+}
+
+/// What has become of a run. Replaced as a whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct State {
+    pub(super) status: Status,
+    pub(super) phase: String,
+    pub(super) reason: Option<String>,
+    /// The process that answers for the run: first the one that starts it, then its supervisor.
+    pub(super) owner: Identity,
+    /// By [`process::uptime`].
+    pub(super) started: f64,
+    /// Set once the run has ended.
+    pub(super) elapsed_s: Option<f64>,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) notes: Vec<String>,
+    pub(super) live: Live,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Status {
+    Running,
+    Finished,
+    Stopped,
+    Failed,
+}
+
+/// A guest port that can be reached from the host; the shape is that of a run status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Endpoint {
+    pub(super) procname: String,
+    pub(super) proto: String,
+    pub(super) guest_ip: String,
+    pub(super) guest_port: u16,
+    pub(super) host: String,
+    pub(super) host_port: u16,
+}
+
+/// The phase of a run whose supervisor has not taken over yet.
+pub(super) const STARTING: &str = "starting";
+
+impl State {
+    pub(super) fn starting(live: Live, notes: Vec<String>) -> Self {
+        Self {
+            status: Status::Running,
+            phase: STARTING.into(),
+            reason: None,
+            owner: Identity::own(),
+            started: process::uptime(),
+            elapsed_s: None,
+            endpoints: Vec::new(),
+            notes,
+            live,
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.status != Status::Running
+    }
+
+    /// Mark as ended now.
+    pub(super) fn end(&mut self, status: Status, reason: impl Into<String>) {
+        self.status = status;
+        self.reason = Some(reason.into());
+        self.phase = "ended".into();
+        self.elapsed_s = Some(self.elapsed());
+        self.endpoints.clear();
+    }
+
+    pub(super) fn elapsed(&self) -> f64 {
+        self.elapsed_s.unwrap_or_else(|| {
+            ((process::uptime() - self.started).max(0.0) * 1000.0).round() / 1000.0
+        })
+    }
+}
+
+/// A run's directory.
+#[derive(Debug, Clone)]
+pub(super) struct RunDir(PathBuf);
+
+impl RunDir {
+    /// The directory that holds the spec at `spec`.
+    pub(super) fn of_spec(spec: &Path) -> Result<Self> {
+        spec.parent()
+            .map(|directory| Self(directory.to_owned()))
+            .ok_or_else(|| Error::InvalidArgument("the spec has no directory".into()))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn spec_path(&self) -> PathBuf {
+        self.0.join("spec.json")
+    }
+
+    pub(super) fn log_path(&self) -> PathBuf {
+        self.0.join("supervisor.log")
+    }
+
+    fn state_path(&self) -> PathBuf {
+        self.0.join("state.json")
+    }
+
+    pub(super) fn spec(&self) -> Result<Spec> {
+        read_json(&self.spec_path())
+    }
+
+    pub(super) fn write_spec(&self, spec: &Spec) -> Result<()> {
+        write_json(&self.spec_path(), spec)
+    }
+
+    /// The state as it was last written.
+    pub(super) fn recorded(&self) -> Result<State> {
+        read_json(&self.state_path())
+    }
+
+    pub(super) fn write(&self, state: &State) -> Result<()> {
+        write_json(&self.state_path(), state)
+    }
+
+    /// The state, where a run whose owner died has failed.
+    pub(super) fn state(&self) -> Result<State> {
+        let state = self.recorded()?;
+        if state.has_ended() || state.owner.is_alive() {
+            return Ok(state);
+        }
+        // It may have ended between the two looks, which is why the file is read again.
+        let mut state = self.recorded()?;
+        if !state.has_ended() && !state.owner.is_alive() {
+            let reason = "the run's supervisor was killed or died, so the run ended early; what it had written is kept, \
+                          files that are written at the end are missing";
+            state.end(Status::Failed, reason);
+            let _ = self.write(&state);
+            let _ = fs::remove_file(self.0.join(crate::control::SOCKET));
+        }
+        Ok(state)
+    }
+
+    /// The last lines of the supervisor's log.
+    pub(super) fn log_tail(&self) -> String {
+        let log = fs::read(self.log_path()).unwrap_or_default();
+        let tail = log
+            .get(log.len().saturating_sub(2000)..)
+            .unwrap_or_default();
+        String::from_utf8_lossy(tail).trim().to_owned()
+    }
+}
+
+/// All runs of this user.
+#[derive(Debug, Clone)]
+pub(super) struct Store {
+    runs: PathBuf,
+}
+
+impl Store {
+    pub(super) fn new(state_dir: &Path) -> Self {
+        Self {
+            runs: state_dir.join("runs"),
+        }
+    }
+
+    /// An existing run; its id is checked before it touches a path.
+    pub(super) fn open(&self, run_id: &str) -> Result<RunDir> {
+        id::check(run_id)?;
+        let directory = self.runs.join(run_id);
+        if directory.join("state.json").is_file() {
+            Ok(RunDir(directory))
+        } else {
+            Err(unknown(run_id))
+        }
+    }
+
+    /// A directory for a new run, closed to other users.
+    pub(super) fn create(&self, run_id: &str) -> Result<RunDir> {
+        id::check(run_id)?;
+        let directory = self.runs.join(run_id);
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.runs)
+            .and_then(|()| fs::DirBuilder::new().mode(0o700).create(&directory))
+            .map_err(|error| Error::io("make the run's state directory", &directory, &error))?;
+        Ok(RunDir(directory))
+    }
+
+    /// Forget runs that ended long ago, and give the unended runs of dead supervisors to `orphan`.
+    pub(super) fn sweep(&self, mut orphan: impl FnMut(&RunDir)) {
+        let Ok(entries) = fs::read_dir(&self.runs) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            if !entry.file_name().to_str().is_some_and(id::is_valid) {
+                continue;
+            }
+            let run = RunDir(entry.path());
+            match run.recorded() {
+                Ok(state) if !state.has_ended() => {
+                    if !state.owner.is_alive() {
+                        orphan(&run);
+                    }
+                }
+                _ if is_old(&entry) => {
+                    let _ = fs::remove_dir_all(run.path());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The error for a run that does not exist, or must not be seen.
+pub(crate) fn unknown(run_id: &str) -> Error {
+    Error::NotFound(format!(
+        "there is no run {run_id}; state is kept for 7 days after a run has ended, and only runs of projects below the roots are visible"
+    ))
+}
+
+fn is_old(entry: &fs::DirEntry) -> bool {
+    let changed = entry.metadata().and_then(|metadata| metadata.modified());
+    changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > KEPT))
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let mut text = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(MAX_FILE).read_to_end(&mut text))
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Error::NotFound(format!(
+                "the run's state is gone: {} is missing",
+                path.display()
+            )),
+            _ => Error::io("read", path, &error),
+        })?;
+    serde_json::from_slice(&text)
+        .map_err(|error| Error::Internal(format!("{} is damaged: {error}", path.display())))
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_vec(value)
+        .map_err(|error| Error::Internal(format!("cannot encode {}: {error}", path.display())))?;
+    write_atomic(path, &text).map_err(|error| Error::io("write", path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "run-router-0123456789abc";
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::new(directory.path());
+        (directory, store)
+    }
+
+    fn dead_owner() -> Identity {
+        let json = serde_json::json!({ "pid": 1, "started": 1, "boot": "another" });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn the_directory_of_a_run_is_closed_to_others() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (_guard, store) = store();
+        let run = store.create(ID).unwrap();
+        assert_eq!(
+            fs::metadata(run.path()).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        assert_eq!(
+            fs::metadata(run.path().parent().unwrap())
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777,
+            0o700
+        );
+    }
+
+    #[test]
+    fn a_run_whose_owner_died_has_failed_and_stays_so() {
+        let (_guard, store) = store();
+        let run = store.create(ID).unwrap();
+        run.write(&State {
+            owner: dead_owner(),
+            ..State::starting(Live::default(), Vec::new())
+        })
+        .unwrap();
+        let state = run.state().unwrap();
+        assert_eq!(state.status, Status::Failed);
+        assert!(state.reason.unwrap().contains("died"));
+        assert_eq!(run.recorded().unwrap().status, Status::Failed);
+    }
+
+    #[test]
+    fn the_sweep_reports_orphans_and_forgets_the_old() {
+        let (_guard, store) = store();
+        let orphan = store.create(ID).unwrap();
+        orphan
+            .write(&State {
+                owner: dead_owner(),
+                ..State::starting(Live::default(), Vec::new())
+            })
+            .unwrap();
+        let mut ended = State::starting(Live::default(), Vec::new());
+        ended.end(Status::Finished, "done");
+        let (old, recent) = ("run-router-1111111111111", "run-router-2222222222222");
+        for id in [old, recent] {
+            store.create(id).unwrap().write(&ended).unwrap();
+        }
+        let eight_days_ago = std::time::SystemTime::now() - Duration::from_secs(8 * 24 * 3600);
+        fs::File::open(store.open(old).unwrap().path())
+            .unwrap()
+            .set_modified(eight_days_ago)
+            .unwrap();
+        let mut orphans = Vec::new();
+        store.sweep(|run| orphans.push(run.path().to_owned()));
+        assert_eq!(orphans, [orphan.path()]);
+        assert!(store.open(old).is_err());
+        assert!(store.open(recent).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_or_malformed_id_is_not_found() {
+        let (_guard, store) = store();
+        for id in [ID, "../../etc", ""] {
+            assert!(matches!(store.open(id), Err(Error::NotFound(_))), "{id}");
+        }
+    }
+}

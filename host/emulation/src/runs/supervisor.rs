@@ -1,0 +1,104 @@
+//! The supervisor process: one thread, one run, from the spec to the last result file.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+
+use rookery_project::{Error, Result};
+
+use super::lifecycle::Lifecycle;
+use super::process::Identity;
+use super::store::{RunDir, Spec, State, Status};
+use super::{Backends, lock, results_dir};
+use crate::backend::{Backend, Outcome};
+use crate::control::{Inbox, SOCKET};
+
+/// What `PROGRAM supervise SPEC` does: run what `spec` describes until it ends, on one of `backends`.
+///
+/// Must be called before any thread is started. Standard input is the project's lock (see [`super::Registry::start`]).
+pub fn supervise_with(spec: &Path, backends: Backends) -> ExitCode {
+    // A session of its own: no terminal's hang-up or Ctrl-C reaches it. Fails only where it leads one already.
+    let _ = rustix::process::setsid();
+    match supervise(spec, backends) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn supervise(spec: &Path, backends: Backends) -> Result<()> {
+    let run = RunDir::of_spec(spec)?;
+    let spec = run.spec()?;
+    let mut state = run.recorded()?;
+    if state.has_ended() {
+        return Err(Error::Conflict(format!(
+            "{} has ended already",
+            spec.run_id
+        )));
+    }
+    // Held until this process ends.
+    let _lock = lock::adopt(&spec.plan.project_dir)?;
+    state.owner = Identity::own();
+    let prepared = prepare(&run, &spec, backends);
+    let (backend, inbox) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            state.end(Status::Failed, error.to_string());
+            run.write(&state)?;
+            return Err(error);
+        }
+    };
+    if let Err(note) = results_dir::point_latest(&spec.plan.results_dir) {
+        state.notes.push(note);
+    }
+    let ended = run_backend(&run, &spec, state, backend.as_ref(), inbox);
+    let _ = std::fs::remove_file(run.path().join(SOCKET));
+    ended
+}
+
+fn prepare(run: &RunDir, spec: &Spec, backends: Backends) -> Result<(Box<dyn Backend>, Inbox)> {
+    let backend = backends()
+        .into_iter()
+        .find(|backend| backend.name() == spec.backend);
+    let backend = backend.ok_or_else(|| {
+        Error::Internal(format!("this program has no backend {:?}", spec.backend))
+    })?;
+    Ok((backend, Inbox::open(run.path())?))
+}
+
+fn run_backend(
+    run: &RunDir,
+    spec: &Spec,
+    state: State,
+    backend: &dyn Backend,
+    inbox: Inbox,
+) -> Result<()> {
+    let mut lifecycle = Lifecycle::begin(run.clone(), spec, state, backend, inbox)?;
+    let outcome = catch_unwind(AssertUnwindSafe(|| backend.run(&spec.plan, &mut lifecycle)))
+        .unwrap_or_else(|panic| {
+            Err(Error::Internal(format!(
+                "the backend panicked: {}",
+                panic_text(panic.as_ref())
+            )))
+        });
+    let (status, reason) = match &outcome {
+        Ok(Outcome::GuestEnded { how }) => (Status::Finished, how.clone()),
+        Ok(Outcome::Deadline) => (
+            Status::Finished,
+            format!("the deadline of {} s passed", spec.plan.timeout_s),
+        ),
+        Ok(Outcome::Stopped) => (Status::Stopped, "the run was stopped on request".into()),
+        Err(error) => (Status::Failed, error.to_string()),
+    };
+    lifecycle.end(&outcome, status, &reason)
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
