@@ -266,7 +266,7 @@ mod tests {
         refused(property(json!({"type": "string"})), "no description");
         refused(property(json!({"type": "strnig", "description": "d"})), "not valid JSON Schema");
         refused(property(json!({"pattern": "(", "description": "d"})), "");
-        refused(property(json!({"$ref": "https://example.com/x.json"})), "never fetched");
+        refused(property(json!({"$ref": "https://example.com/x.json"})), "ever fetched");
         refused(property(json!({"$ref": "#/$defs/none"})), "not there");
         refused(property(json!({"$ref": "#/properties/x"})), "itself");
         refused(json!({"type": "object", "properties": {"x": {"description": "d", "items": {"$ref": "#/properties/x"}}}}), "refers to itself");
