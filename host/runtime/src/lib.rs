@@ -1,14 +1,35 @@
 //! Load, admit and call WebAssembly tool components under budgets. Knows wasmtime; knows no MCP.
+//!
+//! A file becomes a plugin by *admission*: it is a valid component, imports no more than the operator's policy grants, and
+//! describes its tools soundly. A *call* gets a fresh instance with every budget armed, and whatever happens in it, a trap, a loop, a
+//! flood, a cancellation, ends that call only.
 
-use std::collections::BTreeMap;
+mod admission;
+mod bindings;
+mod cache;
+mod arguments;
+mod code;
+mod engine;
+mod failure;
+mod guests;
+mod host;
+mod limits;
+mod linker;
+mod meter;
+mod policy;
+mod runtime;
+mod text;
+mod wasi;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use policy::{Interface, Policy, PolicyError};
 use rookery_emulation::Runs;
 use rookery_project::Roots;
+pub use runtime::{Runtime, check};
 use serde::Serialize;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 /// What a runtime needs.
 pub struct RuntimeConfig {
@@ -22,17 +43,8 @@ pub struct RuntimeConfig {
     pub runs: Runs,
 }
 
-/// The operator's policy: which interfaces are granted, and the budgets. Read from TOML or built in code.
-#[derive(Debug, Clone, Default)]
-pub struct Policy {}
-
 /// Reports progress of one call: a fraction from 0 to 1, and what is being done.
 pub type ProgressSink = Arc<dyn Fn(f64, String) + Send + Sync>;
-
-/// All admitted components.
-pub struct Runtime {
-    tools: BTreeMap<String, Arc<Tool>>,
-}
 
 /// One admitted tool.
 pub struct Tool {
@@ -104,38 +116,11 @@ pub struct Success {
 #[error("{message}")]
 pub struct Failure {
     /// A word for programs: the case of `wit/types.wit`'s `error`, or `trap`, `cpu-budget`, `wall-budget`, `memory-budget`, `output-budget`,
-    /// `malformed-output`, `unknown-tool`, `busy`.
+    /// `host-call-budget`, `malformed-output`,
+    /// `unknown-tool`, `busy`.
     pub kind: String,
     /// For the agent: which tool, what happened, whether to retry, what to do next.
     pub message: String,
     /// What the call used.
     pub usage: Usage,
-}
-
-impl Runtime {
-    /// Build the engine and linker. Loads nothing yet.
-    pub fn new(_config: RuntimeConfig) -> anyhow::Result<Self> {
-        unimplemented!()
-    }
-    /// Admit every `*.wasm` file of `dirs`, in name order. A file that fails is reported and skipped.
-    pub fn load(&mut self, _dirs: &[PathBuf]) -> LoadReport {
-        unimplemented!()
-    }
-    /// All tools by name.
-    pub fn tools(&self) -> &BTreeMap<String, Arc<Tool>> {
-        &self.tools
-    }
-    /// All violations of the tool's input schema, in words; empty when `arguments` fit.
-    pub fn check_arguments(&self, _tool: &str, _arguments: &Value) -> Vec<String> {
-        unimplemented!()
-    }
-    /// Call a tool. `arguments` must have passed [`Self::check_arguments`].
-    pub async fn call(&self, _tool: &str, _arguments: &Value, _cancel: CancellationToken, _progress: ProgressSink) -> Result<Success, Failure> {
-        unimplemented!()
-    }
-}
-
-/// Admit one file without registering it: the same function that start-up uses.
-pub fn check(_config: RuntimeConfig, _file: &std::path::Path) -> Result<Plugin, Rejected> {
-    unimplemented!()
 }

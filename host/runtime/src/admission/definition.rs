@@ -1,0 +1,178 @@
+//! What a component says about its tools, checked and normalised before any client sees it.
+
+use serde_json::{Map, Value};
+
+use super::schema::{self, Role};
+use crate::bindings::ToolDefinition;
+use crate::policy::Interface;
+use crate::text;
+
+const DEFINITION_BYTES: usize = 64 << 10;
+const TOOLS: usize = 64;
+const TITLE_CHARS: usize = 80;
+const DESCRIPTION_CHARS: usize = 1000;
+const EXAMPLES: usize = 8;
+const ANNOTATIONS: [&str; 4] = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
+
+/// Check all tools of one component.
+pub(super) fn normalise(tools: Vec<ToolDefinition>, interfaces: &[Interface]) -> Result<Vec<(String, Value)>, String> {
+    if tools.is_empty() || tools.len() > TOOLS {
+        return Err(format!("it describes {} tools; 1 to {TOOLS} are allowed", tools.len()));
+    }
+    let mut seen: Vec<(String, Value)> = Vec::new();
+    for tool in tools {
+        let name = tool.name;
+        if !is_legal(&name) {
+            return Err(format!(
+                "the tool name {:?} is not legal: a lower-case letter, then at most 39 lower-case letters, digits and underscores",
+                name.chars().take(80).collect::<String>()
+            ));
+        }
+        if seen.iter().any(|(other, _)| *other == name) {
+            return Err(format!("it describes the tool `{name}` twice"));
+        }
+        let definition = one(&name, &tool.definition, interfaces).map_err(|reason| format!("the tool `{name}`: {reason}"))?;
+        seen.push((name, definition));
+    }
+    Ok(seen)
+}
+
+fn is_legal(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_lowercase())
+        && name.len() <= 40
+        && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+fn one(name: &str, definition: &str, interfaces: &[Interface]) -> Result<Value, String> {
+    if definition.len() > DEFINITION_BYTES {
+        return Err(format!("its definition has {} bytes, and {DEFINITION_BYTES} are allowed", definition.len()));
+    }
+    let definition: Map<String, Value> =
+        serde_json::from_str(definition).map_err(|error| format!("its definition is not a JSON object: {error}"))?;
+    let part = |part: &str| definition.get(part).ok_or_else(|| format!("its definition has no `{part}`"));
+    let schema = |part_name: &str, role| schema::normalise(part(part_name)?, role).map_err(|reason| format!("its {part_name}: {reason}"));
+
+    let input = schema("inputSchema", Role::Input)?;
+    let mut out = Map::new();
+    out.insert("title".to_owned(), prose(part("title")?, "title", TITLE_CHARS)?);
+    out.insert("description".to_owned(), prose(part("description")?, "description", DESCRIPTION_CHARS)?);
+    if let Some(examples) = definition.get("examples") {
+        out.insert("examples".to_owned(), self::examples(examples, &input)?);
+    }
+    out.insert("inputSchema".to_owned(), input);
+    out.insert("outputSchema".to_owned(), schema("outputSchema", Role::Output)?);
+    out.insert("annotations".to_owned(), annotations(name, part("annotations")?, interfaces)?);
+    Ok(Value::Object(out))
+}
+
+fn prose(value: &Value, what: &str, max: usize) -> Result<Value, String> {
+    let Some(words) = value.as_str().map(str::trim).filter(|words| !words.is_empty()) else {
+        return Err(format!("its {what} is not a text"));
+    };
+    let length = words.chars().count();
+    if length > max {
+        return Err(format!("its {what} has {length} characters, and {max} are allowed"));
+    }
+    if let Some(hidden) = words.chars().find(|c| text::is_hidden(*c)) {
+        return Err(format!("its {what} holds the hidden character U+{:04X}", u32::from(hidden)));
+    }
+    Ok(Value::String(words.to_owned()))
+}
+
+/// Examples are shown in error messages, as calls that work: each must.
+fn examples(examples: &Value, input: &Value) -> Result<Value, String> {
+    let list = examples.as_array().ok_or("its `examples` is not a list of argument objects")?;
+    if list.len() > EXAMPLES {
+        return Err(format!("it has {} examples, and {EXAMPLES} are allowed", list.len()));
+    }
+    let validator = crate::arguments::validator(input)?;
+    for (n, example) in list.iter().enumerate() {
+        schema::plain(example, &format!("/examples/{n}"))?;
+        if let Some(violation) = crate::arguments::violations(&validator, input, example).first() {
+            return Err(format!("its example {n} does not fit its own inputSchema: {violation}"));
+        }
+    }
+    Ok(examples.clone())
+}
+
+/// All four hints, and no claim that the imports disprove: what can change a project is not read-only. (A tool that imports
+/// `emulation` or `live` may be: waiting for a run changes nothing.)
+fn annotations(name: &str, annotations: &Value, interfaces: &[Interface]) -> Result<Value, String> {
+    let mut out = Map::new();
+    for hint in ANNOTATIONS {
+        let claim = annotations.get(hint).and_then(Value::as_bool).ok_or_else(|| {
+            format!("its `annotations` must hold all of {}, each true or false; `{hint}` is missing", ANNOTATIONS.join(", "))
+        })?;
+        out.insert(hint.to_owned(), Value::Bool(claim));
+    }
+    let writer = interfaces.iter().find(|interface| matches!(interface, Interface::ConfigMutation | Interface::Creation));
+    if let Some(writer) = writer
+        && out.get("readOnlyHint") == Some(&Value::Bool(true))
+    {
+        tracing::warn!(tool = name, "claims to be read-only but imports `{writer}`; the claim is dropped");
+        out.insert("readOnlyHint".to_owned(), Value::Bool(false));
+    }
+    Ok(Value::Object(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn sound() -> Value {
+        json!({
+            "title": "Echo", "description": "Say it again.", "icons": [{"src": "https://example.com/track.png"}],
+            "inputSchema": {"type": "object", "properties": {"text": {"type": "string", "description": "d"}}, "required": ["text"]},
+            "outputSchema": {"type": "object", "properties": {"text": {"type": "string", "description": "d"}}},
+            "annotations": {"readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false, "title": "x"},
+            "examples": [{"text": "hello"}],
+        })
+    }
+
+    fn admit(name: &str, definition: &Value, interfaces: &[Interface]) -> Result<Value, String> {
+        let tools = vec![ToolDefinition { name: name.to_owned(), definition: definition.to_string() }];
+        Ok(normalise(tools, interfaces)?.remove(0).1)
+    }
+
+    #[test]
+    fn a_sound_definition_is_kept_and_what_no_client_should_see_is_dropped() {
+        let admitted = admit("echo", &sound(), &[Interface::Emulation]).unwrap();
+        assert_eq!(admitted["title"], "Echo");
+        assert_eq!(admitted["annotations"], json!({"readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false}));
+        assert!(admitted.get("icons").is_none(), "a client would fetch it");
+    }
+
+    #[test]
+    fn a_tool_that_can_write_is_not_read_only() {
+        for interface in [Interface::ConfigMutation, Interface::Creation] {
+            assert_eq!(admit("echo", &sound(), &[interface]).unwrap()["annotations"]["readOnlyHint"], false);
+        }
+    }
+
+    #[test]
+    fn unsound_definitions_are_refused_with_the_reason() {
+        let refused = |pointer: &str, value: Value, words: &str| {
+            let mut definition = sound();
+            *definition.pointer_mut(pointer).unwrap() = value;
+            let reason = admit("echo", &definition, &[]).unwrap_err();
+            assert!(reason.contains(words), "{reason}");
+        };
+        refused("/title", json!(7), "title is not a text");
+        refused("/title", json!("x".repeat(81)), "80");
+        refused("/description", json!("x".repeat(1001)), "1000");
+        refused("/description", json!("do\u{202e}it"), "U+202E");
+        refused("/annotations/openWorldHint", Value::Null, "`openWorldHint` is missing");
+        refused("/outputSchema", json!({"type": "string"}), "outputSchema");
+        refused("/examples/0", json!({"txt": "hello"}), "example 0");
+        for name in ["", "Echo", "1echo", "e-cho", "écho", &"e".repeat(41)] {
+            assert!(admit(name, &sound(), &[]).unwrap_err().contains("not legal"), "{name}");
+        }
+        let twice = || ToolDefinition { name: "echo".into(), definition: sound().to_string() };
+        assert!(normalise(vec![twice(), twice()], &[]).unwrap_err().contains("twice"));
+        assert!(normalise(vec![], &[]).is_err());
+        assert!(normalise(vec![ToolDefinition { name: "echo".into(), definition: "[".into() }], &[]).unwrap_err().contains("JSON"));
+    }
+}

@@ -1,0 +1,294 @@
+//! Compiled code and definitions on disk, so that a start compiles nothing and runs no guest.
+//!
+//! Each file is sealed: it begins with a keyed hash over its name and content; the key can be read by this user only. What does not
+//! bear the right seal (a file that was swapped, cut, edited, or copied from another cache) is treated as absent and made anew.
+#![allow(unsafe_code, reason = "compiled code can only be loaded by an unsafe function; see `Cache::code`")]
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::hash::{Hash, Hasher};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+const SEAL_BYTES: usize = 32;
+/// Changes whenever admission would find something else in the same component.
+const RECORD_FORMAT: &str = concat!("1-", env!("CARGO_PKG_VERSION"));
+/// Largest file that is read back.
+const FILE_BYTES: u64 = 512 << 20;
+
+/// A directory of sealed files; without one, everything is a miss and nothing is kept.
+pub(crate) struct Cache {
+    place: Option<Place>,
+}
+
+struct Place {
+    dir: PathBuf,
+    key: Vec<u8>,
+}
+
+/// What admission found out about a component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Full names of all its imports.
+    pub(crate) imports: Vec<String>,
+    /// Its tools, definitions normalised.
+    pub(crate) tools: Vec<(String, Value)>,
+}
+
+impl Cache {
+    /// Use `dir`, made if it is not there. A directory that cannot be used or trusted is reported, and the cache stays empty.
+    pub(crate) fn open(dir: &Path) -> Self {
+        match Place::open(dir) {
+            Ok(place) => Self { place: Some(place) },
+            Err(reason) => {
+                tracing::warn!(dir = %dir.display(), %reason, "working without a cache: every start compiles every plugin");
+                Self { place: None }
+            }
+        }
+    }
+
+    /// What is known about the component of this digest.
+    pub(crate) fn record(&self, digest: &str) -> Option<Record> {
+        serde_json::from_slice(&self.load(&record_name(digest))?).ok()
+    }
+
+    pub(crate) fn keep_record(&self, digest: &str, record: &Record) {
+        if let Ok(bytes) = serde_json::to_vec(record) {
+            self.keep(&record_name(digest), &bytes);
+        }
+    }
+
+    /// The compiled code of the component of this digest, for exactly this engine.
+    pub(crate) fn code(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        let bytes = self.load(&code_name(engine, digest))?;
+        // SAFETY: `deserialize` runs whatever machine code it is given, so the bytes must come from `Component::serialize`. These
+        // very bytes (a private copy: nobody can change them after the check) bear a seal under a key that only this user can
+        // read, over a name that holds the component's digest and the engine's configuration; only `keep_code` makes such seals.
+        match unsafe { Component::deserialize(engine, bytes) } {
+            Ok(component) => Some(component),
+            Err(error) => {
+                tracing::warn!(digest, %error, "compiled code in the cache does not fit; compiling again");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn keep_code(&self, engine: &Engine, digest: &str, component: &Component) {
+        match component.serialize() {
+            Ok(bytes) => self.keep(&code_name(engine, digest), &bytes),
+            Err(error) => tracing::warn!(digest, %error, "compiled code cannot be kept"),
+        }
+    }
+
+    fn load(&self, name: &str) -> Option<Vec<u8>> {
+        let place = self.place.as_ref()?;
+        let mut bytes = match read(&place.dir.join(name), FILE_BYTES) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::warn!(name, %error, "a file of the cache cannot be read");
+                return None;
+            }
+        };
+        let trusted = bytes.split_at_checked(SEAL_BYTES).is_some_and(|(seal, content)| place.seal(name, content) == seal);
+        if !trusted {
+            tracing::warn!(name, "a file of the cache was changed by somebody else; it is not used, and made anew");
+            return None;
+        }
+        bytes.drain(..SEAL_BYTES);
+        Some(bytes)
+    }
+
+    fn keep(&self, name: &str, content: &[u8]) {
+        let Some(place) = &self.place else { return };
+        let seal = place.seal(name, content);
+        let written = tempfile::NamedTempFile::new_in(&place.dir).and_then(|mut file| {
+            file.write_all(&seal)?;
+            file.write_all(content)?;
+            file.persist(place.dir.join(name))?;
+            Ok(())
+        });
+        if let Err(error) = written {
+            tracing::warn!(name, %error, "cannot write to the cache");
+        }
+    }
+}
+
+impl Place {
+    fn open(parent: &Path) -> Result<Self, String> {
+        fs::create_dir_all(parent).map_err(|error| format!("cannot make it: {error}"))?;
+        // A directory of our own, so that its mode does not depend on who made the one above.
+        let dir = parent.join("components");
+        match DirBuilder::new().mode(0o700).create(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(format!("cannot make {}: {error}", dir.display())),
+            _ => {}
+        }
+        let metadata = fs::symlink_metadata(&dir).map_err(|error| error.to_string())?;
+        if !metadata.is_dir() || metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(format!("{} is not a directory of this user; remove it or choose another cache directory", dir.display()));
+        }
+        if metadata.mode() & 0o077 != 0 {
+            return Err(format!("{0} is open to others; run `chmod 700 {0}` after looking at who could have written there", dir.display()));
+        }
+        let key = key(&dir).map_err(|error| format!("cannot make or read its key: {error}"))?;
+        Ok(Self { dir, key })
+    }
+
+    /// The key goes into an outer hash too, so that a seal says nothing about the seal of a longer content.
+    fn seal(&self, name: &str, content: &[u8]) -> [u8; SEAL_BYTES] {
+        let inner = Sha256::new_with_prefix(&self.key).chain_update(name).chain_update([0]).chain_update(content).finalize();
+        Sha256::new_with_prefix(&self.key).chain_update(inner).finalize().into()
+    }
+}
+
+/// The key of the cache in `dir`, made by whoever comes first.
+fn key(dir: &Path) -> io::Result<Vec<u8>> {
+    let path = dir.join("key");
+    if !path.exists() {
+        let mut random = [0; 32];
+        File::open("/dev/urandom")?.read_exact(&mut random)?;
+        // Mode 0600, and never over a key that another server has just made.
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        file.write_all(&random)?;
+        match file.persist_noclobber(&path) {
+            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => return Err(error.error),
+            _ => {}
+        }
+    }
+    let key = read(&path, 32)?;
+    if key.len() == 32 { Ok(key) } else { Err(io::Error::other("the key does not have 32 bytes; remove it")) }
+}
+
+/// Read a regular file, no link, of at most `max` bytes.
+fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let nofollow = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or(0);
+    let file = OpenOptions::new().read(true).custom_flags(nofollow).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() > max {
+        return Err(io::Error::other("not a regular file, or too large"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+    file.take(max).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn record_name(digest: &str) -> String {
+    format!("{digest}.{RECORD_FORMAT}.json")
+}
+
+/// Names the component and everything that the compiled code depends on: wasmtime's version, its configuration, the CPU's features.
+fn code_name(engine: &Engine, digest: &str) -> String {
+    struct Sha(Sha256);
+    impl Hasher for Sha {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+    let mut sha = Sha(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut sha);
+    let host = hex(&sha.0.finalize());
+    format!("{digest}.{}.cwasm", host.get(..16).unwrap_or(&host))
+}
+
+/// SHA-256 of `bytes`, hexadecimal.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn record(name: &str) -> Record {
+        Record { imports: vec!["wasi:io/poll@0.2.0".into()], tools: vec![(name.into(), serde_json::json!({"title": name}))] }
+    }
+
+    fn file(dir: &Path, digest: &str) -> PathBuf {
+        dir.join("components").join(record_name(digest))
+    }
+
+    #[test]
+    fn what_is_kept_is_found_by_the_next_server() {
+        let dir = tempfile::tempdir().unwrap();
+        Cache::open(dir.path()).keep_record("aa", &record("one"));
+        let next = Cache::open(dir.path());
+        assert_eq!(next.record("aa"), Some(record("one")));
+        assert_eq!(next.record("bb"), None);
+    }
+
+    #[test]
+    fn a_file_that_was_edited_cut_swapped_or_linked_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path());
+        cache.keep_record("aa", &record("one"));
+        cache.keep_record("bb", &record("two"));
+        let (a, b) = (file(dir.path(), "aa"), file(dir.path(), "bb"));
+        let good = fs::read(&a).unwrap();
+
+        fs::copy(&b, &a).unwrap();
+        assert_eq!(cache.record("aa"), None, "a sealed file under another name");
+        fs::write(&a, good.iter().rev().copied().collect::<Vec<_>>()).unwrap();
+        assert_eq!(cache.record("aa"), None, "edited");
+        fs::write(&a, &good[..10]).unwrap();
+        assert_eq!(cache.record("aa"), None, "cut");
+        fs::remove_file(&a).unwrap();
+        std::os::unix::fs::symlink(&b, &a).unwrap();
+        assert_eq!(cache.record("aa"), None, "a link");
+        fs::remove_file(&a).unwrap();
+        fs::write(&a, &good).unwrap();
+        assert_eq!(cache.record("aa"), Some(record("one")));
+    }
+
+    #[test]
+    fn a_cache_made_elsewhere_is_not_trusted() {
+        let (here, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let cache = Cache::open(here.path());
+        Cache::open(elsewhere.path()).keep_record("aa", &record("one"));
+        fs::copy(file(elsewhere.path(), "aa"), file(here.path(), "aa")).unwrap();
+        assert_eq!(cache.record("aa"), None);
+    }
+
+    #[test]
+    fn a_directory_that_others_can_enter_or_that_cannot_be_made_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        Cache::open(dir.path()).keep_record("aa", &record("one"));
+        fs::set_permissions(dir.path().join("components"), fs::Permissions::from_mode(0o770)).unwrap();
+        let open = Cache::open(dir.path());
+        assert!(open.place.is_none());
+        assert_eq!(open.record("aa"), None);
+        open.keep_record("aa", &record("one"));
+
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(Cache::open(&file).place.is_none());
+    }
+
+    #[test]
+    fn the_directory_and_its_key_are_private() {
+        let dir = tempfile::tempdir().unwrap();
+        Cache::open(dir.path());
+        let mode = |path: PathBuf| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!(mode(dir.path().join("components")), 0o700);
+        assert_eq!(mode(dir.path().join("components/key")), 0o600);
+    }
+}

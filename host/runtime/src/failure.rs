@@ -1,0 +1,240 @@
+//! Why a call failed, and the one place that words it for the agent.
+
+use std::time::Duration;
+
+use wasmtime::Trap;
+use wasmtime_wasi::I32Exit;
+
+use crate::bindings::types;
+use crate::guests::CpuSpent;
+use crate::host::TooManyHostCalls;
+use crate::limits::{HOST_CALL_BYTES, Limits};
+use crate::meter::Meter;
+use crate::{Failure, Usage, text};
+
+/// Longest message of a tool that is handed on.
+const TOOL_MESSAGE_CHARS: usize = 4000;
+/// Longest excerpt of a guest's stderr.
+const EXCERPT_CHARS: usize = 600;
+
+/// Why a call failed.
+#[derive(Debug)]
+pub(crate) enum Reason {
+    /// No such tool; the nearest one, if any is near.
+    UnknownTool(Option<String>),
+    /// Too many calls are under way.
+    Busy,
+    Cancelled,
+    ArgumentsTooLarge { bytes: usize, limit: usize },
+    /// The component's code cannot be had any more.
+    CodeUnavailable(String),
+    /// The tool said so itself.
+    Tool(types::Error),
+    /// The guest aborted: a panic, an assertion, an uncaught exception.
+    Abort,
+    StackOverflow,
+    Trap(String),
+    Exit(i32),
+    MemoryBudget(u64),
+    CpuBudget(Duration),
+    WallBudget(Duration),
+    HostCallBudget(u64),
+    OutputBudget { bytes: Option<usize>, limit: usize },
+    Malformed(String),
+    HostDefect,
+}
+
+/// A reason, with what the guest wrote to stderr before.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) reason: Reason,
+    pub(crate) stderr: String,
+}
+
+impl From<Reason> for Stop {
+    fn from(reason: Reason) -> Self {
+        Self { reason, stderr: String::new() }
+    }
+}
+
+impl Reason {
+    /// What an error of wasmtime means.
+    pub(crate) fn of(error: &wasmtime::Error, meter: &Meter, limits: &Limits) -> Self {
+        if error.is::<CpuSpent>() {
+            return Self::CpuBudget(limits.cpu);
+        }
+        if let Some(TooManyHostCalls(limit)) = error.downcast_ref() {
+            return Self::HostCallBudget(*limit);
+        }
+        if let Some(I32Exit(code)) = error.downcast_ref() {
+            return Self::Exit(*code);
+        }
+        // What follows a refused growth, whatever the guest made of it.
+        if meter.memory_was_refused() {
+            return Self::MemoryBudget(limits.memory_bytes);
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::UnreachableCodeReached) => Self::Abort,
+            // A Rust guest that runs out of its own stack touches memory that is not there.
+            Some(Trap::StackOverflow | Trap::MemoryOutOfBounds) => Self::StackOverflow,
+            Some(trap) => Self::Trap(trap.to_string()),
+            None if error.root_cause().to_string().contains("fuel allocated for hostcalls") => {
+                Self::OutputBudget { bytes: None, limit: HOST_CALL_BYTES }
+            }
+            None => Self::Trap(error.root_cause().to_string()),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::UnknownTool(_) => "unknown-tool",
+            Self::Busy => "busy",
+            Self::Cancelled => "cancelled",
+            Self::ArgumentsTooLarge { .. } => "limit",
+            Self::CodeUnavailable(_) | Self::HostDefect => "internal",
+            Self::Abort | Self::StackOverflow | Self::Trap(_) | Self::Exit(_) => "trap",
+            Self::MemoryBudget(_) => "memory-budget",
+            Self::CpuBudget(_) => "cpu-budget",
+            Self::WallBudget(_) => "wall-budget",
+            Self::HostCallBudget(_) => "host-call-budget",
+            Self::OutputBudget { .. } => "output-budget",
+            Self::Malformed(_) => "malformed-output",
+            Self::Tool(error) => match error {
+                types::Error::InvalidArgument(_) => "invalid-argument",
+                types::Error::NotFound(_) => "not-found",
+                types::Error::Unavailable(_) => "unavailable",
+                types::Error::Conflict(_) => "conflict",
+                types::Error::Denied(_) => "denied",
+                types::Error::Limit(_) => "limit",
+                types::Error::Cancelled => "cancelled",
+                types::Error::Backend(_) => "backend",
+                types::Error::Internal(_) => "internal",
+                types::Error::Other(_) => "other",
+            },
+        }
+    }
+}
+
+impl Stop {
+    /// The failure of `tool` for the agent.
+    pub(crate) fn into_failure(self, tool: &str, usage: Usage) -> Failure {
+        Failure { kind: self.reason.kind().to_owned(), message: self.message(tool), usage }
+    }
+
+    fn message(&self, tool: &str) -> String {
+        const LESS: &str = "The same call will very likely end the same way: ask for less (a smaller limit, a narrower pattern). The operator can raise";
+        const DEFECT: &str = "This is a defect of the tool: the same call will very likely end the same way, other arguments may work";
+        const GOES_ON: &str = "The server and the other tools go on.";
+        let said = || excerpt(&self.stderr).map_or_else(String::new, |words| format!(" It said: {words:?}."));
+        match &self.reason {
+            Reason::UnknownTool(nearest) => {
+                let hint = nearest.as_ref().map_or_else(String::new, |name| format!(" Did you mean `{name}`?"));
+                format!("there is no tool `{}`.{hint} tools/list gives all names.", text::clean(tool, 80))
+            }
+            Reason::Busy => format!("`{tool}` was not started: too many calls are under way. Try again in a few seconds."),
+            Reason::Cancelled => format!("`{tool}` was cancelled. A run that it started goes on; `run_stop` ends it."),
+            Reason::ArgumentsTooLarge { bytes, limit } => {
+                format!("`{tool}` was not started: its arguments have {bytes} bytes, and {limit} are allowed. Pass less, or a path instead of contents.")
+            }
+            Reason::CodeUnavailable(why) => {
+                format!("`{tool}` cannot be started: {why}. Trying again does not help; the operator has to look at it. {GOES_ON}")
+            }
+            Reason::Tool(error) => tool_message(tool, error),
+            Reason::Abort => format!("`{tool}` crashed.{} {DEFECT}. {GOES_ON}", said()),
+            Reason::StackOverflow => {
+                format!("`{tool}` crashed: it used memory beyond its own, most likely because it recursed too deeply.{} {DEFECT}. {GOES_ON}", said())
+            }
+            Reason::Trap(what) => format!("`{tool}` crashed: {}.{} {DEFECT}. {GOES_ON}", text::clean(what, 300), said()),
+            Reason::Exit(code) => format!("`{tool}` ended itself with status {code} instead of answering.{} {DEFECT}. {GOES_ON}", said()),
+            Reason::MemoryBudget(limit) => {
+                format!("`{tool}` ran out of memory: its budget is {} MiB. {LESS} `memory_mib` in the policy. {GOES_ON}", limit >> 20)
+            }
+            Reason::CpuBudget(limit) => {
+                format!("`{tool}` was stopped: it used its CPU budget of {}. {LESS} `cpu_ms` in the policy. {GOES_ON}", span(*limit))
+            }
+            Reason::WallBudget(limit) => {
+                format!("`{tool}` was stopped: it did not answer within {}. {LESS} `wall_ms` in the policy. {GOES_ON}", span(*limit))
+            }
+            Reason::HostCallBudget(limit) => {
+                format!("`{tool}` was stopped: it made more than {limit} host calls. {LESS} `host_calls` in the policy. {GOES_ON}")
+            }
+            Reason::OutputBudget { bytes: Some(bytes), limit } => {
+                format!("`{tool}` gave {bytes} bytes, and {limit} are allowed. {LESS} `output_kib` in the policy. {GOES_ON}")
+            }
+            Reason::OutputBudget { bytes: None, limit } => {
+                format!("`{tool}` was stopped: it handed over more than {} MiB in one piece. Ask for less. {GOES_ON}", limit >> 20)
+            }
+            Reason::Malformed(what) => {
+                format!("`{tool}` gave a result that breaks its own promise: {what}. {DEFECT}. {GOES_ON}")
+            }
+            Reason::HostDefect => {
+                format!("`{tool}` failed because of a defect of Rookery itself. Try once more; if it fails again, tell the operator. {GOES_ON}")
+            }
+        }
+    }
+}
+
+fn tool_message(tool: &str, error: &types::Error) -> String {
+    let clean = |message: &str| text::clean(message, TOOL_MESSAGE_CHARS);
+    match error {
+        types::Error::Unavailable(missing) => {
+            format!("{} is not available: {}. {}", clean(&missing.what), clean(&missing.why), clean(&missing.how_to_enable))
+        }
+        types::Error::Cancelled => format!("`{tool}` was cancelled."),
+        types::Error::Other((code, message)) => format!("{} ({})", clean(message), text::clean(code, 80)),
+        types::Error::InvalidArgument(message)
+        | types::Error::NotFound(message)
+        | types::Error::Conflict(message)
+        | types::Error::Denied(message)
+        | types::Error::Limit(message)
+        | types::Error::Backend(message)
+        | types::Error::Internal(message) => clean(message),
+    }
+}
+
+/// The words of a panic, or the last words on stderr.
+fn excerpt(stderr: &str) -> Option<String> {
+    let lines: Vec<&str> = stderr.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let words = match lines.iter().rposition(|line| line.contains("panicked at ")) {
+        Some(at) => lines.get(at..)?.iter().take_while(|line| !line.starts_with("note: ")).take(8).copied().collect::<Vec<_>>(),
+        None => lines.get(lines.len().saturating_sub(3)..)?.to_vec(),
+    };
+    let words = words.join("\n");
+    // `thread '<unnamed>' (1) panicked at src/lib.rs:3:5:` names a thread that says nothing.
+    let words = words.find("panicked at ").map_or(words.as_str(), |at| words.get(at..).unwrap_or_default());
+    (!words.is_empty()).then(|| words.chars().take(EXCERPT_CHARS).collect())
+}
+
+fn span(time: Duration) -> String {
+    if time.as_millis().is_multiple_of(1000) { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_by_its_words_and_not_by_its_backtrace() {
+        let stderr = "chatter\n\nthread '<unnamed>' (1) panicked at src/lib.rs:38:24:\nbad thing 42\nnote: run with `RUST_BACKTRACE=1`\n";
+        assert_eq!(excerpt(stderr).unwrap(), "panicked at src/lib.rs:38:24:\nbad thing 42");
+        assert_eq!(excerpt("Traceback:\n  File\nValueError: x\n").unwrap(), "Traceback:\n  File\nValueError: x");
+        assert_eq!(excerpt("\n"), None);
+    }
+
+    #[test]
+    fn words_of_a_guest_are_escaped() {
+        let stop = Stop { reason: Reason::Abort, stderr: "panicked at x:\n\u{1b}[2J\u{202e}evil".into() };
+        let message = stop.message("probe");
+        assert!(message.contains("\\u{1b}") && message.contains("\\u{202e}"), "{message}");
+        let error = types::Error::NotFound("no \u{1b}]0;x".into());
+        assert!(!Stop::from(Reason::Tool(error)).message("probe").contains('\u{1b}'));
+    }
+
+    #[test]
+    fn every_crash_says_which_tool_and_that_the_server_goes_on() {
+        for reason in [Reason::Abort, Reason::StackOverflow, Reason::Exit(3), Reason::MemoryBudget(1 << 20), Reason::CpuBudget(Duration::from_secs(1))] {
+            let message = Stop::from(reason).message("probe");
+            assert!(message.contains("`probe`") && message.contains("go on"), "{message}");
+        }
+    }
+}

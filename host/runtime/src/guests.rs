@@ -1,0 +1,178 @@
+//! Running guests: a fresh store for each call, on threads of their own, under every budget.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+use crate::bindings::{ToolDefinition, ToolFullPre, types};
+use crate::failure::{Reason, Stop};
+use crate::host::{Progress, Services, State, ToolLog};
+use crate::limits::{HOST_CALL_BYTES, Limits, MemoryLimiter, RESOURCES};
+use crate::meter::{Meter, Metered};
+use crate::wasi::{self, Output};
+use crate::{ProgressSink, Usage};
+
+/// Calls that may be under way at the same time, those that wait for a place or for a run included.
+const CALLS: usize = 64;
+/// How long a call waits for a place.
+const QUEUE: Duration = Duration::from_secs(30);
+
+/// The threads on which guests run. Not those of the server: two spinning guests there would hold up its timers and sockets.
+pub(crate) struct Guests {
+    engine: Engine,
+    services: Arc<Services>,
+    calls: Semaphore,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+/// What a guest is asked.
+pub(crate) enum Ask {
+    /// `tools.describe`
+    Describe,
+    /// `tools.call`
+    Call {
+        /// The tool.
+        name: String,
+        /// JSON text.
+        arguments: String,
+    },
+}
+
+/// What a guest answered.
+pub(crate) enum Answer {
+    /// To [`Ask::Describe`].
+    Tools(Vec<ToolDefinition>),
+    /// To [`Ask::Call`].
+    Output(Result<String, types::Error>),
+}
+
+/// One call: who asks, and within which bounds.
+pub(crate) struct Job<'a> {
+    /// For the log.
+    pub(crate) name: &'a str,
+    pub(crate) pre: ToolFullPre<State>,
+    pub(crate) limits: &'a Limits,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) progress: ProgressSink,
+}
+
+impl Guests {
+    pub(crate) fn new(engine: &Engine, services: Services, threads: usize) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("guest")
+            // Spinning guests yield every tick; new calls and timers get their turn at each of these yields, not at every 61st.
+            .event_interval(1)
+            .global_queue_interval(1)
+            .enable_time()
+            .build()?;
+        Ok(Self { engine: engine.clone(), services: Arc::new(services), calls: Semaphore::new(CALLS), runtime: Some(runtime) })
+    }
+
+    /// Ask a guest on the calling thread, which must not be one of an asynchronous runtime.
+    pub(crate) fn ask_blocking(&self, job: Job<'_>, ask: Ask) -> (Result<Answer, Stop>, Usage) {
+        match &self.runtime {
+            Some(runtime) => runtime.handle().block_on(self.ask(job, ask)),
+            None => (Err(Reason::Busy.into()), Usage::default()),
+        }
+    }
+
+    /// Ask a guest. Dropping the future, or cancelling, ends the guest at its next tick; its host calls are told at once.
+    pub(crate) async fn ask(&self, job: Job<'_>, ask: Ask) -> (Result<Answer, Stop>, Usage) {
+        let Some(runtime) = &self.runtime else { return (Err(Reason::Busy.into()), Usage::default()) };
+        let Ok(_place) = self.calls.try_acquire() else { return (Err(Reason::Busy.into()), Usage::default()) };
+        let permit = tokio::select! {
+            permit = tokio::time::timeout(QUEUE, Arc::clone(&self.services.running).acquire_owned()) => permit,
+            () = job.cancel.cancelled() => return (Err(Reason::Cancelled.into()), Usage::default()),
+        };
+        let Ok(Ok(permit)) = permit else { return (Err(Reason::Busy.into()), Usage::default()) };
+
+        let meter = Arc::new(Meter::default());
+        let (stdout, stderr) = (Output::new(job.limits.log_bytes), Output::new(job.limits.log_bytes));
+        let state = State {
+            services: Arc::clone(&self.services),
+            wasi: wasi::context(&stdout, &stderr),
+            table: table(),
+            memory: MemoryLimiter::new(job.limits.memory_bytes, Arc::clone(&meter)),
+            limits: job.limits.clone(),
+            meter: Arc::clone(&meter),
+            log: ToolLog::new(job.name, job.limits.log_bytes),
+            progress: Progress::new(job.progress),
+            permit: Some(permit),
+        };
+        // A set aborts its task when it is dropped, which is what a dropped call must do.
+        let mut guest = JoinSet::new();
+        guest.spawn_on(Metered::new(Arc::clone(&meter), run(self.engine.clone(), job.pre, state, ask)), runtime.handle());
+        let answer = tokio::select! {
+            biased;
+            () = job.cancel.cancelled() => Err(Reason::Cancelled),
+            ended = guest.join_next() => match ended {
+                Some(Ok(Ok(answer))) => Ok(answer),
+                Some(Ok(Err(error))) => Err(Reason::of(&error, &meter, job.limits)),
+                Some(Err(defect)) => {
+                    tracing::error!(tool = job.name, %defect, "a call panicked in the host");
+                    Err(Reason::HostDefect)
+                }
+                None => Err(Reason::HostDefect),
+            },
+            () = meter.wall.exhausted(job.limits.wall) => Err(Reason::WallBudget(job.limits.wall)),
+        };
+        log_output(job.name, "stdout", &stdout);
+        log_output(job.name, "stderr", &stderr);
+        (answer.map_err(|reason| Stop { reason, stderr: stderr.text() }), meter.usage())
+    }
+}
+
+impl Drop for Guests {
+    fn drop(&mut self) {
+        // Waiting for blocking work here would panic on a thread of another asynchronous runtime.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The guest's side of a call.
+async fn run(engine: Engine, pre: ToolFullPre<State>, state: State, ask: Ask) -> wasmtime::Result<Answer> {
+    let budget = state.limits.cpu;
+    let mut store = Store::new(&engine, state);
+    store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(HOST_CALL_BYTES);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |store| {
+        if store.data().meter.cpu_now() > budget {
+            return Err(CpuSpent.into());
+        }
+        Ok(UpdateDeadline::Yield(1))
+    });
+    let component = pre.instantiate_async(&mut store).await?;
+    let tools = component.rookery_plugin_tools();
+    Ok(match ask {
+        Ask::Describe => Answer::Tools(tools.call_describe(&mut store).await?),
+        Ask::Call { name, arguments } => Answer::Output(tools.call_call(&mut store, &name, &arguments).await?),
+    })
+}
+
+/// The guest used its CPU budget.
+#[derive(Debug, thiserror::Error)]
+#[error("the CPU budget is spent")]
+pub(crate) struct CpuSpent;
+
+fn table() -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(RESOURCES);
+    table
+}
+
+fn log_output(tool: &str, stream: &str, output: &Output) {
+    if tracing::enabled!(target: "rookery::tool", tracing::Level::DEBUG) {
+        for line in output.text().lines() {
+            tracing::debug!(target: "rookery::tool", %tool, stream, "{}", crate::text::clean(line, 2000));
+        }
+    }
+}

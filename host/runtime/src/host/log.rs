@@ -1,0 +1,79 @@
+//! `log`: what a tool says while it works.
+
+use std::time::{Duration, Instant};
+
+use super::State;
+use crate::ProgressSink;
+use crate::bindings::log::{self, Level};
+use crate::text;
+
+/// Longest line that is kept.
+const LINE_CHARS: usize = 2000;
+/// Longest progress message.
+const REPORT_CHARS: usize = 200;
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+
+/// The server's log as one call sees it: under the tool's name, and bounded.
+pub(crate) struct ToolLog {
+    tool: String,
+    bytes_left: usize,
+    cut: bool,
+}
+
+impl ToolLog {
+    pub(crate) fn new(tool: &str, bytes: usize) -> Self {
+        Self { tool: tool.to_owned(), bytes_left: bytes, cut: false }
+    }
+
+    fn write(&mut self, level: Level, message: &str) {
+        let Some(left) = self.bytes_left.checked_sub(message.len().max(1)) else {
+            if !std::mem::replace(&mut self.cut, true) {
+                tracing::warn!(target: "rookery::tool", tool = %self.tool, "the log budget of this call is spent; further lines are dropped");
+            }
+            return;
+        };
+        self.bytes_left = left;
+        let (tool, line) = (&self.tool, text::clean(message, LINE_CHARS));
+        match level {
+            Level::Trace => tracing::trace!(target: "rookery::tool", %tool, "{line}"),
+            Level::Debug => tracing::debug!(target: "rookery::tool", %tool, "{line}"),
+            Level::Info => tracing::info!(target: "rookery::tool", %tool, "{line}"),
+            Level::Warn => tracing::warn!(target: "rookery::tool", %tool, "{line}"),
+            Level::Error => tracing::error!(target: "rookery::tool", %tool, "{line}"),
+        }
+    }
+}
+
+/// The client's progress reports, at most ten a second: a guest can make a million.
+pub(crate) struct Progress {
+    sink: ProgressSink,
+    last: Option<Instant>,
+}
+
+impl Progress {
+    pub(crate) fn new(sink: ProgressSink) -> Self {
+        Self { sink, last: None }
+    }
+
+    pub(super) fn report(&mut self, fraction: f64, message: &str) {
+        if self.last.is_some_and(|last| last.elapsed() < REPORT_EVERY) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let fraction = if fraction.is_finite() { fraction.clamp(0.0, 1.0) } else { 0.0 };
+        (self.sink)(fraction, text::clean(message, REPORT_CHARS));
+    }
+}
+
+// Neither function counts as a host call: a chatty tool loses lines, not its result. Both cost it CPU time.
+impl log::Host for State {
+    async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        self.log.write(level, &message);
+        Ok(())
+    }
+
+    async fn progress(&mut self, fraction: f64, message: String) -> wasmtime::Result<()> {
+        self.progress.report(fraction, &message);
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+//! What a guest may ask of the host: one file for each WIT interface.
+//!
+//! A host function takes plain data, does its work on a blocking thread, and gives plain data back. Every one goes through
+//! [`State::blocking`], which counts it, stops it when the call ends, and keeps a defect of the host from taking more than the
+//! call with it.
+
+mod config;
+mod config_mutation;
+mod creation;
+mod emulation;
+mod firmware;
+mod live;
+mod log;
+mod results;
+
+use std::sync::Arc;
+
+use rookery_emulation::Runs;
+use rookery_project::{Cancel, Error, Firmware, Results, Roots};
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::bindings::{self, types};
+use crate::limits::{Limits, MemoryLimiter};
+use crate::meter::Meter;
+use crate::policy::Interface;
+
+pub(crate) use log::{Progress, ToolLog};
+
+/// What host functions work on, shared by all calls.
+pub(crate) struct Services {
+    pub(crate) roots: Roots,
+    pub(crate) runs: Runs,
+    /// One permit for each guest that may run at the same time.
+    pub(crate) running: Arc<Semaphore>,
+}
+
+/// The state of one call. It is dropped with its store when the call ends.
+pub(crate) struct State {
+    pub(crate) services: Arc<Services>,
+    pub(crate) wasi: WasiCtx,
+    pub(crate) table: ResourceTable,
+    pub(crate) memory: MemoryLimiter,
+    pub(crate) limits: Limits,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) log: ToolLog,
+    pub(crate) progress: Progress,
+    /// Given back while the guest waits for a run, so that waiting guests do not keep others from running.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
+}
+
+/// An open result directory.
+pub struct RunResults(Arc<Results>);
+
+/// An open root filesystem.
+pub struct RootFilesystem(Arc<Firmware>);
+
+/// Why a host function failed.
+#[derive(Debug)]
+pub enum HostError {
+    /// The guest is told.
+    Tool(Error),
+    /// The call ends: the guest broke a rule or a budget.
+    Trap(wasmtime::Error),
+}
+
+impl From<Error> for HostError {
+    fn from(error: Error) -> Self {
+        Self::Tool(error)
+    }
+}
+
+impl From<wasmtime::component::ResourceTableError> for HostError {
+    fn from(error: wasmtime::component::ResourceTableError) -> Self {
+        Self::Trap(error.into())
+    }
+}
+
+/// The guest made more host calls than its budget allows.
+#[derive(Debug, thiserror::Error)]
+#[error("more than {0} host calls")]
+pub(crate) struct TooManyHostCalls(pub(crate) u64);
+
+pub(crate) type HostResult<T> = Result<T, HostError>;
+
+/// Raises a flag when it is dropped, be it because the work is done or because the call was.
+struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+impl State {
+    /// Count one host call against the budget.
+    pub(crate) fn count_host_call(&self) -> wasmtime::Result<()> {
+        if self.meter.count_host_call() > self.limits.host_calls {
+            return Err(TooManyHostCalls(self.limits.host_calls).into());
+        }
+        Ok(())
+    }
+
+    /// Do blocking work off the guest's thread. The work's flag is raised when this future is dropped; a panic in it is an error of this call.
+    async fn blocking<T: Send + 'static>(
+        &mut self,
+        function: &'static str,
+        work: impl FnOnce(&Services, &Cancel) -> rookery_project::Result<T> + Send + 'static,
+    ) -> HostResult<T> {
+        self.count_host_call().map_err(HostError::Trap)?;
+        self.uncounted(function, work).await
+    }
+
+    /// [`Self::blocking`] as a part of a host call that was counted before.
+    async fn uncounted<T: Send + 'static>(
+        &mut self,
+        function: &'static str,
+        work: impl FnOnce(&Services, &Cancel) -> rookery_project::Result<T> + Send + 'static,
+    ) -> HostResult<T> {
+        let guard = CancelOnDrop(Cancel::default());
+        let (services, cancel) = (Arc::clone(&self.services), guard.0.clone());
+        match tokio::task::spawn_blocking(move || work(&services, &cancel)).await {
+            Ok(result) => Ok(result?),
+            Err(defect) => {
+                tracing::error!(function, %defect, "a host function panicked");
+                Err(Error::Internal(format!("the host function {function} failed; this is a defect of Rookery, not of the arguments")).into())
+            }
+        }
+    }
+
+    /// [`Self::blocking`] for work that gives JSON. The text is made on the blocking thread, because it may be large.
+    async fn json(
+        &mut self,
+        function: &'static str,
+        work: impl FnOnce(&Services, &Cancel) -> rookery_project::Result<Value> + Send + 'static,
+    ) -> HostResult<String> {
+        self.blocking(function, move |services, cancel| Ok(work(services, cancel)?.to_string())).await
+    }
+
+    fn run_results(&self, resource: &Resource<RunResults>) -> HostResult<Arc<Results>> {
+        Ok(Arc::clone(&self.table.get(resource)?.0))
+    }
+
+    fn root_filesystem(&self, resource: &Resource<RootFilesystem>) -> HostResult<Arc<Firmware>> {
+        Ok(Arc::clone(&self.table.get(resource)?.0))
+    }
+}
+
+/// The JSON that a guest gave as `what`.
+fn parse(what: &str, text: &str) -> rookery_project::Result<Value> {
+    serde_json::from_str(text)
+        .map_err(|error| Error::InvalidArgument(format!("{what} is not JSON ({error}); give JSON text, for example {{}}")))
+}
+
+/// The JSON object that a guest gave as `what`.
+fn parse_object(what: &str, text: &str) -> rookery_project::Result<Value> {
+    match parse(what, text)? {
+        object @ Value::Object(_) => Ok(object),
+        _ => Err(Error::InvalidArgument(format!("{what} is not a JSON object; {{}} takes every default"))),
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl types::Host for State {
+    fn convert_error(&mut self, error: HostError) -> wasmtime::Result<types::Error> {
+        match error {
+            HostError::Trap(trap) => Err(trap),
+            HostError::Tool(error) => Ok(match error {
+                Error::InvalidArgument(text) => types::Error::InvalidArgument(text),
+                Error::NotFound(text) => types::Error::NotFound(text),
+                Error::Unavailable { what, why, how_to_enable } => {
+                    types::Error::Unavailable(types::Unavailable { what, why, how_to_enable })
+                }
+                Error::Conflict(text) => types::Error::Conflict(text),
+                Error::Denied(text) => types::Error::Denied(text),
+                Error::Limit(text) => types::Error::Limit(text),
+                Error::Cancelled => types::Error::Cancelled,
+                Error::Backend(text) => types::Error::Backend(text),
+                Error::Internal(text) => types::Error::Internal(text),
+            }),
+        }
+    }
+}
+
+/// Link one interface.
+pub(crate) fn link(linker: &mut Linker<State>, interface: Interface) -> wasmtime::Result<()> {
+    match interface {
+        Interface::Types => bindings::types::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+        Interface::Log => bindings::log::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+        Interface::Config => bindings::config::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+        Interface::ConfigMutation => bindings::config_mutation::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+        Interface::Creation => bindings::creation::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+        Interface::Results => bindings::results::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+        Interface::Firmware => bindings::firmware::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+        Interface::Emulation => bindings::emulation::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+        Interface::Live => bindings::live::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+    }
+}

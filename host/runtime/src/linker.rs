@@ -1,0 +1,51 @@
+//! Linking: a component sees the interfaces that it was granted; the others are absent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
+
+use crate::bindings::ToolFullPre;
+use crate::host::{self, State};
+use crate::policy::Interface;
+
+/// One linker for each set of grants, made when it is first needed.
+pub(crate) struct Linkers {
+    engine: Engine,
+    by_grants: Mutex<BTreeMap<BTreeSet<Interface>, Linker<State>>>,
+}
+
+impl Linkers {
+    pub(crate) fn new(engine: &Engine) -> Self {
+        Self { engine: engine.clone(), by_grants: Mutex::default() }
+    }
+
+    /// Link a component with what it was granted.
+    pub(crate) fn link(&self, component: &Component, grants: &BTreeSet<Interface>) -> wasmtime::Result<ToolFullPre<State>> {
+        let linker = {
+            let mut by_grants = self.by_grants.lock().unwrap_or_else(PoisonError::into_inner);
+            match by_grants.get(grants) {
+                Some(linker) => linker.clone(),
+                None => by_grants.entry(grants.clone()).or_insert(self.build(grants)?).clone(),
+            }
+        };
+        ToolFullPre::new(linker.instantiate_pre(component)?)
+    }
+
+    /// Link a component for `describe`: what it imports beyond WASI is there, and traps when it is called.
+    pub(crate) fn link_silent(&self, component: &Component) -> wasmtime::Result<ToolFullPre<State>> {
+        let mut linker = self.build(&BTreeSet::new())?;
+        linker.define_unknown_imports_as_traps(component)?;
+        ToolFullPre::new(linker.instantiate_pre(component)?)
+    }
+
+    fn build(&self, grants: &BTreeSet<Interface>) -> wasmtime::Result<Linker<State>> {
+        let mut linker = Linker::new(&self.engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        for interface in grants {
+            host::link(&mut linker, *interface)?;
+        }
+        Ok(linker)
+    }
+}

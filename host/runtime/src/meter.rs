@@ -1,0 +1,194 @@
+//! What one call uses. Shared by the guest's side and the waiting side, so that it outlives a dropped store.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::Notify;
+
+use crate::Usage;
+
+/// Counters of one call.
+#[derive(Default)]
+pub(crate) struct Meter {
+    cpu_ns: AtomicU64,
+    /// CPU clock of the guest's thread when it last got to run.
+    slice_start_ns: AtomicU64,
+    memory_peak: AtomicU64,
+    memory_refused: AtomicBool,
+    host_calls: AtomicU64,
+    output_bytes: AtomicU64,
+    pub(crate) wall: WallClock,
+}
+
+impl Meter {
+    /// The CPU time so far. To be called on the guest's thread, while the guest runs.
+    pub(crate) fn cpu_now(&self) -> Duration {
+        Duration::from_nanos(self.cpu_ns.load(Relaxed) + thread_cpu_ns().saturating_sub(self.slice_start_ns.load(Relaxed)))
+    }
+
+    /// Count one host call; gives the number so far.
+    pub(crate) fn count_host_call(&self) -> u64 {
+        self.host_calls.fetch_add(1, Relaxed) + 1
+    }
+
+    pub(crate) fn memory_in_use(&self, bytes: u64) {
+        self.memory_peak.fetch_max(bytes, Relaxed);
+    }
+
+    pub(crate) fn refuse_memory(&self) {
+        self.memory_refused.store(true, Relaxed);
+    }
+
+    pub(crate) fn memory_was_refused(&self) -> bool {
+        self.memory_refused.load(Relaxed)
+    }
+
+    pub(crate) fn output(&self, bytes: usize) {
+        self.output_bytes.store(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            cpu_ms: self.cpu_ns.load(Relaxed) / 1_000_000,
+            wall_ms: u64::try_from(self.wall.spent().as_millis()).unwrap_or(u64::MAX),
+            memory_bytes: self.memory_peak.load(Relaxed),
+            host_calls: self.host_calls.load(Relaxed),
+            output_bytes: self.output_bytes.load(Relaxed),
+        }
+    }
+}
+
+/// The guest's future with its CPU time metered: the time of the thread that polls it, while it polls it.
+pub(crate) struct Metered<F> {
+    guest: Pin<Box<F>>,
+    meter: Arc<Meter>,
+}
+
+impl<F: Future> Metered<F> {
+    pub(crate) fn new(meter: Arc<Meter>, guest: F) -> Self {
+        Self { guest: Box::pin(guest), meter }
+    }
+}
+
+impl<F: Future> Future for Metered<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let start = thread_cpu_ns();
+        self.meter.slice_start_ns.store(start, Relaxed);
+        let polled = self.guest.as_mut().poll(context);
+        self.meter.cpu_ns.fetch_add(thread_cpu_ns().saturating_sub(start), Relaxed);
+        polled
+    }
+}
+
+fn thread_cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+/// A wall clock that can be stopped for a while.
+pub(crate) struct WallClock {
+    state: Mutex<WallState>,
+    resumed: Notify,
+}
+
+struct WallState {
+    spent: Duration,
+    running_since: Option<Instant>,
+}
+
+impl Default for WallClock {
+    fn default() -> Self {
+        Self { state: Mutex::new(WallState { spent: Duration::ZERO, running_since: Some(Instant::now()) }), resumed: Notify::new() }
+    }
+}
+
+/// Lets a paused clock go on when it is dropped.
+pub(crate) struct Paused(Arc<Meter>);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        self.0.wall.lock().running_since = Some(Instant::now());
+        self.0.wall.resumed.notify_one();
+    }
+}
+
+impl WallClock {
+    /// Stop the clock of `meter` until the result is dropped.
+    pub(crate) fn pause(meter: &Arc<Meter>) -> Paused {
+        let mut state = meter.wall.lock();
+        if let Some(since) = state.running_since.take() {
+            state.spent += since.elapsed();
+        }
+        Paused(Arc::clone(meter))
+    }
+
+    pub(crate) fn spent(&self) -> Duration {
+        let state = self.lock();
+        state.spent + state.running_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Wait until `budget` is spent.
+    pub(crate) async fn exhausted(&self, budget: Duration) {
+        loop {
+            let left = {
+                let state = self.lock();
+                state.running_since.map(|since| budget.saturating_sub(state.spent + since.elapsed()))
+            };
+            match left {
+                Some(Duration::ZERO) => return,
+                Some(left) => tokio::time::sleep(left).await,
+                None => self.resumed.notified().await,
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, WallState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_paused_wall_clock_spends_nothing_and_then_goes_on() {
+        let meter = Arc::new(Meter::default());
+        let paused = WallClock::pause(&meter);
+        let before = meter.wall.spent();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        assert_eq!(meter.wall.spent(), before);
+        let waiting = tokio::spawn({
+            let meter = Arc::clone(&meter);
+            async move { meter.wall.exhausted(Duration::from_millis(20)).await }
+        });
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        assert!(!waiting.is_finished(), "a paused clock does not run out");
+        drop(paused);
+        tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("runs out once resumed").unwrap();
+        assert!(meter.wall.spent() >= Duration::from_millis(20));
+    }
+
+    #[tokio::test]
+    async fn cpu_time_counts_work_and_not_sleep() {
+        let meter = Arc::new(Meter::default());
+        Metered::new(Arc::clone(&meter), async {
+            tokio::time::sleep(Duration::from_millis(80)).await;
+        })
+        .await;
+        assert!(meter.usage().cpu_ms < 40);
+        Metered::new(Arc::clone(&meter), async {
+            let start = thread_cpu_ns();
+            while thread_cpu_ns() - start < 50_000_000 {}
+        })
+        .await;
+        assert!(meter.usage().cpu_ms >= 50);
+    }
+}
