@@ -1,3 +1,100 @@
-//! Command line.
+//! Command line. Nothing but wiring: one file a subcommand.
 
-fn main() {}
+mod doctor;
+mod init;
+mod interrupt;
+mod places;
+mod plugins;
+mod run;
+mod serve;
+mod show;
+mod summary;
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Rehost firmware: run a device's root filesystem in an emulator, see what goes wrong, change, run again.
+#[derive(Parser)]
+#[command(name = "rookery", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 it failed, 2 the command line is wrong.
+Logs go to stderr; ROOKERY_LOG=debug shows more of them.
+
+Example:
+  rookery init fw.rootfs.tar.gz && rookery run fw";
+
+#[derive(Subcommand)]
+enum Command {
+    Init(init::Init),
+    Run(run::Run),
+    Serve(serve::Serve),
+    #[command(subcommand)]
+    Plugins(plugins::Plugins),
+    Doctor(doctor::Doctor),
+}
+
+fn main() -> ExitCode {
+    // Not for users, and before anything that could start a thread: the supervisor forks.
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|command| command == "supervise") {
+        let Some(spec) = args.next() else { return ExitCode::from(2) };
+        return rookery_emulation::supervise(Path::new(&spec));
+    }
+    let cli = Cli::parse();
+    log_to_stderr();
+    let (result, json) = match cli.command {
+        Command::Init(init) => (init.execute(), init.json),
+        Command::Run(run) => (run.execute(), run.json),
+        Command::Serve(serve) => (serve.execute(), false),
+        Command::Plugins(plugins) => (plugins.execute(), plugins.json()),
+        Command::Doctor(doctor) => (doctor.execute(), doctor.json),
+    };
+    result.unwrap_or_else(|error| {
+        show::error(&error, json);
+        ExitCode::FAILURE
+    })
+}
+
+/// stdout belongs to results and to the protocol.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("ROOKERY_LOG").unwrap_or_else(|_| EnvFilter::new("warn,rmcp=error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .without_time()
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_subcommand_has_an_example() {
+        let mut command = Cli::command();
+        command.clone().debug_assert();
+        command.build();
+        check(&command);
+    }
+
+    fn check(command: &clap::Command) {
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+            let example = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(example.contains(&format!("rookery {}", sub.get_name())) || sub.has_subcommands() || example.contains(sub.get_name()));
+            assert!(example.contains("Example"), "{} has no example", sub.get_name());
+            assert!(sub.get_about().is_some());
+            check(sub);
+        }
+    }
+}

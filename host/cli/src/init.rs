@@ -1,0 +1,102 @@
+//! `rookery init`: a root filesystem becomes a project.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use rookery_project::{Cancel, Roots};
+use serde_json::Value;
+
+use crate::interrupt::Interrupt;
+use crate::places::{absolute, existing_parent, utf8};
+use crate::show::{self, Activity, text};
+
+/// Make a project from a root filesystem
+#[derive(Args)]
+#[command(after_help = "\
+The project is a Penguin project directory: either program can run it.
+
+Example:
+  rookery init fw.rootfs.tar.gz -o dlink-850l")]
+pub struct Init {
+    /// Root filesystem: .tar, .tar.gz, or a directory
+    rootfs: PathBuf,
+    /// The project directory to make [default: the root filesystem's name, without endings, in the current directory]
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Init {
+    pub fn execute(&self) -> anyhow::Result<ExitCode> {
+        let rootfs = absolute(&self.rootfs)?;
+        let output = absolute(&self.output.clone().unwrap_or_else(|| default_output(&rootfs)))?;
+        let roots = Roots::new([existing_parent(&output), existing_parent(&rootfs)])?;
+
+        let cancel = Cancel::default();
+        let _interrupt = Interrupt::watch({
+            let cancel = cancel.clone();
+            move || cancel.cancel()
+        })?;
+        let mut activity = Activity::new(None, self.json);
+        activity.phase(&format!("reading {}", self.rootfs.display()));
+        let made = roots.create(utf8(&rootfs)?, utf8(&output)?, &cancel);
+        activity.end();
+        let made = made.with_context(|| format!("no project was made from {}", self.rootfs.display()))?;
+
+        show::result(&made, self.json, describe);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn describe(made: &Value) -> Vec<String> {
+    let mut lines = vec![
+        format!("made {}", text(made, "project_dir")),
+        format!("  architecture  {}", text(made, "arch")),
+        format!("  files         {}", made["files"]),
+        format!("  init          {}", text(made, "init")),
+    ];
+    for candidate in made["init_candidates"].as_array().into_iter().flatten() {
+        if candidate["path"] != made["init"] {
+            lines.push(format!("  or            {}  ({})", text(candidate, "path"), text(candidate, "why")));
+        }
+    }
+    for warning in made["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        lines.push(format!("  warning       {warning}"));
+    }
+    lines.push(format!("next: rookery run {}", text(made, "project_dir")));
+    lines
+}
+
+/// `fw.rootfs.tar.gz` makes `fw`.
+fn default_output(rootfs: &Path) -> PathBuf {
+    let name = rootfs.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut stem = name.as_str();
+    for ending in [".gz", ".tgz", ".tar", ".rootfs"] {
+        stem = stem.strip_suffix(ending).unwrap_or(stem);
+    }
+    // A directory keeps its name, so its project needs another one.
+    let stem = if stem.is_empty() || stem == name { format!("{name}-project") } else { stem.to_owned() };
+    PathBuf::from(stem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_is_named_after_its_root_filesystem() {
+        for (rootfs, output) in [
+            ("/x/fw.rootfs.tar.gz", "fw"),
+            ("lede-17.01.4.tar", "lede-17.01.4"),
+            ("a.tgz", "a"),
+            ("squashfs-root", "squashfs-root-project"),
+            (".tar.gz", ".tar.gz-project"),
+        ] {
+            assert_eq!(default_output(Path::new(rootfs)), Path::new(output), "{rootfs}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `rookery run`: run a project to its end, and say what came of it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use rookery_emulation::Runs;
+use rookery_project::{Cancel, Roots};
+use serde_json::{Value, json};
+
+use crate::interrupt::Interrupt;
+use crate::places::{Directories, absolute, existing_parent, utf8};
+use crate::show::{self, Activity, text};
+use crate::summary;
+
+/// How often the state of the run is looked at.
+const POLL: Duration = Duration::from_millis(250);
+
+/// Run a project until its timeout, and summarise what came of it
+#[derive(Args)]
+#[command(after_help = "\
+Ctrl-c stops the run and keeps its results; a second ctrl-c leaves at once.
+
+Example:
+  rookery run dlink-850l --timeout 60")]
+pub struct Run {
+    /// The project directory
+    project: PathBuf,
+    /// Seconds until the run is ended [default: the project's own]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: Option<u64>,
+    /// Emulation backend
+    #[arg(long, value_parser = ["auto", "user", "penguin"], default_value = "auto", env = "ROOKERY_BACKEND")]
+    backend: String,
+    /// Print one JSON object at the end: the run's status and findings
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    directories: Directories,
+}
+
+impl Run {
+    pub fn execute(&self) -> anyhow::Result<ExitCode> {
+        let dir = absolute(&self.project)?;
+        let roots = Roots::new([existing_parent(&dir)])?;
+        let project = roots.project(utf8(&dir)?)?;
+        let runs = self.directories.runs(roots.clone())?;
+        let mut options = json!({"backend": self.backend});
+        if let Some(timeout) = self.timeout {
+            options["timeout_s"] = json!(timeout);
+        }
+        let interrupt = Interrupt::watch(|| {})?;
+        let run = runs.start(&project, &options)?;
+        let status = self.follow(&runs, &run, &interrupt)?;
+        let findings = summary::findings(&roots, &status);
+
+        let failed = status["status"] == "failed";
+        let result = json!({"run": status, "findings": findings});
+        show::result(&result, self.json, |result| summary::describe(&result["run"], &result["findings"]));
+        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    /// Wait for the end of the run, showing how it goes on; stop it at ctrl-c.
+    fn follow(&self, runs: &Runs, run: &str, interrupt: &Interrupt) -> anyhow::Result<Value> {
+        let mut status = runs.status(run)?;
+        let mut activity = Activity::new(Some(status["timeout_s"].as_u64().unwrap_or(0)), self.json);
+        while status["status"] == "running" {
+            if interrupt.pressed() {
+                activity.phase("stopping");
+                status = runs.stop(run)?;
+                break;
+            }
+            activity.phase(&phase(&status));
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a run, for a bar")]
+            activity.at(status["elapsed_s"].as_f64().unwrap_or(0.0) as u64);
+            status = runs.wait(run, POLL, &Cancel::default())?;
+        }
+        activity.end();
+        Ok(status)
+    }
+}
+
+fn phase(status: &Value) -> String {
+    let services = summary::services(status);
+    match services.as_slice() {
+        [] => text(status, "phase").to_owned(),
+        services => format!("{}: {}", text(status, "phase"), services.join(", ")),
+    }
+}

@@ -1,0 +1,54 @@
+//! `rookery serve`: MCP on stdin and stdout.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use rookery_project::Roots;
+use tokio::runtime;
+
+use crate::places::PluginOptions;
+
+/// The protocol needs few threads; tools and runs have their own.
+const PROTOCOL_THREADS: usize = 2;
+
+/// Serve the tools over MCP on stdin and stdout
+#[derive(Args)]
+#[command(after_help = "\
+Tools reach projects, root filesystems and results below the roots, and nothing else.
+
+Example, in an MCP client's configuration:
+  {\"mcpServers\": {\"rookery\": {\"command\": \"rookery\", \"args\": [\"serve\", \"--root\", \"/home/me/firmware\"]}}}")]
+pub struct Serve {
+    /// Directories below which all projects lie; relative paths start at the first
+    #[arg(long = "root", value_name = "DIR", required = true, env = "ROOKERY_ROOT", value_delimiter = ':')]
+    roots: Vec<PathBuf>,
+    #[command(flatten)]
+    plugins: PluginOptions,
+}
+
+impl Serve {
+    pub fn execute(&self) -> anyhow::Result<ExitCode> {
+        let roots = Roots::new(self.roots.iter().cloned())?;
+        let (tools, report) = self.plugins.load(roots)?;
+        for rejected in &report.rejected {
+            tracing::warn!("skipped {}: {}", rejected.file.display(), rejected.reason);
+        }
+        if report.plugins.is_empty() {
+            tracing::warn!("no plugin was loaded, so there are no tools: see `rookery plugins list`");
+        }
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(PROTOCOL_THREADS)
+            .thread_name("protocol")
+            .enable_all()
+            .build()
+            .context("cannot start the protocol's threads")?;
+        let served = runtime.block_on(rookery_server::serve_stdio(tools, env!("CARGO_PKG_VERSION")));
+        // Whatever still runs was told to end; a read from a terminal never does.
+        runtime.shutdown_timeout(Duration::from_millis(50));
+        served?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,81 @@
+//! What people and scripts see on the terminal.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use rookery_server::visible;
+use serde_json::{Value, json};
+
+/// A result: one JSON object for scripts, or lines for people. Text from a guest cannot reach the terminal unescaped.
+pub fn result(value: &Value, json: bool, lines: impl FnOnce(&Value) -> Vec<String>) {
+    let text = if json { value.to_string() } else { lines(value).join("\n") };
+    line(&text);
+}
+
+/// One piece of text on stdout. A reader that went away is no error.
+pub fn line(text: &str) {
+    let _ = writeln!(io::stdout(), "{}", visible(text));
+}
+
+/// An error, with its causes: to stderr for people, as `{"error": "…"}` on stdout for scripts.
+pub fn error(error: &anyhow::Error, json: bool) {
+    if json {
+        line(&json!({"error": format!("{error:#}")}).to_string());
+    } else {
+        let _ = writeln!(io::stderr(), "error: {}", visible(&format!("{error:#}")));
+    }
+}
+
+/// A string field for people: `-` where it is missing.
+pub fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or("-")
+}
+
+/// Shows that work goes on: a spinner or bar on a terminal, a line for each new phase elsewhere, nothing with `--json`.
+pub struct Activity {
+    bar: ProgressBar,
+    lines: bool,
+    last: String,
+}
+
+impl Activity {
+    /// With `total` seconds a bar, else a spinner.
+    pub fn new(total: Option<u64>, json: bool) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let bar = match total {
+            _ if json || !terminal => ProgressBar::hidden(),
+            Some(total) => ProgressBar::new(total).with_style(style("{spinner} [{bar:30}] {pos}/{len} s  {wide_msg}")),
+            None => ProgressBar::new_spinner().with_style(style("{spinner} {wide_msg}")),
+        };
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self { bar, lines: !json && !terminal, last: String::new() }
+    }
+
+    /// What is being done.
+    pub fn phase(&mut self, message: &str) {
+        if message == self.last {
+            return;
+        }
+        message.clone_into(&mut self.last);
+        let message = visible(message).into_owned();
+        if self.lines {
+            let _ = writeln!(io::stderr(), "{message}");
+        }
+        self.bar.set_message(message);
+    }
+
+    /// Seconds of the total.
+    pub fn at(&self, seconds: u64) {
+        self.bar.set_position(seconds);
+    }
+
+    /// Take the bar away.
+    pub fn end(self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+}

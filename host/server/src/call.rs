@@ -1,0 +1,56 @@
+//! One `tools/call`: from its arguments to its reply. Whatever the tool does, the client gets exactly one answer.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use rmcp::model::{CallToolRequestParams, CallToolResult};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
+use serde_json::Value;
+
+use crate::handler::Server;
+use crate::progress::Progress;
+use crate::reply;
+use crate::source::ToolSource;
+
+impl<S: ToolSource> Server<S> {
+    /// An unknown tool is a protocol error; everything else that can go wrong is a result that the model reads.
+    pub(crate) async fn call(
+        &self,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, ErrorData> {
+        let name = request.name.as_ref();
+        let Some(entry) = self.catalogue.get(name) else {
+            return Err(ErrorData::invalid_params(self.catalogue.unknown(name), None));
+        };
+        let arguments = Value::Object(request.arguments.unwrap_or_default());
+        let violations = self.tools.check_arguments(name, &arguments);
+        if !violations.is_empty() {
+            return Ok(reply::error(&entry.usage.explain(name, &violations)));
+        }
+
+        let (progress, sink) = Progress::start(&context.peer, context.meta.get_progress_token());
+        let cancel = self.stop.child_token();
+        let call = AssertUnwindSafe(self.tools.call(name, &arguments, cancel.clone(), sink)).catch_unwind();
+        tokio::pin!(call);
+        let outcome = tokio::select! {
+            biased;
+            outcome = &mut call => outcome,
+            () = context.ct.cancelled() => {
+                cancel.cancel();
+                call.await // The tool's own way to end; its answer is dropped.
+            }
+        };
+        progress.finish().await;
+
+        Ok(match outcome {
+            Ok(Ok(success)) => reply::success(name, success, entry.output),
+            Ok(Err(failure)) => {
+                tracing::info!(tool = name, kind = failure.kind, message = failure.message, "call failed");
+                reply::failure(&failure)
+            }
+            Err(_) => reply::panic(name),
+        })
+    }
+}
