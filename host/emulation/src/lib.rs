@@ -57,11 +57,23 @@ impl Runs {
         unimplemented!()
     }
     /// `live.command`
-    pub fn command(&self, _run_id: &str, _argv: &[String], _options: &Value, _cancel: &Cancel) -> Result<Value> {
+    pub fn command(
+        &self,
+        _run_id: &str,
+        _argv: &[String],
+        _options: &Value,
+        _cancel: &Cancel,
+    ) -> Result<Value> {
         unimplemented!()
     }
     /// `live.reach`
-    pub fn reach(&self, _run_id: &str, _port: u16, _request: &Value, _cancel: &Cancel) -> Result<Value> {
+    pub fn reach(
+        &self,
+        _run_id: &str,
+        _port: u16,
+        _request: &Value,
+        _cancel: &Cancel,
+    ) -> Result<Value> {
         unimplemented!()
     }
     /// `live.hook`

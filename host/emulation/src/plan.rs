@@ -110,7 +110,12 @@ pub enum StaticFile {
     /// A symbolic link.
     Symlink { target: String },
     /// A device node.
-    Device { block: bool, major: u32, minor: u32, mode: u32 },
+    Device {
+        block: bool,
+        major: u32,
+        minor: u32,
+        mode: u32,
+    },
     /// Remove the path.
     Delete,
     /// Move another guest path here.

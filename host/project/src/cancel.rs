@@ -22,6 +22,10 @@ impl Cancel {
 
     /// `Err(Cancelled)` once the work was asked to stop.
     pub fn check(&self) -> Result<()> {
-        if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+        if self.is_cancelled() {
+            Err(Error::Cancelled)
+        } else {
+            Ok(())
+        }
     }
 }

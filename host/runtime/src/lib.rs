@@ -130,7 +130,13 @@ impl Runtime {
         unimplemented!()
     }
     /// Call a tool. `arguments` must have passed [`Self::check_arguments`].
-    pub async fn call(&self, _tool: &str, _arguments: &Value, _cancel: CancellationToken, _progress: ProgressSink) -> Result<Success, Failure> {
+    pub async fn call(
+        &self,
+        _tool: &str,
+        _arguments: &Value,
+        _cancel: CancellationToken,
+        _progress: ProgressSink,
+    ) -> Result<Success, Failure> {
         unimplemented!()
     }
 }

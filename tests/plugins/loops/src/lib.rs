@@ -1,1 +1,1 @@
-//! Never returns.
+//! x
