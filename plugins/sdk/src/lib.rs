@@ -90,6 +90,7 @@ pub mod content;
 pub mod error;
 pub mod host;
 mod imports;
+pub mod running;
 pub mod schema;
 pub mod shapes;
 #[cfg(not(target_family = "wasm"))]
