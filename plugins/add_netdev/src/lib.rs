@@ -1,0 +1,78 @@
+//! `add_netdev`
+
+use rookery_plugin::args::ChangeTarget;
+use rookery_plugin::shapes::Change;
+use rookery_plugin::{ConfigMutation, Result, change, plugin, tool};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+#[derive(Deserialize, JsonSchema)]
+struct Args {
+    #[serde(flatten)]
+    target: ChangeTarget,
+    /// Interface name, e.g. `eth1` or `br0.100`
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_.-]{1,15}$"))]
+    name: String,
+}
+
+/// Give the guest a network interface (`netdevs`), when it reports `SIOC…: No such device`. Gives the whole `patch` and what is now
+/// `effective`. Next: `run`.
+#[tool(
+    idempotent,
+    title = "Add network interface",
+    example(project_dir = "router", name = "eth1")
+)]
+fn add_netdev(host: &impl ConfigMutation, args: Args) -> Result<Change> {
+    change::apply(
+        host,
+        &args.target,
+        &json!({ "netdevs": [args.name] }),
+        Vec::new(),
+    )
+}
+
+plugin!(add_netdev);
+
+#[cfg(test)]
+mod tests {
+    use rookery_plugin::Error;
+    use rookery_plugin::testing::{FakeHost, call, check, definition};
+
+    use super::*;
+
+    #[test]
+    fn its_definition_is_sound_and_limits_the_name() {
+        check::<add_netdev>();
+        assert_eq!(
+            definition::<add_netdev>()["inputSchema"]["properties"]["name"]["pattern"],
+            "^[A-Za-z0-9_.-]{1,15}$"
+        );
+    }
+
+    #[test]
+    fn the_name_is_added_to_the_list() {
+        let host = FakeHost::new().answer(
+            "config-mutation.apply",
+            json!({ "changed": false, "patch": { "netdevs": ["eth1"] } }),
+        );
+        let answer =
+            call::<add_netdev>(&host, json!({ "project_dir": "p", "name": "eth1" })).unwrap();
+        assert_eq!(
+            host.calls("config-mutation.apply")[0]["fragment"],
+            json!({ "netdevs": ["eth1"] })
+        );
+        assert_eq!(
+            answer.get("next"),
+            None,
+            "nothing changed, so there is no reason to run again"
+        );
+    }
+
+    #[test]
+    fn a_name_is_needed() {
+        assert!(
+            matches!(call::<add_netdev>(&FakeHost::new(), json!({ "project_dir": "p" })), Err(Error::InvalidArgument(m)) if m.contains("`name`"))
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! `add_pseudofile`
+
+mod models;
+
+use rookery_plugin::args::ChangeTarget;
+use rookery_plugin::shapes::Change;
+use rookery_plugin::{ConfigMutation, Result, change, plugin, tool};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::models::{Ioctl, Model, ioctl_models, model, replaceable_path};
+
+#[derive(Deserialize, JsonSchema)]
+struct Args {
+    #[serde(flatten)]
+    target: ChangeTarget,
+    /// Guest path below /dev, /proc or /sys
+    #[schemars(regex(pattern = r"^/(dev|proc|sys)/."))]
+    path: String,
+    /// Model: "zero", "one", "empty", or e.g. {"model":"const_buf","val":"text"}, {"model":"sequence","vals":["a","b"]}
+    read: Option<Model>,
+    /// Model: "discard", "unhandled", or e.g. {"model":"return_const","const":0}
+    write: Option<Model>,
+    /// Command ("0x5401", decimal, or "*" for all) to a return value or model: {"*":0}, {"0x5401":{"model":"write_data","data":"x"}}
+    ioctl: Option<Ioctl>,
+}
+
+/// Make a device, /proc or /sys file exist in the guest (`pseudofiles`), or change how it behaves; for paths that `pseudofile_failures`
+/// lists. Without models it only exists. What is given replaces what the patch had for it. Gives the whole `patch` and what is now
+/// `effective`. Next: `run`.
+#[tool(destructive, idempotent, title = "Model a device or file", example(project_dir = "router", path = "/dev/dsa", read = "zero", ioctl = {"*": 0}))]
+fn add_pseudofile(host: &impl ConfigMutation, args: Args) -> Result<Change> {
+    let path = models::path(&args.path)?;
+    let mut file = Map::new();
+    let mut replace = Vec::new();
+    for (operation, given) in [("read", args.read), ("write", args.write)] {
+        if let Some(given) = given {
+            replace.push(replaceable_path(path, operation));
+            file.insert(operation.to_owned(), model(operation, given)?);
+        }
+    }
+    if let Some(given) = args.ioctl {
+        let commands = ioctl_models(given)?;
+        replace.extend(
+            commands
+                .keys()
+                .map(|command| replaceable_path(path, &format!("ioctl.{command}"))),
+        );
+        file.insert("ioctl".to_owned(), Value::Object(commands));
+    }
+    change::apply(
+        host,
+        &args.target,
+        &json!({ "pseudofiles": { path: file } }),
+        replace,
+    )
+}
+
+plugin!(add_pseudofile);
+
+#[cfg(test)]
+mod tests {
+    use rookery_plugin::Error;
+    use rookery_plugin::testing::{FakeHost, call, check};
+
+    use super::*;
+
+    fn host() -> FakeHost {
+        FakeHost::new().answer(
+            "config-mutation.apply",
+            json!({ "changed": true, "patch": {} }),
+        )
+    }
+
+    fn asked(arguments: Value) -> Value {
+        let host = host();
+        call::<add_pseudofile>(&host, arguments).unwrap();
+        host.calls("config-mutation.apply").remove(0)
+    }
+
+    fn refused(arguments: Value) -> String {
+        match call::<add_pseudofile>(&host(), arguments) {
+            Err(Error::InvalidArgument(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn its_definition_is_sound() {
+        check::<add_pseudofile>();
+    }
+
+    #[test]
+    fn a_path_alone_exists() {
+        assert_eq!(
+            asked(json!({ "project_dir": "p", "path": "/dev/x" }))["fragment"],
+            json!({ "pseudofiles": { "/dev/x": {} } })
+        );
+    }
+
+    #[test]
+    fn a_model_is_an_object_or_its_name() {
+        let asked = asked(
+            json!({ "project_dir": "p", "path": "/dev/x", "read": { "model": "const_buf", "val": "08" }, "write": "discard" }),
+        );
+        let file = json!({ "read": { "model": "const_buf", "val": "08" }, "write": { "model": "discard" } });
+        assert_eq!(
+            asked["fragment"],
+            json!({ "pseudofiles": { "/dev/x": file } })
+        );
+        assert_eq!(
+            asked["options"]["replace"],
+            json!(["pseudofiles./dev/x.read", "pseudofiles./dev/x.write"])
+        );
+    }
+
+    #[test]
+    fn ioctl_commands_may_be_hexadecimal_and_become_decimal() {
+        let asked = asked(
+            json!({ "project_dir": "p", "path": "/dev/x", "ioctl": { "0x40046401": 1, "21505": "zero", "*": { "model": "unhandled" } } }),
+        );
+        let commands = json!({ "1074029569": { "model": "return_const", "val": 1 }, "21505": { "model": "zero" }, "*": { "model": "unhandled" } });
+        assert_eq!(
+            asked["fragment"]["pseudofiles"]["/dev/x"]["ioctl"],
+            commands
+        );
+        assert_eq!(
+            asked["options"]["replace"][0],
+            "pseudofiles./dev/x.ioctl.1074029569"
+        );
+    }
+
+    #[test]
+    fn one_ioctl_model_stands_for_every_command() {
+        for given in [json!("zero"), json!({ "model": "zero" })] {
+            let asked = asked(json!({ "project_dir": "p", "path": "/dev/x", "ioctl": given }));
+            assert_eq!(
+                asked["fragment"]["pseudofiles"]["/dev/x"]["ioctl"],
+                json!({ "*": { "model": "zero" } })
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_what_can() {
+        assert!(
+            refused(json!({ "project_dir": "p", "path": "/etc/x" })).contains("add_static_file")
+        );
+        assert!(
+            refused(json!({ "project_dir": "p", "path": "/proc/PID/x" }))
+                .contains("stands for any process")
+        );
+        assert!(refused(json!({ "project_dir": "p", "path": "/dev/../etc/x" })).contains(".."));
+        assert!(
+            refused(json!({ "project_dir": "p", "path": "/dev/x", "read": "const_buf" }))
+                .contains("needs `val`")
+        );
+        assert!(
+            refused(json!({ "project_dir": "p", "path": "/dev/x", "read": "zeros" }))
+                .contains("zero, one")
+        );
+        assert!(
+            refused(json!({ "project_dir": "p", "path": "/dev/x", "read": { "val": "a" } }))
+                .contains("`model`")
+        );
+        assert!(
+            refused(json!({ "project_dir": "p", "path": "/dev/x", "ioctl": { "TCGETS": 0 } }))
+                .contains("\"0x5401\"")
+        );
+        assert!(
+            refused(
+                json!({ "project_dir": "p", "path": "/dev/x", "ioctl": { "0x10": 0, "16": 1 } })
+            )
+            .contains("twice")
+        );
+        assert!(
+            refused(json!({ "project_dir": "p", "path": "/dev/x", "ioctl": { "0x100000000": 1 } }))
+                .contains("32 bits")
+        );
+    }
+}

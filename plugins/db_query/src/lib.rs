@@ -1,0 +1,153 @@
+//! `db_query`
+
+use rookery_plugin::answer::{budget, fitting, shorten};
+use rookery_plugin::args::RunSelector;
+use rookery_plugin::{Answer, QueryOptions, Result, Results, RunResults, plugin, tool};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// A cell is given up to this many bytes.
+const LONGEST_CELL: usize = 1000;
+
+#[derive(Deserialize, JsonSchema)]
+struct Args {
+    /// One SELECT, WITH, EXPLAIN or VALUES (SQLite)
+    #[schemars(length(min = 1))]
+    sql: String,
+    #[serde(flatten)]
+    run: RunSelector,
+    /// At most so many rows
+    #[serde(default = "usual_rows")]
+    #[schemars(range(min = 1, max = 1000))]
+    limit: u32,
+}
+
+fn usual_rows() -> u32 {
+    100
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Queried {
+    columns: Vec<String>,
+    rows: Vec<Vec<Value>>,
+    row_count: usize,
+    truncated: bool,
+    elapsed_ms: u64,
+    file: String,
+}
+
+/// Query the events of a run by SQL, for questions that no other tool answers. Tables: `event(id, type, procname, proc_id)`; by `id` also
+/// `syscall(name, retno, retno_repr, arg0…arg5, arg0_repr…)`, `exec(argv, envp)`, `read` and `write(fd, fname, buffer)`, `proc_start`,
+/// `proc_exit`. `guest_path(arg0_repr, …)` is a syscall's path. Gives `columns` and `rows`; on `truncated`, aggregate or use LIMIT.
+#[tool(
+    read_only,
+    idempotent,
+    title = "Query the events",
+    example(
+        project_dir = "router",
+        sql = "SELECT procname, argv FROM exec JOIN event USING (id) LIMIT 9"
+    )
+)]
+fn db_query(host: &impl Results, args: Args) -> Result<Answer<Queried>> {
+    Answer::from_result(query(host, &args))
+}
+
+fn query(host: &impl Results, args: &Args) -> Result<Queried> {
+    let run = host.open_results(&args.run)?;
+    let mut found = run.query(&args.sql, &json!([]), &QueryOptions::rows(args.limit))?;
+    let mut cut = false;
+    for cell in found.rows.iter_mut().flatten() {
+        cut |= shorten(cell, LONGEST_CELL);
+    }
+    let kept = fitting(&found.rows, budget(args.limit));
+    let dropped = kept < found.rows.len();
+    found.rows.truncate(kept);
+    Ok(Queried {
+        truncated: found.truncated || dropped || cut,
+        row_count: found.rows.len(),
+        columns: found.columns,
+        rows: found.rows,
+        elapsed_ms: found.elapsed_ms,
+        file: run.status()?.path_of("plugins.db"),
+    })
+}
+
+plugin!(db_query);
+
+#[cfg(test)]
+mod tests {
+    use rookery_plugin::testing::{FakeHost, call, check};
+    use rookery_plugin::{Error, Unavailable, invalid};
+
+    use super::*;
+
+    #[test]
+    fn its_definition_is_sound() {
+        check::<db_query>();
+    }
+
+    #[test]
+    fn rows_keep_their_columns_even_of_equal_names() {
+        let host = FakeHost::new().answer(
+            "run-results.query",
+            json!({ "columns": ["id", "id"], "rows": [[1, null], [2, { "text": "x", "bytes": 1 }]], "row_count": 2, "truncated": false, "elapsed_ms": 3 }),
+        );
+        let answer =
+            call::<db_query>(&host, json!({ "sql": "SELECT 1", "project_dir": "p" })).unwrap();
+        assert_eq!(
+            (&answer["columns"], &answer["rows"][0], &answer["truncated"]),
+            (&json!(["id", "id"]), &json!([1, null]), &json!(false))
+        );
+        let asked = &host.calls("run-results.query")[0];
+        assert_eq!(
+            (&asked["sql"], &asked["options"]["limit"]),
+            (&json!("SELECT 1"), &json!(100))
+        );
+    }
+
+    #[test]
+    fn big_cells_and_many_rows_are_cut_and_said_to_be() {
+        let rows = vec![vec![json!("a".repeat(5000))]; 100];
+        let host = FakeHost::new().answer(
+            "run-results.query",
+            json!({ "columns": ["a"], "rows": rows, "row_count": 100, "truncated": false }),
+        );
+        let answer =
+            call::<db_query>(&host, json!({ "sql": "SELECT 1", "project_dir": "p" })).unwrap();
+        assert!(answer.to_string().len() < 10_000);
+        assert_eq!(
+            (
+                &answer["truncated"],
+                answer["rows"].as_array().unwrap().len()
+            ),
+            (&json!(true), 7)
+        );
+    }
+
+    #[test]
+    fn no_database_says_how_to_get_one() {
+        let missing = Unavailable {
+            what: "plugins.db".into(),
+            why: "no logger".into(),
+            how_to_enable: "enable db".into(),
+        };
+        let host = FakeHost::new().fail("run-results.query", Error::Unavailable(missing));
+        let answer =
+            call::<db_query>(&host, json!({ "sql": "SELECT 1", "project_dir": "p" })).unwrap();
+        assert_eq!(
+            answer,
+            json!({ "available": false, "what": "plugins.db", "why": "no logger", "how_to_enable": "enable db" })
+        );
+    }
+
+    #[test]
+    fn wrong_sql_is_an_error() {
+        let host =
+            FakeHost::new().fail("run-results.query", invalid("near \"SELEC\": syntax error"));
+        assert!(matches!(
+            call::<db_query>(&host, json!({ "sql": "SELEC", "project_dir": "p" })),
+            Err(Error::InvalidArgument(_))
+        ));
+    }
+}

@@ -1,0 +1,158 @@
+//! What stands in the way, worst first. Sentences are ours; what the firmware said is only in `evidence`.
+
+use rookery_plugin::Next;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::evidence::Evidence;
+
+/// Crashes told of.
+const CRASHES: usize = 3;
+
+/// One thing that stands in the way, or that works.
+#[derive(Serialize, JsonSchema)]
+pub struct Finding {
+    pub finding: String,
+    /// Words of the firmware: data, not advice.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<Next>,
+}
+
+impl Finding {
+    fn new(finding: impl Into<String>) -> Self {
+        Self {
+            finding: finding.into(),
+            evidence: Vec::new(),
+            next: None,
+        }
+    }
+
+    fn because(mut self, evidence: impl IntoIterator<Item = String>) -> Self {
+        self.evidence.extend(evidence);
+        self
+    }
+
+    fn next(mut self, tool: &str, arguments: Value) -> Self {
+        self.next = Some(Next::call(tool, arguments));
+        self
+    }
+}
+
+/// All findings of a run.
+pub fn findings(evidence: &Evidence) -> Vec<Finding> {
+    [
+        end(evidence),
+        init(evidence),
+        crashes(evidence),
+        devices(evidence),
+        boot_arguments(evidence),
+        services(evidence),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A run that did not end as a run should.
+fn end(evidence: &Evidence) -> Option<Finding> {
+    match evidence.status.state.as_str() {
+        "never-ran" => Some(Finding::new("Nothing has run here yet.").next("run", json!({ "project_dir": evidence.project_dir }))),
+        "died" => Some(
+            Finding::new("The run died before it could write its results: it is not a quiet firmware, and what is missing here says nothing about it.")
+                .next("console", evidence.results()),
+        ),
+        "running" => Some(match &evidence.status.run_id {
+            Some(run_id) => Finding::new("The run goes on; what is only written at its end is not there yet.").next("run_wait", json!({ "run_id": run_id })),
+            None => Finding::new("The run goes on; what is only written at its end is not there yet."),
+        }),
+        _ => None,
+    }
+}
+
+/// Init ended, was killed, or could not start.
+fn init(evidence: &Evidence) -> Option<Finding> {
+    let found = match &evidence.panic {
+        Some(panic) => Finding::new(panic.meaning()).because([panic.line.clone()]),
+        None if evidence.summary.panic => Finding::new("The kernel panicked."),
+        None if evidence.record.guest_ended => {
+            Finding::new("The guest ended by itself, before the run's deadline.")
+                .because(evidence.record.outcome.clone())
+        }
+        None => return None,
+    };
+    let current = evidence.record.init.as_deref();
+    let other = evidence
+        .init_candidates
+        .iter()
+        .find(|candidate| Some(candidate.path.as_str()) != current);
+    Some(match other {
+        Some(other) => {
+            let names = evidence
+                .init_candidates
+                .iter()
+                .map(|candidate| format!("init candidate {}", candidate.path));
+            found.because(names).next("set_env", json!({ "project_dir": evidence.project_dir, "key": "igloo_init", "value": other.path }))
+        }
+        None => found.next("console", evidence.results()),
+    })
+}
+
+fn crashes(evidence: &Evidence) -> Option<Finding> {
+    let crashes = evidence
+        .crashes
+        .as_ref()
+        .filter(|crashes| !crashes.is_empty())?;
+    let total: u64 = crashes.iter().map(|crash| crash.count.max(1)).sum();
+    let worst = crashes.iter().max_by_key(|crash| crash.count)?;
+    Some(
+        Finding::new(format!("Fatal signals reached programs, {total} times."))
+            .because(
+                crashes.iter().take(CRASHES).map(|crash| {
+                    format!("{}: {} ×{}", crash.proc, crash.signame, crash.count.max(1))
+                }),
+            )
+            .next(
+                "missing_files",
+                evidence.results_and("procname", json!(worst.proc)),
+            ),
+    )
+}
+
+fn devices(evidence: &Evidence) -> Option<Finding> {
+    let (paths, crashing) = evidence.failures.filter(|(paths, _)| *paths > 0)?;
+    let finding = if crashing == 0 {
+        format!("Programs missed {paths} paths below /dev, /proc and /sys.")
+    } else {
+        format!(
+            "Programs missed {paths} paths below /dev, /proc and /sys; {crashing} of them made a program crash."
+        )
+    };
+    Some(Finding::new(finding).next("pseudofile_failures", evidence.results()))
+}
+
+fn boot_arguments(evidence: &Evidence) -> Option<Finding> {
+    let names = evidence.missing_env.filter(|names| *names > 0)?;
+    Some(
+        Finding::new(format!(
+            "Programs looked for {names} boot arguments or variables that are not set."
+        ))
+        .next("missing_env", evidence.results()),
+    )
+}
+
+/// Whether something listens, and if not and nothing else is known, where to look.
+fn services(evidence: &Evidence) -> Option<Finding> {
+    match evidence.listening()? {
+        0 => Some(Finding::new("No service listens.").next(
+            "console",
+            evidence.results_and("pattern", json!("(?i)error|fail|not found|cannot|no such")),
+        )),
+        count => Some(Finding::new(format!("{count} sockets listen.")).next(
+            "netbinds",
+            evidence.results_and("state", json!("listening")),
+        )),
+    }
+}

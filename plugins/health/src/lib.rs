@@ -1,0 +1,88 @@
+//! `health`
+
+mod evidence;
+mod findings;
+mod panic;
+
+use rookery_plugin::args::RunSelector;
+use rookery_plugin::{Answer, Firmware, Result, Results, plugin, tool};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::evidence::Evidence;
+use crate::findings::{Finding, findings};
+
+#[derive(Deserialize, JsonSchema)]
+struct Args {
+    #[serde(flatten)]
+    run: RunSelector,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Health {
+    /// `completed`, `died`, `running` or `never-ran`.
+    state: String,
+    why: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backend: Option<String>,
+    /// How the backend says that it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f64>,
+    panic: bool,
+    /// Sockets that were announced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binds: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crashes: Option<usize>,
+    /// The counters of `health_final.yaml`.
+    health: Map<String, Value>,
+    findings: Vec<Finding>,
+    /// What the backend could not do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+    console_tail: Vec<String>,
+    results_dir: String,
+}
+
+/// Say how a run went and what to do about it; the first look after `run`. Gives `state` (died is not the same as quiet), `score`, `panic`,
+/// counts of binds and crashes, `health` counters, `notes` of what the backend could not do, and `findings`: what stands in the way, worst
+/// first, each with the `next` call.
+#[tool(
+    read_only,
+    idempotent,
+    title = "How the run went",
+    example(project_dir = "router")
+)]
+fn health(host: &(impl Results + Firmware), args: Args) -> Result<Answer<Health>> {
+    Answer::from_result(look(host, &args.run))
+}
+
+fn look(host: &(impl Results + Firmware), which: &RunSelector) -> Result<Health> {
+    let evidence = Evidence::gather(host, which)?;
+    Ok(Health {
+        findings: findings(&evidence),
+        state: evidence.status.state,
+        why: evidence.status.why.unwrap_or_default(),
+        run_id: evidence.record.run_id.or(evidence.status.run_id),
+        backend: evidence.record.backend,
+        outcome: evidence.record.outcome,
+        score: evidence.summary.score,
+        panic: evidence.panic.is_some() || evidence.summary.panic,
+        binds: evidence.summary.binds.map(|binds| binds.len()),
+        crashes: evidence.crashes.map(|crashes| crashes.len()),
+        health: evidence.counters,
+        notes: evidence.record.notes,
+        console_tail: evidence.console_tail,
+        results_dir: evidence.status.results_dir,
+    })
+}
+
+plugin!(health);
+
+#[cfg(test)]
+mod tests;

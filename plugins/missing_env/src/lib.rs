@@ -1,0 +1,163 @@
+//! `missing_env`
+
+use std::collections::BTreeSet;
+
+use rookery_plugin::args::RunSelector;
+use rookery_plugin::{Answer, Next, Result, Results, RunResults, optional, plugin, tool};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Names shown of each kind; the file has all.
+const NAMES: usize = 100;
+
+#[derive(Deserialize, JsonSchema)]
+struct Args {
+    #[serde(flatten)]
+    run: RunSelector,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Missing {
+    missing_env: Vec<String>,
+    uboot: Vec<String>,
+    /// Of both kinds.
+    total: usize,
+    truncated: bool,
+    file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Next>,
+}
+
+/// List the boot arguments and environment variables (`missing_env`) and U-Boot variables (`uboot`) that programs looked for and did not find,
+/// when a service stops early or says that something is not set. Next: `set_env` or `set_uboot_env` with a likely value.
+#[tool(
+    read_only,
+    idempotent,
+    title = "Missing boot arguments",
+    example(project_dir = "router")
+)]
+fn missing_env(host: &impl Results, args: Args) -> Result<Answer<Missing>> {
+    Answer::from_result(read(host, &args))
+}
+
+fn read(host: &impl Results, args: &Args) -> Result<Missing> {
+    let run = host.open_results(&args.run)?;
+    let env = run.read_yaml("env_missing.yaml")?;
+    let uboot = optional(run.read_yaml("env_uboot.txt"))?.unwrap_or_default();
+    let (env, uboot) = (names(&env), names(&uboot));
+    let status = run.status()?;
+    let next = env
+        .first()
+        .map(|key| ("set_env", key))
+        .or_else(|| uboot.first().map(|key| ("set_uboot_env", key)));
+    Ok(Missing {
+        total: env.len() + uboot.len(),
+        truncated: env.len() > NAMES || uboot.len() > NAMES,
+        next: next
+            .map(|(tool, key)| Next::call(tool, json!({ "project_dir": args.run.project_dir.as_deref().or(status.project_dir()), "key": key, "value": "1" }))),
+        missing_env: env.into_iter().take(NAMES).collect(),
+        uboot: uboot.into_iter().take(NAMES).collect(),
+        file: status.path_of("env_missing.yaml"),
+    })
+}
+
+/// The names of a list, sorted: Penguin writes them in no order. A name that looks like a number is a name all the same.
+fn names(list: &Value) -> Vec<String> {
+    let names: BTreeSet<String> = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|name| match name {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(_) | Value::Bool(_) => Some(name.to_string()),
+            _ => None,
+        })
+        .collect();
+    names.into_iter().collect()
+}
+
+plugin!(missing_env);
+
+#[cfg(test)]
+mod tests {
+    use rookery_plugin::Error;
+    use rookery_plugin::testing::{FakeHost, call, check};
+
+    use super::*;
+
+    #[test]
+    fn its_definition_is_sound() {
+        check::<missing_env>();
+    }
+
+    #[test]
+    fn names_are_sorted_and_the_first_can_be_set_next() {
+        let host = FakeHost::new()
+            .yaml(
+                "env_missing.yaml",
+                json!(["sxid", "08", "DSA_HOME", "sxid"]),
+            )
+            .yaml("env_uboot.txt", json!(["bootcmd"]));
+        let answer = call::<missing_env>(&host, json!({ "results_dir": "r" })).unwrap();
+        assert_eq!(
+            (&answer["missing_env"], &answer["uboot"], &answer["total"]),
+            (
+                &json!(["08", "DSA_HOME", "sxid"]),
+                &json!(["bootcmd"]),
+                &json!(4)
+            )
+        );
+        assert_eq!(
+            answer["next"],
+            json!({ "tool": "set_env", "arguments": { "project_dir": "/projects/fake", "key": "08", "value": "1" } })
+        );
+    }
+
+    #[test]
+    fn nothing_missing_is_said_so() {
+        let answer = call::<missing_env>(
+            &FakeHost::new().yaml("env_missing.yaml", json!([])),
+            json!({ "project_dir": "p" }),
+        )
+        .unwrap();
+        assert_eq!(
+            (
+                &answer["available"],
+                &answer["missing_env"],
+                &answer["total"]
+            ),
+            (&json!(true), &json!([]), &json!(0))
+        );
+    }
+
+    #[test]
+    fn a_run_that_did_not_record_them_says_how_to() {
+        let answer = call::<missing_env>(&FakeHost::new(), json!({ "project_dir": "p" })).unwrap();
+        assert_eq!(
+            (&answer["available"], &answer["what"]),
+            (&json!(false), &json!("env_missing.yaml"))
+        );
+    }
+
+    #[test]
+    fn a_file_of_another_shape_has_no_names() {
+        let host = FakeHost::new()
+            .yaml("env_missing.yaml", json!({ "a": 1 }))
+            .yaml("env_uboot.txt", json!([["x"], 8]));
+        let answer = call::<missing_env>(&host, json!({ "project_dir": "p" })).unwrap();
+        assert_eq!(
+            (&answer["missing_env"], &answer["uboot"]),
+            (&json!([]), &json!(["8"]))
+        );
+    }
+
+    #[test]
+    fn a_directory_that_may_not_be_read_is_an_error() {
+        let host = FakeHost::new().fail("results.open", Error::Denied("outside the roots".into()));
+        assert!(matches!(
+            call::<missing_env>(&host, json!({ "results_dir": "/etc" })),
+            Err(Error::Denied(_))
+        ));
+    }
+}

@@ -1,0 +1,273 @@
+//! The query runs on a real SQLite here, with a stand-in for the host's `guest_path`.
+
+use rookery_plugin::testing::{FakeHost, call, check};
+use rookery_plugin::{Error, Result, Unavailable, invalid};
+use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
+use rusqlite::types::ValueRef;
+use serde_json::{Value, json};
+
+use super::missing_files;
+
+/// Process, syscall, result, and two arguments as Penguin prints them.
+const CALLS: &[(&str, &str, i64, &str, &str)] = &[
+    (
+        "/usr/sbin/httpd",
+        "sys_open",
+        -2,
+        "filename=0x7e9f1610(\"/etc/httpd.conf\")",
+        "flags=0x0",
+    ),
+    (
+        "/usr/sbin/httpd",
+        "sys_open",
+        -2,
+        "filename=0x7e9f9999(\"/etc/httpd.conf\")",
+        "flags=0x0",
+    ),
+    (
+        "httpd",
+        "sys_openat",
+        -2,
+        "dfd=0xffffff9c",
+        "filename=0x7e9f1950(\"/sys/class/gpio/gpio17/value\")",
+    ),
+    (
+        "xhttpd",
+        "sys_stat64",
+        -2,
+        "filename=0x1(\"/etc/other\")",
+        "statbuf=0x2",
+    ),
+    (
+        "it's",
+        "sys_access",
+        -2,
+        "filename=0x1(\"/etc/it's\")",
+        "mode=0x4",
+    ),
+    (
+        "httpd",
+        "sys_open",
+        3,
+        "filename=0x1(\"/etc/there\")",
+        "flags=0x0",
+    ),
+    (
+        "httpd",
+        "sys_open",
+        -13,
+        "filename=0x1(\"/etc/secret\")",
+        "flags=0x0",
+    ),
+    ("httpd", "sys_close", -2, "fd=0x3", ""),
+    (
+        "httpd",
+        "sys_open",
+        -2,
+        "filename=0x1(\"relative.conf\")",
+        "flags=0x0",
+    ),
+];
+
+fn database() -> Connection {
+    let db = Connection::open_in_memory().unwrap();
+    db.execute_batch(
+        "CREATE TABLE event (id INTEGER PRIMARY KEY, type VARCHAR NOT NULL, procname VARCHAR NOT NULL, proc_id INTEGER NOT NULL);
+         CREATE TABLE syscall (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL, retno INTEGER, retno_repr VARCHAR, arg0_repr VARCHAR,
+                               arg1_repr VARCHAR, arg2_repr VARCHAR, arg3_repr VARCHAR);",
+    )
+    .unwrap();
+    for (procname, name, retno, arg0, arg1) in CALLS {
+        db.execute(
+            "INSERT INTO event (type, procname, proc_id) VALUES ('syscall', ?1, 0)",
+            [procname],
+        )
+        .unwrap();
+        let id = db.last_insert_rowid();
+        db.execute(
+            "INSERT INTO syscall VALUES (?1, ?2, ?3, '', ?4, ?5, '', '')",
+            (id, name, retno, arg0, arg1),
+        )
+        .unwrap();
+    }
+    db.create_scalar_function(
+        "guest_path",
+        -1,
+        FunctionFlags::SQLITE_DETERMINISTIC,
+        |arguments| {
+            let path = (0..arguments.len()).find_map(|n| {
+                let text = arguments.get_raw(n).as_str().ok()?;
+                Some(text.split_once("(\"")?.1.rsplit_once("\")")?.0.to_owned())
+            });
+            Ok(path)
+        },
+    )
+    .unwrap();
+    db
+}
+
+/// What the host does with a query, as far as this one needs it.
+fn query(db: &Connection, asked: &Value) -> rusqlite::Result<Value> {
+    let mut statement = db.prepare(asked["sql"].as_str().unwrap())?;
+    for (name, value) in asked["params"].as_object().unwrap() {
+        let index = statement
+            .parameter_index(name)?
+            .expect("every parameter is used");
+        match value {
+            Value::String(text) => statement.raw_bind_parameter(index, text)?,
+            Value::Bool(flag) => statement.raw_bind_parameter(index, flag)?,
+            _ => statement.raw_bind_parameter(index, None::<&str>)?,
+        }
+    }
+    let columns: Vec<String> = statement
+        .column_names()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let limit = usize::try_from(asked["options"]["limit"].as_u64().unwrap()).unwrap();
+    let mut rows = Vec::new();
+    let mut found = statement.raw_query();
+    while let Some(row) = found.next()? {
+        let cell = |n| {
+            row.get_ref(n).map(|cell| match cell {
+                ValueRef::Integer(number) => json!(number),
+                ValueRef::Text(text) => json!(String::from_utf8_lossy(text)),
+                _ => Value::Null,
+            })
+        };
+        rows.push(
+            (0..columns.len())
+                .map(cell)
+                .collect::<rusqlite::Result<Vec<_>>>()?,
+        );
+    }
+    let truncated = rows.len() > limit;
+    rows.truncate(limit);
+    Ok(json!({ "columns": columns, "row_count": rows.len(), "rows": rows, "truncated": truncated }))
+}
+
+fn host() -> FakeHost {
+    let db = database();
+    FakeHost::new().answer_with("run-results.query", move |asked| {
+        query(&db, asked).map_err(|error| invalid(error.to_string()))
+    })
+}
+
+fn paths(arguments: Value) -> Vec<String> {
+    let answer = call::<missing_files>(&host(), arguments).unwrap();
+    answer["missing_files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["path"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn its_definition_is_sound() {
+    check::<missing_files>();
+}
+
+#[test]
+fn each_path_is_counted_once_whatever_its_pointer_and_argument() {
+    let answer = call::<missing_files>(&host(), json!({ "project_dir": "p" })).unwrap();
+    let files = &answer["missing_files"];
+    assert_eq!(
+        files[0],
+        json!({ "path": "/etc/httpd.conf", "hits": 2, "callers": ["/usr/sbin/httpd"], "fix": "add_static_file" })
+    );
+    assert_eq!(
+        (
+            &answer["total"],
+            files.as_array().unwrap().len(),
+            &answer["truncated"]
+        ),
+        (&json!(5), 5, &json!(false))
+    );
+    let sys = files
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|file| file["path"].as_str().unwrap().starts_with("/sys"))
+        .unwrap();
+    assert_eq!(sys["fix"], "add_pseudofile");
+    assert_eq!(
+        answer["next"],
+        json!({ "tool": "pseudofile_failures", "arguments": { "project_dir": "p" } })
+    );
+}
+
+#[test]
+fn a_program_is_found_by_name_and_by_path() {
+    assert_eq!(
+        paths(json!({ "project_dir": "p", "procname": "httpd" })),
+        [
+            "/etc/httpd.conf",
+            "/sys/class/gpio/gpio17/value",
+            "relative.conf"
+        ]
+    );
+    assert_eq!(
+        paths(json!({ "project_dir": "p", "procname": "/usr/sbin/httpd" })).len(),
+        3,
+        "a path also finds the bare name"
+    );
+    assert_eq!(
+        paths(json!({ "project_dir": "p", "procname": "/bin/httpd" })),
+        ["/sys/class/gpio/gpio17/value", "relative.conf"]
+    );
+    assert_eq!(
+        paths(json!({ "project_dir": "p", "procname": "" })).len(),
+        5
+    );
+}
+
+#[test]
+fn a_name_is_data_and_never_sql() {
+    assert_eq!(
+        paths(json!({ "project_dir": "p", "procname": "it's" })),
+        ["/etc/it's"]
+    );
+    for name in ["' OR 1=1 --", "%", "_ttpd", "\\"] {
+        assert_eq!(
+            paths(json!({ "project_dir": "p", "procname": name })),
+            [""; 0],
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn fewer_than_there_are_is_said_to_be_so() {
+    let answer = call::<missing_files>(&host(), json!({ "project_dir": "p", "limit": 1 })).unwrap();
+    assert_eq!(
+        (
+            &answer["total"],
+            &answer["truncated"],
+            answer["missing_files"].as_array().unwrap().len()
+        ),
+        (&json!(5), &json!(true), 1)
+    );
+}
+
+#[test]
+fn a_run_without_events_says_how_to_record_them() {
+    let missing = Unavailable {
+        what: "plugins.db".into(),
+        why: "no logger".into(),
+        how_to_enable: "enable db".into(),
+    };
+    let host = FakeHost::new().fail("run-results.query", Error::Unavailable(missing));
+    let answer: Result<Value> = call::<missing_files>(&host, json!({ "project_dir": "p" }));
+    assert_eq!(answer.unwrap()["how_to_enable"], "enable db");
+}
+
+#[test]
+fn rows_of_another_shape_are_an_error_and_no_panic() {
+    let host = FakeHost::new().answer("run-results.query", json!({ "rows": [[1]] }));
+    assert!(matches!(
+        call::<missing_files>(&host, json!({ "project_dir": "p" })),
+        Err(Error::Internal(_))
+    ));
+}

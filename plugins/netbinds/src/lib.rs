@@ -1,0 +1,256 @@
+//! `netbinds`
+
+mod bridges;
+mod socket;
+
+use std::collections::BTreeMap;
+
+use rookery_plugin::answer::{USUAL_BYTES, fitting};
+use rookery_plugin::args::RunSelector;
+use rookery_plugin::{
+    Answer, CsvOptions, Next, Result, Results, RunResults, optional, plugin, tool,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::bridges::Bridges;
+use crate::socket::{Lifecycle, Socket};
+
+/// Sockets read at most.
+const SOCKETS: u32 = 1000;
+
+#[derive(Deserialize, JsonSchema)]
+struct Args {
+    #[serde(flatten)]
+    run: RunSelector,
+    /// Only sockets in this state
+    state: Option<State>,
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Listening,
+    Pending,
+    Transient,
+    Closed,
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Listening => "listening",
+            Self::Pending => "pending",
+            Self::Transient => "transient",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Binds {
+    /// How many sockets are in each state.
+    states: BTreeMap<String, u64>,
+    netbinds: Vec<Socket>,
+    /// Of the state asked for.
+    total: usize,
+    truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
+    file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Next>,
+}
+
+/// List the sockets that services bound, to see whether one is up and where to reach it. Counts by `states` (only `listening` is up at the
+/// end), then `netbinds`: `procname`, `proto`, `ip`, `port`, `state`, and `host`:`host_port` where it answers while the run lives. Next:
+/// `health`.
+#[tool(
+    read_only,
+    idempotent,
+    title = "Bound sockets",
+    example(project_dir = "router", state = "listening")
+)]
+fn netbinds(host: &impl Results, args: Args) -> Result<Answer<Binds>> {
+    Answer::from_result(read(host, &args))
+}
+
+fn read(host: &impl Results, args: &Args) -> Result<Binds> {
+    let run = host.open_results(&args.run)?;
+    let options = CsvOptions {
+        limit: Some(SOCKETS),
+        ..CsvOptions::default()
+    };
+    let table = run.read_csv("netbinds.csv", &options)?;
+    let lifecycle = Lifecycle::new(optional(run.read_csv("netbinds_lifecycle.csv", &options))?);
+    let bridges = Bridges::read(&run)?;
+    let status = run.status()?;
+
+    let mut sockets: Vec<Socket> = table
+        .rows
+        .iter()
+        .map(|row| Socket::read(row, &lifecycle, &bridges))
+        .collect();
+    let mut states = BTreeMap::new();
+    for socket in &sockets {
+        *states.entry(socket.state.clone()).or_insert(0) += 1;
+    }
+    sockets.retain(|socket| args.state.is_none_or(|state| socket.state == state.name()));
+    sockets.sort_by(|a, b| a.order().cmp(&b.order()));
+    let total = sockets.len();
+    let kept = fitting(&sockets, USUAL_BYTES);
+    sockets.truncate(kept);
+    Ok(Binds {
+        next: (!states.contains_key("listening"))
+            .then(|| Next::call("pseudofile_failures", json!(args.run))),
+        states,
+        truncated: kept < total || table.truncated,
+        netbinds: sockets,
+        total,
+        note: note(&status.state),
+        file: status.path_of("netbinds.csv"),
+    })
+}
+
+/// What the states of a run's sockets are worth: they are only made final at its end.
+fn note(state: &str) -> Option<&'static str> {
+    match state {
+        "running" => {
+            Some("The run goes on: sockets that were closed since still count as listening.")
+        }
+        "died" => Some(
+            "The run died: sockets that were closed before still count as listening. Nothing answers any more.",
+        ),
+        "completed" => Some("The run has ended: nothing answers any more."),
+        _ => None,
+    }
+}
+
+plugin!(netbinds);
+
+#[cfg(test)]
+mod tests {
+    use rookery_plugin::testing::{FakeHost, call, check};
+
+    use super::*;
+
+    const BINDS: &str = "procname,ipvn,domain,guest_ip,guest_port,pid,time,state,closed_time\n\
+        inetd,4,tcp,0.0.0.0,23,420,23.059,listening,\n\
+        inetd,4,udp,0.0.0.0,7,420,23.059,closed,50.000\n\
+        lighttpd,6,tcp,[::],80,440,41.000,listening,\n\
+        lighttpd,4,tcp,0.0.0.0,8081,440,26.086,transient,27.000\n\
+        inetd,4,tcp,0.0.0.0,9999,420,58.003,pending,\n";
+    const LIFECYCLE: &str = "procname,ipvn,domain,guest_ip,guest_port,pid,state,transient,open_count,close_count,flap_count,first_open,last_close,total_uptime\n\
+        inetd,4,tcp,0.0.0.0,23,420,listening,False,2,0,1,20.068,,41.932\n";
+    const BRIDGES: &str = "procname,ipvn,domain,guest_ip,guest_port,host_port\n\
+        inetd,ipv4,tcp,0.0.0.0,23,1023\n\
+        lighttpd,ipv6,tcp,[::],80,80\n";
+
+    fn host() -> FakeHost {
+        FakeHost::new()
+            .text("netbinds.csv", BINDS)
+            .text("netbinds_lifecycle.csv", LIFECYCLE)
+            .text("vpn_bridges.csv", BRIDGES)
+            .text("guest_ip", "192.168.0.2\n")
+    }
+
+    #[test]
+    fn its_definition_is_sound() {
+        check::<netbinds>();
+    }
+
+    #[test]
+    fn listening_sockets_come_first_with_the_host_s_port() {
+        let answer = call::<netbinds>(&host(), json!({ "project_dir": "p" })).unwrap();
+        assert_eq!(
+            answer["states"],
+            json!({ "closed": 1, "listening": 2, "pending": 1, "transient": 1 })
+        );
+        let first = json!({
+            "procname": "inetd", "proto": "tcp", "ip": "0.0.0.0", "port": 23, "state": "listening", "host": "192.168.0.2", "host_port": 1023,
+            "opened": 2, "uptime_s": 41.932
+        });
+        assert_eq!(answer["netbinds"][0], first);
+        assert_eq!(answer["netbinds"][1]["host_port"], 80);
+        assert_eq!(
+            (&answer["total"], answer.get("next")),
+            (&json!(5), None),
+            "the header is no socket"
+        );
+    }
+
+    #[test]
+    fn one_state_can_be_asked_for() {
+        let answer =
+            call::<netbinds>(&host(), json!({ "project_dir": "p", "state": "closed" })).unwrap();
+        assert_eq!(
+            (&answer["total"], &answer["netbinds"][0]["port"]),
+            (&json!(1), &json!(7))
+        );
+        assert_eq!(answer["states"]["listening"], 2, "the counts are of all");
+    }
+
+    #[test]
+    fn the_states_of_an_unfinished_run_carry_a_caveat() {
+        for (state, word) in [
+            ("running", "goes on"),
+            ("died", "died"),
+            ("completed", "ended"),
+        ] {
+            let answer =
+                call::<netbinds>(&host().state(state, ""), json!({ "project_dir": "p" })).unwrap();
+            assert!(answer["note"].as_str().unwrap().contains(word), "{answer}");
+        }
+    }
+
+    #[test]
+    fn results_of_an_older_layout_are_read() {
+        let host = FakeHost::new()
+            .text(
+                "netbinds.csv",
+                "procname,ipvn,domain,guest_ip,guest_port,time\nhttpd,4,tcp,0.0.0.0,80,3.5\n",
+            )
+            .text(
+                "endpoints.txt",
+                "tcp 127.0.0.1:40080 -> 0.0.0.0:80 (httpd)\nnonsense\n",
+            );
+        let answer = call::<netbinds>(&host, json!({ "project_dir": "p" })).unwrap();
+        let socket = json!({ "procname": "httpd", "proto": "tcp", "ip": "0.0.0.0", "port": 80, "state": "unknown", "host": "127.0.0.1", "host_port": 40080 });
+        assert_eq!(answer["netbinds"], json!([socket]));
+    }
+
+    #[test]
+    fn no_listening_socket_leads_to_the_devices() {
+        let host = FakeHost::new().text(
+            "netbinds.csv",
+            "procname,ipvn,domain,guest_ip,guest_port,pid,time,state,closed_time\n",
+        );
+        let answer = call::<netbinds>(&host, json!({ "results_dir": "r" })).unwrap();
+        assert_eq!(
+            (&answer["total"], &answer["next"]["tool"]),
+            (&json!(0), &json!("pseudofile_failures"))
+        );
+    }
+
+    #[test]
+    fn rows_that_make_no_sense_are_kept_as_far_as_they_do() {
+        let host = FakeHost::new().text(
+            "netbinds.csv",
+            "procname,domain,guest_ip,guest_port,state\nx,tcp,0.0.0.0,99999,listening\ny\n",
+        );
+        let answer = call::<netbinds>(&host, json!({ "results_dir": "r" })).unwrap();
+        assert_eq!(
+            (&answer["total"], &answer["netbinds"][0]["port"]),
+            (&json!(2), &json!(0))
+        );
+    }
+
+    #[test]
+    fn a_run_that_recorded_none_says_how_to() {
+        assert_eq!(
+            call::<netbinds>(&FakeHost::new(), json!({ "project_dir": "p" })).unwrap()["available"],
+            false
+        );
+    }
+}

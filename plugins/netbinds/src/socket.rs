@@ -1,0 +1,96 @@
+//! One bound socket.
+
+use std::collections::BTreeMap;
+
+use rookery_plugin::shapes::Table;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::bridges::Bridges;
+
+/// What makes two rows the same socket: process name, protocol, address, port.
+type Key = (String, String, String, String);
+
+/// A socket that a process bound.
+#[derive(Serialize, JsonSchema)]
+pub struct Socket {
+    pub procname: String,
+    pub proto: String,
+    pub ip: String,
+    /// 0 where the file has no port.
+    pub port: u16,
+    pub state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_port: Option<u16>,
+    /// How often it was opened, where that is more than once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uptime_s: Option<f64>,
+}
+
+impl Socket {
+    pub fn read(row: &Map<String, Value>, lifecycle: &Lifecycle, bridges: &Bridges) -> Self {
+        let life = lifecycle.0.get(&key(row));
+        let (proto, ip) = (cell(row, "domain"), cell(row, "guest_ip"));
+        let port = cell(row, "guest_port").parse().unwrap_or(0);
+        let state = [
+            cell(row, "state"),
+            life.map_or("", |life| cell(life, "state")),
+        ]
+        .into_iter()
+        .find(|state| !state.is_empty());
+        let bridge = bridges.find(proto, ip, port);
+        Self {
+            procname: cell(row, "procname").to_owned(),
+            proto: proto.to_owned(),
+            ip: ip.to_owned(),
+            port,
+            state: state.unwrap_or("unknown").to_owned(),
+            host: bridge.map(|bridge| bridge.host.clone()),
+            host_port: bridge.map(|bridge| bridge.port),
+            opened: life
+                .and_then(|life| cell(life, "open_count").parse().ok())
+                .filter(|count| *count > 1),
+            uptime_s: life.and_then(|life| cell(life, "total_uptime").parse().ok()),
+        }
+    }
+
+    /// Sockets that are up first, then by port.
+    pub fn order(&self) -> (usize, u16, &str, &str, &str) {
+        let rank = ["listening", "unknown", "pending", "closed", "transient"]
+            .iter()
+            .position(|state| *state == self.state)
+            .unwrap_or(usize::MAX);
+        (rank, self.port, &self.proto, &self.ip, &self.procname)
+    }
+}
+
+/// The rows of `netbinds_lifecycle.csv` by socket.
+pub struct Lifecycle(BTreeMap<Key, Map<String, Value>>);
+
+impl Lifecycle {
+    pub fn new(table: Option<Table>) -> Self {
+        Self(
+            table
+                .into_iter()
+                .flat_map(|table| table.rows)
+                .map(|row| (key(&row), row))
+                .collect(),
+        )
+    }
+}
+
+fn key(row: &Map<String, Value>) -> Key {
+    let [name, proto, ip, port] =
+        ["procname", "domain", "guest_ip", "guest_port"].map(|column| cell(row, column).to_owned());
+    (name, proto, ip, port)
+}
+
+/// A cell as text; empty where the file has no such column.
+pub fn cell<'a>(row: &'a Map<String, Value>, column: &str) -> &'a str {
+    row.get(column).and_then(Value::as_str).unwrap_or_default()
+}

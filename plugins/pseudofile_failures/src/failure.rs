@@ -1,0 +1,138 @@
+//! One path of `pseudofiles_failures.yaml`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// Callers shown of one path.
+const CALLERS: usize = 5;
+/// Ioctl commands shown of one path.
+const COMMANDS: usize = 12;
+
+/// A path that programs missed.
+#[derive(Serialize, JsonSchema)]
+pub struct Failure {
+    pub path: String,
+    pub hits: u64,
+    /// Programs that crashed after using it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub crashing_callers: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub callers: Vec<String>,
+    /// Kind of use to how often; ioctl by command.
+    pub events: Map<String, Value>,
+    /// Arguments for `add_pseudofile`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggest: Option<Map<String, Value>>,
+    /// Crashing callers before the number of callers before hits, as Penguin ranks.
+    #[serde(skip)]
+    pub impact: [u64; 4],
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Failure {
+    /// Read an entry of today's layout, or of the one before, where the events stood in the place of the entry.
+    pub fn read(path: &str, entry: &Value, project: Option<&str>) -> Self {
+        let recorded = entry
+            .get("events")
+            .or_else(|| entry.get("impact").is_none().then_some(entry));
+        let mut events = Map::new();
+        let mut counted = 0;
+        for (kind, event) in recorded
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .filter(|(_, event)| event.is_object())
+        {
+            let (shown, count) = if kind == "ioctl" {
+                ioctl(event)
+            } else {
+                (json!(count(event)), count(event))
+            };
+            events.insert(kind.clone(), shown);
+            counted += count;
+        }
+        let impact = |name: &str| {
+            entry
+                .get("impact")
+                .and_then(|impact| impact.get(name))
+                .and_then(Value::as_u64)
+        };
+        let hits = impact("hits").unwrap_or(counted);
+        let of = |name: &str| impact(name).unwrap_or(0);
+        Self {
+            path: path.to_owned(),
+            hits,
+            crashing_callers: of("crashing_callers").max(of("crashing_callers_by_name")),
+            callers: entry
+                .get("callers")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .take(CALLERS)
+                .map(str::to_owned)
+                .collect(),
+            events,
+            suggest: suggestion(path, entry.get("suggest"), project),
+            impact: [
+                of("crashing_callers"),
+                of("crashing_callers_by_name"),
+                of("distinct_callers"),
+                hits,
+            ],
+        }
+    }
+}
+
+fn count(event: &Value) -> u64 {
+    event.get("count").and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// Counts by command, as C programmers write commands, the most frequent first.
+fn ioctl(event: &Value) -> (Value, u64) {
+    let mut commands: Vec<(&String, u64)> = event
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(command, event)| (command, count(event)))
+        .collect();
+    commands.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let total = commands.iter().map(|(_, count)| count).sum();
+    let hexadecimal = |command: &String| {
+        command
+            .parse::<u32>()
+            .map_or_else(|_| command.clone(), |number| format!("{number:#x}"))
+    };
+    let shown: Map<String, Value> = commands
+        .into_iter()
+        .take(COMMANDS)
+        .map(|(command, count)| (hexadecimal(command), json!(count)))
+        .collect();
+    (Value::Object(shown), total)
+}
+
+/// Arguments for `add_pseudofile`; none where the path is not one file.
+fn suggestion(
+    path: &str,
+    models: Option<&Value>,
+    project: Option<&str>,
+) -> Option<Map<String, Value>> {
+    if path.starts_with("/proc/PID") {
+        return None;
+    }
+    let mut arguments = Map::new();
+    arguments.extend(project.map(|project| ("project_dir".to_owned(), json!(project))));
+    arguments.insert("path".to_owned(), json!(path));
+    let known = models
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter(|(operation, _)| matches!(operation.as_str(), "read" | "write" | "ioctl"));
+    arguments.extend(known.map(|(operation, model)| (operation.clone(), model.clone())));
+    Some(arguments)
+}

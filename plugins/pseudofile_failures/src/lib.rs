@@ -1,0 +1,192 @@
+//! `pseudofile_failures`
+
+mod failure;
+
+use rookery_plugin::answer::{USUAL_BYTES, fitting};
+use rookery_plugin::args::RunSelector;
+use rookery_plugin::{Answer, Result, Results, RunResults, plugin, tool};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// Paths shown; the file has all.
+const PATHS: usize = 30;
+
+#[derive(Deserialize, JsonSchema)]
+struct Args {
+    #[serde(flatten)]
+    run: RunSelector,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Failures {
+    /// Those of most impact first.
+    pseudofile_failures: Vec<Failure>,
+    total: usize,
+    truncated: bool,
+    file: String,
+}
+
+/// List the /dev, /proc and /sys paths that programs missed or used in ways without a model, those that crash programs first; the usual reason
+/// why a service dies. Gives each one's `hits`, `callers`, `events` and `suggest`: literal arguments for `add_pseudofile`, a first guess. Next:
+/// `add_pseudofile`.
+#[tool(
+    read_only,
+    idempotent,
+    title = "Missing devices",
+    example(project_dir = "router")
+)]
+fn pseudofile_failures(host: &impl Results, args: Args) -> Result<Answer<Failures>> {
+    Answer::from_result(read(host, &args))
+}
+
+fn read(host: &impl Results, args: &Args) -> Result<Failures> {
+    let run = host.open_results(&args.run)?;
+    let recorded = run.read_yaml("pseudofiles_failures.yaml")?;
+    let status = run.status()?;
+    let project = args.run.project_dir.as_deref().or(status.project_dir());
+    let mut failures: Vec<Failure> = recorded
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(path, entry)| Failure::read(path, entry, project))
+        .collect();
+    failures.sort_by(|a, b| b.impact.cmp(&a.impact).then_with(|| a.path.cmp(&b.path)));
+    let total = failures.len();
+    let kept = fitting(failures.iter().take(PATHS), USUAL_BYTES);
+    failures.truncate(kept);
+    Ok(Failures {
+        truncated: kept < total,
+        pseudofile_failures: failures,
+        total,
+        file: status.path_of("pseudofiles_failures.yaml"),
+    })
+}
+
+plugin!(pseudofile_failures);
+
+#[cfg(test)]
+mod tests {
+    use rookery_plugin::testing::{FakeHost, call, check};
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    fn recorded() -> Value {
+        json!({
+            "/sys/a": { "impact": { "hits": 900, "distinct_callers": 2, "crashing_callers": 0, "crashing_callers_by_name": 0 }, "events": { "open": { "count": 900 } } },
+            "/dev/dsa": {
+                "impact": { "hits": 12, "distinct_callers": 1, "crashing_callers": 1, "crashing_callers_by_name": 0 }, "callers": ["dsad:412"],
+                "events": { "open": { "count": 12 } }, "suggest": { "read": { "model": "zero" }, "write": { "model": "discard" } }
+            },
+            "/dev/watchdog": {
+                "impact": { "hits": 10, "distinct_callers": 1, "crashing_callers": 1, "crashing_callers_by_name": 0 },
+                "events": { "ioctl": { "2147768069": { "count": 7 }, "1074029569": { "count": 3 } }, "default_read": { "count": 2, "details": [] } },
+                "suggest": { "ioctl": { "*": { "model": "return_const", "val": 0 } } }
+            }
+        })
+    }
+
+    #[test]
+    fn its_definition_is_sound() {
+        check::<pseudofile_failures>();
+    }
+
+    #[test]
+    fn what_crashes_programs_comes_first_with_arguments_to_fix_it() {
+        let host = FakeHost::new().yaml("pseudofiles_failures.yaml", recorded());
+        let answer =
+            call::<pseudofile_failures>(&host, json!({ "project_dir": "router" })).unwrap();
+        let failures = answer["pseudofile_failures"].as_array().unwrap();
+        let paths: Vec<_> = failures.iter().map(|failure| &failure["path"]).collect();
+        assert_eq!(paths, ["/dev/dsa", "/dev/watchdog", "/sys/a"]);
+        assert_eq!(
+            failures[0]["suggest"],
+            json!({ "project_dir": "router", "path": "/dev/dsa", "read": { "model": "zero" }, "write": { "model": "discard" } })
+        );
+        assert_eq!(
+            failures[1]["events"],
+            json!({ "ioctl": { "0x80045705": 7, "0x40045701": 3 }, "default_read": 2 })
+        );
+        assert_eq!(
+            (&answer["total"], &answer["truncated"]),
+            (&json!(3), &json!(false))
+        );
+    }
+
+    #[test]
+    fn a_path_that_stands_for_any_process_has_no_suggestion() {
+        let entry = json!({ "/proc/PID/oom_adj": { "impact": { "hits": 1 }, "events": {}, "suggest": { "write": { "model": "discard" } } } });
+        let answer = call::<pseudofile_failures>(
+            &FakeHost::new().yaml("pseudofiles_failures.yaml", entry),
+            json!({ "results_dir": "r" }),
+        )
+        .unwrap();
+        assert_eq!(answer["pseudofile_failures"][0].get("suggest"), None);
+    }
+
+    #[test]
+    fn results_of_an_older_layout_are_read() {
+        let entry =
+            json!({ "/dev/x": { "open": { "count": 3 }, "ioctl": { "21505": { "count": 2 } } } });
+        let answer = call::<pseudofile_failures>(
+            &FakeHost::new().yaml("pseudofiles_failures.yaml", entry),
+            json!({ "results_dir": "r" }),
+        )
+        .unwrap();
+        let failure = &answer["pseudofile_failures"][0];
+        assert_eq!(
+            (&failure["hits"], &failure["events"]),
+            (&json!(5), &json!({ "open": 3, "ioctl": { "0x5401": 2 } }))
+        );
+        assert_eq!(
+            failure["suggest"],
+            json!({ "project_dir": "/projects/fake", "path": "/dev/x" })
+        );
+    }
+
+    #[test]
+    fn hundreds_of_paths_are_bounded_and_counted() {
+        let entries: Map<String, Value> = (0..400)
+            .map(|n| (format!("/dev/x{n}"), json!({ "impact": { "hits": n } })))
+            .collect();
+        let answer = call::<pseudofile_failures>(
+            &FakeHost::new().yaml("pseudofiles_failures.yaml", json!(entries)),
+            json!({ "project_dir": "p" }),
+        )
+        .unwrap();
+        assert_eq!(
+            (
+                &answer["total"],
+                &answer["truncated"],
+                &answer["pseudofile_failures"][0]["path"]
+            ),
+            (&json!(400), &json!(true), &json!("/dev/x399"))
+        );
+        assert!(answer.to_string().len() < 10_000);
+    }
+
+    #[test]
+    fn a_file_of_another_shape_is_no_failure() {
+        for other in [
+            json!([]),
+            json!(null),
+            json!({ "/dev/x": 3 }),
+            json!({ "/dev/x": { "impact": "much", "events": [1] } }),
+        ] {
+            call::<pseudofile_failures>(
+                &FakeHost::new().yaml("pseudofiles_failures.yaml", other),
+                json!({ "project_dir": "p" }),
+            )
+            .unwrap();
+        }
+    }
+
+    #[test]
+    fn a_run_that_recorded_none_says_how_to() {
+        let answer =
+            call::<pseudofile_failures>(&FakeHost::new(), json!({ "project_dir": "p" })).unwrap();
+        assert_eq!(answer["available"], false);
+    }
+}

@@ -1,0 +1,177 @@
+//! `run`
+
+use rookery_plugin::running::{USUAL_WAIT_S, wait_for_new};
+use rookery_plugin::shapes::RunStatus;
+use rookery_plugin::{Emulation, Result, StartOptions, plugin, tool};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize, JsonSchema)]
+struct Args {
+    /// Project directory
+    project_dir: String,
+    /// Seconds until the guest is stopped
+    #[serde(default = "usual_timeout")]
+    #[schemars(range(min = 1, max = 86400))]
+    timeout: u32,
+    /// Seconds to wait for its end
+    #[serde(default = "usual_wait")]
+    #[schemars(range(min = 0, max = 50))]
+    wait_s: u32,
+    /// user: embedded emulator; penguin: container
+    #[serde(default)]
+    backend: Backend,
+}
+
+fn usual_timeout() -> u32 {
+    60
+}
+
+fn usual_wait() -> u32 {
+    USUAL_WAIT_S
+}
+
+#[derive(Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Backend {
+    #[default]
+    Auto,
+    User,
+    Penguin,
+}
+
+impl Backend {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::User => "user",
+            Self::Penguin => "penguin",
+        }
+    }
+}
+
+/// Boot the firmware, after making a project or changing it. Gives `run_id`, `status` and `endpoints`, where its services answer while it
+/// runs; `notes` name what the backend could not honour. The run goes on if waiting ends. Next: `run_wait` while running, then `health`.
+#[tool(
+    title = "Run the firmware",
+    example(project_dir = "router", timeout = 60)
+)]
+fn run(host: &impl Emulation, args: Args) -> Result<RunStatus> {
+    let options = StartOptions {
+        timeout_s: args.timeout,
+        backend: args.backend.name().to_owned(),
+    };
+    let run_id = host.start(&args.project_dir, &options)?;
+    wait_for_new(host, &run_id, args.wait_s)
+}
+
+plugin!(run);
+
+#[cfg(test)]
+mod tests {
+    use rookery_plugin::testing::{FakeHost, call, check, definition};
+    use rookery_plugin::{Error, Unavailable};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn status(status: &str) -> Value {
+        json!({
+            "run_id": "r1", "status": status, "phase": "boot", "backend": "user", "project_dir": "/p", "results_dir": "/p/results/0",
+            "elapsed_s": 1.5, "timeout_s": 60, "notes": ["no kernel modules"],
+            "endpoints": [{ "procname": "httpd", "proto": "tcp", "guest_ip": "0.0.0.0", "guest_port": 80, "host": "127.0.0.1", "host_port": 40080 }]
+        })
+    }
+
+    fn host() -> FakeHost {
+        FakeHost::new().answer("emulation.start", json!("r1"))
+    }
+
+    #[test]
+    fn its_definition_is_sound_and_states_defaults_and_limits() {
+        check::<run>();
+        let properties = &definition::<run>()["inputSchema"]["properties"];
+        assert_eq!(
+            properties["wait_s"],
+            json!({ "description": "Seconds to wait for its end", "type": "integer", "minimum": 0, "maximum": 50, "default": 40 })
+        );
+        assert_eq!(
+            (
+                &properties["timeout"]["default"],
+                &properties["backend"]["enum"]
+            ),
+            (&json!(60), &json!(["auto", "user", "penguin"]))
+        );
+    }
+
+    #[test]
+    fn a_run_that_goes_on_is_waited_for_next() {
+        let host = host().answer("emulation.wait", status("running"));
+        let answer = call::<run>(&host, json!({ "project_dir": "p" })).unwrap();
+        assert_eq!(
+            host.calls("emulation.start"),
+            [json!({ "project": "p", "options": { "timeout_s": 60, "backend": "auto" } })]
+        );
+        assert_eq!(
+            host.calls("emulation.wait"),
+            [json!({ "run": "r1", "milliseconds": 40_000 })]
+        );
+        assert_eq!(
+            answer["next"],
+            json!({ "tool": "run_wait", "arguments": { "run_id": "r1" } })
+        );
+        assert_eq!(
+            (&answer["endpoints"][0]["host_port"], &answer["notes"][0]),
+            (&json!(40080), &json!("no kernel modules"))
+        );
+    }
+
+    #[test]
+    fn a_run_that_ended_is_diagnosed_next() {
+        let host = host().answer("emulation.status", status("failed"));
+        let answer = call::<run>(
+            &host,
+            json!({ "project_dir": "p", "wait_s": 0, "backend": "user", "timeout": 5 }),
+        )
+        .unwrap();
+        assert_eq!(
+            answer["next"],
+            json!({ "tool": "health", "arguments": { "results_dir": "/p/results/0" } })
+        );
+        assert_eq!(host.calls("emulation.wait"), [] as [Value; 0]);
+    }
+
+    #[test]
+    fn the_id_of_a_run_that_was_started_is_never_lost() {
+        let host = host().fail("emulation.wait", Error::Internal("disk".into()));
+        let Err(Error::Backend(message)) = call::<run>(&host, json!({ "project_dir": "p" })) else {
+            panic!()
+        };
+        assert!(
+            message.contains("run_wait {\"run_id\":\"r1\"}"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn what_keeps_a_run_from_starting_comes_through() {
+        for error in [
+            Error::Conflict("run r0 is going on".into()),
+            Error::Unavailable(Unavailable {
+                what: "qemu".into(),
+                why: "not installed".into(),
+                how_to_enable: "install it".into(),
+            }),
+        ] {
+            let host = FakeHost::new().fail("emulation.start", error.clone());
+            assert_eq!(
+                call::<run>(&host, json!({ "project_dir": "p" })),
+                Err(error)
+            );
+        }
+        assert!(matches!(
+            call::<run>(&host(), json!({ "project_dir": "p", "backend": "kvm" })),
+            Err(Error::InvalidArgument(_))
+        ));
+    }
+}

@@ -1,0 +1,200 @@
+//! The expansion of `#[tool]`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::spanned::Spanned;
+use syn::{
+    Attribute as RustAttribute, Error, Expr, ExprLit, FnArg, GenericArgument, ItemFn, Lit, Meta,
+    PathArguments, Result, ReturnType, Type,
+};
+
+use crate::attribute::Attribute;
+
+const SHAPE: &str = "a tool is `fn name(host: &impl Interface, args: Arguments) -> Result<Output>`, or without `host`";
+
+/// The function itself, and a type of the same name that implements `Tool`.
+pub fn expand(attribute: &Attribute, function: &ItemFn) -> Result<TokenStream> {
+    let signature = &function.sig;
+    if let Some(asyncness) = signature.asyncness {
+        return Err(Error::new(
+            asyncness.span(),
+            "a tool is a plain function: the host waits for it, not the tool for the host",
+        ));
+    }
+    let name = &signature.ident;
+    let text = name.to_string();
+    check_name(&text, name)?;
+    let description = description(&function.attrs);
+    if description.is_empty() {
+        return Err(Error::new(
+            name.span(),
+            "a tool needs a doc comment: it is the description that the model reads. First sentence: what it does and when to use it",
+        ));
+    }
+    if description.len() > 1000 {
+        return Err(Error::new(
+            name.span(),
+            format!(
+                "the description has {} bytes; at most 1000 are read by every client",
+                description.len()
+            ),
+        ));
+    }
+    let arguments: Vec<&Type> = signature
+        .inputs
+        .iter()
+        .map(|input| match input {
+            FnArg::Typed(typed) => Ok(&*typed.ty),
+            FnArg::Receiver(receiver) => Err(Error::new(
+                receiver.span(),
+                format!("a tool is no method: {SHAPE}"),
+            )),
+        })
+        .collect::<Result<_>>()?;
+    let (arguments, call) = match arguments.as_slice() {
+        [arguments] => (arguments, quote!(#name(arguments))),
+        [Type::Reference(_), arguments] => (arguments, quote!(#name(host, arguments))),
+        [host, _] => {
+            return Err(Error::new(
+                host.span(),
+                format!("the host is taken by reference: {SHAPE}"),
+            ));
+        }
+        _ => return Err(Error::new(signature.inputs.span(), SHAPE)),
+    };
+    let output = output(&signature.output, name)?;
+    let title = attribute
+        .title
+        .as_ref()
+        .map_or_else(|| title_of(&text), syn::LitStr::value);
+    let Attribute {
+        read_only,
+        destructive,
+        idempotent,
+        open_world,
+        examples,
+        ..
+    } = attribute;
+    let visibility = &function.vis;
+    let about_type = format!("The tool `{text}`.");
+
+    Ok(quote! {
+        #function
+
+        #[doc = #about_type]
+        #[allow(non_camel_case_types, dead_code)]
+        #visibility struct #name {}
+
+        impl ::rookery_plugin::Tool for #name {
+            const ABOUT: ::rookery_plugin::tool::About = ::rookery_plugin::tool::About {
+                name: #text,
+                title: #title,
+                description: #description,
+                read_only: #read_only,
+                destructive: #destructive,
+                idempotent: #idempotent,
+                open_world: #open_world,
+            };
+            type Arguments = #arguments;
+            type Output = #output;
+
+            fn examples() -> ::std::vec::Vec<::rookery_plugin::serde_json::Value> {
+                ::std::vec![#(::rookery_plugin::serde_json::json!({ #examples })),*]
+            }
+
+            #[allow(unused_variables)]
+            fn run<H: ::rookery_plugin::Host>(host: &H, arguments: Self::Arguments) -> ::rookery_plugin::Result<Self::Output> {
+                #call
+            }
+        }
+    })
+}
+
+fn check_name(text: &str, name: &syn::Ident) -> Result<()> {
+    let legal = text.len() <= 40
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if legal {
+        return Ok(());
+    }
+    Err(Error::new(
+        name.span(),
+        format!("`{text}` cannot be a tool's name: at most 40 of a-z, 0-9 and _, a letter first"),
+    ))
+}
+
+/// The doc comment: lines joined to paragraphs, paragraphs kept apart.
+fn description(attributes: &[RustAttribute]) -> String {
+    let mut text = String::new();
+    for line in attributes.iter().filter_map(doc_line) {
+        let line = line.trim();
+        if line.is_empty() {
+            text.push('\n');
+        } else {
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push(' ');
+            }
+            text.push_str(line);
+        }
+    }
+    text.trim().to_owned()
+}
+
+fn doc_line(attribute: &RustAttribute) -> Option<String> {
+    let Meta::NameValue(pair) = &attribute.meta else {
+        return None;
+    };
+    match &pair.value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) if pair.path.is_ident("doc") => Some(text.value()),
+        _ => None,
+    }
+}
+
+/// The `T` of `-> Result<T>`.
+fn output<'a>(output: &'a ReturnType, name: &syn::Ident) -> Result<&'a Type> {
+    let ReturnType::Type(_, returned) = output else {
+        return Err(Error::new(
+            name.span(),
+            format!("nothing is returned; {SHAPE}"),
+        ));
+    };
+    let wrong = || {
+        Error::new(
+            returned.span(),
+            format!("`Result<Output>` is expected here; {SHAPE}"),
+        )
+    };
+    let Type::Path(path) = &**returned else {
+        return Err(wrong());
+    };
+    let last = path
+        .path
+        .segments
+        .last()
+        .filter(|last| last.ident == "Result")
+        .ok_or_else(wrong)?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return Err(wrong());
+    };
+    match arguments.args.first() {
+        Some(GenericArgument::Type(output)) => Ok(output),
+        _ => Err(wrong()),
+    }
+}
+
+/// `set_env` as `Set env`.
+fn title_of(name: &str) -> String {
+    let words = name.replace('_', " ");
+    let mut letters = words.chars();
+    letters
+        .next()
+        .map(|first| first.to_ascii_uppercase())
+        .into_iter()
+        .chain(letters)
+        .collect()
+}

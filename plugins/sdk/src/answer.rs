@@ -1,0 +1,213 @@
+//! Parts of answers that all tools share: what is not available, what to call next, and how long an answer may be.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result, Unavailable};
+
+/// What a diagnostic found, or how to get what it needs. Missing data is an answer, not an error.
+///
+/// In JSON `{"available": true, …}` with the fields of `T`, or `{"available": false, "what": …, "why": …, "how_to_enable": …}`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer<T> {
+    /// It is there.
+    Available(T),
+    /// It is not.
+    Unavailable(Unavailable),
+}
+
+impl<T> Answer<T> {
+    /// Turn [`Error::Unavailable`] into an answer and leave other errors as they are.
+    pub fn from_result(result: Result<T>) -> Result<Self> {
+        match result {
+            Ok(value) => Ok(Self::Available(value)),
+            Err(Error::Unavailable(unavailable)) => Ok(Self::Unavailable(unavailable)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl<T: Serialize> Serialize for Answer<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Here<'a, T> {
+            available: bool,
+            #[serde(flatten)]
+            value: &'a T,
+        }
+        #[derive(Serialize)]
+        struct Missing<'a> {
+            available: bool,
+            what: &'a str,
+            why: &'a str,
+            how_to_enable: &'a str,
+        }
+        match self {
+            Self::Available(value) => Here {
+                available: true,
+                value,
+            }
+            .serialize(serializer),
+            Self::Unavailable(u) => Missing {
+                available: false,
+                what: &u.what,
+                why: &u.why,
+                how_to_enable: &u.how_to_enable,
+            }
+            .serialize(serializer),
+        }
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Answer<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = T::json_schema(generator);
+        let text = json!({ "type": "string" });
+        let own = [
+            ("available", json!({ "type": "boolean" })),
+            ("what", text.clone()),
+            ("why", text.clone()),
+            ("how_to_enable", text),
+        ];
+        let properties = schema
+            .ensure_object()
+            .entry("properties")
+            .or_insert_with(|| json!({}));
+        if let Value::Object(properties) = properties {
+            properties.extend(own.map(|(name, schema)| (name.to_owned(), schema)));
+        }
+        schema.insert("type".into(), json!("object"));
+        schema.insert("required".into(), json!(["available"]));
+        schema
+    }
+}
+
+/// The next call that makes sense, complete: a tool and its arguments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Next {
+    /// A tool's name.
+    pub tool: String,
+    /// Its arguments.
+    pub arguments: Value,
+}
+
+impl Next {
+    /// Call `tool` with `arguments`.
+    pub fn call(tool: &str, arguments: Value) -> Self {
+        Self {
+            tool: tool.to_owned(),
+            arguments,
+        }
+    }
+}
+
+impl JsonSchema for Next {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Next".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object" })
+    }
+}
+
+/// Bytes of JSON that an answer has by default, about two thousand tokens.
+pub const USUAL_BYTES: usize = 8 * 1024;
+
+/// Bytes of JSON that an answer has at most, however much was asked for.
+pub const MOST_BYTES: usize = 32 * 1024;
+
+/// How many bytes an answer may have that was asked for `rows` rows: more rows than usual, more bytes.
+pub fn budget(rows: u32) -> usize {
+    usize::try_from(rows)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(80)
+        .clamp(USUAL_BYTES, MOST_BYTES)
+}
+
+/// How many of `rows`, in order, fit into `bytes` of JSON; at least one if there is one.
+pub fn fitting<'a, T: Serialize + 'a>(
+    rows: impl IntoIterator<Item = &'a T>,
+    bytes: usize,
+) -> usize {
+    let mut left = bytes;
+    let mut count = 0;
+    for row in rows {
+        let size = serde_json::to_string(row).map_or(0, |text| text.len() + 1);
+        if size > left && count > 0 {
+            break;
+        }
+        left = left.saturating_sub(size);
+        count += 1;
+    }
+    count
+}
+
+/// Cut strings in `value` to `bytes` each, and say whether any was longer.
+pub fn shorten(value: &mut Value, bytes: usize) -> bool {
+    match value {
+        Value::String(text) if text.len() > bytes => {
+            let end = text.floor_char_boundary(bytes);
+            let cut = text.len() - end;
+            text.truncate(end);
+            text.push_str(&format!("… ({cut} bytes more)"));
+            true
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .fold(false, |any, item| shorten(item, bytes) || any),
+        Value::Object(members) => members
+            .values_mut()
+            .fold(false, |any, member| shorten(member, bytes) || any),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_counts_json_bytes_and_is_never_nothing() {
+        assert_eq!(fitting(&["aaaa", "bbbb", "cccc"], 14), 2);
+        assert_eq!(fitting(&["a very long line indeed"], 3), 1);
+        assert_eq!(fitting::<String>(&[], 3), 0);
+    }
+
+    #[test]
+    fn a_string_is_cut_between_characters() {
+        let mut value = json!({ "a": ["äöü"], "b": 7 });
+        assert!(shorten(&mut value, 3));
+        assert_eq!(value, json!({ "a": ["ä… (4 bytes more)"], "b": 7 }));
+        assert!(!shorten(&mut json!("short"), 5));
+    }
+
+    #[test]
+    fn only_missing_data_becomes_an_answer() {
+        let missing = Unavailable {
+            what: "x".into(),
+            why: "y".into(),
+            how_to_enable: "z".into(),
+        };
+        let answer = Answer::<u8>::from_result(Err(Error::Unavailable(missing))).unwrap();
+        assert_eq!(
+            serde_json::to_value(answer).unwrap(),
+            json!({ "available": false, "what": "x", "why": "y", "how_to_enable": "z" })
+        );
+        assert_eq!(
+            Answer::<u8>::from_result(Err(Error::Cancelled)),
+            Err(Error::Cancelled)
+        );
+    }
+}

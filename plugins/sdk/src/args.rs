@@ -1,0 +1,55 @@
+//! Arguments that many tools take.
+
+use schemars::JsonSchema;
+use serde::de::{Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// Which results to look at; flatten it into a tool's arguments.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunSelector {
+    /// Project directory; its newest run is read
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_dir: Option<String>,
+    /// Or one result directory
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results_dir: Option<String>,
+}
+
+/// Which project to change, and whether to; flatten it into a tool's arguments.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChangeTarget {
+    /// Project directory
+    pub project_dir: String,
+    /// Check and show, write nothing
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Arguments of a tool that takes none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NoArguments {}
+
+/// Use as `#[serde(deserialize_with = "rookery_plugin::args::text")]` on strings that people write without quotes.
+///
+/// Penguin's configuration is text where JSON has numbers and booleans: `08` and `8` are different values, and a number would
+/// make the project unloadable. So neither is guessed.
+pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    struct Text;
+    impl Visitor<'_> for Text {
+        type Value = String;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+            f.write_str("a string in quotes: write \"8\" instead of 8, \"true\" instead of true")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
+            Ok(text.to_owned())
+        }
+        fn visit_string<E: de::Error>(self, text: String) -> Result<String, E> {
+            Ok(text)
+        }
+        fn visit_unit<E: de::Error>(self) -> Result<String, E> {
+            Err(E::invalid_type(Unexpected::Other("null"), &self))
+        }
+    }
+    deserializer.deserialize_any(Text)
+}

@@ -1,0 +1,200 @@
+//! The host of a component: the imports of the contract, typed.
+//!
+//! Each method calls one import, so an import that no tool reaches is not in the component. On the build machine the
+//! functions exist and panic when they are called.
+
+use serde_json::{Value, json};
+
+use crate::args::RunSelector;
+use crate::bindings::rookery::plugin::{
+    config, config_mutation, creation, emulation, firmware, live, log, results,
+};
+use crate::error::{Result, from_host, to_json};
+use crate::host::{
+    ApplyOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation, Firmware, Level, Live,
+    Log, QueryOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions,
+};
+use crate::shapes::{
+    Capabilities, Change, CommandOutput, EffectiveConfig, Lookup, Matches, NewProject, Patch,
+    Reached, ResultsStatus, Rows, RunStatus, Table, Text,
+};
+
+/// The imports of a component.
+#[derive(Debug, Clone, Copy)]
+pub struct Imports;
+
+impl Log for Imports {
+    fn log(&self, level: Level, message: &str) {
+        log::write(level, message);
+    }
+    fn progress(&self, fraction: f64, message: &str) {
+        log::progress(fraction, message);
+    }
+}
+
+impl Config for Imports {
+    fn effective(&self, project: &str) -> Result<EffectiveConfig> {
+        from_host("config.effective", &config::effective(project)?)
+    }
+    fn lookup(&self, project: &str, path: &str) -> Result<Lookup> {
+        from_host("config.lookup", &config::lookup(project, path)?)
+    }
+    fn patch(&self, project: &str) -> Result<Patch> {
+        from_host("config.patch", &config::patch(project)?)
+    }
+}
+
+impl ConfigMutation for Imports {
+    fn apply(&self, project: &str, fragment: &Value, options: &ApplyOptions) -> Result<Change> {
+        from_host(
+            "config-mutation.apply",
+            &config_mutation::apply(project, &to_json(fragment)?, &to_json(options)?)?,
+        )
+    }
+    fn remove(&self, project: &str, path: &str, dry_run: bool) -> Result<Change> {
+        from_host(
+            "config-mutation.remove",
+            &config_mutation::remove(project, path, &dry_run_options(dry_run))?,
+        )
+    }
+    fn reset(&self, project: &str, to_revision: Option<u64>, dry_run: bool) -> Result<Change> {
+        from_host(
+            "config-mutation.reset",
+            &config_mutation::reset(project, &reset_options(to_revision, dry_run).to_string())?,
+        )
+    }
+}
+
+fn dry_run_options(dry_run: bool) -> String {
+    json!({ "dry_run": dry_run }).to_string()
+}
+
+/// Options of `config-mutation.reset`, where an absent `to_revision` means something else than any number.
+pub(crate) fn reset_options(to_revision: Option<u64>, dry_run: bool) -> Value {
+    match to_revision {
+        Some(revision) => json!({ "dry_run": dry_run, "to_revision": revision }),
+        None => json!({ "dry_run": dry_run }),
+    }
+}
+
+impl Creation for Imports {
+    fn init_project(&self, rootfs: &str, output: &str) -> Result<NewProject> {
+        from_host(
+            "creation.init-project",
+            &creation::init_project(rootfs, output, "{}")?,
+        )
+    }
+}
+
+impl Emulation for Imports {
+    fn start(&self, project: &str, options: &StartOptions) -> Result<String> {
+        emulation::start(project, &to_json(options)?)
+    }
+    fn status(&self, run_id: &str) -> Result<RunStatus> {
+        from_host("emulation.status", &emulation::status(run_id)?)
+    }
+    fn wait(&self, run_id: &str, milliseconds: u32) -> Result<RunStatus> {
+        from_host("emulation.wait", &emulation::wait(run_id, milliseconds)?)
+    }
+    fn stop(&self, run_id: &str) -> Result<RunStatus> {
+        from_host("emulation.stop", &emulation::stop(run_id)?)
+    }
+}
+
+impl Results for Imports {
+    type Run = results::RunResults;
+    fn open_results(&self, which: &RunSelector) -> Result<Self::Run> {
+        results::open(which.project_dir.as_deref(), which.results_dir.as_deref())
+    }
+}
+
+impl RunResults for results::RunResults {
+    fn status(&self) -> Result<ResultsStatus> {
+        from_host("run-results.status", &self.status()?)
+    }
+    fn read_yaml(&self, file: &str) -> Result<Value> {
+        from_host("run-results.read-yaml", &self.read_yaml(file)?)
+    }
+    fn read_csv(&self, file: &str, options: &CsvOptions) -> Result<Table> {
+        from_host(
+            "run-results.read-csv",
+            &self.read_csv(file, &to_json(options)?)?,
+        )
+    }
+    fn search(&self, file: &str, pattern: &str, options: &SearchOptions) -> Result<Matches> {
+        from_host(
+            "run-results.search",
+            &self.search(file, pattern, &to_json(options)?)?,
+        )
+    }
+    fn read_text(&self, file: &str, offset: i64, length: u32) -> Result<Text> {
+        from_host(
+            "run-results.read-text",
+            &self.read_text(file, offset, length)?,
+        )
+    }
+    fn query(&self, sql: &str, params: &Value, options: &QueryOptions) -> Result<Rows> {
+        from_host(
+            "run-results.query",
+            &self.query(sql, &to_json(params)?, &to_json(options)?)?,
+        )
+    }
+}
+
+impl Firmware for Imports {
+    type Root = firmware::RootFilesystem;
+    fn open_root_filesystem(&self, project: &str) -> Result<Self::Root> {
+        firmware::open(project)
+    }
+}
+
+impl RootFilesystem for firmware::RootFilesystem {
+    fn list_directory(&self, path: &str, options: &Value) -> Result<Value> {
+        from_host(
+            "root-filesystem.list-directory",
+            &self.list_directory(path, &to_json(options)?)?,
+        )
+    }
+    fn stat(&self, path: &str) -> Result<Value> {
+        from_host("root-filesystem.stat", &self.stat(path)?)
+    }
+    fn read(&self, path: &str, offset: u64, length: u32) -> Result<Vec<u8>> {
+        self.read(path, offset, length)
+    }
+    fn search_files(&self, pattern: &str, options: &Value) -> Result<Value> {
+        from_host(
+            "root-filesystem.search",
+            &self.search(pattern, &to_json(options)?)?,
+        )
+    }
+    fn init_candidates(&self) -> Result<Value> {
+        from_host("root-filesystem.init-candidates", &self.init_candidates()?)
+    }
+}
+
+impl Live for Imports {
+    fn capabilities(&self, run_id: &str) -> Result<Capabilities> {
+        from_host("live.capabilities", &live::capabilities(run_id)?)
+    }
+    fn command(&self, run_id: &str, argv: &[String], options: &Value) -> Result<CommandOutput> {
+        from_host(
+            "live.command",
+            &live::command(run_id, argv, &to_json(options)?)?,
+        )
+    }
+    fn reach(&self, run_id: &str, port: u16, request: &Value) -> Result<Reached> {
+        from_host(
+            "live.reach",
+            &live::reach(run_id, port, &to_json(request)?)?,
+        )
+    }
+    fn hook(&self, run_id: &str, request: &Value) -> Result<Value> {
+        from_host("live.hook", &live::hook(run_id, &to_json(request)?)?)
+    }
+    fn snapshot(&self, run_id: &str, request: &Value) -> Result<Value> {
+        from_host(
+            "live.snapshot",
+            &live::snapshot(run_id, &to_json(request)?)?,
+        )
+    }
+}

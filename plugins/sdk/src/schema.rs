@@ -1,0 +1,206 @@
+//! JSON Schemas that every client and model API accepts, from Rust types.
+//!
+//! Draft 2020-12 with everything inlined: no `$ref`, no type arrays, no formats of schemars' own. An `Option` is a property
+//! that may be absent, not one that may be null. Input objects take no further properties.
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+/// The schema of a tool's arguments.
+pub fn of_input<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().for_deserialize();
+    let mut schema = inlined::<T>(settings);
+    tidy(&mut schema, Side::Input);
+    if let Value::Object(root) = &mut schema {
+        root.remove("description");
+        root.entry("properties").or_insert_with(|| json!({}));
+        root.insert("additionalProperties".into(), Value::Bool(false));
+    }
+    schema
+}
+
+/// The schema of a tool's result: names and types. What the fields mean is said in the tool's description, which is what a
+/// model reads.
+pub fn of_output<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let mut schema = inlined::<T>(settings);
+    tidy(&mut schema, Side::Output);
+    schema
+}
+
+fn inlined<T: JsonSchema>(settings: SchemaSettings) -> Value {
+    let settings = settings.with(|s| {
+        s.inline_subschemas = true;
+        s.meta_schema = None;
+    });
+    settings
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value()
+}
+
+/// How formats begin that say how wide a number is in Rust.
+const NUMBERS: [&str; 4] = ["uint", "int", "float", "double"];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Input,
+    Output,
+}
+
+fn tidy(schema: &mut Value, side: Side) {
+    let Value::Object(object) = schema else {
+        return;
+    };
+    object.remove("title");
+    if object.get("default") == Some(&Value::Null) {
+        object.remove("default");
+    }
+    if object
+        .get("format")
+        .and_then(Value::as_str)
+        .is_some_and(|format| NUMBERS.iter().any(|number| format.starts_with(number)))
+    {
+        object.remove("format");
+    }
+    drop_null(object);
+    constants_to_enum(object);
+    if side == Side::Output {
+        object.remove("description");
+        object.remove("default");
+        object.remove("minimum");
+        object.remove("maximum");
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(inner) = object.get_mut(key) {
+            tidy(inner, side);
+        }
+    }
+    for key in ["anyOf", "oneOf", "allOf", "prefixItems"] {
+        if let Some(Value::Array(inner)) = object.get_mut(key) {
+            inner.iter_mut().for_each(|schema| tidy(schema, side));
+        }
+    }
+    if let Some(Value::Object(properties)) = object.get_mut("properties") {
+        properties
+            .values_mut()
+            .for_each(|schema| tidy(schema, side));
+        if side == Side::Input {
+            object
+                .entry("additionalProperties")
+                .or_insert(Value::Bool(false));
+        }
+    }
+}
+
+/// Take the null case out of `type`, `enum` and `anyOf`.
+fn drop_null(object: &mut Map<String, Value>) {
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".into(), only);
+        }
+    }
+    if let Some(Value::Array(values)) = object.get_mut("enum") {
+        values.retain(|value| !value.is_null());
+    }
+    if let Some(Value::Array(cases)) = object.get_mut("anyOf") {
+        cases.retain(|case| case.get("type").is_none_or(|name| name != "null"));
+        if let [Value::Object(only)] = cases.as_slice() {
+            let only = only.clone();
+            object.remove("anyOf");
+            for (key, value) in only {
+                object.entry(key).or_insert(value);
+            }
+        }
+    }
+}
+
+/// An enum whose variants have doc comments is a `oneOf` of constants; clients know `enum`.
+fn constants_to_enum(object: &mut Map<String, Value>) {
+    let Some(Value::Array(cases)) = object.get("oneOf") else {
+        return;
+    };
+    let Some(values) = cases
+        .iter()
+        .map(|case| case.get("const").filter(|value| value.is_string()).cloned())
+        .collect::<Option<Vec<_>>>()
+    else {
+        return;
+    };
+    object.remove("oneOf");
+    object.insert("type".into(), json!("string"));
+    object.insert("enum".into(), Value::Array(values));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    enum Mode {
+        /// Fast.
+        Fast,
+        /// Slow.
+        Slow,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Inner {
+        /// A number
+        format: u8,
+    }
+
+    /// Not shown.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Arguments {
+        /// A name
+        name: String,
+        /// How
+        mode: Option<Mode>,
+        /// How many
+        #[serde(default = "five")]
+        #[schemars(range(min = 1, max = 9))]
+        count: u32,
+        /// More
+        inner: Option<Inner>,
+    }
+
+    fn five() -> u32 {
+        5
+    }
+
+    #[test]
+    fn an_input_schema_is_flat_closed_and_portable() {
+        assert_eq!(
+            of_input::<Arguments>(),
+            json!({
+                "type": "object",
+                "properties": {
+                    "name": { "description": "A name", "type": "string" },
+                    "mode": { "description": "How", "type": "string", "enum": ["fast", "slow"] },
+                    "count": { "description": "How many", "type": "integer", "minimum": 1, "maximum": 9, "default": 5 },
+                    "inner": {
+                        "description": "More", "type": "object", "required": ["format"], "additionalProperties": false,
+                        "properties": { "format": { "description": "A number", "type": "integer", "minimum": 0, "maximum": 255 } }
+                    }
+                },
+                "required": ["name"],
+                "additionalProperties": false
+            })
+        );
+    }
+
+    #[test]
+    fn an_output_schema_has_names_and_types() {
+        let schema = of_output::<Inner>();
+        assert_eq!(
+            schema,
+            json!({ "type": "object", "properties": { "format": { "type": "integer" } }, "required": ["format"] })
+        );
+    }
+}

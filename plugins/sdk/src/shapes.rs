@@ -1,0 +1,400 @@
+//! The JSON values of the contract as types. Fields that a newer host adds are ignored.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::answer::Next;
+
+/// `config.effective`: the configuration that a run would see.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct EffectiveConfig {
+    /// Every layer merged.
+    pub config: Map<String, Value>,
+    /// The files that were merged, in order.
+    #[serde(default)]
+    pub layers: Vec<String>,
+    /// What is odd about them.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// `config.lookup`: one key and where its value comes from.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Lookup {
+    /// The path, one key an element.
+    pub path: Vec<String>,
+    /// Its value.
+    #[serde(default)]
+    pub value: Value,
+    /// The last file that sets it.
+    pub set_by: Option<String>,
+    /// Every file that sets it.
+    #[serde(default)]
+    pub layers: Vec<Layer>,
+}
+
+/// One file that sets a key.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Layer {
+    /// The file, relative to the project.
+    pub file: String,
+    /// The value there.
+    #[serde(default)]
+    pub value: Value,
+}
+
+/// `config.patch`: the patch that changes go to.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Patch {
+    /// Its absolute path.
+    pub patch_file: String,
+    /// Whether the file is there.
+    #[serde(default)]
+    pub exists: bool,
+    /// What it holds.
+    #[serde(default)]
+    pub patch: Value,
+    /// The same as YAML text.
+    #[serde(default)]
+    pub yaml: String,
+    /// What keeps it from being effective.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// Its changes, the newest first.
+    #[serde(default)]
+    pub history: Vec<Revision>,
+}
+
+/// One change of the patch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Revision {
+    /// Its number, for `reset_patch`.
+    pub revision: u64,
+    /// When it was made.
+    #[serde(default)]
+    pub time: String,
+    /// What it did.
+    #[serde(default)]
+    pub change: String,
+}
+
+/// What a function of `config-mutation` did; the answer of every change tool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    /// The project, absolute.
+    #[serde(default)]
+    pub project_dir: String,
+    /// The patch, absolute.
+    #[serde(default)]
+    pub patch_file: String,
+    /// False where the patch already said so.
+    #[serde(default)]
+    pub changed: bool,
+    /// Whether nothing was written.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// The whole patch after the change.
+    #[serde(default)]
+    #[schemars(with = "Map<String, Value>")]
+    pub patch: Value,
+    /// What each touched key now is.
+    #[serde(default)]
+    pub effective: Vec<Effective>,
+    /// Its number in the history, for `reset_patch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+    /// What keeps it from being effective.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// What to call next; set by the tool, not by the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Next>,
+}
+
+/// What one touched key now is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Effective {
+    /// Dotted path.
+    pub path: String,
+    /// Its value; absent where no layer sets it.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub value: Value,
+    /// The last file that sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_by: Option<String>,
+    /// Whether a file that is applied later says otherwise.
+    #[serde(default)]
+    pub overridden: bool,
+}
+
+/// `creation.init-project`: a new project.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct NewProject {
+    /// Its absolute directory.
+    pub project_dir: String,
+    /// The guest's architecture.
+    #[serde(default)]
+    pub arch: String,
+    /// The init that was chosen.
+    pub init: Option<String>,
+    /// All that were found, best first.
+    #[serde(default)]
+    pub init_candidates: Vec<InitCandidate>,
+    /// Number of files in the root filesystem.
+    #[serde(default)]
+    pub files: u64,
+    /// What is odd about it.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// A program that could be the guest's init.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InitCandidate {
+    /// Guest path.
+    pub path: String,
+    /// Why it could be.
+    #[serde(default)]
+    pub why: String,
+}
+
+/// `emulation`'s run status.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunStatus {
+    /// Names the run.
+    pub run_id: String,
+    /// `running`, `finished`, `stopped` or `failed`.
+    #[schemars(extend("enum" = ["running", "finished", "stopped", "failed"]))]
+    pub status: String,
+    /// What it is doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Why it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// `user` or `penguin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// The project, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_dir: Option<String>,
+    /// Where its results are, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub results_dir: Option<String>,
+    /// Seconds since its start.
+    #[serde(default)]
+    pub elapsed_s: f64,
+    /// Seconds after which it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u64>,
+    /// Guest ports that can be reached from the host.
+    #[serde(default)]
+    pub endpoints: Vec<Endpoint>,
+    /// What the backend could not honour.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What to call next; set by the tool, not by the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Next>,
+}
+
+/// A guest port and where the host reaches it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct Endpoint {
+    pub procname: String,
+    pub proto: String,
+    pub guest_ip: String,
+    pub guest_port: u16,
+    pub host: String,
+    pub host_port: u16,
+}
+
+/// `run-results.status`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ResultsStatus {
+    /// Absolute.
+    pub results_dir: String,
+    /// The directory's number.
+    #[serde(default)]
+    pub run: Option<u64>,
+    /// `completed`, `died`, `running` or `never-ran`.
+    pub state: String,
+    /// What that is concluded from.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// The run that wrote it, where one of this machine did.
+    #[serde(default)]
+    pub run_id: Option<String>,
+    /// The files that are there.
+    #[serde(default)]
+    pub files: Vec<ResultFile>,
+}
+
+impl ResultsStatus {
+    /// The absolute path of one of its files.
+    pub fn path_of(&self, file: &str) -> String {
+        format!("{}/{file}", self.results_dir.trim_end_matches('/'))
+    }
+
+    /// The project directory that this result directory lies in (`PROJECT/results/N`).
+    pub fn project_dir(&self) -> Option<&str> {
+        let (base, _) = self.results_dir.trim_end_matches('/').rsplit_once('/')?;
+        base.strip_suffix("/results")
+    }
+}
+
+/// One result file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ResultFile {
+    /// Plain name.
+    pub name: String,
+    /// Its size.
+    #[serde(default)]
+    pub bytes: u64,
+}
+
+/// `run-results.read-csv`: rows by column name; every cell is text.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Table {
+    /// In file order.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// One object a row.
+    #[serde(default)]
+    pub rows: Vec<Map<String, Value>>,
+    /// Rows that match.
+    #[serde(default)]
+    pub total: u64,
+    /// Whether `rows` holds fewer.
+    #[serde(default)]
+    pub truncated: bool,
+}
+
+/// `run-results.search`: matching lines, in file order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Matches {
+    /// At most as many as asked for.
+    #[serde(default)]
+    pub matches: Vec<Match>,
+    /// Lines that match.
+    #[serde(default)]
+    pub total: u64,
+    /// Lines of the file.
+    #[serde(default)]
+    pub lines: u64,
+    /// Bytes of the file.
+    #[serde(default)]
+    pub bytes: u64,
+    /// Whether `matches` holds fewer than `total`.
+    #[serde(default)]
+    pub truncated: bool,
+}
+
+/// One matching line.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Match {
+    /// Counted from 1.
+    pub line: u64,
+    /// Without its line end.
+    #[serde(default)]
+    pub text: String,
+    /// Whether the line is longer than `text`.
+    #[serde(default)]
+    pub cut: bool,
+}
+
+/// `run-results.read-text`: a range of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Text {
+    /// Invalid UTF-8 replaced.
+    #[serde(default)]
+    pub text: String,
+    /// Where it starts.
+    #[serde(default)]
+    pub offset: u64,
+    /// Where to go on.
+    #[serde(default)]
+    pub next_offset: u64,
+    /// Bytes of the file.
+    #[serde(default)]
+    pub bytes: u64,
+}
+
+/// `run-results.query`: the rows of a query.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Rows {
+    /// Names, as SQLite gives them; they may repeat.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// One array a row.
+    #[serde(default)]
+    pub rows: Vec<Vec<Value>>,
+    /// How many are here.
+    #[serde(default)]
+    pub row_count: u64,
+    /// Whether the query has more.
+    #[serde(default)]
+    pub truncated: bool,
+    /// How long it took.
+    #[serde(default)]
+    pub elapsed_ms: u64,
+}
+
+/// `live.capabilities`: what a run's backend offers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs, clippy::struct_excessive_bools)]
+pub struct Capabilities {
+    #[serde(default)]
+    pub command: bool,
+    #[serde(default)]
+    pub reach: bool,
+    #[serde(default)]
+    pub hook: bool,
+    #[serde(default)]
+    pub snapshot: bool,
+    /// Why one is not there.
+    #[serde(default)]
+    pub why: Map<String, Value>,
+}
+
+/// `live.command`: how a command in the guest ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub struct CommandOutput {
+    pub exit_code: Option<i32>,
+    pub signal: Option<i32>,
+    #[serde(default)]
+    pub stdout: String,
+    #[serde(default)]
+    pub stderr: String,
+    #[serde(default)]
+    pub truncated: bool,
+    #[serde(default)]
+    pub timed_out: bool,
+}
+
+/// `live.reach`: what a guest port answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub struct Reached {
+    #[serde(default)]
+    pub connected: bool,
+    #[serde(default)]
+    pub received: Received,
+    #[serde(default)]
+    pub truncated: bool,
+}
+
+/// Bytes from the guest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Received {
+    /// As text, where they are printable.
+    pub text: Option<String>,
+    /// Else so.
+    pub base64: Option<String>,
+    /// How many.
+    #[serde(default)]
+    pub bytes: u64,
+}

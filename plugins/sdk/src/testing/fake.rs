@@ -1,0 +1,310 @@
+//! A host that answers from fixtures and remembers what it was asked.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::files::Files;
+use crate::args::RunSelector;
+use crate::error::{Error, Result};
+use crate::host::{
+    ApplyOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation, Firmware, Level, Live,
+    Log, QueryOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions,
+};
+use crate::imports::reset_options;
+use crate::shapes::{
+    Capabilities, Change, CommandOutput, EffectiveConfig, Lookup, Matches, NewProject, Patch,
+    Reached, ResultsStatus, Rows, RunStatus, Table, Text,
+};
+
+type Answerer = Rc<dyn Fn(&Value) -> Result<Value>>;
+
+/// A host for tests. Functions go by the contract's names: `config-mutation.apply`, `run-results.search`.
+///
+/// A function without an answer fails with a message that says which answer to give; files that are not there are
+/// [`Error::Unavailable`], as in the real host. Logs, progress and all calls are remembered.
+#[derive(Clone, Default)]
+pub struct FakeHost {
+    answers: BTreeMap<String, Answerer>,
+    files: Files,
+    calls: Rc<RefCell<Vec<(String, Value)>>>,
+}
+
+impl FakeHost {
+    /// A host that has nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Answer `function` with `value`, whatever it is asked.
+    #[must_use]
+    pub fn answer(self, function: &str, value: Value) -> Self {
+        self.answer_with(function, move |_| Ok(value.clone()))
+    }
+
+    /// Answer `function` with an error.
+    #[must_use]
+    pub fn fail(self, function: &str, error: Error) -> Self {
+        self.answer_with(function, move |_| Err(error.clone()))
+    }
+
+    /// Answer `function` by a closure, which gets the arguments as an object.
+    #[must_use]
+    pub fn answer_with(
+        mut self,
+        function: &str,
+        answer: impl Fn(&Value) -> Result<Value> + 'static,
+    ) -> Self {
+        self.answers.insert(function.to_owned(), Rc::new(answer));
+        self
+    }
+
+    /// A result file that `read-yaml` gives, as JSON.
+    #[must_use]
+    pub fn yaml(mut self, file: &str, value: Value) -> Self {
+        self.files.values.insert(file.to_owned(), value);
+        self
+    }
+
+    /// A result file that `search`, `read-text` and `read-csv` give: regular expressions, ranges and columns really work.
+    #[must_use]
+    pub fn text(mut self, file: &str, text: &str) -> Self {
+        self.files.texts.insert(file.to_owned(), text.to_owned());
+        self
+    }
+
+    /// How the run ended: `completed` unless said otherwise.
+    #[must_use]
+    pub fn state(mut self, state: &str, why: &str) -> Self {
+        self.files.state = Some((state.to_owned(), why.to_owned()));
+        self
+    }
+
+    /// The arguments of every call of `function`, in order.
+    pub fn calls(&self, function: &str) -> Vec<Value> {
+        self.calls
+            .borrow()
+            .iter()
+            .filter(|(name, _)| name == function)
+            .map(|(_, arguments)| arguments.clone())
+            .collect()
+    }
+
+    fn ask<T: DeserializeOwned>(&self, function: &str, arguments: Value) -> Result<T> {
+        self.ask_or(function, arguments, || {
+            Err(Error::Internal(format!(
+                "this FakeHost has no answer: add .answer(\"{function}\", json!(…))"
+            )))
+        })
+    }
+
+    /// The answer given for `function`, else `otherwise`.
+    fn ask_or<T: DeserializeOwned>(
+        &self,
+        function: &str,
+        arguments: Value,
+        otherwise: impl FnOnce() -> Result<Value>,
+    ) -> Result<T> {
+        let answer = match self.answers.get(function) {
+            Some(answer) => answer(&arguments),
+            None => otherwise(),
+        };
+        self.calls
+            .borrow_mut()
+            .push((function.to_owned(), arguments));
+        serde_json::from_value(answer?).map_err(|error| {
+            Error::Internal(format!(
+                "the answer given for {function} does not fit: {error}"
+            ))
+        })
+    }
+}
+
+impl Log for FakeHost {
+    fn log(&self, level: Level, message: &str) {
+        self.calls.borrow_mut().push((
+            "log.write".into(),
+            json!({ "level": format!("{level:?}"), "message": message }),
+        ));
+    }
+    fn progress(&self, fraction: f64, message: &str) {
+        self.calls.borrow_mut().push((
+            "log.progress".into(),
+            json!({ "fraction": fraction, "message": message }),
+        ));
+    }
+}
+
+impl Config for FakeHost {
+    fn effective(&self, project: &str) -> Result<EffectiveConfig> {
+        self.ask("config.effective", json!({ "project": project }))
+    }
+    fn lookup(&self, project: &str, path: &str) -> Result<Lookup> {
+        self.ask("config.lookup", json!({ "project": project, "path": path }))
+    }
+    fn patch(&self, project: &str) -> Result<Patch> {
+        self.ask("config.patch", json!({ "project": project }))
+    }
+}
+
+impl ConfigMutation for FakeHost {
+    fn apply(&self, project: &str, fragment: &Value, options: &ApplyOptions) -> Result<Change> {
+        self.ask(
+            "config-mutation.apply",
+            json!({ "project": project, "fragment": fragment, "options": options }),
+        )
+    }
+    fn remove(&self, project: &str, path: &str, dry_run: bool) -> Result<Change> {
+        self.ask(
+            "config-mutation.remove",
+            json!({ "project": project, "path": path, "options": { "dry_run": dry_run } }),
+        )
+    }
+    fn reset(&self, project: &str, to_revision: Option<u64>, dry_run: bool) -> Result<Change> {
+        self.ask(
+            "config-mutation.reset",
+            json!({ "project": project, "options": reset_options(to_revision, dry_run) }),
+        )
+    }
+}
+
+impl Creation for FakeHost {
+    fn init_project(&self, rootfs: &str, output: &str) -> Result<NewProject> {
+        self.ask(
+            "creation.init-project",
+            json!({ "rootfs": rootfs, "output": output }),
+        )
+    }
+}
+
+impl Emulation for FakeHost {
+    fn start(&self, project: &str, options: &StartOptions) -> Result<String> {
+        self.ask(
+            "emulation.start",
+            json!({ "project": project, "options": options }),
+        )
+    }
+    fn status(&self, run_id: &str) -> Result<RunStatus> {
+        self.ask("emulation.status", json!({ "run": run_id }))
+    }
+    fn wait(&self, run_id: &str, milliseconds: u32) -> Result<RunStatus> {
+        self.ask(
+            "emulation.wait",
+            json!({ "run": run_id, "milliseconds": milliseconds }),
+        )
+    }
+    fn stop(&self, run_id: &str) -> Result<RunStatus> {
+        self.ask("emulation.stop", json!({ "run": run_id }))
+    }
+}
+
+impl Results for FakeHost {
+    type Run = Self;
+    fn open_results(&self, which: &RunSelector) -> Result<Self> {
+        self.ask_or::<Value>("results.open", json!(which), || Ok(Value::Null))?;
+        Ok(self.clone())
+    }
+}
+
+impl RunResults for FakeHost {
+    fn status(&self) -> Result<ResultsStatus> {
+        self.ask_or("run-results.status", json!({}), || Ok(self.files.status()))
+    }
+    fn read_yaml(&self, file: &str) -> Result<Value> {
+        self.ask_or("run-results.read-yaml", json!({ "file": file }), || {
+            self.files.read_yaml(file)
+        })
+    }
+    fn read_csv(&self, file: &str, options: &CsvOptions) -> Result<Table> {
+        self.ask_or(
+            "run-results.read-csv",
+            json!({ "file": file, "options": options }),
+            || self.files.read_csv(file, options),
+        )
+    }
+    fn search(&self, file: &str, pattern: &str, options: &SearchOptions) -> Result<Matches> {
+        let arguments = json!({ "file": file, "pattern": pattern, "options": options });
+        self.ask_or("run-results.search", arguments, || {
+            self.files.search(file, pattern, options)
+        })
+    }
+    fn read_text(&self, file: &str, offset: i64, length: u32) -> Result<Text> {
+        let arguments = json!({ "file": file, "offset": offset, "length": length });
+        self.ask_or("run-results.read-text", arguments, || {
+            self.files.read_text(file, offset, length)
+        })
+    }
+    fn query(&self, sql: &str, params: &Value, options: &QueryOptions) -> Result<Rows> {
+        self.ask(
+            "run-results.query",
+            json!({ "sql": sql, "params": params, "options": options }),
+        )
+    }
+}
+
+impl Firmware for FakeHost {
+    type Root = Self;
+    fn open_root_filesystem(&self, project: &str) -> Result<Self> {
+        self.ask_or::<Value>("firmware.open", json!({ "project": project }), || {
+            Ok(Value::Null)
+        })?;
+        Ok(self.clone())
+    }
+}
+
+impl RootFilesystem for FakeHost {
+    fn list_directory(&self, path: &str, options: &Value) -> Result<Value> {
+        self.ask(
+            "root-filesystem.list-directory",
+            json!({ "path": path, "options": options }),
+        )
+    }
+    fn stat(&self, path: &str) -> Result<Value> {
+        self.ask("root-filesystem.stat", json!({ "path": path }))
+    }
+    fn read(&self, path: &str, offset: u64, length: u32) -> Result<Vec<u8>> {
+        self.ask(
+            "root-filesystem.read",
+            json!({ "path": path, "offset": offset, "length": length }),
+        )
+    }
+    fn search_files(&self, pattern: &str, options: &Value) -> Result<Value> {
+        self.ask(
+            "root-filesystem.search",
+            json!({ "pattern": pattern, "options": options }),
+        )
+    }
+    fn init_candidates(&self) -> Result<Value> {
+        self.ask("root-filesystem.init-candidates", json!({}))
+    }
+}
+
+impl Live for FakeHost {
+    fn capabilities(&self, run_id: &str) -> Result<Capabilities> {
+        self.ask("live.capabilities", json!({ "run": run_id }))
+    }
+    fn command(&self, run_id: &str, argv: &[String], options: &Value) -> Result<CommandOutput> {
+        self.ask(
+            "live.command",
+            json!({ "run": run_id, "argv": argv, "options": options }),
+        )
+    }
+    fn reach(&self, run_id: &str, port: u16, request: &Value) -> Result<Reached> {
+        self.ask(
+            "live.reach",
+            json!({ "run": run_id, "port": port, "request": request }),
+        )
+    }
+    fn hook(&self, run_id: &str, request: &Value) -> Result<Value> {
+        self.ask("live.hook", json!({ "run": run_id, "request": request }))
+    }
+    fn snapshot(&self, run_id: &str, request: &Value) -> Result<Value> {
+        self.ask(
+            "live.snapshot",
+            json!({ "run": run_id, "request": request }),
+        )
+    }
+}

@@ -1,0 +1,134 @@
+//! What `#[tool]` makes of a function, and how a component answers with it.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+pub use crate::bindings::exports::rookery::plugin::tools::Guest;
+pub use crate::bindings::rookery::plugin::types::ToolDefinition;
+use crate::content::Content;
+use crate::error::{Error, Result, invalid, to_json};
+use crate::host::Host;
+use crate::schema;
+
+/// One tool. Implemented by `#[tool]` for a type with the function's name.
+pub trait Tool {
+    /// Name, description and behaviour.
+    const ABOUT: About;
+    /// What it takes.
+    type Arguments: DeserializeOwned + JsonSchema;
+    /// What it gives.
+    type Output: Output;
+
+    /// Correct calls: literal argument objects, the first of which is shown in the description.
+    fn examples() -> Vec<Value>;
+
+    /// Do it.
+    fn run<H: Host>(host: &H, arguments: Self::Arguments) -> Result<Self::Output>;
+}
+
+/// What `#[tool]` reads from the attribute and the doc comment.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools)]
+pub struct About {
+    /// The function's name.
+    pub name: &'static str,
+    /// For people.
+    pub title: &'static str,
+    /// The doc comment.
+    pub description: &'static str,
+    /// It changes nothing.
+    pub read_only: bool,
+    /// It overwrites or removes something.
+    pub destructive: bool,
+    /// Calling it again with the same arguments has no further effect.
+    pub idempotent: bool,
+    /// It reaches things outside the machine.
+    pub open_world: bool,
+}
+
+/// What a tool may return: any type with a schema, or [`Content`].
+pub trait Output {
+    /// Its schema, where it has one.
+    fn schema() -> Option<Value>;
+    /// Its JSON text.
+    fn to_json(&self) -> Result<String>;
+}
+
+impl<T: Serialize + JsonSchema> Output for T {
+    fn schema() -> Option<Value> {
+        Some(schema::of_output::<T>())
+    }
+    fn to_json(&self) -> Result<String> {
+        to_json(self)
+    }
+}
+
+impl Output for Content {
+    fn schema() -> Option<Value> {
+        None
+    }
+    fn to_json(&self) -> Result<String> {
+        to_json(self)
+    }
+}
+
+/// The definition of a tool, as `describe` gives it.
+pub fn define<T: Tool>() -> ToolDefinition {
+    let about = T::ABOUT;
+    let examples = T::examples();
+    let mut description = about.description.to_owned();
+    if let Some(example) = examples.first() {
+        description.push_str(" Example: ");
+        description.push_str(&example.to_string());
+    }
+    let mut definition = Map::new();
+    definition.insert("title".into(), json!(about.title));
+    definition.insert("description".into(), json!(description));
+    definition.insert("inputSchema".into(), schema::of_input::<T::Arguments>());
+    let output = T::Output::schema();
+    if output.is_none() {
+        definition.insert("_meta".into(), json!({ "rookery/result": "content" }));
+    }
+    definition.extend(output.map(|schema| ("outputSchema".to_owned(), schema)));
+    definition.insert(
+        "annotations".into(),
+        json!({
+            "readOnlyHint": about.read_only, "destructiveHint": about.destructive,
+            "idempotentHint": about.idempotent, "openWorldHint": about.open_world,
+        }),
+    );
+    if !examples.is_empty() {
+        definition.insert("examples".into(), Value::Array(examples));
+    }
+    ToolDefinition {
+        name: about.name.to_owned(),
+        definition: Value::Object(definition).to_string(),
+    }
+}
+
+/// Call a tool with arguments as JSON text.
+pub fn call<T: Tool>(host: &impl Host, arguments: &str) -> Result<String> {
+    let arguments =
+        serde_json::from_str(arguments).map_err(|error| wrong_arguments::<T>(&error))?;
+    T::run(host, arguments)?.to_json()
+}
+
+fn wrong_arguments<T: Tool>(error: &serde_json::Error) -> Error {
+    let name = T::ABOUT.name;
+    let example = T::examples()
+        .first()
+        .map(|example| format!(" Example: {name}({example})"))
+        .unwrap_or_default();
+    invalid(format!("Invalid arguments for {name}: {error}.{example}"))
+}
+
+/// The error of `call` for a name that the component does not hold.
+pub fn unknown(name: &str, known: &[&str]) -> Error {
+    Error::NotFound(format!(
+        "This component has no tool `{}`; it has {}.",
+        name.escape_default(),
+        known.join(", ")
+    ))
+}
