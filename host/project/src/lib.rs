@@ -6,6 +6,7 @@
 pub mod cancel;
 pub mod config;
 pub mod error;
+pub mod project;
 
 use std::path::{Path, PathBuf};
 
@@ -55,30 +56,6 @@ impl Project {
     /// Its absolute directory.
     pub fn dir(&self) -> &Path {
         &self.dir
-    }
-    /// `config.effective`
-    pub fn effective(&self) -> Result<Value> {
-        unimplemented!()
-    }
-    /// `config.lookup`
-    pub fn lookup(&self, _path: &str) -> Result<Value> {
-        unimplemented!()
-    }
-    /// `config.patch`
-    pub fn patch(&self) -> Result<Value> {
-        unimplemented!()
-    }
-    /// `config-mutation.apply`; `options` as there.
-    pub fn apply(&self, _fragment: Value, _options: &Value) -> Result<Value> {
-        unimplemented!()
-    }
-    /// `config-mutation.remove`
-    pub fn remove(&self, _path: &str, _options: &Value) -> Result<Value> {
-        unimplemented!()
-    }
-    /// `config-mutation.reset`
-    pub fn reset(&self, _options: &Value) -> Result<Value> {
-        unimplemented!()
     }
     /// The root filesystem (`firmware.open`).
     pub fn firmware(&self, _cancel: &Cancel) -> Result<Firmware> {

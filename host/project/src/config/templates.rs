@@ -185,6 +185,9 @@ pub fn neutralise(text: &str) -> String {
 
 /// What [`neutralise`] was given, or the string itself where it holds a template that a person wrote.
 pub fn restore(text: &str) -> String {
+    if !is_template(text) {
+        return text.to_owned();
+    }
     let mut plain = text.replace("{{ '\\r' }}", "\r");
     for opener in OPENERS {
         plain = plain.replace(&format!("{{{{ '{opener}' }}}}"), opener);
