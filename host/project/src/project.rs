@@ -10,7 +10,9 @@ impl Project {
     /// A project in a directory that the caller chose and trusts; [`crate::Roots::project`] is the way in for everyone else.
     pub fn at(dir: impl Into<PathBuf>) -> Result<Self> {
         let dir = dir.into();
-        let dir = dir.canonicalize().map_err(|error| Error::io("open the project", &dir, &error))?;
+        let dir = dir
+            .canonicalize()
+            .map_err(|error| Error::io("open the project", &dir, &error))?;
         Ok(Self { dir })
     }
 
@@ -34,7 +36,10 @@ impl Project {
     /// `config-mutation.apply`: merge `fragment` into the patch; `options` is `{"dry_run", "replace"}`.
     ///
     /// Nothing is written unless the whole project loads with the change.
-    #[allow(clippy::needless_pass_by_value, reason = "callers hand the fragment over")]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "callers hand the fragment over"
+    )]
     pub fn apply(&self, fragment: Value, options: &Value) -> Result<Value> {
         config::apply(&self.dir, &fragment, options)
     }

@@ -9,15 +9,44 @@ use serde_json::{Value, json};
 use support::{CONFIG, project};
 
 fn any_json() -> impl Strategy<Value = Value> {
-    let text = prop_oneof![any::<String>(), "[a-z_/*.{}%#]{0,6}", Just("model".to_owned()), Just("type".to_owned()), Just("zero".to_owned())];
-    let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), any::<f64>().prop_map(|f| json!(f)), text.clone().prop_map(Value::from)];
+    let text = prop_oneof![
+        any::<String>(),
+        "[a-z_/*.{}%#]{0,6}",
+        Just("model".to_owned()),
+        Just("type".to_owned()),
+        Just("zero".to_owned())
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(|f| json!(f)),
+        text.clone().prop_map(Value::from)
+    ];
     leaf.prop_recursive(4, 24, 4, move |inner| {
-        prop_oneof![prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from), prop::collection::btree_map(text.clone(), inner, 0..4).prop_map(|map| json!(map))]
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(text.clone(), inner, 0..4).prop_map(|map| json!(map))
+        ]
     })
 }
 
 fn section() -> impl Strategy<Value = String> {
-    let names = ["core", "env", "nvram", "uboot_env", "netdevs", "blocked_signals", "pseudofiles", "static_files", "plugins", "lib_inject", "network", "vars", "init_plugins"];
+    let names = [
+        "core",
+        "env",
+        "nvram",
+        "uboot_env",
+        "netdevs",
+        "blocked_signals",
+        "pseudofiles",
+        "static_files",
+        "plugins",
+        "lib_inject",
+        "network",
+        "vars",
+        "init_plugins",
+    ];
     prop_oneof![4 => prop::sample::select(names.to_vec()).prop_map(str::to_owned), 1 => any::<String>()]
 }
 

@@ -10,7 +10,9 @@ use support::shared;
 
 #[test]
 fn the_sample_loads_as_penguin_realised_it() {
-    let Some(dir) = shared("data/penguin/stride-sample") else { return };
+    let Some(dir) = shared("data/penguin/stride-sample") else {
+        return;
+    };
     let project = Project::at(&dir).unwrap();
     let start = Instant::now();
     let effective = project.effective().unwrap();
@@ -18,7 +20,14 @@ fn the_sample_loads_as_penguin_realised_it() {
     let realised = std::fs::read_to_string(dir.join("results/0/core_config.yaml")).unwrap();
     let realised = yaml::parse(&realised).unwrap().to_json();
     // What the run itself adds to the realised configuration is not compared.
-    for section in ["core", "pseudofiles", "netdevs", "blocked_signals", "plugins", "init_plugins"] {
+    for section in [
+        "core",
+        "pseudofiles",
+        "netdevs",
+        "blocked_signals",
+        "plugins",
+        "init_plugins",
+    ] {
         assert_eq!(effective["config"][section], realised[section], "{section}");
     }
     for (path, entry) in effective["config"]["static_files"].as_object().unwrap() {
@@ -29,6 +38,8 @@ fn the_sample_loads_as_penguin_realised_it() {
 
     let init = project.lookup("env.igloo_init").unwrap();
     assert_eq!(init["set_by"], "static_patches/base.yaml");
-    let ioctl = project.lookup("pseudofiles./dev/stride_wd.ioctl.2147768069").unwrap();
+    let ioctl = project
+        .lookup("pseudofiles./dev/stride_wd.ioctl.2147768069")
+        .unwrap();
     assert_eq!(ioctl["value"]["model"], "return_const");
 }

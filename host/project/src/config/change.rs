@@ -31,18 +31,26 @@ fn options(options: &Json) -> Result<Options> {
     if options.is_null() {
         return Ok(Options::default());
     }
-    Options::deserialize(options).map_err(|error| Error::InvalidArgument(format!("options: {error}")))
+    Options::deserialize(options)
+        .map_err(|error| Error::InvalidArgument(format!("options: {error}")))
 }
 
 /// Merge a fragment into the patch.
 pub fn apply(dir: &Path, fragment: &Json, given: &Json) -> Result<Json> {
     let options = options(given)?;
     if !fragment.is_object() {
-        return Err(Error::InvalidArgument("the fragment must be an object of sections, such as {\"env\": {\"sxid\": \"1\"}}".to_owned()));
+        return Err(Error::InvalidArgument(
+            "the fragment must be an object of sections, such as {\"env\": {\"sxid\": \"1\"}}"
+                .to_owned(),
+        ));
     }
     let mut warnings = Vec::new();
     let problems = lossy_json(fragment);
-    let tree = check(Type::Model(&PROJECT), edit::from_json(fragment), Scope::File);
+    let tree = check(
+        Type::Model(&PROJECT),
+        edit::from_json(fragment),
+        Scope::File,
+    );
     let tree = tree.map_err(|mut more| {
         more.splice(0..0, problems.clone());
         refused(&more)
@@ -55,7 +63,14 @@ pub fn apply(dir: &Path, fragment: &Json, given: &Json) -> Result<Json> {
     let touched = paths::leaves(&tree);
     let addition = map_strings(tree, neutralise);
     let what = format!("set {}", summary(&touched));
-    let change = Change { dir, dry_run: options.dry_run, what, touched, adds: true, warnings };
+    let change = Change {
+        dir,
+        dry_run: options.dry_run,
+        what,
+        touched,
+        adds: true,
+        warnings,
+    };
     change.run(|mut patch, below, warnings| {
         for dotted in &options.replace {
             if let Some(path) = paths::resolve(&patch, dotted) {
@@ -76,16 +91,34 @@ pub fn remove(dir: &Path, path: &str, given: &Json) -> Result<Json> {
         Error::NotFound(format!("{PATCH} does not hold {}; it holds {held}. What other files set cannot be removed, only overridden", path.escape_debug()))
     })?;
     let what = format!("remove {}", dotted(&steps));
-    let change = Change { dir, dry_run: options.dry_run, what, touched: vec![steps.clone()], adds: false, warnings: Vec::new() };
+    let change = Change {
+        dir,
+        dry_run: options.dry_run,
+        what,
+        touched: vec![steps.clone()],
+        adds: false,
+        warnings: Vec::new(),
+    };
     change.run(|mut patch, _, _| {
-        if paths::remove(&mut patch, &steps) { Ok(patch) } else { Err(Error::Conflict(format!("{} was just removed by another process", dotted(&steps)))) }
+        if paths::remove(&mut patch, &steps) {
+            Ok(patch)
+        } else {
+            Err(Error::Conflict(format!(
+                "{} was just removed by another process",
+                dotted(&steps)
+            )))
+        }
     })
 }
 
 /// Drop the patch, or bring one of its revisions back as it was.
 pub fn reset(dir: &Path, given: &Json) -> Result<Json> {
     let options = options(given)?;
-    let store = if options.dry_run { None } else { Some(Store::lock(dir)?) };
+    let store = if options.dry_run {
+        None
+    } else {
+        Some(Store::lock(dir)?)
+    };
     let old = read_patch(dir);
     let mut warnings = Vec::new();
     let revisions = history(dir)?;
@@ -93,38 +126,73 @@ pub fn reset(dir: &Path, given: &Json) -> Result<Json> {
         None => (None, "reset".to_owned()),
         Some(0) => (None, "reset to revision 0".to_owned()),
         Some(number) => {
-            let Some(revision) = revisions.iter().find(|revision| revision.revision == number) else {
-                let known: Vec<_> = revisions.iter().map(|revision| revision.revision.to_string()).collect();
-                let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
-                return Err(Error::NotFound(format!("there is no revision {number}; there are {known}, and 0 for no patch")));
+            let Some(revision) = revisions.iter().find(|revision| revision.number == number) else {
+                let known: Vec<_> = revisions
+                    .iter()
+                    .map(|revision| revision.number.to_string())
+                    .collect();
+                let known = if known.is_empty() {
+                    "none yet".to_owned()
+                } else {
+                    known.join(", ")
+                };
+                return Err(Error::NotFound(format!(
+                    "there is no revision {number}; there are {known}, and 0 for no patch"
+                )));
             };
-            (revision.patch.clone(), format!("reset to revision {number}"))
+            (
+                revision.patch.clone(),
+                format!("reset to revision {number}"),
+            )
         }
     };
     let patch = text.as_deref().map_or(Patch::Absent, Patch::Text);
     let loaded = match load(dir, patch) {
         Ok(loaded) => Some(loaded),
         Err(refusal) if text.is_some() => {
-            return Err(Error::InvalidArgument(format!("with that revision the project does not load: {refusal}. Nothing was written")));
+            return Err(Error::InvalidArgument(format!(
+                "with that revision the project does not load: {refusal}. Nothing was written"
+            )));
         }
         Err(refusal) => {
-            warnings.push(format!("the project does not load without the patch: {refusal}"));
+            warnings.push(format!(
+                "the project does not load without the patch: {refusal}"
+            ));
             None
         }
     };
-    let touched = old.as_ref().ok().and_then(|text| parse_patch(text.as_deref()).ok()).map(|tree| paths::leaves(&tree)).unwrap_or_default();
+    let touched = old
+        .as_ref()
+        .ok()
+        .and_then(|text| parse_patch(text.as_deref()).ok())
+        .map(|tree| paths::leaves(&tree))
+        .unwrap_or_default();
     let changed = !matches!(&old, Ok(old) if *old == text);
     let revision = match (&store, &old) {
-        (Some(store), Ok(old)) if changed => Some(store.replace(old.as_deref(), text.as_deref(), &what)?),
+        (Some(store), Ok(old)) if changed => {
+            Some(store.replace(old.as_deref(), text.as_deref(), &what)?)
+        }
         (Some(store), Err(Error::InvalidArgument(_))) => {
-            warnings.push(format!("the unreadable patch was moved to {}", store.set_aside()?));
+            warnings.push(format!(
+                "the unreadable patch was moved to {}",
+                store.set_aside()?
+            ));
             Some(store.replace(None, text.as_deref(), &what)?)
         }
         (_, Err(error)) if !matches!(error, Error::InvalidArgument(_)) => return Err(error.clone()),
-        _ => revisions.last().map(|revision| revision.revision),
+        _ => revisions.last().map(|revision| revision.number),
     };
     let tree = parse_patch(text.as_deref())?;
-    Ok(answer(dir, changed, options.dry_run, &tree, loaded.as_ref(), &touched, revision, warnings))
+    Ok(answer(
+        dir,
+        changed,
+        options.dry_run,
+        &tree,
+        loaded.as_ref(),
+        &touched,
+        revision,
+        warnings,
+    ))
 }
 
 /// A planned change of the patch's content.
@@ -138,15 +206,27 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    fn run(mut self, edit: impl FnOnce(Value, &Value, &mut Vec<String>) -> Result<Value>) -> Result<Json> {
-        let store = if self.dry_run { None } else { Some(Store::lock(self.dir)?) };
+    fn run(
+        mut self,
+        edit: impl FnOnce(Value, &Value, &mut Vec<String>) -> Result<Value>,
+    ) -> Result<Json> {
+        let store = if self.dry_run {
+            None
+        } else {
+            Some(Store::lock(self.dir)?)
+        };
         let old_text = read_patch(self.dir)?;
         let mut old = parse_patch(old_text.as_deref())?;
         edit::number_commands(&mut old);
         let (below, broken) = self.below(old_text.as_deref());
         let new = edit(old.clone(), &below, &mut self.warnings)?;
-        let changed = new != old || old_text.is_some() && new.as_map().is_none_or(super::value::Map::is_empty);
-        let new_text = if changed { text_of(&new)? } else { old_text.clone() };
+        let changed = new != old
+            || old_text.is_some() && new.as_map().is_none_or(super::value::Map::is_empty);
+        let new_text = if changed {
+            text_of(&new)?
+        } else {
+            old_text.clone()
+        };
         let loaded = load(self.dir, new_text.as_deref().map_or(Patch::Absent, Patch::Text)).map_err(|refusal| match &broken {
             Some(before) if before.file != PATCH => {
                 Error::Conflict(format!("the project did not load before this change either: {before}. Repair that file; nothing was written"))
@@ -156,15 +236,27 @@ impl Change<'_> {
         if self.adds {
             command_line(&loaded.config).map_err(Error::InvalidArgument)?;
         }
-        let mut revision = history(self.dir)?.last().map(|revision| revision.revision);
+        let mut revision = history(self.dir)?.last().map(|revision| revision.number);
         if let Some(store) = store.filter(|_| changed) {
             let number = store.replace(old_text.as_deref(), new_text.as_deref(), &self.what)?;
-            if old_text.as_deref().is_some_and(|text| text.lines().any(|line| line.trim_start().starts_with('#'))) {
+            if old_text
+                .as_deref()
+                .is_some_and(|text| text.lines().any(|line| line.trim_start().starts_with('#')))
+            {
                 self.warnings.push(format!("comments of the hand-edited {PATCH} are not kept; its text before is revision {}", number.saturating_sub(1)));
             }
             revision = Some(number);
         }
-        Ok(answer(self.dir, changed, self.dry_run, &new, Some(&loaded), &self.touched, revision, self.warnings))
+        Ok(answer(
+            self.dir,
+            changed,
+            self.dry_run,
+            &new,
+            Some(&loaded),
+            &self.touched,
+            revision,
+            self.warnings,
+        ))
     }
 
     /// What lower files set, and why the project does not load now, if it does not.
@@ -173,7 +265,13 @@ impl Change<'_> {
         match now {
             Ok(loaded) => (loaded.below, None),
             Err(refusal) => match load(self.dir, Patch::Text("{}\n")) {
-                Ok(loaded) => (loaded.below, Some(Refusal { file: PATCH.to_owned(), ..refusal })),
+                Ok(loaded) => (
+                    loaded.below,
+                    Some(Refusal {
+                        file: PATCH.to_owned(),
+                        ..refusal
+                    }),
+                ),
                 Err(refusal) => (Value::empty(), Some(refusal)),
             },
         }
@@ -181,19 +279,29 @@ impl Change<'_> {
 }
 
 fn refused(problems: &[Problem]) -> Error {
-    let lines: Vec<_> = problems.iter().map(|problem| format!("{}: {}", dotted(&problem.path), problem.message)).collect();
+    let lines: Vec<_> = problems
+        .iter()
+        .map(|problem| format!("{}: {}", dotted(&problem.path), problem.message))
+        .collect();
     Error::InvalidArgument(format!("{}. Nothing was written", lines.join("; ")))
 }
 
 /// The content of the patch file, templates unrendered.
 pub fn parse_patch(text: Option<&str>) -> Result<Value> {
-    let Some(text) = text else { return Ok(Value::empty()) };
+    let Some(text) = text else {
+        return Ok(Value::empty());
+    };
     let advice = "repair it by hand, or reset the patch (its text stays in the history)";
     match yaml::parse(text) {
         Ok(Value::Null) => Ok(Value::empty()),
         Ok(tree @ Value::Map(_)) => Ok(tree),
-        Ok(other) => Err(Error::InvalidArgument(format!("{PATCH} must be a mapping of sections, not {}; {advice}", other.kind()))),
-        Err(error) => Err(Error::InvalidArgument(format!("{PATCH} cannot be read: {error}; {advice}"))),
+        Ok(other) => Err(Error::InvalidArgument(format!(
+            "{PATCH} must be a mapping of sections, not {}; {advice}",
+            other.kind()
+        ))),
+        Err(error) => Err(Error::InvalidArgument(format!(
+            "{PATCH} cannot be read: {error}; {advice}"
+        ))),
     }
 }
 
@@ -204,24 +312,37 @@ fn text_of(tree: &Value) -> Result<Option<String>> {
     }
     let text = yaml::write(tree);
     if text.len() > MAX_TEXT {
-        return Err(Error::Limit(format!("the patch would have {} bytes, and {MAX_TEXT} is the limit; put large content into files of the project (static_files, type host_file)", text.len())));
+        return Err(Error::Limit(format!(
+            "the patch would have {} bytes, and {MAX_TEXT} is the limit; put large content into files of the project (static_files, type host_file)",
+            text.len()
+        )));
     }
     if yaml::parse(&text).as_ref() != Ok(tree) {
-        return Err(Error::InvalidArgument("a key is too long, or a value cannot be written as YAML; nothing was written".to_owned()));
+        return Err(Error::InvalidArgument(
+            "a key is too long, or a value cannot be written as YAML; nothing was written"
+                .to_owned(),
+        ));
     }
     Ok(Some(text))
 }
 
 fn summary(touched: &[Vec<String>]) -> String {
     const SHOWN: usize = 20;
-    let mut names: Vec<_> = touched.iter().take(SHOWN).map(|path| dotted(path)).collect();
+    let mut names: Vec<_> = touched
+        .iter()
+        .take(SHOWN)
+        .map(|path| dotted(path))
+        .collect();
     if touched.len() > SHOWN {
         names.push(format!("and {} more", touched.len() - SHOWN));
     }
     names.join(", ")
 }
 
-#[allow(clippy::too_many_arguments, reason = "the parts of one answer, put together in one place")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the parts of one answer, put together in one place"
+)]
 fn answer(
     dir: &Path,
     changed: bool,

@@ -1,6 +1,5 @@
 //! A project's configuration: read as Penguin reads it, merged as Penguin merges it, changed without bricking it.
 
-pub mod schema;
 mod change;
 mod edit;
 mod files;
@@ -10,6 +9,7 @@ mod load;
 mod paths;
 mod plugins;
 mod refusal;
+pub mod schema;
 mod store;
 mod templates;
 pub mod value;

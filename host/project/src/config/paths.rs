@@ -10,10 +10,16 @@ pub fn resolve(tree: &Value, dotted: &str) -> Option<Vec<String>> {
         Value::List(items) => items.iter().filter_map(item_text).collect(),
         _ => Vec::new(),
     };
-    candidates.retain(|name| dotted.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
+    candidates.retain(|name| {
+        dotted
+            .strip_prefix(name.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    });
     candidates.sort_by_key(|name| std::cmp::Reverse(name.len()));
     candidates.into_iter().find_map(|name| {
-        let Some(rest) = dotted.strip_prefix(name.as_str())?.strip_prefix('.') else { return Some(vec![name]) };
+        let Some(rest) = dotted.strip_prefix(name.as_str())?.strip_prefix('.') else {
+            return Some(vec![name]);
+        };
         let mut path = resolve(get(tree, std::slice::from_ref(&name))?, rest)?;
         path.insert(0, name);
         Some(path)
@@ -23,24 +29,36 @@ pub fn resolve(tree: &Value, dotted: &str) -> Option<Vec<String>> {
 /// The value at a path.
 pub fn get<'a>(tree: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(tree, |node, step| match node {
-        Value::Map(map) => map.iter().find(|(key, _)| name(key) == *step).map(|(_, value)| value),
-        Value::List(items) => items.iter().find(|item| item_text(item).as_deref() == Some(step)),
+        Value::Map(map) => map
+            .iter()
+            .find(|(key, _)| name(key) == *step)
+            .map(|(_, value)| value),
+        Value::List(items) => items
+            .iter()
+            .find(|item| item_text(item).as_deref() == Some(step)),
         _ => None,
     })
 }
 
 /// Take the value at a path out, and what it leaves empty.
 pub fn remove(tree: &mut Value, path: &[String]) -> bool {
-    let Some((step, rest)) = path.split_first() else { return false };
+    let Some((step, rest)) = path.split_first() else {
+        return false;
+    };
     match tree {
         Value::Map(map) => {
-            let Some(index) = map.keys().position(|key| name(key) == *step) else { return false };
-            let Some((_, value)) = map.get_index_mut(index) else { return false };
+            let Some(index) = map.keys().position(|key| name(key) == *step) else {
+                return false;
+            };
+            let Some((_, value)) = map.get_index_mut(index) else {
+                return false;
+            };
             if !rest.is_empty() {
                 if !remove(value, rest) {
                     return false;
                 }
-                let emptied = matches!(value, Value::Map(map) if map.is_empty()) || matches!(value, Value::List(items) if items.is_empty());
+                let emptied = matches!(value, Value::Map(map) if map.is_empty())
+                    || matches!(value, Value::List(items) if items.is_empty());
                 if !emptied {
                     return true;
                 }
@@ -60,7 +78,9 @@ pub fn remove(tree: &mut Value, path: &[String]) -> bool {
 pub fn leaves(tree: &Value) -> Vec<Vec<String>> {
     fn walk(node: &Value, path: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
         match node {
-            Value::Map(map) if !map.is_empty() && node.get("model").is_none() && node.get("type").is_none() => {
+            Value::Map(map)
+                if !map.is_empty() && node.get("model").is_none() && node.get("type").is_none() =>
+            {
                 for (key, value) in map {
                     path.push(name(key));
                     walk(value, path, out);
@@ -106,7 +126,10 @@ mod tests {
         let path = |dotted| resolve(&tree(), dotted).map(|path| path.join("|"));
         assert_eq!(path("env.a.b").as_deref(), Some("env|a.b"));
         assert_eq!(path("env.a").as_deref(), Some("env|a"));
-        assert_eq!(path("pseudofiles./dev/x.y.read.model").as_deref(), Some("pseudofiles|/dev/x.y|read|model"));
+        assert_eq!(
+            path("pseudofiles./dev/x.y.read.model").as_deref(),
+            Some("pseudofiles|/dev/x.y|read|model")
+        );
         assert_eq!(path("netdevs.br0.1").as_deref(), Some("netdevs|br0.1"));
         assert_eq!(path("env.c"), None);
     }
@@ -114,7 +137,10 @@ mod tests {
     #[test]
     fn what_a_removal_leaves_empty_goes_too() {
         let mut tree = tree();
-        assert!(remove(&mut tree, &["pseudofiles".into(), "/dev/x".into(), "y".into()]));
+        assert!(remove(
+            &mut tree,
+            &["pseudofiles".into(), "/dev/x".into(), "y".into()]
+        ));
         assert!(get(&tree, &["pseudofiles".into(), "/dev/x".into()]).is_none());
         assert!(remove(&mut tree, &["netdevs".into(), "eth0".into()]));
         assert!(remove(&mut tree, &["netdevs".into(), "br0.1".into()]));

@@ -37,7 +37,11 @@ pub struct Refusal {
 impl Refusal {
     /// One problem with a whole file.
     pub fn new(kind: Kind, file: &str, problem: impl Into<String>) -> Self {
-        Self { kind, file: file.to_owned(), problems: vec![problem.into()] }
+        Self {
+            kind,
+            file: file.to_owned(),
+            problems: vec![problem.into()],
+        }
     }
 
     /// A file that is not YAML.
@@ -48,17 +52,29 @@ impl Refusal {
     /// Problems at paths in a file whose text is known.
     pub fn at(kind: Kind, file: &str, text: &str, problems: &[Problem]) -> Self {
         let describe = |problem: &Problem| {
-            let place = (0..=problem.path.len()).rev().find_map(|length| locate(text, problem.path.get(..length)?));
-            let line = place.map(|(line, _)| format!(" (line {line})")).unwrap_or_default();
+            let place = (0..=problem.path.len())
+                .rev()
+                .find_map(|length| locate(text, problem.path.get(..length)?));
+            let line = place
+                .map(|(line, _)| format!(" (line {line})"))
+                .unwrap_or_default();
             format!("{}{line}: {}", dotted(&problem.path), problem.message)
         };
-        Self { kind, file: file.to_owned(), problems: problems.iter().map(describe).collect() }
+        Self {
+            kind,
+            file: file.to_owned(),
+            problems: problems.iter().map(describe).collect(),
+        }
     }
 }
 
 /// Keys as a dotted path, with what a terminal could misread escaped.
 pub fn dotted(path: &[String]) -> String {
-    if path.is_empty() { "the document".to_owned() } else { path.join(".").escape_debug().to_string() }
+    if path.is_empty() {
+        "the document".to_owned()
+    } else {
+        path.join(".").escape_debug().to_string()
+    }
 }
 
 impl fmt::Display for Refusal {

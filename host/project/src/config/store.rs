@@ -23,7 +23,8 @@ const KEPT: usize = 100;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Revision {
     /// Number, from 1.
-    pub revision: u64,
+    #[serde(rename = "revision")]
+    pub number: u64,
     /// When it was made, RFC 3339 in UTC.
     pub time: String,
     /// What was done.
@@ -42,7 +43,9 @@ pub struct Store<'a> {
 pub fn read_patch(dir: &Path) -> Result<Option<String>> {
     refuse_link(dir, PATCH)?;
     files::read(dir, PATCH).map_err(|refusal| match refusal.kind {
-        super::refusal::Kind::Yaml => Error::InvalidArgument(format!("{refusal}; repair it by hand, or reset the patch (the file is moved aside then)")),
+        super::refusal::Kind::Yaml => Error::InvalidArgument(format!(
+            "{refusal}; repair it by hand, or reset the patch (the file is moved aside then)"
+        )),
         _ => refusal.into(),
     })
 }
@@ -50,17 +53,24 @@ pub fn read_patch(dir: &Path) -> Result<Option<String>> {
 /// The history, the oldest revision first. What a crash left half-written is left out.
 pub fn history(dir: &Path) -> Result<Vec<Revision>> {
     let path = dir.join(FOLDER).join("history.jsonl");
-    let open = OpenOptions::new().read(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed() | OFlags::NONBLOCK.bits().cast_signed()).open(&path);
+    let open = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed() | OFlags::NONBLOCK.bits().cast_signed())
+        .open(&path);
     let text = match open {
         Ok(mut file) => {
             let mut text = Vec::new();
-            std::io::Read::read_to_end(&mut file, &mut text).map_err(|error| Error::io("read the history", &path, &error))?;
+            std::io::Read::read_to_end(&mut file, &mut text)
+                .map_err(|error| Error::io("read the history", &path, &error))?;
             String::from_utf8_lossy(&text).into_owned()
         }
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::io("read the history", &path, &error)),
     };
-    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    Ok(text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect())
 }
 
 impl<'a> Store<'a> {
@@ -69,17 +79,27 @@ impl<'a> Store<'a> {
         let folder = dir.join(FOLDER);
         refuse_link(dir, FOLDER)?;
         match fs::create_dir(&folder) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(Error::io("create", &folder, &error)),
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(Error::io("create", &folder, &error));
+            }
             _ => {}
         }
         let path = folder.join("lock");
         let flags = OFlags::NOFOLLOW.bits().cast_signed();
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).custom_flags(flags).open(&path);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .custom_flags(flags)
+            .open(&path);
         let lock = lock.map_err(|error| Error::io("open", &path, &error))?;
         let start = Instant::now();
         while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             if start.elapsed() > PATIENCE {
-                return Err(Error::Conflict(format!("another process is changing {}; try again later", dir.display())));
+                return Err(Error::Conflict(format!(
+                    "another process is changing {}; try again later",
+                    dir.display()
+                )));
             }
             sleep(Duration::from_millis(2));
         }
@@ -92,7 +112,7 @@ impl<'a> Store<'a> {
     pub fn replace(&self, old: Option<&str>, text: Option<&str>, change: &str) -> Result<u64> {
         let history = history(self.dir)?;
         let last = history.last();
-        let mut next = last.map_or(1, |revision| revision.revision + 1);
+        let mut next = last.map_or(1, |revision| revision.number + 1);
         // A state that was made by hand would be lost otherwise.
         if old.is_some() && last.and_then(|revision| revision.patch.as_deref()) != old {
             self.note(next, "found the file edited by hand", old)?;
@@ -105,10 +125,13 @@ impl<'a> Store<'a> {
 
     /// Move a patch that cannot be kept in the history, because it is no text, out of the way. Gives its new path.
     pub fn set_aside(&self) -> Result<String> {
-        let next = history(self.dir)?.last().map_or(1, |revision| revision.revision + 1);
+        let next = history(self.dir)?
+            .last()
+            .map_or(1, |revision| revision.number + 1);
         let target = format!("{FOLDER}/unreadable-{next}.yaml");
         let from = self.dir.join(PATCH);
-        fs::rename(&from, self.dir.join(&target)).map_err(|error| Error::io("move away", &from, &error))?;
+        fs::rename(&from, self.dir.join(&target))
+            .map_err(|error| Error::io("move away", &from, &error))?;
         Ok(target)
     }
 
@@ -118,27 +141,45 @@ impl<'a> Store<'a> {
         match text {
             Some(text) => write_whole(&path, text)?,
             None => match fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("remove", &path, &error)),
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path, &error));
+                }
                 _ => {}
             },
         }
         sync_dir(self.dir)
     }
 
-    fn note(&self, revision: u64, change: &str, text: Option<&str>) -> Result<()> {
+    fn note(&self, number: u64, change: &str, text: Option<&str>) -> Result<()> {
         let path = self.dir.join(FOLDER).join("history.jsonl");
         let io = |error: &std::io::Error| Error::io("write the history", &path, error);
-        let entry = Revision { revision, time: now(), change: change.to_owned(), patch: text.map(str::to_owned) };
-        let line = serde_json::to_string(&entry).map_err(|error| Error::Internal(error.to_string()))?;
+        let entry = Revision {
+            number,
+            time: now(),
+            change: change.to_owned(),
+            patch: text.map(str::to_owned),
+        };
+        let line =
+            serde_json::to_string(&entry).map_err(|error| Error::Internal(error.to_string()))?;
         if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_HISTORY) {
             let history = history(self.dir)?;
-            let kept = history.iter().skip(history.len().saturating_sub(KEPT)).filter_map(|entry| serde_json::to_string(entry).ok());
+            let kept = history
+                .iter()
+                .skip(history.len().saturating_sub(KEPT))
+                .filter_map(|entry| serde_json::to_string(entry).ok());
             write_whole(&path, &kept.map(|line| line + "\n").collect::<String>())?;
         }
         let flags = OFlags::NOFOLLOW.bits().cast_signed();
-        let mut file = OpenOptions::new().create(true).append(true).custom_flags(flags).open(&path).map_err(|error| io(&error))?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .custom_flags(flags)
+            .open(&path)
+            .map_err(|error| io(&error))?;
         // The first line end closes a line that a crash cut short; readers skip what it leaves.
-        file.write_all(format!("\n{line}\n").as_bytes()).and_then(|()| file.sync_data()).map_err(|error| io(&error))
+        file.write_all(format!("\n{line}\n").as_bytes())
+            .and_then(|()| file.sync_data())
+            .map_err(|error| io(&error))
     }
 
     /// Remove what a writer that was killed left behind.
@@ -153,9 +194,10 @@ impl<'a> Store<'a> {
 fn refuse_link(dir: &Path, name: &str) -> Result<()> {
     let path = dir.join(name);
     match fs::symlink_metadata(&path) {
-        Ok(metadata) if metadata.is_symlink() => {
-            Err(Error::Denied(format!("{} is a symbolic link; put the file itself there, nothing is written through a link", path.display())))
-        }
+        Ok(metadata) if metadata.is_symlink() => Err(Error::Denied(format!(
+            "{} is a symbolic link; put the file itself there, nothing is written through a link",
+            path.display()
+        ))),
         _ => Ok(()),
     }
 }
@@ -165,20 +207,30 @@ fn write_whole(path: &Path, text: &str) -> Result<()> {
     let io = |error: &std::io::Error| Error::io("write", path, error);
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut file = tempfile::Builder::new().prefix(&format!(".{name}.tmp-")).tempfile_in(&folder).map_err(|error| io(&error))?;
-    file.write_all(text.as_bytes()).map_err(|error| io(&error))?;
-    file.as_file().set_permissions(Permissions::from_mode(0o644)).map_err(|error| io(&error))?;
+    let mut file = tempfile::Builder::new()
+        .prefix(&format!(".{name}.tmp-"))
+        .tempfile_in(&folder)
+        .map_err(|error| io(&error))?;
+    file.write_all(text.as_bytes())
+        .map_err(|error| io(&error))?;
+    file.as_file()
+        .set_permissions(Permissions::from_mode(0o644))
+        .map_err(|error| io(&error))?;
     file.as_file().sync_all().map_err(|error| io(&error))?;
     file.persist(path).map_err(|error| io(&error.error))?;
     sync_dir(&folder)
 }
 
 fn sync_dir(dir: &Path) -> Result<()> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::io("make durable", dir, &error))
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(|error| Error::io("make durable", dir, &error))
 }
 
 fn now() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs());
     rfc3339(seconds)
 }
 
@@ -189,9 +241,17 @@ fn rfc3339(seconds: u64) -> String {
     let year = (day - day / 1460 + day / 36524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let (day, month) = (
+        day - (153 * month + 2) / 5 + 1,
+        if month < 10 { month + 3 } else { month - 9 },
+    );
     let year = era * 400 + year + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", time / 3600, time / 60 % 60, time % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        time / 3600,
+        time / 60 % 60,
+        time % 60
+    )
 }
 
 #[cfg(test)]

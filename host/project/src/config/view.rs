@@ -20,7 +20,11 @@ const JOINED: [&str; 4] = ["extra_qemu_args", "kernel_cmdline_append", "extra", 
 /// `config.effective`
 pub fn effective(dir: &Path) -> Result<Json> {
     let loaded = load(dir, Patch::OnDisk)?;
-    let mut layers: Vec<_> = loaded.layers.iter().map(|layer| layer.file.as_str()).collect();
+    let mut layers: Vec<_> = loaded
+        .layers
+        .iter()
+        .map(|layer| layer.file.as_str())
+        .collect();
     layers.dedup();
     Ok(json!({ "config": loaded.config.to_json(), "layers": layers, "warnings": loaded.warnings }))
 }
@@ -28,12 +32,22 @@ pub fn effective(dir: &Path) -> Result<Json> {
 /// `config.lookup`
 pub fn lookup(dir: &Path, dotted: &str) -> Result<Json> {
     let loaded = load(dir, Patch::OnDisk)?;
-    let found = paths::resolve(&loaded.config, dotted).or_else(|| loaded.layers.iter().find_map(|layer| paths::resolve(&layer.tree, dotted)));
+    let found = paths::resolve(&loaded.config, dotted).or_else(|| {
+        loaded
+            .layers
+            .iter()
+            .find_map(|layer| paths::resolve(&layer.tree, dotted))
+    });
     let path = found.map_or_else(|| unset_path(dotted), Ok)?;
     let layers: Vec<_> = loaded
         .layers
         .iter()
-        .filter_map(|layer| Some((layer, paths::get(&layer.tree, &path).filter(|value| **value != Value::Null)?)))
+        .filter_map(|layer| {
+            Some((
+                layer,
+                paths::get(&layer.tree, &path).filter(|value| **value != Value::Null)?,
+            ))
+        })
         .map(|(layer, value)| json!({ "file": layer.file, "value": value.to_json() }))
         .collect();
     let value = paths::get(&loaded.config, &path).map_or(Json::Null, Value::to_json);
@@ -46,13 +60,22 @@ pub fn lookup(dir: &Path, dotted: &str) -> Result<Json> {
 
 /// A path that nothing sets: legal when its section exists.
 fn unset_path(dotted: &str) -> Result<Vec<String>> {
-    let (section, rest) = dotted.split_once('.').map_or((dotted, None), |(section, rest)| (section, Some(rest)));
+    let (section, rest) = dotted
+        .split_once('.')
+        .map_or((dotted, None), |(section, rest)| (section, Some(rest)));
     let names: Vec<_> = PROJECT.fields.iter().map(|field| field.name).collect();
     if !names.contains(&section) {
         let hint = did_you_mean(section, &names);
-        return Err(Error::InvalidArgument(format!("there is no section '{}'{hint}; sections are {}", section.escape_debug(), names.join(", "))));
+        return Err(Error::InvalidArgument(format!(
+            "there is no section '{}'{hint}; sections are {}",
+            section.escape_debug(),
+            names.join(", ")
+        )));
     }
-    Ok(std::iter::once(section).chain(rest).map(str::to_owned).collect())
+    Ok(std::iter::once(section)
+        .chain(rest)
+        .map(str::to_owned)
+        .collect())
 }
 
 /// `config.patch`
@@ -76,7 +99,7 @@ pub fn patch(dir: &Path) -> Result<Json> {
     let history: Vec<_> = history(dir)?
         .iter()
         .rev()
-        .map(|revision| json!({ "revision": revision.revision, "time": revision.time, "change": revision.change }))
+        .map(|revision| json!({ "revision": revision.number, "time": revision.time, "change": revision.change }))
         .collect();
     Ok(json!({
         "patch_file": dir.join(PATCH).to_string_lossy(),
@@ -89,15 +112,29 @@ pub fn patch(dir: &Path) -> Result<Json> {
 }
 
 /// What a key that a change touched now is, and whether a higher file overrides the patch there.
-pub fn effective_key(loaded: &Loaded, patch: &Value, path: &[String], warnings: &mut Vec<String>) -> Json {
+pub fn effective_key(
+    loaded: &Loaded,
+    tree: &Value,
+    path: &[String],
+    warnings: &mut Vec<String>,
+) -> Json {
     let value = paths::get(&loaded.config, path);
     let set_by = set_by(loaded, path);
     let layer = loaded.layers.iter().rev().find(|layer| layer.file == PATCH);
-    let ours = layer.map_or_else(|| paths::get(patch, path), |layer| paths::get(&layer.tree, path));
-    let joined = path.last().is_some_and(|name| JOINED.contains(&name.as_str()));
-    let overridden = ours.is_some_and(|ours| !value.is_some_and(|value| holds(value, ours, joined)));
+    let ours = layer.map_or_else(
+        || paths::get(tree, path),
+        |layer| paths::get(&layer.tree, path),
+    );
+    let joined = path
+        .last()
+        .is_some_and(|name| JOINED.contains(&name.as_str()));
+    let overridden =
+        ours.is_some_and(|ours| !value.is_some_and(|value| holds(value, ours, joined)));
     if let Some(file) = set_by.filter(|file| overridden && *file != PATCH) {
-        warnings.push(format!("{} is overridden by {file}; change it there, or remove it from that file", refusal::dotted(path)));
+        warnings.push(format!(
+            "{} is overridden by {file}; change it there, or remove it from that file",
+            refusal::dotted(path)
+        ));
     }
     let mut entry = json!({ "path": path.join("."), "value": value.map_or(Json::Null, Value::to_json), "overridden": overridden });
     if let (Some(file), Some(entry)) = (set_by, entry.as_object_mut()) {
@@ -108,14 +145,24 @@ pub fn effective_key(loaded: &Loaded, patch: &Value, path: &[String], warnings: 
 
 fn set_by<'a>(loaded: &'a Loaded, path: &[String]) -> Option<&'a str> {
     let sets = |tree| paths::get(tree, path).is_some_and(|value| *value != Value::Null);
-    loaded.layers.iter().rev().find(|layer| sets(&layer.tree)).map(|layer| layer.file.as_str())
+    loaded
+        .layers
+        .iter()
+        .rev()
+        .find(|layer| sets(&layer.tree))
+        .map(|layer| layer.file.as_str())
 }
 
 /// Whether all that `ours` says is so in `value`.
 fn holds(value: &Value, ours: &Value, joined: bool) -> bool {
     match (value, ours) {
         (_, Value::Null) => true,
-        (Value::Map(value), Value::Map(ours)) => ours.iter().all(|(key, ours)| *ours == Value::Null || value.get(key).is_some_and(|value| holds(value, ours, joined))),
+        (Value::Map(value), Value::Map(ours)) => ours.iter().all(|(key, ours)| {
+            *ours == Value::Null
+                || value
+                    .get(key)
+                    .is_some_and(|value| holds(value, ours, joined))
+        }),
         (Value::List(value), Value::List(ours)) => ours.iter().all(|item| value.contains(item)),
         (Value::Str(value), Value::Str(ours)) if joined => value.contains(ours.as_str()),
         _ => value.equals_like_python(ours),
