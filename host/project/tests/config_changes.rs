@@ -180,3 +180,53 @@ fn leftovers(dir: &Path) -> Vec<String> {
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
     names.filter(|name| name.contains(".tmp-")).collect()
 }
+
+/// Not a test of its own: the process that [`a_writer_killed_at_any_moment_leaves_a_project_that_loads`] kills.
+#[test]
+#[ignore = "started, and killed, by another test"]
+fn writes_until_it_is_killed() {
+    let Some(dir) = std::env::var_os("ROOKERY_TEST_PROJECT") else {
+        return;
+    };
+    let project = Project::at(dir).unwrap();
+    for number in 0..10_000 {
+        let fragment = json!({"env": {format!("K{}", number % 50): format!("{number}")}});
+        project.apply(fragment, &json!({})).unwrap();
+    }
+}
+
+#[test]
+fn a_writer_killed_at_any_moment_leaves_a_project_that_loads() {
+    let fixture = fixture(&[]);
+    let writer = std::env::current_exe().unwrap();
+    for round in 0..12 {
+        let mut child = std::process::Command::new(&writer)
+            .args(["--ignored", "--exact", "writes_until_it_is_killed"])
+            .env("ROOKERY_TEST_PROJECT", fixture.dir.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        thread::sleep(std::time::Duration::from_millis(40 + 7 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        fixture.project.effective().unwrap();
+        fixture
+            .apply(json!({"env": {"SURVIVOR": format!("{round}")}}))
+            .unwrap();
+    }
+    let patch = fixture.project.patch().unwrap();
+    assert!(
+        patch["patch"]["env"]["K0"].is_string(),
+        "the writer wrote before it was killed: {patch}"
+    );
+    let revisions: Vec<_> = patch["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["revision"].as_u64().unwrap())
+        .collect();
+    assert!(
+        revisions.windows(2).all(|pair| pair[0] > pair[1]),
+        "{revisions:?}"
+    );
+}

@@ -16,6 +16,8 @@ use super::value::Value;
 use super::{edit, paths, view, yaml};
 use crate::{Error, Result};
 
+/// Readers of YAML give up on longer keys.
+const MAX_KEY: usize = 1000;
 /// Larger patches are a mistake, and slow every run.
 const MAX_TEXT: usize = 1 << 20;
 
@@ -317,13 +319,26 @@ fn text_of(tree: &Value) -> Result<Option<String>> {
             text.len()
         )));
     }
-    if yaml::parse(&text).as_ref() != Ok(tree) {
+    if has_long_key(tree) || yaml::parse(&text).as_ref() != Ok(tree) {
         return Err(Error::InvalidArgument(
-            "a key is too long, or a value cannot be written as YAML; nothing was written"
+            "a key is longer than 1000 bytes, or a value cannot be written as YAML; nothing was written"
                 .to_owned(),
         ));
     }
     Ok(Some(text))
+}
+
+fn has_long_key(tree: &Value) -> bool {
+    match tree {
+        Value::Map(map) => map.iter().any(|(key, value)| {
+            let written = yaml::write(&Value::Map(
+                [(key.clone(), Value::Null)].into_iter().collect(),
+            ));
+            written.len() > MAX_KEY || has_long_key(value)
+        }),
+        Value::List(items) => items.iter().any(has_long_key),
+        _ => false,
+    }
 }
 
 fn summary(touched: &[Vec<String>]) -> String {

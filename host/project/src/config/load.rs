@@ -163,19 +163,37 @@ impl Loader<'_> {
 
     fn lay_over(&self, file: &str, base: Value, new: Value) -> Result<Value, Refusal> {
         let text = self.layers.last().map_or("", |layer| layer.text.as_str());
-        let merged = merge(Type::Model(&PROJECT), base, new).map_err(|error| {
-            Refusal::at(
-                Kind::Merge,
-                file,
-                text,
-                &[Problem {
-                    path: error.path,
-                    message: error.message,
-                }],
-            )
+        let touched: Vec<Key> = new
+            .as_map()
+            .into_iter()
+            .flat_map(Map::keys)
+            .cloned()
+            .collect();
+        let mut merged = merge(Type::Model(&PROJECT), base, new).map_err(|error| {
+            let problem = Problem {
+                path: error.path,
+                message: error.message,
+            };
+            Refusal::at(Kind::Merge, file, text, &[problem])
         })?;
-        check(Type::Model(&PROJECT), merged, Scope::File)
-            .map_err(|problems| Refusal::at(Kind::Structure, file, text, &problems))
+        // Two legal halves can make an illegal whole; what this file does not touch stays legal.
+        for key in touched {
+            let field = PROJECT.field(&key.text());
+            let section = merged.as_map_mut().and_then(|map| map.get_mut(&key));
+            let (Some(field), Some(section)) = (field, section) else {
+                continue;
+            };
+            if *section != Value::Null {
+                let value = std::mem::replace(section, Value::Null);
+                *section = check(field.ty, value, Scope::File).map_err(|mut problems| {
+                    for problem in &mut problems {
+                        problem.path.insert(0, key.text());
+                    }
+                    Refusal::at(Kind::Structure, file, text, &problems)
+                })?;
+            }
+        }
+        Ok(merged)
     }
 
     /// The patches to apply, in order; those that were found by name are added to the configuration's own list.

@@ -1,7 +1,7 @@
 //! The patch file and its history on disk: written whole, one writer at a time, never half.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A history that outgrows this is cut to its newest [`KEPT`] revisions.
 const MAX_HISTORY: u64 = 4 << 20;
 const KEPT: usize = 100;
+/// More of a history than this is not ours.
+const MAX_READ: u64 = 64 << 20;
 
 /// One state of the patch file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -60,7 +62,8 @@ pub fn history(dir: &Path) -> Result<Vec<Revision>> {
     let text = match open {
         Ok(mut file) => {
             let mut text = Vec::new();
-            std::io::Read::read_to_end(&mut file, &mut text)
+            Read::take(&mut file, MAX_READ)
+                .read_to_end(&mut text)
                 .map_err(|error| Error::io("read the history", &path, &error))?;
             String::from_utf8_lossy(&text).into_owned()
         }
