@@ -26,8 +26,10 @@ pub fn read(project: &Path, file: &str) -> Result<Option<String>, Refusal> {
     let root = fs::canonicalize(project)
         .map_err(|error| refuse(format!("the project directory cannot be read: {error}")))?;
     if !path.starts_with(&root) {
-        return Err(refuse(
-            "lies outside the project directory; copy it into the project".to_owned(),
+        return Err(Refusal::new(
+            Kind::Outside,
+            file,
+            "lies outside the project directory; copy it into the project",
         ));
     }
     // Neither a link put there since nor a pipe may be opened.

@@ -59,7 +59,7 @@ pub fn load(dir: &Path, patch: Patch<'_>) -> Result<Loaded, Refusal> {
     };
     let text = files::read(dir, MAIN)?.ok_or_else(|| {
         Refusal::new(
-            Kind::File,
+            Kind::Missing,
             MAIN,
             format!(
                 "does not exist in {}; this is no project directory",

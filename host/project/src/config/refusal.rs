@@ -9,7 +9,11 @@ use crate::Error;
 /// What kind of thing is wrong with a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A file is missing, unreadable or outside the project.
+    /// There is no main file.
+    Missing,
+    /// A file lies outside the project.
+    Outside,
+    /// A file cannot be read, or is no regular file.
     File,
     /// A file is not the YAML that Penguin reads.
     Yaml,
@@ -86,7 +90,8 @@ impl fmt::Display for Refusal {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal.kind {
-            Kind::File => Self::NotFound(refusal.to_string()),
+            Kind::Missing => Self::NotFound(refusal.to_string()),
+            Kind::Outside => Self::Denied(refusal.to_string()),
             _ => Self::InvalidArgument(refusal.to_string()),
         }
     }
