@@ -23,9 +23,7 @@ pub struct Roots {
 impl Roots {
     /// Confine to `dirs`; each must exist.
     pub fn new(dirs: impl IntoIterator<Item = PathBuf>) -> Result<Self> {
-        Ok(Self {
-            dirs: dirs.into_iter().collect(),
-        })
+        Ok(Self { dirs: dirs.into_iter().collect() })
     }
     /// Whether `path` lies below a root once links are resolved.
     pub fn contains(&self, _path: &Path) -> bool {
@@ -87,13 +85,7 @@ impl Results {
         unimplemented!()
     }
     /// `run-results.search`
-    pub fn search(
-        &self,
-        _file: &str,
-        _pattern: &str,
-        _options: &Value,
-        _cancel: &Cancel,
-    ) -> Result<Value> {
+    pub fn search(&self, _file: &str, _pattern: &str, _options: &Value, _cancel: &Cancel) -> Result<Value> {
         unimplemented!()
     }
     /// `run-results.read-text`
@@ -101,13 +93,7 @@ impl Results {
         unimplemented!()
     }
     /// `run-results.query`
-    pub fn query(
-        &self,
-        _sql: &str,
-        _params: &Value,
-        _options: &Value,
-        _cancel: &Cancel,
-    ) -> Result<Value> {
+    pub fn query(&self, _sql: &str, _params: &Value, _options: &Value, _cancel: &Cancel) -> Result<Value> {
         unimplemented!()
     }
 }
