@@ -23,43 +23,73 @@ pub fn read(project: &Path, file: &str) -> Result<Option<String>, Refusal> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(refuse(format!("cannot be read: {error}"))),
     };
-    let root = fs::canonicalize(project).map_err(|error| refuse(format!("the project directory cannot be read: {error}")))?;
+    let root = fs::canonicalize(project)
+        .map_err(|error| refuse(format!("the project directory cannot be read: {error}")))?;
     if !path.starts_with(&root) {
-        return Err(refuse("lies outside the project directory; copy it into the project".to_owned()));
+        return Err(Refusal::new(
+            Kind::Outside,
+            file,
+            "lies outside the project directory; copy it into the project",
+        ));
     }
     // Neither a link put there since nor a pipe may be opened.
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&path);
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(&path);
     let opened = opened.map_err(|error| refuse(format!("cannot be read: {error}")))?;
     if !opened.metadata().is_ok_and(|metadata| metadata.is_file()) {
         return Err(refuse("is not a regular file; move it away".to_owned()));
     }
     let mut bytes = Vec::new();
-    opened.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    opened
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| refuse(format!("cannot be read: {error}")))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(refuse(format!("is larger than {} MiB", MAX_BYTES >> 20)));
     }
-    yaml::decode(&bytes).map(Some).map_err(|error| Refusal::yaml(file, &error))
+    yaml::decode(&bytes)
+        .map(Some)
+        .map_err(|error| Refusal::yaml(file, &error))
 }
 
 /// The patches that are found by name, in the order in which they apply, relative to the project.
 pub fn discover(project: &Path) -> Vec<String> {
-    let mut found = names(project, |name| name.starts_with("patch_") && name.ends_with(".yaml"));
-    found.extend(names(&project.join("patches"), |name| name.ends_with(".yaml")).into_iter().map(|name| format!("patches/{name}")));
+    let mut found = names(project, |name| {
+        name.starts_with("patch_") && has_extension(name, "yaml")
+    });
+    found.extend(
+        names(&project.join("patches"), |name| has_extension(name, "yaml"))
+            .into_iter()
+            .map(|name| format!("patches/{name}")),
+    );
     found
 }
 
 /// Names in a directory, in byte order; none where there is no such directory.
 pub fn names(dir: &Path, wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| wanted(name)).collect();
+    let mut names: Vec<_> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| wanted(name))
+        .collect();
     names.sort_unstable();
     names
 }
 
 /// How a patch that a configuration lists is called relative to the project.
 pub fn relative(project: &Path, listed: &str) -> String {
-    let path = Path::new(listed).strip_prefix(project).map_or_else(|_| PathBuf::from(listed), Path::to_path_buf);
+    let path = Path::new(listed)
+        .strip_prefix(project)
+        .map_or_else(|_| PathBuf::from(listed), Path::to_path_buf);
     let path = path.strip_prefix(".").unwrap_or(&path);
     path.to_string_lossy().into_owned()
+}
+
+/// Whether a name ends in a dot and exactly this, as Python's patterns see it.
+pub fn has_extension(name: &str, extension: &str) -> bool {
+    name.strip_suffix(extension)
+        .is_some_and(|stem| stem.ends_with('.'))
 }

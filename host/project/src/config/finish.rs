@@ -16,40 +16,72 @@ const KERNELS: &str = "/igloo_static/kernels";
 const KERNEL_VERSIONS: [&str; 2] = ["4.10", "6.13"];
 
 /// The final configuration out of the merged files.
-pub fn finish(dir: &Path, mut merged: Value, layers: &mut Vec<Layer>, warnings: &mut Vec<String>) -> Result<Value, Refusal> {
+pub fn finish(
+    dir: &Path,
+    mut merged: Value,
+    layers: &mut Vec<Layer>,
+    warnings: &mut Vec<String>,
+) -> Result<Value, Refusal> {
     if let Value::Map(map) = &mut merged {
         map.shift_remove(&Key::from("vars"));
         legacy_timeout(map, warnings);
     }
     // Defaults first: the additions look at them.
     let mut config = complete(Type::Model(&PROJECT), merged);
-    let arch = config.get("core").and_then(|core| core.get("arch")).and_then(Value::as_str).and_then(canonical_arch);
+    let arch = config
+        .get("core")
+        .and_then(|core| core.get("arch"))
+        .and_then(Value::as_str)
+        .and_then(canonical_arch);
     if let (Some(arch), Some(core)) = (arch, section(&mut config, "core")) {
         core.insert("arch".into(), Value::from(arch));
     }
     let additions = additions(dir, &config, arch)?;
     for (file, name, key, value) in additions {
-        let Some(target) = section(&mut config, name) else { continue };
+        let Some(target) = section(&mut config, name) else {
+            continue;
+        };
         if target.insert(key.as_str().into(), value.clone()).is_some() {
             warnings.push(format!("{file} overrides {name}.{key}, which a file sets"));
         }
-        let tree = Value::Map(Map::from([(name.into(), Value::Map(Map::from([(key.as_str().into(), value)])))]));
-        layers.push(Layer { file, text: String::new(), tree });
+        let tree = Value::Map(Map::from([(
+            name.into(),
+            Value::Map(Map::from([(key.as_str().into(), value)])),
+        )]));
+        layers.push(Layer {
+            file,
+            text: String::new(),
+            tree,
+        });
     }
     if let Some(core) = section(&mut config, "core") {
-        let kernel = kernel(core, arch).map_err(|problem| Refusal::new(Kind::Rule, &origin(layers, &["core".into(), "kernel".into()]), problem))?;
+        let kernel = kernel(core, arch).map_err(|problem| {
+            Refusal::new(
+                Kind::Rule,
+                &origin(layers, &["core".into(), "kernel".into()]),
+                problem,
+            )
+        })?;
         core.insert("kernel".into(), Value::Str(kernel.clone()));
         let version = kernel.rsplit('/').nth(1).unwrap_or_default();
         resolve_kernel_version(&mut config, version);
     }
-    let config = check(Type::Model(&PROJECT), config, Scope::Whole).map_err(|problems| whole(layers, &problems))?;
+    let config = check(Type::Model(&PROJECT), config, Scope::Whole)
+        .map_err(|problems| whole(layers, &problems))?;
     let mut config = complete(Type::Model(&PROJECT), config);
     rules(dir, &config, layers)?;
     if let Some(core) = section(&mut config, "core")
         && !core.contains_key(&Key::from("fs"))
     {
         let present = dir.join("base/fs.tar.gz").exists();
-        core.insert("fs".into(), Value::from(if present { "./base/fs.tar.gz" } else { "./base/empty_fs.tar.gz" }));
+        core.insert(
+            "fs".into(),
+            Value::from(if present {
+                "./base/fs.tar.gz"
+            } else {
+                "./base/empty_fs.tar.gz"
+            }),
+        );
     }
     Ok(config)
 }
@@ -64,21 +96,35 @@ fn origin(layers: &[Layer], path: &[String]) -> String {
         let mut node = Some(&layer.tree);
         for step in path.iter().take(length) {
             node = node.and_then(|value| match value {
-                Value::Map(map) => map.iter().find(|(key, _)| key.text() == *step).map(|(_, value)| value),
+                Value::Map(map) => map
+                    .iter()
+                    .find(|(key, _)| key.text() == *step)
+                    .map(|(_, value)| value),
                 Value::List(items) => items.get(step.parse::<usize>().ok()?),
                 _ => None,
             });
         }
         node.is_some()
     };
-    let found = (1..=path.len()).rev().find_map(|length| layers.iter().rev().find(|layer| sets(layer, length)));
+    let found = (1..=path.len())
+        .rev()
+        .find_map(|length| layers.iter().rev().find(|layer| sets(layer, length)));
     found.map_or_else(|| MAIN.to_owned(), |layer| layer.file.clone())
 }
 
 fn whole(layers: &[Layer], problems: &[Problem]) -> Refusal {
-    let file = problems.first().map_or_else(|| MAIN.to_owned(), |problem| origin(layers, &problem.path));
-    let problems = problems.iter().map(|problem| format!("{}: {}", dotted(&problem.path), problem.message)).collect();
-    Refusal { kind: Kind::Structure, file, problems }
+    let file = problems
+        .first()
+        .map_or_else(|| MAIN.to_owned(), |problem| origin(layers, &problem.path));
+    let problems = problems
+        .iter()
+        .map(|problem| format!("{}: {}", dotted(&problem.path), problem.message))
+        .collect();
+    Refusal {
+        kind: Kind::Structure,
+        file,
+        problems,
+    }
 }
 
 /// `plugins.core.timeout` is where `core.timeout` used to be.
@@ -88,8 +134,12 @@ fn legacy_timeout(config: &mut Map, warnings: &mut Vec<String>) {
         .and_then(Value::as_map_mut)
         .and_then(|plugins| plugins.get_mut(&Key::from("core"))?.as_map_mut())
         .and_then(|core| core.shift_remove(&Key::from("timeout")));
-    if let (Some(timeout), Some(core)) = (timeout, config.get_mut(&Key::from("core")).and_then(Value::as_map_mut))
-        && matches!(core.get(&Key::from("timeout")), None | Some(Value::Null))
+    if let (Some(timeout), Some(core)) = (
+        timeout,
+        config
+            .get_mut(&Key::from("core"))
+            .and_then(Value::as_map_mut),
+    ) && matches!(core.get(&Key::from("timeout")), None | Some(Value::Null))
     {
         warnings.push("plugins.core.timeout is outdated; write core.timeout".to_owned());
         core.insert("timeout".into(), timeout);
@@ -104,30 +154,59 @@ fn additions(dir: &Path, config: &Value, arch: Option<&str>) -> Result<Vec<Addit
     let core = |name: &str| config.get("core").and_then(|core| core.get(name));
     if core("guest_cmd") == Some(&Value::Bool(true)) {
         let cause = || "(core.guest_cmd)".to_owned();
-        let program = format!("/igloo_static/guesthopper/guesthopper.{}", arch.unwrap_or_default());
-        out.push((cause(), "static_files", "/igloo/utils/guesthopper".to_owned(), host_file(&program)));
+        let program = format!(
+            "/igloo_static/guesthopper/guesthopper.{}",
+            arch.unwrap_or_default()
+        );
+        out.push((
+            cause(),
+            "static_files",
+            "/igloo/utils/guesthopper".to_owned(),
+            host_file(&program),
+        ));
         let start = "RUST_LOG=info /igloo/utils/guesthopper --shell /igloo/utils/sh &";
-        out.push((cause(), "static_files", "/igloo/init.d/guesthopper".to_owned(), script(start)));
+        out.push((
+            cause(),
+            "static_files",
+            "/igloo/init.d/guesthopper".to_owned(),
+            script(start),
+        ));
     }
     for folder in ["init.d", "source.d"] {
         for name in files::names(&dir.join(folder), |name| !name.starts_with('.')) {
             let path = dir.join(folder).join(&name);
-            let is_c = folder == "init.d" && name.ends_with(".c");
-            if !path.is_file() || folder == "init.d" && name.ends_with(".h") {
+            let is_c = folder == "init.d" && files::has_extension(&name, "c");
+            if !path.is_file() || folder == "init.d" && files::has_extension(&name, "h") {
                 continue;
             }
             // Penguin compiles C; its output's name is known only there.
-            let target = if is_c { name.trim_end_matches(".c") } else { &name };
-            out.push((format!("{folder}/{name}"), "static_files", format!("/igloo/{folder}/{target}"), host_file(&path.to_string_lossy())));
+            let target = if is_c {
+                name.trim_end_matches(".c")
+            } else {
+                &name
+            };
+            out.push((
+                format!("{folder}/{name}"),
+                "static_files",
+                format!("/igloo/{folder}/{target}"),
+                host_file(&path.to_string_lossy()),
+            ));
         }
     }
     if let Some(Value::Str(body)) = core("startup_script")
         && !body.is_empty()
     {
         let entry = script(&format!("#!/igloo/utils/sh\n{body}"));
-        out.push(("(core.startup_script)".to_owned(), "static_files", "/igloo/init.d/zz_startup_script".to_owned(), entry));
+        out.push((
+            "(core.startup_script)".to_owned(),
+            "static_files",
+            "/igloo/init.d/zz_startup_script".to_owned(),
+            entry,
+        ));
     }
-    for name in files::names(&dir.join("plugins.d"), |name| name.ends_with(".py")) {
+    for name in files::names(&dir.join("plugins.d"), |name| {
+        files::has_extension(name, "py")
+    }) {
         if !dir.join("plugins.d").join(&name).is_file() {
             continue;
         }
@@ -137,57 +216,114 @@ fn additions(dir: &Path, config: &Value, arch: Option<&str>) -> Result<Vec<Addit
             Some(text) => yaml::parse(&text).map_err(|error| Refusal::yaml(&sidecar, &error))?,
             None => Value::Null,
         };
-        let arguments = if arguments.as_map().is_some() { arguments } else { Value::empty() };
-        out.push((format!("plugins.d/{name}"), "plugins", plugin.to_owned(), arguments));
+        let arguments = if arguments.as_map().is_some() {
+            arguments
+        } else {
+            Value::empty()
+        };
+        out.push((
+            format!("plugins.d/{name}"),
+            "plugins",
+            plugin.to_owned(),
+            arguments,
+        ));
     }
     Ok(out)
 }
 
 fn host_file(path: &str) -> Value {
-    Value::Map(Map::from([("type".into(), "host_file".into()), ("mode".into(), Value::Int(0o755)), ("host_path".into(), path.into())]))
+    Value::Map(Map::from([
+        ("type".into(), "host_file".into()),
+        ("mode".into(), Value::Int(0o755)),
+        ("host_path".into(), path.into()),
+    ]))
 }
 
 fn script(text: &str) -> Value {
-    Value::Map(Map::from([("type".into(), "inline_file".into()), ("mode".into(), Value::Int(0o755)), ("contents".into(), text.into())]))
+    Value::Map(Map::from([
+        ("type".into(), "inline_file".into()),
+        ("mode".into(), Value::Int(0o755)),
+        ("contents".into(), text.into()),
+    ]))
 }
 
 /// The kernel image: a path as it is, part of a version, or the default version.
 fn kernel(core: &Map, arch: Option<&str>) -> Result<String, String> {
-    let wanted = core.get(&Key::from("kernel")).and_then(Value::as_str).unwrap_or_default();
+    let wanted = core
+        .get(&Key::from("kernel"))
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if wanted.contains('/') {
         return Ok(wanted.to_owned());
     }
-    let image = ARCHITECTURES.iter().find(|(name, ..)| Some(*name) == arch).map(|(.., image)| *image);
+    let image = ARCHITECTURES
+        .iter()
+        .find(|(name, ..)| Some(*name) == arch)
+        .map(|(.., image)| *image);
     let Some(image) = image else {
-        return Err("core.arch is set by no file; set it to the firmware's architecture".to_owned());
+        return Err(
+            "core.arch is set by no file; set it to the firmware's architecture".to_owned(),
+        );
     };
-    let paths = || KERNEL_VERSIONS.iter().rev().map(|version| format!("{KERNELS}/{version}/{image}"));
+    let paths = || {
+        KERNEL_VERSIONS
+            .iter()
+            .rev()
+            .map(|version| format!("{KERNELS}/{version}/{image}"))
+    };
     let Some(path) = paths().find(|path| path.contains(wanted)) else {
-        return Err(format!("core.kernel: {wanted:?} is no kernel of Penguin; write one of {} or a path", KERNEL_VERSIONS.join(", ")));
+        return Err(format!(
+            "core.kernel: {wanted:?} is no kernel of Penguin; write one of {} or a path",
+            KERNEL_VERSIONS.join(", ")
+        ));
     };
     Ok(path)
 }
 
 /// The rules that Penguin applies after validation.
 fn rules(dir: &Path, config: &Value, layers: &[Layer]) -> Result<(), Refusal> {
-    let Some(core) = config.get("core").and_then(Value::as_map) else { return Ok(()) };
+    let Some(core) = config.get("core").and_then(Value::as_map) else {
+        return Ok(());
+    };
     let get = |name: &str| core.get(&Key::from(name));
-    let refuse = |key: &str, problem: String| Err(Refusal::new(Kind::Rule, &origin(layers, &["core".into(), key.into()]), problem));
-    let mips64 = get("arch").and_then(Value::as_str).is_some_and(|arch| arch.starts_with("mips64"));
+    let refuse = |key: &str, problem: String| {
+        Err(Refusal::new(
+            Kind::Rule,
+            &origin(layers, &["core".into(), key.into()]),
+            problem,
+        ))
+    };
+    let mips64 = get("arch")
+        .and_then(Value::as_str)
+        .is_some_and(|arch| arch.starts_with("mips64"));
     if mips64 && get("ltrace").is_some_and(is_on) {
-        return refuse("ltrace", "core.ltrace does not work on mips64; set it to false".to_owned());
+        return refuse(
+            "ltrace",
+            "core.ltrace does not work on mips64; set it to false".to_owned(),
+        );
     }
     if let Some((key, problem)) = tracing_conflict(core) {
         return refuse(key, problem);
     }
-    if let Some((plugin, problem)) = config.get("plugins").and_then(Value::as_map).and_then(|plugins| unknown_argument(plugins, dir)) {
-        return Err(Refusal::new(Kind::Rule, &origin(layers, &["plugins".into(), plugin]), problem));
+    if let Some((plugin, problem)) = config
+        .get("plugins")
+        .and_then(Value::as_map)
+        .and_then(|plugins| unknown_argument(plugins, dir))
+    {
+        return Err(Refusal::new(
+            Kind::Rule,
+            &origin(layers, &["plugins".into(), plugin]),
+            problem,
+        ));
     }
     if get("version") != Some(&Value::Int(2)) {
         return refuse("version", "core.version is outdated; bring the project to version 2 with 'penguin run' once, or set it to 2".to_owned());
     }
     if get("arch").is_none() {
-        return refuse("arch", "core.arch is set by no file; set it to the firmware's architecture".to_owned());
+        return refuse(
+            "arch",
+            "core.arch is set by no file; set it to the firmware's architecture".to_owned(),
+        );
     }
     Ok(())
 }
@@ -207,28 +343,52 @@ fn tracing_conflict(core: &Map) -> Option<(&'static str, String)> {
     let get = |name: &str| core.get(&Key::from(name));
     let everywhere = |tool: &str| get(tool) == Some(&Value::Bool(true));
     if everywhere("strace") && everywhere("ltrace") {
-        return Some(("strace", "core.strace and core.ltrace exclude each other; keep one".to_owned()));
+        return Some((
+            "strace",
+            "core.strace and core.ltrace exclude each other; keep one".to_owned(),
+        ));
     }
     let mut seen: Vec<(String, &str)> = Vec::new();
     for tool in TOOLS {
         let programs: Vec<String> = match get(tool) {
-            Some(Value::List(items)) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Some(Value::List(items)) => items
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
             Some(Value::Map(map)) => map.keys().map(Key::text).collect(),
             _ => Vec::new(),
         };
         for program in programs {
             let shown = program.escape_debug().to_string();
             if get("guest_cmd") != Some(&Value::Bool(true)) {
-                return Some((tool, format!("core.{tool} for {shown} needs core.guest_cmd: true")));
+                return Some((
+                    tool,
+                    format!("core.{tool} for {shown} needs core.guest_cmd: true"),
+                ));
             }
             if !get("shared_dir").is_some_and(is_on) {
-                return Some((tool, format!("core.{tool} for {shown} needs core.shared_dir for its logs")));
+                return Some((
+                    tool,
+                    format!("core.{tool} for {shown} needs core.shared_dir for its logs"),
+                ));
             }
             if everywhere("strace") || everywhere("ltrace") {
-                return Some((tool, format!("core.{tool} for {shown} excludes strace or ltrace of the whole system")));
+                return Some((
+                    tool,
+                    format!(
+                        "core.{tool} for {shown} excludes strace or ltrace of the whole system"
+                    ),
+                ));
             }
-            if let Some((_, other)) = seen.iter().find(|(name, other)| *name == program && *other != tool) {
-                return Some((tool, format!("core.{tool} and core.{other} both name {shown}; keep one")));
+            if let Some((_, other)) = seen
+                .iter()
+                .find(|(name, other)| *name == program && *other != tool)
+            {
+                return Some((
+                    tool,
+                    format!("core.{tool} and core.{other} both name {shown}; keep one"),
+                ));
             }
             seen.push((program, tool));
         }

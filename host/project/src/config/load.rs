@@ -50,13 +50,33 @@ pub struct Loaded {
 
 /// Load the project in `dir`, an absolute path.
 pub fn load(dir: &Path, patch: Patch<'_>) -> Result<Loaded, Refusal> {
-    let mut loader = Loader { dir, patch, renderer: Renderer::default(), layers: Vec::new(), warnings: Vec::new() };
-    let text = files::read(dir, MAIN)?
-        .ok_or_else(|| Refusal::new(Kind::File, MAIN, format!("does not exist in {}; this is no project directory", dir.display())))?;
+    let mut loader = Loader {
+        dir,
+        patch,
+        renderer: Renderer::default(),
+        layers: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let text = files::read(dir, MAIN)?.ok_or_else(|| {
+        Refusal::new(
+            Kind::Missing,
+            MAIN,
+            format!(
+                "does not exist in {}; this is no project directory",
+                dir.display()
+            ),
+        )
+    })?;
     let (mut merged, context) = loader.file(MAIN, text, None)?;
     let auto_patching = match merged.get("core") {
         Some(core @ Value::Map(_)) => core.get("auto_patching") != Some(&Value::Bool(false)),
-        _ => return Err(Refusal::new(Kind::Structure, MAIN, "core: is required here, with 'version: 2' and 'arch'")),
+        _ => {
+            return Err(Refusal::new(
+                Kind::Structure,
+                MAIN,
+                "core: is required here, with 'version: 2' and 'arch'",
+            ));
+        }
     };
     let queue = loader.patches(&mut merged, auto_patching);
     let mut below = None;
@@ -68,7 +88,10 @@ pub fn load(dir: &Path, patch: Patch<'_>) -> Result<Loaded, Refusal> {
         };
         let Some(text) = text else {
             if file != PATCH {
-                loader.warnings.push(format!("patch {} is listed in {MAIN} but does not exist; it is ignored", file.escape_debug()));
+                loader.warnings.push(format!(
+                    "patch {} is listed in {MAIN} but does not exist; it is ignored",
+                    file.escape_debug()
+                ));
             }
             continue;
         };
@@ -80,7 +103,13 @@ pub fn load(dir: &Path, patch: Patch<'_>) -> Result<Loaded, Refusal> {
     }
     let below = below.unwrap_or_else(|| merged.clone());
     let config = finish(dir, merged, &mut loader.layers, &mut loader.warnings)?;
-    Ok(Loaded { config, layers: loader.layers, warnings: loader.warnings, auto_patching, below })
+    Ok(Loaded {
+        config,
+        layers: loader.layers,
+        warnings: loader.warnings,
+        auto_patching,
+        below,
+    })
 }
 
 struct Loader<'a> {
@@ -93,10 +122,23 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     /// Read, render and check one file.
-    fn file(&mut self, file: &str, text: String, main: Option<&Context>) -> Result<(Value, Context), Refusal> {
+    fn file(
+        &mut self,
+        file: &str,
+        text: String,
+        main: Option<&Context>,
+    ) -> Result<(Value, Context), Refusal> {
         let raw = yaml::parse(&text).map_err(|error| Refusal::yaml(file, &error))?;
         let at = |kind, problems: &[Problem]| Refusal::at(kind, file, &text, problems);
-        let template = |error: super::templates::TemplateError| at(Kind::Template, &[Problem { path: error.path, message: error.message }]);
+        let template = |error: super::templates::TemplateError| {
+            at(
+                Kind::Template,
+                &[Problem {
+                    path: error.path,
+                    message: error.message,
+                }],
+            )
+        };
         let context = self.renderer.context(&raw, main).map_err(template)?;
         let mut rendered = self.renderer.render(raw, &context).map_err(template)?;
         let Value::Map(map) = &mut rendered else {
@@ -107,24 +149,64 @@ impl Loader<'_> {
             return Err(Refusal::new(Kind::Structure, file, message));
         };
         let reserved: Vec<_> = PROJECT.fields.iter().map(|field| field.name).collect();
-        promote(map, &reserved, self.dir, &mut self.warnings).map_err(|problem| Refusal::new(Kind::Structure, file, problem))?;
-        let tree = check(Type::Model(&PROJECT), rendered, Scope::File).map_err(|problems| at(Kind::Structure, &problems))?;
-        self.layers.push(Layer { file: file.to_owned(), text, tree: tree.clone() });
+        promote(map, &reserved, self.dir, &mut self.warnings)
+            .map_err(|problem| Refusal::new(Kind::Structure, file, problem))?;
+        let tree = check(Type::Model(&PROJECT), rendered, Scope::File)
+            .map_err(|problems| at(Kind::Structure, &problems))?;
+        self.layers.push(Layer {
+            file: file.to_owned(),
+            text,
+            tree: tree.clone(),
+        });
         Ok((tree, context))
     }
 
     fn lay_over(&self, file: &str, base: Value, new: Value) -> Result<Value, Refusal> {
         let text = self.layers.last().map_or("", |layer| layer.text.as_str());
-        let merged = merge(Type::Model(&PROJECT), base, new)
-            .map_err(|error| Refusal::at(Kind::Merge, file, text, &[Problem { path: error.path, message: error.message }]))?;
-        check(Type::Model(&PROJECT), merged, Scope::File).map_err(|problems| Refusal::at(Kind::Structure, file, text, &problems))
+        let touched: Vec<Key> = new
+            .as_map()
+            .into_iter()
+            .flat_map(Map::keys)
+            .cloned()
+            .collect();
+        let mut merged = merge(Type::Model(&PROJECT), base, new).map_err(|error| {
+            let problem = Problem {
+                path: error.path,
+                message: error.message,
+            };
+            Refusal::at(Kind::Merge, file, text, &[problem])
+        })?;
+        // Two legal halves can make an illegal whole; what this file does not touch stays legal.
+        for key in touched {
+            let field = PROJECT.field(&key.text());
+            let section = merged.as_map_mut().and_then(|map| map.get_mut(&key));
+            let (Some(field), Some(section)) = (field, section) else {
+                continue;
+            };
+            if *section != Value::Null {
+                let value = std::mem::replace(section, Value::Null);
+                *section = check(field.ty, value, Scope::File).map_err(|mut problems| {
+                    for problem in &mut problems {
+                        problem.path.insert(0, key.text());
+                    }
+                    Refusal::at(Kind::Structure, file, text, &problems)
+                })?;
+            }
+        }
+        Ok(merged)
     }
 
     /// The patches to apply, in order; those that were found by name are added to the configuration's own list.
     fn patches(&self, main: &mut Value, auto_patching: bool) -> Vec<String> {
-        let Value::Map(map) = main else { return Vec::new() };
+        let Value::Map(map) = main else {
+            return Vec::new();
+        };
         let listed = match map.get(&Key::from("patches")) {
-            Some(Value::List(items)) => items.iter().filter_map(Value::as_str).map(|item| files::relative(self.dir, item)).collect(),
+            Some(Value::List(items)) => items
+                .iter()
+                .filter_map(Value::as_str)
+                .map(|item| files::relative(self.dir, item))
+                .collect(),
             _ => Vec::new(),
         };
         let mut queue: Vec<String> = listed;
@@ -132,10 +214,19 @@ impl Loader<'_> {
             let mut found = files::discover(self.dir);
             found.retain(|file| file != PATCH || !matches!(self.patch, Patch::Absent));
             if matches!(self.patch, Patch::Text(_)) && !found.iter().any(|file| file == PATCH) {
-                let place = found.iter().position(|file| file.starts_with("patches/") || file.as_str() > PATCH).unwrap_or(found.len());
+                let place = found
+                    .iter()
+                    .position(|file| file.starts_with("patches/") || file.as_str() > PATCH)
+                    .unwrap_or(found.len());
                 found.insert(place, PATCH.to_owned());
             }
-            add_to_list(map, found.iter().map(|file| Value::Str(self.dir.join(file).to_string_lossy().into_owned())).collect());
+            add_to_list(
+                map,
+                found
+                    .iter()
+                    .map(|file| Value::Str(self.dir.join(file).to_string_lossy().into_owned()))
+                    .collect(),
+            );
             queue.extend(found);
         }
         queue

@@ -1,14 +1,23 @@
 //! A project's configuration: read as Penguin reads it, merged as Penguin merges it, changed without bricking it.
 
-pub mod schema;
+mod change;
+mod edit;
 mod files;
 mod finish;
+mod guard;
 mod load;
+mod paths;
 mod plugins;
 mod refusal;
+pub mod schema;
+mod store;
 mod templates;
 pub mod value;
+mod view;
 pub mod yaml;
 
 pub use load::{Layer, Loaded, Patch, load};
 pub use refusal::{Kind, Refusal};
+
+pub(crate) use change::{apply, remove, reset};
+pub(crate) use view::{effective, lookup, patch};

@@ -9,14 +9,35 @@ use super::value::{Key, Map, Value};
 const DECLARED: [(&str, &[&str]); 18] = [
     ("crashes", &["signals"]),
     ("db", &["bufsize"]),
-    ("fetch_web", &["fetch_delay", "shutdown_after_www", "shutdown_on_failure"]),
+    (
+        "fetch_web",
+        &["fetch_delay", "shutdown_after_www", "shutdown_on_failure"],
+    ),
     ("ficd", &["stop_on_if"]),
     ("hyperfile", &["log_file", "logger", "models"]),
-    ("kernelversion", &["sysname", "nodename", "release", "kversion", "machine", "domainname"]),
+    (
+        "kernelversion",
+        &[
+            "sysname",
+            "nodename",
+            "release",
+            "kversion",
+            "machine",
+            "domainname",
+        ],
+    ),
     ("kmods", &["allowlist", "denylist", "quiet"]),
     ("mount", &["fake_mounts", "all_succeed", "verbose"]),
     ("mtd", &["devices", "pseudofiles"]),
-    ("netbinds", &["shutdown_on_www", "announce_debounce_s", "debounce_period", "transient_threshold"]),
+    (
+        "netbinds",
+        &[
+            "shutdown_on_www",
+            "announce_debounce_s",
+            "debounce_period",
+            "transient_threshold",
+        ],
+    ),
     ("nvram2", &["logging", "persist"]),
     ("pseudofile_tracker", &["logging"]),
     ("pseudofiles", &["disable_tracking"]),
@@ -24,7 +45,18 @@ const DECLARED: [(&str, &[&str]); 18] = [
     ("qmp", &["socket"]),
     ("syscalls_logger", &["procs"]),
     ("verifier", &["conditions", "continuous_eval"]),
-    ("vpn", &["IGLOO_VPN_PORT_MAPS", "log", "pcap", "spoof", "interfaces", "routes", "default_interface"]),
+    (
+        "vpn",
+        &[
+            "IGLOO_VPN_PORT_MAPS",
+            "log",
+            "pcap",
+            "spoof",
+            "interfaces",
+            "routes",
+            "default_interface",
+        ],
+    ),
 ];
 
 /// The arguments that a plugin declares, unless it declares none.
@@ -32,20 +64,39 @@ const DECLARED: [(&str, &[&str]); 18] = [
 /// A plugin of the same name in the project stands before Penguin's own, and what it declares is in its Python code.
 pub fn declared_arguments(name: &str, project: &Path) -> Option<&'static [&'static str]> {
     let name = name.to_ascii_lowercase();
-    let arguments = DECLARED.iter().find(|(plugin, _)| *plugin == name).map(|(_, arguments)| *arguments)?;
-    let own = ["plugins.d", "plugins", "."].iter().any(|dir| project.join(dir).join(format!("{name}.py")).is_file());
+    let arguments = DECLARED
+        .iter()
+        .find(|(plugin, _)| *plugin == name)
+        .map(|(_, arguments)| *arguments)?;
+    let own = ["plugins.d", "plugins", "."]
+        .iter()
+        .any(|dir| project.join(dir).join(format!("{name}.py")).is_file());
     (!own).then_some(arguments)
 }
 
 /// Move plugins that stand at the top level, an outdated notation, below `plugins`.
-pub fn promote(file: &mut Map, reserved: &[&str], project: &Path, warnings: &mut Vec<String>) -> Result<(), String> {
-    let outdated: Vec<String> =
-        file.keys().map(Key::text).filter(|name| !reserved.contains(&name.as_str()) && declared_arguments(name, project).is_some()).collect();
+pub fn promote(
+    file: &mut Map,
+    reserved: &[&str],
+    project: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<(), String> {
+    let outdated: Vec<String> = file
+        .keys()
+        .map(Key::text)
+        .filter(|name| {
+            !reserved.contains(&name.as_str()) && declared_arguments(name, project).is_some()
+        })
+        .collect();
     for name in outdated {
         let plugins = file.entry("plugins".into()).or_insert_with(Value::empty);
-        let Some(plugins) = plugins.as_map_mut() else { continue };
+        let Some(plugins) = plugins.as_map_mut() else {
+            continue;
+        };
         if plugins.contains_key(&Key::from(name.as_str())) {
-            return Err(format!("plugin '{name}' is configured at the top level and below 'plugins'; keep the one below 'plugins'"));
+            return Err(format!(
+                "plugin '{name}' is configured at the top level and below 'plugins'; keep the one below 'plugins'"
+            ));
         }
         plugins.insert(name.as_str().into(), Value::Null);
         if let Some(value) = file.shift_remove(&Key::from(name.as_str()))
@@ -63,10 +114,21 @@ pub fn unknown_argument(plugins: &Map, project: &Path) -> Option<(String, String
     plugins.iter().find_map(|(name, entry)| {
         let name = name.text();
         let arguments = declared_arguments(&name, project)?;
-        let entry = entry.as_map().filter(|entry| entry.get(&Key::from("enabled")) != Some(&Value::Bool(false)))?;
-        let unknown: Vec<String> =
-            entry.keys().map(Key::text).filter(|key| PLUGIN.field(key).is_none() && !arguments.contains(&key.as_str())).collect();
-        let message = || format!("plugin '{name}' has no argument {}; its arguments are {}", unknown.join(", ").escape_debug(), arguments.join(", "));
+        let entry = entry
+            .as_map()
+            .filter(|entry| entry.get(&Key::from("enabled")) != Some(&Value::Bool(false)))?;
+        let unknown: Vec<String> = entry
+            .keys()
+            .map(Key::text)
+            .filter(|key| PLUGIN.field(key).is_none() && !arguments.contains(&key.as_str()))
+            .collect();
+        let message = || {
+            format!(
+                "plugin '{name}' has no argument {}; its arguments are {}",
+                unknown.join(", ").escape_debug(),
+                arguments.join(", ")
+            )
+        };
         (!unknown.is_empty()).then(|| (name.clone(), message()))
     })
 }

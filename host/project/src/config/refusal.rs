@@ -9,7 +9,11 @@ use crate::Error;
 /// What kind of thing is wrong with a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A file is missing, unreadable or outside the project.
+    /// There is no main file.
+    Missing,
+    /// A file lies outside the project.
+    Outside,
+    /// A file cannot be read, or is no regular file.
     File,
     /// A file is not the YAML that Penguin reads.
     Yaml,
@@ -37,7 +41,11 @@ pub struct Refusal {
 impl Refusal {
     /// One problem with a whole file.
     pub fn new(kind: Kind, file: &str, problem: impl Into<String>) -> Self {
-        Self { kind, file: file.to_owned(), problems: vec![problem.into()] }
+        Self {
+            kind,
+            file: file.to_owned(),
+            problems: vec![problem.into()],
+        }
     }
 
     /// A file that is not YAML.
@@ -48,17 +56,29 @@ impl Refusal {
     /// Problems at paths in a file whose text is known.
     pub fn at(kind: Kind, file: &str, text: &str, problems: &[Problem]) -> Self {
         let describe = |problem: &Problem| {
-            let place = (0..=problem.path.len()).rev().find_map(|length| locate(text, problem.path.get(..length)?));
-            let line = place.map(|(line, _)| format!(" (line {line})")).unwrap_or_default();
+            let place = (0..=problem.path.len())
+                .rev()
+                .find_map(|length| locate(text, problem.path.get(..length)?));
+            let line = place
+                .map(|(line, _)| format!(" (line {line})"))
+                .unwrap_or_default();
             format!("{}{line}: {}", dotted(&problem.path), problem.message)
         };
-        Self { kind, file: file.to_owned(), problems: problems.iter().map(describe).collect() }
+        Self {
+            kind,
+            file: file.to_owned(),
+            problems: problems.iter().map(describe).collect(),
+        }
     }
 }
 
 /// Keys as a dotted path, with what a terminal could misread escaped.
 pub fn dotted(path: &[String]) -> String {
-    if path.is_empty() { "the document".to_owned() } else { path.join(".").escape_debug().to_string() }
+    if path.is_empty() {
+        "the document".to_owned()
+    } else {
+        path.join(".").escape_debug().to_string()
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -70,7 +90,8 @@ impl fmt::Display for Refusal {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal.kind {
-            Kind::File => Self::NotFound(refusal.to_string()),
+            Kind::Missing => Self::NotFound(refusal.to_string()),
+            Kind::Outside => Self::Denied(refusal.to_string()),
             _ => Self::InvalidArgument(refusal.to_string()),
         }
     }

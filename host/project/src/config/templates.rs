@@ -53,7 +53,10 @@ impl Default for Renderer {
         environment.add_filter("int", minijinja::filters::int);
         environment.add_test("defined", minijinja::tests::is_defined);
         environment.add_test("undefined", minijinja::tests::is_undefined);
-        Self { environment, output: Cell::new(0) }
+        Self {
+            environment,
+            output: Cell::new(0),
+        }
     }
 }
 
@@ -69,14 +72,30 @@ pub struct TemplateError {
 impl Renderer {
     /// The variables of a file: those of the main file, its own `core` and architecture, then its own `vars` in order.
     pub fn context(&self, file: &Value, main: Option<&Context>) -> Result<Context, TemplateError> {
-        let mut context = Context::from([("kernel_version".to_owned(), Item::from(KERNEL_VERSION))]);
-        context.extend(main.into_iter().flatten().map(|(name, item)| (name.clone(), item.clone())));
+        let mut context =
+            Context::from([("kernel_version".to_owned(), Item::from(KERNEL_VERSION))]);
+        context.extend(
+            main.into_iter()
+                .flatten()
+                .map(|(name, item)| (name.clone(), item.clone())),
+        );
         if let Some(core @ Value::Map(_)) = file.get("core") {
             context.insert("core".to_owned(), item(core));
-            if let Some(arch) = core.get("arch").and_then(Value::as_str).filter(|arch| !arch.is_empty()) {
+            if let Some(arch) = core
+                .get("arch")
+                .and_then(Value::as_str)
+                .filter(|arch| !arch.is_empty())
+            {
                 let canonical = canonical_arch(arch).unwrap_or(arch);
                 context.insert("arch".to_owned(), Item::from(canonical));
-                context.insert("arch_dir".to_owned(), Item::from(if canonical == "powerpc64le" { "powerpc64" } else { canonical }));
+                context.insert(
+                    "arch_dir".to_owned(),
+                    Item::from(if canonical == "powerpc64le" {
+                        "powerpc64"
+                    } else {
+                        canonical
+                    }),
+                );
                 context.insert("dylib_dir".to_owned(), Item::from(dylib_dir(canonical)));
             }
         }
@@ -97,18 +116,34 @@ impl Renderer {
         Ok(match value {
             Value::Str(text) => Value::Str(self.string(text, context)?),
             Value::List(items) => {
-                let render = |(index, value)| self.render(value, context).map_err(|error| below(error, usize::to_string(&index)));
-                Value::List(items.into_iter().enumerate().map(render).collect::<Result<_, _>>()?)
+                let render = |(index, value)| {
+                    self.render(value, context)
+                        .map_err(|error| below(error, usize::to_string(&index)))
+                };
+                Value::List(
+                    items
+                        .into_iter()
+                        .enumerate()
+                        .map(render)
+                        .collect::<Result<_, _>>()?,
+                )
             }
             Value::Map(map) => Value::Map(
                 map.into_iter()
                     .map(|(key, value)| {
                         let name = key.text();
                         let key = match key {
-                            Key::Str(text) => Key::Str(self.string(text, context).map_err(|error| below(error, name.clone()))?),
+                            Key::Str(text) => Key::Str(
+                                self.string(text, context)
+                                    .map_err(|error| below(error, name.clone()))?,
+                            ),
                             other => other,
                         };
-                        Ok((key, self.render(value, context).map_err(|error| below(error, name))?))
+                        Ok((
+                            key,
+                            self.render(value, context)
+                                .map_err(|error| below(error, name))?,
+                        ))
                     })
                     .collect::<Result<_, _>>()?,
             ),
@@ -122,14 +157,26 @@ impl Renderer {
         }
         // Python's template engine makes line ends one kind.
         let source = text.replace("\r\n", "\n").replace('\r', "\n");
-        let fail = |message: String| TemplateError { path: Vec::new(), message };
+        let fail = |message: String| TemplateError {
+            path: Vec::new(),
+            message,
+        };
         refuse_growth(&source).map_err(&fail)?;
-        let mut out = Bounded { text: Vec::new(), left: MAX_OUTPUT.saturating_sub(self.output.get()) };
-        let template = self.environment.template_from_str(&source).map_err(|error| fail(describe(&error)))?;
+        let mut out = Bounded {
+            text: Vec::new(),
+            left: MAX_OUTPUT.saturating_sub(self.output.get()),
+        };
+        let template = self
+            .environment
+            .template_from_str(&source)
+            .map_err(|error| fail(describe(&error)))?;
         let variables = Item::from_object(context.clone());
-        template.render_captured_to(variables, &mut out).map_err(|error| fail(describe(&error)))?;
+        template
+            .render_captured_to(variables, &mut out)
+            .map_err(|error| fail(describe(&error)))?;
         self.output.set(self.output.get() + out.text.len());
-        String::from_utf8(out.text).map_err(|_| fail("renders to something that is not text".to_owned()))
+        String::from_utf8(out.text)
+            .map_err(|_| fail("renders to something that is not text".to_owned()))
     }
 }
 
@@ -139,8 +186,14 @@ fn below(mut error: TemplateError, step: String) -> TemplateError {
 }
 
 fn describe(error: &minijinja::Error) -> String {
-    let detail = error.detail().map(|detail| format!(": {}", detail.escape_debug())).unwrap_or_default();
-    format!("template error ({}{detail}); text with {{{{, {{% or {{# in it is a template to Penguin", error.kind())
+    let detail = error
+        .detail()
+        .map(|detail| format!(": {}", detail.escape_debug()))
+        .unwrap_or_default();
+    format!(
+        "template error ({}{detail}); text with {{{{, {{% or {{# in it is a template to Penguin",
+        error.kind()
+    )
 }
 
 /// Whether Penguin would render this string.
@@ -151,12 +204,25 @@ pub fn is_template(text: &str) -> bool {
 /// Put the version of the kernel where a template asked for it.
 pub fn resolve_kernel_version(value: &mut Value, version: &str) {
     match value {
-        Value::Str(text) if text.contains(KERNEL_VERSION) => *text = text.replace(KERNEL_VERSION, version),
-        Value::List(items) => items.iter_mut().for_each(|value| resolve_kernel_version(value, version)),
+        Value::Str(text) if text.contains(KERNEL_VERSION) => {
+            *text = text.replace(KERNEL_VERSION, version);
+        }
+        Value::List(items) => items
+            .iter_mut()
+            .for_each(|value| resolve_kernel_version(value, version)),
         Value::Map(map) => {
-            map.values_mut().for_each(|value| resolve_kernel_version(value, version));
-            if map.keys().any(|key| matches!(key, Key::Str(text) if text.contains(KERNEL_VERSION))) {
-                *map = std::mem::take(map).into_iter().map(|(key, value)| (Key::Str(key.text().replace(KERNEL_VERSION, version)), value)).collect();
+            map.values_mut()
+                .for_each(|value| resolve_kernel_version(value, version));
+            if map
+                .keys()
+                .any(|key| matches!(key, Key::Str(text) if text.contains(KERNEL_VERSION)))
+            {
+                *map = std::mem::take(map)
+                    .into_iter()
+                    .map(|(key, value)| {
+                        (Key::Str(key.text().replace(KERNEL_VERSION, version)), value)
+                    })
+                    .collect();
             }
         }
         _ => {}
@@ -172,11 +238,15 @@ pub fn neutralise(text: &str) -> String {
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         if let Some(opener) = OPENERS.iter().find(|opener| rest.starts_with(**opener)) {
-            out += &format!("{{{{ '{opener}' }}}}");
+            out.extend(["{{ '", opener, "' }}"]);
             rest = rest.get(opener.len()..).unwrap_or_default();
         } else {
             // A carriage return would be made a line feed once the string is a template.
-            if c == '\r' { out += "{{ '\\r' }}" } else { out.push(c) }
+            if c == '\r' {
+                out += "{{ '\\r' }}";
+            } else {
+                out.push(c);
+            }
             rest = rest.get(c.len_utf8()..).unwrap_or_default();
         }
     }
@@ -185,22 +255,38 @@ pub fn neutralise(text: &str) -> String {
 
 /// What [`neutralise`] was given, or the string itself where it holds a template that a person wrote.
 pub fn restore(text: &str) -> String {
+    if !is_template(text) {
+        return text.to_owned();
+    }
     let mut plain = text.replace("{{ '\\r' }}", "\r");
     for opener in OPENERS {
         plain = plain.replace(&format!("{{{{ '{opener}' }}}}"), opener);
     }
-    if neutralise(&plain) == text { plain } else { text.to_owned() }
+    if neutralise(&plain) == text {
+        plain
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Apply a change of strings to a whole tree, keys included.
 pub fn map_strings(value: Value, change: fn(&str) -> String) -> Value {
     match value {
         Value::Str(text) => Value::Str(change(&text)),
-        Value::List(items) => Value::List(items.into_iter().map(|value| map_strings(value, change)).collect()),
+        Value::List(items) => Value::List(
+            items
+                .into_iter()
+                .map(|value| map_strings(value, change))
+                .collect(),
+        ),
         Value::Map(map) => Value::Map(
             map.into_iter()
                 .map(|(key, value)| {
-                    let key = if let Key::Str(text) = &key { Key::Str(change(text)) } else { key };
+                    let key = if let Key::Str(text) = &key {
+                        Key::Str(change(text))
+                    } else {
+                        key
+                    };
                     (key, map_strings(value, change))
                 })
                 .collect(),
@@ -218,13 +304,20 @@ fn item(value: &Value) -> Item {
         Value::Str(text) => Item::from(text.as_str()),
         Value::Bytes(bytes) => Item::from(String::from_utf8_lossy(bytes).into_owned()),
         Value::List(items) => Item::from(items.iter().map(item).collect::<Vec<_>>()),
-        Value::Map(map) => Item::from_object(map.iter().map(|(key, value)| (key.text(), item(value))).collect::<Context>()),
+        Value::Map(map) => Item::from_object(
+            map.iter()
+                .map(|(key, value)| (key.text(), item(value)))
+                .collect::<Context>(),
+        ),
     }
 }
 
 /// Penguin's name of an architecture given by any of its names.
 pub fn canonical_arch(name: &str) -> Option<&'static str> {
-    ARCHITECTURES.iter().find(|(canonical, aliases, _)| *canonical == name || aliases.contains(&name)).map(|(canonical, ..)| *canonical)
+    ARCHITECTURES
+        .iter()
+        .find(|(canonical, aliases, _)| *canonical == name || aliases.contains(&name))
+        .map(|(canonical, ..)| *canonical)
 }
 
 fn dylib_dir(canonical: &str) -> &str {
@@ -242,7 +335,11 @@ fn dylib_dir(canonical: &str) -> &str {
 fn refuse_growth(source: &str) -> Result<(), String> {
     let mut growth = 0;
     let mut rest = source;
-    while let Some((start, opener)) = OPENERS.iter().filter_map(|opener| Some((rest.find(opener)?, *opener))).min() {
+    while let Some((start, opener)) = OPENERS
+        .iter()
+        .filter_map(|opener| Some((rest.find(opener)?, *opener)))
+        .min()
+    {
         rest = rest.get(start + 2..).unwrap_or_default();
         let closer = match opener {
             "{#" => {
@@ -253,9 +350,20 @@ fn refuse_growth(source: &str) -> Result<(), String> {
             _ => "}}",
         };
         if opener == "{%" {
-            let word: String = rest.trim_start_matches(['-', '+']).trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
-            if !["if", "elif", "else", "endif", "for", "endfor", "raw", "endraw", ""].contains(&word.as_str()) {
-                return Err(format!("template statement '{word}' is not supported; use if, for and expressions"));
+            let word: String = rest
+                .trim_start_matches(['-', '+'])
+                .trim_start()
+                .chars()
+                .take_while(char::is_ascii_alphabetic)
+                .collect();
+            if ![
+                "if", "elif", "else", "endif", "for", "endfor", "raw", "endraw", "",
+            ]
+            .contains(&word.as_str())
+            {
+                return Err(format!(
+                    "template statement '{word}' is not supported; use if, for and expressions"
+                ));
             }
         }
         let mut quote = None;
@@ -265,19 +373,26 @@ fn refuse_growth(source: &str) -> Result<(), String> {
             match (quote, c) {
                 (Some(_), '\\') => drop(chars.next()),
                 (Some(open), c) if c == open => quote = None,
-                (Some(_), _) => {}
                 (None, '\'' | '"') => quote = Some(c),
                 (None, '~' | '+' | '*') => growth += 1,
-                (None, _) if rest.get(index..).is_some_and(|rest| rest.starts_with(closer)) => {
+                (None, _)
+                    if rest
+                        .get(index..)
+                        .is_some_and(|rest| rest.starts_with(closer)) =>
+                {
                     end = index + 2;
                     break;
                 }
-                (None, _) => {}
+                _ => {}
             }
         }
         rest = rest.get(end..).unwrap_or_default();
     }
-    if growth > MAX_GROWTH { Err(format!("more than {MAX_GROWTH} operators in one template")) } else { Ok(()) }
+    if growth > MAX_GROWTH {
+        Err(format!("more than {MAX_GROWTH} operators in one template"))
+    } else {
+        Ok(())
+    }
 }
 
 struct Bounded {
@@ -287,7 +402,10 @@ struct Bounded {
 
 impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| io::Error::other("templates render to too much text"))?;
+        self.left = self
+            .left
+            .checked_sub(bytes.len())
+            .ok_or_else(|| io::Error::other("templates render to too much text"))?;
         self.text.extend_from_slice(bytes);
         Ok(bytes.len())
     }
@@ -303,15 +421,23 @@ mod tests {
 
     fn render(text: &str) -> Result<String, TemplateError> {
         let renderer = Renderer::default();
-        let file = Value::from_json(&serde_json::json!({"core": {"arch": "intel64", "mem": "1G", "kvm": true}, "vars": {"n": 5, "m": "{{ n }}!"}}));
+        let file = Value::from_json(
+            &serde_json::json!({"core": {"arch": "intel64", "mem": "1G", "kvm": true}, "vars": {"n": 5, "m": "{{ n }}!"}}),
+        );
         let context = renderer.context(&file, None).unwrap();
         renderer.string(text.to_owned(), &context)
     }
 
     #[test]
     fn variables_are_those_that_penguin_has() {
-        assert_eq!(render("{{ arch }} {{ core.arch }} {{ core.mem }} {{ core.kvm }} {{ m }}\n").unwrap(), "x86_64 intel64 1G True 5!\n");
-        assert_eq!(render("{% if n == 5 %}a{% else %}b{% endif %}").unwrap(), "a");
+        assert_eq!(
+            render("{{ arch }} {{ core.arch }} {{ core.mem }} {{ core.kvm }} {{ m }}\n").unwrap(),
+            "x86_64 intel64 1G True 5!\n"
+        );
+        assert_eq!(
+            render("{% if n == 5 %}a{% else %}b{% endif %}").unwrap(),
+            "a"
+        );
         assert!(render("{{ nope }}").is_err());
         assert!(render("echo ${#x}").is_err());
         assert!(render("${%}").is_err());
@@ -319,8 +445,26 @@ mod tests {
 
     #[test]
     fn neutralised_text_renders_to_itself() {
-        for text in ["{{7*7}}", "${#x}", "{%", "{{{", "{{{%#", "}}{{}}", "{{ '{{' }}", "a\r\nb{#\r", "{{ '\\r' }}", "{", "{ {", "plain\r"] {
-            assert_eq!(render(&neutralise(text)).unwrap(), text, "{}", neutralise(text));
+        for text in [
+            "{{7*7}}",
+            "${#x}",
+            "{%",
+            "{{{",
+            "{{{%#",
+            "}}{{}}",
+            "{{ '{{' }}",
+            "a\r\nb{#\r",
+            "{{ '\\r' }}",
+            "{",
+            "{ {",
+            "plain\r",
+        ] {
+            assert_eq!(
+                render(&neutralise(text)).unwrap(),
+                text,
+                "{}",
+                neutralise(text)
+            );
             assert_eq!(restore(&neutralise(text)), text);
         }
         assert_eq!(restore("{{ arch }}"), "{{ arch }}");
@@ -329,7 +473,9 @@ mod tests {
     #[test]
     fn a_hostile_template_costs_little() {
         assert!(render("{% for a in core %}{% for b in core %}{% for c in core %}x{% endfor %}{% endfor %}{% endfor %}").is_ok());
-        assert!(render(&("{% for a in m %}".repeat(40) + "x" + &"{% endfor %}".repeat(40))).is_err());
+        assert!(
+            render(&("{% for a in m %}".repeat(40) + "x" + &"{% endfor %}".repeat(40))).is_err()
+        );
         assert!(render("{% set a = 'x' * 1000000 %}{{ a }}").is_err());
         assert!(render("{{ 'x' * 100000000 * 100000000 }}").is_err());
         assert!(render(&format!("{{{{ 'x' {} }}}}", "~ m".repeat(50))).is_err());

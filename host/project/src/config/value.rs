@@ -115,7 +115,8 @@ impl Value {
     /// Equality as Python has it, where `1`, `1.0` and `true` are one: it decides which of two equal scalars a merge keeps.
     pub fn equals_like_python(&self, other: &Self) -> bool {
         match (self.number(), other.number()) {
-            (Some(a), Some(b)) => a == b,
+            _ if matches!((self, other), (Self::Int(_), Self::Int(_))) => self == other,
+            (Some(a), Some(b)) => a.partial_cmp(&b) == Some(std::cmp::Ordering::Equal),
             _ => self == other,
         }
     }

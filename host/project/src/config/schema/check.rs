@@ -27,9 +27,17 @@ pub struct Problem {
 
 /// The value with every scalar converted to its type and every key to its kind, or all that is wrong with it.
 pub fn check(ty: Type, value: Value, scope: Scope) -> Result<Value, Vec<Problem>> {
-    let mut checker = Checker { scope, path: Vec::new(), problems: Vec::new() };
+    let mut checker = Checker {
+        scope,
+        path: Vec::new(),
+        problems: Vec::new(),
+    };
     let value = checker.value(ty, value);
-    if checker.problems.is_empty() { Ok(value) } else { Err(checker.problems) }
+    if checker.problems.is_empty() {
+        Ok(value)
+    } else {
+        Err(checker.problems)
+    }
 }
 
 struct Checker {
@@ -41,7 +49,10 @@ struct Checker {
 impl Checker {
     fn problem(&mut self, message: String) -> Value {
         if self.problems.len() < MAX_PROBLEMS {
-            self.problems.push(Problem { path: self.path.clone(), message });
+            self.problems.push(Problem {
+                path: self.path.clone(),
+                message,
+            });
         }
         Value::Null
     }
@@ -56,22 +67,36 @@ impl Checker {
     fn value(&mut self, ty: Type, value: Value) -> Value {
         match (ty, value) {
             (Type::Any, value) => value,
-            (Type::Optional(_), Value::Null) => Value::Null,
+            (Type::Optional(_) | Type::Short(..), Value::Null)
+            | (Type::Short(..), Value::Bool(false)) => Value::Null,
             (Type::NullIsEmpty(_), Value::Null) => Value::empty(),
             (Type::Optional(ty) | Type::NullIsEmpty(ty), value) => self.value(*ty, value),
-            (Type::List(item), Value::List(items)) => {
-                Value::List(items.into_iter().enumerate().map(|(index, value)| self.below(index.to_string(), |this| this.value(*item, value))).collect())
-            }
-            (Type::Table(table), Value::Map(map)) => self.table(table, map),
-            (Type::Model(model), Value::Map(map)) => self.model(model, map),
+            (Type::List(item), Value::List(items)) => Value::List(
+                items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, value)| {
+                        self.below(index.to_string(), |this| this.value(*item, value))
+                    })
+                    .collect(),
+            ),
             (Type::Tagged(union), Value::Map(map)) => self.tagged(union, map),
-            (Type::OneOrTable(union, _), Value::Map(map)) if map.contains_key(&Key::from(union.tag)) => self.tagged(union, map),
-            (Type::OneOrTable(_, table), Value::Map(map)) => self.table(table, map),
-            (Type::Short(..), Value::Null | Value::Bool(false)) => Value::Null,
+            (Type::OneOrTable(union, _), Value::Map(map))
+                if map.contains_key(&Key::from(union.tag)) =>
+            {
+                self.tagged(union, map)
+            }
+            (Type::Table(table) | Type::OneOrTable(_, table), Value::Map(map)) => {
+                self.table(table, map)
+            }
             (Type::Short(model, _), Value::Bool(true)) => self.model(model, Map::new()),
-            (Type::Short(model, field), value @ Value::Str(_)) => self.model(model, Map::from([(field.into(), value)])),
-            (Type::Short(model, _), Value::Map(map)) => self.model(model, map),
-            (ty, value) => convert(ty, &value, false).unwrap_or_else(|| self.problem(mismatch(ty, &value))),
+            (Type::Short(model, field), value @ Value::Str(_)) => {
+                self.model(model, Map::from([(field.into(), value)]))
+            }
+            (Type::Model(model) | Type::Short(model, _), Value::Map(map)) => self.model(model, map),
+            (ty, value) => {
+                convert(ty, &value, false).unwrap_or_else(|| self.problem(mismatch(ty, &value)))
+            }
         }
     }
 
@@ -97,17 +122,38 @@ impl Checker {
     }
 
     fn tagged(&mut self, union: &Tagged, map: Map) -> Value {
-        let names = || union.variants.iter().map(|model| model.name).collect::<Vec<_>>();
+        let names = || {
+            union
+                .variants
+                .iter()
+                .map(|model| model.name)
+                .collect::<Vec<_>>()
+        };
         match map.get(&Key::from(union.tag)) {
-            None => self.problem(format!("'{}' is missing; it is one of {}", union.tag, names().join(", "))),
-            Some(Value::Str(name)) => match union.variant(name) {
-                Some(model) => self.model(model, map),
-                None => {
-                    let message = format!("unknown {} '{name}'{}; allowed: {}", union.tag, did_you_mean(name, &names()), names().join(", "));
-                    self.problem(message)
+            None => self.problem(format!(
+                "'{}' is missing; it is one of {}",
+                union.tag,
+                names().join(", ")
+            )),
+            Some(Value::Str(name)) => {
+                if let Some(model) = union.variant(name) {
+                    return self.model(model, map);
                 }
-            },
-            Some(other) => self.problem(format!("'{}' must be one of {}, not {}", union.tag, names().join(", "), other.kind())),
+                let hint = did_you_mean(name, &names());
+                let message = format!(
+                    "unknown {} '{}'{hint}; allowed: {}",
+                    union.tag,
+                    name.escape_debug(),
+                    names().join(", ")
+                );
+                self.problem(message)
+            }
+            Some(other) => self.problem(format!(
+                "'{}' must be one of {}, not {}",
+                union.tag,
+                names().join(", "),
+                other.kind()
+            )),
         }
     }
 
@@ -117,7 +163,9 @@ impl Checker {
         for (key, value) in map {
             let name = key.text();
             let Key::Str(_) = key else {
-                self.below(name, |this| this.problem("a key here must be a string".to_owned()));
+                self.below(name, |this| {
+                    this.problem("a key here must be a string".to_owned())
+                });
                 continue;
             };
             self.below(name, |this| {
@@ -128,15 +176,24 @@ impl Checker {
                     out.insert(key, value);
                     return;
                 };
-                let omitted = value == Value::Null && field.default == Default::RequiredOverall && this.scope == Scope::File;
-                let value = if omitted { Value::Null } else { this.value(field.ty, value) };
+                let omitted = value == Value::Null
+                    && field.default == Default::RequiredOverall
+                    && this.scope == Scope::File;
+                let value = if omitted {
+                    Value::Null
+                } else {
+                    this.value(field.ty, value)
+                };
                 out.insert(key, value);
             });
         }
         for field in model.fields {
-            let required = field.default == Default::Required || field.default == Default::RequiredOverall && self.scope == Scope::Whole;
+            let required = field.default == Default::Required
+                || field.default == Default::RequiredOverall && self.scope == Scope::Whole;
             if required && !out.contains_key(&Key::from(field.name)) {
-                self.below(field.name.to_owned(), |this| this.problem(format!("is required here ({})", expected(field.ty))));
+                self.below(field.name.to_owned(), |this| {
+                    this.problem(format!("is required here ({})", expected(field.ty)))
+                });
             }
         }
         if self.problems.len() == before {
@@ -165,10 +222,19 @@ fn table_key(keys: Keys, key: &Key) -> Option<Key> {
 fn mismatch(ty: Type, value: &Value) -> String {
     let expected = expected(ty);
     match value {
-        Value::Int(number) if wants_string(ty) => format!("must be {expected}, not an integer; write it in quotes: \"{number}\""),
-        Value::Bool(flag) if wants_string(ty) => format!("must be {expected}, not a boolean; write it in quotes: \"{flag}\""),
-        Value::Float(_) | Value::Null if wants_string(ty) => format!("must be {expected}, not {}; write it in quotes", value.kind()),
-        Value::Str(text) if text.chars().count() <= 64 => format!("must be {expected}, not {text:?}"),
+        Value::Int(number) if wants_string(ty) => {
+            format!("must be {expected}, not an integer; write it in quotes: \"{number}\"")
+        }
+        Value::Bool(flag) if wants_string(ty) => {
+            format!("must be {expected}, not a boolean; write it in quotes: \"{flag}\"")
+        }
+        Value::Float(_) | Value::Null if wants_string(ty) => format!(
+            "must be {expected}, not {}; write it in quotes",
+            value.kind()
+        ),
+        Value::Str(text) if text.chars().count() <= 64 => {
+            format!("must be {expected}, not {text:?}")
+        }
         _ => format!("must be {expected}, not {}", value.kind()),
     }
 }
@@ -183,14 +249,25 @@ fn wants_string(ty: Type) -> bool {
 
 fn unknown_field(model: &Model, name: &str) -> String {
     let names: Vec<_> = model.fields.iter().map(|field| field.name).collect();
-    format!("unknown option '{}' in {}{}; allowed: {}", name.escape_debug(), model.name, did_you_mean(name, &names), names.join(", "))
+    format!(
+        "unknown option '{}' in {}{}; allowed: {}",
+        name.escape_debug(),
+        model.name,
+        did_you_mean(name, &names),
+        names.join(", ")
+    )
 }
 
 /// ` (did you mean 'x'?)` when one of the names is close.
 pub fn did_you_mean(name: &str, names: &[&str]) -> String {
-    let close = names.iter().map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate)).min();
+    let close = names
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .min();
     match close {
-        Some((distance, candidate)) if distance <= 2 && distance < name.chars().count() => format!(" (did you mean '{candidate}'?)"),
+        Some((distance, candidate)) if distance <= 2 && distance < name.chars().count() => {
+            format!(" (did you mean '{candidate}'?)")
+        }
         _ => String::new(),
     }
 }

@@ -19,8 +19,12 @@ pub fn merge(ty: Type, base: Value, new: Value) -> Result<Value, MergeError> {
         (_, Value::Null, new) => Ok(new),
         (_, base, Value::Null) => Ok(base),
         (Type::Optional(ty) | Type::NullIsEmpty(ty), base, new) => merge(*ty, base, new),
-        (Type::Joined(separator), Value::Str(base), Value::Str(new)) => Ok(Value::Str(base + separator + &new)),
-        (Type::Model(model) | Type::Short(model, _), Value::Map(base), Value::Map(new)) => fields(model, base, new),
+        (Type::Joined(separator), Value::Str(base), Value::Str(new)) => {
+            Ok(Value::Str(base + separator + &new))
+        }
+        (Type::Model(model) | Type::Short(model, _), Value::Map(base), Value::Map(new)) => {
+            fields(model, base, new)
+        }
         (Type::Tagged(union), Value::Map(base), Value::Map(new)) => tagged(union, base, new),
         (Type::OneOrTable(union, table), Value::Map(base), Value::Map(new)) => {
             let whole = |map: &Map| map.contains_key(&Key::from(union.tag));
@@ -28,7 +32,9 @@ pub fn merge(ty: Type, base: Value, new: Value) -> Result<Value, MergeError> {
                 (true, true) => tagged(union, base, new),
                 (true, false) => Ok(Value::Map(new)),
                 (false, false) => entries(table.values, base, new),
-                (false, true) => Err(wrong("a model for all commands cannot be laid over a table of commands; write {'*': MODEL}")),
+                (false, true) => Err(wrong(
+                    "a model for all commands cannot be laid over a table of commands; write {'*': MODEL}",
+                )),
             }
         }
         (Type::Table(table), Value::Map(base), Value::Map(new)) => entries(table.values, base, new),
@@ -37,19 +43,36 @@ pub fn merge(ty: Type, base: Value, new: Value) -> Result<Value, MergeError> {
             base.extend(new);
             Ok(Value::List(base))
         }
-        (_, Value::List(_), new) => Err(wrong(&format!("a lower file has a list here, and {} cannot be laid over a list; write a list", new.kind()))),
-        (_, Value::Map(_), new) => Err(wrong(&format!("a lower file has a mapping here, and {} cannot be laid over it", new.kind()))),
-        (_, base, new) => Ok(if base.equals_like_python(&new) { base } else { new }),
+        (_, Value::List(_), new) => Err(wrong(&format!(
+            "a lower file has a list here, and {} cannot be laid over a list; write a list",
+            new.kind()
+        ))),
+        (_, Value::Map(_), new) => Err(wrong(&format!(
+            "a lower file has a mapping here, and {} cannot be laid over it",
+            new.kind()
+        ))),
+        (_, base, new) => Ok(if base.equals_like_python(&new) {
+            base
+        } else {
+            new
+        }),
     }
 }
 
 fn wrong(message: &str) -> MergeError {
-    MergeError { path: Vec::new(), message: message.to_owned() }
+    MergeError {
+        path: Vec::new(),
+        message: message.to_owned(),
+    }
 }
 
 fn tagged(union: &Tagged, base: Map, new: Map) -> Result<Value, MergeError> {
     let tag = Key::from(union.tag);
-    match new.get(&tag).and_then(Value::as_str).and_then(|name| union.variant(name)) {
+    match new
+        .get(&tag)
+        .and_then(Value::as_str)
+        .and_then(|name| union.variant(name))
+    {
         Some(model) if base.get(&tag) == new.get(&tag) => fields(model, base, new),
         _ => Ok(Value::Map(new)),
     }
@@ -58,7 +81,10 @@ fn tagged(union: &Tagged, base: Map, new: Map) -> Result<Value, MergeError> {
 fn fields(model: &Model, mut base: Map, new: Map) -> Result<Value, MergeError> {
     // Penguin visits the fields that a model does not describe twice, so their lists are appended twice.
     let extra: Vec<_> = if model.open {
-        new.iter().filter(|(key, _)| model.field(&key.text()).is_none()).map(|(key, value)| (key.clone(), value.clone())).collect()
+        new.iter()
+            .filter(|(key, _)| model.field(&key.text()).is_none())
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
     } else {
         Vec::new()
     };
@@ -78,10 +104,11 @@ fn entries(ty: Type, mut base: Map, new: Map) -> Result<Value, MergeError> {
 
 fn put(base: &mut Map, ty: Type, key: Key, value: Value) -> Result<(), MergeError> {
     if let Some(old) = base.get_mut(&key) {
-        let merged = merge(ty, std::mem::replace(old, Value::Null), value).map_err(|mut error| {
-            error.path.insert(0, key.text());
-            error
-        })?;
+        let merged =
+            merge(ty, std::mem::replace(old, Value::Null), value).map_err(|mut error| {
+                error.path.insert(0, key.text());
+                error
+            })?;
         *old = merged;
     } else {
         base.insert(key, value);

@@ -12,7 +12,7 @@ mod rules;
 mod sections;
 mod static_files;
 
-pub use check::{Problem, Scope, check};
+pub use check::{Problem, Scope, check, did_you_mean};
 pub use complete::complete;
 pub use merge::{MergeError, merge};
 pub use sections::{ARCHITECTURES, PLUGIN, PROJECT, STUBS};

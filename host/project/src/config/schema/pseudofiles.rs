@@ -1,7 +1,10 @@
 //! `pseudofiles`: device nodes and `/proc` entries, with a model for each operation.
 
 use super::Default::{Absent, Bool as Flag, Int as Number, Required, Str as Text};
-use super::Type::{Any, Bool, Either, Int, List, Model as Of, Natural, OneOrTable, Optional, Str, Table as TableOf, Tagged as OneOf};
+use super::Type::{
+    Any, Bool, Either, Int, List, Model as Of, Natural, OneOrTable, Optional, Str,
+    Table as TableOf, Tagged as OneOf,
+};
 use super::rules::pseudofile_operations;
 use super::{Keys, Model, Table, Tagged, fields, variant};
 
@@ -22,11 +25,18 @@ macro_rules! custom {
 /// An operation that only plugins implement.
 macro_rules! plugin_operation {
     ($name:ident, $operation:literal) => {
-        static $name: Tagged = Tagged { tag: "model", variants: &[from_plugin!($operation), custom!()] };
+        static $name: Tagged = Tagged {
+            tag: "model",
+            variants: &[from_plugin!($operation), custom!()],
+        };
     };
 }
 
-pub static PSEUDOFILES: Table = Table { keys: Keys::Str, values: Of(&PSEUDOFILE), rule: Some(pseudofile_operations) };
+pub static PSEUDOFILES: Table = Table {
+    keys: Keys::Str,
+    values: Of(&PSEUDOFILE),
+    rule: Some(pseudofile_operations),
+};
 
 static PSEUDOFILE: Model = Model {
     name: "pseudofile",
@@ -75,7 +85,11 @@ static READ: Tagged = Tagged {
 };
 
 /// Bytes by offset: text, bytes as numbers, or strings separated by NUL.
-static OFFSETS: Table = Table { keys: Keys::Int, values: Either(&[Str, List(&Int), List(&Str)]), rule: None };
+static OFFSETS: Table = Table {
+    keys: Keys::Int,
+    values: Either(&[Str, List(&Int), List(&Str)]),
+    rule: None,
+};
 
 static WRITE: Tagged = Tagged {
     tag: "model",
@@ -101,7 +115,11 @@ static IOCTL: Tagged = Tagged {
     ],
 };
 
-static COMMANDS: Table = Table { keys: Keys::IntOrStar, values: OneOf(&IOCTL), rule: None };
+static COMMANDS: Table = Table {
+    keys: Keys::IntOrStar,
+    values: OneOf(&IOCTL),
+    rule: None,
+};
 
 static POLL: Tagged = Tagged {
     tag: "model",
@@ -114,10 +132,23 @@ static POLL: Tagged = Tagged {
     ],
 };
 
-static LSEEK: Tagged =
-    Tagged { tag: "model", variants: &[variant!("model" = "default"), variant!("model" = "unsupported"), from_plugin!("lseek"), custom!()] };
+static LSEEK: Tagged = Tagged {
+    tag: "model",
+    variants: &[
+        variant!("model" = "default"),
+        variant!("model" = "unsupported"),
+        from_plugin!("lseek"),
+        custom!(),
+    ],
+};
 
-static COMPAT_IOCTL: Tagged = Tagged { tag: "model", variants: &[variant!("model" = "same_as_ioctl"), from_plugin!("compat_ioctl")] };
+static COMPAT_IOCTL: Tagged = Tagged {
+    tag: "model",
+    variants: &[
+        variant!("model" = "same_as_ioctl"),
+        from_plugin!("compat_ioctl"),
+    ],
+};
 
 plugin_operation!(MMAP, "mmap");
 plugin_operation!(OPEN, "open");

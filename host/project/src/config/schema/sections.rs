@@ -1,7 +1,12 @@
 //! The top level, and the sections that are small.
 
-use super::Default::{Absent, Bool as Flag, List as NoItems, Map as NoEntries, RequiredOverall, Str as Text};
-use super::Type::{Any, Bool, Either, Int, Joined, List, Model as Of, NullIsEmpty, Optional, Short, Str, Table as TableOf, Version, Word};
+use super::Default::{
+    Absent, Bool as Flag, List as NoItems, Map as NoEntries, RequiredOverall, Str as Text,
+};
+use super::Type::{
+    Any, Bool, Either, Int, Joined, List, Model as Of, NullIsEmpty, Optional, Short, Str,
+    Table as TableOf, Version, Word,
+};
 use super::pseudofiles::PSEUDOFILES;
 use super::rules::stub_forms;
 use super::static_files::STATIC_FILES;
@@ -40,16 +45,55 @@ pub static ARCHITECTURES: [(&str, &[&str], &str); 12] = [
     ("mips64eb", &["mips64be"], "vmlinux.mips64eb"),
     ("powerpc", &["ppc"], "vmlinux.ppc"),
     ("powerpc64", &["ppc64"], "vmlinux.powerpc64"),
-    ("powerpc64le", &["ppc64le", "powerpc64el", "ppc64el"], "vmlinux.powerpc64le"),
+    (
+        "powerpc64le",
+        &["ppc64le", "powerpc64el", "ppc64el"],
+        "vmlinux.powerpc64le",
+    ),
     ("riscv64", &["riscv", "rv64"], "Image.riscv64"),
-    ("loongarch64", &["loongarch", "la64"], "vmlinuz.efi.loongarch64"),
-    ("x86_64", &["intel64", "amd64", "x86-64", "x64"], "vmlinux.x86_64"),
+    (
+        "loongarch64",
+        &["loongarch", "la64"],
+        "vmlinuz.efi.loongarch64",
+    ),
+    (
+        "x86_64",
+        &["intel64", "amd64", "x86-64", "x64"],
+        "vmlinux.x86_64",
+    ),
 ];
 
 const ARCH_NAMES: &[&str] = &[
-    "armel", "arm", "armle", "aarch64", "arm64", "mipsel", "mipseb", "mipsbe", "mips64el", "mips64eb", "mips64be", "powerpc",
-    "ppc", "powerpc64", "ppc64", "powerpc64le", "ppc64le", "powerpc64el", "ppc64el", "riscv64", "riscv", "rv64", "loongarch64",
-    "loongarch", "la64", "x86_64", "intel64", "amd64", "x86-64", "x64",
+    "armel",
+    "arm",
+    "armle",
+    "aarch64",
+    "arm64",
+    "mipsel",
+    "mipseb",
+    "mipsbe",
+    "mips64el",
+    "mips64eb",
+    "mips64be",
+    "powerpc",
+    "ppc",
+    "powerpc64",
+    "ppc64",
+    "powerpc64le",
+    "ppc64le",
+    "powerpc64el",
+    "ppc64el",
+    "riscv64",
+    "riscv",
+    "rv64",
+    "loongarch64",
+    "loongarch",
+    "la64",
+    "x86_64",
+    "intel64",
+    "amd64",
+    "x86-64",
+    "x64",
 ];
 
 const STRING: Type = Optional(&Str);
@@ -114,11 +158,19 @@ static SHARED_DIR: Model = Model {
     fields: fields! { "path": Str => Text("shared"), "host_path": STRING => Absent, "msize": Optional(&Int) => Absent },
 };
 
-static CORE_DUMPS: Model =
-    Model { name: "core_dumps", open: false, rule: None, fields: fields! { "lock": Bool => Flag(true), "pattern": STRING => Absent } };
+static CORE_DUMPS: Model = Model {
+    name: "core_dumps",
+    open: false,
+    rule: None,
+    fields: fields! { "lock": Bool => Flag(true), "pattern": STRING => Absent },
+};
 
-static NETWORK: Model =
-    Model { name: "network", open: false, rule: None, fields: fields! { "external": Of(&EXTERNAL_NETWORK) => NoEntries } };
+static NETWORK: Model = Model {
+    name: "network",
+    open: false,
+    rule: None,
+    fields: fields! { "external": Of(&EXTERNAL_NETWORK) => NoEntries },
+};
 
 static EXTERNAL_NETWORK: Model = Model {
     name: "external",
@@ -161,11 +213,19 @@ pub static PLUGIN: Model = Model {
     fields: fields! { "description": STRING => Absent, "depends_on": STRING => Absent, "enabled": Bool => Flag(true), "version": STRING => Absent },
 };
 
-static INIT_PLUGIN: Model =
-    Model { name: "init plugin", open: true, rule: None, fields: fields! { "enabled": Bool => Flag(true) } };
+static INIT_PLUGIN: Model = Model {
+    name: "init plugin",
+    open: true,
+    rule: None,
+    fields: fields! { "enabled": Bool => Flag(true) },
+};
 
 const fn table(values: Type) -> Table {
-    Table { keys: Keys::Str, values, rule: None }
+    Table {
+        keys: Keys::Str,
+        values,
+        rule: None,
+    }
 }
 
 static VARS: Table = table(Any);

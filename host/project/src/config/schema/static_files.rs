@@ -4,7 +4,11 @@ use super::Default::{Absent, Int as Number, Required, Str as Text};
 use super::Type::{Hex, Int, List, Model as Of, Natural, Optional, Str, Tagged as OneOf, Word};
 use super::{Keys, Model, Table, Tagged, Type, fields, variant};
 
-pub static STATIC_FILES: Table = Table { keys: Keys::Str, values: OneOf(&ACTION), rule: None };
+pub static STATIC_FILES: Table = Table {
+    keys: Keys::Str,
+    values: OneOf(&ACTION),
+    rule: None,
+};
 
 const EDITS: Type = Optional(&List(&Of(&EDIT)));
 const MISMATCH: Type = Word(&["fail", "skip", "warn"]);

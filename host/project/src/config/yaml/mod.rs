@@ -5,7 +5,11 @@
 
 mod read;
 mod scalar;
+#[cfg(test)]
+mod tests;
+mod text;
 mod write;
 
-pub use read::{YamlError, decode, locate, parse, parse_result};
+pub use read::{YamlError, locate, parse, parse_result};
+pub use text::decode;
 pub use write::write;

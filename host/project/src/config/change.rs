@@ -1,0 +1,396 @@
+//! Changes: planned in memory, proven on the whole configuration, then written.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::files::PATCH;
+use super::guard::{command_line, guard, lossy_json};
+use super::load::{Loaded, Patch, load};
+use super::refusal::{Refusal, dotted};
+use super::schema::{PROJECT, Problem, Scope, Type, check};
+use super::store::{Store, history, read_patch};
+use super::templates::{map_strings, neutralise, restore};
+use super::value::Value;
+use super::{edit, paths, view, yaml};
+use crate::{Error, Result};
+
+/// Readers of YAML give up on longer keys.
+const MAX_KEY: usize = 1000;
+/// Larger patches are a mistake, and slow every run.
+const MAX_TEXT: usize = 1 << 20;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Options {
+    dry_run: bool,
+    replace: Vec<String>,
+    to_revision: Option<u64>,
+}
+
+fn options(options: &Json) -> Result<Options> {
+    if options.is_null() {
+        return Ok(Options::default());
+    }
+    Options::deserialize(options)
+        .map_err(|error| Error::InvalidArgument(format!("options: {error}")))
+}
+
+/// Merge a fragment into the patch.
+pub fn apply(dir: &Path, fragment: &Json, given: &Json) -> Result<Json> {
+    let options = options(given)?;
+    if !fragment.is_object() {
+        return Err(Error::InvalidArgument(
+            "the fragment must be an object of sections, such as {\"env\": {\"sxid\": \"1\"}}"
+                .to_owned(),
+        ));
+    }
+    let mut warnings = Vec::new();
+    let problems = lossy_json(fragment);
+    let tree = check(
+        Type::Model(&PROJECT),
+        edit::from_json(fragment),
+        Scope::File,
+    );
+    let tree = tree.map_err(|mut more| {
+        more.splice(0..0, problems.clone());
+        refused(&more)
+    })?;
+    let mut problems = problems;
+    problems.extend(guard(dir, &tree, &mut warnings));
+    if !problems.is_empty() {
+        return Err(refused(&problems));
+    }
+    let touched = paths::leaves(&tree);
+    let addition = map_strings(tree, neutralise);
+    let what = format!("set {}", summary(&touched));
+    let change = Change {
+        dir,
+        dry_run: options.dry_run,
+        what,
+        touched,
+        adds: true,
+        warnings,
+    };
+    change.run(|mut patch, below, warnings| {
+        for dotted in &options.replace {
+            if let Some(path) = paths::resolve(&patch, dotted) {
+                paths::remove(&mut patch, &path);
+            }
+        }
+        Ok(edit::lay(patch, addition, below, warnings))
+    })
+}
+
+/// Take one key out of the patch.
+pub fn remove(dir: &Path, path: &str, given: &Json) -> Result<Json> {
+    let options = options(given)?;
+    let old = parse_patch(read_patch(dir)?.as_deref())?;
+    let steps = paths::resolve(&old, path).ok_or_else(|| {
+        let held = paths::leaves(&old);
+        let held = if held.is_empty() { "nothing".to_owned() } else { summary(&held) };
+        Error::NotFound(format!("{PATCH} does not hold {}; it holds {held}. What other files set cannot be removed, only overridden", path.escape_debug()))
+    })?;
+    let what = format!("remove {}", dotted(&steps));
+    let change = Change {
+        dir,
+        dry_run: options.dry_run,
+        what,
+        touched: vec![steps.clone()],
+        adds: false,
+        warnings: Vec::new(),
+    };
+    change.run(|mut patch, _, _| {
+        if paths::remove(&mut patch, &steps) {
+            Ok(patch)
+        } else {
+            Err(Error::Conflict(format!(
+                "{} was just removed by another process",
+                dotted(&steps)
+            )))
+        }
+    })
+}
+
+/// Drop the patch, or bring one of its revisions back as it was.
+pub fn reset(dir: &Path, given: &Json) -> Result<Json> {
+    let options = options(given)?;
+    let store = if options.dry_run {
+        None
+    } else {
+        Some(Store::lock(dir)?)
+    };
+    let old = read_patch(dir);
+    let mut warnings = Vec::new();
+    let revisions = history(dir)?;
+    let (text, what) = match options.to_revision {
+        None => (None, "reset".to_owned()),
+        Some(0) => (None, "reset to revision 0".to_owned()),
+        Some(number) => {
+            let Some(revision) = revisions.iter().find(|revision| revision.number == number) else {
+                let known: Vec<_> = revisions
+                    .iter()
+                    .map(|revision| revision.number.to_string())
+                    .collect();
+                let known = if known.is_empty() {
+                    "none yet".to_owned()
+                } else {
+                    known.join(", ")
+                };
+                return Err(Error::NotFound(format!(
+                    "there is no revision {number}; there are {known}, and 0 for no patch"
+                )));
+            };
+            (
+                revision.patch.clone(),
+                format!("reset to revision {number}"),
+            )
+        }
+    };
+    let patch = text.as_deref().map_or(Patch::Absent, Patch::Text);
+    let loaded = match load(dir, patch) {
+        Ok(loaded) => Some(loaded),
+        Err(refusal) if text.is_some() => {
+            return Err(Error::InvalidArgument(format!(
+                "with that revision the project does not load: {refusal}. Nothing was written"
+            )));
+        }
+        Err(refusal) => {
+            warnings.push(format!(
+                "the project does not load without the patch: {refusal}"
+            ));
+            None
+        }
+    };
+    let touched = old
+        .as_ref()
+        .ok()
+        .and_then(|text| parse_patch(text.as_deref()).ok())
+        .map(|tree| paths::leaves(&tree))
+        .unwrap_or_default();
+    let changed = !matches!(&old, Ok(old) if *old == text);
+    let revision = match (&store, &old) {
+        (Some(store), Ok(old)) if changed => {
+            Some(store.replace(old.as_deref(), text.as_deref(), &what)?)
+        }
+        (Some(store), Err(Error::InvalidArgument(_))) => {
+            warnings.push(format!(
+                "the unreadable patch was moved to {}",
+                store.set_aside()?
+            ));
+            Some(store.replace(None, text.as_deref(), &what)?)
+        }
+        (_, Err(error)) if !matches!(error, Error::InvalidArgument(_)) => return Err(error.clone()),
+        _ => revisions.last().map(|revision| revision.number),
+    };
+    let tree = parse_patch(text.as_deref())?;
+    Ok(answer(
+        dir,
+        changed,
+        options.dry_run,
+        &tree,
+        loaded.as_ref(),
+        &touched,
+        revision,
+        warnings,
+    ))
+}
+
+/// A planned change of the patch's content.
+struct Change<'a> {
+    dir: &'a Path,
+    dry_run: bool,
+    what: String,
+    touched: Vec<Vec<String>>,
+    adds: bool,
+    warnings: Vec<String>,
+}
+
+impl Change<'_> {
+    fn run(
+        mut self,
+        edit: impl FnOnce(Value, &Value, &mut Vec<String>) -> Result<Value>,
+    ) -> Result<Json> {
+        let store = if self.dry_run {
+            None
+        } else {
+            Some(Store::lock(self.dir)?)
+        };
+        let old_text = read_patch(self.dir)?;
+        let mut old = parse_patch(old_text.as_deref())?;
+        edit::number_commands(&mut old);
+        let (below, broken) = self.below(old_text.as_deref());
+        let new = edit(old.clone(), &below, &mut self.warnings)?;
+        let changed = new != old
+            || old_text.is_some() && new.as_map().is_none_or(super::value::Map::is_empty);
+        let new_text = if changed {
+            text_of(&new)?
+        } else {
+            old_text.clone()
+        };
+        let loaded = load(self.dir, new_text.as_deref().map_or(Patch::Absent, Patch::Text)).map_err(|refusal| match &broken {
+            Some(before) if before.file != PATCH => {
+                Error::Conflict(format!("the project did not load before this change either: {before}. Repair that file; nothing was written"))
+            }
+            _ => Error::InvalidArgument(format!("refused, because the project would not load any more: {refusal}. Nothing was written")),
+        })?;
+        if self.adds {
+            command_line(&loaded.config).map_err(Error::InvalidArgument)?;
+        }
+        let mut revision = history(self.dir)?.last().map(|revision| revision.number);
+        if let Some(store) = store.filter(|_| changed) {
+            let number = store.replace(old_text.as_deref(), new_text.as_deref(), &self.what)?;
+            if old_text
+                .as_deref()
+                .is_some_and(|text| text.lines().any(|line| line.trim_start().starts_with('#')))
+            {
+                self.warnings.push(format!("comments of the hand-edited {PATCH} are not kept; its text before is revision {}", number.saturating_sub(1)));
+            }
+            revision = Some(number);
+        }
+        Ok(answer(
+            self.dir,
+            changed,
+            self.dry_run,
+            &new,
+            Some(&loaded),
+            &self.touched,
+            revision,
+            self.warnings,
+        ))
+    }
+
+    /// What lower files set, and why the project does not load now, if it does not.
+    fn below(&self, text: Option<&str>) -> (Value, Option<Refusal>) {
+        let now = load(self.dir, Patch::Text(text.unwrap_or("{}\n")));
+        match now {
+            Ok(loaded) => (loaded.below, None),
+            Err(refusal) => match load(self.dir, Patch::Text("{}\n")) {
+                Ok(loaded) => (
+                    loaded.below,
+                    Some(Refusal {
+                        file: PATCH.to_owned(),
+                        ..refusal
+                    }),
+                ),
+                Err(refusal) => (Value::empty(), Some(refusal)),
+            },
+        }
+    }
+}
+
+fn refused(problems: &[Problem]) -> Error {
+    let lines: Vec<_> = problems
+        .iter()
+        .map(|problem| format!("{}: {}", dotted(&problem.path), problem.message))
+        .collect();
+    Error::InvalidArgument(format!("{}. Nothing was written", lines.join("; ")))
+}
+
+/// The content of the patch file, templates unrendered.
+pub fn parse_patch(text: Option<&str>) -> Result<Value> {
+    let Some(text) = text else {
+        return Ok(Value::empty());
+    };
+    let advice = "repair it by hand, or reset the patch (its text stays in the history)";
+    match yaml::parse(text) {
+        Ok(Value::Null) => Ok(Value::empty()),
+        Ok(tree @ Value::Map(_)) => Ok(tree),
+        Ok(other) => Err(Error::InvalidArgument(format!(
+            "{PATCH} must be a mapping of sections, not {}; {advice}",
+            other.kind()
+        ))),
+        Err(error) => Err(Error::InvalidArgument(format!(
+            "{PATCH} cannot be read: {error}; {advice}"
+        ))),
+    }
+}
+
+/// The text to write, or nothing for a patch that sets nothing.
+fn text_of(tree: &Value) -> Result<Option<String>> {
+    if tree.as_map().is_none_or(super::value::Map::is_empty) {
+        return Ok(None);
+    }
+    let text = yaml::write(tree);
+    if text.len() > MAX_TEXT {
+        return Err(Error::Limit(format!(
+            "the patch would have {} bytes, and {MAX_TEXT} is the limit; put large content into files of the project (static_files, type host_file)",
+            text.len()
+        )));
+    }
+    if has_long_key(tree) || yaml::parse(&text).as_ref() != Ok(tree) {
+        return Err(Error::InvalidArgument(
+            "a key is longer than 1000 bytes, or a value cannot be written as YAML; nothing was written"
+                .to_owned(),
+        ));
+    }
+    Ok(Some(text))
+}
+
+fn has_long_key(tree: &Value) -> bool {
+    match tree {
+        Value::Map(map) => map.iter().any(|(key, value)| {
+            let written = yaml::write(&Value::Map(
+                [(key.clone(), Value::Null)].into_iter().collect(),
+            ));
+            written.len() > MAX_KEY || has_long_key(value)
+        }),
+        Value::List(items) => items.iter().any(has_long_key),
+        _ => false,
+    }
+}
+
+fn summary(touched: &[Vec<String>]) -> String {
+    const SHOWN: usize = 20;
+    let mut names: Vec<_> = touched
+        .iter()
+        .take(SHOWN)
+        .map(|path| dotted(path))
+        .collect();
+    if touched.len() > SHOWN {
+        names.push(format!("and {} more", touched.len() - SHOWN));
+    }
+    names.join(", ")
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the parts of one answer, put together in one place"
+)]
+fn answer(
+    dir: &Path,
+    changed: bool,
+    dry_run: bool,
+    tree: &Value,
+    loaded: Option<&Loaded>,
+    touched: &[Vec<String>],
+    revision: Option<u64>,
+    mut warnings: Vec<String>,
+) -> Json {
+    let mut effective = Vec::new();
+    if let Some(loaded) = loaded {
+        let holds_something = tree.as_map().is_some_and(|map| !map.is_empty());
+        if holds_something && !loaded.layers.iter().any(|layer| layer.file == PATCH) {
+            warnings.push(format!("core.auto_patching is off in config.yaml, so {PATCH} is not applied; set it to true or list the file below 'patches'"));
+        }
+        for path in touched {
+            effective.push(view::effective_key(loaded, tree, path, &mut warnings));
+        }
+        for warning in &loaded.warnings {
+            if !warnings.contains(warning) {
+                warnings.push(warning.clone());
+            }
+        }
+    }
+    json!({
+        "project_dir": dir.to_string_lossy(),
+        "patch_file": dir.join(PATCH).to_string_lossy(),
+        "changed": changed,
+        "dry_run": dry_run,
+        "patch": map_strings(tree.clone(), restore).to_json(),
+        "effective": effective,
+        "revision": revision.unwrap_or(0),
+        "warnings": warnings,
+    })
+}

@@ -1,0 +1,488 @@
+//! What Penguin's structure allows but a run does not survive, or the host should not: refused before it is written.
+
+use std::path::Path;
+
+use super::plugins::declared_arguments;
+use super::schema::Problem;
+use super::value::{Key, Map, Value};
+
+/// The kernel's limit for its command line, its NUL left out.
+const MAX_COMMAND_LINE: usize = 4095;
+/// Room for what Penguin itself puts there.
+const OWN_COMMAND_LINE: usize = 256;
+/// Variables that Penguin exports from a quoted file instead of the command line.
+const EXPORTED: [&str; 8] = [
+    "ROOT_SHELL",
+    "SHARED_DIR",
+    "WWW",
+    "CID",
+    "STRACE",
+    "PROJ_NAME",
+    "LD_LIBRARY_PATH",
+    "TERM",
+];
+/// Names that the framework itself gives to plugins.
+const FRAMEWORK: [&str; 11] = [
+    "verbose",
+    "outdir",
+    "conf",
+    "plugins",
+    "proj_dir",
+    "proj_name",
+    "plugin_path",
+    "fs",
+    "fw",
+    "statedir",
+    "telnet_port",
+];
+/// A value that ends the run when the plugin `env` is on.
+const MAGIC: &str = "DYNVALDYNVALDYNVAL";
+
+/// All that is wrong with a fragment that has passed the check against the structure; odd things go to `warnings`.
+pub fn guard(project: &Path, fragment: &Value, warnings: &mut Vec<String>) -> Vec<Problem> {
+    let mut guard = Guard {
+        project,
+        problems: Vec::new(),
+        warnings,
+    };
+    for (section, value) in fragment.as_map().into_iter().flatten() {
+        guard.section(&section.text(), value);
+    }
+    guard.problems
+}
+
+/// A file mode in octal notation, with or without `0o`.
+pub fn octal(text: &str) -> Option<i128> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let only_digits = !digits.is_empty() && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    only_digits
+        .then(|| i128::from_str_radix(digits, 8).ok())
+        .flatten()
+}
+
+/// What Penguin would convert without a word, and so lose: JSON types that are not what the guest sees, and nulls.
+pub fn lossy_json(fragment: &serde_json::Value) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut refuse = |path: &[&str], message: &str| {
+        problems.push(Problem {
+            path: path.iter().map(|step| (*step).to_owned()).collect(),
+            message: message.to_owned(),
+        });
+    };
+    for (section, value) in fragment.as_object().into_iter().flatten() {
+        if value.is_null() {
+            refuse(
+                &[section],
+                "null sets nothing; remove a key of the patch to undo it",
+            );
+        }
+        for (key, value) in value.as_object().into_iter().flatten() {
+            let mode = value
+                .get("mode")
+                .and_then(serde_json::Value::as_str)
+                .filter(|_| section == "static_files");
+            if let Some(mode) =
+                mode.filter(|mode| octal(mode).is_none() && value["type"] != "binary_patch")
+            {
+                refuse(
+                    &[section, key, "mode"],
+                    &format!("{mode:?} is no file mode; write it in octal, \"0755\""),
+                );
+            }
+            if section == "nvram" && (value.is_boolean() || value.is_f64()) {
+                refuse(
+                    &[section, key],
+                    "must be a string (or an integer); write what the guest shall read, in quotes",
+                );
+            } else if section == "core" && value.is_null() {
+                refuse(
+                    &[section, key],
+                    "null sets nothing; remove the key from the patch to undo it",
+                );
+            }
+        }
+    }
+    problems
+}
+
+/// The command line of a merged configuration must fit.
+pub fn command_line(config: &Value) -> Result<(), String> {
+    let env = config.get("env").and_then(Value::as_map);
+    let tokens = env
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| !is_exported(&key.text()));
+    let variables: usize = tokens
+        .map(|(key, value)| key.text().len() + value.as_str().map_or(0, str::len) + 2)
+        .sum();
+    let appended = config
+        .get("core")
+        .and_then(|core| core.get("kernel_cmdline_append"))
+        .and_then(Value::as_str)
+        .map_or(0, str::len);
+    let length = OWN_COMMAND_LINE + variables + appended;
+    if length > MAX_COMMAND_LINE {
+        return Err(format!(
+            "the kernel command line would be about {length} bytes long, and {MAX_COMMAND_LINE} is the limit; shorten or remove 'env' values"
+        ));
+    }
+    Ok(())
+}
+
+fn is_exported(key: &str) -> bool {
+    EXPORTED.contains(&key)
+        || (key.starts_with("igloo_") || key.starts_with("IGLOO_")) && key != "igloo_task_size"
+}
+
+struct Guard<'a> {
+    project: &'a Path,
+    problems: Vec<Problem>,
+    warnings: &'a mut Vec<String>,
+}
+
+impl Guard<'_> {
+    fn refuse(&mut self, path: &[&str], message: impl Into<String>) {
+        self.problems.push(Problem {
+            path: path.iter().map(|step| (*step).to_owned()).collect(),
+            message: message.into(),
+        });
+    }
+
+    fn section(&mut self, name: &str, value: &Value) {
+        match (name, value) {
+            ("core", Value::Map(core)) => self.core(core),
+            ("patches", _) => self.refuse(
+                &["patches"],
+                "has no effect in a patch; list the file in config.yaml",
+            ),
+            ("netdevs", Value::List(items)) => items.iter().for_each(|item| self.netdev(item)),
+            ("blocked_signals", Value::List(items)) => items.iter().for_each(|item| {
+                if !matches!(item, Value::Int(1..=64)) {
+                    self.refuse(
+                        &["blocked_signals"],
+                        format!("{} is no signal; signals are 1 to 64", item.to_json()),
+                    );
+                }
+            }),
+            (_, Value::Map(entries)) => {
+                for (key, value) in entries {
+                    self.entry(name, &key.text(), value);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn entry(&mut self, section: &str, key: &str, value: &Value) {
+        let text = value.as_str().unwrap_or_default();
+        match section {
+            "env" => self.env(key, text),
+            "nvram" => {
+                if key.is_empty()
+                    || key == "."
+                    || key == ".."
+                    || key.contains(['/', '\0'])
+                    || key.len() > 255
+                {
+                    self.refuse(&[section, key], "is stored in a file of this name: 1 to 255 bytes without '/' or NUL, not '.' or '..'");
+                }
+                self.no_nul(&[section, key], text);
+            }
+            "uboot_env" => {
+                if key.is_empty() || key.contains('=') || key.chars().any(char::is_control) {
+                    self.refuse(&[section, key], "a U-Boot variable's name is not empty and has no '=' and no control characters");
+                }
+                self.no_nul(&[section, key], text);
+            }
+            "pseudofiles" => self.pseudofile(key, value),
+            "static_files" => self.static_file(key, value),
+            "plugins" => self.plugin(key, value),
+            _ => {}
+        }
+    }
+
+    fn no_nul(&mut self, path: &[&str], text: &str) {
+        if text.contains('\0') {
+            self.refuse(
+                path,
+                "contains a NUL character, which ends a string in the guest",
+            );
+        }
+    }
+
+    fn env(&mut self, key: &str, value: &str) {
+        let path = &["env", key];
+        let breaks = |c: char| c.is_whitespace() || c.is_control() || c == '"';
+        if key.is_empty() || key.contains(|c| breaks(c) || c == '=') {
+            self.refuse(
+                path,
+                "a variable's name is not empty and has no '=', blank, quote or control character",
+            );
+        }
+        if is_exported(key) {
+            if value.chars().any(char::is_control) {
+                self.refuse(path, "the value has a control character");
+            }
+            return;
+        }
+        if value.contains(breaks) {
+            self.refuse(path, "the value has a blank, a double quote or a control character, which would tear the kernel command line apart");
+        }
+        if value.bytes().chain(key.bytes()).any(|byte| byte == 0xa0) {
+            self.warnings.push(format!(
+                "env.{}: the kernel takes byte A0, which a character here contains, for a blank",
+                key.escape_debug()
+            ));
+        }
+        if value == MAGIC {
+            self.warnings.push(format!(
+                "env.{}: {MAGIC} ends the run when plugin 'env' is on",
+                key.escape_debug()
+            ));
+        }
+    }
+
+    fn netdev(&mut self, item: &Value) {
+        let name = item.as_str().unwrap_or_default();
+        let allowed = name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+        if name.is_empty() || name.len() > 15 || !allowed || name == "." || name == ".." {
+            self.refuse(
+                &["netdevs"],
+                format!("{name:?} is no interface name: 1 to 15 letters, digits, '_', '.' or '-'"),
+            );
+        }
+    }
+
+    fn pseudofile(&mut self, path: &str, node: &Value) {
+        let at = &["pseudofiles", path];
+        let rest = ["/dev/", "/proc/", "/sys/"]
+            .iter()
+            .find_map(|place| path.strip_prefix(place));
+        if rest.is_none_or(str::is_empty) || !is_clean(path) {
+            self.refuse(at, "must be a path below /dev, /proc or /sys without '.', '..', '//', a trailing '/' or control characters; others are skipped at run time. For ordinary files use static_files");
+        }
+        let process = path
+            .strip_prefix("/proc/")
+            .and_then(|rest| rest.split('/').next())
+            .unwrap_or_default();
+        if process == "PID" || !process.is_empty() && process.bytes().all(|b| b.is_ascii_digit()) {
+            self.refuse(at, "a process's directory cannot be modelled; /proc/PID in results stands for any process");
+        }
+        if matches!(node.get("size"), Some(Value::Int(..0))) {
+            self.refuse(at, "'size' must not be negative");
+        }
+        for operation in ["read", "write"] {
+            if let Some(Value::Str(file)) =
+                node.get(operation).and_then(|model| model.get("filename"))
+            {
+                self.host_path(&["pseudofiles", path, operation, "filename"], file, false);
+            }
+        }
+        if let Some(read) = node.get("read")
+            && let Some(Value::Map(vals)) = read.get("vals")
+        {
+            self.sparse(path, read, vals);
+        }
+    }
+
+    /// Data beyond the size of a sparse file stops the run.
+    fn sparse(&mut self, path: &str, read: &Value, vals: &Map) {
+        let size = if let Some(Value::Int(size)) = read.get("size") {
+            *size
+        } else {
+            0x10000
+        };
+        for (offset, data) in vals {
+            let length = match data {
+                Value::Str(text) => text.len(),
+                Value::List(items) if items.iter().all(|item| matches!(item, Value::Int(_))) => {
+                    if !items.iter().all(|item| matches!(item, Value::Int(0..=255))) {
+                        self.refuse(
+                            &["pseudofiles", path, "read", "vals"],
+                            "a list of numbers is a list of bytes, 0 to 255",
+                        );
+                    }
+                    items.len()
+                }
+                Value::List(items) => items
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(|text| text.len() + 1)
+                    .sum::<usize>()
+                    .saturating_sub(1),
+                _ => 0,
+            };
+            let Key::Int(start) = offset else { continue };
+            let end = start.saturating_add(i128::try_from(length).unwrap_or(i128::MAX));
+            if *start < 0 || end > size {
+                self.refuse(&["pseudofiles", path, "read", "vals"], format!("data at {start} reaches to {end}, but the file has {size} bytes; raise 'size'"));
+            }
+        }
+    }
+
+    fn static_file(&mut self, path: &str, entry: &Value) {
+        let at = &["static_files", path];
+        if !path.starts_with('/')
+            || path.len() < 2
+            || !is_clean(path)
+            || path.contains(['*', '?', '['])
+        {
+            self.refuse(at, "must be an absolute path in the guest without '.', '..', '//', wildcards, a trailing '/' or control characters");
+        }
+        if let Some(Value::Int(mode)) = entry.get("mode")
+            && !(0..=0o7777).contains(mode)
+        {
+            self.refuse(
+                &["static_files", path, "mode"],
+                format!("{mode} is no file mode; write it in octal as a string, \"0755\""),
+            );
+        }
+        match entry.get("type").and_then(Value::as_str) {
+            Some("host_file") => {
+                let host_path = entry
+                    .get("host_path")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                self.host_path(&["static_files", path, "host_path"], host_path, true);
+            }
+            Some("symlink" | "shim") => {
+                let target = entry
+                    .get("target")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                if target.is_empty() || target.chars().any(char::is_control) {
+                    self.refuse(
+                        &["static_files", path, "target"],
+                        "must not be empty nor have control characters",
+                    );
+                }
+            }
+            Some("move") => {
+                let from = entry
+                    .get("from")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                if !from.starts_with('/') || !is_clean(from) {
+                    self.refuse(
+                        &["static_files", path, "from"],
+                        "must be an absolute path in the guest without '.' or '..'",
+                    );
+                }
+            }
+            Some("dev") => {
+                let in_range = |name: &str, max: i128| matches!(entry.get(name), Some(Value::Int(number)) if (0..=max).contains(number));
+                if !in_range("major", 0xfff) || !in_range("minor", 0xf_ffff) {
+                    self.refuse(at, "'major' is 0 to 4095 and 'minor' 0 to 1048575");
+                }
+            }
+            Some("binary_patch") => {
+                let one = entry.get("file_offset").is_some()
+                    && (entry.get("hex_bytes").is_some() != entry.get("asm").is_some());
+                let many =
+                    matches!(entry.get("patches"), Some(Value::List(items)) if !items.is_empty());
+                if one == many {
+                    self.refuse(at, "a binary patch needs 'file_offset' with either 'hex_bytes' or 'asm', or else a list 'patches' of such");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A file of the host must lie in the project, links resolved.
+    fn host_path(&mut self, at: &[&str], text: &str, must_exist: bool) {
+        if text.is_empty() || text.chars().any(char::is_control) || text.contains(['*', '?', '[']) {
+            return self.refuse(at, "must be the path of one file of the project, without wildcards or control characters");
+        }
+        if Path::new(text)
+            .components()
+            .any(|part| part == std::path::Component::ParentDir)
+        {
+            return self.refuse(at, "must not contain '..'; name a file of the project");
+        }
+        let Ok(root) = self.project.canonicalize() else {
+            return;
+        };
+        let path = self.project.join(text);
+        let existing = path.ancestors().find_map(|path| path.canonicalize().ok());
+        if existing.is_none_or(|existing| !existing.starts_with(&root)) {
+            self.refuse(at, "lies outside the project directory; copy the file into the project and name it relative to that");
+        } else if must_exist && !path.exists() {
+            self.refuse(at, "does not exist; put the file into the project first");
+        }
+    }
+
+    fn plugin(&mut self, name: &str, entry: &Value) {
+        if name.is_empty()
+            || !name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        {
+            self.refuse(
+                &["plugins", name],
+                "a plugin's name has only letters, digits, '_' and '-'",
+            );
+        }
+        let declared = declared_arguments(name, self.project).unwrap_or_default();
+        for key in entry
+            .as_map()
+            .into_iter()
+            .flat_map(Map::keys)
+            .map(Key::text)
+        {
+            if FRAMEWORK.contains(&key.as_str()) && !declared.contains(&key.as_str()) {
+                self.refuse(
+                    &["plugins", name, &key],
+                    "is an argument that Penguin itself gives to plugins; setting it stops the run",
+                );
+            }
+        }
+    }
+
+    fn core(&mut self, core: &Map) {
+        for (key, value) in core {
+            let key = key.text();
+            let at = &["core", key.as_str()];
+            match (key.as_str(), value) {
+                ("auto_patching", _) => {
+                    self.refuse(at, "has an effect only in config.yaml; edit it there");
+                }
+                ("version", _) => self.refuse(at, "belongs in config.yaml only"),
+                ("extra_qemu_args" | "plugin_path" | "kernel", _) => self.refuse(
+                    at,
+                    "reaches outside the project on the host; a person can set it in config.yaml",
+                ),
+                ("fs" | "log_file", Value::Str(path)) => self.host_path(at, path, key == "fs"),
+                ("shared_dir", Value::Map(dir)) if dir.contains_key(&Key::from("host_path")) => {
+                    self.refuse(at, "'host_path' reaches outside the project on the host; a person can set it in config.yaml");
+                }
+                ("shared_dir", Value::Map(dir)) => {
+                    if let Some(Value::Str(path)) = dir.get(&Key::from("path")) {
+                        self.host_path(at, path, false);
+                    }
+                }
+                ("timeout", Value::Int(..=0)) => self.refuse(at, "must be at least 1 second"),
+                ("smp", Value::Int(number)) if !(1..=64).contains(number) => {
+                    self.refuse(at, "must be 1 to 64");
+                }
+                ("kernel_cmdline_append", Value::Str(text))
+                    if text.chars().any(char::is_control) =>
+                {
+                    self.refuse(at, "must not have control characters");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// No empty, `.` or `..` component and no control character.
+fn is_clean(path: &str) -> bool {
+    !path.chars().any(char::is_control)
+        && path
+            .trim_start_matches('/')
+            .split('/')
+            .all(|part| !matches!(part, "" | "." | ".."))
+        && !path.starts_with("//")
+}

@@ -1,0 +1,150 @@
+//! Dotted paths: `env.igloo_init`, `pseudofiles./dev/dsa.read`, `netdevs.eth0`.
+
+use super::templates::restore;
+use super::value::{Key, Value};
+
+/// The keys that a dotted path means in a tree, keys that contain dots matched longest first; items of a list by their text.
+pub fn resolve(tree: &Value, dotted: &str) -> Option<Vec<String>> {
+    let mut candidates: Vec<String> = match tree {
+        Value::Map(map) => map.keys().map(name).collect(),
+        Value::List(items) => items.iter().filter_map(item_text).collect(),
+        _ => Vec::new(),
+    };
+    candidates.retain(|name| {
+        dotted
+            .strip_prefix(name.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    });
+    candidates.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    candidates.into_iter().find_map(|name| {
+        let Some(rest) = dotted.strip_prefix(name.as_str())?.strip_prefix('.') else {
+            return Some(vec![name]);
+        };
+        let mut path = resolve(get(tree, std::slice::from_ref(&name))?, rest)?;
+        path.insert(0, name);
+        Some(path)
+    })
+}
+
+/// The value at a path.
+pub fn get<'a>(tree: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(tree, |node, step| match node {
+        Value::Map(map) => map
+            .iter()
+            .find(|(key, _)| name(key) == *step)
+            .map(|(_, value)| value),
+        Value::List(items) => items
+            .iter()
+            .find(|item| item_text(item).as_deref() == Some(step)),
+        _ => None,
+    })
+}
+
+/// Take the value at a path out, and what it leaves empty.
+pub fn remove(tree: &mut Value, path: &[String]) -> bool {
+    let Some((step, rest)) = path.split_first() else {
+        return false;
+    };
+    match tree {
+        Value::Map(map) => {
+            let Some(index) = map.keys().position(|key| name(key) == *step) else {
+                return false;
+            };
+            let Some((_, value)) = map.get_index_mut(index) else {
+                return false;
+            };
+            if !rest.is_empty() {
+                if !remove(value, rest) {
+                    return false;
+                }
+                let emptied = matches!(value, Value::Map(map) if map.is_empty())
+                    || matches!(value, Value::List(items) if items.is_empty());
+                if !emptied {
+                    return true;
+                }
+            }
+            map.shift_remove_index(index).is_some()
+        }
+        Value::List(items) => {
+            let before = items.len();
+            items.retain(|item| item_text(item).as_deref() != Some(step));
+            rest.is_empty() && items.len() < before
+        }
+        _ => false,
+    }
+}
+
+/// The paths of the leaves: scalars, lists, empty mappings, and models as a whole.
+pub fn leaves(tree: &Value) -> Vec<Vec<String>> {
+    fn walk(node: &Value, path: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
+        match node {
+            Value::Map(map)
+                if !map.is_empty() && node.get("model").is_none() && node.get("type").is_none() =>
+            {
+                for (key, value) in map {
+                    path.push(name(key));
+                    walk(value, path, out);
+                    path.pop();
+                }
+            }
+            _ => out.push(path.clone()),
+        }
+    }
+    let mut out = Vec::new();
+    walk(tree, &mut Vec::new(), &mut out);
+    out.retain(|path| !path.is_empty());
+    out
+}
+
+/// A key as a person means it: what was written so that Penguin renders it to the key given.
+fn name(key: &Key) -> String {
+    restore(&key.text())
+}
+
+fn item_text(item: &Value) -> Option<String> {
+    match item {
+        Value::Str(text) => Some(restore(text)),
+        Value::Int(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> Value {
+        Value::from_json(&serde_json::json!({
+            "env": {"a": "1", "a.b": "2"},
+            "netdevs": ["eth0", "br0.1"],
+            "pseudofiles": {"/dev/x.y": {"read": {"model": "zero"}}, "/dev/x": {"y": 1}},
+        }))
+    }
+
+    #[test]
+    fn keys_with_dots_are_matched_longest_first() {
+        let path = |dotted| resolve(&tree(), dotted).map(|path| path.join("|"));
+        assert_eq!(path("env.a.b").as_deref(), Some("env|a.b"));
+        assert_eq!(path("env.a").as_deref(), Some("env|a"));
+        assert_eq!(
+            path("pseudofiles./dev/x.y.read.model").as_deref(),
+            Some("pseudofiles|/dev/x.y|read|model")
+        );
+        assert_eq!(path("netdevs.br0.1").as_deref(), Some("netdevs|br0.1"));
+        assert_eq!(path("env.c"), None);
+    }
+
+    #[test]
+    fn what_a_removal_leaves_empty_goes_too() {
+        let mut tree = tree();
+        assert!(remove(
+            &mut tree,
+            &["pseudofiles".into(), "/dev/x".into(), "y".into()]
+        ));
+        assert!(get(&tree, &["pseudofiles".into(), "/dev/x".into()]).is_none());
+        assert!(remove(&mut tree, &["netdevs".into(), "eth0".into()]));
+        assert!(remove(&mut tree, &["netdevs".into(), "br0.1".into()]));
+        assert!(tree.get("netdevs").is_none());
+        assert!(!remove(&mut tree, &["env".into(), "z".into()]));
+    }
+}

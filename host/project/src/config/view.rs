@@ -1,0 +1,170 @@
+//! What the configuration is, and which file says so.
+
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+
+use super::change::parse_patch;
+use super::files::PATCH;
+use super::load::{Loaded, Patch, load};
+use super::schema::{PROJECT, did_you_mean};
+use super::store::{history, read_patch};
+use super::templates::{map_strings, restore};
+use super::value::Value;
+use super::{paths, refusal};
+use crate::{Error, Result};
+
+/// Strings that a higher file extends instead of replacing them.
+const JOINED: [&str; 4] = ["extra_qemu_args", "kernel_cmdline_append", "extra", "body"];
+
+/// `config.effective`
+pub fn effective(dir: &Path) -> Result<Json> {
+    let loaded = load(dir, Patch::OnDisk)?;
+    let mut layers: Vec<_> = loaded
+        .layers
+        .iter()
+        .map(|layer| layer.file.as_str())
+        .collect();
+    layers.dedup();
+    Ok(json!({ "config": loaded.config.to_json(), "layers": layers, "warnings": loaded.warnings }))
+}
+
+/// `config.lookup`
+pub fn lookup(dir: &Path, dotted: &str) -> Result<Json> {
+    let loaded = load(dir, Patch::OnDisk)?;
+    let found = paths::resolve(&loaded.config, dotted).or_else(|| {
+        loaded
+            .layers
+            .iter()
+            .find_map(|layer| paths::resolve(&layer.tree, dotted))
+    });
+    let path = found.map_or_else(|| unset_path(dotted), Ok)?;
+    let layers: Vec<_> = loaded
+        .layers
+        .iter()
+        .filter_map(|layer| {
+            Some((
+                layer,
+                paths::get(&layer.tree, &path).filter(|value| **value != Value::Null)?,
+            ))
+        })
+        .map(|(layer, value)| json!({ "file": layer.file, "value": value.to_json() }))
+        .collect();
+    let value = paths::get(&loaded.config, &path).map_or(Json::Null, Value::to_json);
+    let mut answer = json!({ "path": path, "value": value, "layers": layers });
+    if let (Some(file), Some(answer)) = (set_by(&loaded, &path), answer.as_object_mut()) {
+        answer.insert("set_by".to_owned(), file.into());
+    }
+    Ok(answer)
+}
+
+/// A path that nothing sets: legal when its section exists.
+fn unset_path(dotted: &str) -> Result<Vec<String>> {
+    let (section, rest) = dotted
+        .split_once('.')
+        .map_or((dotted, None), |(section, rest)| (section, Some(rest)));
+    let names: Vec<_> = PROJECT.fields.iter().map(|field| field.name).collect();
+    if !names.contains(&section) {
+        let hint = did_you_mean(section, &names);
+        return Err(Error::InvalidArgument(format!(
+            "there is no section '{}'{hint}; sections are {}",
+            section.escape_debug(),
+            names.join(", ")
+        )));
+    }
+    Ok(std::iter::once(section)
+        .chain(rest)
+        .map(str::to_owned)
+        .collect())
+}
+
+/// `config.patch`
+pub fn patch(dir: &Path) -> Result<Json> {
+    let text = read_patch(dir)?;
+    let mut warnings = Vec::new();
+    let tree = parse_patch(text.as_deref()).map_or_else(
+        |error| {
+            warnings.push(error.to_string());
+            Json::Null
+        },
+        |tree| map_strings(tree, restore).to_json(),
+    );
+    match load(dir, Patch::OnDisk) {
+        Ok(loaded) if text.is_some() && !loaded.layers.iter().any(|layer| layer.file == PATCH) => {
+            warnings.push(format!("core.auto_patching is off in config.yaml, so {PATCH} is not applied; set it to true or list the file below 'patches'"));
+        }
+        Ok(loaded) => warnings.extend(loaded.warnings),
+        Err(refusal) => warnings.push(format!("the project does not load: {refusal}")),
+    }
+    let history: Vec<_> = history(dir)?
+        .iter()
+        .rev()
+        .map(|revision| json!({ "revision": revision.number, "time": revision.time, "change": revision.change }))
+        .collect();
+    Ok(json!({
+        "patch_file": dir.join(PATCH).to_string_lossy(),
+        "exists": text.is_some(),
+        "patch": tree,
+        "yaml": text.unwrap_or_default(),
+        "warnings": warnings,
+        "history": history,
+    }))
+}
+
+/// What a key that a change touched now is, and whether a higher file overrides the patch there.
+pub fn effective_key(
+    loaded: &Loaded,
+    tree: &Value,
+    path: &[String],
+    warnings: &mut Vec<String>,
+) -> Json {
+    let value = paths::get(&loaded.config, path);
+    let set_by = set_by(loaded, path);
+    let layer = loaded.layers.iter().rev().find(|layer| layer.file == PATCH);
+    let ours = layer.map_or_else(
+        || paths::get(tree, path),
+        |layer| paths::get(&layer.tree, path),
+    );
+    let joined = path
+        .last()
+        .is_some_and(|name| JOINED.contains(&name.as_str()));
+    let overridden =
+        ours.is_some_and(|ours| !value.is_some_and(|value| holds(value, ours, joined)));
+    if let Some(file) = set_by.filter(|file| overridden && *file != PATCH) {
+        warnings.push(format!(
+            "{} is overridden by {file}; change it there, or remove it from that file",
+            refusal::dotted(path)
+        ));
+    }
+    let mut entry = json!({ "path": path.join("."), "value": value.map_or(Json::Null, Value::to_json), "overridden": overridden });
+    if let (Some(file), Some(entry)) = (set_by, entry.as_object_mut()) {
+        entry.insert("set_by".to_owned(), file.into());
+    }
+    entry
+}
+
+fn set_by<'a>(loaded: &'a Loaded, path: &[String]) -> Option<&'a str> {
+    let sets = |tree| paths::get(tree, path).is_some_and(|value| *value != Value::Null);
+    loaded
+        .layers
+        .iter()
+        .rev()
+        .find(|layer| sets(&layer.tree))
+        .map(|layer| layer.file.as_str())
+}
+
+/// Whether all that `ours` says is so in `value`.
+fn holds(value: &Value, ours: &Value, joined: bool) -> bool {
+    match (value, ours) {
+        (_, Value::Null) => true,
+        (Value::Map(value), Value::Map(ours)) => ours.iter().all(|(key, ours)| {
+            *ours == Value::Null
+                || value
+                    .get(key)
+                    .is_some_and(|value| holds(value, ours, joined))
+        }),
+        (Value::List(value), Value::List(ours)) => ours.iter().all(|item| value.contains(item)),
+        (Value::Str(value), Value::Str(ours)) if joined => value.contains(ours.as_str()),
+        _ => value.equals_like_python(ours),
+    }
+}

@@ -1,0 +1,102 @@
+//! What the readers accept, and how they refuse the rest.
+
+use super::super::value::{Key, Value};
+use super::{decode, locate, parse, parse_result};
+
+fn message(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+#[test]
+fn what_penguins_loader_refuses_is_refused_with_its_place() {
+    assert!(
+        message("env:\n  A: x\n  A: y\n").starts_with("line 3, column 6: key \"A\" is given twice"),
+        "{}",
+        message("env:\n  A: x\n  A: y\n")
+    );
+    assert!(message("A: x\n---\nB: y\n").contains("second document"));
+    for tabbed in [
+        "env:\n\tA: x\n",
+        "{\n\t\"env\": {}\n}",
+        "a:\tb\n",
+        "a: b\t\n",
+        "a: b\tc\n",
+        "a: b\n\t\nc: d\n",
+        "a: b\t# c\n",
+    ] {
+        assert!(parse(tabbed).is_err(), "{tabbed:?}");
+    }
+    for tabbed in [
+        "a: \"b\tc\"\n",
+        "a: 'b\tc'\n",
+        "a: |\n  b\tc\n  \td\nb: 1\n",
+        "a: b # c\td\n",
+        "#\tx\na: b\n",
+        "a: >\n  x\ty\n",
+    ] {
+        assert!(parse(tabbed).is_ok(), "{tabbed:?} {:?}", parse(tabbed));
+    }
+    assert!(message("env: {A: !!python/object/apply:os.system ['id']}").contains("tag"));
+    assert!(message("a: \u{7}").contains("U+0007"));
+    assert!(parse("env: {a: b").is_err());
+    assert!(parse("a: *nope").is_err());
+    assert!(parse("? [a]\n: b").is_err());
+    assert!(decode(b"a: \xff").is_err());
+}
+
+#[test]
+fn anchors_work_and_their_bombs_do_not() {
+    let value = parse("a: &m {x: 1}\nb: *m\nc: {<<: *m}\n").unwrap();
+    assert_eq!(value.get("b").unwrap().get("x"), Some(&Value::Int(1)));
+    assert!(
+        value.get("c").unwrap().get("<<").is_some(),
+        "a merge key is a plain key in YAML 1.2"
+    );
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..20 {
+        let previous = format!("*a{}, ", level - 1).repeat(10);
+        bomb.extend([format!("a{level}: &a{level} [{previous}]\n")]);
+    }
+    assert!(message(&bomb).contains("aliases"));
+    let deep = message(&format!("{}{}", "[".repeat(1000), "]".repeat(1000)));
+    assert!(
+        deep.contains("deeper") || deep.contains("recursion"),
+        "{deep}"
+    );
+}
+
+#[test]
+fn tags_of_the_core_schema_and_binary_are_understood() {
+    let value = parse("a: !!str 5\nb: !!binary aGk=\nc: !!int \"7\"\n0x10: d\n").unwrap();
+    assert_eq!(value.get("a"), Some(&Value::from("5")));
+    assert_eq!(value.get("b"), Some(&Value::Bytes(b"hi".to_vec())));
+    assert_eq!(value.get("c"), Some(&Value::Int(7)));
+    assert!(value.as_map().unwrap().contains_key(&Key::Int(16)));
+}
+
+#[test]
+fn the_place_of_a_path_is_found() {
+    let text = "env:\n  A: x\nlist:\n  - a\n  - {b: c}\n";
+    assert_eq!(locate(text, &["env".into(), "A".into()]), Some((2, 6)));
+    assert_eq!(
+        locate(text, &["list".into(), "1".into(), "b".into()]),
+        Some((5, 9))
+    );
+    assert_eq!(locate(text, &["nope".into()]), None);
+}
+
+#[test]
+fn result_files_keep_ambiguous_names_as_text() {
+    let names = parse_result("- 0o17\n- SX_DEBUG\n- 'yes'\n- 08\n").unwrap();
+    assert_eq!(names, serde_json::json!(["0o17", "SX_DEBUG", "yes", "08"]));
+    let crashes = parse_result(
+        "crashes:\n- proc: dsad\n  pid: 412\n  time: 15.212\n  pc: '0x13'\n  mode: 0o644\n08: {}\n",
+    )
+    .unwrap();
+    assert_eq!(
+        crashes,
+        serde_json::json!({"crashes": [{"proc": "dsad", "pid": 412, "time": 15.212, "pc": "0x13", "mode": 420}], "08": {}})
+    );
+    assert_eq!(parse_result("").unwrap(), serde_json::Value::Null);
+    assert!(parse_result("a: [").is_err());
+}
