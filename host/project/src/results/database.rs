@@ -34,6 +34,8 @@ const MAX_VALUE: usize = 64 << 10;
 const MAX_SQL_VALUE: i32 = 64 << 20;
 /// The largest database that is copied to roll back an interrupted transaction, in bytes.
 const MAX_COPY: u64 = 4 << 30;
+/// The length of a database's header, in bytes.
+const HEADER: u64 = 100;
 /// How long to wait for a writer to finish its transaction.
 const BUSY: Duration = Duration::from_secs(3);
 /// SQLite's virtual machine steps between two looks at the clock.
@@ -74,6 +76,20 @@ impl Database<'_> {
         options: Options,
         cancel: &Cancel,
     ) -> Result<Value> {
+        // SQLite takes what is shorter than its header for an empty database.
+        if self.bytes < HEADER {
+            let why = if self.bytes == 0 {
+                "the run recorded nothing yet"
+            } else {
+                "the file was cut off"
+            };
+            return Err(Error::Unavailable {
+                what: FILE.into(),
+                why: why.into(),
+                how_to_enable:
+                    "Events are written every few seconds: wait, or run the project again".into(),
+            });
+        }
         let started = Instant::now();
         let run = Run {
             sql,
