@@ -266,7 +266,7 @@ fn projects_of_real_images_are_complete() {
     let Some(shared) = shared() else { return };
     let dir = tempfile::tempdir().unwrap();
     let roots = Roots::new([dir.path().to_owned(), shared]).unwrap();
-    let fw = roots.dirs()[1].join("fw");
+    let images = roots.dirs()[1].join("fw");
     for (name, arch, init, wants) in [
         ("dv-mipsel-uclibc", "mipsel", "/etc/rc.local", &["eth0"][..]),
         (
@@ -282,14 +282,14 @@ fn projects_of_real_images_are_complete() {
             &["eth0"],
         ),
     ] {
-        let rootfs = fw.join(format!("{name}.rootfs.tar.gz"));
-        let made = roots
+        let rootfs = images.join(format!("{name}.rootfs.tar.gz"));
+        let answer = roots
             .create(rootfs.to_str().unwrap(), name, &Cancel::default())
             .unwrap();
         assert_eq!(
-            (&made["arch"], &made["init"]),
+            (&answer["arch"], &answer["init"]),
             (&json!(arch), &json!(init)),
-            "{made}"
+            "{answer}"
         );
         let patch = yaml(
             &dir.path()
@@ -308,7 +308,7 @@ fn projects_of_real_images_are_complete() {
             .unwrap();
         assert_eq!(
             firmware.init_candidates().unwrap()["candidates"],
-            made["init_candidates"],
+            answer["init_candidates"],
             "the copy is the same firmware"
         );
     }

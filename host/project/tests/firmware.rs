@@ -5,7 +5,7 @@ mod common;
 mod images;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use common::shared;
@@ -39,13 +39,8 @@ fn refused(archive: &[u8]) -> String {
     fs::write(dir.path().join("a.tar.gz"), archive).unwrap();
     let into = dir.path().join("inner/into");
     fs::create_dir(dir.path().join("inner")).unwrap();
-    assert_eq!(
-        unpack(&dir.path().join("a.tar.gz"), &into, &Cancel::default())
-            .unwrap_err()
-            .to_string()
-            .is_empty(),
-        false
-    );
+    let error_again = unpack(&dir.path().join("a.tar.gz"), &into, &Cancel::default()).unwrap_err();
+    assert!(!error_again.to_string().is_empty());
     assert_eq!(
         fs::read_dir(dir.path().join("inner")).unwrap().count(),
         0,
@@ -220,16 +215,16 @@ fn what_is_no_archive_is_named() {
 
 #[test]
 fn bombs_are_refused_early() {
-    let zeros = vec![0; 200 << 20];
+    let zeros = vec![0; 72 << 20];
     assert!(refused(&Archive::new().file("zero", 0o644, &zeros).gz()).contains("times its size"));
     // A long name that never ends.
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::GNULongName);
     header.set_path("././@LongLink").unwrap();
-    header.set_size(64 << 20);
+    header.set_size(4 << 20);
     header.set_cksum();
     let mut long = header.as_bytes().to_vec();
-    long.extend(std::iter::repeat_n(b'a', 64 << 20));
+    long.extend(std::iter::repeat_n(b'a', 4 << 20));
     assert!(refused(&gzip(&long)).contains("names and headers"));
 }
 
@@ -272,7 +267,7 @@ fn modes_links_nodes_and_long_names_survive() {
     header.set_size(4);
     header.set_mode(0o640);
     archive
-        .inner()
+        .0
         .append_data(&mut header, &long, &b"long"[..])
         .unwrap();
     let mut pax = tar::Header::new_ustar();
@@ -280,10 +275,10 @@ fn modes_links_nodes_and_long_names_survive() {
     pax.set_mode(0o600);
     pax.set_cksum();
     archive
-        .inner()
+        .0
         .append_pax_extensions([("path", "etc/päx".as_bytes())])
         .unwrap();
-    archive.inner().append(&pax, &b"pax"[..]).unwrap();
+    archive.0.append(&pax, &b"pax"[..]).unwrap();
     let (_dir, into, report) = unpacked(&archive.tar());
     let mode = |path: &str| {
         fs::symlink_metadata(into.join(path))
@@ -307,7 +302,6 @@ fn modes_links_nodes_and_long_names_survive() {
         fs::read_link(into.join("sbin/init")).unwrap(),
         Path::new("../bin/busybox")
     );
-    use std::os::unix::fs::{FileTypeExt, MetadataExt};
     let inode = |path: &str| fs::metadata(into.join(path)).unwrap().ino();
     assert_eq!(inode("bin/[["), inode("bin/busybox"));
     assert!(
@@ -525,7 +519,7 @@ fn real_images_are_understood() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_damaged_archive_is_an_error_or_an_image_but_no_panic(at in 0usize..6000, with in any::<u8>(), cut in 0usize..6000) {

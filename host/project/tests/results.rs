@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -22,12 +23,14 @@ fn with_file(name: &str, content: &[u8]) -> (tempfile::TempDir, Results) {
     (dir, results)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "reads better at the calls")]
 fn csv(results: &Results, file: &str, options: Value) -> Value {
     results
         .read_csv(file, &options, &Cancel::default())
         .unwrap()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "reads better at the calls")]
 fn search(results: &Results, pattern: &str, options: Value) -> Value {
     results
         .search("console.log", pattern, &options, &Cancel::default())
@@ -315,9 +318,11 @@ fn older_newer_and_headless_tables_are_read() {
 
 #[test]
 fn matches_come_with_numbers_context_and_counts() {
-    let log: String = (1..=1000)
-        .map(|n| format!("line {n} {}\r\n", if n % 10 == 0 { "ERROR" } else { "ok" }))
-        .collect();
+    let mut log = String::new();
+    for n in 1..=1000 {
+        let word = if n % 10 == 0 { "ERROR" } else { "ok" };
+        let _ = write!(log, "line {n} {word}\r\n");
+    }
     let (_dir, results) = with_file("console.log", log.as_bytes());
     let found = search(
         &results,
@@ -499,7 +504,7 @@ fn penguins_own_results_are_read_as_they_are_meant() {
     );
     for file in status["files"].as_array().unwrap() {
         let name = file["name"].as_str().unwrap();
-        if name.ends_with(".yaml") {
+        if Path::new(name).extension().is_some_and(|e| e == "yaml") {
             assert!(results.read_yaml(name).is_ok(), "{name}");
         }
     }

@@ -1,5 +1,7 @@
 //! YAML that every reader of either version understands alike.
 
+use std::fmt::Write;
+
 use serde_json::Value;
 
 /// Write a value as a document. A string is plain only where YAML 1.1 and 1.2 both take it for the same string.
@@ -95,7 +97,7 @@ fn string(text: &str) -> String {
                     '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
                 )
             {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
             } else {
                 out.push(c);
             }

@@ -1,7 +1,7 @@
 //! Read-only SQL on `plugins.db`, under limits.
 //!
 //! Three walls, each enough alone: the file is opened read-only, an authorizer refuses every action but reading, and no
-//! extension or other database can be attached. Memory and time are bounded by SQLite's limits and its progress handler.
+//! extension or other database can be attached. Memory and time are bounded by limits and by a progress handler.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -30,7 +30,7 @@ const MAX_ROWS: usize = 10_000;
 const MAX_OUTPUT: usize = 8 << 20;
 /// A longer value is cut.
 const MAX_VALUE: usize = 64 << 10;
-/// The longest value that SQLite may build, in bytes.
+/// The longest value that a query may build, in bytes.
 const MAX_SQL_VALUE: i32 = 64 << 20;
 /// The largest database that is copied to roll back an interrupted transaction, in bytes.
 const MAX_COPY: u64 = 4 << 30;
@@ -38,7 +38,7 @@ const MAX_COPY: u64 = 4 << 30;
 const HEADER: u64 = 100;
 /// How long to wait for a writer to finish its transaction.
 const BUSY: Duration = Duration::from_secs(3);
-/// SQLite's virtual machine steps between two looks at the clock.
+/// Steps of the query's program between two looks at the clock.
 const STEPS: i32 = 20_000;
 
 /// A private copy of a database that its writer left in the middle of a transaction, rolled back.
@@ -73,7 +73,7 @@ impl Database<'_> {
         &self,
         sql: &str,
         params: &Value,
-        options: Options,
+        options: &Options,
         cancel: &Cancel,
     ) -> Result<Value> {
         // SQLite takes what is shorter than its header for an empty database.
@@ -94,7 +94,7 @@ impl Database<'_> {
         let run = Run {
             sql,
             params,
-            options: &options,
+            options,
             cancel,
             deadline: started + Duration::from_millis(options.timeout_ms),
         };
@@ -274,11 +274,7 @@ impl Run<'_> {
     }
 
     fn rows(&self, statement: &mut Statement<'_>) -> Result<Value, Failure> {
-        let columns: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let width = columns.len();
         let limit = self.options.limit.min(MAX_ROWS);
         let max_bytes = self.options.max_bytes.min(MAX_OUTPUT);

@@ -101,7 +101,7 @@ impl Results {
     /// `run-results.read-csv`
     pub fn read_csv(&self, file: &str, options: &Value, cancel: &Cancel) -> Result<Value> {
         let options = parse_options(options)?;
-        csv::read(self.open_file(file)?.0, file, options, cancel)
+        csv::read(self.open_file(file)?.0, file, &options, cancel)
     }
 
     /// `run-results.search`
@@ -162,7 +162,7 @@ impl Results {
             bytes,
             recovered: &self.recovered,
         };
-        database.query(sql, params, options, cancel)
+        database.query(sql, params, &options, cancel)
     }
 
     /// Open one regular file of the directory, and give its size.

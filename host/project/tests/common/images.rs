@@ -62,7 +62,7 @@ pub fn mipsel() -> Vec<u8> {
 }
 
 /// Collects entries, checking nothing: names go into headers as they are.
-pub struct Archive(Builder<Vec<u8>>);
+pub struct Archive(pub Builder<Vec<u8>>);
 
 impl Archive {
     pub fn new() -> Self {
@@ -116,10 +116,6 @@ impl Archive {
         header.set_cksum();
         self.0.append(&header, &b""[..]).unwrap();
         self
-    }
-
-    pub fn inner(&mut self) -> &mut Builder<Vec<u8>> {
-        &mut self.0
     }
 
     pub fn tar(self) -> Vec<u8> {
