@@ -265,8 +265,8 @@ fn a_hostile_name_reaches_no_configuration() {
 fn projects_of_real_images_are_complete() {
     let Some(shared) = shared() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let roots = Roots::new([dir.path().to_owned(), shared]).unwrap();
-    let images = roots.dirs()[1].join("fw");
+    let confined = Roots::new([dir.path().to_owned(), shared]).unwrap();
+    let images = confined.dirs()[1].join("fw");
     for (name, arch, init, wants) in [
         ("dv-mipsel-uclibc", "mipsel", "/etc/rc.local", &["eth0"][..]),
         (
@@ -283,7 +283,7 @@ fn projects_of_real_images_are_complete() {
         ),
     ] {
         let rootfs = images.join(format!("{name}.rootfs.tar.gz"));
-        let answer = roots
+        let answer = confined
             .create(rootfs.to_str().unwrap(), name, &Cancel::default())
             .unwrap();
         assert_eq!(
@@ -301,7 +301,7 @@ fn projects_of_real_images_are_complete() {
             wants.iter().all(|want| netdevs.contains(&json!(want))),
             "{name}: {patch}"
         );
-        let firmware = roots
+        let firmware = confined
             .project(name)
             .unwrap()
             .firmware(&Cancel::default())

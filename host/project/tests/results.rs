@@ -360,15 +360,15 @@ fn hostile_lines_are_escaped_cut_and_counted_once() {
     let (_dir, results) = with_file("console.log", &log);
     let found = search(&results, "clear", Value::Null);
     assert_eq!(found["matches"][0]["text"], "\\x1b[2Jclear \\xff");
-    let long = search(&results, "needle", json!({"max_line_bytes": 40}));
-    assert_eq!((&long["total"], &long["lines"]), (&json!(1), &json!(3)));
-    assert_eq!(long["matches"][0]["cut"], true);
+    let needle = search(&results, "needle", json!({"max_line_bytes": 40}));
+    assert_eq!((&needle["total"], &needle["lines"]), (&json!(1), &json!(3)));
+    assert_eq!(needle["matches"][0]["cut"], true);
     assert!(
-        long["matches"][0]["text"]
+        needle["matches"][0]["text"]
             .as_str()
             .unwrap()
             .contains("needle"),
-        "{long}"
+        "{needle}"
     );
     assert_eq!(
         search(&results, "a", Value::Null)["total"],

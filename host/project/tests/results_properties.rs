@@ -80,7 +80,7 @@ proptest! {
     ) {
         let mut content = String::from("procname,ipvn,domain,guest_ip,guest_port,pid,time,state,closed_time\n");
         for (name, port, pid, state) in &rows {
-            let _ = write!(content, "{name},4,tcp,0.0.0.0,{port},{pid},1.5,{state},\n");
+            let _ = writeln!(content, "{name},4,tcp,0.0.0.0,{port},{pid},1.5,{state},");
         }
         let (_dir, results) = with_file("netbinds.csv", content.as_bytes());
         let table = results.read_csv("netbinds.csv", &Value::Null, &Cancel::default()).unwrap();
