@@ -313,3 +313,31 @@ fn projects_of_real_images_are_complete() {
         );
     }
 }
+
+#[test]
+fn what_is_written_fits_penguins_schema() {
+    let Some(shared) = shared() else { return };
+    let schema = |name: &str| {
+        let text = fs::read_to_string(shared.join("data/penguin").join(name)).unwrap();
+        jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("fw.tar"), small_root("").tar()).unwrap();
+    create(dir.path(), "fw.tar", "p").unwrap();
+    let project = dir.path().join("p");
+    let config = yaml(&project.join("config.yaml"));
+    let patch_schema = schema("schema_patch.json");
+    for patch in config["patches"].as_array().unwrap() {
+        let value = yaml(&project.join(patch.as_str().unwrap()));
+        let errors: Vec<_> = patch_schema
+            .iter_errors(&value)
+            .map(|e| e.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{patch}: {errors:?}");
+    }
+    let errors: Vec<_> = schema("schema.json")
+        .iter_errors(&config)
+        .map(|e| e.to_string())
+        .collect();
+    assert!(errors.is_empty(), "config.yaml: {errors:?}");
+}
