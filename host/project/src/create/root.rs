@@ -13,7 +13,7 @@ pub(super) fn find(tree: &Tree, source: &Path) -> Result<Vec<u8>> {
     if is_root(tree, b"") {
         return Ok(Vec::new());
     }
-    let depth = |path: &[u8]| path.iter().filter(|b| **b == b'/').count();
+    let depth = |path: &[u8]| memchr::memchr_iter(b'/', path).count();
     let found: Vec<&[u8]> = tree
         .iter()
         .filter(|(path, entry)| {

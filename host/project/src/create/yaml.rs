@@ -1,19 +1,28 @@
 //! YAML that every reader of either version understands alike.
 
+use std::fmt::Write;
+
 use serde_json::Value;
 
 /// Write a value as a document. A string is plain only where YAML 1.1 and 1.2 both take it for the same string.
 pub(super) fn to_yaml(value: &Value) -> String {
     let mut out = String::new();
-    match value {
-        Value::Object(fields) if !fields.is_empty() => block(value, 0, &mut out),
-        Value::Array(items) if !items.is_empty() => block(value, 0, &mut out),
-        scalar => {
-            out.push_str(&inline(scalar));
-            out.push('\n');
-        }
+    if is_empty(value) {
+        out.push_str(&inline(value));
+        out.push('\n');
+    } else {
+        block(value, 0, &mut out);
     }
     out
+}
+
+/// Whether a value fits on the line where it stands.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => true,
+    }
 }
 
 fn block(value: &Value, indent: usize, out: &mut String) {
@@ -23,14 +32,14 @@ fn block(value: &Value, indent: usize, out: &mut String) {
                 pad(indent, out);
                 out.push_str(&string(key));
                 out.push(':');
-                after(value, indent, indent + 2, out);
+                after(value, indent + 2, out);
             }
         }
         Value::Array(items) => {
             for item in items {
                 pad(indent, out);
                 out.push('-');
-                after(item, indent, indent + 2, out);
+                after(item, indent + 2, out);
             }
         }
         _ => {}
@@ -38,13 +47,9 @@ fn block(value: &Value, indent: usize, out: &mut String) {
 }
 
 /// What follows a `:` or a `-`.
-fn after(value: &Value, indent: usize, inner: usize, out: &mut String) {
+fn after(value: &Value, indent: usize, out: &mut String) {
     match value {
-        Value::Object(fields) if !fields.is_empty() => {
-            out.push('\n');
-            block(value, inner, out);
-        }
-        Value::Array(items) if !items.is_empty() => {
+        Value::Object(_) | Value::Array(_) if !is_empty(value) => {
             out.push('\n');
             block(value, indent, out);
         }
@@ -52,7 +57,7 @@ fn after(value: &Value, indent: usize, inner: usize, out: &mut String) {
             out.push_str(" |\n");
             for line in text.lines() {
                 if !line.is_empty() {
-                    pad(inner, out);
+                    pad(indent, out);
                     out.push_str(line);
                 }
                 out.push('\n');
@@ -92,7 +97,7 @@ fn string(text: &str) -> String {
                     '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
                 )
             {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
             } else {
                 out.push(c);
             }

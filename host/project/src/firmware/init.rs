@@ -92,7 +92,7 @@ pub(crate) fn candidates(image: &Image, arch: Option<&str>) -> Result<Vec<Candid
         .iter()
         .filter(|(path, _)| NAMES.iter().any(|n| n.as_bytes() == name(path)))
     {
-        let depth = u32::try_from(path.iter().filter(|b| **b == b'/').count())
+        let depth = u32::try_from(memchr::memchr_iter(b'/', path).count())
             .unwrap_or(u32::MAX)
             .min(100);
         finder.consider(path, 60 + depth, "it has the name of an init", &mut found)?;
@@ -256,7 +256,7 @@ impl Finder<'_> {
                 .unwrap_or_default()
                 .trim_ascii();
             let interpreter = line
-                .split(|b| b.is_ascii_whitespace())
+                .split(u8::is_ascii_whitespace)
                 .next()
                 .unwrap_or_default();
             let there = self
@@ -299,7 +299,7 @@ impl Finder<'_> {
             );
             let program = process.split_whitespace().next()?.trim_start_matches('-');
             let at_start = matches!(action, "sysinit" | "bootwait" | "boot" | "wait");
-            (at_start && !id.starts_with('#') && program.starts_with("/"))
+            (at_start && !id.starts_with('#') && program.starts_with('/'))
                 .then(|| program.as_bytes().to_vec())
         });
         Ok(scripts.take(4).collect())

@@ -96,7 +96,7 @@ pub(super) fn search(
                 }
             }
             Place::Content if is_file && entry.same_as.is_none() => {
-                content(image, path, entry, &regex, &mut found, cancel)?
+                content(image, path, entry, &regex, &mut found, cancel)?;
             }
             _ => {}
         }

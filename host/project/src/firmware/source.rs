@@ -19,9 +19,9 @@ pub(super) const MAX_ENTRIES: usize = 400_000;
 /// The most content of all files together, in bytes.
 pub(super) const MAX_BYTES: u64 = 4 << 30;
 /// The most that one compressed byte may become.
-pub(super) const MAX_RATIO: u64 = 250;
+pub(super) const MAX_RATIO: u64 = 100;
 /// Content below this size is not judged by its ratio.
-pub(super) const RATIO_FROM: u64 = 128 << 20;
+pub(super) const RATIO_FROM: u64 = 64 << 20;
 /// The most bytes of long names and extended headers before one entry.
 pub(super) const MAX_META: u64 = 1 << 20;
 /// The most warnings that are kept.

@@ -192,18 +192,20 @@ impl Tree {
                 return Err("it replaces a directory that is not empty".into());
             }
             // A directory that is named again keeps what is in it; a link to a directory stays a link.
-            Some(Content::Symlink(_)) if entry.content == Content::Directory => {
-                if self
-                    .follow(&path)
-                    .is_some_and(|(_, e)| e.content == Content::Directory)
-                {
-                    return Ok(path);
-                }
+            Some(Content::Symlink(_))
+                if entry.content == Content::Directory && self.leads_to_directory(&path) =>
+            {
+                return Ok(path);
             }
             _ => {}
         }
         self.entries.insert(path.clone(), entry);
         Ok(path)
+    }
+
+    fn leads_to_directory(&self, path: &[u8]) -> bool {
+        self.follow(path)
+            .is_some_and(|(_, entry)| entry.content == Content::Directory)
     }
 
     /// The real path of a directory, made where it does not exist.

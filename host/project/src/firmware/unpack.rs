@@ -161,16 +161,16 @@ impl Target<'_> {
 
     fn file(&self, path: &[u8], entry: &Entry) -> Result<()> {
         let at = self.at(path);
-        let made: std::io::Result<File> = OpenOptions::new()
+        let opened: std::io::Result<File> = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&at);
-        let mut file = made.map_err(|e| Error::io("make", &at, &e))?;
-        self.image.copy(entry, &mut file, self.cancel)?;
-        file.flush().map_err(|e| Error::io("write", &at, &e))?;
+        let mut out = opened.map_err(|e| Error::io("make", &at, &e))?;
+        self.image.copy(entry, &mut out, self.cancel)?;
+        out.flush().map_err(|e| Error::io("write", &at, &e))?;
         let mode = entry.mode & 0o777 | 0o400;
-        file.set_permissions(Permissions::from_mode(mode))
+        out.set_permissions(Permissions::from_mode(mode))
             .map_err(|e| Error::io("set the mode of", &at, &e))
     }
 

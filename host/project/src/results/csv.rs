@@ -97,7 +97,7 @@ fn dialect(file: &str) -> Dialect {
     }
 }
 
-pub(super) fn read(file: File, name: &str, options: Options, cancel: &Cancel) -> Result<Value> {
+pub(super) fn read(file: File, name: &str, options: &Options, cancel: &Cancel) -> Result<Value> {
     let dialect = dialect(name);
     let mut records: Box<dyn Iterator<Item = Result<Vec<String>>>> = if dialect.quoted {
         Box::new(quoted(file, name))
@@ -125,7 +125,7 @@ pub(super) fn read(file: File, name: &str, options: Options, cancel: &Cancel) ->
             .filter(|record| *record != given);
         distinct(given)
     };
-    let wanted = wanted(&options, &columns, name)?;
+    let wanted = wanted(options, &columns, name)?;
 
     let table = Table {
         columns: &columns,

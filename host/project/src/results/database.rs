@@ -1,7 +1,7 @@
 //! Read-only SQL on `plugins.db`, under limits.
 //!
 //! Three walls, each enough alone: the file is opened read-only, an authorizer refuses every action but reading, and no
-//! extension or other database can be attached. Memory and time are bounded by SQLite's limits and its progress handler.
+//! extension or other database can be attached. Memory and time are bounded by limits and by a progress handler.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -30,13 +30,15 @@ const MAX_ROWS: usize = 10_000;
 const MAX_OUTPUT: usize = 8 << 20;
 /// A longer value is cut.
 const MAX_VALUE: usize = 64 << 10;
-/// The longest value that SQLite may build, in bytes.
+/// The longest value that a query may build, in bytes.
 const MAX_SQL_VALUE: i32 = 64 << 20;
 /// The largest database that is copied to roll back an interrupted transaction, in bytes.
 const MAX_COPY: u64 = 4 << 30;
+/// The length of a database's header, in bytes.
+const HEADER: u64 = 100;
 /// How long to wait for a writer to finish its transaction.
 const BUSY: Duration = Duration::from_secs(3);
-/// SQLite's virtual machine steps between two looks at the clock.
+/// Steps of the query's program between two looks at the clock.
 const STEPS: i32 = 20_000;
 
 /// A private copy of a database that its writer left in the middle of a transaction, rolled back.
@@ -71,14 +73,28 @@ impl Database<'_> {
         &self,
         sql: &str,
         params: &Value,
-        options: Options,
+        options: &Options,
         cancel: &Cancel,
     ) -> Result<Value> {
+        // SQLite takes what is shorter than its header for an empty database.
+        if self.bytes < HEADER {
+            let why = if self.bytes == 0 {
+                "the run recorded nothing yet"
+            } else {
+                "the file was cut off"
+            };
+            return Err(Error::Unavailable {
+                what: FILE.into(),
+                why: why.into(),
+                how_to_enable:
+                    "Events are written every few seconds: wait, or run the project again".into(),
+            });
+        }
         let started = Instant::now();
         let run = Run {
             sql,
             params,
-            options: &options,
+            options,
             cancel,
             deadline: started + Duration::from_millis(options.timeout_ms),
         };
@@ -258,11 +274,7 @@ impl Run<'_> {
     }
 
     fn rows(&self, statement: &mut Statement<'_>) -> Result<Value, Failure> {
-        let columns: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let width = columns.len();
         let limit = self.options.limit.min(MAX_ROWS);
         let max_bytes = self.options.max_bytes.min(MAX_OUTPUT);

@@ -101,7 +101,7 @@ impl Results {
     /// `run-results.read-csv`
     pub fn read_csv(&self, file: &str, options: &Value, cancel: &Cancel) -> Result<Value> {
         let options = parse_options(options)?;
-        csv::read(self.open_file(file)?.0, file, options, cancel)
+        csv::read(self.open_file(file)?.0, file, &options, cancel)
     }
 
     /// `run-results.search`
@@ -162,7 +162,7 @@ impl Results {
             bytes,
             recovered: &self.recovered,
         };
-        database.query(sql, params, options, cancel)
+        database.query(sql, params, &options, cancel)
     }
 
     /// Open one regular file of the directory, and give its size.
@@ -170,6 +170,12 @@ impl Results {
     /// Opened from the directory's handle with `RESOLVE_BENEATH`: a link that leads out is refused by the kernel. A FIFO, device
     /// or socket is opened without waiting, and refused.
     fn open_file(&self, name: &str) -> Result<(File, u64)> {
+        self.find_file(name)?
+            .ok_or_else(|| files::missing(self, name))
+    }
+
+    /// As [`Self::open_file`]; none if there is no such file.
+    fn find_file(&self, name: &str) -> Result<Option<(File, u64)>> {
         let plain = FOLDERS
             .iter()
             .find_map(|folder| name.strip_prefix(folder))
@@ -182,7 +188,7 @@ impl Results {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = match open_beneath(&self.handle, name, flags) {
             Ok(handle) => File::from(handle),
-            Err(Errno::NOENT) => return Err(files::missing(self, name)),
+            Err(Errno::NOENT) => return Ok(None),
             Err(Errno::XDEV | Errno::LOOP) => {
                 return Err(Error::Denied(format!(
                     "{name} in {} is a link that leads out of the result directory, and is not followed",
@@ -198,7 +204,7 @@ impl Results {
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
             return Err(self.not_regular(name));
         }
-        Ok((file, u64::try_from(stat.st_size).unwrap_or(0)))
+        Ok(Some((file, u64::try_from(stat.st_size).unwrap_or(0))))
     }
 
     fn not_regular(&self, name: &str) -> Error {

@@ -59,13 +59,13 @@ pub(super) fn search(
     options.limit = options.limit.min(MAX_LIMIT);
     options.context = options.context.min(MAX_CONTEXT);
     options.max_line_bytes = options.max_line_bytes.clamp(16, CHUNK);
-    let matcher = if pattern.is_empty() {
+    let regex = if pattern.is_empty() {
         None
     } else {
         Some(compile(pattern, &options)?)
     };
     let mut scan = Scan {
-        matcher,
+        matcher: regex,
         options: &options,
         hits: VecDeque::new(),
         total: 0,
@@ -75,7 +75,7 @@ pub(super) fn search(
     let bytes = scan.run(file, name, cancel)?;
 
     let mut output = 0;
-    let mut matches = Vec::new();
+    let mut shown = Vec::new();
     // When the output grows too long, the matches farthest from the asked end are dropped.
     let hits: Box<dyn Iterator<Item = &Hit>> = if options.from_end {
         Box::new(scan.hits.iter().rev())
@@ -90,14 +90,14 @@ pub(super) fn search(
         if output > MAX_OUTPUT {
             break;
         }
-        matches.push(found);
+        shown.push(found);
     }
     if options.from_end {
-        matches.reverse();
+        shown.reverse();
     }
-    let truncated = scan.total > matches.len() as u64;
+    let truncated = scan.total > shown.len() as u64;
     Ok(json!({
-        "matches": matches,
+        "matches": shown,
         "total": scan.total,
         "lines": scan.newlines,
         "bytes": bytes,

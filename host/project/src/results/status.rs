@@ -169,7 +169,7 @@ fn death(ran: bool, console: bool) -> &'static str {
 
 /// The description of the run's process.
 fn runtime(results: &Results) -> Option<Value> {
-    let (file, bytes) = results.open_file(RUNTIME).ok()?;
+    let (file, bytes) = results.find_file(RUNTIME).ok()??;
     let text = std::io::read_to_string(std::io::Read::take(file, bytes.min(64 << 10))).ok()?;
     yaml::parse(&text).ok()
 }

@@ -1,0 +1,343 @@
+//! New projects: complete, or not there at all.
+
+mod common;
+#[path = "common/images.rs"]
+mod images;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use common::shared;
+use images::{Archive, elf, small_root};
+use rookery_project::{Cancel, Error, Roots};
+use serde_json::{Value, json};
+
+fn create(root: &Path, rootfs: &str, output: &str) -> Result<Value, Error> {
+    Roots::new([root.to_owned()])
+        .unwrap()
+        .create(rootfs, output, &Cancel::default())
+}
+
+fn yaml(path: &Path) -> Value {
+    serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Names in a directory, hidden ones included.
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_project_has_penguins_layout() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("fw.tar.gz"), small_root("./").gz()).unwrap();
+    let made = create(dir.path(), "fw.tar.gz", "projects/new").unwrap();
+    let project = dir.path().canonicalize().unwrap().join("projects/new");
+    assert_eq!(made["project_dir"], project.to_str().unwrap());
+    assert_eq!(
+        (&made["arch"], &made["init"], &made["warnings"]),
+        (&json!("mipsel"), &json!("/sbin/init"), &json!([]))
+    );
+    assert_eq!(made["init_candidates"][1]["path"], "/etc/init.d/rcS");
+
+    let config = yaml(&project.join("config.yaml"));
+    assert_eq!(
+        config["core"],
+        json!({"version": 2, "arch": "mipsel", "fs": "./base/fs.tar.gz"})
+    );
+    for section in [
+        "env",
+        "pseudofiles",
+        "nvram",
+        "lib_inject",
+        "static_files",
+        "plugins",
+    ] {
+        assert!(config[section].is_object(), "{section}");
+    }
+    for patch in config["patches"].as_array().unwrap() {
+        assert!(
+            yaml(&project.join(patch.as_str().unwrap())).is_object(),
+            "{patch}"
+        );
+    }
+    let base = yaml(&project.join("static_patches/base.yaml"));
+    assert_eq!(base["env"]["igloo_init"], "/sbin/init");
+    assert_eq!(base["static_files"]["/dev/shm"]["mode"], 0o1777);
+    assert!(base["plugins"]["netbinds"].is_object());
+    let diagnostics = yaml(&project.join("static_patches/diagnostics.yaml"));
+    assert!(diagnostics["plugins"]["env"].is_object() && diagnostics["plugins"]["db"].is_object());
+    assert_eq!(
+        yaml(&project.join("static_patches/netdevs.dynamic.yaml"))["netdevs"],
+        json!(["br0", "eth0", "eth1", "vlan2"])
+    );
+    let models = yaml(&project.join("static_patches/pseudofiles.expert_knowledge.yaml"));
+    assert_eq!(
+        models["pseudofiles"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .collect::<Vec<_>>(),
+        ["/dev/watchdog"]
+    );
+    assert_eq!(
+        yaml(&project.join("static/InitFinder.yaml")),
+        json!(["/sbin/init", "/etc/init.d/rcS"])
+    );
+    assert_eq!(
+        yaml(&project.join("static/PseudofileFinder.yaml"))["proc"],
+        json!(["/proc/vendor_x"])
+    );
+    assert_eq!(yaml(&project.join("static/ArchId.yaml")), "mipsel");
+    assert_eq!(names(dir.path()), ["fw.tar.gz", "projects"]);
+
+    let roots = Roots::new([dir.path().to_owned()]).unwrap();
+    let firmware = roots
+        .project("projects/new")
+        .unwrap()
+        .firmware(&Cancel::default())
+        .unwrap();
+    assert_eq!(
+        firmware.stat("/dev/dsa").unwrap()["kind"],
+        "character-device"
+    );
+    assert_eq!(firmware.stat("/bin/[[").unwrap()["elf"]["arch"], "mipsel");
+    assert!(matches!(
+        create(dir.path(), "fw.tar.gz", "projects/new"),
+        Err(Error::Conflict(_))
+    ));
+}
+
+#[test]
+fn a_root_is_found_below_a_folder_and_in_a_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(
+        dir.path().join("folder.tar"),
+        small_root("image/squashfs-root/")
+            .file("README", 0o644, b"x")
+            .tar(),
+    )
+    .unwrap();
+    assert_eq!(
+        create(dir.path(), "folder.tar", "a").unwrap()["init"],
+        "/sbin/init"
+    );
+    fs::write(
+        dir.path().join("two.tar"),
+        Archive::new()
+            .dir("a/bin")
+            .dir("a/etc")
+            .dir("b/bin")
+            .dir("b/etc")
+            .tar(),
+    )
+    .unwrap();
+    assert!(
+        create(dir.path(), "two.tar", "b")
+            .unwrap_err()
+            .to_string()
+            .contains("2 root filesystems (/a, /b)")
+    );
+
+    let root = dir.path().join("tree");
+    fs::create_dir_all(root.join("bin")).unwrap();
+    fs::create_dir_all(root.join("etc")).unwrap();
+    fs::write(root.join("bin/busybox"), images::mipsel()).unwrap();
+    fs::set_permissions(
+        root.join("bin/busybox"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    fs::hard_link(root.join("bin/busybox"), root.join("bin/init")).unwrap();
+    symlink("/etc/passwd", root.join("etc/passwd")).unwrap();
+    symlink("..", root.join("up")).unwrap();
+    let made = create(dir.path(), "tree", "c").unwrap();
+    assert_eq!(made["init"], "/bin/init");
+    let roots = Roots::new([dir.path().to_owned()]).unwrap();
+    let firmware = roots
+        .project("c")
+        .unwrap()
+        .firmware(&Cancel::default())
+        .unwrap();
+    assert!(
+        firmware.stat("/etc/passwd").is_err(),
+        "a link is resolved in the image, not on the host"
+    );
+    assert!(
+        create(dir.path(), "tree", "tree/out")
+            .unwrap_err()
+            .to_string()
+            .contains("itself")
+    );
+}
+
+#[test]
+fn a_failure_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let write =
+        |name: &str, archive: Archive| fs::write(dir.path().join(name), archive.gz()).unwrap();
+    write("dots.tgz", small_root("").file("../../evil", 0o644, b"x"));
+    write(
+        "intel.tgz",
+        Archive::new()
+            .file("bin/x", 0o755, &elf(3, false, false))
+            .dir("etc"),
+    );
+    write("empty.tgz", Archive::new().dir("bin").dir("etc"));
+    write("docs.tgz", Archive::new().file("doc/readme", 0o644, b"x"));
+    fs::write(dir.path().join("junk.tgz"), b"junk").unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        dir.path().join("fifo.tgz"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
+    symlink("/etc", dir.path().join("outside")).unwrap();
+    fs::create_dir(dir.path().join("full")).unwrap();
+    fs::write(dir.path().join("full/keep"), "k").unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let before = names(dir.path());
+    for (rootfs, output, word) in [
+        ("dots.tgz", "deep/er/out", "`..`"),
+        ("intel.tgz", "out", "i386"),
+        ("empty.tgz", "out", "no program"),
+        ("docs.tgz", "out", "not a root filesystem"),
+        ("junk.tgz", "out", "not a .tar"),
+        ("fifo.tgz", "out", "regular file"),
+        ("nothing.tgz", "out", "there is no"),
+        ("outside", "out", "outside the roots"),
+        ("dots.tgz", "outside/out", "outside the roots"),
+        ("dots.tgz", "full", "not empty"),
+        ("dots.tgz", "file", "not a directory"),
+        ("dots.tgz", ".", "root"),
+    ] {
+        let error = create(dir.path(), rootfs, output)
+            .expect_err(rootfs)
+            .to_string();
+        assert!(error.contains(word), "{rootfs} {output}: {error}");
+        assert_eq!(names(dir.path()), before, "{rootfs} {output}");
+    }
+    let cancel = Cancel::default();
+    cancel.cancel();
+    write("good.tgz", small_root(""));
+    let before = names(dir.path());
+    let roots = Roots::new([dir.path().to_owned()]).unwrap();
+    assert_eq!(
+        roots.create("good.tgz", "deep/out", &cancel),
+        Err(Error::Cancelled)
+    );
+    assert_eq!(names(dir.path()), before);
+}
+
+#[test]
+fn a_hostile_name_reaches_no_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = small_root("")
+        .file("etc/evil.conf", 0o644, b"eth{{7*7}} ath0;reboot $(x) eth9999 '/dev/{{ x }}' /dev/a{%b br-aaaaaaaaaaaaaaaaaaaaaaaa\n")
+        .file("etc/init.d/{{7}}/init", 0o755, b"#!/bin/sh\n")
+        .tar();
+    fs::write(dir.path().join("fw.tar"), archive).unwrap();
+    create(dir.path(), "fw.tar", "out").unwrap();
+    for folder in ["static", "static_patches"] {
+        for name in names(&dir.path().join("out").join(folder)) {
+            let text = fs::read_to_string(dir.path().join("out").join(folder).join(&name)).unwrap();
+            assert!(
+                name == "penguin.guest.yaml" || !text.contains("{{"),
+                "{name}: {text}"
+            );
+            assert!(
+                !text.contains("eth9999") && !text.contains("reboot"),
+                "{name}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn projects_of_real_images_are_complete() {
+    let Some(shared) = shared() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let confined = Roots::new([dir.path().to_owned(), shared]).unwrap();
+    let images = confined.dirs()[1].join("fw");
+    for (name, arch, init, wants) in [
+        ("dv-mipsel-uclibc", "mipsel", "/etc/rc.local", &["eth0"][..]),
+        (
+            "lede-17.01.4-mips-musl",
+            "mipseb",
+            "/sbin/init",
+            &["eth0", "eth1", "br-lan"],
+        ),
+        (
+            "openwrt-19.07-aarch64-musl",
+            "aarch64",
+            "/sbin/init",
+            &["eth0"],
+        ),
+    ] {
+        let rootfs = images.join(format!("{name}.rootfs.tar.gz"));
+        let answer = confined
+            .create(rootfs.to_str().unwrap(), name, &Cancel::default())
+            .unwrap();
+        assert_eq!(
+            (&answer["arch"], &answer["init"]),
+            (&json!(arch), &json!(init)),
+            "{answer}"
+        );
+        let patch = yaml(
+            &dir.path()
+                .join(name)
+                .join("static_patches/netdevs.dynamic.yaml"),
+        );
+        let netdevs = patch["netdevs"].as_array().unwrap();
+        assert!(
+            wants.iter().all(|want| netdevs.contains(&json!(want))),
+            "{name}: {patch}"
+        );
+        let firmware = confined
+            .project(name)
+            .unwrap()
+            .firmware(&Cancel::default())
+            .unwrap();
+        assert_eq!(
+            firmware.init_candidates().unwrap()["candidates"],
+            answer["init_candidates"],
+            "the copy is the same firmware"
+        );
+    }
+}
+
+#[test]
+fn what_is_written_fits_penguins_schema() {
+    let Some(shared) = shared() else { return };
+    let schema = |name: &str| {
+        let text = fs::read_to_string(shared.join("data/penguin").join(name)).unwrap();
+        jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("fw.tar"), small_root("").tar()).unwrap();
+    create(dir.path(), "fw.tar", "p").unwrap();
+    let project = dir.path().join("p");
+    let config = yaml(&project.join("config.yaml"));
+    let patch_schema = schema("schema_patch.json");
+    for patch in config["patches"].as_array().unwrap() {
+        let value = yaml(&project.join(patch.as_str().unwrap()));
+        let errors: Vec<_> = patch_schema
+            .iter_errors(&value)
+            .map(|e| e.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{patch}: {errors:?}");
+    }
+    let errors: Vec<_> = schema("schema.json")
+        .iter_errors(&config)
+        .map(|e| e.to_string())
+        .collect();
+    assert!(errors.is_empty(), "config.yaml: {errors:?}");
+}
