@@ -18,7 +18,7 @@ use crate::collect::file::write_atomic;
 use crate::plan::Plan;
 
 /// The state of ended runs is kept for this long.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+const KEPT: Duration = Duration::from_hours(7 * 24);
 const MAX_FILE: u64 = 256 << 20;
 
 /// What a supervisor is to do. Never changes.
@@ -227,11 +227,8 @@ impl Store {
             }
             let run = RunDir(entry.path());
             match run.recorded() {
-                Ok(state) if !state.has_ended() => {
-                    if !state.owner.is_alive() {
-                        orphan(&run);
-                    }
-                }
+                Ok(state) if !state.has_ended() && state.owner.is_alive() => {}
+                Ok(state) if !state.has_ended() => orphan(&run),
                 _ if is_old(&entry) => {
                     let _ = fs::remove_dir_all(run.path());
                 }
@@ -341,7 +338,7 @@ mod tests {
         for id in [old, recent] {
             store.create(id).unwrap().write(&ended).unwrap();
         }
-        let eight_days_ago = std::time::SystemTime::now() - Duration::from_secs(8 * 24 * 3600);
+        let eight_days_ago = std::time::SystemTime::now() - Duration::from_hours(8 * 24);
         fs::File::open(store.open(old).unwrap().path())
             .unwrap()
             .set_modified(eight_days_ago)
