@@ -182,4 +182,16 @@ mod tests {
         Log::new(directory.path(), "log", None, 6).flush().unwrap();
         assert!(!directory.path().join("log").exists());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_leaves_its_place(text: String) {
+            let field = field(&text);
+            assert!(!field.contains([',', '"', '\n', '\r', '\u{85}', '\u{2028}']), "{field:?}");
+            let line = one_line(&text);
+            assert_eq!(line.lines().count(), usize::from(!line.is_empty()));
+            let list = format!("- {}\n- x\n", scalar(&line));
+            assert_eq!(serde_yaml::from_str::<Vec<String>>(&list).unwrap(), [line, "x".to_owned()]);
+        }
+    }
 }

@@ -400,7 +400,7 @@ mod tests {
         let (header, body) = text.split_at(HEADER.len());
         assert_eq!(
             header.lines().filter(|line| line.starts_with('#')).count(),
-            12
+            11
         );
         let expected = "\
 /dev/dsa:

@@ -51,7 +51,7 @@ impl Lifecycle {
         backend: &dyn Backend,
         inbox: Inbox,
     ) -> Result<Self> {
-        let record = collect::Record::new(&spec.run_id, backend, &spec.plan);
+        let record = collect::Record::new(&spec.run_id, backend.name(), &spec.host, &spec.plan);
         let collectors = if backend.writes_results() {
             None
         } else {

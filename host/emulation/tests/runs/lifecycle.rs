@@ -76,6 +76,10 @@ pub const TESTS: &[(&str, fn())] = &[
         "lifecycle::an_unusable_configuration_makes_no_result_directory",
         an_unusable_configuration_makes_no_result_directory,
     ),
+    (
+        "lifecycle::a_run_is_stopped_by_another_process_than_started_it",
+        a_run_is_stopped_by_another_process_than_started_it,
+    ),
 ];
 
 fn kill(pid: i32, signal: Signal) {
@@ -318,6 +322,18 @@ fn a_run_outlives_the_process_that_started_it() {
         (&status["status"], &status["reason"]),
         (&json!("finished"), &json!("done"))
     );
+}
+
+fn a_run_is_stopped_by_another_process_than_started_it() {
+    let world = World::new();
+    let server = Command::new(std::env::current_exe().unwrap())
+        .arg("start-and-die")
+        .arg(&world.root)
+        .output()
+        .unwrap();
+    let run_id = String::from_utf8(server.stdout).unwrap().trim().to_owned();
+    assert_eq!(world.registry().stop(&run_id).unwrap()["status"], "stopped");
+    assert_eq!(world.result(0, ".ran"), "");
 }
 
 fn cancelling_a_wait_is_quick_and_does_not_stop_the_run() {
