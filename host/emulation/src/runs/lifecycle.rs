@@ -56,7 +56,7 @@ impl Lifecycle {
             None
         } else {
             record.write(&state.notes);
-            Some(Collectors::begin(&spec.plan, &spec.config))
+            Some(Collectors::begin(&spec.run_id, &spec.plan, &spec.config))
         };
         state.phase = "preparing".into();
         run.write(&state)?;
