@@ -120,7 +120,7 @@ pub struct Availability {
 }
 
 /// One thing that a backend needs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Check {
     /// What was looked at, for example `user namespaces`.
     pub name: String,

@@ -1,6 +1,9 @@
 //! Run a project: the [`Runs`] registry, the supervisor process, and the backends.
 //!
 //! Everything here blocks. A run belongs to a supervisor process of its own; [`Runs`] only starts it and reads its state.
+//!
+//! `plan` says what is to be run, a backend runs it and reports events, `collect` turns events into result files, `control` carries requests to
+//! a running supervisor, and `runs` holds these together.
 
 pub mod backend;
 mod collect;

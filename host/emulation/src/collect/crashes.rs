@@ -1,12 +1,13 @@
 //! `crashes.yaml`: processes that died of a signal, one record for each name, signal and program counter.
 
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::file::{one_line, write_atomic};
+use super::file::{one_line, scalar, write_atomic};
 use super::{Collector, rounded};
 use crate::event::{Event, What};
 
@@ -21,11 +22,6 @@ pub(super) struct Crash {
     pc: String,
     time: f64,
     count: u64,
-}
-
-#[derive(Serialize)]
-struct File<'a> {
-    crashes: &'a [Crash],
 }
 
 pub(super) struct Crashes {
@@ -92,10 +88,29 @@ impl Collector for Crashes {
 
     fn flush(&mut self, _now: Duration) -> io::Result<()> {
         if self.dirty {
-            let text = serde_yaml::to_string(&File {
-                crashes: &self.records,
-            })
-            .map_err(io::Error::other)?;
+            let mut text = if self.records.is_empty() {
+                "crashes: []\n"
+            } else {
+                "crashes:\n"
+            }
+            .to_owned();
+            for Crash {
+                proc,
+                pid,
+                signal,
+                signame,
+                pc,
+                time,
+                count,
+            } in &self.records
+            {
+                let proc = scalar(proc);
+                let _ = write!(
+                    text,
+                    "- proc: {proc}\n  pid: {pid}\n  signal: {signal}\n  signame: {signame}\n"
+                );
+                let _ = write!(text, "  pc: '{pc}'\n  time: {time:?}\n  count: {count}\n");
+            }
             write_atomic(&self.path, text.as_bytes())?;
             self.dirty = false;
         }

@@ -36,6 +36,8 @@ const MAX_ROWS: i64 = 3_000_000;
 /// Rows that wait for the next transaction; a reader that holds the database for long makes them wait.
 const MAX_QUEUE: usize = 100_000;
 const BATCH: usize = 2000;
+/// Columns `arg0` to `arg5`.
+const ARGUMENTS: usize = 6;
 const MAX_PROCESSES: usize = 20_000;
 /// The supervisor has a guest to serve: a locked database is tried again at the next flush.
 const PATIENCE: Duration = Duration::from_millis(40);
@@ -175,37 +177,18 @@ fn insert(
         Row::Syscall(call) => {
             event("syscall", 0)?;
             let unused = (0, String::new());
-            let argument = |index: usize| call.arguments.get(index).unwrap_or(&unused);
-            let [(a, at), (b, bt), (c, ct), (d, dt), (e, et), (f, ft)] = [
-                argument(0),
-                argument(1),
-                argument(2),
-                argument(3),
-                argument(4),
-                argument(5),
-            ];
-            connection
-                .prepare_cached(
-                    "INSERT INTO syscall VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                )?
-                .execute(params![
-                    id,
-                    call.name,
-                    call.result,
-                    call.result_text(),
-                    a,
-                    at,
-                    b,
-                    bt,
-                    c,
-                    ct,
-                    d,
-                    dt,
-                    e,
-                    et,
-                    f,
-                    ft
-                ])?;
+            let sql = "INSERT INTO syscall VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+            let mut statement = connection.prepare_cached(sql)?;
+            statement.raw_bind_parameter(1, id)?;
+            statement.raw_bind_parameter(2, &call.name)?;
+            statement.raw_bind_parameter(3, call.result)?;
+            statement.raw_bind_parameter(4, call.result_text())?;
+            for index in 0..ARGUMENTS {
+                let (value, text) = call.arguments.get(index).unwrap_or(&unused);
+                statement.raw_bind_parameter(5 + 2 * index, value)?;
+                statement.raw_bind_parameter(6 + 2 * index, text)?;
+            }
+            statement.raw_execute()?;
         }
         Row::Exec { argv, envp } => {
             event("exec", 0)?;

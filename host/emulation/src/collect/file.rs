@@ -1,5 +1,6 @@
 //! How result files are written.
 
+use std::fmt::Write as _;
 use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -98,6 +99,24 @@ pub(crate) fn one_line(text: &str) -> String {
     escape(text, |character| character == '\\')
 }
 
+/// `text`, which [`one_line`] gave, as a YAML scalar that YAML 1.1 and 1.2 both read as this string: Penguin writes and reads its results as 1.1.
+pub(crate) fn scalar(text: &str) -> String {
+    const WORDS: [&str; 11] = [
+        "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf",
+    ];
+    let plain = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+        && !WORDS.contains(&text.to_ascii_lowercase().as_str());
+    // JSON's strings are YAML's double-quoted scalars.
+    if plain {
+        text.to_owned()
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
+}
+
 fn escape(text: &str, also: impl Fn(char) -> bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -106,7 +125,7 @@ fn escape(text: &str, also: impl Fn(char) -> bool) -> String {
         {
             let mut bytes = [0; 4];
             for byte in character.encode_utf8(&mut bytes).bytes() {
-                escaped.push_str(&format!("\\x{byte:02x}"));
+                let _ = write!(escaped, "\\x{byte:02x}");
             }
         } else {
             escaped.push(character);
@@ -125,6 +144,21 @@ mod tests {
         assert_eq!(field("a,b\n\"c\\"), "a\\x2cb\\x0a\\x22c\\x5c");
         assert_eq!(field("größe"), "größe");
         assert_eq!(one_line("a,b\r\n\u{2028}"), "a,b\\x0d\\x0a\\xe2\\x80\\xa8");
+    }
+
+    #[test]
+    fn names_that_yaml_readers_disagree_on_are_quoted() {
+        for plain in ["sxid", "SX_DEBUG", "a.b-c", "yesterday"] {
+            assert_eq!(scalar(plain), plain);
+        }
+        for ambiguous in [
+            "yes", "No", "y", "08", "0o17", "1e3", "~", "null", "12:30", ".inf", "a: b", "- c", "",
+            "!x", "ä",
+        ] {
+            let quoted = scalar(ambiguous);
+            assert!(quoted.starts_with('"'), "{quoted}");
+            assert_eq!(serde_yaml::from_str::<String>(&quoted).unwrap(), ambiguous);
+        }
     }
 
     #[test]
@@ -147,5 +181,17 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         Log::new(directory.path(), "log", None, 6).flush().unwrap();
         assert!(!directory.path().join("log").exists());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_leaves_its_place(text: String) {
+            let field = field(&text);
+            assert!(!field.contains([',', '"', '\n', '\r', '\u{85}', '\u{2028}']), "{field:?}");
+            let line = one_line(&text);
+            assert_eq!(line.lines().count(), usize::from(!line.is_empty()));
+            let list = format!("- {}\n- x\n", scalar(&line));
+            assert_eq!(serde_yaml::from_str::<Vec<String>>(&list).unwrap(), [line, "x".to_owned()]);
+        }
     }
 }

@@ -70,10 +70,10 @@ pub(crate) struct Collectors {
 
 impl Collectors {
     /// Write the files that stand at the start of a run of `plan`, whose configuration is `config`.
-    pub(crate) fn begin(plan: &Plan, config: &Value) -> Self {
+    pub(crate) fn begin(run_id: &str, plan: &Plan, config: &Value) -> Self {
         let directory = plan.results_dir.clone();
         let mut failures = BTreeMap::new();
-        if let Err(error) = start::write(plan, config) {
+        if let Err(error) = start::write(run_id, plan, config) {
             failures.insert("start", error.to_string());
         }
         let mut collectors = Self {

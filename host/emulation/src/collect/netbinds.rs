@@ -91,7 +91,7 @@ pub(super) fn address(ip: IpAddr) -> String {
 }
 
 pub(super) struct Netbinds {
-    netbinds: PathBuf,
+    table: PathBuf,
     lifecycle: PathBuf,
     binds: Vec<Bind>,
     index: HashMap<Key, usize>,
@@ -108,7 +108,7 @@ pub(super) struct Netbinds {
 impl Netbinds {
     pub(super) fn new(directory: &Path) -> Self {
         Self {
-            netbinds: directory.join("netbinds.csv"),
+            table: directory.join("netbinds.csv"),
             lifecycle: directory.join("netbinds_lifecycle.csv"),
             binds: Vec::new(),
             index: HashMap::new(),
@@ -285,7 +285,7 @@ impl Netbinds {
                     );
                 }
             }
-            write_atomic(&self.netbinds, text.as_bytes())?;
+            write_atomic(&self.table, text.as_bytes())?;
             self.dirty = false;
         }
         Ok(())

@@ -48,7 +48,7 @@ struct Map<'a> {
 
 pub(super) struct Processes {
     path: PathBuf,
-    processes: Vec<Process>,
+    seen: Vec<Process>,
     /// The newest process of each pid, while it lives.
     alive: HashMap<u32, usize>,
     dropped: u64,
@@ -58,7 +58,7 @@ impl Processes {
     pub(super) fn new(directory: &Path) -> Self {
         Self {
             path: directory.join("system_map.yaml"),
-            processes: Vec::new(),
+            seen: Vec::new(),
             alive: HashMap::new(),
             dropped: 0,
         }
@@ -73,12 +73,12 @@ impl Processes {
         if let Some(&index) = self.alive.get(&process.pid) {
             return Some(index);
         }
-        if self.processes.len() >= MAX_PROCESSES {
+        if self.seen.len() >= MAX_PROCESSES {
             self.dropped += 1;
             return None;
         }
-        let index = self.processes.len();
-        self.processes.push(Process {
+        let index = self.seen.len();
+        self.seen.push(Process {
             pid: process.pid,
             ppid: process.ppid,
             name: one_line(&process.name),
@@ -97,7 +97,7 @@ impl Processes {
     fn tree(&self) -> String {
         let mut index_of = HashMap::new();
         let mut children: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
-        for (index, process) in self.processes.iter().enumerate() {
+        for (index, process) in self.seen.iter().enumerate() {
             // The parent is the newest process with its number that was there before: so a tree has no circles.
             children
                 .entry(index_of.get(&process.ppid).copied())
@@ -122,7 +122,7 @@ impl Processes {
             return;
         };
         for (position, &index) in branch.iter().enumerate() {
-            let Some(process) = self.processes.get(index) else {
+            let Some(process) = self.seen.get(index) else {
                 continue;
             };
             let last = position + 1 == branch.len();
@@ -156,7 +156,7 @@ impl Collector for Processes {
         match &event.what {
             What::Exec { result: 0, .. } => {
                 let index = self.find(event);
-                if let Some(process) = index.and_then(|index| self.processes.get_mut(index)) {
+                if let Some(process) = index.and_then(|index| self.seen.get_mut(index)) {
                     process.exec_count += 1;
                     process.name = one_line(&event.process.name);
                 }
@@ -164,7 +164,7 @@ impl Collector for Processes {
             What::Exit { code, signal } => {
                 let index = self.find(event);
                 self.alive.remove(&event.process.pid);
-                if let Some(process) = index.and_then(|index| self.processes.get_mut(index)) {
+                if let Some(process) = index.and_then(|index| self.seen.get_mut(index)) {
                     process.exit = Some(match signal {
                         Some(signal) => Exit {
                             code: 128 + signal,
@@ -189,8 +189,8 @@ impl Collector for Processes {
         let map = Map {
             schema_version: 1,
             generated_by: "processes",
-            process_count: self.processes.len(),
-            processes: &self.processes,
+            process_count: self.seen.len(),
+            processes: &self.seen,
             tree: self.tree(),
         };
         let text = serde_yaml::to_string(&map).map_err(io::Error::other)?;

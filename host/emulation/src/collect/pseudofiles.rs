@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_yaml::{Mapping, Value};
 
 use super::Collector;
-use super::file::{one_line, write_atomic};
+use super::file::{one_line, scalar, write_atomic};
 use crate::event::{Event, Operation, What};
 
 const HEADER: &str = "\
@@ -18,14 +18,13 @@ const HEADER: &str = "\
 # callers that crashed weigh most, then callers whose name crashed, then distinct callers, then hits.
 #
 # A `suggest` block is a first guess at a model, and a valid value of `pseudofiles:`. To try it, put
-#
 #   pseudofiles:
 #     <path>:
 #       <suggest block>
-#
 # into the configuration and run again. Then make it true to the device: `const_buf` with real contents
-# where a program parses what it reads, and per-command ioctl answers where the driver's documentation or
-# the program's own code says what it expects.
+# where a program parses what it reads, and for each ioctl command the answer that the driver's
+# documentation, or the program's own code, says it expects. Paths of processes are joined:
+# /proc/PID stands for any of them, and is not to be modelled as it is written.
 ";
 const SUGGEST: &str =
     "  suggest:  # a first guess: verify it against the device before relying on it\n";
@@ -49,18 +48,10 @@ struct Failure {
 
 pub(super) struct Failures {
     path: PathBuf,
-    failures: HashMap<String, Failure>,
+    by_path: HashMap<String, Failure>,
     crashed: HashSet<(String, u32)>,
     dirty: bool,
     dropped: u64,
-}
-
-#[derive(Serialize)]
-struct Entry {
-    impact: Impact,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    callers: Vec<String>,
-    events: Mapping,
 }
 
 #[derive(Serialize)]
@@ -87,7 +78,7 @@ impl Failures {
         let path = directory.join("pseudofiles_failures.yaml");
         Self {
             path,
-            failures: HashMap::new(),
+            by_path: HashMap::new(),
             crashed: HashSet::new(),
             dirty: true,
             dropped: 0,
@@ -96,7 +87,7 @@ impl Failures {
 
     /// How many paths lack a model.
     pub(super) fn count(&self) -> usize {
-        self.failures.len()
+        self.by_path.len()
     }
 
     fn impact(&self, failure: &Failure, names: &HashSet<&str>) -> Impact {
@@ -121,7 +112,7 @@ impl Failures {
     fn render(&self) -> Result<String, serde_yaml::Error> {
         let names = self.crashed.iter().map(|(name, _)| name.as_str()).collect();
         let mut entries: Vec<_> = self
-            .failures
+            .by_path
             .iter()
             .map(|(path, failure)| (path, failure, self.impact(failure, &names)))
             .collect();
@@ -136,19 +127,18 @@ impl Failures {
             text.push_str("{}\n");
         }
         for (path, failure, impact) in entries {
-            let callers = failure
-                .callers
-                .iter()
-                .map(|(name, pid)| format!("{name}:{pid}"))
-                .collect();
-            let entry = Entry {
-                impact,
-                callers,
-                events: failure.events(),
-            };
-            // A path is on one line and a plain or quoted scalar, so it can stand before its block.
-            let _ = writeln!(text, "{}:", serde_yaml::to_string(path)?.trim_end());
-            indent(&mut text, &serde_yaml::to_string(&entry)?, "  ");
+            let _ = writeln!(text, "{}:\n  impact:", path_key(path));
+            indent(&mut text, &serde_yaml::to_string(&impact)?, "    ");
+            text.push_str("  callers:\n");
+            for (name, pid) in &failure.callers {
+                let _ = writeln!(text, "  - {}", caller(name, *pid));
+            }
+            text.push_str("  events:\n");
+            indent(
+                &mut text,
+                &serde_yaml::to_string(&failure.events())?,
+                "    ",
+            );
             let suggest = failure.suggest();
             if !suggest.is_empty() {
                 text.push_str(SUGGEST);
@@ -217,6 +207,24 @@ impl Failure {
     }
 }
 
+/// A path as a key: plain where it is made of harmless characters, which is nearly always.
+fn path_key(path: &str) -> String {
+    let plain = path
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"/_.-".contains(&byte));
+    if plain { path.to_owned() } else { scalar(path) }
+}
+
+/// `name:pid`, plain for an ordinary name.
+fn caller(name: &str, pid: u32) -> String {
+    let text = format!("{name}:{pid}");
+    if scalar(name) == name {
+        text
+    } else {
+        scalar(&text)
+    }
+}
+
 fn mapping<const N: usize>(entries: [(&str, Value); N]) -> Mapping {
     entries
         .into_iter()
@@ -257,12 +265,10 @@ fn is_pseudofile(path: &str) -> bool {
 impl Collector for Failures {
     fn event(&mut self, event: &Event) {
         match &event.what {
-            What::Crash { .. } => {
-                if self.crashed.len() < MAX_PATHS {
-                    self.dirty |= self
-                        .crashed
-                        .insert((one_line(&event.process.name), event.process.pid));
-                }
+            What::Crash { .. } if self.crashed.len() < MAX_PATHS => {
+                self.dirty |= self
+                    .crashed
+                    .insert((one_line(&event.process.name), event.process.pid));
             }
             What::Unmodelled {
                 operation: Operation::Ioctl { command },
@@ -270,11 +276,11 @@ impl Collector for Failures {
             } if TTY.contains(command) => {}
             What::Unmodelled { path, operation } if is_pseudofile(path) => {
                 let path = canonical(path);
-                if !self.failures.contains_key(&path) && self.failures.len() >= MAX_PATHS {
+                if !self.by_path.contains_key(&path) && self.by_path.len() >= MAX_PATHS {
                     self.dropped += 1;
                     return;
                 }
-                let failure = self.failures.entry(path).or_default();
+                let failure = self.by_path.entry(path).or_default();
                 failure.hits += 1;
                 failure.note(operation);
                 if failure.callers.len() < MAX_CALLERS {
@@ -335,6 +341,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "most of it is the expected file")]
     fn failures_are_ranked_and_come_with_callers_events_and_a_suggestion() {
         let directory = tempfile::tempdir().unwrap();
         let mut failures = Failures::new(directory.path());
@@ -393,7 +400,7 @@ mod tests {
         let (header, body) = text.split_at(HEADER.len());
         assert_eq!(
             header.lines().filter(|line| line.starts_with('#')).count(),
-            12
+            11
         );
         let expected = "\
 /dev/dsa:

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Collectors;
 use super::bridges::HOST;
 use super::file::{one_line, write_atomic};
-use crate::backend::{Backend, Check, Outcome};
+use crate::backend::{Check, Outcome};
 use crate::plan::Plan;
 
 const NAME: &str = "rookery_run.json";
@@ -45,18 +45,18 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn new(run_id: &str, backend: &dyn Backend, plan: &Plan) -> Self {
+    pub(crate) fn new(run_id: &str, backend: &'static str, host: &[Check], plan: &Plan) -> Self {
         Self {
             schema_version: 1,
             run_id: run_id.to_owned(),
-            backend: backend.name(),
+            backend,
             version: env!("CARGO_PKG_VERSION"),
             project_dir: plan.project_dir.clone(),
             results_dir: plan.results_dir.clone(),
             arch: plan.arch.clone(),
             init: plan.init.clone(),
             timeout_s: plan.timeout_s,
-            host: backend.probe().checks,
+            host: host.to_vec(),
             elapsed_s: None,
             outcome: None,
             reason: None,

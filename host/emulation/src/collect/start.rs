@@ -14,13 +14,13 @@ use crate::event::{Event, What};
 use crate::plan::Plan;
 
 /// Everything that Penguin writes before the guest starts.
-pub(super) fn write(plan: &Plan, config: &Value) -> io::Result<()> {
+pub(super) fn write(run_id: &str, plan: &Plan, config: &Value) -> io::Result<()> {
     let directory = &plan.results_dir;
     let yaml = |name: &str, value: &Value| {
         let text = serde_yaml::to_string(value).map_err(io::Error::other)?;
         write_atomic(&directory.join(name), text.as_bytes())
     };
-    yaml("runtime.yaml", &runtime(plan))?;
+    yaml("runtime.yaml", &runtime(run_id, plan))?;
     yaml("core_config.yaml", config)?;
     yaml("core_plugins.yaml", &plugins(config))?;
     yaml(
@@ -34,7 +34,8 @@ pub(super) fn write(plan: &Plan, config: &Value) -> io::Result<()> {
     Ok(())
 }
 
-fn runtime(plan: &Plan) -> Value {
+/// With `run_id` beside Penguin's keys, by which a reader knows that `pid` is a process of this machine.
+fn runtime(run_id: &str, plan: &Plan) -> Value {
     json!({
         "config": plan.project_dir.join("config.yaml"),
         "container_ip": null,
@@ -44,6 +45,7 @@ fn runtime(plan: &Plan) -> Value {
         "pid": std::process::id(),
         "project": plan.project_dir,
         "root_shell": false,
+        "run_id": run_id,
         "telnet_port": null,
         "telnet_port_base": null,
         "telnet_port_range": null,

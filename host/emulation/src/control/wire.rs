@@ -190,11 +190,7 @@ mod tests {
         ];
         for error in errors {
             let line = line(&Answer::from(Err(error.clone()))).unwrap();
-            assert_eq!(
-                line.iter().filter(|&&byte| byte == b'\n').count(),
-                1,
-                "one line"
-            );
+            assert_eq!(line.split(|&byte| byte == b'\n').count(), 2, "one line");
             let answer: Answer = serde_json::from_slice(&line).unwrap();
             assert_eq!(answer.into_result(), Err(error));
         }

@@ -21,10 +21,10 @@ use crate::backend::{Availability, Backend, Check, Control, Live, Outcome, Reque
 use crate::plan::Plan;
 
 /// Penguin needs about half a minute to end in good order.
-const INTERRUPT_GRACE: Duration = Duration::from_secs(60);
+const INTERRUPT_GRACE: Duration = Duration::from_mins(1);
 const SECOND_INTERRUPT_GRACE: Duration = Duration::from_secs(10);
 /// Beyond the run's own time: building the image on the first run, booting, and Penguin's own backstops.
-const OVERTIME: Duration = Duration::from_secs(1200);
+const OVERTIME: Duration = Duration::from_mins(20);
 const TURN: rustix::time::Timespec = rustix::time::Timespec {
     tv_sec: 0,
     tv_nsec: 500_000_000,
@@ -212,7 +212,7 @@ impl<'a> Run<'a> {
                 self.stop = Stop::InterruptedAgain(Instant::now());
             }
             Stop::InterruptedAgain(since) if since.elapsed() > SECOND_INTERRUPT_GRACE => {
-                self.invocation.kill(&self.child)
+                self.invocation.kill(&self.child);
             }
             Stop::NotAsked if Instant::now() > self.deadline => {
                 return Err(Error::Backend(format!(

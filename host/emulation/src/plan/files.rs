@@ -12,6 +12,10 @@ use super::paths::{expand, is_guest_path};
 
 /// Below this, Penguin keeps tools of its own, most of which the embedded emulator does not have.
 const IGLOO: &str = "/igloo/";
+/// Where Penguin's image has the files that it puts there.
+const IMAGE: [&str; 2] = ["/igloo_static/", "/pkg/"];
+const OWN_TOOLS: &str =
+    "Penguin's own tools are not put into the guest; the firmware is run with its own";
 
 /// Turn the section `static_files` into actions, in configuration order.
 pub(super) fn static_files(
@@ -70,7 +74,7 @@ impl Builder<'_> {
             Some("symlink") => {
                 let target = needed("target")?;
                 if target.starts_with(IGLOO) && !self.provides(&target) {
-                    notes.about("links to Penguin's own tools are not made", path);
+                    notes.once(OWN_TOOLS);
                     return Ok(());
                 }
                 StaticFile::Symlink { target }
@@ -145,7 +149,9 @@ impl Builder<'_> {
 
     fn host_file(&mut self, path: &str, host_path: &str, mode: u32, notes: &mut Notes) {
         let found = expand(self.project_dir, host_path);
-        if found.is_empty() {
+        if IMAGE.iter().any(|image| host_path.starts_with(image)) {
+            notes.once(OWN_TOOLS);
+        } else if found.is_empty() {
             notes.about(
                 "files of the host that are missing, or lie outside of the project, are not copied",
                 host_path,
@@ -246,6 +252,7 @@ mod tests {
             "/bin/sh": { "type": "shim", "target": "/igloo/utils/sh" },
             "/bin/d": { "type": "binary_patch", "file_offset": 16, "hex_bytes": "0x00 ff", "patches": [{ "file_offset": 32, "hex_bytes": "01" }] },
             "/opt/*": { "type": "host_file", "host_path": "files/*" },
+            "/etc/passwd": { "type": "host_file", "host_path": "/etc/passwd" },
             "/igloo/dylibs/*": { "type": "host_file", "host_path": "/igloo_static/dylibs/x/*" },
             "/lib/lib_inject.so": { "type": "symlink", "target": "/igloo/lib_inject.so" },
         }));

@@ -15,6 +15,13 @@ impl Notes {
         self.kinds.push((sentence.into(), Vec::new()));
     }
 
+    /// A sentence that is said once, however often it is true.
+    pub(super) fn once(&mut self, sentence: &str) {
+        if !self.kinds.iter().any(|(kind, _)| kind == sentence) {
+            self.say(sentence);
+        }
+    }
+
     /// `what` is something about which `sentence` is true.
     pub(super) fn about(&mut self, sentence: &str, what: impl Into<String>) {
         let what = what.into();
@@ -58,6 +65,7 @@ mod tests {
             notes.about("not copied", path);
         }
         notes.say("alone");
+        notes.once("alone");
         assert_eq!(
             notes.into_vec(),
             ["not copied: /a, /b, /c\\n and 2 more", "alone"]

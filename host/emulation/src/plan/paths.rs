@@ -145,4 +145,15 @@ mod tests {
             assert_eq!(names(escape), Vec::<String>::new(), "{escape}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_named_lies_in_the_project(name: String, climbs in 0..6_usize) {
+            let project = tempfile::tempdir().unwrap();
+            let root = project.path().canonicalize().unwrap();
+            for path in expand(&root, &format!("{}{name}*", "../".repeat(climbs))) {
+                assert!(path.starts_with(&root), "{path:?}");
+            }
+        }
+    }
 }

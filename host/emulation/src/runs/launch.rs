@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use rookery_project::{Error, Result};
 
-use super::store::{RunDir, STARTING};
+use super::store::RunDir;
 
 /// A supervisor that has not reported by then is given up.
-const READY_WITHIN: Duration = Duration::from_secs(20);
+pub(super) const READY_WITHIN: Duration = Duration::from_secs(20);
 
 /// Start `program supervise SPEC` and wait until it has taken the run over. It gets `lock` as its standard input.
 pub(super) fn supervisor(program: &Path, run: &RunDir, lock: File) -> Result<()> {
@@ -43,7 +43,7 @@ fn await_ready(child: &mut Child, run: &RunDir) -> Result<()> {
             .map_err(|error| Error::Internal(format!("cannot watch the supervisor: {error}")))?;
         // Read after the look at the process, so that the last state of one that has ended is seen.
         let state = run.recorded()?;
-        if state.owner.pid == child.id() && state.phase != STARTING {
+        if state.owner.pid == child.id() && state.is_supervised() {
             return Ok(());
         }
         if let Some(status) = ended {

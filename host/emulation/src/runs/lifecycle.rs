@@ -26,11 +26,14 @@ pub(super) struct Lifecycle {
     /// Absent where the backend writes Penguin's files itself.
     collectors: Option<Collectors>,
     record: collect::Record,
-    sockets: BTreeMap<(&'static str, IpAddr, u16), Socket>,
+    sockets: BTreeMap<Address, Socket>,
     state_dirty: bool,
     state_written: Instant,
     flushed: Instant,
 }
+
+/// Protocol, address and port in the guest.
+type Address = (&'static str, IpAddr, u16);
 
 /// A guest socket: who listens, and where the host forwards to it.
 #[derive(Default)]
@@ -48,12 +51,12 @@ impl Lifecycle {
         backend: &dyn Backend,
         inbox: Inbox,
     ) -> Result<Self> {
-        let record = collect::Record::new(&spec.run_id, backend, &spec.plan);
+        let record = collect::Record::new(&spec.run_id, backend.name(), &spec.host, &spec.plan);
         let collectors = if backend.writes_results() {
             None
         } else {
             record.write(&state.notes);
-            Some(Collectors::begin(&spec.plan, &spec.config))
+            Some(Collectors::begin(&spec.run_id, &spec.plan, &spec.config))
         };
         state.phase = "preparing".into();
         run.write(&state)?;
@@ -94,11 +97,10 @@ impl Lifecycle {
     fn observe(&mut self, event: &Event) {
         match &event.what {
             What::Listen { proto, ip, port } => {
-                if self.sockets.len() < MAX_ENDPOINTS {
-                    let socket = self.sockets.entry((proto, *ip, *port)).or_default();
+                if let Some(socket) = self.socket((proto, *ip, *port)) {
                     socket.procname.clone_from(&event.process.name);
-                    self.enter("serving");
                 }
+                self.enter("serving");
             }
             What::Forward {
                 proto,
@@ -106,14 +108,13 @@ impl Lifecycle {
                 port,
                 host_port,
             } => {
-                if self.sockets.len() < MAX_ENDPOINTS {
-                    let socket = self.sockets.entry((proto, *ip, *port)).or_default();
+                if let Some(socket) = self.socket((proto, *ip, *port)) {
                     socket.host_port = Some(*host_port);
                     if socket.procname.is_empty() {
                         socket.procname.clone_from(&event.process.name);
                     }
-                    self.state_dirty = true;
                 }
+                self.state_dirty = true;
             }
             What::Unlisten { proto, ip, port } => {
                 self.state_dirty |= self.sockets.remove(&(*proto, *ip, *port)).is_some();
@@ -124,6 +125,12 @@ impl Lifecycle {
         if self.state.phase == "preparing" {
             self.enter("booting");
         }
+    }
+
+    /// The socket at an address, unless there are too many.
+    fn socket(&mut self, at: Address) -> Option<&mut Socket> {
+        let full = self.sockets.len() >= MAX_ENDPOINTS && !self.sockets.contains_key(&at);
+        (!full).then(|| self.sockets.entry(at).or_default())
     }
 
     fn enter(&mut self, phase: &str) {

@@ -60,14 +60,13 @@ impl Registry {
     ///
     /// `options` as `emulation.start` of `wit/emulation.wit`. Gives the run id.
     pub fn start(&self, project_dir: &Path, config: &Value, options: &Value) -> Result<String> {
+        let project_dir = &project_dir
+            .canonicalize()
+            .map_err(|error| Error::io("open the project", project_dir, &error))?;
         let options = Options::parse(options)?;
-        let backend = choose((self.backends)(), &options.backend)?;
-        let mut plan = Plan::from_config(
-            config,
-            project_dir,
-            &self.state_dir.join("cache"),
-            options.timeout_s,
-        )?;
+        let (backend, availability) = choose((self.backends)(), &options.backend)?;
+        let cache_dir = self.state_dir.join("cache");
+        let mut plan = Plan::from_config(config, project_dir, &cache_dir, options.timeout_s)?;
         if backend.writes_results() {
             // What the embedded emulator cannot honour does not concern a backend that is Penguin.
             plan.notes.clear();
@@ -78,16 +77,14 @@ impl Registry {
         lock::sign(&mut lock, &run_id)?;
         plan.results_dir = results_dir::allocate(project_dir)?;
         let results_dir = plan.results_dir.clone();
-        let launched = self.launch(
-            lock,
-            backend.as_ref(),
-            Spec {
-                run_id: run_id.clone(),
-                backend: backend.name().into(),
-                plan,
-                config: config.clone(),
-            },
-        );
+        let spec = Spec {
+            run_id: run_id.clone(),
+            backend: backend.name().into(),
+            plan,
+            config: config.clone(),
+            host: availability.checks,
+        };
+        let launched = self.launch(lock, backend.as_ref(), &spec);
         if launched.is_err() {
             // Only where it is still empty.
             let _ = std::fs::remove_dir(results_dir);
@@ -127,10 +124,20 @@ impl Registry {
             return self.status(run_id);
         }
         let spec = run.spec()?;
-        let grace = (self.backends)()
-            .iter()
-            .find(|backend| backend.name() == spec.backend)
-            .map_or(TERM_GRACE, |backend| backend.stop_grace());
+        // Until then, the run is owned by the process that starts it, which must not be signalled.
+        let deadline = Instant::now() + launch::READY_WITHIN;
+        while !run.state()?.is_supervised() {
+            if Instant::now() > deadline {
+                return Err(Error::Conflict(format!(
+                    "{run_id} is still being started; try again in a second"
+                )));
+            }
+            std::thread::sleep(POLL);
+        }
+        let backend = (self.backends)()
+            .into_iter()
+            .find(|backend| backend.name() == spec.backend);
+        let grace = backend.map_or(TERM_GRACE, |backend| backend.stop_grace());
         let asked = control::ask(
             run.path(),
             &Ask::Stop,
@@ -141,16 +148,18 @@ impl Registry {
             return self.status(run_id);
         }
         // It does not listen: signals, the second one final.
+        let mut killed = false;
         for (signal, grace) in [(Signal::TERM, TERM_GRACE), (Signal::KILL, KILL_GRACE)] {
             if let Some(supervisor) = run.recorded()?.owner.handle() {
                 supervisor.signal(signal);
+                killed = signal == Signal::KILL;
             }
             if wait_for_end(&run, grace)? {
                 break;
             }
         }
         let mut state = run.state()?;
-        if state.status == Status::Failed {
+        if killed && state.status == Status::Failed {
             self.clear_up(&spec);
             state.end(Status::Stopped, "the run was stopped; its supervisor had to be killed, so files that are written at the end are missing");
             run.write(&state)?;
@@ -165,32 +174,30 @@ impl Registry {
                 Attempt::Held(lock) => return Ok(lock),
                 Attempt::Busy(holder) => holder,
             };
-            // A run whose state says that it has ended frees the lock any moment now.
-            let ending = holder.as_deref().is_some_and(|id| {
-                self.store
-                    .open(id)
-                    .and_then(|run| run.recorded())
-                    .is_ok_and(|state| state.has_ended())
-            });
-            if !ending || Instant::now() > deadline {
+            // A run that has ended, or a start that fails, frees the lock any moment now.
+            let running = holder
+                .as_deref()
+                .is_some_and(|run_id| self.store.is_running(run_id));
+            if running || Instant::now() > deadline {
                 return Err(lock::busy(holder.as_deref()));
             }
             std::thread::sleep(POLL);
         }
     }
 
-    fn launch(&self, lock: std::fs::File, backend: &dyn Backend, spec: Spec) -> Result<()> {
+    fn launch(&self, lock: std::fs::File, backend: &dyn Backend, spec: &Spec) -> Result<()> {
         let run = self.store.create(&spec.run_id)?;
-        std::fs::create_dir_all(&spec.plan.cache_dir)
-            .map_err(|error| Error::io("make", &spec.plan.cache_dir, &error))?;
-        run.write_spec(&spec)?;
-        run.write(&State::starting(backend.live(), spec.plan.notes))?;
-        launch::supervisor(&self.program, &run, lock).inspect_err(|error| {
-            if let Ok(mut state) = run.recorded() {
-                state.end(Status::Failed, error.to_string());
-                let _ = run.write(&state);
-            }
-        })
+        let cache_dir = &spec.plan.cache_dir;
+        let launched = std::fs::create_dir_all(cache_dir)
+            .map_err(|error| Error::io("make", cache_dir, &error))
+            .and_then(|()| run.write_spec(spec))
+            .and_then(|()| run.write(&State::starting(backend.live(), spec.plan.notes.clone())))
+            .and_then(|()| launch::supervisor(&self.program, &run, lock));
+        if launched.is_err() {
+            // Nobody has been told its id.
+            let _ = std::fs::remove_dir_all(run.path());
+        }
+        launched
     }
 
     fn sweep(&self) {
@@ -257,8 +264,8 @@ impl Options {
     }
 }
 
-/// The backend called `name`, or for `auto` the first that works here.
-fn choose(backends: Vec<Box<dyn Backend>>, name: &str) -> Result<Box<dyn Backend>> {
+/// The backend called `name`, or for `auto` the first that works here, and what it found.
+fn choose(backends: Vec<Box<dyn Backend>>, name: &str) -> Result<(Box<dyn Backend>, Availability)> {
     let names: Vec<_> = backends.iter().map(|backend| backend.name()).collect();
     if name != "auto" && !names.contains(&name) {
         return Err(Error::InvalidArgument(format!(
@@ -267,14 +274,15 @@ fn choose(backends: Vec<Box<dyn Backend>>, name: &str) -> Result<Box<dyn Backend
         )));
     }
     let mut refused = Vec::new();
-    for backend in backends {
-        if name == "auto" || name == backend.name() {
-            let availability = backend.probe();
-            if availability.available {
-                return Ok(backend);
-            }
-            refused.push(availability);
+    for backend in backends
+        .into_iter()
+        .filter(|backend| name == "auto" || name == backend.name())
+    {
+        let availability = backend.probe();
+        if availability.available {
+            return Ok((backend, availability));
         }
+        refused.push(availability);
     }
     Err(unavailable(&refused))
 }
@@ -326,13 +334,13 @@ fn status(spec: &Spec, state: &State) -> Value {
 
 /// Wait for at most `slice`; whether the run has ended and its supervisor is gone, so that another run can start.
 fn await_end(run: &RunDir, slice: Duration) -> Result<bool> {
-    let state = run.state()?;
-    let Some(owner) = state.owner.handle() else {
-        return Ok(run.state()?.has_ended());
-    };
-    // A run that failed to start is owned by the process that tried, which lives on.
-    let ended_without_supervisor = state.has_ended() && state.owner.pid == std::process::id();
-    Ok(ended_without_supervisor || (owner.wait(slice) && run.state()?.has_ended()))
+    // The state of a run whose owner is gone is final.
+    let gone = run
+        .recorded()?
+        .owner
+        .handle()
+        .is_none_or(|owner| owner.wait(slice));
+    Ok(gone && run.state()?.has_ended())
 }
 
 fn wait_for_end(run: &RunDir, timeout: Duration) -> Result<bool> {

@@ -13,12 +13,12 @@ use serde_json::Value;
 
 use super::id;
 use super::process::{self, Identity};
-use crate::backend::Live;
+use crate::backend::{Check, Live};
 use crate::collect::file::write_atomic;
 use crate::plan::Plan;
 
 /// The state of ended runs is kept for this long.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+const KEPT: Duration = Duration::from_hours(7 * 24);
 const MAX_FILE: u64 = 256 << 20;
 
 /// What a supervisor is to do. Never changes.
@@ -29,6 +29,8 @@ pub(super) struct Spec {
     pub(super) plan: Plan,
     /// The effective configuration that the plan was built from.
     pub(super) config: Value,
+    /// What the backend found on this machine when it was chosen.
+    pub(super) host: Vec<Check>,
 }
 
 /// What has become of a run. Replaced as a whole.
@@ -69,7 +71,7 @@ pub(super) struct Endpoint {
 }
 
 /// The phase of a run whose supervisor has not taken over yet.
-pub(super) const STARTING: &str = "starting";
+const STARTING: &str = "starting";
 
 impl State {
     pub(super) fn starting(live: Live, notes: Vec<String>) -> Self {
@@ -84,6 +86,11 @@ impl State {
             notes,
             live,
         }
+    }
+
+    /// Whether the supervisor has taken the run over from the process that started it.
+    pub(super) fn is_supervised(&self) -> bool {
+        self.phase != STARTING
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -162,11 +169,25 @@ impl RunDir {
         if !state.has_ended() && !state.owner.is_alive() {
             let reason = "the run's supervisor was killed or died, so the run ended early; what it had written is kept, \
                           files that are written at the end are missing";
+            let last_sign = self.last_sign();
             state.end(Status::Failed, reason);
+            state.elapsed_s = state
+                .elapsed_s
+                .map(|elapsed| (elapsed - last_sign).max(0.0));
             let _ = self.write(&state);
             let _ = fs::remove_file(self.0.join(crate::control::SOCKET));
         }
         Ok(state)
+    }
+
+    /// For how many seconds the supervisor has not written its state: it died in that time.
+    fn last_sign(&self) -> f64 {
+        let written = fs::metadata(self.state_path()).and_then(|file| file.modified());
+        written
+            .ok()
+            .and_then(|written| written.elapsed().ok())
+            .unwrap_or_default()
+            .as_secs_f64()
     }
 
     /// The last lines of the supervisor's log.
@@ -216,6 +237,13 @@ impl Store {
         Ok(RunDir(directory))
     }
 
+    /// Whether a run is known here and lives.
+    pub(super) fn is_running(&self, run_id: &str) -> bool {
+        self.open(run_id)
+            .and_then(|run| run.recorded())
+            .is_ok_and(|state| !state.has_ended() && state.owner.is_alive())
+    }
+
     /// Forget runs that ended long ago, and give the unended runs of dead supervisors to `orphan`.
     pub(super) fn sweep(&self, mut orphan: impl FnMut(&RunDir)) {
         let Ok(entries) = fs::read_dir(&self.runs) else {
@@ -227,11 +255,8 @@ impl Store {
             }
             let run = RunDir(entry.path());
             match run.recorded() {
-                Ok(state) if !state.has_ended() => {
-                    if !state.owner.is_alive() {
-                        orphan(&run);
-                    }
-                }
+                Ok(state) if !state.has_ended() && state.owner.is_alive() => {}
+                Ok(state) if !state.has_ended() => orphan(&run),
                 _ if is_old(&entry) => {
                     let _ = fs::remove_dir_all(run.path());
                 }
@@ -341,7 +366,7 @@ mod tests {
         for id in [old, recent] {
             store.create(id).unwrap().write(&ended).unwrap();
         }
-        let eight_days_ago = std::time::SystemTime::now() - Duration::from_secs(8 * 24 * 3600);
+        let eight_days_ago = std::time::SystemTime::now() - Duration::from_hours(8 * 24);
         fs::File::open(store.open(old).unwrap().path())
             .unwrap()
             .set_modified(eight_days_ago)

@@ -1,0 +1,252 @@
+//! The files that a run leaves, as text that is written here, and against files that Penguin's own code wrote.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+pub const TESTS: &[(&str, fn())] = &[
+    (
+        "formats::a_run_leaves_penguins_files",
+        a_run_leaves_penguins_files,
+    ),
+    (
+        "formats::the_record_holds_what_penguin_has_no_file_for",
+        the_record_holds_what_penguin_has_no_file_for,
+    ),
+    (
+        "formats::headers_keys_and_tables_are_those_of_a_recorded_run",
+        headers_keys_and_tables_are_those_of_a_recorded_run,
+    ),
+];
+
+const SCRIPT: &[(&str, &str)] = &[
+    ("console", "boot\r\n"),
+    ("exec", "/usr/sbin/httpd -f"),
+    ("missing", "/dev/dsa"),
+    ("env", "sxid"),
+    ("listen", "80"),
+    ("signal", "9"),
+    ("mount", "/proc"),
+    ("interface", "vlan7"),
+    ("crash", ""),
+    ("faked", "/lib/modules/x.ko"),
+    ("exit", ""),
+    ("end", "init exited with status 0"),
+];
+
+fn a_run_leaves_penguins_files() {
+    let world = World::new();
+    assert_eq!(world.run(SCRIPT)["status"], "finished");
+    for (name, expected) in [
+        (".ran", ""),
+        ("console.log", "boot\r\n"),
+        ("env_missing.yaml", "- sxid\n"),
+        ("guest_ip", "127.0.0.1\n"),
+        ("health_devices_accessed.txt", "/dev/dsa\n"),
+        ("health_procs.txt", "/usr/sbin/httpd\n"),
+        (
+            "health_procs_with_args.txt",
+            "/usr/sbin/httpd /usr/sbin/httpd -f\n",
+        ),
+        (
+            "health_final.yaml",
+            "  nproc: 0\n  nproc_args: 0\n  nfiles: 0\n  nuniquedevs: 1\n  nbound_sockets: 1\n  nsyscalls: 0\n  nexecs: 1\n  nexecs_args: 1\n  nioctls: 0\n",
+        ),
+        (
+            "lifeguard.csv",
+            "signal,target_process,blocked,mechanism\n9,1,1,syscall:kill\n",
+        ),
+        ("mounts.csv", "proc,/proc,proc,0\n"),
+        ("iface.log", "vlan7\n"),
+        ("iface_ioctl.log", "0x8914,vlan7,-19\n"),
+        ("igloo_init.ready", "/sbin/init\n"),
+        ("netbind.ready", "httpd,4,tcp,0.0.0.0,80\n"),
+        (
+            "vpn_bridges.csv",
+            "procname,ipvn,domain,guest_ip,guest_port,host_port\nhttpd,ipv4,tcp,0.0.0.0,80,40080\n",
+        ),
+        (
+            "endpoints.txt",
+            "tcp 127.0.0.1:40080 -> 0.0.0.0:80 (httpd)\n",
+        ),
+        (
+            "pseudofiles_modeled.yaml",
+            "/dev/known:\n  read:\n    model: zero\n",
+        ),
+        (
+            "scores.txt",
+            "score_type,score\nexecs,1.00\nbound_sockets,1.00\ndevices_accessed,1.00\nprocesses_run,0.00\nmodules_loaded,0.00\nblocks_covered,0.00\n\
+             script_lines_covered,0.00\nnopanic,1.00\nblocked_signals,-1.00\ncrashes,-1.00\n",
+        ),
+        ("score.txt", "2.00\n"),
+    ] {
+        assert_eq!(world.result(0, name), expected, "{name}");
+    }
+    let summary: Value = serde_json::from_str(&world.result(0, "summary.json")).unwrap();
+    assert_eq!(
+        (
+            &summary["score"],
+            &summary["panic"],
+            &summary["unmodeled_pseudofiles"]
+        ),
+        (&json!(2.0), &json!(false), &json!(1))
+    );
+    assert_eq!(
+        (&summary["binds"][0]["port"], &summary["binds"][0]["state"]),
+        (&json!(80), &json!("listening"))
+    );
+    let database = Connection::open(world.project().join("results/0/plugins.db")).unwrap();
+    let missing: String = database
+        .query_row(
+            "SELECT arg1_repr FROM syscall WHERE retno = -2",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(missing, "filename=0x0(\"/dev/dsa\")");
+}
+
+fn the_record_holds_what_penguin_has_no_file_for() {
+    let world = World::new();
+    let status = world.run(SCRIPT);
+    let record: Value = serde_json::from_str(&world.result(0, "rookery_run.json")).unwrap();
+    assert_eq!(record["run_id"], status["run_id"]);
+    assert_eq!(
+        record["outcome"],
+        json!({ "outcome": "guest-ended", "how": "init exited with status 0" })
+    );
+    assert_eq!(
+        record["faked"],
+        json!({ "init_module": { "/lib/modules/x.ko": 1 } })
+    );
+    assert_eq!(record["host"][0]["detail"], "script 1.0");
+    assert_eq!(
+        (&record["dropped"], &record["failures"]),
+        (&json!({}), &json!({}))
+    );
+    assert_eq!(record["notes"], status["notes"]);
+    assert!(
+        status["notes"].to_string().contains("init_module"),
+        "{status}"
+    );
+    assert!(
+        !status["notes"].to_string().contains("x.ko"),
+        "the guest's text stays in the file"
+    );
+}
+
+fn sample() -> Option<PathBuf> {
+    let shared = std::env::var_os("ROOKERY_SHARED").map(PathBuf::from);
+    let shared =
+        shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"));
+    let sample = shared.join("data/penguin/stride-sample/results/0");
+    sample.is_dir().then_some(sample)
+}
+
+fn headers_keys_and_tables_are_those_of_a_recorded_run() {
+    let Some(sample) = sample() else {
+        eprintln!("SKIPPED: no recorded Penguin results here; set ROOKERY_SHARED");
+        return;
+    };
+    let world = World::new();
+    world.run(SCRIPT);
+    let theirs = |name: &str| fs::read_to_string(sample.join(name)).unwrap();
+    let ours = |name: &str| world.result(0, name);
+
+    let tables = [
+        "netbinds",
+        "netbind_events",
+        "netbinds_summary",
+        "netbinds_lifecycle",
+        "vpn_bridges",
+        "lifeguard",
+        "nvram",
+    ];
+    for name in tables.map(|name| format!("{name}.csv")) {
+        let header = |text: String| text.lines().next().map(str::to_owned);
+        assert_eq!(header(ours(&name)), header(theirs(&name)), "{name}");
+    }
+    let first_column = |text: String| {
+        text.lines()
+            .map(|line| line.split(',').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        first_column(ours("scores.txt")),
+        first_column(theirs("scores.txt"))
+    );
+
+    let yaml = |text: String| serde_yaml::from_str::<Value>(&text).unwrap();
+    for (name, pointer) in [
+        ("health_final.yaml", ""),
+        ("crashes.yaml", "/crashes/0"),
+        ("system_map.yaml", ""),
+        ("system_map.yaml", "/processes/0"),
+        ("pseudofiles_failures.yaml", "/~1dev~1dsa"),
+        ("pseudofiles_failures.yaml", "/~1dev~1dsa/impact"),
+        ("pseudofiles_failures.yaml", "/~1dev~1dsa/suggest"),
+        ("summary.json", ""),
+        ("summary.json", "/scores"),
+        ("summary.json", "/binds/0"),
+        ("summary.json", "/crashes/0"),
+    ] {
+        assert_eq!(
+            keys(&yaml(ours(name)), pointer),
+            keys(&yaml(theirs(name)), pointer),
+            "{name} {pointer}"
+        );
+    }
+    let mut runtime = keys(&yaml(ours("runtime.yaml")), "");
+    runtime.retain(|key| key != "run_id");
+    assert_eq!(runtime, keys(&yaml(theirs("runtime.yaml")), ""));
+    let comments = |text: String| text.lines().filter(|line| line.starts_with('#')).count();
+    assert_eq!(
+        comments(ours("pseudofiles_failures.yaml")),
+        comments(theirs("pseudofiles_failures.yaml"))
+    );
+
+    let schema = |path: PathBuf| {
+        columns(
+            &Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap(),
+        )
+    };
+    // A copy, because SQLite wants to write beside a database that it opens.
+    let copy = world.root.join("sample.db");
+    fs::copy(sample.join("plugins.db"), &copy).unwrap();
+    assert_eq!(
+        schema(world.project().join("results/0/plugins.db")),
+        schema(copy)
+    );
+}
+
+/// The keys of the map at `pointer`, in order.
+fn keys(value: &Value, pointer: &str) -> Vec<String> {
+    let map = value
+        .pointer(pointer)
+        .and_then(Value::as_object)
+        .unwrap_or_else(|| panic!("no map at {pointer} of {value}"));
+    map.keys().cloned().collect()
+}
+
+/// Every column of every table: name, type, and whether it may be null.
+fn columns(database: &Connection) -> BTreeSet<(String, i64, String, String, i64)> {
+    let sql = "SELECT m.name, c.cid, c.name, c.type, c.\"notnull\" FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'";
+    let mut query = database.prepare(sql).unwrap();
+    let rows = query
+        .query_map([], |row| {
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+            ))
+        })
+        .unwrap();
+    rows.map(Result::unwrap).collect()
+}

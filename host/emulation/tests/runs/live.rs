@@ -1,0 +1,164 @@
+//! Requests to a running guest, and their refusal.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rookery_project::{Cancel, Error};
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+pub const TESTS: &[(&str, fn())] = &[
+    (
+        "live::commands_and_ports_are_reached_through_the_supervisor",
+        commands_and_ports_are_reached_through_the_supervisor,
+    ),
+    (
+        "live::wrong_requests_are_refused_before_they_are_sent",
+        wrong_requests_are_refused_before_they_are_sent,
+    ),
+    (
+        "live::what_the_backend_lacks_is_said_in_words",
+        what_the_backend_lacks_is_said_in_words,
+    ),
+    (
+        "live::a_silent_or_garbled_peer_does_no_harm",
+        a_silent_or_garbled_peer_does_no_harm,
+    ),
+    (
+        "live::a_request_to_an_ended_run_is_unavailable",
+        a_request_to_an_ended_run_is_unavailable,
+    ),
+];
+
+fn commands_and_ports_are_reached_through_the_supervisor() {
+    let world = World::new();
+    let run_id = world.start(&[]).unwrap();
+    let registry = world.registry();
+    let none = Cancel::default();
+    let argv = ["ps".to_owned(), "ü\n\"".to_owned()];
+    let answer = registry
+        .command(&run_id, &argv, &json!({ "timeout_ms": 2000 }), &none)
+        .unwrap();
+    assert_eq!(answer["stdout"], "ps ü\n\"");
+    let answer = registry
+        .reach(&run_id, 80, &json!({ "send": { "base64": "AAEC" } }), &none)
+        .unwrap();
+    assert_eq!(
+        answer["received"],
+        json!({ "text": "\u{0}\u{1}\u{2}", "bytes": 3 })
+    );
+    assert_eq!(
+        registry.reach(&run_id, 1, &Value::Null, &none),
+        Err(Error::NotFound("nothing listens there".into()))
+    );
+    let dropped = registry.command(&run_id, &["never".to_owned()], &Value::Null, &none);
+    assert!(matches!(dropped, Err(Error::Backend(_))), "{dropped:?}");
+    registry.stop(&run_id).unwrap();
+}
+
+fn wrong_requests_are_refused_before_they_are_sent() {
+    let world = World::new();
+    let run_id = world.start(&[]).unwrap();
+    let registry = world.registry();
+    let none = Cancel::default();
+    for (port, request) in [
+        (0, json!({})),
+        (80, json!({ "proto": "icmp" })),
+        (80, json!({ "host": "example.org" })),
+        (80, json!({ "send": 5 })),
+        (80, json!({ "send": { "base64": "?" } })),
+        (80, json!({ "timeout_ms": 0 })),
+        (80, json!({ "sned": "x" })),
+    ] {
+        let answer = registry.reach(&run_id, port, &request, &none);
+        assert!(
+            matches!(answer, Err(Error::InvalidArgument(_))),
+            "{request} {answer:?}"
+        );
+    }
+    for argv in [vec![], vec![String::new()], vec!["a\0b".to_owned()]] {
+        let answer = registry.command(&run_id, &argv, &Value::Null, &none);
+        assert!(
+            matches!(answer, Err(Error::InvalidArgument(_))),
+            "{argv:?} {answer:?}"
+        );
+    }
+    registry.stop(&run_id).unwrap();
+}
+
+fn what_the_backend_lacks_is_said_in_words() {
+    let world = World::new();
+    let run_id = world.start(&[]).unwrap();
+    let registry = world.registry();
+    let capabilities = registry.capabilities(&run_id).unwrap();
+    assert_eq!(
+        (&capabilities["command"], &capabilities["reach"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(
+        (&capabilities["hook"], &capabilities["snapshot"]),
+        (&json!(false), &json!(false))
+    );
+    assert!(
+        capabilities["why"]["hook"]
+            .as_str()
+            .unwrap()
+            .contains("scripted"),
+        "{capabilities}"
+    );
+    assert!(matches!(
+        registry.hook(&run_id),
+        Err(Error::Unavailable { .. })
+    ));
+    assert!(matches!(
+        registry.snapshot(&run_id),
+        Err(Error::Unavailable { .. })
+    ));
+    registry.stop(&run_id).unwrap();
+}
+
+fn a_silent_or_garbled_peer_does_no_harm() {
+    let world = World::new();
+    let run_id = world.start(&[]).unwrap();
+    let socket = world.run_dir(&run_id).join("control.sock");
+    let _silent: Vec<_> = (0..5)
+        .map(|_| UnixStream::connect(&socket).unwrap())
+        .collect();
+    let mut garbled = UnixStream::connect(&socket).unwrap();
+    garbled.write_all(b"{\"ask\": \"explode\"}\n").unwrap();
+    let mut answer = String::new();
+    garbled.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("invalid-argument"), "{answer}");
+    let mut endless = UnixStream::connect(&socket).unwrap();
+    while endless.write_all(&[b'x'; 8192]).is_ok() {}
+    let answer = world.registry().command(
+        &run_id,
+        &["ps".to_owned()],
+        &Value::Null,
+        &Cancel::default(),
+    );
+    assert_eq!(answer.unwrap()["stdout"], "ps");
+    world.registry().stop(&run_id).unwrap();
+}
+
+fn a_request_to_an_ended_run_is_unavailable() {
+    let world = World::new();
+    let status = world.run(&[("end", "done")]);
+    let run_id = status["run_id"].as_str().unwrap();
+    let started = Instant::now();
+    let answer =
+        world
+            .registry()
+            .command(run_id, &["ps".to_owned()], &Value::Null, &Cancel::default());
+    assert!(
+        matches!(answer, Err(Error::Unavailable { .. })),
+        "{answer:?}"
+    );
+    assert!(started.elapsed() < Duration::from_secs(1));
+    assert_eq!(
+        world.registry().capabilities(run_id).unwrap()["command"],
+        false
+    );
+}
