@@ -6,6 +6,7 @@ pub mod backend;
 pub mod event;
 pub mod live;
 pub mod plan;
+pub mod user;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
