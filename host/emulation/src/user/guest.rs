@@ -15,7 +15,7 @@ use super::forward::Forwarder;
 use super::notify::Call;
 use super::procs::{Record, Table};
 use super::qemu::Qemu;
-use super::{mem, paths};
+use super::{mem, paths, procs};
 use crate::backend::Control;
 use crate::event::{Event, Operation, Process, What};
 use crate::plan::Plan;
@@ -64,6 +64,8 @@ pub struct Guest<'a> {
     pub listening: HashMap<Endpoint, Process>,
     /// Why it ended, once it asked to.
     pub ended: Option<String>,
+    /// The exit of init, kept waiting because other processes live on.
+    pub init_exit: Option<Call>,
     seen: HashMap<u64, u32>,
 }
 
@@ -98,6 +100,7 @@ impl<'a> Guest<'a> {
             forwarder,
             listening: HashMap::new(),
             ended: None,
+            init_exit: None,
             seen: HashMap::new(),
         }
     }
@@ -110,6 +113,13 @@ impl<'a> Guest<'a> {
     /// Who the caller is in events.
     pub fn who(&mut self, call: &Call) -> Process {
         self.caller(call).map(|record| record.who.clone()).unwrap_or_default()
+    }
+
+    /// Whether init has children that live; orphans are its children too.
+    pub fn has_other_processes(&self) -> bool {
+        let init = self.init.as_raw_nonzero();
+        let children = std::fs::read_to_string(format!("/proc/{init}/task/{init}/children")).unwrap_or_default();
+        children.split_whitespace().filter_map(|pid| pid.parse().ok()).any(procs::is_alive)
     }
 
     /// Report what a process did.

@@ -36,7 +36,7 @@ impl AsFd for Listener {
 }
 
 /// A system call that waits.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Call {
     notification: abi::Notification,
     listener: Rc<Listener>,
@@ -69,6 +69,7 @@ impl Call {
         let (listener, id) = (self.listener.as_fd(), self.notification.id);
         let sent = match action {
             Action::Continue => abi::let_continue(listener, id),
+            Action::Later => Ok(()),
             Action::Return(value) => abi::answer(listener, id, *value),
             Action::Fail(errno) => abi::answer(listener, id, -i64::from(errno.raw_os_error())),
             Action::Give { fd, number, close_on_exec } => {
@@ -92,6 +93,8 @@ impl Call {
 pub enum Action {
     /// The kernel carries it out.
     Continue,
+    /// It waits on; somebody keeps the call and answers it later.
+    Later,
     /// It returns this.
     Return(i64),
     /// It fails.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::rc::Rc;
 
-use super::mem::Memory;
+use super::mem::{self, Memory};
+use super::paths;
 use crate::event::Process;
 
 /// What is remembered of a process. A fork inherits its parent's.
@@ -71,6 +72,23 @@ fn status(pid: u32) -> Option<Status> {
     Some(Status { group: field("Tgid:")?, parent: field("PPid:")?, guest_pid: field("NStgid:")? })
 }
 
+/// What an emulator's command line tells: the executed path, the program, the guest's arguments.
+fn program_of(pid: u32) -> Option<(String, String, Vec<String>)> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let mut words = line.split(|byte| *byte == 0).map(mem::text);
+    let path = words.next().filter(|path| path.starts_with('/'))?;
+    let argv0 = words.by_ref().skip_while(|word| word != "-0").nth(1)?;
+    let program = words.next()?;
+    let mut argv: Vec<String> = std::iter::once(argv0).chain(words.take(256)).collect();
+    argv.pop(); // what follows the last NUL
+    Some((path, program, argv))
+}
+
+/// What Penguin calls a process that executed `path`.
+pub fn name_of(path: &str) -> String {
+    paths::basename(path).chars().take(15).collect()
+}
+
 impl Table {
     /// The process of a thread, made known where it was not. `None` where it is gone.
     pub fn of_thread(&mut self, thread: u32) -> Option<&mut Record> {
@@ -94,6 +112,11 @@ impl Table {
             record.host_pid = pid;
             (record.exec, record.fatal, record.memory, record.read_cmdline) = (None, None, None, false);
             record.log_line.clear();
+            // The parent may have ended, or become another program, before its child was first seen.
+            if let Some((path, program, argv)) = program_of(pid) {
+                record.who.name = name_of(&path);
+                (record.who.program, record.argv) = (program, argv);
+            }
             self.by_pid.insert(pid, record);
         }
         Some(pid)
@@ -134,7 +157,7 @@ impl Table {
 }
 
 /// Whether a process exists and is no zombie.
-fn is_alive(pid: u32) -> bool {
+pub fn is_alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])))
 }

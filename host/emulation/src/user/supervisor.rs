@@ -356,6 +356,7 @@ impl Supervisor<'_> {
             self.guest.report(record.who, What::Exit { code: None, signal: record.fatal });
         }
         super::listening::sweep(&mut self.guest);
+        handlers::release_init(&mut self.guest);
     }
 
     fn finish(mut self) {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::super::guest::Guest;
 use super::super::mem::{self, ARGUMENTS_MAX};
 use super::super::notify::{Action, Call};
-use super::super::procs::{PendingExec, Record};
+use super::super::procs::{self, PendingExec, Record};
 use super::super::program::{self, HEADER, Kind};
 use super::super::qemu::{GUEST_BASE, LOG_PATH, Qemu};
 use super::super::sandbox::LAUNCHER_PATH;
@@ -166,7 +166,7 @@ fn recognise(root: &std::fs::File, path: &str, pid: u32) -> Result<Kind, Errno> 
 /// Overwrite only the path string; argument and environment arrays stay the guest's.
 fn redirect(guest: &mut Guest<'_>, call: &Call, address: u64, request: &Request, resolved: Resolved) -> Action {
     let command = match &resolved {
-        Resolved::Program { qemu, path, argv } => command_line(guest, qemu, path, argv),
+        Resolved::Program { qemu, path, argv } => command_line(guest, qemu, &request.path, path, argv),
         Resolved::Exit(_) => Vec::new(),
     };
     let blob = blob(&resolved, &command, &request.envp);
@@ -194,9 +194,10 @@ fn redirect(guest: &mut Guest<'_>, call: &Call, address: u64, request: &Request,
 }
 
 /// How qemu is called for a program.
-fn command_line(guest: &Guest<'_>, qemu: &Qemu, path: &[u8], argv: &[Vec<u8>]) -> Vec<Vec<u8>> {
+fn command_line(guest: &Guest<'_>, qemu: &Qemu, executed: &str, path: &[u8], argv: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let release = guest.plan.kernel_release.as_deref().unwrap_or(DEFAULT_KERNEL_RELEASE);
-    let mut words: Vec<Vec<u8>> = vec![format!("qemu-{}", qemu.arch.qemu).into_bytes()];
+    // The first word is for the supervisor, which recognises a forked process by it.
+    let mut words: Vec<Vec<u8>> = vec![executed.as_bytes().to_vec()];
     let mut option = |name: &str, value: &[u8]| words.extend([name.as_bytes().to_vec(), value.to_vec()]);
     option("-r", release.as_bytes());
     option("-d", if guest.ioctl_table.is_some() { b"unimp,strace" } else { b"unimp" });
@@ -259,7 +260,7 @@ fn started(guest: &mut Guest<'_>, call: &Call) {
     record.changed_program();
     let Some(pending) = record.exec.take() else { return };
     record.who.program.clone_from(&pending.program);
-    record.who.name = paths::basename(&pending.path).chars().take(15).collect();
+    record.who.name = procs::name_of(&pending.path);
     record.argv.clone_from(&pending.argv);
     let who = record.who.clone();
     super::misc::looks_for_variables(guest, &who, &pending.argv);

@@ -17,8 +17,24 @@ pub fn exit(guest: &mut Guest<'_>, call: &Call) -> Action {
     let (pid, who, fatal) = (record.host_pid, record.who.clone(), record.fatal);
     let code = if fatal.is_some() { None } else { Some(call.int(0) & 0xFF) };
     guest.report(who, What::Exit { code, signal: fatal });
+    if pid == guest.init.as_raw_nonzero().get().cast_unsigned() && guest.has_other_processes() {
+        // A script as init starts services and ends. A kernel would panic; the services are what the run is about.
+        let detail = format!("init ended with status {}; a kernel would panic, this guest goes on while its other processes live", call.int(0) & 0xFF);
+        guest.report_call(call, What::Faked { syscall: "exit_group", detail });
+        guest.init_exit = Some(call.clone());
+        return Action::Later;
+    }
     guest.procs.remove(pid);
     Action::Continue
+}
+
+/// Let init end once nothing else lives.
+pub fn release_init(guest: &mut Guest<'_>) {
+    if guest.init_exit.is_some() && !guest.has_other_processes()
+        && let Some(call) = guest.init_exit.take()
+    {
+        call.answer(&Action::Continue);
+    }
 }
 
 /// Calls without a handler of their own.

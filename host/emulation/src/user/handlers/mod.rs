@@ -11,6 +11,8 @@ mod net;
 mod signal;
 mod status;
 
+pub use misc::release_init;
+
 use super::guest::Guest;
 use super::notify::{Action, Call};
 
