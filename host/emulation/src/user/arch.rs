@@ -81,11 +81,6 @@ impl Arch {
         self.class == 32
     }
 
-    /// Whether the most significant byte comes first.
-    pub fn is_big_endian(&self) -> bool {
-        self.data == BIG
-    }
-
     /// A plausible `/proc/cpuinfo`; firmware reads the machine's name from it.
     pub fn cpuinfo(&self) -> String {
         match self.qemu {

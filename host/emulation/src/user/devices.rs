@@ -49,8 +49,8 @@ impl Devices {
     /// Those of a plan and of its archive.
     pub fn new(plan: &Plan, nodes: &[Node], arch: &Arch) -> Self {
         let mut devices = Self::default();
-        for path in ["/dev/console", "/dev/ttyS0"] {
-            devices.add_node(path, false, (5, 1), 0o600);
+        for (path, numbers) in [("/dev/console", (5, 1)), ("/dev/ttyS0", (4, 64)), ("/dev/kmsg", (1, 11))] {
+            devices.add_node(path, false, numbers, 0o600);
         }
         for node in nodes {
             devices.add_node(&paths::normalise(&node.path), node.block, (node.major, node.minor), node.mode);
@@ -130,8 +130,8 @@ fn driver(numbers: (u32, u32)) -> Backing {
         (1, 5) => Backing::Host("/dev/zero"),
         (1, 7) => Backing::Host("/dev/full"),
         (1, 8 | 9) => Backing::Host("/dev/urandom"),
-        // Virtual and serial terminals, and the console.
-        (4 | 204, _) | (5, 0 | 1) => Backing::Console,
+        // The kernel's log, which it prints; virtual and serial terminals; the console.
+        (1, 11) | (4 | 204, _) | (5, 0 | 1) => Backing::Console,
         _ => Backing::Nothing,
     }
 }

@@ -10,6 +10,7 @@ use std::time::Instant;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use super::console::Console;
 use super::devices::{Device, Devices};
 use super::forward::Forwarder;
 use super::notify::Call;
@@ -52,8 +53,8 @@ pub struct Guest<'a> {
     pub patched: HashSet<u32>,
     /// Where the emulator's ioctl table lies in its file, and the entries that may be overwritten, for models of any command.
     pub ioctl_table: Option<super::ioctl_table::Table>,
-    /// The guest's end of the console.
-    pub console: Rc<OwnedFd>,
+    /// Its console.
+    pub console: &'a Console,
     /// The host pid of its init.
     pub init: rustix::process::Pid,
     /// Its init, as a namespace to join.
@@ -69,20 +70,11 @@ pub struct Guest<'a> {
     seen: HashMap<u64, u32>,
 }
 
-/// A path argument.
-#[derive(Debug)]
-pub struct GuestPath {
-    /// As the guest wrote it.
-    pub raw: Vec<u8>,
-    /// Absolute and normalised.
-    pub path: String,
-}
-
 impl<'a> Guest<'a> {
     /// A guest whose init is about to start.
     #[expect(clippy::too_many_arguments, reason = "the parts of a run come together here once")]
     pub fn new(
-        plan: &'a Plan, control: &'a mut dyn Control, qemus: &'a [Qemu], devices: Devices, console: Rc<OwnedFd>, init: rustix::process::Pid,
+        plan: &'a Plan, control: &'a mut dyn Control, qemus: &'a [Qemu], devices: Devices, console: &'a Console, init: rustix::process::Pid,
         pidfd: Rc<OwnedFd>, forwarder: Option<Forwarder>,
     ) -> Self {
         Self {
@@ -166,18 +158,18 @@ impl<'a> Guest<'a> {
         }
     }
 
-    /// A path argument, relative to the directory argument where there is one. `EFAULT` where it is unreadable.
-    pub fn path(&mut self, call: &Call, directory: Option<usize>, argument: usize) -> Result<GuestPath, Errno> {
+    /// A path argument, made absolute by the directory argument where there is one, and normalised. `EFAULT` where it is unreadable.
+    pub fn path(&mut self, call: &Call, directory: Option<usize>, argument: usize) -> Result<String, Errno> {
         let record = self.caller(call).ok_or(Errno::SRCH)?;
         let memory = record.memory().ok_or(Errno::FAULT)?;
         let raw = memory.string(call.arg(argument), mem::PATH_MAX).ok_or(Errno::FAULT)?;
         let text = mem::text(&raw);
         if text.starts_with('/') {
-            return Ok(GuestPath { path: paths::normalise(&text), raw });
+            return Ok(paths::normalise(&text));
         }
         let directory = directory.map_or(libc::AT_FDCWD, |index| call.int(index));
         let base = record.directory(directory).ok_or(Errno::BADF)?;
-        Ok(GuestPath { path: paths::join(&base, &text), raw })
+        Ok(paths::join(&base, &text))
     }
 
     /// The root of the caller and its pid there, to resolve paths as it would.
@@ -187,7 +179,9 @@ impl<'a> Guest<'a> {
     }
 
     /// What the supervisor answers for a path, also when a link leads there; else whether the path exists.
-    pub fn look(&mut self, call: &Call, path: &str) -> Result<Option<(String, Device)>, Errno> {
+    ///
+    /// `follow` is whether a link at the end of the path counts as what it points to.
+    pub fn look(&mut self, call: &Call, path: &str, follow: bool) -> Result<Option<(String, Device)>, Errno> {
         let own = self.caller(call).map_or(0, |record| record.who.pid);
         let spelled = paths::own_proc(path, own);
         for path in [path, &spelled] {
@@ -196,7 +190,7 @@ impl<'a> Guest<'a> {
             }
         }
         let (root, pid) = self.view(call).ok_or(Errno::SRCH)?;
-        let found = match paths::open(&root, path, pid, OFlags::PATH) {
+        let found = match paths::open(&root, path, pid, if follow { OFlags::PATH } else { OFlags::PATH | OFlags::NOFOLLOW }) {
             Ok(found) => found,
             Err(Errno::ACCESS) => return Ok(None),
             Err(error) => return Err(error),

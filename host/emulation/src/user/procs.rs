@@ -122,16 +122,6 @@ impl Table {
         Some(pid)
     }
 
-    /// A process by its host pid.
-    pub fn get(&self, pid: u32) -> Option<&Record> {
-        self.by_pid.get(&pid)
-    }
-
-    /// Likewise, to change it.
-    pub fn get_mut(&mut self, pid: u32) -> Option<&mut Record> {
-        self.by_pid.get_mut(&pid)
-    }
-
     /// A process by its pid in the guest.
     pub fn by_guest_pid(&self, pid: u32) -> Option<&Record> {
         self.by_pid.values().find(|record| record.who.pid == pid)

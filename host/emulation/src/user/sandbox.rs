@@ -257,7 +257,7 @@ fn mount_proc_and_sys(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
     // The kernel refuses a real sysfs here; firmware looks for little more than its interfaces.
     let sys = root.join("sys");
     mount_tmpfs(&sys, c"mode=0755,size=4m")?;
-    for name in ["block", "bus", "class/gpio", "class/leds", "class/mtd", "class/net", "dev", "devices/platform", "firmware", "fs", "kernel", "module", "power"] {
+    for name in ["block", "bus", "class/gpio", "class/leds", "class/mtd", "class/net", "dev", "devices/platform", "firmware", "fs/cgroup", "kernel/debug", "module", "power"] {
         fs::create_dir_all(sys.join(name)).doing("make /sys")?;
     }
     for (index, name) in ["lo"].into_iter().chain(setup.netdevs.iter().map(String::as_str)).enumerate() {

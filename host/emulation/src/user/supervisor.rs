@@ -58,12 +58,12 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let world = World::build(&rootfs, &setup)?;
     let filter = setup.filter;
     let forwarder = Forwarder::start(&world.pidfd).inspect_err(|error| tracing::warn!(%error, "no port of the guest is forwarded")).ok();
-    let mut guest = Guest::new(plan, control, &qemus, devices, Rc::clone(&console.guest), world.init, Rc::clone(&world.pidfd), forwarder);
+    let mut guest = Guest::new(plan, control, &qemus, devices, &console, world.init, Rc::clone(&world.pidfd), forwarder);
     guest.patched = emulator.patched;
     guest.ioctl_table = emulator.table;
     world.start()?;
     guest.started = Instant::now();
-    let mut supervisor = Supervisor { guest, world, console, filter, envp, listeners: Vec::new(), commands: Vec::new(), reaches: Vec::new(), starting: true };
+    let mut supervisor = Supervisor { guest, world, console: &console, filter, envp, listeners: Vec::new(), commands: Vec::new(), reaches: Vec::new(), starting: true };
     let outcome = supervisor.serve();
     supervisor.finish();
     outcome
@@ -201,7 +201,7 @@ fn write_map(pid: std::num::NonZeroI32, file: &str, text: &str) -> Result<()> {
 struct Supervisor<'a> {
     guest: Guest<'a>,
     world: World,
-    console: Console,
+    console: &'a Console,
     filter: Vec<Instruction>,
     envp: Vec<String>,
     /// Those of commands; they outlive them where a command left processes behind.

@@ -25,8 +25,22 @@ const EMULATORS: &[u8] = b"/.rookery/qemu-";
 /// A script whose interpreter is a script, and so on, this often.
 const DEPTH: usize = 5;
 
-/// Programs that load kernel modules: they succeed without effect.
-const MODULE_LOADERS: &[&str] = &["insmod", "modprobe", "rmmod", "kmodloader", "depmod"];
+/// Programs whose work qemu-user cannot pass on to any kernel: they succeed without effect. With the system call that they are for.
+const PRETENDED: &[(&str, &str)] = &[
+    ("insmod", "init_module"),
+    ("modprobe", "init_module"),
+    ("rmmod", "delete_module"),
+    ("kmodloader", "init_module"),
+    ("depmod", "init_module"),
+    ("iptables", "setsockopt"),
+    ("ip6tables", "setsockopt"),
+    ("iptables-restore", "setsockopt"),
+    ("ip6tables-restore", "setsockopt"),
+    ("ebtables", "setsockopt"),
+    ("arptables", "setsockopt"),
+    ("fw3", "setsockopt"),
+    ("nft", "setsockopt"),
+];
 
 /// `execve`, or `execveat` with its directory argument.
 pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> Action {
@@ -81,7 +95,7 @@ fn file_of(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, raw: &[
             Err(Errno::NOENT)
         };
     }
-    let path = guest.path(call, directory, usize::from(directory.is_some()))?.path;
+    let path = guest.path(call, directory, usize::from(directory.is_some()))?;
     // The emulator is what really runs; the guest means its own program.
     if paths::own_proc(&path, own) == format!("/proc/{own}/exe")
         && let Some(program) = guest.caller(call).map(|record| record.who.program.clone()).filter(|program| !program.is_empty())
@@ -119,12 +133,14 @@ impl Request {
             argv.push(path.clone());
         }
         for depth in 0..=DEPTH {
-            match recognise(&root, &absolute, pid)? {
-                _ if depth == 0 && MODULE_LOADERS.contains(&paths::basename(&absolute)) => {
-                    let words: Vec<_> = self.argv.iter().map(|word| mem::text(word)).collect();
-                    guest.report_call(call, What::Faked { syscall: "init_module", detail: words.join(" ") });
-                    return Ok(Resolved::Exit(0));
-                }
+            let kind = recognise(&root, &absolute, pid)?;
+            let pretended = PRETENDED.iter().find(|(name, _)| *name == paths::basename(&absolute)).filter(|_| depth == 0);
+            if let Some((_, syscall)) = pretended {
+                let words: Vec<_> = self.argv.iter().map(|word| mem::text(word)).collect();
+                guest.report_call(call, What::Faked { syscall, detail: words.join(" ") });
+                return Ok(Resolved::Exit(0));
+            }
+            match kind {
                 Kind::Elf(arch) => {
                     let qemu = guest.qemus.iter().find(|qemu| qemu.arch == arch).ok_or(Errno::NOEXEC)?.clone();
                     return Ok(Resolved::Program { qemu, path, argv });

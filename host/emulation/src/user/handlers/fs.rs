@@ -17,7 +17,6 @@ use crate::plan::Write;
 /// `open` and its kin.
 pub fn open(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path: usize, flags: i32) -> Action {
     let Ok(path) = guest.path(call, directory, path) else { return Action::Continue };
-    let path = path.path;
     match path.as_str() {
         exec::REQUEST => return exec::hand_over(guest, call),
         qemu::LOG_PATH => return open_log(),
@@ -27,7 +26,7 @@ pub fn open(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path: 
     if flags & libc::O_PATH != 0 || (!is_machine(&path) && !guest.plan.record_events) {
         return Action::Continue;
     }
-    match guest.look(call, &path) {
+    match guest.look(call, &path, flags & libc::O_NOFOLLOW == 0) {
         Ok(Some((real, device))) => {
             let action = open_device(guest, call, &real, &device, flags);
             match &action {
@@ -61,7 +60,7 @@ fn open_log() -> Action {
 
 fn open_device(guest: &mut Guest<'_>, call: &Call, path: &str, device: &Device, flags: i32) -> Action {
     let given = match &device.backing {
-        Backing::Console => Ok(Rc::clone(&guest.console)),
+        Backing::Console => guest.console.reopen().map(Rc::new),
         Backing::Host(host) => rustix::fs::open(*host, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map(Rc::new),
         Backing::Contents(contents) => {
             if path == "/proc/cmdline" {
@@ -152,12 +151,11 @@ fn rename_process(text: &str, name: &str) -> Option<String> {
 /// `access` and its kin.
 pub fn access(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path: usize) -> Action {
     let Ok(path) = guest.path(call, directory, path) else { return Action::Continue };
-    let path = path.path;
     if !is_machine(&path) && !guest.plan.record_events {
         return Action::Continue;
     }
     let syscall = if directory.is_some() { "faccessat" } else { "access" };
-    match guest.look(call, &path) {
+    match guest.look(call, &path, true) {
         Ok(Some(_)) => {
             guest.looked(call, syscall, &path, 0, Some(0));
             Action::Return(0)
@@ -176,7 +174,6 @@ pub fn access(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path
 /// `readlink`: the program of a process is not its emulator.
 pub fn readlink(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index: usize) -> Action {
     let Ok(path) = guest.path(call, directory, index) else { return Action::Continue };
-    let path = path.path;
     if !is_machine(&path) {
         return Action::Continue;
     }
@@ -192,7 +189,7 @@ pub fn readlink(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, in
             return Action::Return(i64::try_from(bytes.len()).unwrap_or(0));
         }
     }
-    if matches!(guest.look(call, &path), Ok(Some(_))) {
+    if matches!(guest.look(call, &path, false), Ok(Some(_))) {
         return Errno::INVAL.into();
     }
     Action::Continue
@@ -208,12 +205,12 @@ pub fn mknod(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index
     };
     let Ok(path) = guest.path(call, directory, index) else { return Errno::FAULT.into() };
     let Some((root, pid)) = guest.view(call) else { return Errno::SRCH.into() };
-    let parent = match paths::open(&root, paths::parent(&path.path), pid, OFlags::PATH | OFlags::DIRECTORY) {
+    let parent = match paths::open(&root, paths::parent(&path), pid, OFlags::PATH | OFlags::DIRECTORY) {
         Ok(parent) => parent,
         Err(errno) => return errno.into(),
     };
-    let name = paths::basename(&path.path);
-    let real = paths::of_descriptor(&parent).map_or(path.path.clone(), |parent| paths::join(&parent, name));
+    let name = paths::basename(&path);
+    let real = paths::of_descriptor(&parent).map_or(path.clone(), |parent| paths::join(&parent, name));
     let numbers = (libc::major(call.arg(index + 2)), libc::minor(call.arg(index + 2)));
     let exists = rustix::fs::statat(&parent, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok();
     if exists {

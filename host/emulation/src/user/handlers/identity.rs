@@ -20,10 +20,10 @@ pub fn change_owner(guest: &mut Guest<'_>, call: &Call, path: Option<(Option<usi
     }
     let Some((directory, path)) = path else { return Action::Return(0) };
     let path = match guest.path(call, directory, path) {
-        Ok(path) => path.path,
+        Ok(path) => path,
         Err(errno) => return errno.into(),
     };
-    match guest.look(call, &path) {
+    match guest.look(call, &path, true) {
         // A link whose target is missing may still change its owner.
         Ok(_) | Err(Errno::LOOP) => Action::Return(0),
         Err(_) if call.number() == libc::SYS_lchown => Action::Return(0),

@@ -18,7 +18,7 @@ const SIZE: &str = "64m";
 /// `mount`.
 pub fn mount(guest: &mut Guest<'_>, call: &Call) -> Action {
     let target = match guest.path(call, None, 1) {
-        Ok(target) => target.path,
+        Ok(target) => target,
         Err(errno) => return errno.into(),
     };
     let text = |guest: &mut Guest<'_>, index: usize| -> String {
@@ -46,7 +46,7 @@ fn carry_out(guest: &mut Guest<'_>, call: &Call, target: &str, fstype: &str, fla
     }
     if flags & (libc::MS_BIND | libc::MS_MOVE) != 0 {
         let Ok(source) = guest.path(call, None, 0) else { return (Err(Errno::FAULT), false) };
-        let from = match paths::open(&root, &source.path, pid, OFlags::PATH) {
+        let from = match paths::open(&root, &source, pid, OFlags::PATH) {
             Ok(from) => from,
             Err(errno) => return (Err(errno), false),
         };
@@ -90,7 +90,7 @@ fn mount_tmpfs(at: &std::os::fd::OwnedFd) -> Result<(), Errno> {
 /// `umount2`: of what the guest mounted itself; anything else only seems to go.
 pub fn unmount(guest: &mut Guest<'_>, call: &Call) -> Action {
     let target = match guest.path(call, None, 0) {
-        Ok(target) => target.path,
+        Ok(target) => target,
         Err(errno) => return errno.into(),
     };
     let Some((root, pid)) = guest.view(call) else { return Errno::SRCH.into() };

@@ -11,7 +11,8 @@ use super::fs::MEMORY_FILE;
 
 /// `stat`, `lstat`, `newfstatat`.
 pub fn stat(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path: usize, buffer: usize) -> Action {
-    match find(guest, call, directory, path, call.int(3)) {
+    let flags = if directory.is_some() { call.int(3) } else { 0 };
+    match find(guest, call, directory, path, flags) {
         Some((path, device)) => give(guest, call, buffer, &stat_bytes(&path, &device)),
         None => Action::Continue,
     }
@@ -29,7 +30,7 @@ fn find(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index: usi
     if directory.is_some() && flags & libc::AT_EMPTY_PATH != 0 {
         return of_descriptor(guest, call);
     }
-    let path = guest.path(call, directory, index).ok()?.path;
+    let path = guest.path(call, directory, index).ok()?;
     if !is_machine(&path) && !guest.plan.record_events {
         return None;
     }
@@ -39,7 +40,8 @@ fn find(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index: usi
         libc::SYS_statx => "statx",
         _ => "stat",
     };
-    match guest.look(call, &path) {
+    let follow = call.number() != libc::SYS_lstat && flags & libc::AT_SYMLINK_NOFOLLOW == 0;
+    match guest.look(call, &path, follow) {
         Ok(Some(found)) => {
             guest.looked(call, syscall, &path, 0, Some(0));
             Some(found)
