@@ -87,6 +87,10 @@ impl std::fmt::Debug for Reply {
 }
 
 impl Reply {
+    /// A reply that calls `answer`.
+    pub fn new(answer: impl FnOnce(Result<serde_json::Value>) + 'static) -> Self {
+        Self(Box::new(answer))
+    }
     /// Send the answer.
     pub fn send(self, answer: Result<serde_json::Value>) {
         (self.0)(answer);

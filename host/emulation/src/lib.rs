@@ -14,6 +14,7 @@ mod penguin;
 pub mod plan;
 mod probe;
 pub mod runs;
+pub mod user;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,7 +28,10 @@ use crate::runs::Registry;
 
 /// Every backend, the preferred one first. A new backend is a line here.
 pub fn backends() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(penguin::PenguinBackend::new())]
+    vec![
+        Box::new(user::UserBackend::new()),
+        Box::new(penguin::PenguinBackend::new()),
+    ]
 }
 
 /// How runs are started and where their state is kept.

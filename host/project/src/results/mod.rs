@@ -7,7 +7,6 @@ mod guest_path;
 mod search;
 mod status;
 pub(crate) mod text;
-mod yaml;
 
 use std::fs::File;
 use std::io::Read;
@@ -22,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::roots::{Roots, open_beneath, open_dir};
+use crate::config::yaml::parse_result;
 use crate::{Cancel, Error, Result};
 
 /// The largest YAML or JSON file that is read, in bytes.
@@ -87,7 +87,7 @@ impl Results {
         let parsed = if Path::new(file).extension().is_some_and(|e| e == "json") {
             serde_json::from_str(&text).map_err(|e| Error::InvalidArgument(e.to_string()))
         } else {
-            yaml::parse(&text)
+            parse_result(&text)
         };
         parsed.map_err(|error| {
             Error::InvalidArgument(format!(

@@ -171,7 +171,7 @@ fn death(ran: bool, console: bool) -> &'static str {
 fn runtime(results: &Results) -> Option<Value> {
     let (file, bytes) = results.find_file(RUNTIME).ok()??;
     let text = std::io::read_to_string(std::io::Read::take(file, bytes.min(64 << 10))).ok()?;
-    yaml::parse(&text).ok()
+    parse_result(&text).ok()
 }
 
 /// Whether the run goes on.

@@ -1,0 +1,145 @@
+//! Guest architectures: how their programs are recognised and which qemu runs them.
+
+/// One architecture that qemu-user runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arch {
+    /// qemu's name for it: `mipsel` of `qemu-mipsel-static`.
+    pub qemu: &'static str,
+    /// Penguin's names for it (`core.arch`).
+    pub penguin: &'static [&'static str],
+    /// What `uname -m` says.
+    pub machine: &'static str,
+    class: u8,
+    data: u8,
+    elf: u16,
+    /// The number of `TCGETS`, by which qemu's ioctl table is recognised.
+    pub tcgets: u32,
+}
+
+const fn arch(qemu: &'static str, penguin: &'static [&'static str], machine: &'static str, class: u8, data: u8, elf: u16, tcgets: u32) -> Arch {
+    Arch { qemu, penguin, machine, class, data, elf, tcgets }
+}
+
+const LITTLE: u8 = 1;
+const BIG: u8 = 2;
+const TCGETS: u32 = 0x5401;
+const TCGETS_MIPS: u32 = 0x540D;
+const TCGETS_PPC: u32 = 0x402C_7413;
+
+/// All of them.
+pub const ARCHES: &[Arch] = &[
+    arch("mipsel", &["mipsel"], "mips", 32, LITTLE, 8, TCGETS_MIPS),
+    arch("mips", &["mipseb", "mips"], "mips", 32, BIG, 8, TCGETS_MIPS),
+    arch("mipsn32el", &[], "mips64", 32, LITTLE, 8, TCGETS_MIPS),
+    arch("mipsn32", &[], "mips64", 32, BIG, 8, TCGETS_MIPS),
+    arch("mips64el", &["mips64el"], "mips64", 64, LITTLE, 8, TCGETS_MIPS),
+    arch("mips64", &["mips64eb", "mips64"], "mips64", 64, BIG, 8, TCGETS_MIPS),
+    arch("arm", &["armel", "arm"], "armv7l", 32, LITTLE, 40, TCGETS),
+    arch("armeb", &["armeb"], "armv7b", 32, BIG, 40, TCGETS),
+    arch("aarch64", &["aarch64"], "aarch64", 64, LITTLE, 183, TCGETS),
+    arch("aarch64_be", &[], "aarch64_be", 64, BIG, 183, TCGETS),
+    arch("ppc", &["powerpc", "ppc"], "ppc", 32, BIG, 20, TCGETS_PPC),
+    arch("ppc64", &["powerpc64", "ppc64"], "ppc64", 64, BIG, 21, TCGETS_PPC),
+    arch("ppc64le", &["powerpc64le", "powerpc64el", "ppc64el"], "ppc64le", 64, LITTLE, 21, TCGETS_PPC),
+    arch("riscv32", &["riscv32"], "riscv32", 32, LITTLE, 243, TCGETS),
+    arch("riscv64", &["riscv64"], "riscv64", 64, LITTLE, 243, TCGETS),
+    arch("loongarch64", &["loongarch64"], "loongarch64", 64, LITTLE, 258, TCGETS),
+    arch("i386", &["intel32", "i386"], "i686", 32, LITTLE, 3, TCGETS),
+    arch("x86_64", &["intel64", "x86_64"], "x86_64", 64, LITTLE, 62, TCGETS),
+    arch("sh4", &[], "sh4", 32, LITTLE, 42, TCGETS),
+    arch("sh4eb", &[], "sh4eb", 32, BIG, 42, TCGETS),
+];
+
+/// A program of the 32-bit MIPS ABI for 64-bit processors.
+const EF_MIPS_ABI2: u32 = 0x20;
+
+impl Arch {
+    /// By Penguin's name.
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        ARCHES.iter().find(|arch| arch.penguin.contains(&name) || arch.qemu == name)
+    }
+
+    /// By the first bytes of an ELF file.
+    pub fn of_elf(header: &[u8]) -> Option<&'static Self> {
+        let (class, data) = match (header.get(..4)?, header.get(4)?, *header.get(5)?) {
+            (b"\x7fELF", 1, data) => (32, data),
+            (b"\x7fELF", 2, data) => (64, data),
+            _ => return None,
+        };
+        let half: [u8; 2] = header.get(18..20)?.try_into().ok()?;
+        let machine = if data == BIG { u16::from_be_bytes(half) } else { u16::from_le_bytes(half) };
+        let n32 = machine == 8 && class == 32 && {
+            let word: [u8; 4] = header.get(36..40)?.try_into().ok()?;
+            let flags = if data == BIG { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) };
+            flags & EF_MIPS_ABI2 != 0
+        };
+        ARCHES.iter().find(|arch| (arch.class, arch.data, arch.elf) == (class, data, machine) && arch.qemu.contains("n32") == n32)
+    }
+
+    /// Whether pointers have 32 bits.
+    pub fn is_32_bit(&self) -> bool {
+        self.class == 32
+    }
+
+    /// A plausible `/proc/cpuinfo`; firmware reads the machine's name from it.
+    pub fn cpuinfo(&self) -> String {
+        match self.qemu {
+            name if name.starts_with("mips") => {
+                "system type\t\t: MIPS Malta\nmachine\t\t\t: Unknown\nprocessor\t\t: 0\ncpu model\t\t: MIPS 24Kc V0.0  FPU V0.0\nBogoMIPS\t\t: 1000.00\n\
+                 wait instruction\t: yes\ntlb_entries\t\t: 16\nisa\t\t\t: mips1 mips2 mips32r1 mips32r2\n"
+            }
+            "arm" | "armeb" => {
+                "processor\t: 0\nmodel name\t: ARMv7 Processor rev 1 (v7l)\nBogoMIPS\t: 125.00\nFeatures\t: half thumb fastmult vfp edsp neon vfpv3 tls\n\
+                 CPU implementer\t: 0x41\nCPU architecture: 7\n\nHardware\t: Generic DT based system\nRevision\t: 0000\nSerial\t\t: 0000000000000000\n"
+            }
+            name if name.starts_with("aarch64") => {
+                "processor\t: 0\nBogoMIPS\t: 125.00\nFeatures\t: fp asimd evtstrm aes pmull sha1 sha2 crc32\nCPU implementer\t: 0x41\nCPU architecture: 8\n\
+                 CPU variant\t: 0x0\nCPU part\t: 0xd07\nCPU revision\t: 0\n"
+            }
+            name if name.starts_with("ppc") => "processor\t: 0\ncpu\t\t: e500v2\nclock\t\t: 1000.000000MHz\nrevision\t: 3.0\nbogomips\t: 100.00\n",
+            _ => "processor\t: 0\nBogoMIPS\t: 125.00\n",
+        }
+        .to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(class: u8, data: u8, machine: u16, flags: u32) -> Vec<u8> {
+        let mut h = vec![0; 64];
+        h[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', class, data]);
+        let (m, f) = if data == 2 { (machine.to_be_bytes(), flags.to_be_bytes()) } else { (machine.to_le_bytes(), flags.to_le_bytes()) };
+        h[18..20].copy_from_slice(&m);
+        h[36..40].copy_from_slice(&f);
+        h
+    }
+
+    #[test]
+    fn programs_are_told_apart_by_their_header() {
+        for (class, data, machine, flags, expected) in [
+            (1, 1, 8, 0, Some("mipsel")),
+            (1, 2, 8, 0x1000, Some("mips")),
+            (1, 2, 8, 0x20, Some("mipsn32")),
+            (2, 2, 8, 0x20, Some("mips64")),
+            (1, 1, 40, 0, Some("arm")),
+            (2, 1, 183, 0, Some("aarch64")),
+            (1, 2, 20, 0, Some("ppc")),
+            (2, 1, 62, 0, Some("x86_64")),
+            (3, 1, 8, 0, None),
+            (1, 1, 9999, 0, None),
+        ] {
+            assert_eq!(Arch::of_elf(&header(class, data, machine, flags)).map(|a| a.qemu), expected, "{class} {data} {machine}");
+        }
+        assert_eq!(Arch::of_elf(b"\x7fELF"), None);
+        assert_eq!(Arch::of_elf(b""), None);
+    }
+
+    #[test]
+    fn penguins_names_are_known() {
+        for name in ["armel", "aarch64", "mipsel", "mipseb", "mips64el", "mips64eb", "powerpc", "powerpc64", "powerpc64le", "riscv64", "loongarch64", "intel64"] {
+            assert!(Arch::by_name(name).is_some(), "{name}");
+        }
+    }
+}

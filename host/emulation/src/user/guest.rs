@@ -1,0 +1,232 @@
+//! The running guest as the supervisor knows it: what every handler works on.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Instant;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::console::Console;
+use super::devices::{Device, Devices};
+use super::forward::Forwarder;
+use super::notify::Call;
+use super::procs::{Record, Table};
+use super::qemu::Qemu;
+use super::{mem, paths, procs};
+use crate::backend::Control;
+use crate::event::{Event, Operation, Process, What};
+use crate::plan::Plan;
+
+/// Events of one kind about one thing by one process are dropped beyond this many.
+const SAME_EVENTS: u32 = 200;
+/// Different things that are counted; beyond, all are dropped.
+const DIFFERENT_EVENTS: usize = 200_000;
+
+/// A socket that listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// `tcp` or `udp`.
+    pub proto: &'static str,
+    /// Where, in the guest.
+    pub address: SocketAddr,
+}
+
+/// The guest.
+pub struct Guest<'a> {
+    /// What is run.
+    pub plan: &'a Plan,
+    /// Where events go.
+    pub control: &'a mut dyn Control,
+    /// When init was started.
+    pub started: Instant,
+    /// Its processes.
+    pub procs: Table,
+    /// The files that the supervisor answers for.
+    pub devices: Devices,
+    /// Its emulators, the plan's own first.
+    pub qemus: &'a [Qemu],
+    /// Ioctl commands that the emulator's table was given in advance.
+    pub patched: HashSet<u32>,
+    /// Where the emulator's ioctl table lies in its file, and the entries that may be overwritten, for models of any command.
+    pub ioctl_table: Option<super::ioctl_table::Table>,
+    /// Its console.
+    pub console: &'a Console,
+    /// The host pid of its init.
+    pub init: rustix::process::Pid,
+    /// Its init, as a namespace to join.
+    pub pidfd: Rc<OwnedFd>,
+    /// Ports of the host that lead to it; `None` where the helper could not be started.
+    pub forwarder: Option<Forwarder>,
+    /// What listens, and who.
+    pub listening: HashMap<Endpoint, Process>,
+    /// Why it ended, once it asked to.
+    pub ended: Option<String>,
+    /// The exit of init, kept waiting because other processes live on.
+    pub init_exit: Option<Call>,
+    seen: HashMap<u64, u32>,
+}
+
+impl<'a> Guest<'a> {
+    /// A guest whose init is about to start.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a run come together here once")]
+    pub fn new(
+        plan: &'a Plan, control: &'a mut dyn Control, qemus: &'a [Qemu], devices: Devices, console: &'a Console, init: rustix::process::Pid,
+        pidfd: Rc<OwnedFd>, forwarder: Option<Forwarder>,
+    ) -> Self {
+        Self {
+            plan,
+            control,
+            started: Instant::now(),
+            procs: Table::default(),
+            devices,
+            qemus,
+            patched: HashSet::new(),
+            ioctl_table: None,
+            console,
+            init,
+            pidfd,
+            forwarder,
+            listening: HashMap::new(),
+            ended: None,
+            init_exit: None,
+            seen: HashMap::new(),
+        }
+    }
+
+    /// The caller. `None` where it died.
+    pub fn caller(&mut self, call: &Call) -> Option<&mut Record> {
+        self.procs.of_thread(call.thread())
+    }
+
+    /// Who the caller is in events.
+    pub fn who(&mut self, call: &Call) -> Process {
+        self.caller(call).map(|record| record.who.clone()).unwrap_or_default()
+    }
+
+    /// Whether init has children that live; orphans are its children too.
+    pub fn has_other_processes(&self) -> bool {
+        let init = self.init.as_raw_nonzero();
+        let children = std::fs::read_to_string(format!("/proc/{init}/task/{init}/children")).unwrap_or_default();
+        children.split_whitespace().filter_map(|pid| pid.parse().ok()).any(procs::is_alive)
+    }
+
+    /// Report what a process did.
+    pub fn report(&mut self, process: Process, what: What) {
+        if self.is_flood(&process, &what) {
+            return;
+        }
+        let at = self.started.elapsed();
+        self.control.event(Event { at, process, what });
+    }
+
+    /// Report what the caller did.
+    pub fn report_call(&mut self, call: &Call, what: What) {
+        let process = self.who(call);
+        self.report(process, what);
+    }
+
+    fn is_flood(&mut self, process: &Process, what: &What) -> bool {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        std::mem::discriminant(what).hash(&mut hasher);
+        process.program.hash(&mut hasher);
+        match what {
+            What::Path { path, syscall, .. } => (path, syscall).hash(&mut hasher),
+            What::Unmodelled { path, operation } => (path, operation).hash(&mut hasher),
+            What::Exec { path, .. } => path.hash(&mut hasher),
+            What::EnvMissing { name } | What::InterfaceMissing { name, .. } => name.hash(&mut hasher),
+            What::Mount { target, .. } => target.hash(&mut hasher),
+            What::Faked { syscall, .. } => syscall.hash(&mut hasher),
+            What::Signal { .. } | What::Crash { .. } | What::Exit { .. } | What::BindFailed { .. } => {}
+            What::Console(_) | What::Listen { .. } | What::Unlisten { .. } | What::Forward { .. } => return false,
+        }
+        let (key, full) = (hasher.finish(), self.seen.len() >= DIFFERENT_EVENTS);
+        match self.seen.get_mut(&key) {
+            Some(count) => {
+                *count = count.saturating_add(1);
+                *count > SAME_EVENTS
+            }
+            None if full => true,
+            None => {
+                self.seen.insert(key, 1);
+                false
+            }
+        }
+    }
+
+    /// A path argument, made absolute by the directory argument where there is one, and normalised. `EFAULT` where it is unreadable.
+    pub fn path(&mut self, call: &Call, directory: Option<usize>, argument: usize) -> Result<String, Errno> {
+        let record = self.caller(call).ok_or(Errno::SRCH)?;
+        let memory = record.memory().ok_or(Errno::FAULT)?;
+        let raw = memory.string(call.arg(argument), mem::PATH_MAX).ok_or(Errno::FAULT)?;
+        let text = mem::text(&raw);
+        if text.starts_with('/') {
+            return Ok(paths::normalise(&text));
+        }
+        let directory = directory.map_or(libc::AT_FDCWD, |index| call.int(index));
+        let base = record.directory(directory).ok_or(Errno::BADF)?;
+        Ok(paths::join(&base, &text))
+    }
+
+    /// The root of the caller and its pid there, to resolve paths as it would.
+    pub fn view(&mut self, call: &Call) -> Option<(File, u32)> {
+        let record = self.caller(call)?;
+        Some((record.root()?, record.who.pid))
+    }
+
+    /// What the supervisor answers for a path, also when a link leads there; else whether the path exists.
+    ///
+    /// `follow` is whether a link at the end of the path counts as what it points to.
+    pub fn look(&mut self, call: &Call, path: &str, follow: bool) -> Result<Option<(String, Device)>, Errno> {
+        let own = self.caller(call).map_or(0, |record| record.who.pid);
+        let spelled = paths::own_proc(path, own);
+        for path in [path, &spelled] {
+            if let Some(device) = self.devices.get(path) {
+                return Ok(Some((path.to_owned(), device.clone())));
+            }
+        }
+        let (root, pid) = self.view(call).ok_or(Errno::SRCH)?;
+        let found = match paths::open(&root, path, pid, if follow { OFlags::PATH } else { OFlags::PATH | OFlags::NOFOLLOW }) {
+            Ok(found) => found,
+            Err(Errno::ACCESS) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let real = paths::of_descriptor(found.as_fd());
+        Ok(real.filter(|real| real != path).and_then(|real| self.devices.get(&real).cloned().map(|device| (real, device))))
+    }
+
+    /// Report a look at a path that the supervisor saw fail.
+    pub fn missing(&mut self, call: &Call, syscall: &'static str, path: &str, flags: i32, errno: Errno) {
+        if is_machine(path) && !is_emulators_own(path) && matches!(errno, Errno::NOENT | Errno::NXIO) {
+            let write = flags & libc::O_ACCMODE != libc::O_RDONLY;
+            let what = What::Unmodelled { path: path.to_owned(), operation: Operation::Open { write } };
+            self.report_call(call, what);
+        }
+        if is_emulators_own(path) {
+            return;
+        }
+        let what = What::Path { syscall, path: path.to_owned(), flags, result: Some(-errno.raw_os_error()) };
+        self.report_call(call, what);
+    }
+
+    /// Report a look at a path that went well, or was left to the kernel.
+    pub fn looked(&mut self, call: &Call, syscall: &'static str, path: &str, flags: i32, result: Option<i32>) {
+        if self.plan.record_events && !is_emulators_own(path) {
+            self.report_call(call, What::Path { syscall, path: path.to_owned(), flags, result });
+        }
+    }
+}
+
+/// Whether a path belongs to the machine rather than to the file system.
+pub fn is_machine(path: &str) -> bool {
+    ["/dev", "/proc", "/sys"].iter().any(|directory| paths::is_below(path, directory))
+}
+
+/// What qemu looks at for itself when it starts.
+fn is_emulators_own(path: &str) -> bool {
+    ["/etc/qemu-binfmt", "/usr/gnemul", "/.rookery", "/proc/sys/vm/mmap_min_addr"].iter().any(|own| paths::is_below(path, own))
+}

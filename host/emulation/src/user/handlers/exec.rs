@@ -1,0 +1,307 @@
+//! Executing programs: the kernel is made to run the launcher, which asks what to run instead.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use rustix::fs::{MemfdFlags, OFlags};
+use rustix::io::Errno;
+
+use super::super::guest::Guest;
+use super::super::mem::{self, ARGUMENTS_MAX};
+use super::super::notify::{Action, Call};
+use super::super::procs::{self, PendingExec, Record};
+use super::super::program::{self, HEADER, Kind};
+use super::super::qemu::{GUEST_BASE, LOG_PATH, Qemu};
+use super::super::sandbox::LAUNCHER_PATH;
+use super::super::{DEFAULT_KERNEL_RELEASE, paths};
+use crate::event::What;
+
+/// The path that the launcher opens to learn what to execute.
+pub const REQUEST: &str = "/.rookery/exec";
+
+/// Where the emulators are in the guest.
+const EMULATORS: &[u8] = b"/.rookery/qemu-";
+
+/// A script whose interpreter is a script, and so on, this often.
+const DEPTH: usize = 5;
+
+/// Programs whose work qemu-user cannot pass on to any kernel: they succeed without effect. With the system call that they are for.
+const PRETENDED: &[(&str, &str)] = &[
+    ("insmod", "init_module"),
+    ("modprobe", "init_module"),
+    ("rmmod", "delete_module"),
+    ("kmodloader", "init_module"),
+    ("depmod", "init_module"),
+    ("iptables", "setsockopt"),
+    ("ip6tables", "setsockopt"),
+    ("iptables-restore", "setsockopt"),
+    ("ip6tables-restore", "setsockopt"),
+    ("ebtables", "setsockopt"),
+    ("arptables", "setsockopt"),
+    ("fw3", "setsockopt"),
+    ("nft", "setsockopt"),
+];
+
+/// `execve`, or `execveat` with its directory argument.
+pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> Action {
+    let first = usize::from(directory.is_some());
+    let Some(record) = guest.caller(call) else { return Errno::SRCH.into() };
+    let Some(memory) = record.memory() else { return Errno::FAULT.into() };
+    let Some(raw) = memory.string(call.arg(first), mem::PATH_MAX) else { return Errno::FAULT.into() };
+    if raw.starts_with(EMULATORS) {
+        started(guest, call);
+        return Action::Continue;
+    }
+    let mut budget = ARGUMENTS_MAX;
+    let arguments = memory.strings(call.arg(first + 1), &mut budget);
+    let environment = memory.strings(call.arg(first + 2), &mut budget);
+    let (argv, envp) = match (arguments, environment) {
+        (Ok(argv), Ok(envp)) => (argv, envp),
+        (Err(errno), _) | (_, Err(errno)) => return errno.into(),
+    };
+    let file = match file_of(guest, call, directory, &raw) {
+        Ok(file) => file,
+        Err(errno) => return errno.into(),
+    };
+    let request = Request { path: file.path, raw: file.raw, argv, envp };
+    match request.resolve(guest, call) {
+        Err(errno) => {
+            let what = request.event(-errno.raw_os_error());
+            guest.report_call(call, what);
+            errno.into()
+        }
+        Ok(resolved) => redirect(guest, call, call.arg(first), &request, resolved),
+    }
+}
+
+struct Executable {
+    /// As the program will be told.
+    raw: Vec<u8>,
+    /// Absolute and normalised.
+    path: String,
+}
+
+/// The file that is meant: by path, or by descriptor.
+fn file_of(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, raw: &[u8]) -> Result<Executable, Errno> {
+    let record = guest.caller(call).ok_or(Errno::SRCH)?;
+    let own = record.who.pid;
+    if raw.is_empty() {
+        let by_descriptor = directory.is_some() && call.int(4) & libc::AT_EMPTY_PATH != 0;
+        let path = by_descriptor.then(|| record.directory(call.int(0))).flatten().ok_or(Errno::NOENT)?;
+        // A file without a name would need its descriptor in the emulator, which the launcher's exec may close.
+        return if path.starts_with('/') && !path.ends_with(" (deleted)") {
+            Ok(Executable { raw: path.clone().into_bytes(), path })
+        } else {
+            Err(Errno::NOENT)
+        };
+    }
+    let path = guest.path(call, directory, usize::from(directory.is_some()))?;
+    // The emulator is what really runs; the guest means its own program.
+    if paths::own_proc(&path, own) == format!("/proc/{own}/exe")
+        && let Some(program) = guest.caller(call).map(|record| record.who.program.clone()).filter(|program| !program.is_empty())
+    {
+        return Ok(Executable { raw: program.clone().into_bytes(), path: program });
+    }
+    let relative_to_descriptor = directory.is_some() && !raw.starts_with(b"/") && call.int(0) != libc::AT_FDCWD;
+    let raw = if relative_to_descriptor { path.clone().into_bytes() } else { raw.to_vec() };
+    Ok(Executable { raw, path })
+}
+
+/// What the guest wants to execute.
+struct Request {
+    path: String,
+    raw: Vec<u8>,
+    argv: Vec<Vec<u8>>,
+    envp: Vec<Vec<u8>>,
+}
+
+/// What is executed for it.
+#[derive(Debug)]
+enum Resolved {
+    /// A program under its emulator.
+    Program { qemu: Qemu, path: Vec<u8>, argv: Vec<Vec<u8>> },
+    /// Nothing: it ends at once with this status.
+    Exit(u64),
+}
+
+impl Request {
+    fn resolve(&self, guest: &mut Guest<'_>, call: &Call) -> Result<Resolved, Errno> {
+        let (root, pid) = guest.view(call).ok_or(Errno::SRCH)?;
+        let (mut path, mut argv) = (self.raw.clone(), self.argv.clone());
+        let mut absolute = self.path.clone();
+        if argv.is_empty() {
+            argv.push(path.clone());
+        }
+        for depth in 0..=DEPTH {
+            let kind = recognise(&root, &absolute, pid)?;
+            let pretended = PRETENDED.iter().find(|(name, _)| *name == paths::basename(&absolute)).filter(|_| depth == 0);
+            if let Some((_, syscall)) = pretended {
+                let words: Vec<_> = self.argv.iter().map(|word| mem::text(word)).collect();
+                guest.report_call(call, What::Faked { syscall, detail: words.join(" ") });
+                return Ok(Resolved::Exit(0));
+            }
+            match kind {
+                Kind::Elf(arch) => {
+                    let qemu = guest.qemus.iter().find(|qemu| qemu.arch == arch).ok_or(Errno::NOEXEC)?.clone();
+                    return Ok(Resolved::Program { qemu, path, argv });
+                }
+                Kind::Script { interpreter, argument } => {
+                    let mut words = vec![interpreter.clone()];
+                    words.extend(argument);
+                    words.push(path);
+                    words.extend(argv.into_iter().skip(1));
+                    argv = words;
+                    let base = guest.caller(call).and_then(|record| record.directory(libc::AT_FDCWD)).unwrap_or_default();
+                    absolute = paths::join(&base, &mem::text(&interpreter));
+                    path = interpreter;
+                }
+                Kind::Unknown => return Err(Errno::NOEXEC),
+            }
+        }
+        Err(Errno::LOOP)
+    }
+
+    fn event(&self, result: i32) -> What {
+        let strings = |all: &[Vec<u8>]| all.iter().take(256).map(|s| mem::text(s)).collect();
+        What::Exec { path: self.path.clone(), argv: strings(&self.argv), envp: strings(&self.envp), result }
+    }
+}
+
+/// What the file at `path` is, with the kernel's errors where it cannot be executed at all.
+fn recognise(root: &std::fs::File, path: &str, pid: u32) -> Result<Kind, Errno> {
+    let file = paths::open(root, path, pid, OFlags::RDONLY)?;
+    let status = paths::status(&file)?;
+    if status.st_mode & libc::S_IFMT != libc::S_IFREG || status.st_mode & 0o111 == 0 {
+        return Err(Errno::ACCESS);
+    }
+    let mut header = [0_u8; HEADER];
+    let length = rustix::io::pread(&file, &mut header, 0)?;
+    Ok(program::recognise(header.get(..length).unwrap_or_default()))
+}
+
+/// Overwrite only the path string; argument and environment arrays stay the guest's.
+fn redirect(guest: &mut Guest<'_>, call: &Call, address: u64, request: &Request, resolved: Resolved) -> Action {
+    let command = match &resolved {
+        Resolved::Program { qemu, path, argv } => command_line(guest, qemu, &request.path, path, argv),
+        Resolved::Exit(_) => Vec::new(),
+    };
+    let blob = blob(&resolved, &command, &request.envp);
+    let program = match &resolved {
+        Resolved::Program { path, .. } => {
+            let base = guest.caller(call).and_then(|record| record.directory(libc::AT_FDCWD)).unwrap_or_default();
+            paths::join(&base, &mem::text(path))
+        }
+        Resolved::Exit(_) => request.path.clone(),
+    };
+    let Some(memory) = guest.caller(call).and_then(Record::memory) else { return Errno::FAULT.into() };
+    let replacement = [LAUNCHER_PATH.as_bytes(), &[0]].concat();
+    let mut original = vec![0; replacement.len()];
+    if !call.is_valid() || memory.read(address, &mut original).is_err() || memory.write(address, &replacement).is_err() {
+        return Errno::FAULT.into();
+    }
+    let What::Exec { path, argv, envp, .. } = request.event(0) else { return Action::Continue };
+    let pending = PendingExec { address, original, blob, program, path, argv, envp };
+    if let Some(record) = guest.caller(call) {
+        record.exec = Some(Rc::new(pending));
+        // Whether the next call finds this program's memory or the launcher's tells how the exec went.
+        record.forget_memory();
+    }
+    Action::Continue
+}
+
+/// How qemu is called for a program.
+fn command_line(guest: &Guest<'_>, qemu: &Qemu, executed: &str, path: &[u8], argv: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let release = guest.plan.kernel_release.as_deref().unwrap_or(DEFAULT_KERNEL_RELEASE);
+    // The first word is for the supervisor, which recognises a forked process by it.
+    let mut words: Vec<Vec<u8>> = vec![executed.as_bytes().to_vec()];
+    let mut option = |name: &str, value: &[u8]| words.extend([name.as_bytes().to_vec(), value.to_vec()]);
+    option("-r", release.as_bytes());
+    option("-d", if guest.ioctl_table.is_some() { b"unimp,strace" } else { b"unimp" });
+    option("-D", LOG_PATH.as_bytes());
+    if qemu.arch.is_32_bit() && (guest.ioctl_table.is_some() || !guest.patched.is_empty()) {
+        option("-B", format!("{GUEST_BASE:#x}").as_bytes());
+    }
+    option("-0", argv.first().map_or(path, Vec::as_slice));
+    words.push(path.to_vec());
+    words.extend(argv.iter().skip(1).cloned());
+    words
+}
+
+/// What the launcher reads; see `launcher/main.rs`.
+fn blob(resolved: &Resolved, command: &[Vec<u8>], envp: &[Vec<u8>]) -> Vec<u8> {
+    let (program, command, envp): (String, &[Vec<u8>], Vec<&Vec<u8>>) = match resolved {
+        Resolved::Exit(status) => return [0_u64.to_ne_bytes(), status.to_ne_bytes()].concat(),
+        // qemu would take its own variables from the guest's environment.
+        Resolved::Program { qemu, .. } => (qemu.guest_path(), command, envp.iter().filter(|v| !v.starts_with(b"QEMU_")).collect()),
+    };
+    let mut blob = [(command.len() as u64).to_ne_bytes(), (envp.len() as u64).to_ne_bytes()].concat();
+    let mut add = |string: &[u8]| {
+        blob.extend_from_slice(string);
+        blob.push(0);
+    };
+    add(program.as_bytes());
+    command.iter().for_each(|word| add(word));
+    envp.iter().for_each(|variable| add(variable));
+    blob
+}
+
+/// The launcher asks.
+pub fn hand_over(guest: &mut Guest<'_>, call: &Call) -> Action {
+    let pending = guest.caller(call).and_then(|record| record.exec.clone());
+    let Some(pending) = pending else { return Errno::NOENT.into() };
+    if pending.blob.get(..8) == Some(&0_u64.to_ne_bytes()) {
+        started(guest, call);
+    } else if let Some(record) = guest.caller(call) {
+        // The guest's memory is gone; the launcher's is of no interest.
+        record.changed_program();
+    }
+    match memory_file(&pending.blob) {
+        Ok(fd) => Action::Give { fd: Rc::new(fd), number: None, close_on_exec: true },
+        Err(errno) => errno.into(),
+    }
+}
+
+fn memory_file(contents: &[u8]) -> Result<OwnedFd, Errno> {
+    let fd = rustix::fs::memfd_create("exec", MemfdFlags::CLOEXEC)?;
+    let mut written = 0;
+    while let Some(rest) = contents.get(written..).filter(|rest| !rest.is_empty()) {
+        written += rustix::io::pwrite(&fd, rest, written as u64)?;
+    }
+    Ok(fd)
+}
+
+/// The launcher executes the emulator: the guest's exec has worked.
+fn started(guest: &mut Guest<'_>, call: &Call) {
+    let Some(record) = guest.caller(call) else { return };
+    record.changed_program();
+    let Some(pending) = record.exec.take() else { return };
+    record.who.program.clone_from(&pending.program);
+    record.who.name = procs::name_of(&pending.path);
+    record.argv.clone_from(&pending.argv);
+    let who = record.who.clone();
+    super::misc::looks_for_variables(guest, &who, &pending.argv);
+    let what = What::Exec { path: pending.path.clone(), argv: pending.argv.clone(), envp: pending.envp.clone(), result: 0 };
+    guest.report(who, what);
+}
+
+/// A redirected exec that failed after all shows by the caller's next call: then its string gets back what it was.
+pub fn settle(guest: &mut Guest<'_>, call: &Call) {
+    let Some(record) = guest.caller(call) else { return };
+    let Some(pending) = record.exec.clone() else { return };
+    let Some(memory) = record.memory() else { return };
+    let path = match call.number() {
+        libc::SYS_open | libc::SYS_execve => memory.string(call.arg(0), mem::PATH_MAX),
+        _ => None,
+    };
+    if path.is_some_and(|path| path == REQUEST.as_bytes() || path.starts_with(EMULATORS)) {
+        return;
+    }
+    record.exec = None;
+    let who = record.who.clone();
+    if call.is_valid() {
+        let _ = memory.write(pending.address, &pending.original);
+    }
+    let result = -Errno::NOEXEC.raw_os_error();
+    let what = What::Exec { path: pending.path.clone(), argv: pending.argv.clone(), envp: pending.envp.clone(), result };
+    guest.report(who, what);
+}

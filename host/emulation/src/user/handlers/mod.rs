@@ -1,0 +1,58 @@
+//! What the supervisor answers, one module a kind of system call.
+
+mod exec;
+mod fs;
+mod identity;
+mod ioctl;
+mod log;
+mod misc;
+mod mount;
+mod net;
+mod signal;
+mod status;
+
+pub use misc::release_init;
+
+use super::guest::Guest;
+use super::notify::{Action, Call};
+
+/// Answer one call.
+pub fn answer(guest: &mut Guest<'_>, call: &Call) {
+    exec::settle(guest, call);
+    let action = dispatch(guest, call);
+    // What was read may have been another process's memory, if the caller died and its number was used again.
+    call.answer(&action);
+}
+
+fn dispatch(guest: &mut Guest<'_>, call: &Call) -> Action {
+    match call.number() {
+        libc::SYS_open => fs::open(guest, call, None, 0, call.int(1)),
+        libc::SYS_creat => fs::open(guest, call, None, 0, libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC),
+        libc::SYS_openat => fs::open(guest, call, Some(0), 1, call.int(2)),
+        libc::SYS_stat | libc::SYS_lstat => status::stat(guest, call, None, 0, 1),
+        libc::SYS_newfstatat => status::stat(guest, call, Some(0), 1, 2),
+        libc::SYS_statx => status::statx(guest, call),
+        libc::SYS_access => fs::access(guest, call, None, 0),
+        libc::SYS_faccessat | libc::SYS_faccessat2 => fs::access(guest, call, Some(0), 1),
+        libc::SYS_readlink => fs::readlink(guest, call, None, 0),
+        libc::SYS_readlinkat => fs::readlink(guest, call, Some(0), 1),
+        libc::SYS_mknod => fs::mknod(guest, call, None, 0),
+        libc::SYS_mknodat => fs::mknod(guest, call, Some(0), 1),
+        libc::SYS_execve => exec::execute(guest, call, None),
+        libc::SYS_execveat => exec::execute(guest, call, Some(0)),
+        libc::SYS_exit_group => misc::exit(guest, call),
+        libc::SYS_bind => net::bind(guest, call),
+        libc::SYS_listen => net::listen(guest, call),
+        libc::SYS_kill => signal::kill(guest, call, call.int(0), call.int(1)),
+        libc::SYS_tkill => signal::kill_thread(guest, call, call.int(0), call.int(1)),
+        libc::SYS_tgkill => signal::kill_thread(guest, call, call.int(1), call.int(2)),
+        libc::SYS_mount => mount::mount(guest, call),
+        libc::SYS_umount2 => mount::unmount(guest, call),
+        libc::SYS_ioctl => ioctl::ioctl(guest, call),
+        libc::SYS_write | libc::SYS_writev => log::write(guest, call),
+        libc::SYS_chown | libc::SYS_lchown => identity::change_owner(guest, call, Some((None, 0)), [1, 2]),
+        libc::SYS_fchownat => identity::change_owner(guest, call, Some((Some(0), 1)), [2, 3]),
+        libc::SYS_fchown => identity::change_owner(guest, call, None, [1, 2]),
+        number => identity::answer(guest, call).unwrap_or_else(|| misc::answer(guest, call, number)),
+    }
+}

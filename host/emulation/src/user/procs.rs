@@ -1,0 +1,189 @@
+//! The guest's processes, as far as they were seen.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::rc::Rc;
+
+use super::mem::{self, Memory};
+use super::paths;
+use crate::event::Process;
+
+/// What is remembered of a process. A fork inherits its parent's.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    /// Its pid on the host.
+    pub host_pid: u32,
+    /// Who it is in events.
+    pub who: Process,
+    /// Its arguments, bounded.
+    pub argv: Vec<String>,
+    /// User and group that it believes to be, where it changed them: real, effective, saved.
+    pub uid: Option<[u32; 3]>,
+    /// As `uid`.
+    pub gid: Option<[u32; 3]>,
+    /// An exec that was redirected and is not yet known to have worked.
+    pub exec: Option<Rc<PendingExec>>,
+    /// The signal that it killed itself with, as qemu does for a guest's fatal signal.
+    pub fatal: Option<i32>,
+    /// The beginning of a log line of qemu.
+    pub log_line: String,
+    /// Ioctl commands that were written into its qemu's table.
+    pub learned: Vec<u32>,
+    /// It has read the boot arguments.
+    pub read_cmdline: bool,
+    memory: Option<Rc<Memory>>,
+}
+
+/// An exec whose path string was overwritten.
+#[derive(Debug)]
+pub struct PendingExec {
+    /// Where the string is.
+    pub address: u64,
+    /// What was there.
+    pub original: Vec<u8>,
+    /// What the launcher is told.
+    pub blob: Vec<u8>,
+    /// Who the process becomes.
+    pub program: String,
+    /// The path that was executed.
+    pub path: String,
+    /// Its arguments.
+    pub argv: Vec<String>,
+    /// Its environment.
+    pub envp: Vec<String>,
+}
+
+/// All that were seen and have not ended.
+#[derive(Debug, Default)]
+pub struct Table {
+    by_pid: HashMap<u32, Record>,
+    threads: HashMap<u32, u32>,
+}
+
+struct Status {
+    group: u32,
+    parent: u32,
+    guest_pid: u32,
+}
+
+fn status(pid: u32) -> Option<Status> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().last()?.parse().ok());
+    Some(Status { group: field("Tgid:")?, parent: field("PPid:")?, guest_pid: field("NStgid:")? })
+}
+
+/// What an emulator's command line tells: the executed path, the program, the guest's arguments.
+fn program_of(pid: u32) -> Option<(String, String, Vec<String>)> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let mut words = line.split(|byte| *byte == 0).map(mem::text);
+    let path = words.next().filter(|path| path.starts_with('/'))?;
+    let argv0 = words.by_ref().skip_while(|word| word != "-0").nth(1)?;
+    let program = words.next()?;
+    let mut argv: Vec<String> = std::iter::once(argv0).chain(words.take(256)).collect();
+    argv.pop(); // what follows the last NUL
+    Some((path, program, argv))
+}
+
+/// What Penguin calls a process that executed `path`.
+pub fn name_of(path: &str) -> String {
+    paths::basename(path).chars().take(15).collect()
+}
+
+impl Table {
+    /// The process of a thread, made known where it was not. `None` where it is gone.
+    pub fn of_thread(&mut self, thread: u32) -> Option<&mut Record> {
+        let known = self.threads.get(&thread).copied().filter(|pid| self.by_pid.contains_key(pid));
+        let pid = match known {
+            Some(pid) => pid,
+            None => self.discover(thread)?,
+        };
+        self.by_pid.get_mut(&pid)
+    }
+
+    fn discover(&mut self, thread: u32) -> Option<u32> {
+        let status = status(thread)?;
+        let pid = status.group;
+        self.threads.insert(thread, pid);
+        if !self.by_pid.contains_key(&pid) {
+            let parent = self.by_pid.get(&status.parent);
+            let mut record = parent.cloned().unwrap_or_default();
+            record.who.ppid = parent.map_or(0, |parent| parent.who.pid);
+            record.who.pid = status.guest_pid;
+            record.host_pid = pid;
+            (record.exec, record.fatal, record.memory, record.read_cmdline) = (None, None, None, false);
+            record.log_line.clear();
+            // The parent may have ended, or become another program, before its child was first seen.
+            if let Some((path, program, argv)) = program_of(pid) {
+                record.who.name = name_of(&path);
+                (record.who.program, record.argv) = (program, argv);
+            }
+            self.by_pid.insert(pid, record);
+        }
+        Some(pid)
+    }
+
+    /// A process by its pid in the guest.
+    pub fn by_guest_pid(&self, pid: u32) -> Option<&Record> {
+        self.by_pid.values().find(|record| record.who.pid == pid)
+    }
+
+    /// Whether a process with the same parent as `who`, or that parent, meets a condition.
+    pub fn any_sibling(&self, who: &Process, condition: impl Fn(&Record) -> bool) -> bool {
+        let related = |record: &&Record| record.who.ppid == who.ppid || record.who.pid == who.ppid;
+        self.by_pid.values().filter(related).any(condition)
+    }
+
+    /// Forget a process.
+    pub fn remove(&mut self, pid: u32) -> Option<Record> {
+        self.threads.retain(|_, of| *of != pid);
+        self.by_pid.remove(&pid)
+    }
+
+    /// Those whose end was not seen, by asking the kernel; they are forgotten.
+    pub fn sweep(&mut self) -> Vec<Record> {
+        let gone: Vec<u32> = self.by_pid.keys().copied().filter(|pid| !is_alive(*pid)).collect();
+        gone.into_iter().filter_map(|pid| self.remove(pid)).collect()
+    }
+}
+
+/// Whether a process exists and is no zombie.
+pub fn is_alive(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])))
+}
+
+impl Record {
+    /// Its memory.
+    pub fn memory(&mut self) -> Option<Rc<Memory>> {
+        if self.memory.is_none() {
+            self.memory = Memory::open(self.host_pid).ok().map(Rc::new);
+        }
+        self.memory.clone()
+    }
+
+    /// The directory that it sees as `/`.
+    pub fn root(&self) -> Option<File> {
+        File::open(format!("/proc/{}/root", self.host_pid)).ok()
+    }
+
+    /// Its working directory, or what its descriptor `fd` refers to, as a guest path.
+    pub fn directory(&self, fd: i32) -> Option<String> {
+        let link = match fd {
+            libc::AT_FDCWD => format!("/proc/{}/cwd", self.host_pid),
+            fd => format!("/proc/{}/fd/{fd}", self.host_pid),
+        };
+        std::fs::read_link(link).ok().map(|path| path.to_string_lossy().into_owned())
+    }
+
+    /// Open its memory anew when it is next needed.
+    pub fn forget_memory(&mut self) {
+        self.memory = None;
+    }
+
+    /// Another program runs in it: what belonged to the old one is dropped.
+    pub fn changed_program(&mut self) {
+        (self.memory, self.fatal) = (None, None);
+        self.learned.clear();
+        self.log_line.clear();
+    }
+}

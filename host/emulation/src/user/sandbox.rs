@@ -1,0 +1,400 @@
+//! The guest's world, built from inside by the process that becomes its init: namespaces, mounts, devices, network, limits.
+
+use std::ffi::CString;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::process::{Resource, Rlimit, Signal};
+use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
+
+use super::netlink::Netlink;
+use super::qemu::Qemu;
+use super::static_files::{self, Change};
+use super::sys::{notify::Instruction, process};
+use super::paths;
+
+/// The launcher, as `build.rs` built it.
+pub const LAUNCHER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher"));
+
+/// What the path of every guest exec is overwritten with.
+pub const LAUNCHER_PATH: &str = "/.q";
+
+/// Bytes that the guest may write to its files, and to `/tmp`-like mounts each.
+const DISK: &str = "512m";
+
+/// Everything that the child needs; made by the supervisor before it forks.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// The guest's init.
+    pub init: &'a str,
+    /// Its environment.
+    pub envp: Vec<String>,
+    /// Interfaces to make.
+    pub netdevs: &'a [String],
+    /// Changes to its files.
+    pub changes: Vec<Change>,
+    /// Paths that the supervisor answers for: an empty file stands for each, so that listings show it.
+    pub placeholders: Vec<(String, u32)>,
+    /// The emulators.
+    pub qemus: &'a [Qemu],
+    /// The contents of the guest's own emulator, where the host's is not used as it is.
+    pub patched: Option<Vec<u8>>,
+    /// Its system calls.
+    pub filter: Vec<Instruction>,
+    /// Its terminal.
+    pub console: BorrowedFd<'a>,
+}
+
+/// What the child tells the supervisor on their socket.
+pub mod message {
+    /// The world is ready; the listener comes with it.
+    pub const READY: u8 = b'R';
+    /// Something does not work, but the guest can do without.
+    pub const WARNING: u8 = b'W';
+    /// The guest cannot start.
+    pub const FAILED: u8 = b'F';
+}
+
+/// The child's life until it is the guest's init. Waits on `socket` twice: for its user mapping, and for the start.
+pub fn become_init(setup: &Setup<'_>, socket: &OwnedFd, privileged: bool) -> ! {
+    let failed = match build(setup, socket, privileged) {
+        Ok(never) => match never {},
+        Err(failed) => failed,
+    };
+    tell(socket, message::FAILED, &failed);
+    process::leave(125)
+}
+
+fn tell(socket: &OwnedFd, kind: u8, text: &str) {
+    let _ = rustix::net::send(socket, &[&[kind], text.as_bytes()].concat(), SendFlags::NOSIGNAL);
+}
+
+/// Wait for one byte. A supervisor that died sends none: then there is nothing to do here either.
+pub fn await_go(socket: &OwnedFd) {
+    match rustix::net::recv(socket, &mut [0_u8; 1], RecvFlags::empty()) {
+        Ok((1, _)) => {}
+        _ => process::leave(125),
+    }
+}
+
+/// Adds what was being done to an error.
+trait Doing<T> {
+    fn doing(self, what: &str) -> Result<T, String>;
+}
+
+impl<T, E: std::fmt::Display> Doing<T> for Result<T, E> {
+    fn doing(self, what: &str) -> Result<T, String> {
+        self.map_err(|error| format!("cannot {what}: {error}"))
+    }
+}
+
+fn build(setup: &Setup<'_>, socket: &OwnedFd, privileged: bool) -> Result<std::convert::Infallible, String> {
+    // First of all, so that the socket ends when the supervisor does.
+    process::close_all_except(&[socket.as_raw_fd(), setup.console.as_raw_fd()]);
+    await_go(socket);
+    become_root_of_namespace(privileged)?;
+    // Set after the change of user, which clears it; a supervisor that died before is noticed by `await_go`.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).doing("tie the guest to its supervisor")?;
+    let _ = rustix::process::setsid();
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+
+    let root = mount_root()?;
+    mount_dev(&root, setup)?;
+    mount_proc_and_sys(&root, setup)?;
+    place_programs(&root, setup)?;
+    let network = make_network(setup.netdevs, socket);
+    rustix::process::chdir(&root).doing("enter the guest's root")?;
+    rustix::process::pivot_root(".", ".").doing("pivot_root")?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH).doing("detach the host's root")?;
+    rustix::process::chdir("/").doing("enter the guest's root")?;
+    let _ = rustix::system::sethostname(b"localhost");
+    network?;
+
+    for change in &setup.changes {
+        if let Err(error) = static_files::apply(change) {
+            tell(socket, message::WARNING, &format!("static_files: {}: {error}", static_files::subject(change)));
+        }
+    }
+    for (path, mode) in &setup.placeholders {
+        place(Path::new(path), *mode);
+    }
+    for descriptor in [rustix::stdio::dup2_stdin, rustix::stdio::dup2_stdout, rustix::stdio::dup2_stderr] {
+        descriptor(setup.console).doing("attach the console")?;
+    }
+    process::close_all_except(&[socket.as_raw_fd()]);
+    confine(&setup.filter, socket)?;
+    await_go(socket);
+    Err(start_init(setup))
+}
+
+/// The one user that is mapped, with all its capabilities in the new namespace.
+fn become_root_of_namespace(privileged: bool) -> Result<(), String> {
+    if privileged {
+        rustix::thread::set_thread_groups(&[]).doing("drop supplementary groups")?;
+    }
+    let (uid, gid) = (Uid::ROOT, Gid::ROOT);
+    rustix::thread::set_thread_res_gid(gid, gid, gid).doing("become the guest's root group")?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid).doing("become the guest's root")?;
+    // The change of user made /proc/self unreadable.
+    let dumpable = rustix::process::DumpableBehavior::Dumpable;
+    rustix::process::set_dumpable_behavior(dumpable).doing("stay readable")
+}
+
+/// The overlay over the unpacked root filesystem, which is the current directory, and how to reach it.
+///
+/// The current directory is used because its parents may be closed to the guest's user.
+fn mount_root() -> Result<PathBuf, String> {
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", private).doing("make mounts private")?;
+    // Seen in this mount namespace only: whatever directory is covered stays as it is for the host.
+    let base = ["/tmp", "/run", "/mnt", "/var"].iter().map(Path::new).find(|path| path.is_dir()).ok_or("the host has no /tmp")?;
+    let options = CString::new(format!("mode=0755,size={DISK}")).doing("name mount options")?;
+    rustix::mount::mount("rookery", base, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str()).doing("mount a tmpfs")?;
+    let at = |name: &str| base.join(name);
+    for name in ["upper", "work", "root"] {
+        fs::create_dir(at(name)).doing("make a directory in the tmpfs")?;
+    }
+    let layers = format!("lowerdir=.,upperdir={},workdir={}", at("upper").display(), at("work").display());
+    let mut result = Err("no overlay".to_owned());
+    // tmpfs takes user attributes since Linux 6.6; without them a directory that replaces one of the firmware's is not opaque.
+    for options in [format!("{layers},userxattr"), layers] {
+        let options = CString::new(options).doing("name mount options")?;
+        result = rustix::mount::mount("rookery", at("root"), "overlay", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())
+            .doing("mount an overlay over the root filesystem");
+        if result.is_ok() {
+            break;
+        }
+    }
+    result.map(|()| at("root"))
+}
+
+/// A directory that is really one; firmware may ship a link in its place.
+fn directory(path: &Path) -> Result<(), String> {
+    if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_dir()) {
+        fs::remove_file(path).doing("replace a link by a directory")?;
+    }
+    fs::create_dir_all(path).doing("make a mount point")
+}
+
+fn mount_tmpfs(path: &Path, options: &std::ffi::CStr) -> Result<(), String> {
+    directory(path)?;
+    rustix::mount::mount("rookery", path, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, options)
+        .doing(&format!("mount a tmpfs on {}", path.display()))
+}
+
+fn mount_dev(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
+    let dev = root.join("dev");
+    let kept = if dev.is_symlink() { Vec::new() } else { links_and_directories(&dev) };
+    mount_tmpfs(&dev, c"mode=0755,size=4m")?;
+    for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+        let path = dev.join(name);
+        fs::write(&path, "").doing("make a device")?;
+        rustix::mount::mount_bind(Path::new("/dev").join(name), &path).doing("bind a device")?;
+    }
+    for name in ["pts", "shm"] {
+        fs::create_dir(dev.join(name)).doing("make a directory in /dev")?;
+    }
+    let options = c"newinstance,ptmxmode=0666,mode=0620";
+    if rustix::mount::mount("devpts", dev.join("pts"), "devpts", MountFlags::NOSUID | MountFlags::NOEXEC, options).is_ok() {
+        let _ = symlink("pts/ptmx", dev.join("ptmx"));
+    }
+    for (name, target) in [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
+        let _ = symlink(target, dev.join(name));
+    }
+    for (path, target) in kept {
+        let path = dev.join(path);
+        let _ = match target {
+            Some(target) => symlink(target, path),
+            None => fs::create_dir_all(path),
+        };
+    }
+    for (path, mode) in setup.placeholders.iter().filter(|(path, _)| paths::is_below(path, "/dev")) {
+        place(&root.join(path.trim_start_matches('/')), *mode);
+    }
+    Ok(())
+}
+
+/// What the firmware's own `/dev` holds besides nodes: relative paths, with the target for a link.
+fn links_and_directories(dev: &Path) -> Vec<(PathBuf, Option<PathBuf>)> {
+    let mut found = Vec::new();
+    let mut pending = vec![PathBuf::new()];
+    while let Some(relative) = pending.pop() {
+        for entry in fs::read_dir(dev.join(&relative)).into_iter().flatten().flatten().take(4096) {
+            let path = relative.join(entry.file_name());
+            match entry.file_type() {
+                Ok(kind) if kind.is_symlink() => found.push((path, fs::read_link(entry.path()).ok())),
+                Ok(kind) if kind.is_dir() => {
+                    found.push((path.clone(), None));
+                    pending.push(path);
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// An empty file where nothing is.
+fn place(path: &Path, mode: u32) {
+    if let Some(parent) = path.parent() {
+        let _ = fs::create_dir_all(parent);
+    }
+    let _ = fs::OpenOptions::new().write(true).create_new(true).mode(mode & 0o777).open(path);
+}
+
+fn mount_proc_and_sys(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
+    let proc = root.join("proc");
+    directory(&proc)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    rustix::mount::mount("proc", &proc, "proc", flags, None::<&std::ffi::CStr>)
+        .doing("mount /proc (a container that masks parts of /proc forbids it)")?;
+    // The kernel refuses a real sysfs here; firmware looks for little more than its interfaces.
+    let sys = root.join("sys");
+    mount_tmpfs(&sys, c"mode=0755,size=4m")?;
+    for name in ["block", "bus", "class/gpio", "class/leds", "class/mtd", "class/net", "dev", "devices/platform", "firmware", "fs/cgroup", "kernel/debug", "module", "power"] {
+        fs::create_dir_all(sys.join(name)).doing("make /sys")?;
+    }
+    for (index, name) in ["lo"].into_iter().chain(setup.netdevs.iter().map(String::as_str)).enumerate() {
+        describe_interface(&sys.join("class/net").join(name), index + 1).doing("describe an interface in /sys")?;
+    }
+    Ok(())
+}
+
+fn describe_interface(directory: &Path, index: usize) -> io::Result<()> {
+    fs::create_dir_all(directory.join("statistics"))?;
+    let mac = format!("52:54:00:12:34:{:02x}\n", 0x55 + index);
+    let index = format!("{index}\n");
+    for (name, value) in [
+        ("address", mac.as_str()), ("mtu", "1500\n"), ("operstate", "up\n"), ("carrier", "1\n"), ("ifindex", &index), ("type", "1\n"),
+        ("flags", "0x1003\n"), ("uevent", ""), ("dev_id", "0x0\n"), ("iflink", &index),
+    ] {
+        fs::write(directory.join(name), value)?;
+    }
+    Ok(())
+}
+
+/// The launcher and the emulators, where the guest can execute but not change them.
+fn place_programs(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
+    let hidden = root.join(".rookery");
+    directory(&hidden)?;
+    rustix::mount::mount("rookery", &hidden, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=0755,size=64m").doing("mount a tmpfs")?;
+    let launcher = hidden.join("launcher");
+    write_program(&launcher, LAUNCHER).doing("place the launcher")?;
+    let mut bound = Vec::new();
+    for (i, qemu) in setup.qemus.iter().enumerate() {
+        let path = root.join(qemu.guest_path().trim_start_matches('/'));
+        if let Some(patched) = setup.patched.as_ref().filter(|_| i == 0) {
+            write_program(&path, patched).doing("place qemu")?;
+            continue;
+        }
+        fs::write(&path, "").doing("place qemu")?;
+        match rustix::mount::mount_bind(&qemu.path, &path) {
+            Ok(()) => bound.push(path),
+            Err(error) if i == 0 => return Err(format!("cannot reach {} as the guest's user: {error}", qemu.path.display())),
+            Err(_) => {}
+        }
+    }
+    let link = root.join(LAUNCHER_PATH.trim_start_matches('/'));
+    let _ = fs::remove_file(&link);
+    fs::write(&link, "").doing("place the launcher")?;
+    rustix::mount::mount_bind(&launcher, &link).doing("place the launcher")?;
+    bound.extend([link, hidden]);
+    bound.iter().try_for_each(|path| make_read_only(path))
+}
+
+fn write_program(path: &Path, contents: &[u8]) -> io::Result<()> {
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(path)?.write_all(contents)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
+/// Flags that came from the host cannot be dropped, so they are kept.
+fn make_read_only(path: &Path) -> Result<(), String> {
+    let now = rustix::fs::statvfs(path).doing("look at a mount")?.f_flag.bits();
+    let kept = MountFlags::from_bits_truncate(u32::try_from(now).unwrap_or(0)) & (MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME | MountFlags::NODIRATIME | MountFlags::RELATIME);
+    let flags = kept | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::BIND;
+    rustix::mount::mount_remount(path, flags, c"").doing(&format!("make {} read-only", path.display()))
+}
+
+/// The guest's interfaces. A pair's other end stays in the namespace in which this process began, which the supervisor keeps.
+fn make_network(netdevs: &[String], socket: &OwnedFd) -> Result<(), String> {
+    let outside = Netlink::open().doing("open netlink")?;
+    let elsewhere = fs::File::open("/proc/self/ns/net").doing("open the network namespace")?;
+    process::new_network().doing("make a network namespace")?;
+    let inside = Netlink::open().doing("open netlink")?;
+    inside.up("lo").doing("set lo up")?;
+    for name in netdevs.iter().filter(|name| name.as_str() != "lo") {
+        match inside.add(name, elsewhere.as_fd()) {
+            Ok(()) => {
+                let _ = outside.up(name);
+                let _ = inside.up(name);
+            }
+            Err(error) => tell(socket, message::WARNING, &format!("the network interface {name} could not be made: {error}")),
+        }
+    }
+    Ok(())
+}
+
+/// Capabilities that firmware uses and that reach nothing outside the namespaces.
+const CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::SETUID)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::NET_BIND_SERVICE)
+    .union(CapabilitySet::NET_ADMIN)
+    .union(CapabilitySet::NET_RAW)
+    .union(CapabilitySet::SYS_CHROOT)
+    .union(CapabilitySet::KILL)
+    .union(CapabilitySet::MKNOD);
+
+/// Limits, capabilities and the filter; then the listener goes to the supervisor.
+pub fn confine(filter: &[Instruction], socket: &OwnedFd) -> Result<(), String> {
+    let limit = |resource, soft: u64, hard: u64| {
+        let hard = rustix::process::getrlimit(resource).maximum.map_or(hard, |now| now.min(hard));
+        rustix::process::setrlimit(resource, Rlimit { current: Some(soft.min(hard)), maximum: Some(hard) })
+    };
+    limit(Resource::Core, 0, 0).doing("limit core files")?;
+    limit(Resource::Nofile, 1024, 4096).doing("limit descriptors")?;
+    limit(Resource::Nproc, 1024, 1024).doing("limit processes")?;
+    limit(Resource::Fsize, 1 << 30, 1 << 30).doing("limit file sizes")?;
+    for bit in 0..64 {
+        let capability = CapabilitySet::from_bits_retain(1 << bit);
+        if !CAPABILITIES.contains(capability) {
+            let _ = rustix::thread::remove_capability_from_bounding_set(capability);
+        }
+    }
+    let sets = CapabilitySets { effective: CAPABILITIES, permitted: CAPABILITIES, inheritable: CapabilitySet::empty() };
+    rustix::thread::set_capabilities(None, sets).doing("drop capabilities")?;
+    process::reset_signals();
+    rustix::thread::set_no_new_privs(true).doing("set no_new_privs")?;
+    let listener = super::sys::notify::install(filter).doing("install the seccomp filter")?;
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [listener.as_fd()];
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let data = [io::IoSlice::new(&[message::READY])];
+    rustix::net::sendmsg(socket, &data, &mut ancillary, SendFlags::NOSIGNAL).doing("hand over the listener")?;
+    Ok(())
+}
+
+/// Execute init; gives why that failed.
+fn start_init(setup: &Setup<'_>) -> String {
+    let strings = |all: &[String]| -> Vec<CString> { all.iter().filter_map(|s| CString::new(s.as_str()).ok()).collect() };
+    let envp = strings(&setup.envp);
+    let init = strings(&[setup.init.to_owned()]);
+    let Some(path) = init.first() else { return "the path of init holds a NUL".to_owned() };
+    let error = process::execute(path, &init, &envp);
+    if error.raw_os_error() == Some(libc::ENOEXEC) {
+        // A script without an interpreter line: a shell that starts it runs it itself.
+        let argv = strings(&["/bin/sh".to_owned(), setup.init.to_owned()]);
+        process::execute(c"/bin/sh", &argv, &envp);
+    }
+    format!("the guest's init {:?} cannot be executed: {error}", setup.init)
+}

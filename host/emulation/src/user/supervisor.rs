@@ -1,0 +1,384 @@
+//! A run from its start to its end: one thread, one loop, no step of which waits for the guest.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rookery_project::{Error, Result};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions};
+
+use super::command::Command;
+use super::console::Console;
+use super::devices::Devices;
+use super::forward::{Forwarder, packet_pair, receive_with_fd};
+use super::guest::Guest;
+use super::notify::Listener;
+use super::qemu::Qemu;
+use super::reach::Reach;
+use super::sandbox::{self, Setup, message};
+use super::sys::{notify::Instruction, process};
+use super::{UserBackend, filter, handlers, ioctl_table, rootfs, static_files};
+use crate::backend::{Control, Outcome, Request};
+use crate::event::{Process, What};
+use crate::plan::{IoctlCommand, Plan};
+
+/// Building the guest's world takes some 20 ms; a machine under heavy load a hundred times that.
+const SETUP: Duration = Duration::from_secs(20);
+/// How often processes and sockets that ended unseen are looked for.
+const TICK: Duration = Duration::from_millis(500);
+/// System calls answered in a row before anything else is looked at.
+const BATCH: u32 = 64;
+
+/// Run a plan to its end.
+pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
+    let qemus = emulators(plan)?;
+    let arch = qemus.first().map(|qemu| qemu.arch).ok_or_else(|| Error::Internal("no emulator".into()))?;
+    let rootfs = rootfs::prepare(&plan.cache_dir, &plan.archive, UserBackend::guest_uid())?;
+    let devices = Devices::new(plan, &rootfs.nodes, arch);
+    let emulator = Emulator::prepare(plan, &qemus)?;
+    let console = Console::open().map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
+    let filter = filter::build(filter::Options {
+        model_ioctls: plan.pseudofiles.iter().any(|(_, model)| !model.ioctl.is_empty()),
+        model_devices: plan.pseudofiles.iter().any(|(path, _)| path.starts_with("/dev/")),
+    });
+    let envp = environment(plan);
+    let setup = Setup {
+        init: &plan.init,
+        envp: envp.clone(),
+        netdevs: &plan.netdevs,
+        changes: static_files::load(&plan.static_files)?,
+        placeholders: devices.placeholders(),
+        qemus: &qemus,
+        patched: emulator.file,
+        filter,
+        console: console.guest.as_fd(),
+    };
+    let world = World::build(&rootfs, &setup)?;
+    let filter = setup.filter;
+    let forwarder = Forwarder::start(&world.pidfd).inspect_err(|error| tracing::warn!(%error, "no port of the guest is forwarded")).ok();
+    let mut guest = Guest::new(plan, control, &qemus, devices, &console, world.init, Rc::clone(&world.pidfd), forwarder);
+    guest.patched = emulator.patched;
+    guest.ioctl_table = emulator.table;
+    world.start()?;
+    guest.started = Instant::now();
+    let mut supervisor = Supervisor { guest, world, console: &console, filter, envp, listeners: Vec::new(), commands: Vec::new(), reaches: Vec::new(), starting: true };
+    let outcome = supervisor.serve();
+    supervisor.finish();
+    outcome
+}
+
+/// The plan's own emulator first, then those for whatever else the firmware may hold.
+fn emulators(plan: &Plan) -> Result<Vec<Qemu>> {
+    if !cfg!(target_arch = "x86_64") {
+        return Err(Error::Unavailable {
+            what: "the embedded backend".into(),
+            why: "it runs on x86-64 hosts only".into(),
+            how_to_enable: "Use --backend penguin.".into(),
+        });
+    }
+    let own = Qemu::for_plan(&plan.arch)?;
+    let others = Qemu::all().into_iter().filter(|qemu| qemu.arch != own.arch);
+    Ok(std::iter::once(own.clone()).chain(others).collect())
+}
+
+/// What is changed about the emulator for the sake of ioctl models.
+#[derive(Default)]
+struct Emulator {
+    file: Option<Vec<u8>>,
+    patched: std::collections::HashSet<u32>,
+    table: Option<ioctl_table::Table>,
+}
+
+impl Emulator {
+    fn prepare(plan: &Plan, qemus: &[Qemu]) -> Result<Self> {
+        let commands = || plan.pseudofiles.iter().flat_map(|(_, model)| model.ioctl.iter().map(|(command, _)| *command));
+        let Some(qemu) = qemus.first().filter(|_| commands().next().is_some()) else { return Ok(Self::default()) };
+        let mut file = std::fs::read(&qemu.path).map_err(|error| Error::io("read", &qemu.path, &error))?;
+        let Some(mut table) = ioctl_table::find(&file, qemu.arch) else {
+            tracing::warn!(qemu = %qemu.path.display(), "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models");
+            return Ok(Self::default());
+        };
+        let numbers = commands().filter_map(|command| match command {
+            IoctlCommand::Number(number) => Some(number),
+            IoctlCommand::Any => None,
+        });
+        let patched = ioctl_table::patch(&mut file, &mut table, numbers);
+        let any = commands().any(|command| command == IoctlCommand::Any);
+        Ok(Self { file: (!patched.is_empty()).then_some(file), patched, table: any.then_some(table) })
+    }
+}
+
+/// The environment of init: the plan's, and what the kernel gives.
+fn environment(plan: &Plan) -> Vec<String> {
+    let defaults = [("HOME", "/"), ("TERM", "linux"), ("PATH", "/sbin:/bin:/usr/sbin:/usr/bin")];
+    let missing = defaults.into_iter().filter(|(name, _)| !plan.env.iter().any(|(known, _)| known == name));
+    let own = plan.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    missing.chain(own).map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// The guest's world, with its init about to start.
+struct World {
+    init: Pid,
+    pidfd: Rc<OwnedFd>,
+    socket: OwnedFd,
+    listener: Rc<Listener>,
+    /// The namespace with the other ends of interface pairs; they vanish with it.
+    _outside: std::fs::File,
+}
+
+impl World {
+    fn build(rootfs: &rootfs::Rootfs, setup: &Setup<'_>) -> Result<Self> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| Error::Backend(format!("cannot {what}: {error}"));
+        let (ours, theirs) = packet_pair().map_err(|error| failed("make a socket", &error))?;
+        let privileged = rustix::process::geteuid().is_root();
+        // The child mounts what is its current directory.
+        let back = rustix::fs::open(".", rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty());
+        std::env::set_current_dir(&rootfs.directory).map_err(|error| Error::io("enter", &rootfs.directory, &error))?;
+        let init = process::fork_into(process::GUEST_NAMESPACES);
+        if matches!(init, Ok(None)) {
+            sandbox::become_init(setup, &theirs, privileged);
+        }
+        if let Ok(back) = back {
+            let _ = rustix::process::fchdir(back);
+        }
+        drop(theirs);
+        let init = init.ok().flatten().ok_or_else(|| failed("make namespaces", &"see `rookery doctor`"))?;
+        let world = Self::connect(init, ours);
+        if world.is_err() {
+            let _ = rustix::process::kill_process(init, Signal::KILL);
+            let _ = rustix::process::waitpid(Some(init), WaitOptions::empty());
+        }
+        world
+    }
+
+    fn connect(init: Pid, socket: OwnedFd) -> Result<Self> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| Error::Backend(format!("cannot {what}: {error}"));
+        let pid = init.as_raw_nonzero();
+        let pidfd = rustix::process::pidfd_open(init, PidfdFlags::empty()).map_err(|error| failed("watch the guest's init", &error))?;
+        let outside = std::fs::File::open(format!("/proc/{pid}/ns/net")).map_err(|error| failed("open the network namespace", &error))?;
+        let uid = UserBackend::guest_uid();
+        let gid = if rustix::process::geteuid().is_root() { uid } else { rustix::process::getegid().as_raw() };
+        if !rustix::process::geteuid().is_root() {
+            write_map(pid, "setgroups", "deny")?;
+        }
+        write_map(pid, "uid_map", &format!("0 {uid} 1"))?;
+        write_map(pid, "gid_map", &format!("0 {gid} 1"))?;
+        let timeout = rustix::net::sockopt::set_socket_timeout(&socket, rustix::net::sockopt::Timeout::Recv, Some(SETUP));
+        timeout.map_err(|error| failed("set a timeout", &error))?;
+        go(&socket)?;
+        let mut buffer = [0_u8; 4096];
+        loop {
+            let (length, fd) = receive_with_fd(&socket, &mut buffer).map_err(|error| failed("build the guest's world", &error))?;
+            let text = buffer.get(1..length).map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+            match (buffer.first().filter(|_| length > 0), fd) {
+                (Some(&message::READY), Some(fd)) => {
+                    return Ok(Self { init, pidfd: Rc::new(pidfd), socket, listener: Rc::new(Listener::new(fd)), _outside: outside });
+                }
+                (Some(&message::WARNING), _) => tracing::warn!("{text}"),
+                (Some(_), _) => return Err(Error::Backend(text)),
+                (None, _) => return Err(Error::Backend("the process that builds the guest's world ended early".into())),
+            }
+        }
+    }
+
+    fn start(&self) -> Result<()> {
+        go(&self.socket)
+    }
+}
+
+fn go(socket: &OwnedFd) -> Result<()> {
+    let sent = rustix::net::send(socket, b"g", rustix::net::SendFlags::NOSIGNAL);
+    sent.map(drop).map_err(|error| Error::Backend(format!("the process that builds the guest's world is gone: {error}")))
+}
+
+fn write_map(pid: std::num::NonZeroI32, file: &str, text: &str) -> Result<()> {
+    let path = format!("/proc/{pid}/{file}");
+    std::fs::write(&path, text).map_err(|error| Error::Backend(format!("cannot map the guest's user ({file} {text}): {error}")))
+}
+
+struct Supervisor<'a> {
+    guest: Guest<'a>,
+    world: World,
+    console: &'a Console,
+    filter: Vec<Instruction>,
+    envp: Vec<String>,
+    /// Those of commands; they outlive them where a command left processes behind.
+    listeners: Vec<Rc<Listener>>,
+    commands: Vec<Command>,
+    reaches: Vec<Reach>,
+    /// Init was not yet seen to be executed.
+    starting: bool,
+}
+
+impl Supervisor<'_> {
+    fn serve(&mut self) -> Result<Outcome> {
+        let deadline = self.guest.started + Duration::from_secs(self.guest.plan.timeout_s);
+        let mut tick = Instant::now() + TICK;
+        loop {
+            let now = Instant::now();
+            if now >= deadline {
+                return Ok(Outcome::Deadline);
+            }
+            if now >= tick {
+                self.housekeeping();
+                tick = now + TICK;
+            }
+            self.wait(deadline.min(tick));
+            self.answer_calls();
+            self.read_console();
+            if self.starting {
+                self.await_init()?;
+            }
+            while let Some(request) = self.guest.control.next_request() {
+                if matches!(request, Request::Stop) {
+                    return Ok(Outcome::Stopped);
+                }
+                self.take(request);
+            }
+            self.commands.retain_mut(Command::advance);
+            self.reaches.retain_mut(Reach::advance);
+            if let Some(how) = self.guest.ended.take() {
+                return Ok(Outcome::GuestEnded { how });
+            }
+            if let Some(how) = self.init_ended() {
+                return Ok(Outcome::GuestEnded { how });
+            }
+        }
+    }
+
+    /// Wait for anything to do, at most until `until`.
+    fn wait(&self, until: Instant) {
+        let until = self.commands.iter().map(|command| command.deadline).chain(self.reaches.iter().map(|reach| reach.deadline)).fold(until, Instant::min);
+        let left = until.saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        let mut fds = vec![
+            PollFd::from_borrowed_fd(self.guest.control.requests(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.world.pidfd.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.console.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.world.listener.as_ref().as_fd(), PollFlags::IN),
+        ];
+        if self.starting {
+            fds.push(PollFd::from_borrowed_fd(self.world.socket.as_fd(), PollFlags::IN));
+        }
+        fds.extend(self.listeners.iter().map(|listener| PollFd::from_borrowed_fd(listener.as_ref().as_fd(), PollFlags::IN)));
+        for command in &self.commands {
+            fds.extend(command.pipes().map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN)));
+        }
+        for reach in &self.reaches {
+            let (fd, flags) = reach.interest();
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        }
+        // Interrupted or not: the loop looks at everything.
+        let _ = rustix::event::poll(&mut fds, Some(&timeout));
+    }
+
+    fn answer_calls(&mut self) {
+        let listeners: Vec<_> = std::iter::once(&self.world.listener).chain(&self.listeners).map(Rc::clone).collect();
+        for listener in listeners {
+            for _ in 0..BATCH {
+                let ready = readiness(listener.as_ref().as_fd());
+                if !ready.contains(PollFlags::IN) {
+                    if ready.contains(PollFlags::HUP) {
+                        self.listeners.retain(|known| !Rc::ptr_eq(known, &listener));
+                    }
+                    break;
+                }
+                match listener.receive() {
+                    Ok(Some(call)) => handlers::answer(&mut self.guest, &call),
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::error!(%error, "system calls of the guest cannot be received");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn read_console(&mut self) {
+        if let Some(bytes) = self.console.read() {
+            self.guest.report(Process::default(), What::Console(bytes));
+        }
+    }
+
+    /// The socket closes when init is executed; a message says why it was not.
+    fn await_init(&mut self) -> Result<()> {
+        if readiness(self.world.socket.as_fd()).is_empty() {
+            return Ok(());
+        }
+        let mut buffer = [0_u8; 4096];
+        match rustix::net::recv(&self.world.socket, buffer.as_mut_slice(), rustix::net::RecvFlags::DONTWAIT) {
+            Ok((length, _)) if length > 1 => {
+                Err(Error::Backend(buffer.get(1..length).map(String::from_utf8_lossy).unwrap_or_default().into_owned()))
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            _ => {
+                self.starting = false;
+                Ok(())
+            }
+        }
+    }
+
+    fn take(&mut self, request: Request) {
+        match request {
+            Request::Stop => {}
+            Request::Command(request, reply) => match Command::start(&self.world.pidfd, &self.filter, &self.envp, &request) {
+                Ok((command, listener)) => {
+                    self.commands.push(command.answers(reply));
+                    self.listeners.push(Rc::new(listener));
+                }
+                Err(error) => reply.send(Err(error)),
+            },
+            Request::Reach(request, reply) => match Reach::begin(self.guest.forwarder.as_ref(), &request) {
+                Ok(reach) => self.reaches.push(reach.answers(reply)),
+                Err(error) => reply.send(Err(error)),
+            },
+        }
+    }
+
+    fn init_ended(&mut self) -> Option<String> {
+        if readiness(self.world.pidfd.as_fd()).is_empty() {
+            return None;
+        }
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = rustix::process::waitid(WaitId::Pid(self.world.init), options).ok().flatten()?;
+        Some(match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => format!("init exited with status {code}"),
+            (None, Some(signal)) => format!("init was killed by signal {signal}"),
+            (None, None) => "init ended".to_owned(),
+        })
+    }
+
+    fn housekeeping(&mut self) {
+        for record in self.guest.procs.sweep() {
+            self.guest.report(record.who, What::Exit { code: None, signal: record.fatal });
+        }
+        super::listening::sweep(&mut self.guest);
+        handlers::release_init(&mut self.guest);
+    }
+
+    fn finish(mut self) {
+        for command in &self.commands {
+            command.kill();
+        }
+        // The death of a pid namespace's init takes every process in it along.
+        let _ = rustix::process::kill_process(self.world.init, Signal::KILL);
+        let _ = rustix::process::waitpid(Some(self.world.init), WaitOptions::empty());
+        if let Some(forwarder) = self.guest.forwarder.take() {
+            forwarder.stop();
+        }
+        while let Some(bytes) = self.console.read() {
+            self.guest.report(Process::default(), What::Console(bytes));
+        }
+    }
+}
+
+fn readiness(fd: BorrowedFd<'_>) -> PollFlags {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    match rustix::event::poll(&mut fds, Some(&Timespec::default())) {
+        Ok(_) => fds.first().map_or(PollFlags::empty(), |fd| fd.revents()),
+        Err(_) => PollFlags::empty(),
+    }
+}

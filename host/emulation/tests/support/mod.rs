@@ -1,0 +1,136 @@
+//! Running a real guest from a test: a plan, a control that records events, and a root filesystem in the backend's cache.
+#![allow(dead_code, reason = "each user of this module needs a part of it")]
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rookery_emulation::backend::{Control, Request};
+use rookery_emulation::event::{Event, What};
+use rookery_emulation::plan::Plan;
+use rookery_emulation::user::{UserBackend, rootfs};
+use rookery_project::{Node, Unpacked};
+
+/// What is done on each event: it may ask for something.
+pub type OnEvent<'a> = Box<dyn FnMut(&Event) -> Option<Request> + 'a>;
+
+/// Records events and passes requests on.
+pub struct Recorder<'a> {
+    pub events: Vec<Event>,
+    on_event: OnEvent<'a>,
+    requests: VecDeque<Request>,
+    readable: OwnedFd,
+    wake: OwnedFd,
+}
+
+impl<'a> Recorder<'a> {
+    pub fn new(on_event: impl FnMut(&Event) -> Option<Request> + 'a) -> Self {
+        let (readable, wake) = rustix::pipe::pipe().expect("a pipe can be made");
+        Self { events: Vec::new(), on_event: Box::new(on_event), requests: VecDeque::new(), readable, wake }
+    }
+
+    /// All that the guest wrote to its console.
+    pub fn console(&self) -> String {
+        let bytes: Vec<u8> = self.events.iter().filter_map(|event| if let What::Console(bytes) = &event.what { Some(bytes.clone()) } else { None }).flatten().collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Control for Recorder<'_> {
+    fn event(&mut self, event: Event) {
+        if let Some(request) = (self.on_event)(&event) {
+            self.requests.push_back(request);
+            let _ = rustix::io::write(&self.wake, b"x");
+        }
+        self.events.push(event);
+    }
+    fn requests(&self) -> BorrowedFd<'_> {
+        self.readable.as_fd()
+    }
+    fn next_request(&mut self) -> Option<Request> {
+        let request = self.requests.pop_front()?;
+        let _ = rustix::io::read(&self.readable, &mut [0_u8; 1]);
+        Some(request)
+    }
+}
+
+/// A plan for a root filesystem, with nothing configured.
+pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
+    Plan {
+        project_dir: work.to_owned(),
+        archive: archive.to_owned(),
+        results_dir: work.join("results"),
+        cache_dir: work.join("cache"),
+        arch: arch.to_owned(),
+        init: init.to_owned(),
+        env: vec![],
+        netdevs: vec![],
+        blocked_signals: vec![],
+        pseudofiles: vec![],
+        static_files: vec![],
+        nvram: vec![],
+        uboot_env: vec![],
+        kernel_release: None,
+        record_events: true,
+        record_env: true,
+        timeout_s: 30,
+        notes: vec![],
+    }
+}
+
+/// One of the images outside the repository; says that the test is skipped where it is missing.
+pub fn image(name: &str) -> Option<PathBuf> {
+    let shared = std::env::var_os("ROOKERY_SHARED").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    let path = shared.join("fw").join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("SKIPPED: {} is not here (set ROOKERY_SHARED to the folder with fw/)", path.display());
+    None
+}
+
+/// Whether guests can run here; says that the test is skipped where they cannot.
+pub fn can_run() -> bool {
+    use rookery_emulation::backend::Backend;
+    let availability = UserBackend.probe();
+    for check in availability.checks.iter().filter(|check| check.needed && !check.ok) {
+        eprintln!("SKIPPED: {}: {} {}", check.name, check.detail, check.fix.as_deref().unwrap_or_default());
+    }
+    availability.available
+}
+
+/// Unpack with tar what the backend would unpack itself.
+pub fn unpack_with_tar(plan: &Plan) {
+    let slot = rootfs::slot(&plan.cache_dir, &plan.archive, UserBackend::guest_uid()).expect("the archive is there");
+    if slot.join("unpacked.json").exists() {
+        return;
+    }
+    let root = slot.join("root");
+    std::fs::create_dir_all(&root).expect("the cache can be written");
+    let run = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().expect("the program runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let (archive, directory) = (plan.archive.to_string_lossy(), root.to_string_lossy());
+    run("tar", &["-xf", &archive, "-C", &directory, "--no-same-owner", "-p", "--exclude=./dev/*"]);
+    let nodes = run("tar", &["-tvf", &archive]).lines().filter_map(node).collect();
+    let unpacked = Unpacked { nodes, ..Unpacked::default() };
+    if rustix::process::geteuid().is_root() {
+        run("chown", &["-R", "-h", "65534:65534", &directory]);
+    }
+    std::fs::write(slot.join("unpacked.json"), serde_json::to_vec(&unpacked).expect("a list is JSON")).expect("the cache can be written");
+}
+
+/// `crw------- 0/0 5,1 1970-01-01 00:00 ./dev/console`
+fn node(line: &str) -> Option<Node> {
+    let block = match line.chars().next()? {
+        'c' => false,
+        'b' => true,
+        _ => return None,
+    };
+    let mut fields = line.split_whitespace().skip(2);
+    let (major, minor) = fields.next()?.split_once(',')?;
+    let path = fields.nth(2)?.trim_start_matches('.').to_owned();
+    Some(Node { path, block, major: major.parse().ok()?, minor: minor.parse().ok()?, mode: 0o600 })
+}
