@@ -45,18 +45,18 @@ struct Health {
     /// What the backend could not do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     console_tail: Vec<String>,
     results_dir: String,
 }
 
-/// Say how a run went and what to do about it; the first look after `run`. Gives `state` (died is not the same as quiet), `score`, `panic`,
-/// counts of binds and crashes, `health` counters, `notes` of what the backend could not do, and `findings`: what stands in the way, worst
-/// first, each with the `next` call.
+/// Say how a run went and what to do; the first look after `run`. Gives `state`, `score`, `panic`, `health` counters,
+/// `notes` of what the backend cannot do, and `findings`, worst first, each with the `next` call.
 #[tool(
     read_only,
     idempotent,
     title = "How the run went",
-    example(project_dir = "router")
+    example(project_dir = "fw")
 )]
 fn health(host: &(impl Results + Firmware), args: Args) -> Result<Answer<Health>> {
     Answer::from_result(look(host, &args.run))

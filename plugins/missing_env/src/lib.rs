@@ -29,13 +29,13 @@ struct Missing {
     next: Option<Next>,
 }
 
-/// List the boot arguments and environment variables (`missing_env`) and U-Boot variables (`uboot`) that programs looked for and did not find,
-/// when a service stops early or says that something is not set. Next: `set_env` or `set_uboot_env` with a likely value.
+/// List boot arguments (`missing_env`) and U-Boot variables (`uboot`) that programs looked for in vain, when a service
+/// stops early. Next: `set_env` or `set_uboot_env` with a likely value.
 #[tool(
     read_only,
     idempotent,
     title = "Missing boot arguments",
-    example(project_dir = "router")
+    example(project_dir = "fw")
 )]
 fn missing_env(host: &impl Results, args: Args) -> Result<Answer<Missing>> {
     Answer::from_result(read(host, &args))

@@ -18,9 +18,9 @@ const CALLERS: usize = 3;
 struct Args {
     #[serde(flatten)]
     run: RunSelector,
-    /// Only this program, by name or path, e.g. `httpd`
+    /// Only this program, name or path
     procname: Option<String>,
-    /// At most so many paths
+    /// Most paths
     #[serde(default = "usual_limit")]
     #[schemars(range(min = 1, max = 500))]
     limit: u32,
@@ -50,14 +50,13 @@ struct File {
     fix: Option<&'static str>,
 }
 
-/// List the files that programs looked for and that do not exist, most wanted first, when a service fails and its devices are there. Gives each
-/// one's `hits`, `callers` and the tool that can `fix` it. Many are harmless searches: fix what the failing program needs. Next:
-/// `add_static_file`.
+/// List files that programs looked for in vain, most wanted first, when a service fails. Many are harmless searches. Gives
+/// `hits`, `callers` and the tool that can `fix` each. Next: `add_static_file`.
 #[tool(
     read_only,
     idempotent,
     title = "Missing files",
-    example(project_dir = "router", procname = "httpd")
+    example(project_dir = "fw", procname = "httpd")
 )]
 fn missing_files(host: &impl Results, args: Args) -> Result<Answer<Missing>> {
     Answer::from_result(read(host, &args))

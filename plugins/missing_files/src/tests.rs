@@ -122,8 +122,8 @@ fn query(db: &Connection, asked: &Value) -> rusqlite::Result<Value> {
     }
     let columns: Vec<String> = statement
         .column_names()
-        .iter()
-        .map(ToString::to_string)
+        .into_iter()
+        .map(str::to_owned)
         .collect();
     let limit = usize::try_from(asked["options"]["limit"].as_u64().unwrap()).unwrap();
     let mut rows = Vec::new();

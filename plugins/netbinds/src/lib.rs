@@ -63,14 +63,13 @@ struct Binds {
     next: Option<Next>,
 }
 
-/// List the sockets that services bound, to see whether one is up and where to reach it. Counts by `states` (only `listening` is up at the
-/// end), then `netbinds`: `procname`, `proto`, `ip`, `port`, `state`, and `host`:`host_port` where it answers while the run lives. Next:
-/// `health`.
+/// List the sockets that services bound, to see what is up and where to reach it. Gives counts by `states`, and each with
+/// its `port`, `state` and `host_port`, which answers while the run lives. Next: `health`.
 #[tool(
     read_only,
     idempotent,
     title = "Bound sockets",
-    example(project_dir = "router", state = "listening")
+    example(project_dir = "fw", state = "listening")
 )]
 fn netbinds(host: &impl Results, args: Args) -> Result<Answer<Binds>> {
     Answer::from_result(read(host, &args))

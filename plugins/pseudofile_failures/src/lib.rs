@@ -28,14 +28,13 @@ struct Failures {
     file: String,
 }
 
-/// List the /dev, /proc and /sys paths that programs missed or used in ways without a model, those that crash programs first; the usual reason
-/// why a service dies. Gives each one's `hits`, `callers`, `events` and `suggest`: literal arguments for `add_pseudofile`, a first guess. Next:
-/// `add_pseudofile`.
+/// List /dev, /proc and /sys paths that programs missed, the usual reason why a service dies; worst first. Gives `hits`,
+/// `callers`, `events` and `suggest`: arguments for `add_pseudofile`, a first guess. Next: `add_pseudofile`.
 #[tool(
     read_only,
     idempotent,
     title = "Missing devices",
-    example(project_dir = "router")
+    example(project_dir = "fw")
 )]
 fn pseudofile_failures(host: &impl Results, args: Args) -> Result<Answer<Failures>> {
     Answer::from_result(read(host, &args))
@@ -107,7 +106,7 @@ mod tests {
         );
         assert_eq!(
             failures[1]["events"],
-            json!({ "ioctl": { "0x80045705": 7, "0x40045701": 3 }, "default_read": 2 })
+            json!({ "ioctl": { "0x80045705": 7, "0x40046401": 3 }, "default_read": 2 })
         );
         assert_eq!(
             (&answer["total"], &answer["truncated"]),

@@ -15,22 +15,21 @@ pub fn call<T: Tool>(host: &FakeHost, arguments: Value) -> Result<Value> {
     let answer: Value = serde_json::from_str(&answer).expect("a tool answers with JSON");
     let definition = definition::<T>();
     if let Some(schema) = definition.get("outputSchema") {
-        for name in schema["required"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
-            assert!(
-                answer.get(name).is_some(),
-                "the answer has no `{name}`, which its schema requires: {answer}"
-            );
+        for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            assert!(answer.get(name).is_some(), "the answer has no `{name}`, which its schema requires: {answer}");
         }
-        for name in answer.as_object().expect("an answer is an object").keys() {
-            assert!(
-                schema["properties"].get(name).is_some(),
-                "`{name}` of the answer is not in its schema"
-            );
+        for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+            let Some(value) = answer.get(name) else { continue };
+            let fits = match schema["type"].as_str() {
+                Some("object") => value.is_object(),
+                Some("array") => value.is_array(),
+                Some("string") => value.is_string(),
+                Some("boolean") => value.is_boolean(),
+                Some("integer") => value.is_i64() || value.is_u64(),
+                Some("number") => value.is_number(),
+                _ => true,
+            };
+            assert!(fits, "`{name}` of the answer does not fit its schema {schema}: {value}");
         }
     }
     Ok(answer)
