@@ -149,22 +149,26 @@ pub fn fitting<'a, T: Serialize + 'a>(
 
 /// Cut strings in `value` to `bytes` each, and say whether any was longer.
 pub fn shorten(value: &mut Value, bytes: usize) -> bool {
+    let mut any = false;
     match value {
         Value::String(text) if text.len() > bytes => {
             let end = text.floor_char_boundary(bytes);
-            let cut = text.len() - end;
-            text.truncate(end);
-            text.push_str(&format!("… ({cut} bytes more)"));
-            true
+            *text = format!("{}… ({} bytes more)", &text[..end], text.len() - end);
+            any = true;
         }
-        Value::Array(items) => items
-            .iter_mut()
-            .fold(false, |any, item| shorten(item, bytes) || any),
-        Value::Object(members) => members
-            .values_mut()
-            .fold(false, |any, member| shorten(member, bytes) || any),
-        _ => false,
+        Value::Array(items) => {
+            for item in items {
+                any |= shorten(item, bytes);
+            }
+        }
+        Value::Object(members) => {
+            for member in members.values_mut() {
+                any |= shorten(member, bytes);
+            }
+        }
+        _ => {}
     }
+    any
 }
 
 #[cfg(test)]

@@ -109,13 +109,15 @@ fn tidy(schema: &mut Value, side: Side) {
     }
     for key in ["anyOf", "oneOf", "allOf", "prefixItems"] {
         if let Some(Value::Array(inner)) = object.get_mut(key) {
-            inner.iter_mut().for_each(|schema| tidy(schema, side));
+            for schema in inner {
+                tidy(schema, side);
+            }
         }
     }
     if let Some(Value::Object(properties)) = object.get_mut("properties") {
-        properties
-            .values_mut()
-            .for_each(|schema| tidy(schema, side));
+        for schema in properties.values_mut() {
+            tidy(schema, side);
+        }
         if side == Side::Input {
             object
                 .entry("additionalProperties")

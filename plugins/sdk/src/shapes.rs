@@ -324,7 +324,7 @@ pub struct Text {
 /// `run-results.query`: the rows of a query.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Rows {
-    /// Names, as SQLite gives them; they may repeat.
+    /// Names, as the database gives them; they may repeat.
     #[serde(default)]
     pub columns: Vec<String>,
     /// One array a row.

@@ -10,16 +10,27 @@ use crate::tool::{self, Tool};
 ///
 /// # Panics
 /// Where the tool's answer is not JSON, or lacks a field that its output schema requires.
+#[allow(clippy::needless_pass_by_value)] // so that tests write `json!({…})` without `&`
 pub fn call<T: Tool>(host: &FakeHost, arguments: Value) -> Result<Value> {
     let answer = tool::call::<T>(host, &arguments.to_string())?;
     let answer: Value = serde_json::from_str(&answer).expect("a tool answers with JSON");
     let definition = definition::<T>();
     if let Some(schema) = definition.get("outputSchema") {
-        for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            assert!(answer.get(name).is_some(), "the answer has no `{name}`, which its schema requires: {answer}");
+        for name in schema["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
+            assert!(
+                answer.get(name).is_some(),
+                "the answer has no `{name}`, which its schema requires: {answer}"
+            );
         }
         for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
-            let Some(value) = answer.get(name) else { continue };
+            let Some(value) = answer.get(name) else {
+                continue;
+            };
             let fits = match schema["type"].as_str() {
                 Some("object") => value.is_object(),
                 Some("array") => value.is_array(),
@@ -29,7 +40,10 @@ pub fn call<T: Tool>(host: &FakeHost, arguments: Value) -> Result<Value> {
                 Some("number") => value.is_number(),
                 _ => true,
             };
-            assert!(fits, "`{name}` of the answer does not fit its schema {schema}: {value}");
+            assert!(
+                fits,
+                "`{name}` of the answer does not fit its schema {schema}: {value}"
+            );
         }
     }
     Ok(answer)
