@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::models::{Ioctl, Model, ioctl_models, model, replaceable_path};
 
 #[derive(Deserialize, JsonSchema)]
+#[allow(clippy::doc_markdown)] // read by models, not by rustdoc
 struct Args {
     #[serde(flatten)]
     target: ChangeTarget,

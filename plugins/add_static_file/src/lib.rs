@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 #[derive(Deserialize, JsonSchema)]
+#[allow(clippy::doc_markdown)] // read by models, not by rustdoc
 struct Args {
     #[serde(flatten)]
     target: ChangeTarget,

@@ -12,7 +12,7 @@ const LONGEST_CELL: usize = 1000;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
-    /// One SQLite SELECT or WITH
+    /// One `SELECT` or `WITH` (`SQLite`)
     sql: String,
     #[serde(flatten)]
     run: RunSelector,

@@ -20,7 +20,7 @@ struct Args {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Health {
+struct Report {
     /// `completed`, `died`, `running` or `never-ran`.
     state: String,
     why: String,
@@ -58,13 +58,13 @@ struct Health {
     title = "How the run went",
     example(project_dir = "fw")
 )]
-fn health(host: &(impl Results + Firmware), args: Args) -> Result<Answer<Health>> {
+fn health(host: &(impl Results + Firmware), args: Args) -> Result<Answer<Report>> {
     Answer::from_result(look(host, &args.run))
 }
 
-fn look(host: &(impl Results + Firmware), which: &RunSelector) -> Result<Health> {
+fn look(host: &(impl Results + Firmware), which: &RunSelector) -> Result<Report> {
     let evidence = Evidence::gather(host, which)?;
-    Ok(Health {
+    Ok(Report {
         findings: findings(&evidence),
         state: evidence.status.state,
         why: evidence.status.why.unwrap_or_default(),

@@ -18,7 +18,7 @@ struct Args {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Missing {
+struct Names {
     missing_env: Vec<String>,
     uboot: Vec<String>,
     /// Of both kinds.
@@ -37,11 +37,11 @@ struct Missing {
     title = "Missing boot arguments",
     example(project_dir = "fw")
 )]
-fn missing_env(host: &impl Results, args: Args) -> Result<Answer<Missing>> {
+fn missing_env(host: &impl Results, args: Args) -> Result<Answer<Names>> {
     Answer::from_result(read(host, &args))
 }
 
-fn read(host: &impl Results, args: &Args) -> Result<Missing> {
+fn read(host: &impl Results, args: &Args) -> Result<Names> {
     let run = host.open_results(&args.run)?;
     let env = run.read_yaml("env_missing.yaml")?;
     let uboot = optional(run.read_yaml("env_uboot.txt"))?.unwrap_or_default();
@@ -51,7 +51,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Missing> {
         .first()
         .map(|key| ("set_env", key))
         .or_else(|| uboot.first().map(|key| ("set_uboot_env", key)));
-    Ok(Missing {
+    Ok(Names {
         total: env.len() + uboot.len(),
         truncated: env.len() > NAMES || uboot.len() > NAMES,
         next: next

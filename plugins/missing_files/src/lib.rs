@@ -31,7 +31,7 @@ fn usual_limit() -> u32 {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Missing {
+struct Wanted {
     missing_files: Vec<File>,
     total: u64,
     truncated: bool,
@@ -58,11 +58,11 @@ struct File {
     title = "Missing files",
     example(project_dir = "fw", procname = "httpd")
 )]
-fn missing_files(host: &impl Results, args: Args) -> Result<Answer<Missing>> {
+fn missing_files(host: &impl Results, args: Args) -> Result<Answer<Wanted>> {
     Answer::from_result(read(host, &args))
 }
 
-fn read(host: &impl Results, args: &Args) -> Result<Missing> {
+fn read(host: &impl Results, args: &Args) -> Result<Wanted> {
     let run = host.open_results(&args.run)?;
     let found = run.query(
         QUERY,
@@ -86,7 +86,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Missing> {
     );
     files.truncate(kept);
     let status = run.status()?;
-    Ok(Missing {
+    Ok(Wanted {
         truncated: u64::try_from(kept).unwrap_or(u64::MAX) < total,
         total,
         next: files

@@ -20,7 +20,7 @@ struct Args {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Failures {
+struct Ranked {
     /// Those of most impact first.
     pseudofile_failures: Vec<Failure>,
     total: usize,
@@ -36,11 +36,11 @@ struct Failures {
     title = "Missing devices",
     example(project_dir = "fw")
 )]
-fn pseudofile_failures(host: &impl Results, args: Args) -> Result<Answer<Failures>> {
+fn pseudofile_failures(host: &impl Results, args: Args) -> Result<Answer<Ranked>> {
     Answer::from_result(read(host, &args))
 }
 
-fn read(host: &impl Results, args: &Args) -> Result<Failures> {
+fn read(host: &impl Results, args: &Args) -> Result<Ranked> {
     let run = host.open_results(&args.run)?;
     let recorded = run.read_yaml("pseudofiles_failures.yaml")?;
     let status = run.status()?;
@@ -55,7 +55,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Failures> {
     let total = failures.len();
     let kept = fitting(failures.iter().take(PATHS), USUAL_BYTES);
     failures.truncate(kept);
-    Ok(Failures {
+    Ok(Ranked {
         truncated: kept < total,
         pseudofile_failures: failures,
         total,
