@@ -16,12 +16,11 @@ struct Args {
     name: String,
 }
 
-/// Give the guest a network interface (`netdevs`), when it reports `SIOC…: No such device`. Gives the whole `patch` and what is now
-/// `effective`. Next: `run`.
+/// Give the guest a network interface (`netdevs`), when it reports `SIOC…: No such device`. Gives `patch` and `effective` values. Next: `run`.
 #[tool(
     idempotent,
     title = "Add network interface",
-    example(project_dir = "router", name = "eth1")
+    example(project_dir = "fw", name = "eth1")
 )]
 fn add_netdev(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     change::apply(

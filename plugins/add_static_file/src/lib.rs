@@ -10,24 +10,23 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 #[derive(Deserialize, JsonSchema)]
+#[allow(clippy::doc_markdown)] // read by models, not by rustdoc
 struct Args {
     #[serde(flatten)]
     target: ChangeTarget,
     /// Absolute guest path
-    #[schemars(regex(pattern = r"^/."))]
     path: String,
-    /// `type` and its fields: inline_file contents; host_file host_path; dir; symlink target; dev devtype major minor; delete; move from; shim
-    /// target; binary_patch file_offset hex_bytes. `mode` is octal text: "0755"
+    /// `type` inline_file(contents), host_file(host_path), dir, symlink(target), dev(devtype, major, minor), delete, move(from), shim(target)
+    /// or binary_patch(file_offset, hex_bytes); `mode` like "0755"
     spec: Map<String, Value>,
 }
 
-/// Add, replace or remove a file of the guest before it starts (`static_files`): a missing configuration file, a stub for a program that hangs.
-/// Replaces what the patch had for the path. Gives the whole `patch` and what is now `effective`. Next: `run`.
+/// Add, replace or remove a guest file (`static_files`): a missing configuration, a stub for a program that hangs. Gives `patch` and `effective` values. Next: `run`.
 #[tool(
     destructive,
     idempotent,
     title = "Add or replace a guest file",
-    example(project_dir = "router", path = "/etc/board", spec = {"type": "inline_file", "contents": "rev2\n", "mode": "0644"})
+    example(project_dir = "fw", path = "/etc/board", spec = {"type": "inline_file", "contents": "rev2\n", "mode": "0644"})
 )]
 fn add_static_file(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     spec::check_path(&args.path)?;

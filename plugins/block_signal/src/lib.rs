@@ -11,17 +11,17 @@ use serde_json::json;
 struct Args {
     #[serde(flatten)]
     target: ChangeTarget,
-    /// Signal number: 6 SIGABRT, 9 SIGKILL, 15 SIGTERM, 17 SIGCHLD
+    /// Number: 6 ABRT, 9 KILL, 15 TERM
     #[schemars(range(min = 1, max = 64))]
     signum: u8,
 }
 
 /// Make a signal without effect in the guest (`blocked_signals`), when something kills a service that should live; costs one point of score.
-/// Gives the whole `patch`. Next: `run`.
+/// Gives `patch`. Next: `run`.
 #[tool(
     idempotent,
     title = "Block signal",
-    example(project_dir = "router", signum = 15)
+    example(project_dir = "fw", signum = 15)
 )]
 fn block_signal(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     change::apply(

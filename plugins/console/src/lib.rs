@@ -11,10 +11,10 @@ use serde_json::json;
 struct Args {
     #[serde(flatten)]
     run: RunSelector,
-    /// Regular expression, e.g. `(?i)error|not found`; without it all lines
+    /// Regular expression; default: all lines
     #[serde(default)]
     pattern: String,
-    /// At most so many lines, the newest
+    /// Newest lines to give
     #[serde(default = "usual_lines")]
     #[schemars(range(min = 1, max = 1000))]
     max_lines: u32,
@@ -40,13 +40,13 @@ struct Console {
     next: Option<Next>,
 }
 
-/// Search the guest's console, to see what it said or why it failed. Gives the newest matching `lines` in order, their `total` and the `file`.
-/// Next: `pseudofile_failures` or `missing_files` for what a line misses.
+/// Search the guest's console, to see why something failed. Gives the newest matching `lines` and their `total`. Next:
+/// `missing_files` for what a line misses.
 #[tool(
     read_only,
     idempotent,
     title = "Search the console",
-    example(project_dir = "router", pattern = "(?i)no such|panic", max_lines = 50)
+    example(project_dir = "fw", pattern = "(?i)no such|panic", max_lines = 50)
 )]
 fn console(host: &impl Results, args: Args) -> Result<Answer<Console>> {
     Answer::from_result(search(host, &args))

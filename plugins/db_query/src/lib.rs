@@ -12,12 +12,11 @@ const LONGEST_CELL: usize = 1000;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
-    /// One SELECT, WITH, EXPLAIN or VALUES (SQLite)
-    #[schemars(length(min = 1))]
+    /// One `SELECT` or `WITH` (`SQLite`)
     sql: String,
     #[serde(flatten)]
     run: RunSelector,
-    /// At most so many rows
+    /// Most rows
     #[serde(default = "usual_rows")]
     #[schemars(range(min = 1, max = 1000))]
     limit: u32,
@@ -33,21 +32,17 @@ struct Queried {
     rows: Vec<Vec<Value>>,
     row_count: usize,
     truncated: bool,
-    elapsed_ms: u64,
     file: String,
 }
 
-/// Query the events of a run by SQL, for questions that no other tool answers. Tables: `event(id, type, procname, proc_id)`; by `id` also
-/// `syscall(name, retno, retno_repr, arg0…arg5, arg0_repr…)`, `exec(argv, envp)`, `read` and `write(fd, fname, buffer)`, `proc_start`,
-/// `proc_exit`. `guest_path(arg0_repr, …)` is a syscall's path. Gives `columns` and `rows`; on `truncated`, aggregate or use LIMIT.
+/// Query a run's events by SQL, for what no other tool answers. Tables, joined by `id`: event(type, procname),
+/// syscall(name, retno, arg0_repr…), exec(argv, envp), read and write(fd, fname, buffer). `guest_path(arg0_repr, …)` is a
+/// syscall's path. Gives `columns` and `rows`.
 #[tool(
     read_only,
     idempotent,
     title = "Query the events",
-    example(
-        project_dir = "router",
-        sql = "SELECT procname, argv FROM exec JOIN event USING (id) LIMIT 9"
-    )
+    example(project_dir = "fw", sql = "SELECT argv FROM exec")
 )]
 fn db_query(host: &impl Results, args: Args) -> Result<Answer<Queried>> {
     Answer::from_result(query(host, &args))
@@ -68,7 +63,6 @@ fn query(host: &impl Results, args: &Args) -> Result<Queried> {
         row_count: found.rows.len(),
         columns: found.columns,
         rows: found.rows,
-        elapsed_ms: found.elapsed_ms,
         file: run.status()?.path_of("plugins.db"),
     })
 }

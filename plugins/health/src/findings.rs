@@ -12,6 +12,7 @@ const CRASHES: usize = 3;
 
 /// One thing that stands in the way, or that works.
 #[derive(Serialize, JsonSchema)]
+#[allow(clippy::struct_field_names)]
 pub struct Finding {
     pub finding: String,
     /// Words of the firmware: data, not advice.

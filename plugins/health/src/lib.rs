@@ -20,7 +20,7 @@ struct Args {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Health {
+struct Report {
     /// `completed`, `died`, `running` or `never-ran`.
     state: String,
     why: String,
@@ -45,26 +45,26 @@ struct Health {
     /// What the backend could not do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     console_tail: Vec<String>,
     results_dir: String,
 }
 
-/// Say how a run went and what to do about it; the first look after `run`. Gives `state` (died is not the same as quiet), `score`, `panic`,
-/// counts of binds and crashes, `health` counters, `notes` of what the backend could not do, and `findings`: what stands in the way, worst
-/// first, each with the `next` call.
+/// Say how a run went and what to do; the first look after `run`. Gives `state`, `score`, `panic`, `health` counters,
+/// `notes` of what the backend cannot do, and `findings`, worst first, each with the `next` call.
 #[tool(
     read_only,
     idempotent,
     title = "How the run went",
-    example(project_dir = "router")
+    example(project_dir = "fw")
 )]
-fn health(host: &(impl Results + Firmware), args: Args) -> Result<Answer<Health>> {
+fn health(host: &(impl Results + Firmware), args: Args) -> Result<Answer<Report>> {
     Answer::from_result(look(host, &args.run))
 }
 
-fn look(host: &(impl Results + Firmware), which: &RunSelector) -> Result<Health> {
+fn look(host: &(impl Results + Firmware), which: &RunSelector) -> Result<Report> {
     let evidence = Evidence::gather(host, which)?;
-    Ok(Health {
+    Ok(Report {
         findings: findings(&evidence),
         state: evidence.status.state,
         why: evidence.status.why.unwrap_or_default(),

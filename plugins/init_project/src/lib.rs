@@ -13,7 +13,7 @@ const CANDIDATES: usize = 10;
 struct Args {
     /// Root filesystem: .tar, .tar.gz or a directory
     rootfs: String,
-    /// Project directory to make; new or empty
+    /// New project directory
     output: String,
 }
 
@@ -32,12 +32,8 @@ struct Made {
     next: Next,
 }
 
-/// Make a project from a firmware's root filesystem; the first step. Gives its architecture, the chosen `init` and other `init_candidates`
-/// (change with `set_env` igloo_init). Next: `run`.
-#[tool(
-    title = "Make a project",
-    example(rootfs = "router.rootfs.tar.gz", output = "router")
-)]
+/// Make a project from a firmware's root filesystem; the first step. Gives `arch`, `init` and `init_candidates` (choose by `set_env` igloo_init). Next: `run`.
+#[tool(title = "Make a project", example(rootfs = "fw.tar.gz", output = "fw"))]
 fn init_project(host: &impl Creation, args: Args) -> Result<Made> {
     let mut made = host.init_project(&args.rootfs, &args.output)?;
     let total = made.init_candidates.len();

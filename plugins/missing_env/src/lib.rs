@@ -18,7 +18,7 @@ struct Args {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Missing {
+struct Names {
     missing_env: Vec<String>,
     uboot: Vec<String>,
     /// Of both kinds.
@@ -29,19 +29,19 @@ struct Missing {
     next: Option<Next>,
 }
 
-/// List the boot arguments and environment variables (`missing_env`) and U-Boot variables (`uboot`) that programs looked for and did not find,
-/// when a service stops early or says that something is not set. Next: `set_env` or `set_uboot_env` with a likely value.
+/// List boot arguments (`missing_env`) and U-Boot variables (`uboot`) that programs looked for in vain, when a service
+/// stops early. Next: `set_env` or `set_uboot_env` with a likely value.
 #[tool(
     read_only,
     idempotent,
     title = "Missing boot arguments",
-    example(project_dir = "router")
+    example(project_dir = "fw")
 )]
-fn missing_env(host: &impl Results, args: Args) -> Result<Answer<Missing>> {
+fn missing_env(host: &impl Results, args: Args) -> Result<Answer<Names>> {
     Answer::from_result(read(host, &args))
 }
 
-fn read(host: &impl Results, args: &Args) -> Result<Missing> {
+fn read(host: &impl Results, args: &Args) -> Result<Names> {
     let run = host.open_results(&args.run)?;
     let env = run.read_yaml("env_missing.yaml")?;
     let uboot = optional(run.read_yaml("env_uboot.txt"))?.unwrap_or_default();
@@ -51,7 +51,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Missing> {
         .first()
         .map(|key| ("set_env", key))
         .or_else(|| uboot.first().map(|key| ("set_uboot_env", key)));
-    Ok(Missing {
+    Ok(Names {
         total: env.len() + uboot.len(),
         truncated: env.len() > NAMES || uboot.len() > NAMES,
         next: next

@@ -18,9 +18,9 @@ const CALLERS: usize = 3;
 struct Args {
     #[serde(flatten)]
     run: RunSelector,
-    /// Only this program, by name or path, e.g. `httpd`
+    /// Only this program, name or path
     procname: Option<String>,
-    /// At most so many paths
+    /// Most paths
     #[serde(default = "usual_limit")]
     #[schemars(range(min = 1, max = 500))]
     limit: u32,
@@ -31,7 +31,7 @@ fn usual_limit() -> u32 {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Missing {
+struct Wanted {
     missing_files: Vec<File>,
     total: u64,
     truncated: bool,
@@ -50,20 +50,19 @@ struct File {
     fix: Option<&'static str>,
 }
 
-/// List the files that programs looked for and that do not exist, most wanted first, when a service fails and its devices are there. Gives each
-/// one's `hits`, `callers` and the tool that can `fix` it. Many are harmless searches: fix what the failing program needs. Next:
-/// `add_static_file`.
+/// List files that programs looked for in vain, most wanted first, when a service fails. Many are harmless searches. Gives
+/// `hits`, `callers` and the tool that can `fix` each. Next: `add_static_file`.
 #[tool(
     read_only,
     idempotent,
     title = "Missing files",
-    example(project_dir = "router", procname = "httpd")
+    example(project_dir = "fw", procname = "httpd")
 )]
-fn missing_files(host: &impl Results, args: Args) -> Result<Answer<Missing>> {
+fn missing_files(host: &impl Results, args: Args) -> Result<Answer<Wanted>> {
     Answer::from_result(read(host, &args))
 }
 
-fn read(host: &impl Results, args: &Args) -> Result<Missing> {
+fn read(host: &impl Results, args: &Args) -> Result<Wanted> {
     let run = host.open_results(&args.run)?;
     let found = run.query(
         QUERY,
@@ -87,7 +86,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Missing> {
     );
     files.truncate(kept);
     let status = run.status()?;
-    Ok(Missing {
+    Ok(Wanted {
         truncated: u64::try_from(kept).unwrap_or(u64::MAX) < total,
         total,
         next: files

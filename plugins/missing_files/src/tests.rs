@@ -1,4 +1,4 @@
-//! The query runs on a real SQLite here, with a stand-in for the host's `guest_path`.
+//! The query runs on a real database here, with a stand-in for the host's `guest_path`.
 
 use rookery_plugin::testing::{FakeHost, call, check};
 use rookery_plugin::{Error, Result, Unavailable, invalid};
@@ -120,11 +120,7 @@ fn query(db: &Connection, asked: &Value) -> rusqlite::Result<Value> {
             _ => statement.raw_bind_parameter(index, None::<&str>)?,
         }
     }
-    let columns: Vec<String> = statement
-        .column_names()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let limit = usize::try_from(asked["options"]["limit"].as_u64().unwrap()).unwrap();
     let mut rows = Vec::new();
     let mut found = statement.raw_query();

@@ -49,7 +49,7 @@ impl State {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Binds {
+struct Sockets {
     /// How many sockets are in each state.
     states: BTreeMap<String, u64>,
     netbinds: Vec<Socket>,
@@ -63,20 +63,19 @@ struct Binds {
     next: Option<Next>,
 }
 
-/// List the sockets that services bound, to see whether one is up and where to reach it. Counts by `states` (only `listening` is up at the
-/// end), then `netbinds`: `procname`, `proto`, `ip`, `port`, `state`, and `host`:`host_port` where it answers while the run lives. Next:
-/// `health`.
+/// List the sockets that services bound, to see what is up and where to reach it. Gives counts by `states`, and each with
+/// its `port`, `state` and `host_port`, which answers while the run lives. Next: `health`.
 #[tool(
     read_only,
     idempotent,
     title = "Bound sockets",
-    example(project_dir = "router", state = "listening")
+    example(project_dir = "fw", state = "listening")
 )]
-fn netbinds(host: &impl Results, args: Args) -> Result<Answer<Binds>> {
+fn netbinds(host: &impl Results, args: Args) -> Result<Answer<Sockets>> {
     Answer::from_result(read(host, &args))
 }
 
-fn read(host: &impl Results, args: &Args) -> Result<Binds> {
+fn read(host: &impl Results, args: &Args) -> Result<Sockets> {
     let run = host.open_results(&args.run)?;
     let options = CsvOptions {
         limit: Some(SOCKETS),
@@ -85,7 +84,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Binds> {
     let table = run.read_csv("netbinds.csv", &options)?;
     let lifecycle = Lifecycle::new(optional(run.read_csv("netbinds_lifecycle.csv", &options))?);
     let bridges = Bridges::read(&run)?;
-    let status = run.status()?;
+    let ended = run.status()?;
 
     let mut sockets: Vec<Socket> = table
         .rows
@@ -101,15 +100,15 @@ fn read(host: &impl Results, args: &Args) -> Result<Binds> {
     let total = sockets.len();
     let kept = fitting(&sockets, USUAL_BYTES);
     sockets.truncate(kept);
-    Ok(Binds {
+    Ok(Sockets {
         next: (!states.contains_key("listening"))
             .then(|| Next::call("pseudofile_failures", json!(args.run))),
         states,
         truncated: kept < total || table.truncated,
         netbinds: sockets,
         total,
-        note: note(&status.state),
-        file: status.path_of("netbinds.csv"),
+        note: note(&ended.state),
+        file: ended.path_of("netbinds.csv"),
     })
 }
 

@@ -20,7 +20,7 @@ struct Args {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Failures {
+struct Ranked {
     /// Those of most impact first.
     pseudofile_failures: Vec<Failure>,
     total: usize,
@@ -28,20 +28,19 @@ struct Failures {
     file: String,
 }
 
-/// List the /dev, /proc and /sys paths that programs missed or used in ways without a model, those that crash programs first; the usual reason
-/// why a service dies. Gives each one's `hits`, `callers`, `events` and `suggest`: literal arguments for `add_pseudofile`, a first guess. Next:
-/// `add_pseudofile`.
+/// List /dev, /proc and /sys paths that programs missed, the usual reason why a service dies; worst first. Gives `hits`,
+/// `callers`, `events` and `suggest`: arguments for `add_pseudofile`, a first guess. Next: `add_pseudofile`.
 #[tool(
     read_only,
     idempotent,
     title = "Missing devices",
-    example(project_dir = "router")
+    example(project_dir = "fw")
 )]
-fn pseudofile_failures(host: &impl Results, args: Args) -> Result<Answer<Failures>> {
+fn pseudofile_failures(host: &impl Results, args: Args) -> Result<Answer<Ranked>> {
     Answer::from_result(read(host, &args))
 }
 
-fn read(host: &impl Results, args: &Args) -> Result<Failures> {
+fn read(host: &impl Results, args: &Args) -> Result<Ranked> {
     let run = host.open_results(&args.run)?;
     let recorded = run.read_yaml("pseudofiles_failures.yaml")?;
     let status = run.status()?;
@@ -56,7 +55,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Failures> {
     let total = failures.len();
     let kept = fitting(failures.iter().take(PATHS), USUAL_BYTES);
     failures.truncate(kept);
-    Ok(Failures {
+    Ok(Ranked {
         truncated: kept < total,
         pseudofile_failures: failures,
         total,
@@ -107,7 +106,7 @@ mod tests {
         );
         assert_eq!(
             failures[1]["events"],
-            json!({ "ioctl": { "0x80045705": 7, "0x40045701": 3 }, "default_read": 2 })
+            json!({ "ioctl": { "0x80045705": 7, "0x40046401": 3 }, "default_read": 2 })
         );
         assert_eq!(
             (&answer["total"], &answer["truncated"]),

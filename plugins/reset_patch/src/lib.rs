@@ -10,17 +10,16 @@ use serde::Deserialize;
 struct Args {
     #[serde(flatten)]
     target: ChangeTarget,
-    /// Go back to this revision of `show_patch`; without it, drop the patch
+    /// Revision from `show_patch`; default: drop all
     to_revision: Option<u64>,
 }
 
-/// Drop all changes, or go back to an earlier revision, when an attempt made things worse. Can itself be undone. Gives the whole `patch`
-/// afterwards.
+/// Drop all changes, or go back to an earlier revision, when an attempt made things worse. Can itself be undone. Gives `patch`. Next: `run`.
 #[tool(
     destructive,
     idempotent,
     title = "Reset the patch",
-    example(project_dir = "router", to_revision = 3)
+    example(project_dir = "fw", to_revision = 3)
 )]
 fn reset_patch(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     host.reset(

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
-    /// Project directory
+    /// Project
     project_dir: String,
     /// Seconds until the guest is stopped
     #[serde(default = "usual_timeout")]
@@ -18,7 +18,7 @@ struct Args {
     #[serde(default = "usual_wait")]
     #[schemars(range(min = 0, max = 50))]
     wait_s: u32,
-    /// user: embedded emulator; penguin: container
+    /// user: embedded; penguin: container
     #[serde(default)]
     backend: Backend,
 }
@@ -50,12 +50,9 @@ impl Backend {
     }
 }
 
-/// Boot the firmware, after making a project or changing it. Gives `run_id`, `status` and `endpoints`, where its services answer while it
-/// runs; `notes` name what the backend could not honour. The run goes on if waiting ends. Next: `run_wait` while running, then `health`.
-#[tool(
-    title = "Run the firmware",
-    example(project_dir = "router", timeout = 60)
-)]
+/// Boot the firmware, after making or changing a project. Gives `run_id`, `status` and `endpoints`, where services answer
+/// while it runs. The run goes on when the wait ends. Next: `run_wait` while running, then `health`.
+#[tool(title = "Run the firmware", example(project_dir = "fw", timeout = 60))]
 fn run(host: &impl Emulation, args: Args) -> Result<RunStatus> {
     let options = StartOptions {
         timeout_s: args.timeout,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 struct Args {
     /// From `run`
     run_id: String,
-    /// Seconds to wait for its end; 0: only look
+    /// Seconds to wait for its end
     #[serde(default = "usual_wait")]
     #[schemars(range(min = 0, max = 50))]
     wait_s: u32,
@@ -20,8 +20,7 @@ fn usual_wait() -> u32 {
     USUAL_WAIT_S
 }
 
-/// Wait for a run to end, or look at it. Gives its `status`, `endpoints` and `notes`. Cancelling the wait does not stop the run. Next: again
-/// while running, then `health`.
+/// Wait for a run to end, or look at it. Gives `status` and `endpoints`. Next: again while running, then `health`.
 #[tool(
     read_only,
     idempotent,

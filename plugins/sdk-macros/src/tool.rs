@@ -79,6 +79,8 @@ pub fn expand(attribute: &Attribute, function: &ItemFn) -> Result<TokenStream> {
     let about_type = format!("The tool `{text}`.");
 
     Ok(quote! {
+        // What a tool takes and gives is its contract, whether or not it uses all of it; its words are for models.
+        #[allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps, clippy::doc_markdown)]
         #function
 
         #[doc = #about_type]
@@ -197,4 +199,102 @@ fn title_of(name: &str) -> String {
         .into_iter()
         .chain(letters)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    fn error(attribute: &str, function: &ItemFn) -> String {
+        let expanded = syn::parse_str(attribute).and_then(|attribute| expand(&attribute, function));
+        expanded.expect_err("this is no tool").to_string()
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_what_is_right() {
+        let good: ItemFn = parse_quote!(
+            /// Do it.
+            fn good(args: Args) -> Result<Output> {}
+        );
+        assert!(expand(&Attribute::default(), &good).is_ok());
+        assert!(
+            error("readonly", &good)
+                .contains("`readonly` is not known here; `#[tool]` takes `read_only`")
+        );
+        assert!(error("read_only, destructive", &good).contains("leave one of them out"));
+        assert!(error("example(key)", &good).contains('='));
+        assert!(error("example(key = )", &good).contains("`key` has no value"));
+
+        assert!(
+            error(
+                "",
+                &parse_quote!(
+                    fn bare(args: Args) -> Result<Output> {}
+                )
+            )
+            .contains("needs a doc comment")
+        );
+        for (function, hint) in [
+            (
+                parse_quote!(
+                    #[doc = "x"]
+                    fn Upper(args: Args) -> Result<Output> {}
+                ),
+                "at most 40 of a-z",
+            ),
+            (
+                parse_quote!(
+                    #[doc = "x"]
+                    async fn later(args: Args) -> Result<Output> {}
+                ),
+                "plain function",
+            ),
+            (
+                parse_quote!(
+                    #[doc = "x"]
+                    fn value(host: Host, args: Args) -> Result<Output> {}
+                ),
+                "by reference",
+            ),
+            (
+                parse_quote!(
+                    #[doc = "x"]
+                    fn nothing(args: Args) {}
+                ),
+                "nothing is returned",
+            ),
+            (
+                parse_quote!(
+                    #[doc = "x"]
+                    fn plain(args: Args) -> Output {}
+                ),
+                "`Result<Output>` is expected",
+            ),
+            (
+                parse_quote!(
+                    #[doc = "x"]
+                    fn none() -> Result<Output> {}
+                ),
+                "a tool is `fn name(",
+            ),
+        ] {
+            let message = error("", &function);
+            assert!(message.contains(hint), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_doc_comment_becomes_paragraphs_and_a_name_a_title() {
+        let function: ItemFn = parse_quote!(
+            /// One
+            /// two.
+            ///
+            /// Three.
+            fn f() {}
+        );
+        assert_eq!(description(&function.attrs), "One two.\nThree.");
+        assert_eq!(title_of("set_env"), "Set env");
+    }
 }

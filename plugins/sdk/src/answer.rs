@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result, Unavailable};
 
@@ -70,24 +70,17 @@ impl<T: JsonSchema> JsonSchema for Answer<T> {
         T::schema_name()
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = T::json_schema(generator);
-        let text = json!({ "type": "string" });
-        let own = [
-            ("available", json!({ "type": "boolean" })),
-            ("what", text.clone()),
-            ("why", text.clone()),
-            ("how_to_enable", text),
-        ];
-        let properties = schema
-            .ensure_object()
-            .entry("properties")
-            .or_insert_with(|| json!({}));
-        if let Value::Object(properties) = properties {
-            properties.extend(own.map(|(name, schema)| (name.to_owned(), schema)));
+        let inner = T::json_schema(generator);
+        let mut properties =
+            Map::from_iter([("available".to_owned(), json!({ "type": "boolean" }))]);
+        let mut required = vec![json!("available")];
+        if let Some(Value::Object(inner)) = inner.get("properties") {
+            properties.extend(inner.clone());
         }
-        schema.insert("type".into(), json!("object"));
-        schema.insert("required".into(), json!(["available"]));
-        schema
+        if let Some(Value::Array(inner)) = inner.get("required") {
+            required.extend(inner.clone());
+        }
+        json_schema!({ "type": "object", "properties": properties, "required": required })
     }
 }
 
@@ -156,22 +149,26 @@ pub fn fitting<'a, T: Serialize + 'a>(
 
 /// Cut strings in `value` to `bytes` each, and say whether any was longer.
 pub fn shorten(value: &mut Value, bytes: usize) -> bool {
+    let mut any = false;
     match value {
         Value::String(text) if text.len() > bytes => {
             let end = text.floor_char_boundary(bytes);
-            let cut = text.len() - end;
-            text.truncate(end);
-            text.push_str(&format!("… ({cut} bytes more)"));
-            true
+            *text = format!("{}… ({} bytes more)", &text[..end], text.len() - end);
+            any = true;
         }
-        Value::Array(items) => items
-            .iter_mut()
-            .fold(false, |any, item| shorten(item, bytes) || any),
-        Value::Object(members) => members
-            .values_mut()
-            .fold(false, |any, member| shorten(member, bytes) || any),
-        _ => false,
+        Value::Array(items) => {
+            for item in items {
+                any |= shorten(item, bytes);
+            }
+        }
+        Value::Object(members) => {
+            for member in members.values_mut() {
+                any |= shorten(member, bytes);
+            }
+        }
+        _ => {}
     }
+    any
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 /// Which results to look at; flatten it into a tool's arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunSelector {
-    /// Project directory; its newest run is read
+    /// Project: its newest run
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project_dir: Option<String>,
-    /// Or one result directory
+    /// Or a results directory
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results_dir: Option<String>,
 }
@@ -18,9 +18,9 @@ pub struct RunSelector {
 /// Which project to change, and whether to; flatten it into a tool's arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeTarget {
-    /// Project directory
+    /// Project
     pub project_dir: String,
-    /// Check and show, write nothing
+    /// Only check
     #[serde(default)]
     pub dry_run: bool,
 }

@@ -30,7 +30,7 @@
 //! }
 //!
 //! /// Find segmentation faults on the console, when a service keeps restarting. Gives the newest lines.
-//! #[tool(read_only, title = "Segmentation faults", example(project_dir = "router", limit = 5))]
+//! #[tool(read_only, title = "Segmentation faults", example(project_dir = "fw", limit = 5))]
 //! fn segfaults(host: &impl Results, args: Args) -> Result<Segfaults> {
 //!     let run = host.open_results(&args.run)?;
 //!     let found = run.search("console.log", "(?i)segmentation fault", &SearchOptions::newest(args.limit))?;

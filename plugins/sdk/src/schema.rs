@@ -20,13 +20,46 @@ pub fn of_input<T: JsonSchema>() -> Value {
     schema
 }
 
-/// The schema of a tool's result: names and types. What the fields mean is said in the tool's description, which is what a
-/// model reads.
+/// The schema of a tool's result: the fields that are always there, and their types.
+///
+/// A client sends the definitions of all tools to its model, again and again, so every word is paid for: rows and fields
+/// that may be absent speak for themselves once they are there, and the tool's description says what matters of them.
 pub fn of_output<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let mut schema = inlined::<T>(settings);
     tidy(&mut schema, Side::Output);
-    schema
+    let required = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let Some(Value::Object(properties)) = schema.get("properties") else {
+        return json!({ "type": "object" });
+    };
+    let always: Map<String, Value> = properties
+        .iter()
+        .filter(|(name, _)| required.iter().any(|one| one == *name))
+        .map(|(name, schema)| (name.clone(), kind(schema)))
+        .collect();
+    // Of an answer that may be unavailable, only that is always there.
+    let required = if always.contains_key("available") {
+        json!(["available"])
+    } else {
+        json!(required)
+    };
+    json!({ "type": "object", "properties": always, "required": required })
+}
+
+/// The type of a property, and its values where they are few.
+fn kind(schema: &Value) -> Value {
+    let keep = |key: &&str| schema.get(key).is_some();
+    Value::Object(
+        ["type", "enum"]
+            .iter()
+            .filter(|key| keep(key))
+            .map(|key| ((*key).to_owned(), schema[*key].clone()))
+            .collect(),
+    )
 }
 
 fn inlined<T: JsonSchema>(settings: SchemaSettings) -> Value {
@@ -64,14 +97,11 @@ fn tidy(schema: &mut Value, side: Side) {
     {
         object.remove("format");
     }
+    if object.get("additionalProperties") == Some(&Value::Bool(true)) {
+        object.remove("additionalProperties");
+    }
     drop_null(object);
     constants_to_enum(object);
-    if side == Side::Output {
-        object.remove("description");
-        object.remove("default");
-        object.remove("minimum");
-        object.remove("maximum");
-    }
     for key in ["items", "additionalProperties"] {
         if let Some(inner) = object.get_mut(key) {
             tidy(inner, side);
@@ -79,13 +109,15 @@ fn tidy(schema: &mut Value, side: Side) {
     }
     for key in ["anyOf", "oneOf", "allOf", "prefixItems"] {
         if let Some(Value::Array(inner)) = object.get_mut(key) {
-            inner.iter_mut().for_each(|schema| tidy(schema, side));
+            for schema in inner {
+                tidy(schema, side);
+            }
         }
     }
     if let Some(Value::Object(properties)) = object.get_mut("properties") {
-        properties
-            .values_mut()
-            .for_each(|schema| tidy(schema, side));
+        for schema in properties.values_mut() {
+            tidy(schema, side);
+        }
         if side == Side::Input {
             object
                 .entry("additionalProperties")
@@ -195,12 +227,33 @@ mod tests {
         );
     }
 
+    #[derive(Serialize, JsonSchema)]
+    struct Found {
+        /// Not shown
+        total: u64,
+        rows: Vec<Inner>,
+        mode: Mode,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    }
+
     #[test]
-    fn an_output_schema_has_names_and_types() {
-        let schema = of_output::<Inner>();
+    fn an_output_schema_names_what_is_always_there() {
+        let properties = json!({ "total": { "type": "integer" }, "rows": { "type": "array" }, "mode": { "type": "string", "enum": ["fast", "slow"] } });
+        assert_eq!(
+            of_output::<Found>(),
+            json!({ "type": "object", "properties": properties, "required": ["total", "rows", "mode"] })
+        );
+    }
+
+    #[test]
+    fn an_answer_always_says_whether_it_is_available() {
+        let schema = of_output::<crate::Answer<Inner>>();
+        let properties =
+            json!({ "available": { "type": "boolean" }, "format": { "type": "integer" } });
         assert_eq!(
             schema,
-            json!({ "type": "object", "properties": { "format": { "type": "integer" } }, "required": ["format"] })
+            json!({ "type": "object", "properties": properties, "required": ["available"] })
         );
     }
 }

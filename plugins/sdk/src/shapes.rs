@@ -83,16 +83,16 @@ pub struct Revision {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// The project, absolute.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub project_dir: String,
     /// The patch, absolute.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub patch_file: String,
     /// False where the patch already said so.
     #[serde(default)]
     pub changed: bool,
     /// Whether nothing was written.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
     /// The whole patch after the change.
     #[serde(default)]
@@ -165,7 +165,6 @@ pub struct RunStatus {
     /// Names the run.
     pub run_id: String,
     /// `running`, `finished`, `stopped` or `failed`.
-    #[schemars(extend("enum" = ["running", "finished", "stopped", "failed"]))]
     pub status: String,
     /// What it is doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -183,8 +182,8 @@ pub struct RunStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub results_dir: Option<String>,
     /// Seconds since its start.
-    #[serde(default)]
-    pub elapsed_s: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed_s: Option<f64>,
     /// Seconds after which it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u64>,
@@ -325,7 +324,7 @@ pub struct Text {
 /// `run-results.query`: the rows of a query.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Rows {
-    /// Names, as SQLite gives them; they may repeat.
+    /// Names, as the database gives them; they may repeat.
     #[serde(default)]
     pub columns: Vec<String>,
     /// One array a row.

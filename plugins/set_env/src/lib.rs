@@ -11,20 +11,19 @@ use serde_json::json;
 struct Args {
     #[serde(flatten)]
     target: ChangeTarget,
-    /// Name, e.g. one from `missing_env`; `igloo_init` is the guest's init
-    #[schemars(length(min = 1))]
+    /// Name; `igloo_init` is the init program
     key: String,
-    /// In quotes, numbers too: "1"
+    /// Quoted, numbers too: "1"
     #[serde(deserialize_with = "rookery_plugin::args::text")]
     value: String,
 }
 
-/// Set a boot argument or environment variable (`env`). Gives the whole `patch` and what is now `effective`. Next: `run`.
+/// Set a boot argument or environment variable (`env`), such as `missing_env` lists. Gives `patch` and `effective` values. Next: `run`.
 #[tool(
     destructive,
     idempotent,
     title = "Set boot argument",
-    example(project_dir = "router", key = "igloo_init", value = "/sbin/init")
+    example(project_dir = "fw", key = "igloo_init", value = "/sbin/init")
 )]
 fn set_env(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     change::apply(

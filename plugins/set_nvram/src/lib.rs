@@ -12,19 +12,18 @@ struct Args {
     #[serde(flatten)]
     target: ChangeTarget,
     /// NVRAM key
-    #[schemars(length(min = 1))]
     key: String,
-    /// In quotes, numbers too: "1"
+    /// Quoted, numbers too: "1"
     #[serde(deserialize_with = "rookery_plugin::args::text")]
     value: String,
 }
 
-/// Set an NVRAM value (`nvram`) that the guest's programs read. Gives the whole `patch` and what is now `effective`. Next: `run`.
+/// Set an NVRAM value (`nvram`) that the guest's programs read. Gives `patch` and `effective` values. Next: `run`.
 #[tool(
     destructive,
     idempotent,
     title = "Set NVRAM value",
-    example(project_dir = "router", key = "lan_ipaddr", value = "192.168.1.1")
+    example(project_dir = "fw", key = "lan_ipaddr", value = "192.168.1.1")
 )]
 fn set_nvram(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     change::apply(

@@ -12,19 +12,18 @@ struct Args {
     #[serde(flatten)]
     target: ChangeTarget,
     /// Variable
-    #[schemars(length(min = 1))]
     key: String,
-    /// In quotes, numbers too: "1"
+    /// Quoted, numbers too: "1"
     #[serde(deserialize_with = "rookery_plugin::args::text")]
     value: String,
 }
 
-/// Set a U-Boot variable (`uboot_env`), e.g. one that `missing_env` lists under `uboot`. Gives the whole `patch` and what is now `effective`. Next: `run`.
+/// Set a U-Boot variable (`uboot_env`), e.g. one that `missing_env` lists under `uboot`. Gives `patch` and `effective` values. Next: `run`.
 #[tool(
     destructive,
     idempotent,
     title = "Set U-Boot variable",
-    example(project_dir = "router", key = "bootcmd", value = "run flash")
+    example(project_dir = "fw", key = "bootcmd", value = "run flash")
 )]
 fn set_uboot_env(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     change::apply(

@@ -12,7 +12,7 @@ const REVISIONS: usize = 10;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
-    /// Project directory
+    /// Project
     project_dir: String,
 }
 
@@ -32,13 +32,12 @@ struct Shown {
     next: Option<Next>,
 }
 
-/// Show all changes made so far, before another or to undo one. Gives `patch`, and `history` with the newest of its `total` revisions first.
-/// Next: `unset` or `reset_patch`.
+/// Show all changes made so far, before another or to undo one. Gives `patch` and `history`, newest first. Next: `unset` or `reset_patch`.
 #[tool(
     read_only,
     idempotent,
     title = "Show the patch",
-    example(project_dir = "router")
+    example(project_dir = "fw")
 )]
 fn show_patch(host: &impl Config, args: Args) -> Result<Shown> {
     let mut shown = host.patch(&args.project_dir)?;

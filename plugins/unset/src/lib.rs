@@ -10,18 +10,16 @@ use serde::Deserialize;
 struct Args {
     #[serde(flatten)]
     target: ChangeTarget,
-    /// Dotted: `env.KEY`, `netdevs.eth1`, `blocked_signals.15`, `pseudofiles./dev/x.read`
-    #[schemars(length(min = 1))]
+    /// `env.KEY`, `netdevs.eth1`, `blocked_signals.15`, `pseudofiles./dev/x.read`
     path: String,
 }
 
-/// Take one key out of the patch, to undo one change. Only what the change tools set can be taken out. Gives the whole `patch` and what is
-/// now `effective`. Next: `run`.
+/// Take one key out of the patch, to undo one change. Gives `patch` and `effective` values. Next: `run`.
 #[tool(
     destructive,
     idempotent,
     title = "Take out of the patch",
-    example(project_dir = "router", path = "env.sxid")
+    example(project_dir = "fw", path = "env.sxid")
 )]
 fn unset(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     host.remove(&args.target.project_dir, &args.path, args.target.dry_run)

@@ -10,6 +10,7 @@ use crate::tool::{self, Tool};
 ///
 /// # Panics
 /// Where the tool's answer is not JSON, or lacks a field that its output schema requires.
+#[allow(clippy::needless_pass_by_value)] // so that tests write `json!({…})` without `&`
 pub fn call<T: Tool>(host: &FakeHost, arguments: Value) -> Result<Value> {
     let answer = tool::call::<T>(host, &arguments.to_string())?;
     let answer: Value = serde_json::from_str(&answer).expect("a tool answers with JSON");
@@ -26,10 +27,22 @@ pub fn call<T: Tool>(host: &FakeHost, arguments: Value) -> Result<Value> {
                 "the answer has no `{name}`, which its schema requires: {answer}"
             );
         }
-        for name in answer.as_object().expect("an answer is an object").keys() {
+        for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+            let Some(value) = answer.get(name) else {
+                continue;
+            };
+            let fits = match schema["type"].as_str() {
+                Some("object") => value.is_object(),
+                Some("array") => value.is_array(),
+                Some("string") => value.is_string(),
+                Some("boolean") => value.is_boolean(),
+                Some("integer") => value.is_i64() || value.is_u64(),
+                Some("number") => value.is_number(),
+                _ => true,
+            };
             assert!(
-                schema["properties"].get(name).is_some(),
-                "`{name}` of the answer is not in its schema"
+                fits,
+                "`{name}` of the answer does not fit its schema {schema}: {value}"
             );
         }
     }

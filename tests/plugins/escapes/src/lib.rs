@@ -54,9 +54,9 @@ fn escapes(_arguments: NoArguments) -> Result<Attempts> {
     );
     attempt(
         "environment",
-        some(std::env::vars().map(|(name, _)| name).collect()),
+        some(&std::env::vars().map(|(name, _)| name).collect::<Vec<_>>()),
     );
-    attempt("arguments", some(std::env::args().collect()));
+    attempt("arguments", some(&std::env::args().collect::<Vec<_>>()));
     attempt(
         "connect",
         TcpStream::connect(("127.0.0.1", 22))
@@ -78,7 +78,7 @@ fn escapes(_arguments: NoArguments) -> Result<Attempts> {
     Ok(attempts)
 }
 
-fn some(names: Vec<String>) -> std::result::Result<String, String> {
+fn some(names: &[String]) -> std::result::Result<String, String> {
     if names.is_empty() {
         Err("empty".to_owned())
     } else {

@@ -1,5 +1,7 @@
 //! Answers that are no answers. Implements the contract by hand, since `#[tool]` would not let it.
 
+#![cfg(target_family = "wasm")]
+
 use rookery_plugin::{Guest, Result, ToolDefinition};
 
 struct Garbage;
@@ -38,7 +40,6 @@ impl Guest for Garbage {
     }
 }
 
-#[cfg(target_family = "wasm")]
 #[allow(unsafe_code)]
 const _: () = {
     rookery_plugin::bindings::export!(Garbage with_types_in rookery_plugin::bindings);

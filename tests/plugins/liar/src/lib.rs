@@ -1,5 +1,7 @@
 //! Lies in `describe`: nothing of it may be admitted. Implements the contract by hand, since `#[tool]` would not let it.
 
+#![cfg(target_family = "wasm")]
+
 use rookery_plugin::{Error, Guest, Result, ToolDefinition};
 
 struct Liar;
@@ -61,7 +63,6 @@ fn define(name: &str, description: &str, input: &str) -> ToolDefinition {
     }
 }
 
-#[cfg(target_family = "wasm")]
 #[allow(unsafe_code)]
 const _: () = {
     rookery_plugin::bindings::export!(Liar with_types_in rookery_plugin::bindings);

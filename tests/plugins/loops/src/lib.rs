@@ -16,7 +16,7 @@ fn loops(_arguments: NoArguments) -> Result<Content> {
 #[tool(read_only)]
 fn sleeps(_arguments: NoArguments) -> Result<Content> {
     loop {
-        std::thread::sleep(std::time::Duration::from_secs(3600));
+        std::thread::sleep(std::time::Duration::from_hours(1));
     }
 }
 
