@@ -37,12 +37,12 @@ impl Code {
     }
 
     /// Compile and link `bytes`, this component, and keep the code.
-    pub(crate) fn compile(&self, machine: &Machine, bytes: &[u8]) -> Result<Component, String> {
+    pub(crate) fn compile(&self, machine: &Machine, bytes: &[u8]) -> Result<ToolFullPre<State>, String> {
         let component = self.component(machine, || Ok(bytes.into()))?;
         let linked = self.link(machine, &component)?;
         // Somebody else may have been faster; the result is the same.
-        let _ = self.linked.set(linked);
-        Ok(component)
+        let _ = self.linked.set(linked.clone());
+        Ok(linked)
     }
 
     /// The linked code. The first caller loads it; the others wait for that.

@@ -33,13 +33,6 @@ impl Linkers {
         ToolFullPre::new(linker.instantiate_pre(component)?)
     }
 
-    /// Link a component for `describe`: what it imports beyond WASI is there, and traps when it is called.
-    pub(crate) fn link_silent(&self, component: &Component) -> wasmtime::Result<ToolFullPre<State>> {
-        let mut linker = self.build(&BTreeSet::new())?;
-        linker.define_unknown_imports_as_traps(component)?;
-        ToolFullPre::new(linker.instantiate_pre(component)?)
-    }
-
     fn build(&self, grants: &BTreeSet<Interface>) -> wasmtime::Result<Linker<State>> {
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use wasmtime::component::Component;
 
 use crate::cache::{self, Record};
 use crate::code::{Code, Machine};
+use crate::failure::{Reason, Stop};
 use crate::guests::{Answer, Ask, Guests, Job};
 use crate::limits::{COMPONENT_BYTES, Limits};
 use crate::policy::{Interface, Policy, Terms};
@@ -96,25 +96,19 @@ fn examine(
     terms: &Terms,
     interfaces: &[Interface],
 ) -> Result<Vec<(String, Value)>, String> {
-    let component = code.compile(machine, bytes)?;
-    definition::normalise(describe(machine, guests, &component, &terms.limits)?, interfaces)
-}
-
-/// Run `describe`, with nothing linked that answers but the closed sandbox of WASI.
-fn describe(
-    machine: &Machine,
-    guests: &Guests,
-    component: &Component,
-    limits: &Limits,
-) -> Result<Vec<crate::bindings::ToolDefinition>, String> {
-    let pre = machine.linkers.link_silent(component).map_err(|error| does_not_link(&error))?;
-    let limits = Limits::for_describe(limits);
+    let pre = code.compile(machine, bytes)?;
+    // What the component imports is there, and the first call of it is one too many: `describe` gets no answer from the host.
+    let limits = Limits::for_describe(&terms.limits);
     let job = Job { name: "describe", pre, limits: &limits, cancel: CancellationToken::new(), progress: Arc::new(|_, _| {}) };
-    match guests.ask_blocking(job, Ask::Describe) {
-        (Ok(Answer::Tools(tools)), _) => Ok(tools),
-        (Ok(Answer::Output(_)), _) => Err("it answered something else than `describe`".to_owned()),
-        (Err(stop), usage) => Err(format!("it could not be asked for its tools: {}", stop.into_failure("describe", usage).message)),
-    }
+    let tools = match guests.ask_blocking(job, Ask::Describe) {
+        (Ok(Answer::Tools(tools)), _) => tools,
+        (Ok(Answer::Output(_)), _) => return Err("it answered something else than `describe`".to_owned()),
+        (Err(Stop { reason: Reason::HostCallBudget(_), .. }), _) => {
+            return Err("its `describe` calls a host function; what a component says about itself may depend on nothing but itself".to_owned());
+        }
+        (Err(stop), usage) => return Err(format!("it could not be asked for its tools: {}", stop.into_failure("describe", usage).message)),
+    };
+    definition::normalise(tools, interfaces)
 }
 
 pub(crate) fn does_not_link(error: &wasmtime::Error) -> String {

@@ -1,12 +1,10 @@
 //! Whatever a guest does ends its own call, with an error that helps, and nothing else.
 
-mod common;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::{call, fails, runtime, said, silent};
+use crate::common::{call, fails, runtime, said, silent};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 

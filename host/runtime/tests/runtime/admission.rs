@@ -1,11 +1,9 @@
 //! What may serve is decided before it runs, and decided again by the same rules from the cache.
 
-mod common;
-
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::{Place, call, probe, probe_that, said};
+use crate::common::{Place, call, probe, probe_that, said};
 use rookery_runtime::check;
 use serde_json::json;
 
@@ -80,7 +78,7 @@ fn an_import_that_is_not_granted_is_refused_with_the_line_that_grants_it() {
 #[test]
 fn a_pinned_plugin_is_the_one_that_was_pinned() {
     let place = Place::with_probe();
-    let all = common::budgets("");
+    let all = crate::common::budgets("");
     let digest = place.load("").1.plugins[0].digest.clone();
     assert!(rejection(&place, &format!("digests = ['{}']\n{all}", "0".repeat(64))).contains(&digest));
     assert_eq!(place.load(&format!("digests = ['{digest}']\n{all}")).1.plugins.len(), 1);
@@ -89,7 +87,7 @@ fn a_pinned_plugin_is_the_one_that_was_pinned() {
 #[test]
 fn a_plugin_that_misbehaves_when_it_is_asked_for_its_tools_is_refused() {
     for (behaviour, words) in
-        [("panic", "describe does not want to"), ("hosts", "crashed"), ("named", "\"Not Legal\" is not legal"), ("loops", "CPU budget of 2 s")]
+        [("panic", "describe does not want to"), ("hosts", "calls a host function"), ("named", "\"Not Legal\" is not legal"), ("loops", "CPU budget of 2 s")]
     {
         let place = Place::empty();
         fs::write(place.plugin("bad.wasm"), probe_that(behaviour)).unwrap();

@@ -1,5 +1,4 @@
 //! A runtime on the component `tests/plugins/probe`, which does on request what a hostile tool does.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
