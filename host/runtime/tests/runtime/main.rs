@@ -3,3 +3,4 @@
 mod admission;
 mod common;
 mod containment;
+mod speed;
