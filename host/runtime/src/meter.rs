@@ -21,7 +21,6 @@ pub(crate) struct Meter {
     memory_peak: AtomicU64,
     memory_refused: AtomicBool,
     host_calls: AtomicU64,
-    output_bytes: AtomicU64,
     pub(crate) wall: WallClock,
 }
 
@@ -51,17 +50,13 @@ impl Meter {
         self.memory_refused.load(Relaxed)
     }
 
-    pub(crate) fn output(&self, bytes: usize) {
-        self.output_bytes.store(bytes as u64, Relaxed);
-    }
-
     pub(crate) fn usage(&self) -> Usage {
         Usage {
             cpu_ms: self.cpu_ns.load(Relaxed) / 1_000_000,
             wall_ms: u64::try_from(self.wall.spent().as_millis()).unwrap_or(u64::MAX),
             memory_bytes: self.memory_peak.load(Relaxed),
             host_calls: self.host_calls.load(Relaxed),
-            output_bytes: self.output_bytes.load(Relaxed),
+            output_bytes: 0,
         }
     }
 }

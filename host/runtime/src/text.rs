@@ -19,9 +19,9 @@ pub(crate) fn clean(text: &str, max: usize) -> String {
             break;
         }
         if is_hidden(c) {
-            out.extend(c.escape_unicode())
+            out.extend(c.escape_unicode());
         } else {
-            out.push(c)
+            out.push(c);
         }
     }
     out

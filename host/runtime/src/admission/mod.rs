@@ -52,14 +52,13 @@ pub(crate) fn admit(
     let interfaces = component::interfaces(&imports)?;
     component::granted(&name, &interfaces, &terms.grants)?;
     let code = Code::new(file, &digest, &terms.grants);
-    let tools = match known {
-        Some(record) => record.tools,
-        None => {
-            let tools = examine(machine, guests, &bytes, &code, &terms, &interfaces)?;
-            let record = Record { imports, tools };
-            machine.cache.keep_record(&digest, &record);
-            record.tools
-        }
+    let tools = if let Some(record) = known {
+        record.tools
+    } else {
+        let tools = examine(machine, guests, &bytes, &code, &terms, &interfaces)?;
+        let record = Record { imports, tools };
+        machine.cache.keep_record(&digest, &record);
+        record.tools
     };
     Ok(Admitted {
         digest,

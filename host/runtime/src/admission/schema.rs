@@ -197,10 +197,10 @@ impl Walk<'_> {
             }
             let property =
                 self.schema(property, required(name), depth + 1, &format!("{at}/{name}"))?;
-            if !property
+            if property
                 .get("description")
                 .and_then(Value::as_str)
-                .is_some_and(|text| !text.trim().is_empty())
+                .is_none_or(|text| text.trim().is_empty())
             {
                 return Err(format!(
                     "the property `{name}` (at `{at}`) has no description; a model knows it by nothing else"
@@ -316,8 +316,8 @@ pub(super) fn plain(value: &Value, at: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn input(schema: Value) -> Result<Value, String> {
-        normalise(&schema, Role::Input)
+    fn input(schema: &Value) -> Result<Value, String> {
+        normalise(schema, Role::Input)
     }
 
     #[test]
@@ -338,7 +338,7 @@ mod tests {
             },
         });
         assert_eq!(
-            input(schema).unwrap(),
+            input(&schema).unwrap(),
             json!({
                 "type": "object",
                 "properties": {
@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn a_property_may_be_called_like_a_keyword() {
         let schema = json!({"type": "object", "properties": {"title": {"type": "string", "description": "d"}, "format": {"type": "string", "description": "d"}}});
-        let normalised = input(schema).unwrap();
+        let normalised = input(&schema).unwrap();
         assert!(
             normalised.pointer("/properties/title").is_some()
                 && normalised.pointer("/properties/format").is_some()
@@ -369,7 +369,7 @@ mod tests {
     fn unsound_schemas_are_refused_with_the_reason() {
         let property = |property: Value| json!({"type": "object", "properties": {"x": property}});
         let refused = |schema: Value, words: &str| {
-            let reason = input(schema.clone()).unwrap_err();
+            let reason = input(&schema).unwrap_err();
             assert!(reason.contains(words), "{schema}: {reason}");
         };
         refused(json!(true), "object schema");
@@ -424,10 +424,7 @@ mod tests {
     fn output_may_grow_and_input_may_not() {
         let schema =
             json!({"type": "object", "properties": {"x": {"type": "string", "description": "d"}}});
-        assert_eq!(
-            input(schema.clone()).unwrap()["additionalProperties"],
-            false
-        );
+        assert_eq!(input(&schema).unwrap()["additionalProperties"], false);
         assert!(
             normalise(&schema, Role::Output)
                 .unwrap()

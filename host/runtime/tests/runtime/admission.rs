@@ -247,5 +247,5 @@ async fn loading_and_dropping_inside_an_asynchronous_runtime_is_allowed() {
     let (runtime, report) = place.load("");
     assert_eq!(report.plugins.len(), 1);
     drop(runtime);
-    assert!(start.elapsed() < Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_mins(1));
 }
