@@ -1,7 +1,7 @@
 //! Arguments and results against their schemas, with every violation said in words.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{Draft, ValidationError, Validator};
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::text;
@@ -18,6 +18,8 @@ pub(crate) fn validator(schema: &Value) -> Result<Validator, String> {
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
+        // Linear time: a pattern of a plugin meets arguments of an agent.
+        .with_pattern_options(PatternOptions::regex())
         .offline()
         .build(schema)
         .map_err(|error| error.to_string())
@@ -27,7 +29,11 @@ pub(crate) fn validator(schema: &Value) -> Result<Validator, String> {
 pub(crate) fn violations(validator: &Validator, schema: &Value, value: &Value) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::new();
     for error in validator.iter_errors(value) {
-        sentences.extend(sentences_for(&error, schema).into_iter().map(|sentence| text::clean(&sentence, SENTENCE_CHARS)));
+        sentences.extend(
+            sentences_for(&error, schema)
+                .into_iter()
+                .map(|sentence| text::clean(&sentence, SENTENCE_CHARS)),
+        );
         if sentences.len() > MAX_VIOLATIONS {
             sentences.truncate(MAX_VIOLATIONS);
             sentences.push("… and more".to_owned());
@@ -39,51 +45,115 @@ pub(crate) fn violations(validator: &Validator, schema: &Value, value: &Value) -
 
 fn sentences_for(error: &ValidationError<'_>, schema: &Value) -> Vec<String> {
     let at = error.instance_path().to_string();
-    let here = if at.is_empty() { "the value".to_owned() } else { format!("`{}`", at.trim_start_matches('/')) };
-    let child = |name: &str| if at.is_empty() { format!("`{name}`") } else { format!("`{}/{name}`", at.trim_start_matches('/')) };
+    let here = if at.is_empty() {
+        "the value".to_owned()
+    } else {
+        format!("`{}`", at.trim_start_matches('/'))
+    };
+    let child = |name: &str| {
+        if at.is_empty() {
+            format!("`{name}`")
+        } else {
+            format!("`{}/{name}`", at.trim_start_matches('/'))
+        }
+    };
     let value = show(error.instance());
     let one = |sentence: String| vec![sentence];
     match error.kind() {
-        ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
             let allowed = allowed_properties(error, schema);
-            unexpected.iter().map(|name| unknown(&child(name), name, &allowed)).collect()
+            unexpected
+                .iter()
+                .map(|name| unknown(&child(name), name, &allowed))
+                .collect()
         }
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            let about = property_schema(error, schema, name).and_then(|schema| schema.get("description")).and_then(Value::as_str);
-            one(format!("{} is missing{}", child(name), about.map_or_else(String::new, |about| format!(": {about}"))))
+            let about = property_schema(error, schema, name)
+                .and_then(|schema| schema.get("description"))
+                .and_then(Value::as_str);
+            one(format!(
+                "{} is missing{}",
+                child(name),
+                about.map_or_else(String::new, |about| format!(": {about}"))
+            ))
         }
-        ValidationErrorKind::Type { kind } => one(format!("{here} is {value}, and must be {}", types(kind))),
+        ValidationErrorKind::Type { kind } => {
+            one(format!("{here} is {value}, and must be {}", types(kind)))
+        }
         ValidationErrorKind::Enum { options } => {
-            let names: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            let near = error.instance().as_str().and_then(|word| text::nearest(word, names.into_iter()));
+            let names: Vec<&str> = options
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            let near = error
+                .instance()
+                .as_str()
+                .and_then(|word| text::nearest(word, names.into_iter()));
             let near = near.map_or_else(String::new, |name| format!("; did you mean {name:?}?"));
-            one(format!("{here} is {value}, and must be one of {}{near}", list(options)))
+            one(format!(
+                "{here} is {value}, and must be one of {}{near}",
+                list(options)
+            ))
         }
-        ValidationErrorKind::Constant { expected_value } => one(format!("{here} is {value}, and must be {}", show(expected_value))),
-        ValidationErrorKind::Minimum { limit } => one(format!("{here} is {value}, and must be at least {limit}")),
-        ValidationErrorKind::Maximum { limit } => one(format!("{here} is {value}, and must be at most {limit}")),
-        ValidationErrorKind::ExclusiveMinimum { limit } => one(format!("{here} is {value}, and must be more than {limit}")),
-        ValidationErrorKind::ExclusiveMaximum { limit } => one(format!("{here} is {value}, and must be less than {limit}")),
-        ValidationErrorKind::MinLength { limit } => one(format!("{here} is {value}, and must have at least {limit} characters")),
-        ValidationErrorKind::MaxLength { limit } => one(format!("{here} is {value}, and must have at most {limit} characters")),
-        ValidationErrorKind::MinItems { limit } => one(format!("{here} must have at least {limit} items")),
-        ValidationErrorKind::MaxItems { limit } => one(format!("{here} must have at most {limit} items")),
-        ValidationErrorKind::Pattern { pattern } => one(format!("{here} is {value}, and must match the pattern {pattern}")),
-        ValidationErrorKind::Format { format } => one(format!("{here} is {value}, and must be a {format}")),
-        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
-            one(format!("{here} is {value}, which fits none of the forms that are allowed there"))
+        ValidationErrorKind::Constant { expected_value } => one(format!(
+            "{here} is {value}, and must be {}",
+            show(expected_value)
+        )),
+        ValidationErrorKind::Minimum { limit } => {
+            one(format!("{here} is {value}, and must be at least {limit}"))
         }
+        ValidationErrorKind::Maximum { limit } => {
+            one(format!("{here} is {value}, and must be at most {limit}"))
+        }
+        ValidationErrorKind::ExclusiveMinimum { limit } => {
+            one(format!("{here} is {value}, and must be more than {limit}"))
+        }
+        ValidationErrorKind::ExclusiveMaximum { limit } => {
+            one(format!("{here} is {value}, and must be less than {limit}"))
+        }
+        ValidationErrorKind::MinLength { limit } => one(format!(
+            "{here} is {value}, and must have at least {limit} characters"
+        )),
+        ValidationErrorKind::MaxLength { limit } => one(format!(
+            "{here} is {value}, and must have at most {limit} characters"
+        )),
+        ValidationErrorKind::MinItems { limit } => {
+            one(format!("{here} must have at least {limit} items"))
+        }
+        ValidationErrorKind::MaxItems { limit } => {
+            one(format!("{here} must have at most {limit} items"))
+        }
+        ValidationErrorKind::Pattern { pattern } => one(format!(
+            "{here} is {value}, and must match the pattern {pattern}"
+        )),
+        ValidationErrorKind::Format { format } => {
+            one(format!("{here} is {value}, and must be a {format}"))
+        }
+        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => one(
+            format!("{here} is {value}, which fits none of the forms that are allowed there"),
+        ),
         _ => one(format!("{here}: {}", error.masked_with("the value"))),
     }
 }
 
 fn unknown(path: &str, name: &str, allowed: &[&str]) -> String {
-    let near = text::nearest(name, allowed.iter().copied()).map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+    let near = text::nearest(name, allowed.iter().copied())
+        .map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
     if allowed.is_empty() {
         return format!("{path} is not known: no properties are allowed there");
     }
-    format!("{path} is not known; allowed are {}{near}", allowed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+    format!(
+        "{path} is not known; allowed are {}{near}",
+        allowed
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    )
 }
 
 /// The schema whose keyword was broken. References are inlined, so the path of the keyword leads to it.
@@ -93,11 +163,21 @@ fn broken_schema<'a>(error: &ValidationError<'_>, schema: &'a Value) -> Option<&
 }
 
 fn allowed_properties<'a>(error: &ValidationError<'_>, schema: &'a Value) -> Vec<&'a str> {
-    let properties = broken_schema(error, schema).and_then(|schema| schema.get("properties")).and_then(Value::as_object);
-    properties.into_iter().flat_map(|properties| properties.keys()).map(String::as_str).collect()
+    let properties = broken_schema(error, schema)
+        .and_then(|schema| schema.get("properties"))
+        .and_then(Value::as_object);
+    properties
+        .into_iter()
+        .flat_map(|properties| properties.keys())
+        .map(String::as_str)
+        .collect()
 }
 
-fn property_schema<'a>(error: &ValidationError<'_>, schema: &'a Value, name: &str) -> Option<&'a Value> {
+fn property_schema<'a>(
+    error: &ValidationError<'_>,
+    schema: &'a Value,
+    name: &str,
+) -> Option<&'a Value> {
     broken_schema(error, schema)?.get("properties")?.get(name)
 }
 
@@ -109,19 +189,30 @@ fn types(kind: &TypeKind) -> String {
     };
     match kind {
         TypeKind::Single(kind) => with_article(kind.to_string()),
-        TypeKind::Multiple(kinds) => kinds.iter().map(|kind| with_article(kind.to_string())).collect::<Vec<_>>().join(" or "),
+        TypeKind::Multiple(kinds) => kinds
+            .iter()
+            .map(|kind| with_article(kind.to_string()))
+            .collect::<Vec<_>>()
+            .join(" or "),
     }
 }
 
 fn list(options: &Value) -> String {
-    options.as_array().map_or_else(|| show(options), |options| options.iter().map(show).collect::<Vec<_>>().join(", "))
+    options.as_array().map_or_else(
+        || show(options),
+        |options| options.iter().map(show).collect::<Vec<_>>().join(", "),
+    )
 }
 
 fn show(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("a list of {} items", items.len()),
         Value::Object(members) => format!("an object with {} members", members.len()),
-        Value::String(text) if text.len() > VALUE_CHARS => format!("{:?}… ({} characters)", text.chars().take(VALUE_CHARS).collect::<String>(), text.chars().count()),
+        Value::String(text) if text.len() > VALUE_CHARS => format!(
+            "{:?}… ({} characters)",
+            text.chars().take(VALUE_CHARS).collect::<String>(),
+            text.chars().count()
+        ),
         scalar => scalar.to_string(),
     }
 }
@@ -130,9 +221,17 @@ fn show(value: &Value) -> String {
 pub(crate) fn without_nulls(value: &Value, schema: &Value) -> Value {
     match value {
         Value::Object(members) => {
-            let required = |name: &str| schema.get("required").and_then(Value::as_array).is_some_and(|names| names.iter().any(|n| n == name));
+            let required = |name: &str| {
+                schema
+                    .get("required")
+                    .and_then(Value::as_array)
+                    .is_some_and(|names| names.iter().any(|n| n == name))
+            };
             let kept = members.iter().filter_map(|(name, member)| {
-                let Some(property) = schema.get("properties").and_then(|properties| properties.get(name)) else {
+                let Some(property) = schema
+                    .get("properties")
+                    .and_then(|properties| properties.get(name))
+                else {
                     return Some((name.clone(), member.clone()));
                 };
                 if member.is_null() && !required(name) && !allows_null(property) {
@@ -143,7 +242,12 @@ pub(crate) fn without_nulls(value: &Value, schema: &Value) -> Value {
             Value::Object(kept.collect())
         }
         Value::Array(items) => match schema.get("items") {
-            Some(schema) => Value::Array(items.iter().map(|item| without_nulls(item, schema)).collect()),
+            Some(schema) => Value::Array(
+                items
+                    .iter()
+                    .map(|item| without_nulls(item, schema))
+                    .collect(),
+            ),
             None => value.clone(),
         },
         scalar => scalar.clone(),
@@ -152,7 +256,10 @@ pub(crate) fn without_nulls(value: &Value, schema: &Value) -> Value {
 
 fn allows_null(schema: &Value) -> bool {
     let any = |keyword: &str, allows: fn(&Value) -> bool| {
-        schema.get(keyword).and_then(Value::as_array).is_none_or(|options| options.iter().any(allows))
+        schema
+            .get(keyword)
+            .and_then(Value::as_array)
+            .is_none_or(|options| options.iter().any(allows))
     };
     schema.get("type").is_none_or(|kind| kind == "null")
         && schema.get("const").is_none_or(Value::is_null)
@@ -188,7 +295,9 @@ mod tests {
 
     #[test]
     fn all_violations_are_told_at_once_with_what_is_allowed() {
-        let mut found = check(&json!({"projct_dir": "x", "mode": "fsat", "timeout": 0, "model": {"kin": "x", "kind": "abcd"}}));
+        let mut found = check(
+            &json!({"projct_dir": "x", "mode": "fsat", "timeout": 0, "model": {"kin": "x", "kind": "abcd"}}),
+        );
         found.sort();
         let expected = [
             "`mode` is \"fsat\", and must be one of \"fast\", \"slow\"; did you mean \"fast\"?",
@@ -201,21 +310,34 @@ mod tests {
         let mut expected = expected.map(str::to_owned);
         expected.sort();
         assert_eq!(found, expected);
-        assert_eq!(check(&json!([1])), ["the value is a list of 1 items, and must be an object"]);
+        assert_eq!(
+            check(&json!([1])),
+            ["the value is a list of 1 items, and must be an object"]
+        );
         assert!(check(&json!({"project_dir": "x", "mode": "fast"})).is_empty());
     }
 
     #[test]
     fn hostile_arguments_give_short_and_harmless_sentences() {
-        let found = check(&json!({"project_dir": 7, "mode": "\u{1b}[2J".repeat(10_000), "timeout": "x"}));
-        assert!(found.iter().all(|sentence| sentence.len() < 3000 && !sentence.contains('\u{1b}')), "{found:?}");
-        let many: serde_json::Map<String, Value> = (0..1000).map(|n| (format!("k{n}"), json!(1))).collect();
+        let found =
+            check(&json!({"project_dir": 7, "mode": "\u{1b}[2J".repeat(10_000), "timeout": "x"}));
+        assert!(
+            found
+                .iter()
+                .all(|sentence| sentence.len() < 3000 && !sentence.contains('\u{1b}')),
+            "{found:?}"
+        );
+        let many: serde_json::Map<String, Value> =
+            (0..1000).map(|n| (format!("k{n}"), json!(1))).collect();
         assert!(check(&Value::Object(many)).len() <= 21);
     }
 
     #[test]
     fn null_for_what_was_left_out_is_no_violation() {
         let value = json!({"project_dir": null, "timeout": null, "form": null, "any": null, "other": null, "rows": [{"x": null}]});
-        assert_eq!(without_nulls(&value, &schema()), json!({"project_dir": null, "any": null, "other": null, "rows": [{}]}));
+        assert_eq!(
+            without_nulls(&value, &schema()),
+            json!({"project_dir": null, "any": null, "other": null, "rows": [{}]})
+        );
     }
 }

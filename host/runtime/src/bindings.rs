@@ -17,4 +17,6 @@ wasmtime::component::bindgen!({
 });
 
 pub use exports::rookery::plugin::tools::ToolDefinition;
-pub use rookery::plugin::{config, config_mutation, creation, emulation, firmware, live, log, results, types};
+pub use rookery::plugin::{
+    config, config_mutation, creation, emulation, firmware, live, log, results, types,
+};

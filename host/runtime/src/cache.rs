@@ -2,7 +2,10 @@
 //!
 //! Each file is sealed: it begins with a keyed hash over its name and content; the key can be read by this user only. What does not
 //! bear the right seal (a file that was swapped, cut, edited, or copied from another cache) is treated as absent and made anew.
-#![allow(unsafe_code, reason = "compiled code can only be loaded by an unsafe function; see `Cache::code`")]
+#![allow(
+    unsafe_code,
+    reason = "compiled code can only be loaded by an unsafe function; see `Cache::code`"
+)]
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{Hash, Hasher};
@@ -97,9 +100,14 @@ impl Cache {
                 return None;
             }
         };
-        let trusted = bytes.split_at_checked(SEAL_BYTES).is_some_and(|(seal, content)| place.seal(name, content) == seal);
+        let trusted = bytes
+            .split_at_checked(SEAL_BYTES)
+            .is_some_and(|(seal, content)| place.seal(name, content) == seal);
         if !trusted {
-            tracing::warn!(name, "a file of the cache was changed by somebody else; it is not used, and made anew");
+            tracing::warn!(
+                name,
+                "a file of the cache was changed by somebody else; it is not used, and made anew"
+            );
             return None;
         }
         bytes.drain(..SEAL_BYTES);
@@ -127,15 +135,23 @@ impl Place {
         // A directory of our own, so that its mode does not depend on who made the one above.
         let dir = parent.join("components");
         match DirBuilder::new().mode(0o700).create(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(format!("cannot make {}: {error}", dir.display())),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(format!("cannot make {}: {error}", dir.display()));
+            }
             _ => {}
         }
         let metadata = fs::symlink_metadata(&dir).map_err(|error| error.to_string())?;
         if !metadata.is_dir() || metadata.uid() != rustix::process::geteuid().as_raw() {
-            return Err(format!("{} is not a directory of this user; remove it or choose another cache directory", dir.display()));
+            return Err(format!(
+                "{} is not a directory of this user; remove it or choose another cache directory",
+                dir.display()
+            ));
         }
         if metadata.mode() & 0o077 != 0 {
-            return Err(format!("{0} is open to others; run `chmod 700 {0}` after looking at who could have written there", dir.display()));
+            return Err(format!(
+                "{0} is open to others; run `chmod 700 {0}` after looking at who could have written there",
+                dir.display()
+            ));
         }
         let key = key(&dir).map_err(|error| format!("cannot make or read its key: {error}"))?;
         Ok(Self { dir, key })
@@ -143,8 +159,15 @@ impl Place {
 
     /// The key goes into an outer hash too, so that a seal says nothing about the seal of a longer content.
     fn seal(&self, name: &str, content: &[u8]) -> [u8; SEAL_BYTES] {
-        let inner = Sha256::new_with_prefix(&self.key).chain_update(name).chain_update([0]).chain_update(content).finalize();
-        Sha256::new_with_prefix(&self.key).chain_update(inner).finalize().into()
+        let inner = Sha256::new_with_prefix(&self.key)
+            .chain_update(name)
+            .chain_update([0])
+            .chain_update(content)
+            .finalize();
+        Sha256::new_with_prefix(&self.key)
+            .chain_update(inner)
+            .finalize()
+            .into()
     }
 }
 
@@ -158,18 +181,29 @@ fn key(dir: &Path) -> io::Result<Vec<u8>> {
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
         file.write_all(&random)?;
         match file.persist_noclobber(&path) {
-            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => return Err(error.error),
+            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(error.error);
+            }
             _ => {}
         }
     }
     let key = read(&path, 32)?;
-    if key.len() == 32 { Ok(key) } else { Err(io::Error::other("the key does not have 32 bytes; remove it")) }
+    if key.len() == 32 {
+        Ok(key)
+    } else {
+        Err(io::Error::other(
+            "the key does not have 32 bytes; remove it",
+        ))
+    }
 }
 
 /// Read a regular file, no link, of at most `max` bytes.
 fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let nofollow = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or(0);
-    let file = OpenOptions::new().read(true).custom_flags(nofollow).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nofollow)
+        .open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() || metadata.len() > max {
         return Err(io::Error::other("not a regular file, or too large"));
@@ -207,10 +241,12 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]
@@ -220,7 +256,10 @@ mod tests {
     use super::*;
 
     fn record(name: &str) -> Record {
-        Record { imports: vec!["wasi:io/poll@0.2.0".into()], tools: vec![(name.into(), serde_json::json!({"title": name}))] }
+        Record {
+            imports: vec!["wasi:io/poll@0.2.0".into()],
+            tools: vec![(name.into(), serde_json::json!({"title": name}))],
+        }
     }
 
     fn file(dir: &Path, digest: &str) -> PathBuf {
@@ -272,7 +311,11 @@ mod tests {
     fn a_directory_that_others_can_enter_or_that_cannot_be_made_is_not_used() {
         let dir = tempfile::tempdir().unwrap();
         Cache::open(dir.path()).keep_record("aa", &record("one"));
-        fs::set_permissions(dir.path().join("components"), fs::Permissions::from_mode(0o770)).unwrap();
+        fs::set_permissions(
+            dir.path().join("components"),
+            fs::Permissions::from_mode(0o770),
+        )
+        .unwrap();
         let open = Cache::open(dir.path());
         assert!(open.place.is_none());
         assert_eq!(open.record("aa"), None);

@@ -19,14 +19,16 @@ pub(crate) fn new() -> anyhow::Result<Engine> {
     let engine = Engine::new(&config)?;
     let weak = engine.weak();
     // A thread of its own: on a shared one, spinning guests would hold up the tick that interrupts them.
-    std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
-        loop {
-            std::thread::sleep(TICK);
-            match weak.upgrade() {
-                Some(engine) => engine.increment_epoch(),
-                None => break,
+    std::thread::Builder::new()
+        .name("epoch".to_owned())
+        .spawn(move || {
+            loop {
+                std::thread::sleep(TICK);
+                match weak.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => break,
+                }
             }
-        }
-    })?;
+        })?;
     Ok(engine)
 }

@@ -25,7 +25,10 @@ pub(crate) enum Reason {
     /// Too many calls are under way.
     Busy,
     Cancelled,
-    ArgumentsTooLarge { bytes: usize, limit: usize },
+    ArgumentsTooLarge {
+        bytes: usize,
+        limit: usize,
+    },
     /// The component's code cannot be had any more.
     CodeUnavailable(String),
     /// The tool said so itself.
@@ -39,7 +42,10 @@ pub(crate) enum Reason {
     CpuBudget(Duration),
     WallBudget(Duration),
     HostCallBudget(u64),
-    OutputBudget { bytes: Option<usize>, limit: usize },
+    OutputBudget {
+        bytes: Option<usize>,
+        limit: usize,
+    },
     Malformed(String),
     HostDefect,
 }
@@ -53,7 +59,10 @@ pub(crate) struct Stop {
 
 impl From<Reason> for Stop {
     fn from(reason: Reason) -> Self {
-        Self { reason, stderr: String::new() }
+        Self {
+            reason,
+            stderr: String::new(),
+        }
     }
 }
 
@@ -78,8 +87,15 @@ impl Reason {
             // A Rust guest that runs out of its own stack touches memory that is not there.
             Some(Trap::StackOverflow | Trap::MemoryOutOfBounds) => Self::StackOverflow,
             Some(trap) => Self::Trap(trap.to_string()),
-            None if error.root_cause().to_string().contains("fuel allocated for hostcalls") => {
-                Self::OutputBudget { bytes: None, limit: HOST_CALL_BYTES }
+            None if error
+                .root_cause()
+                .to_string()
+                .contains("fuel allocated for hostcalls") =>
+            {
+                Self::OutputBudget {
+                    bytes: None,
+                    limit: HOST_CALL_BYTES,
+                }
             }
             None => Self::Trap(error.root_cause().to_string()),
         }
@@ -118,57 +134,109 @@ impl Reason {
 impl Stop {
     /// The failure of `tool` for the agent.
     pub(crate) fn into_failure(self, tool: &str, usage: Usage) -> Failure {
-        Failure { kind: self.reason.kind().to_owned(), message: self.message(tool), usage }
+        Failure {
+            kind: self.reason.kind().to_owned(),
+            message: self.message(tool),
+            usage,
+        }
     }
 
     fn message(&self, tool: &str) -> String {
         const LESS: &str = "The same call will very likely end the same way: ask for less (a smaller limit, a narrower pattern). The operator can raise";
         const DEFECT: &str = "This is a defect of the tool: the same call will very likely end the same way, other arguments may work";
         const GOES_ON: &str = "The server and the other tools go on.";
-        let said = || excerpt(&self.stderr).map_or_else(String::new, |words| format!(" It said: {words:?}."));
+        let said = || {
+            excerpt(&self.stderr).map_or_else(String::new, |words| format!(" It said: {words:?}."))
+        };
         match &self.reason {
             Reason::UnknownTool(nearest) => {
-                let hint = nearest.as_ref().map_or_else(String::new, |name| format!(" Did you mean `{name}`?"));
-                format!("there is no tool `{}`.{hint} tools/list gives all names.", text::clean(tool, 80))
+                let hint = nearest
+                    .as_ref()
+                    .map_or_else(String::new, |name| format!(" Did you mean `{name}`?"));
+                format!(
+                    "there is no tool `{}`.{hint} tools/list gives all names.",
+                    text::clean(tool, 80)
+                )
             }
-            Reason::Busy => format!("`{tool}` was not started: too many calls are under way. Try again in a few seconds."),
-            Reason::Cancelled => format!("`{tool}` was cancelled. A run that it started goes on; `run_stop` ends it."),
+            Reason::Busy => format!(
+                "`{tool}` was not started: too many calls are under way. Try again in a few seconds."
+            ),
+            Reason::Cancelled => format!(
+                "`{tool}` was cancelled. A run that it started goes on; `run_stop` ends it."
+            ),
             Reason::ArgumentsTooLarge { bytes, limit } => {
-                format!("`{tool}` was not started: its arguments have {bytes} bytes, and {limit} are allowed. Pass less, or a path instead of contents.")
+                format!(
+                    "`{tool}` was not started: its arguments have {bytes} bytes, and {limit} are allowed. Pass less, or a path instead of contents."
+                )
             }
             Reason::CodeUnavailable(why) => {
-                format!("`{tool}` cannot be started: {why}. Trying again does not help; the operator has to look at it. {GOES_ON}")
+                format!(
+                    "`{tool}` cannot be started: {why}. Trying again does not help; the operator has to look at it. {GOES_ON}"
+                )
             }
             Reason::Tool(error) => tool_message(tool, error),
             Reason::Abort => format!("`{tool}` crashed.{} {DEFECT}. {GOES_ON}", said()),
             Reason::StackOverflow => {
-                format!("`{tool}` crashed: it used memory beyond its own, most likely because it recursed too deeply.{} {DEFECT}. {GOES_ON}", said())
+                format!(
+                    "`{tool}` crashed: it used memory beyond its own, most likely because it recursed too deeply.{} {DEFECT}. {GOES_ON}",
+                    said()
+                )
             }
-            Reason::Trap(what) => format!("`{tool}` crashed: {}.{} {DEFECT}. {GOES_ON}", text::clean(what, 300), said()),
-            Reason::Exit(code) => format!("`{tool}` ended itself with status {code} instead of answering.{} {DEFECT}. {GOES_ON}", said()),
+            Reason::Trap(what) => format!(
+                "`{tool}` crashed: {}.{} {DEFECT}. {GOES_ON}",
+                text::clean(what, 300),
+                said()
+            ),
+            Reason::Exit(code) => format!(
+                "`{tool}` ended itself with status {code} instead of answering.{} {DEFECT}. {GOES_ON}",
+                said()
+            ),
             Reason::MemoryBudget(limit) => {
-                format!("`{tool}` ran out of memory: its budget is {} MiB. {LESS} `memory_mib` in the policy. {GOES_ON}", limit >> 20)
+                format!(
+                    "`{tool}` ran out of memory: its budget is {} MiB. {LESS} `memory_mib` in the policy. {GOES_ON}",
+                    limit >> 20
+                )
             }
             Reason::CpuBudget(limit) => {
-                format!("`{tool}` was stopped: it used its CPU budget of {}. {LESS} `cpu_ms` in the policy. {GOES_ON}", span(*limit))
+                format!(
+                    "`{tool}` was stopped: it used its CPU budget of {}. {LESS} `cpu_ms` in the policy. {GOES_ON}",
+                    span(*limit)
+                )
             }
             Reason::WallBudget(limit) => {
-                format!("`{tool}` was stopped: it did not answer within {}. {LESS} `wall_ms` in the policy. {GOES_ON}", span(*limit))
+                format!(
+                    "`{tool}` was stopped: it did not answer within {}. {LESS} `wall_ms` in the policy. {GOES_ON}",
+                    span(*limit)
+                )
             }
             Reason::HostCallBudget(limit) => {
-                format!("`{tool}` was stopped: it made more than {limit} host calls. {LESS} `host_calls` in the policy. {GOES_ON}")
+                format!(
+                    "`{tool}` was stopped: it made more than {limit} host calls. {LESS} `host_calls` in the policy. {GOES_ON}"
+                )
             }
-            Reason::OutputBudget { bytes: Some(bytes), limit } => {
-                format!("`{tool}` gave {bytes} bytes, and {limit} are allowed. {LESS} `output_kib` in the policy. {GOES_ON}")
+            Reason::OutputBudget {
+                bytes: Some(bytes),
+                limit,
+            } => {
+                format!(
+                    "`{tool}` gave {bytes} bytes, and {limit} are allowed. {LESS} `output_kib` in the policy. {GOES_ON}"
+                )
             }
             Reason::OutputBudget { bytes: None, limit } => {
-                format!("`{tool}` was stopped: it handed over more than {} MiB in one piece. Ask for less. {GOES_ON}", limit >> 20)
+                format!(
+                    "`{tool}` was stopped: it handed over more than {} MiB in one piece. Ask for less. {GOES_ON}",
+                    limit >> 20
+                )
             }
             Reason::Malformed(what) => {
-                format!("`{tool}` gave a result that breaks its own promise: {what}. {DEFECT}. {GOES_ON}")
+                format!(
+                    "`{tool}` gave a result that breaks its own promise: {what}. {DEFECT}. {GOES_ON}"
+                )
             }
             Reason::HostDefect => {
-                format!("`{tool}` failed because of a defect of Rookery itself. Try once more; if it fails again, tell the operator. {GOES_ON}")
+                format!(
+                    "`{tool}` failed because of a defect of Rookery itself. Try once more; if it fails again, tell the operator. {GOES_ON}"
+                )
             }
         }
     }
@@ -178,10 +246,17 @@ fn tool_message(tool: &str, error: &types::Error) -> String {
     let clean = |message: &str| text::clean(message, TOOL_MESSAGE_CHARS);
     match error {
         types::Error::Unavailable(missing) => {
-            format!("{} is not available: {}. {}", clean(&missing.what), clean(&missing.why), clean(&missing.how_to_enable))
+            format!(
+                "{} is not available: {}. {}",
+                clean(&missing.what),
+                clean(&missing.why),
+                clean(&missing.how_to_enable)
+            )
         }
         types::Error::Cancelled => format!("`{tool}` was cancelled."),
-        types::Error::Other((code, message)) => format!("{} ({})", clean(message), text::clean(code, 80)),
+        types::Error::Other((code, message)) => {
+            format!("{} ({})", clean(message), text::clean(code, 80))
+        }
         types::Error::InvalidArgument(message)
         | types::Error::NotFound(message)
         | types::Error::Conflict(message)
@@ -194,19 +269,35 @@ fn tool_message(tool: &str, error: &types::Error) -> String {
 
 /// The words of a panic, or the last words on stderr.
 fn excerpt(stderr: &str) -> Option<String> {
-    let lines: Vec<&str> = stderr.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = stderr
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect();
     let words = match lines.iter().rposition(|line| line.contains("panicked at ")) {
-        Some(at) => lines.get(at..)?.iter().take_while(|line| !line.starts_with("note: ")).take(8).copied().collect::<Vec<_>>(),
+        Some(at) => lines
+            .get(at..)?
+            .iter()
+            .take_while(|line| !line.starts_with("note: "))
+            .take(8)
+            .copied()
+            .collect::<Vec<_>>(),
         None => lines.get(lines.len().saturating_sub(3)..)?.to_vec(),
     };
     let words = words.join("\n");
     // `thread '<unnamed>' (1) panicked at src/lib.rs:3:5:` names a thread that says nothing.
-    let words = words.find("panicked at ").map_or(words.as_str(), |at| words.get(at..).unwrap_or_default());
+    let words = words
+        .find("panicked at ")
+        .map_or(words.as_str(), |at| words.get(at..).unwrap_or_default());
     (!words.is_empty()).then(|| words.chars().take(EXCERPT_CHARS).collect())
 }
 
 fn span(time: Duration) -> String {
-    if time.as_millis().is_multiple_of(1000) { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
+    if time.as_millis().is_multiple_of(1000) {
+        format!("{} s", time.as_secs())
+    } else {
+        format!("{} ms", time.as_millis())
+    }
 }
 
 #[cfg(test)]
@@ -216,25 +307,50 @@ mod tests {
     #[test]
     fn a_panic_is_told_by_its_words_and_not_by_its_backtrace() {
         let stderr = "chatter\n\nthread '<unnamed>' (1) panicked at src/lib.rs:38:24:\nbad thing 42\nnote: run with `RUST_BACKTRACE=1`\n";
-        assert_eq!(excerpt(stderr).unwrap(), "panicked at src/lib.rs:38:24:\nbad thing 42");
-        assert_eq!(excerpt("Traceback:\n  File\nValueError: x\n").unwrap(), "Traceback:\n  File\nValueError: x");
+        assert_eq!(
+            excerpt(stderr).unwrap(),
+            "panicked at src/lib.rs:38:24:\nbad thing 42"
+        );
+        assert_eq!(
+            excerpt("Traceback:\n  File\nValueError: x\n").unwrap(),
+            "Traceback:\n  File\nValueError: x"
+        );
         assert_eq!(excerpt("\n"), None);
     }
 
     #[test]
     fn words_of_a_guest_are_escaped() {
-        let stop = Stop { reason: Reason::Abort, stderr: "panicked at x:\n\u{1b}[2J\u{202e}evil".into() };
+        let stop = Stop {
+            reason: Reason::Abort,
+            stderr: "panicked at x:\n\u{1b}[2J\u{202e}evil".into(),
+        };
         let message = stop.message("probe");
-        assert!(message.contains("\\u{1b}") && message.contains("\\u{202e}"), "{message}");
+        assert!(
+            message.contains("\\u{1b}") && message.contains("\\u{202e}"),
+            "{message}"
+        );
         let error = types::Error::NotFound("no \u{1b}]0;x".into());
-        assert!(!Stop::from(Reason::Tool(error)).message("probe").contains('\u{1b}'));
+        assert!(
+            !Stop::from(Reason::Tool(error))
+                .message("probe")
+                .contains('\u{1b}')
+        );
     }
 
     #[test]
     fn every_crash_says_which_tool_and_that_the_server_goes_on() {
-        for reason in [Reason::Abort, Reason::StackOverflow, Reason::Exit(3), Reason::MemoryBudget(1 << 20), Reason::CpuBudget(Duration::from_secs(1))] {
+        for reason in [
+            Reason::Abort,
+            Reason::StackOverflow,
+            Reason::Exit(3),
+            Reason::MemoryBudget(1 << 20),
+            Reason::CpuBudget(Duration::from_secs(1)),
+        ] {
             let message = Stop::from(reason).message("probe");
-            assert!(message.contains("`probe`") && message.contains("go on"), "{message}");
+            assert!(
+                message.contains("`probe`") && message.contains("go on"),
+                "{message}"
+            );
         }
     }
 }

@@ -71,7 +71,12 @@ impl Guests {
             .global_queue_interval(1)
             .enable_time()
             .build()?;
-        Ok(Self { engine: engine.clone(), services: Arc::new(services), calls: Semaphore::new(CALLS), runtime: Some(runtime) })
+        Ok(Self {
+            engine: engine.clone(),
+            services: Arc::new(services),
+            calls: Semaphore::new(CALLS),
+            runtime: Some(runtime),
+        })
     }
 
     /// Ask a guest on the calling thread, which must not be one of an asynchronous runtime.
@@ -84,16 +89,25 @@ impl Guests {
 
     /// Ask a guest. Dropping the future, or cancelling, ends the guest at its next tick; its host calls are told at once.
     pub(crate) async fn ask(&self, job: Job<'_>, ask: Ask) -> (Result<Answer, Stop>, Usage) {
-        let Some(runtime) = &self.runtime else { return (Err(Reason::Busy.into()), Usage::default()) };
-        let Ok(_place) = self.calls.try_acquire() else { return (Err(Reason::Busy.into()), Usage::default()) };
+        let Some(runtime) = &self.runtime else {
+            return (Err(Reason::Busy.into()), Usage::default());
+        };
+        let Ok(_place) = self.calls.try_acquire() else {
+            return (Err(Reason::Busy.into()), Usage::default());
+        };
         let permit = tokio::select! {
             permit = tokio::time::timeout(QUEUE, Arc::clone(&self.services.running).acquire_owned()) => permit,
             () = job.cancel.cancelled() => return (Err(Reason::Cancelled.into()), Usage::default()),
         };
-        let Ok(Ok(permit)) = permit else { return (Err(Reason::Busy.into()), Usage::default()) };
+        let Ok(Ok(permit)) = permit else {
+            return (Err(Reason::Busy.into()), Usage::default());
+        };
 
         let meter = Arc::new(Meter::default());
-        let (stdout, stderr) = (Output::new(job.limits.log_bytes), Output::new(job.limits.log_bytes));
+        let (stdout, stderr) = (
+            Output::new(job.limits.log_bytes),
+            Output::new(job.limits.log_bytes),
+        );
         let state = State {
             services: Arc::clone(&self.services),
             wasi: wasi::context(&stdout, &stderr),
@@ -107,7 +121,13 @@ impl Guests {
         };
         // A set aborts its task when it is dropped, which is what a dropped call must do.
         let mut guest = JoinSet::new();
-        guest.spawn_on(Metered::new(Arc::clone(&meter), run(self.engine.clone(), job.pre, state, ask)), runtime.handle());
+        guest.spawn_on(
+            Metered::new(
+                Arc::clone(&meter),
+                run(self.engine.clone(), job.pre, state, ask),
+            ),
+            runtime.handle(),
+        );
         let answer = tokio::select! {
             biased;
             () = job.cancel.cancelled() => Err(Reason::Cancelled),
@@ -124,7 +144,13 @@ impl Guests {
         };
         log_output(job.name, "stdout", &stdout);
         log_output(job.name, "stderr", &stderr);
-        (answer.map_err(|reason| Stop { reason, stderr: stderr.text() }), meter.usage())
+        (
+            answer.map_err(|reason| Stop {
+                reason,
+                stderr: stderr.text(),
+            }),
+            meter.usage(),
+        )
     }
 }
 
@@ -138,7 +164,12 @@ impl Drop for Guests {
 }
 
 /// The guest's side of a call.
-async fn run(engine: Engine, pre: ToolFullPre<State>, state: State, ask: Ask) -> wasmtime::Result<Answer> {
+async fn run(
+    engine: Engine,
+    pre: ToolFullPre<State>,
+    state: State,
+    ask: Ask,
+) -> wasmtime::Result<Answer> {
     let budget = state.limits.cpu;
     let mut store = Store::new(&engine, state);
     store.limiter(|state| &mut state.memory);
@@ -154,7 +185,9 @@ async fn run(engine: Engine, pre: ToolFullPre<State>, state: State, ask: Ask) ->
     let tools = component.rookery_plugin_tools();
     Ok(match ask {
         Ask::Describe => Answer::Tools(tools.call_describe(&mut store).await?),
-        Ask::Call { name, arguments } => Answer::Output(tools.call_call(&mut store, &name, &arguments).await?),
+        Ask::Call { name, arguments } => {
+            Answer::Output(tools.call_call(&mut store, &name, &arguments).await?)
+        }
     })
 }
 

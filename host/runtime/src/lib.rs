@@ -5,9 +5,9 @@
 //! flood, a cancellation, ends that call only.
 
 mod admission;
+mod arguments;
 mod bindings;
 mod cache;
-mod arguments;
 mod code;
 mod engine;
 mod failure;

@@ -57,7 +57,12 @@ impl Default for Limits {
 impl Limits {
     /// Bounds of `describe`, which only has to say what it is: less time, and no more of anything else than a call.
     pub(crate) fn for_describe(call: &Self) -> Self {
-        Self { cpu: Duration::from_secs(2), wall: Duration::from_secs(10), host_calls: 0, ..call.clone() }
+        Self {
+            cpu: Duration::from_secs(2),
+            wall: Duration::from_secs(10),
+            host_calls: 0,
+            ..call.clone()
+        }
     }
 }
 
@@ -71,13 +76,25 @@ pub(crate) struct MemoryLimiter {
 
 impl MemoryLimiter {
     pub(crate) fn new(limit: u64, meter: Arc<Meter>) -> Self {
-        Self { limit, memory: 0, table_elements: 0, meter }
+        Self {
+            limit,
+            memory: 0,
+            table_elements: 0,
+            meter,
+        }
     }
 }
 
 impl ResourceLimiter for MemoryLimiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let wanted = self.memory.saturating_add(desired.saturating_sub(current) as u64);
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let wanted = self
+            .memory
+            .saturating_add(desired.saturating_sub(current) as u64);
         if wanted > self.limit {
             self.meter.refuse_memory();
             return Ok(false);
@@ -87,8 +104,15 @@ impl ResourceLimiter for MemoryLimiter {
         Ok(true)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let wanted = self.table_elements.saturating_add(desired.saturating_sub(current));
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let wanted = self
+            .table_elements
+            .saturating_add(desired.saturating_sub(current));
         if wanted > TABLE_ELEMENTS {
             self.meter.refuse_memory();
             return Ok(false);
@@ -119,7 +143,10 @@ mod tests {
         let meter = Arc::new(Meter::default());
         let mut limiter = MemoryLimiter::new(100, Arc::clone(&meter));
         assert!(limiter.memory_growing(0, 60, None).unwrap());
-        assert!(!limiter.memory_growing(0, 60, None).unwrap(), "a second memory does not double the budget");
+        assert!(
+            !limiter.memory_growing(0, 60, None).unwrap(),
+            "a second memory does not double the budget"
+        );
         assert!(limiter.memory_growing(60, 100, None).unwrap());
         assert!(meter.memory_was_refused());
         assert_eq!(meter.usage().memory_bytes, 100);

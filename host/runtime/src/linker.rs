@@ -18,25 +18,31 @@ pub(crate) struct Linkers {
 
 impl Linkers {
     pub(crate) fn new(engine: &Engine) -> Self {
-        Self { engine: engine.clone(), by_grants: Mutex::default() }
+        Self {
+            engine: engine.clone(),
+            by_grants: Mutex::default(),
+        }
     }
 
     /// Link a component with what it was granted.
-    pub(crate) fn link(&self, component: &Component, grants: &BTreeSet<Interface>) -> wasmtime::Result<ToolFullPre<State>> {
+    pub(crate) fn link(
+        &self,
+        component: &Component,
+        grants: &BTreeSet<Interface>,
+    ) -> wasmtime::Result<ToolFullPre<State>> {
         let linker = {
-            let mut by_grants = self.by_grants.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut by_grants = self
+                .by_grants
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             match by_grants.get(grants) {
                 Some(linker) => linker.clone(),
-                None => by_grants.entry(grants.clone()).or_insert(self.build(grants)?).clone(),
+                None => by_grants
+                    .entry(grants.clone())
+                    .or_insert(self.build(grants)?)
+                    .clone(),
             }
         };
-        ToolFullPre::new(linker.instantiate_pre(component)?)
-    }
-
-    /// Link a component for `describe`: what it imports beyond WASI is there, and traps when it is called.
-    pub(crate) fn link_silent(&self, component: &Component) -> wasmtime::Result<ToolFullPre<State>> {
-        let mut linker = self.build(&BTreeSet::new())?;
-        linker.define_unknown_imports_as_traps(component)?;
         ToolFullPre::new(linker.instantiate_pre(component)?)
     }
 

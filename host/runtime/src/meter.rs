@@ -21,14 +21,16 @@ pub(crate) struct Meter {
     memory_peak: AtomicU64,
     memory_refused: AtomicBool,
     host_calls: AtomicU64,
-    output_bytes: AtomicU64,
     pub(crate) wall: WallClock,
 }
 
 impl Meter {
     /// The CPU time so far. To be called on the guest's thread, while the guest runs.
     pub(crate) fn cpu_now(&self) -> Duration {
-        Duration::from_nanos(self.cpu_ns.load(Relaxed) + thread_cpu_ns().saturating_sub(self.slice_start_ns.load(Relaxed)))
+        Duration::from_nanos(
+            self.cpu_ns.load(Relaxed)
+                + thread_cpu_ns().saturating_sub(self.slice_start_ns.load(Relaxed)),
+        )
     }
 
     /// Count one host call; gives the number so far.
@@ -48,17 +50,13 @@ impl Meter {
         self.memory_refused.load(Relaxed)
     }
 
-    pub(crate) fn output(&self, bytes: usize) {
-        self.output_bytes.store(bytes as u64, Relaxed);
-    }
-
     pub(crate) fn usage(&self) -> Usage {
         Usage {
             cpu_ms: self.cpu_ns.load(Relaxed) / 1_000_000,
             wall_ms: u64::try_from(self.wall.spent().as_millis()).unwrap_or(u64::MAX),
             memory_bytes: self.memory_peak.load(Relaxed),
             host_calls: self.host_calls.load(Relaxed),
-            output_bytes: self.output_bytes.load(Relaxed),
+            output_bytes: 0,
         }
     }
 }
@@ -71,7 +69,10 @@ pub(crate) struct Metered<F> {
 
 impl<F: Future> Metered<F> {
     pub(crate) fn new(meter: Arc<Meter>, guest: F) -> Self {
-        Self { guest: Box::pin(guest), meter }
+        Self {
+            guest: Box::pin(guest),
+            meter,
+        }
     }
 }
 
@@ -82,14 +83,17 @@ impl<F: Future> Future for Metered<F> {
         let start = thread_cpu_ns();
         self.meter.slice_start_ns.store(start, Relaxed);
         let polled = self.guest.as_mut().poll(context);
-        self.meter.cpu_ns.fetch_add(thread_cpu_ns().saturating_sub(start), Relaxed);
+        self.meter
+            .cpu_ns
+            .fetch_add(thread_cpu_ns().saturating_sub(start), Relaxed);
         polled
     }
 }
 
 fn thread_cpu_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000
+        + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
 /// A wall clock that can be stopped for a while.
@@ -105,7 +109,13 @@ struct WallState {
 
 impl Default for WallClock {
     fn default() -> Self {
-        Self { state: Mutex::new(WallState { spent: Duration::ZERO, running_since: Some(Instant::now()) }), resumed: Notify::new() }
+        Self {
+            state: Mutex::new(WallState {
+                spent: Duration::ZERO,
+                running_since: Some(Instant::now()),
+            }),
+            resumed: Notify::new(),
+        }
     }
 }
 
@@ -131,7 +141,10 @@ impl WallClock {
 
     pub(crate) fn spent(&self) -> Duration {
         let state = self.lock();
-        state.spent + state.running_since.map_or(Duration::ZERO, |since| since.elapsed())
+        state.spent
+            + state
+                .running_since
+                .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Wait until `budget` is spent.
@@ -139,7 +152,9 @@ impl WallClock {
         loop {
             let left = {
                 let state = self.lock();
-                state.running_since.map(|since| budget.saturating_sub(state.spent + since.elapsed()))
+                state
+                    .running_since
+                    .map(|since| budget.saturating_sub(state.spent + since.elapsed()))
             };
             match left {
                 Some(Duration::ZERO) => return,
@@ -172,7 +187,10 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(30)).await;
         assert!(!waiting.is_finished(), "a paused clock does not run out");
         drop(paused);
-        tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("runs out once resumed").unwrap();
+        tokio::time::timeout(Duration::from_secs(5), waiting)
+            .await
+            .expect("runs out once resumed")
+            .unwrap();
         assert!(meter.wall.spent() >= Duration::from_millis(20));
     }
 

@@ -63,7 +63,9 @@ impl Interface {
 
     /// The interface of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|interface| interface.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|interface| interface.name() == name)
     }
 
     /// What a plugin that imports it can do, to follow "it can".
@@ -155,21 +157,40 @@ pub(crate) struct Terms {
 impl Default for Policy {
     /// Everything is granted to every plugin, under the default budgets.
     fn default() -> Self {
-        let default = Rules { grant: Interface::ALL.into(), ..Rules::default() };
-        Self { default, plugin: BTreeMap::new(), digests: None, concurrent_calls: None }
+        let default = Rules {
+            grant: Interface::ALL.into(),
+            ..Rules::default()
+        };
+        Self {
+            default,
+            plugin: BTreeMap::new(),
+            digests: None,
+            concurrent_calls: None,
+        }
     }
 }
 
 impl Policy {
     /// Read a policy from TOML.
     pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
-        let mut policy: Self = toml::from_str(text).map_err(|error| PolicyError(error.to_string().trim_end().to_owned()))?;
+        let mut policy: Self = toml::from_str(text)
+            .map_err(|error| PolicyError(error.to_string().trim_end().to_owned()))?;
         if policy.concurrent_calls == Some(0) {
-            return Err(PolicyError("concurrent_calls must be at least 1".to_owned()));
+            return Err(PolicyError(
+                "concurrent_calls must be at least 1".to_owned(),
+            ));
         }
-        let pins = policy.digests.iter_mut().flat_map(std::mem::take).collect::<Vec<_>>();
+        let pins = policy
+            .digests
+            .iter_mut()
+            .flat_map(std::mem::take)
+            .collect::<Vec<_>>();
         if policy.digests.is_some() {
-            policy.digests = Some(pins.iter().map(|pin| digest(pin)).collect::<Result<_, _>>()?);
+            policy.digests = Some(
+                pins.iter()
+                    .map(|pin| digest(pin))
+                    .collect::<Result<_, _>>()?,
+            );
         }
         for rules in policy.plugin.values_mut() {
             rules.digest = rules.digest.as_deref().map(digest).transpose()?;
@@ -179,26 +200,41 @@ impl Policy {
 
     /// Guests that may run at the same time.
     pub(crate) fn concurrent_calls(&self) -> usize {
-        self.concurrent_calls.map_or_else(|| 2 * cores(), usize::from)
+        self.concurrent_calls
+            .map_or_else(|| 2 * cores(), usize::from)
     }
 
     /// The terms for the plugin of this file name and digest, or why it may not load at all.
     pub(crate) fn terms(&self, name: &str, digest: &str) -> Result<Terms, String> {
-        if self.digests.as_ref().is_some_and(|pins| !pins.contains(digest)) {
-            return Err(format!("the policy pins digests, and this file's is not among them. To admit it, add \"{digest}\" to `digests`"));
+        if self
+            .digests
+            .as_ref()
+            .is_some_and(|pins| !pins.contains(digest))
+        {
+            return Err(format!(
+                "the policy pins digests, and this file's is not among them. To admit it, add \"{digest}\" to `digests`"
+            ));
         }
         let own = self.plugin.get(digest).or_else(|| self.plugin.get(name));
         if let Some(pin) = own.and_then(|rules| rules.digest.as_deref())
             && pin != digest
         {
-            return Err(format!("the policy pins [plugin.\"{name}\"] to digest {pin}, but the file has {digest}; it was replaced or the pin is old"));
+            return Err(format!(
+                "the policy pins [plugin.\"{name}\"] to digest {pin}, but the file has {digest}; it was replaced or the pin is old"
+            ));
         }
         let layers = || std::iter::once(&self.default).chain(own);
-        let mut grants: BTreeSet<_> = layers().flat_map(|rules| rules.grant.iter().copied()).collect();
+        let mut grants: BTreeSet<_> = layers()
+            .flat_map(|rules| rules.grant.iter().copied())
+            .collect();
         for denied in layers().flat_map(|rules| &rules.deny) {
             grants.remove(denied);
         }
-        grants.extend(Interface::ALL.into_iter().filter(|interface| interface.is_free()));
+        grants.extend(
+            Interface::ALL
+                .into_iter()
+                .filter(|interface| interface.is_free()),
+        );
         let mut limits = Limits::default();
         layers().for_each(|rules| rules.apply(&mut limits));
         Ok(Terms { grants, limits })
@@ -207,7 +243,11 @@ impl Policy {
 
 impl Rules {
     fn apply(&self, limits: &mut Limits) {
-        let kib = |kib: u32| usize::try_from(kib).unwrap_or(usize::MAX).saturating_mul(1024);
+        let kib = |kib: u32| {
+            usize::try_from(kib)
+                .unwrap_or(usize::MAX)
+                .saturating_mul(1024)
+        };
         let ms = |ms: u32| Duration::from_millis(ms.into());
         if let Some(mib) = self.memory_mib {
             limits.memory_bytes = u64::from(mib) << 20;
@@ -225,7 +265,9 @@ fn digest(text: &str) -> Result<String, PolicyError> {
     if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         Ok(text.to_ascii_lowercase())
     } else {
-        Err(PolicyError(format!("\"{text}\" is not a SHA-256 digest: 64 hexadecimal digits, as `sha256sum FILE` prints them")))
+        Err(PolicyError(format!(
+            "\"{text}\" is not a SHA-256 digest: 64 hexadecimal digits, as `sha256sum FILE` prints them"
+        )))
     }
 }
 
@@ -241,13 +283,22 @@ mod tests {
     const DIGEST: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
     fn grants(policy: &Policy, name: &str) -> Vec<&'static str> {
-        policy.terms(name, DIGEST).unwrap().grants.into_iter().map(Interface::name).collect()
+        policy
+            .terms(name, DIGEST)
+            .unwrap()
+            .grants
+            .into_iter()
+            .map(Interface::name)
+            .collect()
     }
 
     #[test]
     fn without_a_policy_everything_is_granted_and_an_empty_one_grants_nothing() {
         assert_eq!(grants(&Policy::default(), "x").len(), Interface::ALL.len());
-        assert_eq!(grants(&Policy::from_toml("").unwrap(), "x"), ["types", "log"]);
+        assert_eq!(
+            grants(&Policy::from_toml("").unwrap(), "x"),
+            ["types", "log"]
+        );
     }
 
     #[test]
@@ -256,25 +307,48 @@ mod tests {
             "[default]\ngrant = ['config', 'results']\n[plugin.'set_env']\ngrant = ['config-mutation', 'live']\ndeny = ['results', 'live']\nmemory_mib = 8",
         )
         .unwrap();
-        assert_eq!(grants(&policy, "set_env"), ["types", "log", "config", "config-mutation"]);
-        assert_eq!(grants(&policy, "other"), ["types", "log", "config", "results"]);
-        assert_eq!(policy.terms("set_env", DIGEST).unwrap().limits.memory_bytes, 8 << 20);
+        assert_eq!(
+            grants(&policy, "set_env"),
+            ["types", "log", "config", "config-mutation"]
+        );
+        assert_eq!(
+            grants(&policy, "other"),
+            ["types", "log", "config", "results"]
+        );
+        assert_eq!(
+            policy.terms("set_env", DIGEST).unwrap().limits.memory_bytes,
+            8 << 20
+        );
     }
 
     #[test]
     fn rules_by_digest_win_over_rules_by_name() {
-        let policy = Policy::from_toml(&format!("[plugin.x]\ngrant = ['live']\n[plugin.'{DIGEST}']\ngrant = ['config']")).unwrap();
+        let policy = Policy::from_toml(&format!(
+            "[plugin.x]\ngrant = ['live']\n[plugin.'{DIGEST}']\ngrant = ['config']"
+        ))
+        .unwrap();
         assert_eq!(grants(&policy, "x"), ["types", "log", "config"]);
     }
 
     #[test]
     fn pins_refuse_other_digests_and_say_how_to_admit_them() {
         let other = "0".repeat(64);
-        let policy = Policy::from_toml(&format!("digests = ['{}']", DIGEST.to_uppercase())).unwrap();
+        let policy =
+            Policy::from_toml(&format!("digests = ['{}']", DIGEST.to_uppercase())).unwrap();
         assert!(policy.terms("x", DIGEST).is_ok(), "case does not matter");
-        assert!(policy.terms("x", &other).unwrap_err().contains(&format!("add \"{other}\" to `digests`")));
+        assert!(
+            policy
+                .terms("x", &other)
+                .unwrap_err()
+                .contains(&format!("add \"{other}\" to `digests`"))
+        );
         let policy = Policy::from_toml(&format!("[plugin.x]\ndigest = '{DIGEST}'")).unwrap();
-        assert!(policy.terms("x", &other).unwrap_err().contains("it was replaced"));
+        assert!(
+            policy
+                .terms("x", &other)
+                .unwrap_err()
+                .contains("it was replaced")
+        );
         assert!(policy.terms("y", &other).is_ok());
     }
 

@@ -19,7 +19,10 @@ use crate::host::Services;
 use crate::limits::Limits;
 use crate::linker::Linkers;
 use crate::policy::{Interface, cores};
-use crate::{Failure, LoadReport, Plugin, Policy, ProgressSink, Rejected, RuntimeConfig, Success, Tool, Usage, arguments as schema_check, engine, text};
+use crate::{
+    Failure, LoadReport, Plugin, Policy, ProgressSink, Rejected, RuntimeConfig, Success, Tool,
+    Usage, arguments as schema_check, engine, text,
+};
 
 /// All admitted components.
 pub struct Runtime {
@@ -44,9 +47,27 @@ impl Runtime {
     pub fn new(config: RuntimeConfig) -> anyhow::Result<Self> {
         let engine = engine::new()?;
         let running = Arc::new(Semaphore::new(config.policy.concurrent_calls()));
-        let guests = Guests::new(&engine, Services { roots: config.roots, runs: config.runs, running }, cores())?;
-        let machine = Machine { linkers: Linkers::new(&engine), cache: Cache::open(&config.cache_dir), engine };
-        Ok(Self { machine: Arc::new(machine), guests, policy: config.policy, tools: BTreeMap::new(), entries: BTreeMap::new() })
+        let guests = Guests::new(
+            &engine,
+            Services {
+                roots: config.roots,
+                runs: config.runs,
+                running,
+            },
+            cores(),
+        )?;
+        let machine = Machine {
+            linkers: Linkers::new(&engine),
+            cache: Cache::open(&config.cache_dir),
+            engine,
+        };
+        Ok(Self {
+            machine: Arc::new(machine),
+            guests,
+            policy: config.policy,
+            tools: BTreeMap::new(),
+            entries: BTreeMap::new(),
+        })
     }
 
     /// Admit every `*.wasm` file of `dirs`, in name order. A file that fails is reported and skipped; so is one that holds a tool
@@ -58,14 +79,20 @@ impl Runtime {
             match wasm_files(dir) {
                 Ok(found) => files.extend(found),
                 Err(error) => {
-                    report.rejected.push(Rejected { file: dir.clone(), reason: format!("the plugin directory cannot be read: {error}") });
+                    report.rejected.push(Rejected {
+                        file: dir.clone(),
+                        reason: format!("the plugin directory cannot be read: {error}"),
+                    });
                 }
             }
         }
         for (file, admitted) in files.iter().zip(self.admit_all(&files)) {
             match admitted.and_then(|admitted| self.register(file, admitted)) {
                 Ok(plugin) => report.plugins.push(plugin),
-                Err(reason) => report.rejected.push(Rejected { file: file.clone(), reason }),
+                Err(reason) => report.rejected.push(Rejected {
+                    file: file.clone(),
+                    reason,
+                }),
             }
         }
         report
@@ -79,8 +106,16 @@ impl Runtime {
     /// All violations of the tool's input schema, in words; empty when `arguments` fit. A member that is null and need not be
     /// there counts as left out. A tool that does not exist violates nothing: [`Self::call`] says so.
     pub fn check_arguments(&self, tool: &str, arguments: &Value) -> Vec<String> {
-        let (Some(entry), Some(schema)) = (self.entries.get(tool), self.schema(tool, "inputSchema")) else { return Vec::new() };
-        violations(&entry.input, schema, &schema_check::without_nulls(arguments, schema))
+        let (Some(entry), Some(schema)) =
+            (self.entries.get(tool), self.schema(tool, "inputSchema"))
+        else {
+            return Vec::new();
+        };
+        violations(
+            &entry.input,
+            schema,
+            &schema_check::without_nulls(arguments, schema),
+        )
     }
 
     /// Call a tool. `arguments` must have passed [`Self::check_arguments`].
@@ -95,7 +130,10 @@ impl Runtime {
     ) -> Result<Success, Failure> {
         let (answer, usage) = self.ask(tool, arguments, cancel, progress).await;
         match answer {
-            Ok(output) => Ok(Success { output, usage }),
+            Ok(output) => {
+                tracing::debug!(target: "rookery::tool", tool, ?usage, "a call succeeded");
+                Ok(Success { output, usage })
+            }
             Err(stop) => {
                 tracing::info!(target: "rookery::tool", tool, reason = ?stop.reason, ?usage, "a call failed");
                 Err(stop.into_failure(tool, usage))
@@ -112,20 +150,42 @@ impl Runtime {
     ) -> (Result<Value, Stop>, Usage) {
         let stopped = |reason: Reason| (Err(reason.into()), Usage::default());
         let Some(entry) = self.entries.get(tool) else {
-            let nearest = text::nearest(tool, self.entries.keys().map(String::as_str)).map(str::to_owned);
+            let nearest =
+                text::nearest(tool, self.entries.keys().map(String::as_str)).map(str::to_owned);
             return stopped(Reason::UnknownTool(nearest));
         };
-        let arguments = self.schema(tool, "inputSchema").map_or_else(|| arguments.clone(), |schema| schema_check::without_nulls(arguments, schema));
+        let arguments = self.schema(tool, "inputSchema").map_or_else(
+            || arguments.clone(),
+            |schema| schema_check::without_nulls(arguments, schema),
+        );
         let arguments = arguments.to_string();
         if arguments.len() > entry.limits.argument_bytes {
-            return stopped(Reason::ArgumentsTooLarge { bytes: arguments.len(), limit: entry.limits.argument_bytes });
+            return stopped(Reason::ArgumentsTooLarge {
+                bytes: arguments.len(),
+                limit: entry.limits.argument_bytes,
+            });
         }
         let pre = match entry.code.linked(&self.machine).await {
             Ok(pre) => pre,
             Err(reason) => return stopped(Reason::CodeUnavailable(reason)),
         };
-        let job = Job { name: tool, pre, limits: &entry.limits, cancel, progress };
-        let (answer, mut usage) = self.guests.ask(job, Ask::Call { name: tool.to_owned(), arguments }).await;
+        let job = Job {
+            name: tool,
+            pre,
+            limits: &entry.limits,
+            cancel,
+            progress,
+        };
+        let (answer, mut usage) = self
+            .guests
+            .ask(
+                job,
+                Ask::Call {
+                    name: tool.to_owned(),
+                    arguments,
+                },
+            )
+            .await;
         let output = match answer {
             Ok(Answer::Output(Ok(output))) => {
                 usage.output_bytes = output.len() as u64;
@@ -140,13 +200,19 @@ impl Runtime {
 
     fn check_output(&self, tool: &str, entry: &Entry, output: &str) -> Result<Value, Reason> {
         if output.len() > entry.limits.output_bytes {
-            return Err(Reason::OutputBudget { bytes: Some(output.len()), limit: entry.limits.output_bytes });
+            return Err(Reason::OutputBudget {
+                bytes: Some(output.len()),
+                limit: entry.limits.output_bytes,
+            });
         }
-        let output: Value = serde_json::from_str(output).map_err(|error| Reason::Malformed(format!("it is not JSON ({error})")))?;
+        let output: Value = serde_json::from_str(output)
+            .map_err(|error| Reason::Malformed(format!("it is not JSON ({error})")))?;
         if !output.is_object() {
             return Err(Reason::Malformed("it is not a JSON object".to_owned()));
         }
-        let Some(schema) = self.schema(tool, "outputSchema") else { return Ok(output) };
+        let Some(schema) = self.schema(tool, "outputSchema") else {
+            return Ok(output);
+        };
         let output = schema_check::without_nulls(&output, schema);
         match violations(&entry.output, schema, &output).as_slice() {
             [] => Ok(output),
@@ -161,34 +227,64 @@ impl Runtime {
     /// Admit files on all cores; the results in the order of the files.
     fn admit_all(&self, files: &[PathBuf]) -> Vec<Result<Admitted, String>> {
         let next = AtomicUsize::new(0);
-        let results: Vec<OnceLock<Result<Admitted, String>>> = files.iter().map(|_| OnceLock::new()).collect();
+        let results: Vec<OnceLock<Result<Admitted, String>>> =
+            files.iter().map(|_| OnceLock::new()).collect();
         // Threads of their own also because `load` may be called on a thread of an asynchronous runtime, where waiting is not allowed.
         std::thread::scope(|scope| {
             for _ in 0..cores().min(files.len()) {
                 scope.spawn(|| {
                     loop {
                         let n = next.fetch_add(1, Ordering::Relaxed);
-                        let (Some(file), Some(result)) = (files.get(n), results.get(n)) else { break };
-                        let _ = result.set(admission::admit(&self.machine, &self.guests, &self.policy, file));
+                        let (Some(file), Some(result)) = (files.get(n), results.get(n)) else {
+                            break;
+                        };
+                        let _ = result.set(admission::admit(
+                            &self.machine,
+                            &self.guests,
+                            &self.policy,
+                            file,
+                        ));
                     }
                 });
             }
         });
-        results.into_iter().map(|result| result.into_inner().unwrap_or_else(|| Err("it was not looked at".to_owned()))).collect()
+        results
+            .into_iter()
+            .map(|result| {
+                result
+                    .into_inner()
+                    .unwrap_or_else(|| Err("it was not looked at".to_owned()))
+            })
+            .collect()
     }
 
     fn register(&mut self, file: &Path, admitted: Admitted) -> Result<Plugin, String> {
         for (name, _) in &admitted.tools {
             if let Some(other) = self.tools.get(name) {
-                return Err(format!("its tool `{name}` is already served by {}; remove one of the two", other.plugin.file.display()));
+                return Err(format!(
+                    "its tool `{name}` is already served by {}; remove one of the two",
+                    other.plugin.file.display()
+                ));
             }
         }
         let plugin = Arc::new(plugin(file, &admitted));
         let code = Arc::new(admitted.code);
         for (name, definition) in admitted.tools {
-            let entry = Entry { code: Arc::clone(&code), limits: admitted.limits.clone(), input: OnceLock::new(), output: OnceLock::new() };
+            let entry = Entry {
+                code: Arc::clone(&code),
+                limits: admitted.limits.clone(),
+                input: OnceLock::new(),
+                output: OnceLock::new(),
+            };
             self.entries.insert(name.clone(), entry);
-            self.tools.insert(name.clone(), Arc::new(Tool { name, definition, plugin: Arc::clone(&plugin) }));
+            self.tools.insert(
+                name.clone(),
+                Arc::new(Tool {
+                    name,
+                    definition,
+                    plugin: Arc::clone(&plugin),
+                }),
+            );
         }
         Ok(Plugin::clone(&plugin))
     }
@@ -196,10 +292,17 @@ impl Runtime {
 
 /// Admit one file without registering it: the same function that start-up uses.
 pub fn check(config: RuntimeConfig, file: &Path) -> Result<Plugin, Rejected> {
-    let rejected = |reason: String| Rejected { file: file.to_owned(), reason };
-    let runtime = Runtime::new(config).map_err(|error| rejected(format!("the runtime cannot be started: {error:#}")))?;
+    let rejected = |reason: String| Rejected {
+        file: file.to_owned(),
+        reason,
+    };
+    let runtime = Runtime::new(config)
+        .map_err(|error| rejected(format!("the runtime cannot be started: {error:#}")))?;
     let mut admitted = runtime.admit_all(&[file.to_owned()]);
-    let admitted = admitted.pop().unwrap_or_else(|| Err("it was not looked at".to_owned())).map_err(rejected)?;
+    let admitted = admitted
+        .pop()
+        .unwrap_or_else(|| Err("it was not looked at".to_owned()))
+        .map_err(rejected)?;
     Ok(plugin(file, &admitted))
 }
 
@@ -207,12 +310,25 @@ fn plugin(file: &Path, admitted: &Admitted) -> Plugin {
     Plugin {
         file: file.to_owned(),
         digest: admitted.digest.clone(),
-        imports: admitted.interfaces.iter().filter(|interface| **interface != Interface::Types).map(ToString::to_string).collect(),
-        tools: admitted.tools.iter().map(|(name, _)| name.clone()).collect(),
+        imports: admitted
+            .interfaces
+            .iter()
+            .filter(|interface| **interface != Interface::Types)
+            .map(ToString::to_string)
+            .collect(),
+        tools: admitted
+            .tools
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect(),
     }
 }
 
-fn violations(validator: &OnceLock<Option<Validator>>, schema: &Value, value: &Value) -> Vec<String> {
+fn violations(
+    validator: &OnceLock<Option<Validator>>,
+    schema: &Value,
+    value: &Value,
+) -> Vec<String> {
     // Admission has built this validator once before, so it can be built.
     match validator.get_or_init(|| schema_check::validator(schema).ok()) {
         Some(validator) => schema_check::violations(validator, schema, value),
@@ -224,7 +340,10 @@ fn wasm_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "wasm") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "wasm")
+        {
             files.push(path);
         }
     }

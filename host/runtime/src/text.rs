@@ -18,13 +18,20 @@ pub(crate) fn clean(text: &str, max: usize) -> String {
             out.push('…');
             break;
         }
-        if is_hidden(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+        if is_hidden(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
     }
     out
 }
 
 /// The candidate that `word` most likely meant.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     candidates
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
         .filter(|(score, _)| *score > 0.8)
@@ -38,7 +45,10 @@ mod tests {
 
     #[test]
     fn hidden_characters_are_escaped_and_long_text_is_cut() {
-        assert_eq!(clean("a\u{1b}[31mb\u{202e}c\nd", 100), "a\\u{1b}[31mb\\u{202e}c\nd");
+        assert_eq!(
+            clean("a\u{1b}[31mb\u{202e}c\nd", 100),
+            "a\\u{1b}[31mb\\u{202e}c\nd"
+        );
         assert_eq!(clean("äöüß", 2), "äö…");
         assert_eq!(clean("", 0), "");
     }

@@ -45,7 +45,12 @@ struct Kept {
 impl Output {
     /// Keep at most `bytes`.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Mutex::new(Kept { capacity: bytes / 2, head: Vec::new(), tail: std::collections::VecDeque::new(), dropped: 0 })))
+        Self(Arc::new(Mutex::new(Kept {
+            capacity: bytes / 2,
+            head: Vec::new(),
+            tail: std::collections::VecDeque::new(),
+            dropped: 0,
+        })))
     }
 
     fn write(&self, bytes: &[u8]) {
@@ -64,8 +69,15 @@ impl Output {
     pub(crate) fn text(&self) -> String {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let tail: Vec<u8> = kept.tail.iter().copied().collect();
-        let (head, tail) = (String::from_utf8_lossy(&kept.head), String::from_utf8_lossy(&tail));
-        if kept.dropped == 0 { format!("{head}{tail}") } else { format!("{head}\n[{} bytes left out]\n{tail}", kept.dropped) }
+        let (head, tail) = (
+            String::from_utf8_lossy(&kept.head),
+            String::from_utf8_lossy(&tail),
+        );
+        if kept.dropped == 0 {
+            format!("{head}{tail}")
+        } else {
+            format!("{head}\n[{} bytes left out]\n{tail}", kept.dropped)
+        }
     }
 }
 
@@ -106,7 +118,11 @@ impl OutputStream for Output {
 }
 
 impl AsyncWrite for Output {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         Self::write(&self, bytes);
         Poll::Ready(Ok(bytes.len()))
     }

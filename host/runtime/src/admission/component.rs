@@ -10,18 +10,36 @@ const PACKAGE: &str = "rookery:plugin/";
 /// The compatible line of the contract that this host serves.
 const LINE: &str = "0.1.";
 /// What of WASI is linked.
-const WASI: [&str; 6] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+const WASI: [&str; 6] = [
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
 
 /// Validate a component in full and give the names of its imports.
 pub(super) fn imports(bytes: &[u8]) -> Result<Vec<String>, String> {
     if !bytes.starts_with(b"\0asm") {
-        return Err("it is not WebAssembly: the file does not begin with the bytes `\\0asm`".to_owned());
+        return Err(
+            "it is not WebAssembly: the file does not begin with the bytes `\\0asm`".to_owned(),
+        );
     }
-    let broken = |error: wasmparser::BinaryReaderError| format!("it is not a valid component: {} (at byte {})", error.message(), error.offset());
+    let broken = |error: wasmparser::BinaryReaderError| {
+        format!(
+            "it is not a valid component: {} (at byte {})",
+            error.message(),
+            error.offset()
+        )
+    };
     let (mut imports, mut exports_tools, mut depth) = (Vec::new(), false, 0_u32);
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(broken)? {
-            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+            Payload::Version {
+                encoding: Encoding::Module,
+                ..
+            } if depth == 0 => {
                 return Err("it is a core WebAssembly module, not a component. For Rust build with `--target wasm32-wasip2`; \
                      for others see the plugin guide"
                     .to_owned());
@@ -41,15 +59,22 @@ pub(super) fn imports(bytes: &[u8]) -> Result<Vec<String>, String> {
             _ => {}
         }
     }
-    Validator::new_with_features(WasmFeatures::default()).validate_all(bytes).map_err(broken)?;
+    Validator::new_with_features(WasmFeatures::default())
+        .validate_all(bytes)
+        .map_err(broken)?;
     if !exports_tools {
-        return Err(format!("it exports no `{PACKAGE}tools@{LINE}0`: it is a component, but not a Rookery tool"));
+        return Err(format!(
+            "it exports no `{PACKAGE}tools@{LINE}0`: it is a component, but not a Rookery tool"
+        ));
     }
     Ok(imports)
 }
 
 fn is_tools(export: &str) -> Result<bool, String> {
-    match export.strip_prefix(PACKAGE).map(|rest| rest.split_once('@').unwrap_or((rest, ""))) {
+    match export
+        .strip_prefix(PACKAGE)
+        .map(|rest| rest.split_once('@').unwrap_or((rest, "")))
+    {
         Some(("tools", version)) if version.starts_with(LINE) => Ok(true),
         Some(("tools", version)) => Err(other_version(version)),
         _ => Ok(false),
@@ -57,7 +82,9 @@ fn is_tools(export: &str) -> Result<bool, String> {
 }
 
 fn other_version(version: &str) -> String {
-    format!("it was built for version {version:?} of the contract `rookery:plugin`, and this host serves {LINE}x. Build it against this host's `wit/`, or use another release of Rookery")
+    format!(
+        "it was built for version {version:?} of the contract `rookery:plugin`, and this host serves {LINE}x. Build it against this host's `wit/`, or use another release of Rookery"
+    )
 }
 
 /// The interfaces among `imports`, or why one of them cannot be had.
@@ -68,8 +95,14 @@ pub(super) fn interfaces(imports: &[String]) -> Result<Vec<Interface>, String> {
             if WASI.iter().any(|package| import.starts_with(package)) {
                 continue;
             }
-            let network = if import.starts_with("wasi:http/") { " Tools have no network: a tool reaches a guest through `rookery:plugin/live`." } else { "" };
-            return Err(format!("it imports `{import}`, which this host does not offer.{network}"));
+            let network = if import.starts_with("wasi:http/") {
+                " Tools have no network: a tool reaches a guest through `rookery:plugin/live`."
+            } else {
+                ""
+            };
+            return Err(format!(
+                "it imports `{import}`, which this host does not offer.{network}"
+            ));
         };
         let (name, version) = rest.split_once('@').unwrap_or((rest, ""));
         if !version.starts_with(LINE) {
@@ -83,12 +116,22 @@ pub(super) fn interfaces(imports: &[String]) -> Result<Vec<Interface>, String> {
 }
 
 /// Whether everything asked for is granted; else a sentence with the line of policy that would grant it.
-pub(super) fn granted(plugin: &str, interfaces: &[Interface], grants: &BTreeSet<Interface>) -> Result<(), String> {
-    let missing: Vec<Interface> = interfaces.iter().copied().filter(|interface| !grants.contains(interface)).collect();
+pub(super) fn granted(
+    plugin: &str,
+    interfaces: &[Interface],
+    grants: &BTreeSet<Interface>,
+) -> Result<(), String> {
+    let missing: Vec<Interface> = interfaces
+        .iter()
+        .copied()
+        .filter(|interface| !grants.contains(interface))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let list = |word: &dyn Fn(&Interface) -> String, separator: &str| missing.iter().map(word).collect::<Vec<_>>().join(separator);
+    let list = |word: &dyn Fn(&Interface) -> String, separator: &str| {
+        missing.iter().map(word).collect::<Vec<_>>().join(separator)
+    };
     Err(format!(
         "it imports {} (to {}), which the policy does not grant. To grant it, put under [plugin.{plugin:?}]: grant = [{}]",
         list(&|interface| format!("`{PACKAGE}{interface}`"), ", "),
@@ -103,17 +146,42 @@ mod tests {
 
     #[test]
     fn what_is_no_component_is_told_apart() {
-        assert!(imports(b"#!/bin/sh").unwrap_err().contains("not WebAssembly"));
-        assert!(imports(b"\0asm\x01\0\0\0").unwrap_err().contains("core WebAssembly module"));
-        assert!(imports(b"\0asm\x0d\0\x01\0").unwrap_err().contains("not a Rookery tool"));
-        assert!(imports(b"\0asm\x0d\0\x01\0\x07\xff").unwrap_err().contains("not a valid component"));
+        assert!(
+            imports(b"#!/bin/sh")
+                .unwrap_err()
+                .contains("not WebAssembly")
+        );
+        assert!(
+            imports(b"\0asm\x01\0\0\0")
+                .unwrap_err()
+                .contains("core WebAssembly module")
+        );
+        assert!(
+            imports(b"\0asm\x0d\0\x01\0")
+                .unwrap_err()
+                .contains("not a Rookery tool")
+        );
+        assert!(
+            imports(b"\0asm\x0d\0\x01\0\x07\xff")
+                .unwrap_err()
+                .contains("not a valid component")
+        );
     }
 
     #[test]
     fn imports_are_known_granted_or_refused_with_the_way_out() {
-        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let names = |names: &[&str]| {
+            names
+                .iter()
+                .map(|&name| name.to_owned())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(
-            interfaces(&names(&["wasi:io/poll@0.2.6", "rookery:plugin/config-mutation@0.1.7"])).unwrap(),
+            interfaces(&names(&[
+                "wasi:io/poll@0.2.6",
+                "rookery:plugin/config-mutation@0.1.7"
+            ]))
+            .unwrap(),
             [Interface::ConfigMutation]
         );
         let refused = |name: &str| interfaces(&names(&[name])).unwrap_err();
@@ -122,8 +190,19 @@ mod tests {
         assert!(refused("rookery:plugin/future@0.1.3").contains("newer release"));
         assert!(refused("acme:thing/x").contains("acme:thing/x"));
 
-        let sentence = granted("set_env", &[Interface::ConfigMutation, Interface::Live], &[Interface::Config].into()).unwrap_err();
-        assert!(sentence.contains("`rookery:plugin/config-mutation`, `rookery:plugin/live`"), "{sentence}");
-        assert!(sentence.contains("[plugin.\"set_env\"]: grant = [\"config-mutation\", \"live\"]"), "{sentence}");
+        let sentence = granted(
+            "set_env",
+            &[Interface::ConfigMutation, Interface::Live],
+            &[Interface::Config].into(),
+        )
+        .unwrap_err();
+        assert!(
+            sentence.contains("`rookery:plugin/config-mutation`, `rookery:plugin/live`"),
+            "{sentence}"
+        );
+        assert!(
+            sentence.contains("[plugin.\"set_env\"]: grant = [\"config-mutation\", \"live\"]"),
+            "{sentence}"
+        );
     }
 }

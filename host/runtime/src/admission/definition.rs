@@ -12,12 +12,23 @@ const TOOLS: usize = 64;
 const TITLE_CHARS: usize = 80;
 const DESCRIPTION_CHARS: usize = 1000;
 const EXAMPLES: usize = 8;
-const ANNOTATIONS: [&str; 4] = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
+const ANNOTATIONS: [&str; 4] = [
+    "readOnlyHint",
+    "destructiveHint",
+    "idempotentHint",
+    "openWorldHint",
+];
 
 /// Check all tools of one component.
-pub(super) fn normalise(tools: Vec<ToolDefinition>, interfaces: &[Interface]) -> Result<Vec<(String, Value)>, String> {
+pub(super) fn normalise(
+    tools: Vec<ToolDefinition>,
+    interfaces: &[Interface],
+) -> Result<Vec<(String, Value)>, String> {
     if tools.is_empty() || tools.len() > TOOLS {
-        return Err(format!("it describes {} tools; 1 to {TOOLS} are allowed", tools.len()));
+        return Err(format!(
+            "it describes {} tools; 1 to {TOOLS} are allowed",
+            tools.len()
+        ));
     }
     let mut seen: Vec<(String, Value)> = Vec::new();
     for tool in tools {
@@ -31,7 +42,8 @@ pub(super) fn normalise(tools: Vec<ToolDefinition>, interfaces: &[Interface]) ->
         if seen.iter().any(|(other, _)| *other == name) {
             return Err(format!("it describes the tool `{name}` twice"));
         }
-        let definition = one(&name, &tool.definition, interfaces).map_err(|reason| format!("the tool `{name}`: {reason}"))?;
+        let definition = one(&name, &tool.definition, interfaces)
+            .map_err(|reason| format!("the tool `{name}`: {reason}"))?;
         seen.push((name, definition));
     }
     Ok(seen)
@@ -46,51 +58,89 @@ fn is_legal(name: &str) -> bool {
 
 fn one(name: &str, definition: &str, interfaces: &[Interface]) -> Result<Value, String> {
     if definition.len() > DEFINITION_BYTES {
-        return Err(format!("its definition has {} bytes, and {DEFINITION_BYTES} are allowed", definition.len()));
+        return Err(format!(
+            "its definition has {} bytes, and {DEFINITION_BYTES} are allowed",
+            definition.len()
+        ));
     }
-    let definition: Map<String, Value> =
-        serde_json::from_str(definition).map_err(|error| format!("its definition is not a JSON object: {error}"))?;
-    let part = |part: &str| definition.get(part).ok_or_else(|| format!("its definition has no `{part}`"));
-    let schema = |part_name: &str, role| schema::normalise(part(part_name)?, role).map_err(|reason| format!("its {part_name}: {reason}"));
+    let definition: Map<String, Value> = serde_json::from_str(definition)
+        .map_err(|error| format!("its definition is not a JSON object: {error}"))?;
+    let part = |part: &str| {
+        definition
+            .get(part)
+            .ok_or_else(|| format!("its definition has no `{part}`"))
+    };
+    let schema = |part_name: &str, role| {
+        schema::normalise(part(part_name)?, role)
+            .map_err(|reason| format!("its {part_name}: {reason}"))
+    };
 
     let input = schema("inputSchema", Role::Input)?;
     let mut out = Map::new();
-    out.insert("title".to_owned(), prose(part("title")?, "title", TITLE_CHARS)?);
-    out.insert("description".to_owned(), prose(part("description")?, "description", DESCRIPTION_CHARS)?);
+    out.insert(
+        "title".to_owned(),
+        prose(part("title")?, "title", TITLE_CHARS)?,
+    );
+    out.insert(
+        "description".to_owned(),
+        prose(part("description")?, "description", DESCRIPTION_CHARS)?,
+    );
     if let Some(examples) = definition.get("examples") {
         out.insert("examples".to_owned(), self::examples(examples, &input)?);
     }
     out.insert("inputSchema".to_owned(), input);
-    out.insert("outputSchema".to_owned(), schema("outputSchema", Role::Output)?);
-    out.insert("annotations".to_owned(), annotations(name, part("annotations")?, interfaces)?);
+    out.insert(
+        "outputSchema".to_owned(),
+        schema("outputSchema", Role::Output)?,
+    );
+    out.insert(
+        "annotations".to_owned(),
+        annotations(name, part("annotations")?, interfaces)?,
+    );
     Ok(Value::Object(out))
 }
 
 fn prose(value: &Value, what: &str, max: usize) -> Result<Value, String> {
-    let Some(words) = value.as_str().map(str::trim).filter(|words| !words.is_empty()) else {
+    let Some(words) = value
+        .as_str()
+        .map(str::trim)
+        .filter(|words| !words.is_empty())
+    else {
         return Err(format!("its {what} is not a text"));
     };
     let length = words.chars().count();
     if length > max {
-        return Err(format!("its {what} has {length} characters, and {max} are allowed"));
+        return Err(format!(
+            "its {what} has {length} characters, and {max} are allowed"
+        ));
     }
     if let Some(hidden) = words.chars().find(|c| text::is_hidden(*c)) {
-        return Err(format!("its {what} holds the hidden character U+{:04X}", u32::from(hidden)));
+        return Err(format!(
+            "its {what} holds the hidden character U+{:04X}",
+            u32::from(hidden)
+        ));
     }
     Ok(Value::String(words.to_owned()))
 }
 
 /// Examples are shown in error messages, as calls that work: each must.
 fn examples(examples: &Value, input: &Value) -> Result<Value, String> {
-    let list = examples.as_array().ok_or("its `examples` is not a list of argument objects")?;
+    let list = examples
+        .as_array()
+        .ok_or("its `examples` is not a list of argument objects")?;
     if list.len() > EXAMPLES {
-        return Err(format!("it has {} examples, and {EXAMPLES} are allowed", list.len()));
+        return Err(format!(
+            "it has {} examples, and {EXAMPLES} are allowed",
+            list.len()
+        ));
     }
     let validator = crate::arguments::validator(input)?;
     for (n, example) in list.iter().enumerate() {
         schema::plain(example, &format!("/examples/{n}"))?;
         if let Some(violation) = crate::arguments::violations(&validator, input, example).first() {
-            return Err(format!("its example {n} does not fit its own inputSchema: {violation}"));
+            return Err(format!(
+                "its example {n} does not fit its own inputSchema: {violation}"
+            ));
         }
     }
     Ok(examples.clone())
@@ -106,11 +156,16 @@ fn annotations(name: &str, annotations: &Value, interfaces: &[Interface]) -> Res
         })?;
         out.insert(hint.to_owned(), Value::Bool(claim));
     }
-    let writer = interfaces.iter().find(|interface| matches!(interface, Interface::ConfigMutation | Interface::Creation));
+    let writer = interfaces
+        .iter()
+        .find(|interface| matches!(interface, Interface::ConfigMutation | Interface::Creation));
     if let Some(writer) = writer
         && out.get("readOnlyHint") == Some(&Value::Bool(true))
     {
-        tracing::warn!(tool = name, "claims to be read-only but imports `{writer}`; the claim is dropped");
+        tracing::warn!(
+            tool = name,
+            "claims to be read-only but imports `{writer}`; the claim is dropped"
+        );
         out.insert("readOnlyHint".to_owned(), Value::Bool(false));
     }
     Ok(Value::Object(out))
@@ -133,7 +188,10 @@ mod tests {
     }
 
     fn admit(name: &str, definition: &Value, interfaces: &[Interface]) -> Result<Value, String> {
-        let tools = vec![ToolDefinition { name: name.to_owned(), definition: definition.to_string() }];
+        let tools = vec![ToolDefinition {
+            name: name.to_owned(),
+            definition: definition.to_string(),
+        }];
         Ok(normalise(tools, interfaces)?.remove(0).1)
     }
 
@@ -141,14 +199,20 @@ mod tests {
     fn a_sound_definition_is_kept_and_what_no_client_should_see_is_dropped() {
         let admitted = admit("echo", &sound(), &[Interface::Emulation]).unwrap();
         assert_eq!(admitted["title"], "Echo");
-        assert_eq!(admitted["annotations"], json!({"readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false}));
+        assert_eq!(
+            admitted["annotations"],
+            json!({"readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false})
+        );
         assert!(admitted.get("icons").is_none(), "a client would fetch it");
     }
 
     #[test]
     fn a_tool_that_can_write_is_not_read_only() {
         for interface in [Interface::ConfigMutation, Interface::Creation] {
-            assert_eq!(admit("echo", &sound(), &[interface]).unwrap()["annotations"]["readOnlyHint"], false);
+            assert_eq!(
+                admit("echo", &sound(), &[interface]).unwrap()["annotations"]["readOnlyHint"],
+                false
+            );
         }
     }
 
@@ -164,15 +228,41 @@ mod tests {
         refused("/title", json!("x".repeat(81)), "80");
         refused("/description", json!("x".repeat(1001)), "1000");
         refused("/description", json!("do\u{202e}it"), "U+202E");
-        refused("/annotations/openWorldHint", Value::Null, "`openWorldHint` is missing");
+        refused(
+            "/annotations/openWorldHint",
+            Value::Null,
+            "`openWorldHint` is missing",
+        );
         refused("/outputSchema", json!({"type": "string"}), "outputSchema");
         refused("/examples/0", json!({"txt": "hello"}), "example 0");
         for name in ["", "Echo", "1echo", "e-cho", "écho", &"e".repeat(41)] {
-            assert!(admit(name, &sound(), &[]).unwrap_err().contains("not legal"), "{name}");
+            assert!(
+                admit(name, &sound(), &[])
+                    .unwrap_err()
+                    .contains("not legal"),
+                "{name}"
+            );
         }
-        let twice = || ToolDefinition { name: "echo".into(), definition: sound().to_string() };
-        assert!(normalise(vec![twice(), twice()], &[]).unwrap_err().contains("twice"));
+        let twice = || ToolDefinition {
+            name: "echo".into(),
+            definition: sound().to_string(),
+        };
+        assert!(
+            normalise(vec![twice(), twice()], &[])
+                .unwrap_err()
+                .contains("twice")
+        );
         assert!(normalise(vec![], &[]).is_err());
-        assert!(normalise(vec![ToolDefinition { name: "echo".into(), definition: "[".into() }], &[]).unwrap_err().contains("JSON"));
+        assert!(
+            normalise(
+                vec![ToolDefinition {
+                    name: "echo".into(),
+                    definition: "[".into()
+                }],
+                &[]
+            )
+            .unwrap_err()
+            .contains("JSON")
+        );
     }
 }

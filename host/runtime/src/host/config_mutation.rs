@@ -6,7 +6,12 @@ use super::{HostResult, State, parse_object};
 use crate::bindings::config_mutation;
 
 impl config_mutation::Host for State {
-    async fn apply(&mut self, project: String, fragment: String, options: String) -> HostResult<String> {
+    async fn apply(
+        &mut self,
+        project: String,
+        fragment: String,
+        options: String,
+    ) -> HostResult<String> {
         self.json("config-mutation.apply", move |host, _| {
             let fragment = parse_object("fragment", &fragment)?;
             let options = parse_object("options", &options)?;
@@ -15,7 +20,12 @@ impl config_mutation::Host for State {
         .await
     }
 
-    async fn remove(&mut self, project: String, path: String, options: String) -> HostResult<String> {
+    async fn remove(
+        &mut self,
+        project: String,
+        path: String,
+        options: String,
+    ) -> HostResult<String> {
         self.json("config-mutation.remove", move |host, _| {
             let options = parse_object("options", &options)?;
             host.roots.project(&project)?.remove(&path, &options)

@@ -22,21 +22,30 @@ impl emulation::Host for State {
     }
 
     async fn status(&mut self, run: String) -> HostResult<String> {
-        self.json("emulation.status", move |host, _| host.runs.status(&run)).await
+        self.json("emulation.status", move |host, _| host.runs.status(&run))
+            .await
     }
 
     async fn wait(&mut self, run: String, milliseconds: u32) -> HostResult<String> {
         // A guest that waits uses nothing: neither its wall clock nor its place among the running guests.
         let paused = WallClock::pause(&self.meter);
         drop(self.permit.take());
-        let status = self.wait_in_slices(run, Duration::from_millis(milliseconds.into())).await;
-        self.permit = Some(Arc::clone(&self.services.running).acquire_owned().await.map_err(|closed| HostError::Trap(closed.into()))?);
+        let status = self
+            .wait_in_slices(run, Duration::from_millis(milliseconds.into()))
+            .await;
+        self.permit = Some(
+            Arc::clone(&self.services.running)
+                .acquire_owned()
+                .await
+                .map_err(|closed| HostError::Trap(closed.into()))?,
+        );
         drop(paused);
         Ok(status?.to_string())
     }
 
     async fn stop(&mut self, run: String) -> HostResult<String> {
-        self.json("emulation.stop", move |host, _| host.runs.stop(&run)).await
+        self.json("emulation.stop", move |host, _| host.runs.stop(&run))
+            .await
     }
 }
 
@@ -47,8 +56,14 @@ impl State {
         loop {
             let slice = end.saturating_duration_since(Instant::now()).min(SLICE);
             let id = run.clone();
-            let status = self.uncounted("emulation.wait", move |host, cancel| host.runs.wait(&id, slice, cancel)).await?;
-            if status.get("status").and_then(Value::as_str) != Some("running") || Instant::now() >= end {
+            let status = self
+                .uncounted("emulation.wait", move |host, cancel| {
+                    host.runs.wait(&id, slice, cancel)
+                })
+                .await?;
+            if status.get("status").and_then(Value::as_str) != Some("running")
+                || Instant::now() >= end
+            {
                 return Ok(status);
             }
             self.report(&status);
@@ -58,9 +73,21 @@ impl State {
     /// Tell the client how far the run is.
     fn report(&mut self, status: &Value) {
         let seconds = |key| status.get(key).and_then(Value::as_f64);
-        let (Some(elapsed), Some(timeout)) = (seconds("elapsed_s"), seconds("timeout_s")) else { return };
-        let phase = status.get("phase").and_then(Value::as_str).unwrap_or("running");
-        let fraction = if timeout > 0.0 { (elapsed / timeout).clamp(0.0, 1.0) } else { 0.0 };
-        self.progress.report(fraction, &format!("{phase}: {elapsed:.0} of at most {timeout:.0} s"));
+        let (Some(elapsed), Some(timeout)) = (seconds("elapsed_s"), seconds("timeout_s")) else {
+            return;
+        };
+        let phase = status
+            .get("phase")
+            .and_then(Value::as_str)
+            .unwrap_or("running");
+        let fraction = if timeout > 0.0 {
+            (elapsed / timeout).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        self.progress.report(
+            fraction,
+            &format!("{phase}: {elapsed:.0} of at most {timeout:.0} s"),
+        );
     }
 }

@@ -22,7 +22,11 @@ pub(crate) struct ToolLog {
 
 impl ToolLog {
     pub(crate) fn new(tool: &str, bytes: usize) -> Self {
-        Self { tool: tool.to_owned(), bytes_left: bytes, cut: false }
+        Self {
+            tool: tool.to_owned(),
+            bytes_left: bytes,
+            cut: false,
+        }
     }
 
     fn write(&mut self, level: Level, message: &str) {
@@ -60,7 +64,11 @@ impl Progress {
             return;
         }
         self.last = Some(Instant::now());
-        let fraction = if fraction.is_finite() { fraction.clamp(0.0, 1.0) } else { 0.0 };
+        let fraction = if fraction.is_finite() {
+            fraction.clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
         (self.sink)(fraction, text::clean(message, REPORT_CHARS));
     }
 }

@@ -136,7 +136,10 @@ impl State {
         function: &'static str,
         work: impl FnOnce(&Services, &Cancel) -> rookery_project::Result<Value> + Send + 'static,
     ) -> HostResult<String> {
-        self.blocking(function, move |services, cancel| Ok(work(services, cancel)?.to_string())).await
+        self.blocking(function, move |services, cancel| {
+            Ok(work(services, cancel)?.to_string())
+        })
+        .await
     }
 
     fn run_results(&self, resource: &Resource<RunResults>) -> HostResult<Arc<Results>> {
@@ -150,21 +153,29 @@ impl State {
 
 /// The JSON that a guest gave as `what`.
 fn parse(what: &str, text: &str) -> rookery_project::Result<Value> {
-    serde_json::from_str(text)
-        .map_err(|error| Error::InvalidArgument(format!("{what} is not JSON ({error}); give JSON text, for example {{}}")))
+    serde_json::from_str(text).map_err(|error| {
+        Error::InvalidArgument(format!(
+            "{what} is not JSON ({error}); give JSON text, for example {{}}"
+        ))
+    })
 }
 
 /// The JSON object that a guest gave as `what`.
 fn parse_object(what: &str, text: &str) -> rookery_project::Result<Value> {
     match parse(what, text)? {
         object @ Value::Object(_) => Ok(object),
-        _ => Err(Error::InvalidArgument(format!("{what} is not a JSON object; {{}} takes every default"))),
+        _ => Err(Error::InvalidArgument(format!(
+            "{what} is not a JSON object; {{}} takes every default"
+        ))),
     }
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
@@ -175,9 +186,15 @@ impl types::Host for State {
             HostError::Tool(error) => Ok(match error {
                 Error::InvalidArgument(text) => types::Error::InvalidArgument(text),
                 Error::NotFound(text) => types::Error::NotFound(text),
-                Error::Unavailable { what, why, how_to_enable } => {
-                    types::Error::Unavailable(types::Unavailable { what, why, how_to_enable })
-                }
+                Error::Unavailable {
+                    what,
+                    why,
+                    how_to_enable,
+                } => types::Error::Unavailable(types::Unavailable {
+                    what,
+                    why,
+                    how_to_enable,
+                }),
                 Error::Conflict(text) => types::Error::Conflict(text),
                 Error::Denied(text) => types::Error::Denied(text),
                 Error::Limit(text) => types::Error::Limit(text),
@@ -192,14 +209,30 @@ impl types::Host for State {
 /// Link one interface.
 pub(crate) fn link(linker: &mut Linker<State>, interface: Interface) -> wasmtime::Result<()> {
     match interface {
-        Interface::Types => bindings::types::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+        Interface::Types => {
+            bindings::types::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+        }
         Interface::Log => bindings::log::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
-        Interface::Config => bindings::config::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
-        Interface::ConfigMutation => bindings::config_mutation::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
-        Interface::Creation => bindings::creation::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
-        Interface::Results => bindings::results::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
-        Interface::Firmware => bindings::firmware::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
-        Interface::Emulation => bindings::emulation::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
-        Interface::Live => bindings::live::add_to_linker::<_, HasSelf<State>>(linker, |state| state),
+        Interface::Config => {
+            bindings::config::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+        }
+        Interface::ConfigMutation => {
+            bindings::config_mutation::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+        }
+        Interface::Creation => {
+            bindings::creation::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+        }
+        Interface::Results => {
+            bindings::results::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+        }
+        Interface::Firmware => {
+            bindings::firmware::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+        }
+        Interface::Emulation => {
+            bindings::emulation::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+        }
+        Interface::Live => {
+            bindings::live::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+        }
     }
 }

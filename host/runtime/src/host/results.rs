@@ -8,9 +8,16 @@ use super::{HostResult, RunResults, State, parse, parse_object};
 use crate::bindings::results;
 
 impl results::Host for State {
-    async fn open(&mut self, project: Option<String>, results_dir: Option<String>) -> HostResult<Resource<RunResults>> {
+    async fn open(
+        &mut self,
+        project: Option<String>,
+        results_dir: Option<String>,
+    ) -> HostResult<Resource<RunResults>> {
         let opened = self
-            .blocking("results.open", move |host, _| host.roots.results(project.as_deref(), results_dir.as_deref()))
+            .blocking("results.open", move |host, _| {
+                host.roots
+                    .results(project.as_deref(), results_dir.as_deref())
+            })
             .await?;
         Ok(self.table.push(RunResults(Arc::new(opened)))?)
     }
@@ -19,20 +26,38 @@ impl results::Host for State {
 impl results::HostRunResults for State {
     async fn status(&mut self, this: Resource<RunResults>) -> HostResult<String> {
         let results = self.run_results(&this)?;
-        self.json("run-results.status", move |_, _| results.status()).await
+        self.json("run-results.status", move |_, _| results.status())
+            .await
     }
 
     async fn read_yaml(&mut self, this: Resource<RunResults>, file: String) -> HostResult<String> {
         let results = self.run_results(&this)?;
-        self.json("run-results.read-yaml", move |_, _| results.read_yaml(&file)).await
+        self.json("run-results.read-yaml", move |_, _| {
+            results.read_yaml(&file)
+        })
+        .await
     }
 
-    async fn read_csv(&mut self, this: Resource<RunResults>, file: String, options: String) -> HostResult<String> {
+    async fn read_csv(
+        &mut self,
+        this: Resource<RunResults>,
+        file: String,
+        options: String,
+    ) -> HostResult<String> {
         let results = self.run_results(&this)?;
-        self.json("run-results.read-csv", move |_, cancel| results.read_csv(&file, &parse_object("options", &options)?, cancel)).await
+        self.json("run-results.read-csv", move |_, cancel| {
+            results.read_csv(&file, &parse_object("options", &options)?, cancel)
+        })
+        .await
     }
 
-    async fn search(&mut self, this: Resource<RunResults>, file: String, pattern: String, options: String) -> HostResult<String> {
+    async fn search(
+        &mut self,
+        this: Resource<RunResults>,
+        file: String,
+        pattern: String,
+        options: String,
+    ) -> HostResult<String> {
         let results = self.run_results(&this)?;
         self.json("run-results.search", move |_, cancel| {
             results.search(&file, &pattern, &parse_object("options", &options)?, cancel)
@@ -40,15 +65,35 @@ impl results::HostRunResults for State {
         .await
     }
 
-    async fn read_text(&mut self, this: Resource<RunResults>, file: String, offset: i64, length: u32) -> HostResult<String> {
+    async fn read_text(
+        &mut self,
+        this: Resource<RunResults>,
+        file: String,
+        offset: i64,
+        length: u32,
+    ) -> HostResult<String> {
         let results = self.run_results(&this)?;
-        self.json("run-results.read-text", move |_, _| results.read_text(&file, offset, length)).await
+        self.json("run-results.read-text", move |_, _| {
+            results.read_text(&file, offset, length)
+        })
+        .await
     }
 
-    async fn query(&mut self, this: Resource<RunResults>, sql: String, params: String, options: String) -> HostResult<String> {
+    async fn query(
+        &mut self,
+        this: Resource<RunResults>,
+        sql: String,
+        params: String,
+        options: String,
+    ) -> HostResult<String> {
         let results = self.run_results(&this)?;
         self.json("run-results.query", move |_, cancel| {
-            results.query(&sql, &parse("params", &params)?, &parse_object("options", &options)?, cancel)
+            results.query(
+                &sql,
+                &parse("params", &params)?,
+                &parse_object("options", &options)?,
+                cancel,
+            )
         })
         .await
     }

@@ -2,12 +2,22 @@
 
 use serde_json::Value;
 
-use crate::bindings::rookery::plugin::{config, config_mutation, creation, emulation, firmware, live, results, types::Error};
+use crate::bindings::rookery::plugin::{
+    config, config_mutation, creation, emulation, firmware, live, results, types::Error,
+};
 
 pub(crate) fn call(function: &str, arguments: &Value) -> Result<String, Error> {
-    let text = |key: &str| arguments.get(key).and_then(Value::as_str).unwrap_or_default();
+    let text = |key: &str| {
+        arguments
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let (project, run, options) = (text("project"), text("run"), text("options"));
-    let number = arguments.get("n").and_then(Value::as_u64).unwrap_or_default();
+    let number = arguments
+        .get("n")
+        .and_then(Value::as_u64)
+        .unwrap_or_default();
     let milliseconds = u32::try_from(number).unwrap_or(u32::MAX);
     match function {
         "config.effective" => config::effective(project),
@@ -32,6 +42,8 @@ pub(crate) fn call(function: &str, arguments: &Value) -> Result<String, Error> {
         "live.reach" => live::reach(run, 80, options),
         "live.hook" => live::hook(run, options),
         "live.snapshot" => live::snapshot(run, options),
-        other => Err(Error::InvalidArgument(format!("the probe knows no host function {other:?}"))),
+        other => Err(Error::InvalidArgument(format!(
+            "the probe knows no host function {other:?}"
+        ))),
     }
 }

@@ -28,15 +28,29 @@ impl Guest for Probe {
             "describe:panic" => panic!("describe does not want to"),
             "describe:hosts" => drop(bindings::rookery::plugin::config::effective("/")),
             "describe:named" => return vec![definition("Not Legal")],
-            _ => {}
+            "describe:sound" => {}
+            // So that many plugins can be made of one.
+            other => return vec![definition(&other.replace("describe:", "probe_"))],
         }
         vec![definition("probe")]
     }
 
     fn call(name: String, arguments: String) -> Result<String, Error> {
-        let arguments: Value = serde_json::from_str(&arguments).map_err(|error| Error::InvalidArgument(error.to_string()))?;
-        let text = |key: &str| arguments.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let number = |key: &str| arguments.get(key).and_then(Value::as_u64).unwrap_or_default();
+        let arguments: Value = serde_json::from_str(&arguments)
+            .map_err(|error| Error::InvalidArgument(error.to_string()))?;
+        let text = |key: &str| {
+            arguments
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let number = |key: &str| {
+            arguments
+                .get(key)
+                .and_then(Value::as_u64)
+                .unwrap_or_default()
+        };
         let said = match text("do").as_str() {
             "echo" => text("text"),
             "name" => name,
@@ -45,7 +59,12 @@ impl Guest for Probe {
             "panic" => panic!("bad thing {}", number("n")),
             "recurse" => recurse(number("n") | 1).to_string(),
             "allocate" => allocate(),
-            "reserve" => format!("{:?}", Vec::<u8>::new().try_reserve_exact(usize::try_from(number("n")).unwrap_or(usize::MAX)).is_ok()),
+            "reserve" => format!(
+                "{:?}",
+                Vec::<u8>::new()
+                    .try_reserve_exact(usize::try_from(number("n")).unwrap_or(usize::MAX))
+                    .is_ok()
+            ),
             "sleep" => {
                 std::thread::sleep(std::time::Duration::from_millis(number("n")));
                 "slept".to_owned()
@@ -60,15 +79,24 @@ impl Guest for Probe {
                 panic!("after the flood");
             }
             "log" => {
-                (0..number("n")).for_each(|n| log::write(log::Level::Info, &format!("line {n} \u{1b}[2J")));
+                (0..number("n"))
+                    .for_each(|n| log::write(log::Level::Info, &format!("line {n} \u{1b}[2J")));
                 "logged".to_owned()
             }
             "progress" => {
                 (0..number("n")).for_each(|_| log::progress(f64::NAN, "half\u{202e}way"));
                 "reported".to_owned()
             }
-            "read_file" => format!("{:?}", std::fs::read(text("text")).map_err(|error| error.kind())),
-            "connect" => format!("{:?}", std::net::TcpStream::connect(text("text")).map(drop).map_err(|error| error.kind())),
+            "read_file" => format!(
+                "{:?}",
+                std::fs::read(text("text")).map_err(|error| error.kind())
+            ),
+            "connect" => format!(
+                "{:?}",
+                std::net::TcpStream::connect(text("text"))
+                    .map(drop)
+                    .map_err(|error| error.kind())
+            ),
             "environment" => format!("{} {}", std::env::vars().count(), std::env::args().count()),
             "not_json" => return Ok("{".to_owned()),
             "not_an_object" => return Ok("[]".to_owned()),
@@ -79,11 +107,16 @@ impl Guest for Probe {
             "host" => host::call(&text("text"), &arguments)?,
             "host_calls" => {
                 for _ in 0..number("n") {
-                    let _ = host::call("emulation.status", &json!({"run": "none", "options": "{}"}));
+                    let _ =
+                        host::call("emulation.status", &json!({"run": "none", "options": "{}"}));
                 }
                 "called".to_owned()
             }
-            other => return Err(Error::InvalidArgument(format!("`do` is {other:?}, which the probe does not know"))),
+            other => {
+                return Err(Error::InvalidArgument(format!(
+                    "`do` is {other:?}, which the probe does not know"
+                )));
+            }
         };
         Ok(json!({"said": said}).to_string())
     }
@@ -107,7 +140,10 @@ fn definition(name: &str) -> ToolDefinition {
         "annotations": {"readOnlyHint": true, "destructiveHint": true, "idempotentHint": false, "openWorldHint": false},
         "examples": [{"do": "echo", "text": "hello"}],
     });
-    ToolDefinition { name: name.to_owned(), definition: definition.to_string() }
+    ToolDefinition {
+        name: name.to_owned(),
+        definition: definition.to_string(),
+    }
 }
 
 fn spin() -> String {
@@ -134,7 +170,11 @@ fn failure(case: &str) -> Error {
     let text = "words of the tool \u{1b}[31m".to_owned();
     match case {
         "not-found" => Error::NotFound(text),
-        "unavailable" => Error::Unavailable(Unavailable { what: "plugins.db".into(), why: "no logger".into(), how_to_enable: "Turn it on.".into() }),
+        "unavailable" => Error::Unavailable(Unavailable {
+            what: "plugins.db".into(),
+            why: "no logger".into(),
+            how_to_enable: "Turn it on.".into(),
+        }),
         "conflict" => Error::Conflict(text),
         "denied" => Error::Denied(text),
         "limit" => Error::Limit(text),

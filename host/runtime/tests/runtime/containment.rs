@@ -1,22 +1,30 @@
 //! Whatever a guest does ends its own call, with an error that helps, and nothing else.
 
-mod common;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::{call, fails, runtime, said, silent};
+use crate::common::{call, fails, runtime, said, silent};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_gets_a_fresh_instance_and_reports_what_it_used() {
     let (_place, runtime) = runtime("");
-    let success = call(&runtime, json!({"do": "echo", "text": "hello"})).await.unwrap();
+    let success = call(&runtime, json!({"do": "echo", "text": "hello"}))
+        .await
+        .unwrap();
     assert_eq!(success.output, json!({"said": "hello"}));
-    assert!(success.usage.memory_bytes > 0 && success.usage.output_bytes == 16, "{:?}", success.usage);
-    assert!(success.usage.host_calls == 0 && success.usage.wall_ms < 5000, "{:?}", success.usage);
+    assert!(
+        success.usage.memory_bytes > 0 && success.usage.output_bytes == 16,
+        "{:?}",
+        success.usage
+    );
+    assert!(
+        success.usage.host_calls == 0 && success.usage.wall_ms < 5000,
+        "{:?}",
+        success.usage
+    );
     assert_eq!(said(&runtime, json!({"do": "name"})).await, "probe");
 }
 
@@ -25,8 +33,16 @@ async fn a_panic_is_told_in_its_own_words() {
     let (_place, runtime) = runtime("");
     let failure = fails(&runtime, json!({"do": "panic", "n": 42})).await;
     assert_eq!(failure.kind, "trap");
-    assert!(failure.message.contains("bad thing 42") && failure.message.contains("`probe` crashed"), "{}", failure.message);
-    assert!(!failure.message.contains("0x") && !failure.message.contains("RUST_BACKTRACE"), "{}", failure.message);
+    assert!(
+        failure.message.contains("bad thing 42") && failure.message.contains("`probe` crashed"),
+        "{}",
+        failure.message
+    );
+    assert!(
+        !failure.message.contains("0x") && !failure.message.contains("RUST_BACKTRACE"),
+        "{}",
+        failure.message
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,8 +51,16 @@ async fn a_loop_ends_with_its_cpu_budget() {
     let start = Instant::now();
     let failure = fails(&runtime, json!({"do": "loop"})).await;
     assert_eq!(failure.kind, "cpu-budget");
-    assert!(failure.message.contains("200 ms") && failure.message.contains("`cpu_ms`"), "{}", failure.message);
-    assert!((200..400).contains(&failure.usage.cpu_ms), "{:?}", failure.usage);
+    assert!(
+        failure.message.contains("200 ms") && failure.message.contains("`cpu_ms`"),
+        "{}",
+        failure.message
+    );
+    assert!(
+        (200..400).contains(&failure.usage.cpu_ms),
+        "{:?}",
+        failure.usage
+    );
     assert!(start.elapsed() < Duration::from_secs(10));
 }
 
@@ -46,7 +70,11 @@ async fn a_sleeper_ends_with_its_wall_budget() {
     let failure = fails(&runtime, json!({"do": "sleep", "n": 60_000})).await;
     assert_eq!(failure.kind, "wall-budget");
     assert!(failure.message.contains("200 ms"), "{}", failure.message);
-    assert!(failure.usage.cpu_ms < 150, "sleeping is no CPU time: {:?}", failure.usage);
+    assert!(
+        failure.usage.cpu_ms < 150,
+        "sleeping is no CPU time: {:?}",
+        failure.usage
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,9 +83,19 @@ async fn memory_ends_at_its_budget_and_a_careful_guest_can_see_it_coming() {
     let failure = fails(&runtime, json!({"do": "allocate"})).await;
     assert_eq!(failure.kind, "memory-budget");
     assert!(failure.message.contains("32 MiB"), "{}", failure.message);
-    assert!(failure.usage.memory_bytes <= 32 << 20, "{:?}", failure.usage);
-    assert_eq!(said(&runtime, json!({"do": "reserve", "n": 64 << 20})).await, "false");
-    assert_eq!(said(&runtime, json!({"do": "reserve", "n": 1 << 20})).await, "true");
+    assert!(
+        failure.usage.memory_bytes <= 32 << 20,
+        "{:?}",
+        failure.usage
+    );
+    assert_eq!(
+        said(&runtime, json!({"do": "reserve", "n": 64 << 20})).await,
+        "false"
+    );
+    assert_eq!(
+        said(&runtime, json!({"do": "reserve", "n": 1 << 20})).await,
+        "true"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,39 +103,73 @@ async fn endless_recursion_and_exit_are_told_apart() {
     let (_place, runtime) = runtime("");
     let failure = fails(&runtime, json!({"do": "recurse"})).await;
     assert_eq!(failure.kind, "trap");
-    assert!(failure.message.contains("recursed too deeply"), "{}", failure.message);
+    assert!(
+        failure.message.contains("recursed too deeply"),
+        "{}",
+        failure.message
+    );
     let failure = fails(&runtime, json!({"do": "exit"})).await;
     assert_eq!(failure.kind, "trap");
-    assert!(failure.message.contains("ended itself"), "{}", failure.message);
+    assert!(
+        failure.message.contains("ended itself"),
+        "{}",
+        failure.message
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_is_not_handed_on() {
     let (_place, runtime) = runtime("");
-    for (what, words) in [("not_json", "not JSON"), ("not_an_object", "not a JSON object"), ("other_shape", "`said` is 7, and must be a string")] {
+    for (what, words) in [
+        ("not_json", "not JSON"),
+        ("not_an_object", "not a JSON object"),
+        ("other_shape", "`said` is 7, and must be a string"),
+    ] {
         let failure = fails(&runtime, json!({"do": what})).await;
         assert_eq!(failure.kind, "malformed-output", "{what}");
         assert!(failure.message.contains(words), "{}", failure.message);
     }
-    assert_eq!(call(&runtime, json!({"do": "nulls"})).await.unwrap().output, json!({"said": "x"}));
+    assert_eq!(
+        call(&runtime, json!({"do": "nulls"})).await.unwrap().output,
+        json!({"said": "x"})
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn output_ends_at_its_budget() {
     let (_place, runtime) = runtime("output_kib = 100");
-    assert_eq!(said(&runtime, json!({"do": "big", "n": 90_000})).await.len(), 90_000);
+    assert_eq!(
+        said(&runtime, json!({"do": "big", "n": 90_000}))
+            .await
+            .len(),
+        90_000
+    );
     for bytes in [110_000, 40 << 20] {
-        assert_eq!(fails(&runtime, json!({"do": "big", "n": bytes})).await.kind, "output-budget", "{bytes}");
+        assert_eq!(
+            fails(&runtime, json!({"do": "big", "n": bytes})).await.kind,
+            "output-budget",
+            "{bytes}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_words_is_cut_and_harms_nobody() {
     let (_place, runtime) = runtime("");
-    assert_eq!(said(&runtime, json!({"do": "stderr", "n": 20_000})).await, "flooded");
-    assert_eq!(said(&runtime, json!({"do": "log", "n": 50_000})).await, "logged");
+    assert_eq!(
+        said(&runtime, json!({"do": "stderr", "n": 20_000})).await,
+        "flooded"
+    );
+    assert_eq!(
+        said(&runtime, json!({"do": "log", "n": 50_000})).await,
+        "logged"
+    );
     let failure = fails(&runtime, json!({"do": "stderr_then_panic", "n": 20_000})).await;
-    assert!(failure.message.contains("after the flood") && failure.message.len() < 2000, "{}", failure.message);
+    assert!(
+        failure.message.contains("after the flood") && failure.message.len() < 2000,
+        "{}",
+        failure.message
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,9 +178,21 @@ async fn progress_is_clean_and_cannot_flood_the_client() {
     let reports: Arc<Mutex<Vec<(f64, String)>>> = Arc::default();
     let sink = Arc::clone(&reports);
     let progress = Arc::new(move |fraction, words| sink.lock().unwrap().push((fraction, words)));
-    runtime.call("probe", &json!({"do": "progress", "n": 100_000}), CancellationToken::new(), progress).await.unwrap();
+    runtime
+        .call(
+            "probe",
+            &json!({"do": "progress", "n": 100_000}),
+            CancellationToken::new(),
+            progress,
+        )
+        .await
+        .unwrap();
     let reports = reports.lock().unwrap();
-    assert!((1..100).contains(&reports.len()), "{} reports", reports.len());
+    assert!(
+        (1..100).contains(&reports.len()),
+        "{} reports",
+        reports.len()
+    );
     assert_eq!(reports[0], (0.0, "half\\u{202e}way".to_owned()));
 }
 
@@ -117,8 +201,16 @@ async fn the_machine_is_not_there() {
     let (_place, runtime) = runtime("");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    assert!(said(&runtime, json!({"do": "read_file", "text": "/etc/passwd"})).await.starts_with("Err"));
-    assert!(said(&runtime, json!({"do": "connect", "text": address})).await.starts_with("Err"));
+    assert!(
+        said(&runtime, json!({"do": "read_file", "text": "/etc/passwd"}))
+            .await
+            .starts_with("Err")
+    );
+    assert!(
+        said(&runtime, json!({"do": "connect", "text": address}))
+            .await
+            .starts_with("Err")
+    );
     assert_eq!(said(&runtime, json!({"do": "environment"})).await, "0 0");
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "nobody came");
@@ -127,7 +219,9 @@ async fn the_machine_is_not_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn host_calls_end_at_their_budget() {
     let (_place, runtime) = runtime("host_calls = 5");
-    let success = call(&runtime, json!({"do": "host_calls", "n": 5})).await.unwrap();
+    let success = call(&runtime, json!({"do": "host_calls", "n": 5}))
+        .await
+        .unwrap();
     assert_eq!(success.usage.host_calls, 5);
     let failure = fails(&runtime, json!({"do": "host_calls", "n": 6})).await;
     assert_eq!(failure.kind, "host-call-budget");
@@ -138,38 +232,94 @@ async fn every_host_function_answers_or_fails_as_an_error_of_the_call() {
     let (place, runtime) = runtime("");
     let project = place.dir.path().join("root/none");
     let functions = [
-        "config.effective", "config.lookup", "config.patch", "config-mutation.apply", "config-mutation.remove", "config-mutation.reset",
-        "creation.init-project", "results.open", "results.status", "results.search", "results.query", "firmware.open", "firmware.stat", "emulation.start",
-        "emulation.status", "emulation.wait", "emulation.stop", "live.capabilities", "live.command", "live.reach", "live.hook", "live.snapshot",
+        "config.effective",
+        "config.lookup",
+        "config.patch",
+        "config-mutation.apply",
+        "config-mutation.remove",
+        "config-mutation.reset",
+        "creation.init-project",
+        "results.open",
+        "results.status",
+        "results.search",
+        "results.query",
+        "firmware.open",
+        "firmware.stat",
+        "emulation.start",
+        "emulation.status",
+        "emulation.wait",
+        "emulation.stop",
+        "live.capabilities",
+        "live.command",
+        "live.reach",
+        "live.hook",
+        "live.snapshot",
     ];
     for function in functions {
         let arguments = json!({"do": "host", "text": function, "project": project, "run": "none", "options": "{}", "n": 10});
         let failure = call(&runtime, arguments).await.expect_err(function);
-        assert!(!["trap", "wall-budget", "cpu-budget", "unknown-tool", "busy"].contains(&failure.kind.as_str()), "{function}: {failure:?}");
+        assert!(
+            !["trap", "wall-budget", "cpu-budget", "unknown-tool", "busy"]
+                .contains(&failure.kind.as_str()),
+            "{function}: {failure:?}"
+        );
     }
-    assert_eq!(said(&runtime, json!({"do": "echo", "text": "x"})).await, "x");
+    assert_eq!(
+        said(&runtime, json!({"do": "echo", "text": "x"})).await,
+        "x"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn options_that_are_no_json_are_an_invalid_argument() {
     let (_place, runtime) = runtime("");
-    for function in ["config-mutation.remove", "emulation.start", "creation.init-project"] {
-        let failure = fails(&runtime, json!({"do": "host", "text": function, "project": "p", "options": "{dry"})).await;
+    for function in [
+        "config-mutation.remove",
+        "emulation.start",
+        "creation.init-project",
+    ] {
+        let failure = fails(
+            &runtime,
+            json!({"do": "host", "text": function, "project": "p", "options": "{dry"}),
+        )
+        .await;
         assert_eq!(failure.kind, "invalid-argument", "{function}");
-        assert!(failure.message.contains("options is not JSON"), "{}", failure.message);
+        assert!(
+            failure.message.contains("options is not JSON"),
+            "{}",
+            failure.message
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_of_a_tool_keep_their_kind_and_lose_their_escape_sequences() {
     let (_place, runtime) = runtime("");
-    for kind in ["invalid-argument", "not-found", "unavailable", "conflict", "denied", "limit", "cancelled", "backend", "internal", "other"] {
-        let failure = call(&runtime, json!({"do": "fail", "text": kind})).await.expect_err(kind);
+    for kind in [
+        "invalid-argument",
+        "not-found",
+        "unavailable",
+        "conflict",
+        "denied",
+        "limit",
+        "cancelled",
+        "backend",
+        "internal",
+        "other",
+    ] {
+        let failure = call(&runtime, json!({"do": "fail", "text": kind}))
+            .await
+            .expect_err(kind);
         assert_eq!(failure.kind, kind);
         assert!(!failure.message.contains('\u{1b}'), "{}", failure.message);
     }
-    let failure = call(&runtime, json!({"do": "fail", "text": "unavailable"})).await.unwrap_err();
-    assert_eq!(failure.message, "plugins.db is not available: no logger. Turn it on.");
+    let failure = call(&runtime, json!({"do": "fail", "text": "unavailable"}))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        failure.message,
+        "plugins.db is not available: no logger. Turn it on."
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,15 +330,29 @@ async fn cancelling_answers_at_once_and_frees_the_place_of_the_guest() {
         let cancel = CancellationToken::new();
         let running = tokio::spawn({
             let (runtime, cancel) = (Arc::clone(&runtime), cancel.clone());
-            async move { runtime.call("probe", &json!({"do": what, "n": 20_000}), cancel, silent()).await }
+            async move {
+                runtime
+                    .call("probe", &json!({"do": what, "n": 20_000}), cancel, silent())
+                    .await
+            }
         });
         tokio::time::sleep(Duration::from_millis(100)).await;
         let asked = Instant::now();
         cancel.cancel();
         assert_eq!(running.await.unwrap().unwrap_err().kind, "cancelled");
-        assert!(asked.elapsed() < Duration::from_millis(100), "{what}: {:?}", asked.elapsed());
-        assert_eq!(said(&runtime, json!({"do": "echo", "text": "next"})).await, "next");
-        assert!(asked.elapsed() < Duration::from_secs(5), "the guest is gone");
+        assert!(
+            asked.elapsed() < Duration::from_millis(100),
+            "{what}: {:?}",
+            asked.elapsed()
+        );
+        assert_eq!(
+            said(&runtime, json!({"do": "echo", "text": "next"})).await,
+            "next"
+        );
+        assert!(
+            asked.elapsed() < Duration::from_secs(5),
+            "the guest is gone"
+        );
     }
 }
 
@@ -196,11 +360,19 @@ async fn cancelling_answers_at_once_and_frees_the_place_of_the_guest() {
 async fn a_dropped_call_stops_its_guest() {
     let (_place, runtime) = runtime("concurrent_calls = 1");
     said(&runtime, json!({"do": "echo"})).await;
-    let dropped = tokio::time::timeout(Duration::from_millis(50), call(&runtime, json!({"do": "loop"}))).await;
+    let dropped = tokio::time::timeout(
+        Duration::from_millis(50),
+        call(&runtime, json!({"do": "loop"})),
+    )
+    .await;
     assert!(dropped.is_err());
     let start = Instant::now();
     said(&runtime, json!({"do": "echo"})).await;
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -211,7 +383,11 @@ async fn spinning_guests_hold_up_neither_the_server_nor_other_calls() {
     let spinners: Vec<_> = (0..4)
         .map(|_| {
             let (runtime, cancel) = (Arc::clone(&runtime), cancel.clone());
-            tokio::spawn(async move { runtime.call("probe", &json!({"do": "loop"}), cancel, silent()).await })
+            tokio::spawn(async move {
+                runtime
+                    .call("probe", &json!({"do": "loop"}), cancel, silent())
+                    .await
+            })
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -219,10 +395,18 @@ async fn spinning_guests_hold_up_neither_the_server_nor_other_calls() {
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert!(start.elapsed() < Duration::from_secs(2), "twenty naps of 5 ms took {:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "twenty naps of 5 ms took {:?}",
+        start.elapsed()
+    );
     let start = Instant::now();
     said(&runtime, json!({"do": "echo"})).await;
-    assert!(start.elapsed() < Duration::from_secs(2), "a call among spinners took {:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "a call among spinners took {:?}",
+        start.elapsed()
+    );
     cancel.cancel();
     for spinner in spinners {
         assert_eq!(spinner.await.unwrap().unwrap_err().kind, "cancelled");
@@ -239,7 +423,15 @@ async fn too_many_calls_are_told_to_come_back() {
         .map(|_| {
             let (runtime, busy, cancel) = (Arc::clone(&runtime), Arc::clone(&busy), cancel.clone());
             tokio::spawn(async move {
-                let failure = runtime.call("probe", &json!({"do": "sleep", "n": 20_000}), cancel, silent()).await.unwrap_err();
+                let failure = runtime
+                    .call(
+                        "probe",
+                        &json!({"do": "sleep", "n": 20_000}),
+                        cancel,
+                        silent(),
+                    )
+                    .await
+                    .unwrap_err();
                 if failure.kind == "busy" {
                     assert!(failure.message.contains("Try again"));
                     busy.fetch_add(1, Ordering::Relaxed);
@@ -276,7 +468,14 @@ async fn arguments_are_checked_bounded_and_freed_of_idle_nulls() {
 #[tokio::test]
 async fn an_unknown_tool_is_told_with_the_nearest_name() {
     let (_place, runtime) = runtime("");
-    let failure = runtime.call("prob", &json!({}), CancellationToken::new(), silent()).await.unwrap_err();
+    let failure = runtime
+        .call("prob", &json!({}), CancellationToken::new(), silent())
+        .await
+        .unwrap_err();
     assert_eq!(failure.kind, "unknown-tool");
-    assert!(failure.message.contains("Did you mean `probe`?"), "{}", failure.message);
+    assert!(
+        failure.message.contains("Did you mean `probe`?"),
+        "{}",
+        failure.message
+    );
 }

@@ -1,5 +1,4 @@
 //! A runtime on the component `tests/plugins/probe`, which does on request what a hostile tool does.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,19 +17,36 @@ pub fn probe() -> &'static Path {
     BUILT.get_or_init(|| {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let output = Command::new(env!("CARGO"))
-            .args(["build", "--package", "probe", "--target", "wasm32-wasip2", "--profile", "plugin", "--message-format", "json-render-diagnostics"])
+            .args([
+                "build",
+                "--package",
+                "probe",
+                "--target",
+                "wasm32-wasip2",
+                "--profile",
+                "plugin",
+                "--message-format",
+                "json-render-diagnostics",
+            ])
             .current_dir(workspace)
             // Flags for the host's tests (coverage, sanitizers) are not for the component.
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
             .output()
             .expect("cargo runs");
-        assert!(output.status.success(), "the probe does not build:\n{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "the probe does not build:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout)
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
             .filter_map(|message| message.pointer("/filenames/0")?.as_str().map(PathBuf::from))
-            .find(|file| file.extension().is_some_and(|extension| extension == "wasm"))
+            .find(|file| {
+                file.extension()
+                    .is_some_and(|extension| extension == "wasm")
+            })
             .expect("cargo names the component")
     })
 }
@@ -39,7 +55,12 @@ pub fn probe() -> &'static Path {
 pub fn probe_that(describe: &str) -> Vec<u8> {
     let (from, to) = (b"describe:sound", format!("describe:{describe}"));
     let mut bytes = std::fs::read(probe()).unwrap();
-    let places: Vec<usize> = bytes.windows(from.len()).enumerate().filter(|(_, window)| window == from).map(|(at, _)| at).collect();
+    let places: Vec<usize> = bytes
+        .windows(from.len())
+        .enumerate()
+        .filter(|(_, window)| window == from)
+        .map(|(at, _)| at)
+        .collect();
     assert!(!places.is_empty() && to.len() == from.len());
     for at in places {
         bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
@@ -79,15 +100,32 @@ impl Place {
 
     /// Files of the cache with this extension.
     pub fn cached(&self, extension: &str) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.cache().join("components")).unwrap().map(|entry| entry.unwrap().path());
-        entries.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
+        let entries = std::fs::read_dir(self.cache().join("components"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        entries
+            .filter(|path| path.extension().is_some_and(|found| found == extension))
+            .collect()
     }
 
     pub fn config(&self, policy: &str) -> RuntimeConfig {
         let roots = Roots::new([self.dir.path().join("root")]).unwrap();
-        let runs = Runs::new(RunsConfig { state_dir: self.dir.path().join("state"), program: "/bin/false".into(), roots: roots.clone() });
-        let policy = if policy.is_empty() { Policy::default() } else { Policy::from_toml(policy).unwrap() };
-        RuntimeConfig { cache_dir: self.cache(), policy, roots, runs }
+        let runs = Runs::new(RunsConfig {
+            state_dir: self.dir.path().join("state"),
+            program: "/bin/false".into(),
+            roots: roots.clone(),
+        });
+        let policy = if policy.is_empty() {
+            Policy::default()
+        } else {
+            Policy::from_toml(policy).unwrap()
+        };
+        RuntimeConfig {
+            cache_dir: self.cache(),
+            policy,
+            roots,
+            runs,
+        }
     }
 
     pub fn load(&self, policy: &str) -> (Runtime, LoadReport) {
@@ -99,9 +137,16 @@ impl Place {
 
 /// All interfaces, and these budgets.
 pub fn budgets(lines: &str) -> String {
-    let all = "['config', 'config-mutation', 'creation', 'results', 'firmware', 'emulation', 'live']";
-    let (top, rest): (Vec<&str>, Vec<&str>) = lines.lines().partition(|line| line.starts_with("concurrent_calls"));
-    format!("{}\n[default]\ngrant = {all}\n{}", top.join("\n"), rest.join("\n"))
+    let all =
+        "['config', 'config-mutation', 'creation', 'results', 'firmware', 'emulation', 'live']";
+    let (top, rest): (Vec<&str>, Vec<&str>) = lines
+        .lines()
+        .partition(|line| line.starts_with("concurrent_calls"));
+    format!(
+        "{}\n[default]\ngrant = {all}\n{}",
+        top.join("\n"),
+        rest.join("\n")
+    )
 }
 
 /// A runtime with the probe under these budgets.
@@ -118,7 +163,9 @@ pub fn silent() -> ProgressSink {
 
 /// Call the probe.
 pub async fn call(runtime: &Runtime, arguments: Value) -> Result<Success, Failure> {
-    runtime.call("probe", &arguments, CancellationToken::new(), silent()).await
+    runtime
+        .call("probe", &arguments, CancellationToken::new(), silent())
+        .await
 }
 
 /// What the probe said.
@@ -130,6 +177,9 @@ pub async fn said(runtime: &Runtime, arguments: Value) -> String {
 /// How the call failed; and after it the runtime still answers.
 pub async fn fails(runtime: &Runtime, arguments: Value) -> Failure {
     let failure = call(runtime, arguments).await.expect_err("the call fails");
-    assert_eq!(said(runtime, json!({"do": "echo", "text": "still here"})).await, "still here");
+    assert_eq!(
+        said(runtime, json!({"do": "echo", "text": "still here"})).await,
+        "still here"
+    );
     failure
 }

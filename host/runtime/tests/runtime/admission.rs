@@ -1,18 +1,21 @@
 //! What may serve is decided before it runs, and decided again by the same rules from the cache.
 
-mod common;
-
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::{Place, call, probe, probe_that, said};
+use crate::common::{Place, call, probe, probe_that, said};
 use rookery_runtime::check;
 use serde_json::json;
 
 fn rejection(place: &Place, policy: &str) -> String {
     let (runtime, report) = place.load(policy);
     assert!(runtime.tools().is_empty());
-    report.rejected.first().expect("it is rejected").reason.clone()
+    report
+        .rejected
+        .first()
+        .expect("it is rejected")
+        .reason
+        .clone()
 }
 
 #[test]
@@ -23,12 +26,33 @@ fn a_sound_plugin_says_what_it_is_and_what_it_can_do() {
     assert_eq!(plugin.tools, ["probe"]);
     let mut imports = plugin.imports.clone();
     imports.sort();
-    assert_eq!(imports, ["config", "config-mutation", "creation", "emulation", "firmware", "live", "log", "results"]);
+    assert_eq!(
+        imports,
+        [
+            "config",
+            "config-mutation",
+            "creation",
+            "emulation",
+            "firmware",
+            "live",
+            "log",
+            "results"
+        ]
+    );
     let definition = &runtime.tools()["probe"].definition;
-    assert_eq!(definition["annotations"]["readOnlyHint"], false, "it can write, whatever it claims");
-    assert_eq!(definition["inputSchema"]["properties"]["n"], json!({"type": "integer", "minimum": 0, "description": "A number for it."}));
+    assert_eq!(
+        definition["annotations"]["readOnlyHint"], false,
+        "it can write, whatever it claims"
+    );
+    assert_eq!(
+        definition["inputSchema"]["properties"]["n"],
+        json!({"type": "integer", "minimum": 0, "description": "A number for it."})
+    );
     let checked = check(place.config(""), &place.plugin("probe.wasm")).unwrap();
-    assert_eq!((checked.digest, checked.tools), (plugin.digest.clone(), plugin.tools.clone()));
+    assert_eq!(
+        (checked.digest, checked.tools),
+        (plugin.digest.clone(), plugin.tools.clone())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,22 +64,42 @@ async fn what_is_not_sound_is_reported_and_the_rest_serves() {
     fs::write(place.plugin("c_cut.wasm"), &good[..good.len() / 2]).unwrap();
     fs::write(place.plugin("d_empty.wasm"), "").unwrap();
     fs::create_dir(place.plugin("e_dir.wasm")).unwrap();
-    fs::File::create(place.plugin("f_huge.wasm")).unwrap().set_len(65 << 20).unwrap();
+    fs::File::create(place.plugin("f_huge.wasm"))
+        .unwrap()
+        .set_len(65 << 20)
+        .unwrap();
     std::os::unix::fs::symlink("/nowhere", place.plugin("g_link.wasm")).unwrap();
     fs::write(place.plugin("z_again.wasm"), &good).unwrap();
     fs::write(place.plugin("notes.txt"), "not looked at").unwrap();
     let (runtime, report) = place.load("");
-    let reasons: Vec<_> = report.rejected.iter().map(|r| (r.file.file_name().unwrap().to_str().unwrap(), r.reason.as_str())).collect();
+    let reasons: Vec<_> = report
+        .rejected
+        .iter()
+        .map(|r| {
+            (
+                r.file.file_name().unwrap().to_str().unwrap(),
+                r.reason.as_str(),
+            )
+        })
+        .collect();
     let expected = [
-        ("a_script.wasm", "not WebAssembly"), ("b_module.wasm", "core WebAssembly module"), ("c_cut.wasm", "not a valid component"),
-        ("d_empty.wasm", "not WebAssembly"), ("e_dir.wasm", "regular file"), ("f_huge.wasm", "64 MiB"), ("g_link.wasm", "cannot be read"),
+        ("a_script.wasm", "not WebAssembly"),
+        ("b_module.wasm", "core WebAssembly module"),
+        ("c_cut.wasm", "not a valid component"),
+        ("d_empty.wasm", "not WebAssembly"),
+        ("e_dir.wasm", "regular file"),
+        ("f_huge.wasm", "64 MiB"),
+        ("g_link.wasm", "cannot be read"),
         ("z_again.wasm", "already served by"),
     ];
     assert_eq!(reasons.len(), expected.len(), "{reasons:?}");
     for ((file, reason), (name, words)) in reasons.iter().zip(expected) {
         assert!(*file == name && reason.contains(words), "{file}: {reason}");
     }
-    assert_eq!(said(&runtime, json!({"do": "echo", "text": "x"})).await, "x");
+    assert_eq!(
+        said(&runtime, json!({"do": "echo", "text": "x"})).await,
+        "x"
+    );
 }
 
 #[test]
@@ -69,9 +113,18 @@ fn a_directory_that_is_not_there_is_reported() {
 fn an_import_that_is_not_granted_is_refused_with_the_line_that_grants_it() {
     let place = Place::with_probe();
     for start in ["cold", "warm"] {
-        let reason = rejection(&place, "[default]\ngrant = ['config', 'results', 'firmware', 'creation', 'emulation', 'live']");
-        assert!(reason.contains("`rookery:plugin/config-mutation`"), "{start}: {reason}");
-        assert!(reason.contains("put under [plugin.\"probe\"]: grant = [\"config-mutation\"]"), "{start}: {reason}");
+        let reason = rejection(
+            &place,
+            "[default]\ngrant = ['config', 'results', 'firmware', 'creation', 'emulation', 'live']",
+        );
+        assert!(
+            reason.contains("`rookery:plugin/config-mutation`"),
+            "{start}: {reason}"
+        );
+        assert!(
+            reason.contains("put under [plugin.\"probe\"]: grant = [\"config-mutation\"]"),
+            "{start}: {reason}"
+        );
         // Now it becomes known to the cache, and must be refused all the same.
         assert_eq!(place.load("").1.plugins.len(), 1);
     }
@@ -80,17 +133,29 @@ fn an_import_that_is_not_granted_is_refused_with_the_line_that_grants_it() {
 #[test]
 fn a_pinned_plugin_is_the_one_that_was_pinned() {
     let place = Place::with_probe();
-    let all = common::budgets("");
+    let all = crate::common::budgets("");
     let digest = place.load("").1.plugins[0].digest.clone();
-    assert!(rejection(&place, &format!("digests = ['{}']\n{all}", "0".repeat(64))).contains(&digest));
-    assert_eq!(place.load(&format!("digests = ['{digest}']\n{all}")).1.plugins.len(), 1);
+    assert!(
+        rejection(&place, &format!("digests = ['{}']\n{all}", "0".repeat(64))).contains(&digest)
+    );
+    assert_eq!(
+        place
+            .load(&format!("digests = ['{digest}']\n{all}"))
+            .1
+            .plugins
+            .len(),
+        1
+    );
 }
 
 #[test]
 fn a_plugin_that_misbehaves_when_it_is_asked_for_its_tools_is_refused() {
-    for (behaviour, words) in
-        [("panic", "describe does not want to"), ("hosts", "crashed"), ("named", "\"Not Legal\" is not legal"), ("loops", "CPU budget of 2 s")]
-    {
+    for (behaviour, words) in [
+        ("panic", "describe does not want to"),
+        ("hosts", "calls a host function"),
+        ("named", "\"Not Legal\" is not legal"),
+        ("loops", "`describe` was stopped"),
+    ] {
         let place = Place::empty();
         fs::write(place.plugin("bad.wasm"), probe_that(behaviour)).unwrap();
         let reason = rejection(&place, "");
@@ -107,9 +172,19 @@ async fn a_warm_start_compiles_nothing_and_runs_no_guest() {
     fs::remove_file(&code[0]).unwrap();
     let (runtime, report) = place.load("");
     assert_eq!(report.plugins.len(), 1);
-    assert!(place.cached("cwasm").is_empty(), "nothing was compiled, so nothing can have run");
-    assert_eq!(said(&runtime, json!({"do": "echo", "text": "x"})).await, "x");
-    assert_eq!(place.cached("cwasm").len(), 1, "compiled when it was needed");
+    assert!(
+        place.cached("cwasm").is_empty(),
+        "nothing was compiled, so nothing can have run"
+    );
+    assert_eq!(
+        said(&runtime, json!({"do": "echo", "text": "x"})).await,
+        "x"
+    );
+    assert_eq!(
+        place.cached("cwasm").len(),
+        1,
+        "compiled when it was needed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,9 +199,15 @@ async fn code_that_was_swapped_is_compiled_again_and_never_executed() {
     fs::write(&code[0], &good[1]).unwrap();
     fs::write(&code[1], &good[0][..good[0].len() - 1]).unwrap();
     let (runtime, _) = place.load("");
-    assert_eq!(said(&runtime, json!({"do": "echo", "text": "x"})).await, "x");
+    assert_eq!(
+        said(&runtime, json!({"do": "echo", "text": "x"})).await,
+        "x"
+    );
     let now: Vec<_> = code.iter().map(|file| fs::read(file).unwrap()).collect();
-    assert!(now[0] == good[0] || now[1] == good[1], "the one that was called was made anew");
+    assert!(
+        now[0] == good[0] || now[1] == good[1],
+        "the one that was called was made anew"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +221,11 @@ async fn a_component_that_changed_after_admission_is_not_run() {
     fs::write(place.plugin("probe.wasm"), probe_that("panic")).unwrap();
     let failure = call(&runtime, json!({"do": "echo"})).await.unwrap_err();
     assert_eq!(failure.kind, "internal");
-    assert!(failure.message.contains("changed since the server started"), "{}", failure.message);
+    assert!(
+        failure.message.contains("changed since the server started"),
+        "{}",
+        failure.message
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +234,10 @@ async fn without_a_cache_everything_works() {
     fs::write(place.cache(), "in the way").unwrap();
     let (runtime, report) = place.load("");
     assert_eq!(report.plugins.len(), 1);
-    assert_eq!(said(&runtime, json!({"do": "echo", "text": "x"})).await, "x");
+    assert_eq!(
+        said(&runtime, json!({"do": "echo", "text": "x"})).await,
+        "x"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,5 +247,5 @@ async fn loading_and_dropping_inside_an_asynchronous_runtime_is_allowed() {
     let (runtime, report) = place.load("");
     assert_eq!(report.plugins.len(), 1);
     drop(runtime);
-    assert!(start.elapsed() < Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_mins(1));
 }

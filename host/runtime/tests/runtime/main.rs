@@ -1,0 +1,6 @@
+//! The runtime as its users see it, on real components.
+
+mod admission;
+mod common;
+mod containment;
+mod speed;
