@@ -1,7 +1,7 @@
 //! The MCP methods, for both eras of the protocol: with a handshake (2024-11-05 to 2025-11-25) and without (2026-07-28).
 
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CompletionInfo, CustomRequest,
+    CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest,
     CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion,
     ReadResourceRequestParams, ReadResourceResponse, Reference, ServerCapabilities, ServerConfig, Tool,
@@ -65,11 +65,15 @@ impl<S: ToolSource> Server<S> {
 
     /// Adds the server's identity to the `_meta` of a result, where the request's era wants it.
     pub(crate) fn identify(&self, context: &RequestContext<RoleServer>, meta: &mut Option<MetaObject>) {
-        let modern = context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
-        if modern {
+        if is_modern(context) {
             meta.get_or_insert_default().extend(self.identity.clone());
         }
     }
+}
+
+/// Whether the request belongs to the era without a handshake.
+fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
 }
 
 /// Lists are short and sent whole, so there is no cursor to give back.
@@ -183,15 +187,13 @@ impl<S: ToolSource> ServerHandler for Server<S> {
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
         let argument = &request.argument;
-        let completion: Option<CompletionInfo> = match &request.r#ref {
+        let suggestions = match &request.r#ref {
             Reference::Prompt(prompt) => prompts::complete(&prompt.name, &argument.name),
             Reference::Resource(template) => resources::complete(&template.uri, &argument.name, &argument.value),
             _ => None,
         };
-        let completion = completion.ok_or_else(|| {
-            ErrorData::invalid_params(format!("There is no argument `{}` to complete there.", excerpt(&argument.name, 80)), None)
-        })?;
-        let mut result = CompleteResult::new(completion);
+        // A menu asks on every key: where there is nothing to suggest, that is the answer.
+        let mut result = CompleteResult::new(suggestions.unwrap_or_default());
         self.identify(&context, &mut result.meta);
         Ok(result)
     }
@@ -199,10 +201,11 @@ impl<S: ToolSource> ServerHandler for Server<S> {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = excerpt(&request.method, 80);
-        Err(if METHODS.contains(&request.method.as_str()) {
+        let removed = request.method == "initialize" && is_modern(&context);
+        Err(if METHODS.contains(&request.method.as_str()) && !removed {
             let params = request.params.map_or_else(|| "none".to_owned(), |params| excerpt(&params.to_string(), 200));
             ErrorData::invalid_params(format!("Invalid params for {method}: {params}"), None)
         } else {

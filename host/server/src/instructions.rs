@@ -2,9 +2,6 @@
 
 use crate::catalogue::Catalogue;
 
-/// Clients cut instructions at this many characters.
-pub const MAX_INSTRUCTIONS: usize = 2048;
-
 const PURPOSE: &str = "Rookery rehosts firmware: it runs a device's root filesystem in an emulator and tells you what went wrong, so that you can change the \
 configuration and run again until its services answer. Change a project with these tools, not by editing its files: they check each change against the \
 whole configuration, and write to one patch file that can be undone.";
@@ -36,6 +33,9 @@ pub fn instructions(catalogue: &Catalogue) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    /// Clients cut instructions at this many characters.
+    const MAX_INSTRUCTIONS: usize = 2048;
 
     fn with(names: &[&str]) -> String {
         let definition = json!({"inputSchema": {"type": "object"}});

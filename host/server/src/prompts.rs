@@ -61,7 +61,7 @@ pub fn get(name: &str, arguments: Option<&JsonObject>) -> Result<GetPromptResult
     Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]).with_description(task.description))
 }
 
-/// Values for the argument `argument` of prompt `name`, or `None` if there is no such argument. Paths and run ids are the client's to know.
+/// Values for the argument `argument` of prompt `name`, or `None` where there is no such argument. Paths and run ids are the client's to know.
 pub fn complete(name: &str, argument: &str) -> Option<CompletionInfo> {
     TASKS.iter().any(|task| task.name == name && task.argument == argument).then(CompletionInfo::default)
 }

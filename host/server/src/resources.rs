@@ -63,7 +63,7 @@ pub fn read(uri: &str) -> Option<ReadResourceResult> {
     Some(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(mime_type)]))
 }
 
-/// Values for the variable `name` of the template `uri`, or `None` if there is no such variable.
+/// Values for the variable `name` of the template `uri`, or `None` where there is no such variable.
 pub fn complete(uri: &str, name: &str, prefix: &str) -> Option<CompletionInfo> {
     (uri == CONTRACT_TEMPLATE && name == "interface").then(|| by_prefix(CONTRACT.iter().map(|(name, _)| *name), prefix))
 }

@@ -137,7 +137,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1.5,"method":"tools/list"}"#, Some(json!([null, INVALID_REQUEST]))),
             (r#"{"jsonrpc":"2.0","id":1,"id":4,"method":"tools/list"}"#, Some(json!([4, INVALID_REQUEST]))),
             (r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":[1]}"#, None),
-            (r#"{"jsonrpc":"2.0","id":5,"result":7}"#, None),
+            (r#"{"id":5,"result":7}"#, None),
             ("42", Some(json!([null, INVALID_REQUEST]))),
             ("[]", Some(json!([null, INVALID_REQUEST]))),
             (r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, Some(json!([null, INVALID_REQUEST]))),
