@@ -23,18 +23,37 @@ fn stdout(output: &Output) -> String {
 #[test]
 fn every_subcommand_explains_itself_with_an_example() {
     let home = tempfile::tempdir().expect("a directory");
-    for command in [&["init"][..], &["run"], &["serve"], &["plugins"], &["plugins", "list"], &["plugins", "check"], &["doctor"]] {
+    for command in [
+        &["init"][..],
+        &["run"],
+        &["serve"],
+        &["plugins"],
+        &["plugins", "list"],
+        &["plugins", "check"],
+        &["doctor"],
+    ] {
         let output = rookery(home.path(), &[command, &["--help"]].concat());
         assert_eq!(output.status.code(), Some(0), "{command:?}");
         assert!(stdout(&output).contains("Example"), "{command:?}");
-        assert!(stdout(&output).contains(&format!("rookery {}", command.join(" "))), "{command:?}");
+        assert!(
+            stdout(&output).contains(&format!("rookery {}", command.join(" "))),
+            "{command:?}"
+        );
     }
 }
 
 #[test]
 fn a_wrong_command_line_exits_with_2_and_leaves_stdout_empty() {
     let home = tempfile::tempdir().expect("a directory");
-    for args in [&[][..], &["nope"], &["serve"], &["run"], &["run", "p", "--timeout", "0"], &["run", "p", "--backend", "x"], &["supervise"]] {
+    for args in [
+        &[][..],
+        &["nope"],
+        &["serve"],
+        &["run"],
+        &["run", "p", "--timeout", "0"],
+        &["run", "p", "--backend", "x"],
+        &["supervise"],
+    ] {
         let output = rookery(home.path(), args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert_eq!(stdout(&output), "", "{args:?}");
@@ -45,13 +64,26 @@ fn a_wrong_command_line_exits_with_2_and_leaves_stdout_empty() {
 fn a_failure_exits_with_1_and_says_why() {
     let home = tempfile::tempdir().expect("a directory");
     std::fs::write(home.path().join("x.wasm"), "not a component").expect("a file");
-    for args in [&["plugins", "check", "x.wasm"][..], &["plugins", "list", "--plugins", "nowhere"], &["serve", "--root", "nowhere"]] {
+    for args in [
+        &["plugins", "check", "x.wasm"][..],
+        &["plugins", "list", "--plugins", "nowhere"],
+        &["serve", "--root", "nowhere"],
+    ] {
         let output = rookery(home.path(), args);
         assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
-        assert!(!output.stdout.is_empty() || !output.stderr.is_empty(), "{args:?}");
+        assert!(
+            !output.stdout.is_empty() || !output.stderr.is_empty(),
+            "{args:?}"
+        );
     }
-    let output = rookery(home.path(), &["plugins", "list", "--plugins", "nowhere", "--json"]);
-    assert!(stdout(&output).starts_with("{\"error\":\"nowhere is not a directory"), "{output:?}");
+    let output = rookery(
+        home.path(),
+        &["plugins", "list", "--plugins", "nowhere", "--json"],
+    );
+    assert!(
+        stdout(&output).starts_with("{\"error\":\"nowhere is not a directory"),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -60,5 +92,8 @@ fn serve_without_tools_still_speaks_the_protocol_and_nothing_else() {
     let output = rookery(home.path(), &["serve", "--root", "."]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(stdout(&output), "");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no plugin"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("no plugin"),
+        "{output:?}"
+    );
 }

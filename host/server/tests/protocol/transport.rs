@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::support::{Client, initialize, modern_meta};
 use proptest::prelude::*;
 use serde_json::json;
-use crate::support::{Client, initialize, modern_meta};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":"ping","method":"ping"}"#;
 
@@ -27,8 +27,12 @@ async fn what_comes_before_the_handshake_does_not_end_the_server() {
     let unsupported = json!({"_meta": {"io.modelcontextprotocol/protocolVersion": "2099-01-01", "io.modelcontextprotocol/clientCapabilities": {}}});
     let refused = client.request(json!(1), "tools/list", unsupported).await;
     assert_eq!(refused["error"]["code"], -32022);
-    client.send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#).await;
-    let reply = client.request(json!(2), "initialize", initialize("2025-06-18")).await;
+    client
+        .send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#)
+        .await;
+    let reply = client
+        .request(json!(2), "initialize", initialize("2025-06-18"))
+        .await;
     assert_eq!(reply["result"]["serverInfo"]["name"], "rookery");
 }
 
@@ -42,22 +46,32 @@ async fn every_version_is_echoed() {
 #[tokio::test]
 async fn a_request_without_handshake_is_served_and_signed() {
     let mut client = Client::new();
-    let reply = client.request(json!(1), "tools/list", json!({"_meta": modern_meta()})).await;
+    let reply = client
+        .request(json!(1), "tools/list", json!({"_meta": modern_meta()}))
+        .await;
     assert_eq!(reply["result"]["resultType"], "complete");
-    assert_eq!(reply["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "rookery");
+    assert_eq!(
+        reply["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"],
+        "rookery"
+    );
     assert_eq!(reply["result"]["cacheScope"], "public");
 }
 
 #[tokio::test]
 async fn an_oversized_request_is_answered_and_the_next_one_served() {
     let mut client = Client::initialized("2025-11-25").await;
-    client.send_raw(br#"{"jsonrpc":"2.0","params":{"x":""#).await;
+    client
+        .send_raw(br#"{"jsonrpc":"2.0","params":{"x":""#)
+        .await;
     for _ in 0..5 {
         client.send_raw(&vec![b'x'; 1 << 20]).await;
     }
     client.send(r#""},"id":77,"method":"tools/call"}"#).await;
     let reply = client.receive().await;
-    assert_eq!((&reply["id"], &reply["error"]["code"]), (&json!(77), &json!(-32600)));
+    assert_eq!(
+        (&reply["id"], &reply["error"]["code"]),
+        (&json!(77), &json!(-32600))
+    );
     client.send(PING).await;
     assert_eq!(client.receive().await["id"], "ping");
 }
@@ -70,7 +84,9 @@ async fn a_line_may_come_in_pieces_and_lines_in_one_piece() {
     }
     client.send_raw(b"\r\n").await;
     assert_eq!(client.receive().await["id"], "ping");
-    client.send_raw(format!("{}\n{}\n", ping(1), ping(2)).as_bytes()).await;
+    client
+        .send_raw(format!("{}\n{}\n", ping(1), ping(2)).as_bytes())
+        .await;
     assert_eq!(client.receive_ids(2).await, [1, 2]);
 }
 
@@ -91,7 +107,10 @@ async fn batches_exist_in_one_version_only() {
 async fn a_last_line_without_its_end_is_served() {
     let mut client = Client::initialized("2025-11-25").await;
     client.send_raw(PING.as_bytes()).await;
-    assert_eq!(client.close().await, [json!({"jsonrpc": "2.0", "id": "ping", "result": {}})]);
+    assert_eq!(
+        client.close().await,
+        [json!({"jsonrpc": "2.0", "id": "ping", "result": {}})]
+    );
 }
 
 #[tokio::test]
@@ -99,9 +118,18 @@ async fn the_end_of_the_input_ends_the_server_whatever_is_in_flight() {
     for tool in ["slow", "deaf"] {
         let mut client = Client::initialized("2025-11-25").await;
         let params = json!({"name": tool, "arguments": {}, "_meta": {"progressToken": 1}});
-        client.send(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string()).await;
+        client
+            .send(
+                json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+                    .to_string(),
+            )
+            .await;
         let rest = client.close().await; // Fails if it takes longer than clients wait.
-        assert!(rest.iter().all(|message| message["id"] != 1 || tool == "slow"), "{rest:?}");
+        assert!(
+            rest.iter()
+                .all(|message| message["id"] != 1 || tool == "slow"),
+            "{rest:?}"
+        );
     }
 }
 
