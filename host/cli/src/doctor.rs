@@ -27,13 +27,12 @@ pub struct Doctor {
 
 impl Doctor {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
-        let directories = self.options.directories();
         let backends = rookery_emulation::probe();
         let plugins = plugins::overview(&self.options)
             .unwrap_or_else(|error| json!({"error": format!("{error:#}")}));
         let places = [
-            check_dir("state", &directories.state()?),
-            check_dir("cache", &directories.cache()?),
+            check_dir("state", &self.options.state().path()?),
+            check_dir("cache", &self.options.cache()?),
         ];
         let ok = backends
             .as_array()

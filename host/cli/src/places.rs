@@ -8,38 +8,28 @@ use rookery_emulation::{Runs, RunsConfig};
 use rookery_project::Roots;
 use rookery_runtime::{LoadReport, Policy, Runtime, RuntimeConfig};
 
-/// Directories of this user.
+/// Where the state of runs is.
 #[derive(Args, Clone)]
-pub struct Directories {
+pub struct StateDir {
     /// Where the state of runs is kept [default: rookery below `$XDG_STATE_HOME` or ~/.local/state]
     #[arg(long, value_name = "DIR", env = "ROOKERY_STATE_DIR")]
     state_dir: Option<PathBuf>,
-    /// Where derived data is kept, such as compiled plugins [default: rookery below `$XDG_CACHE_HOME` or ~/.cache]
-    #[arg(long, value_name = "DIR", env = "ROOKERY_CACHE_DIR")]
-    cache_dir: Option<PathBuf>,
 }
 
-impl Directories {
-    /// The state directory. Not made here.
-    pub fn state(&self) -> anyhow::Result<PathBuf> {
+impl StateDir {
+    /// The directory. Not made here.
+    pub fn path(&self) -> anyhow::Result<PathBuf> {
         self.state_dir.clone().map_or_else(
             || user_dir("XDG_STATE_HOME", ".local/state", "--state-dir"),
             Ok,
         )
     }
 
-    /// The cache directory. Not made here.
-    pub fn cache(&self) -> anyhow::Result<PathBuf> {
-        self.cache_dir
-            .clone()
-            .map_or_else(|| user_dir("XDG_CACHE_HOME", ".cache", "--cache-dir"), Ok)
-    }
-
     /// The runs below `roots`.
     pub fn runs(&self, roots: Roots) -> anyhow::Result<Runs> {
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         Ok(Runs::new(RunsConfig {
-            state_dir: self.state()?,
+            state_dir: self.path()?,
             program,
             roots,
         }))
@@ -60,8 +50,11 @@ pub struct PluginOptions {
     /// What plugins may do: interfaces, digests and budgets, as TOML [default: everything is granted]
     #[arg(long, value_name = "FILE", env = "ROOKERY_POLICY")]
     policy: Option<PathBuf>,
+    /// Where compiled plugins are kept [default: rookery below `$XDG_CACHE_HOME` or ~/.cache]
+    #[arg(long, value_name = "DIR", env = "ROOKERY_CACHE_DIR")]
+    cache_dir: Option<PathBuf>,
     #[command(flatten)]
-    directories: Directories,
+    state: StateDir,
 }
 
 impl PluginOptions {
@@ -99,9 +92,9 @@ impl PluginOptions {
             }
             None => Policy::default(),
         };
-        let runs = self.directories.runs(roots.clone())?;
+        let runs = self.state.runs(roots.clone())?;
         Ok(RuntimeConfig {
-            cache_dir: self.directories.cache()?,
+            cache_dir: self.cache()?,
             policy,
             roots,
             runs,
@@ -115,9 +108,16 @@ impl PluginOptions {
         Ok((runtime, report))
     }
 
-    /// The state and cache directories.
-    pub fn directories(&self) -> &Directories {
-        &self.directories
+    /// The cache directory. Not made here.
+    pub fn cache(&self) -> anyhow::Result<PathBuf> {
+        self.cache_dir
+            .clone()
+            .map_or_else(|| user_dir("XDG_CACHE_HOME", ".cache", "--cache-dir"), Ok)
+    }
+
+    /// The state directory.
+    pub fn state(&self) -> &StateDir {
+        &self.state
     }
 }
 

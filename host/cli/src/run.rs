@@ -10,7 +10,7 @@ use rookery_project::{Cancel, Roots};
 use serde_json::{Value, json};
 
 use crate::interrupt::Interrupt;
-use crate::places::{Directories, absolute, existing_parent, utf8};
+use crate::places::{StateDir, absolute, existing_parent, utf8};
 use crate::show::{self, Activity, text};
 use crate::summary;
 
@@ -37,7 +37,7 @@ pub struct Run {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    directories: Directories,
+    state: StateDir,
 }
 
 impl Run {
@@ -45,7 +45,7 @@ impl Run {
         let dir = absolute(&self.project)?;
         let roots = Roots::new([existing_parent(&dir)])?;
         let project = roots.project(utf8(&dir)?)?;
-        let runs = self.directories.runs(roots.clone())?;
+        let runs = self.state.runs(roots.clone())?;
         let mut options = json!({"backend": self.backend});
         if let Some(timeout) = self.timeout {
             options["timeout_s"] = json!(timeout);

@@ -1,7 +1,5 @@
 //! Promises of the command line: help, exit codes, and what goes to which stream.
 
-#![expect(missing_docs, reason = "a test")]
-
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

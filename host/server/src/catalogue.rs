@@ -42,7 +42,7 @@ impl Catalogue {
                     entries.insert(name, entry);
                 }
                 Err(error) => {
-                    tracing::error!(tool = name, %error, "left out a tool whose definition is malformed")
+                    tracing::error!(tool = name, %error, "left out a tool whose definition is malformed");
                 }
             }
         }
