@@ -27,16 +27,25 @@ pub struct Doctor {
 
 impl Doctor {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
-        let directories = self.options.directories();
         let backends = rookery_emulation::probe();
-        let plugins = plugins::overview(&self.options).unwrap_or_else(|error| json!({"error": format!("{error:#}")}));
-        let places = [check_dir("state", &directories.state()?), check_dir("cache", &directories.cache()?)];
-        let ok = backends.as_array().is_some_and(|backends| backends.iter().any(|backend| backend["available"] == true))
+        let plugins = plugins::overview(&self.options)
+            .unwrap_or_else(|error| json!({"error": format!("{error:#}")}));
+        let places = [
+            check_dir("state", &self.options.state().path()?),
+            check_dir("cache", &self.options.cache()?),
+        ];
+        let ok = backends
+            .as_array()
+            .is_some_and(|backends| backends.iter().any(|backend| backend["available"] == true))
             && plugins["tools"].as_u64().is_some_and(|tools| tools > 0)
             && places.iter().all(|place| place["ok"] == true);
         let report = json!({"ok": ok, "version": env!("CARGO_PKG_VERSION"), "backends": backends, "plugins": plugins, "directories": places});
         show::result(&report, self.json, describe);
-        Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if ok {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }
 
@@ -47,32 +56,59 @@ fn check_dir(name: &str, dir: &Path) -> Value {
     let _ = std::fs::remove_file(&probe);
     match written {
         Ok(()) => json!({"name": name, "path": dir, "ok": true}),
-        Err(error) => json!({"name": name, "path": dir, "ok": false, "detail": error.to_string(), "fix": format!("make it writable, or name another with --{name}-dir")}),
+        Err(error) => {
+            json!({"name": name, "path": dir, "ok": false, "detail": error.to_string(), "fix": format!("make it writable, or name another with --{name}-dir")})
+        }
     }
 }
 
 fn describe(report: &Value) -> Vec<String> {
     let mut lines = vec![format!("rookery {}", text(report, "version"))];
     for backend in report["backends"].as_array().into_iter().flatten() {
-        let state = if backend["available"] == true { "available" } else { "not available" };
+        let state = if backend["available"] == true {
+            "available"
+        } else {
+            "not available"
+        };
         lines.push(format!("backend {}: {state}", text(backend, "backend")));
-        lines.extend(backend["checks"].as_array().into_iter().flatten().flat_map(describe_check));
+        lines.extend(
+            backend["checks"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .flat_map(describe_check),
+        );
     }
     let plugins = &report["plugins"];
     match plugins["error"].as_str() {
         Some(error) => lines.push(format!("plugins: {error}")),
-        None => lines.push(format!("plugins: {}, with {} tools", plugins["plugins"], plugins["tools"])),
+        None => lines.push(format!(
+            "plugins: {}, with {} tools",
+            plugins["plugins"], plugins["tools"]
+        )),
     }
     for rejected in plugins["rejected"].as_array().into_iter().flatten() {
-        lines.push(format!("  no  {}: {}", text(rejected, "file"), text(rejected, "reason")));
+        lines.push(format!(
+            "  no  {}: {}",
+            text(rejected, "file"),
+            text(rejected, "reason")
+        ));
     }
     for place in report["directories"].as_array().into_iter().flatten() {
-        lines.push(format!("{} directory: {}", text(place, "name"), text(place, "path")));
+        lines.push(format!(
+            "{} directory: {}",
+            text(place, "name"),
+            text(place, "path")
+        ));
         if place["ok"] != true {
             lines.extend(describe_check(place));
         }
     }
-    lines.push(if report["ok"] == true { "ready".to_owned() } else { "not ready: see above".to_owned() });
+    lines.push(if report["ok"] == true {
+        "ready".to_owned()
+    } else {
+        "not ready: see above".to_owned()
+    });
     lines
 }
 
@@ -82,7 +118,11 @@ fn describe_check(check: &Value) -> Vec<String> {
         (false, true) => "opt",
         (false, false) => "no ",
     };
-    let mut lines = vec![format!("  {mark} {}: {}", text(check, "name"), text(check, "detail"))];
+    let mut lines = vec![format!(
+        "  {mark} {}: {}",
+        text(check, "name"),
+        text(check, "detail")
+    )];
     if check["ok"] != true
         && let Some(fix) = check["fix"].as_str()
     {

@@ -33,8 +33,13 @@ pub struct Init {
 impl Init {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
         let rootfs = absolute(&self.rootfs)?;
-        let output = absolute(&self.output.clone().unwrap_or_else(|| default_output(&rootfs)))?;
-        let roots = Roots::new([existing_parent(&output), existing_parent(&rootfs)])?;
+        let output = absolute(
+            &self
+                .output
+                .clone()
+                .unwrap_or_else(|| default_output(&rootfs)),
+        )?;
+        let allowed = Roots::new([existing_parent(&output), existing_parent(&rootfs)])?;
 
         let cancel = Cancel::default();
         let _interrupt = Interrupt::watch({
@@ -43,9 +48,10 @@ impl Init {
         })?;
         let mut activity = Activity::new(None, self.json);
         activity.phase(&format!("reading {}", self.rootfs.display()));
-        let made = roots.create(utf8(&rootfs)?, utf8(&output)?, &cancel);
+        let made = allowed.create(utf8(&rootfs)?, utf8(&output)?, &cancel);
         activity.end();
-        let made = made.with_context(|| format!("no project was made from {}", self.rootfs.display()))?;
+        let made =
+            made.with_context(|| format!("no project was made from {}", self.rootfs.display()))?;
 
         show::result(&made, self.json, describe);
         Ok(ExitCode::SUCCESS)
@@ -61,10 +67,19 @@ fn describe(made: &Value) -> Vec<String> {
     ];
     for candidate in made["init_candidates"].as_array().into_iter().flatten() {
         if candidate["path"] != made["init"] {
-            lines.push(format!("  or            {}  ({})", text(candidate, "path"), text(candidate, "why")));
+            lines.push(format!(
+                "  or            {}  ({})",
+                text(candidate, "path"),
+                text(candidate, "why")
+            ));
         }
     }
-    for warning in made["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for warning in made["warnings"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
         lines.push(format!("  warning       {warning}"));
     }
     lines.push(format!("next: rookery run {}", text(made, "project_dir")));
@@ -73,13 +88,20 @@ fn describe(made: &Value) -> Vec<String> {
 
 /// `fw.rootfs.tar.gz` makes `fw`.
 fn default_output(rootfs: &Path) -> PathBuf {
-    let name = rootfs.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = rootfs
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let mut stem = name.as_str();
     for ending in [".gz", ".tgz", ".tar", ".rootfs"] {
         stem = stem.strip_suffix(ending).unwrap_or(stem);
     }
     // A directory keeps its name, so its project needs another one.
-    let stem = if stem.is_empty() || stem == name { format!("{name}-project") } else { stem.to_owned() };
+    let stem = if stem.is_empty() || stem == name {
+        format!("{name}-project")
+    } else {
+        stem.to_owned()
+    };
     PathBuf::from(stem)
 }
 
@@ -96,7 +118,11 @@ mod tests {
             ("squashfs-root", "squashfs-root-project"),
             (".tar.gz", ".tar.gz-project"),
         ] {
-            assert_eq!(default_output(Path::new(rootfs)), Path::new(output), "{rootfs}");
+            assert_eq!(
+                default_output(Path::new(rootfs)),
+                Path::new(output),
+                "{rootfs}"
+            );
         }
     }
 }

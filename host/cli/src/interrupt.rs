@@ -1,8 +1,8 @@
 //! Ctrl-c ends work gracefully; the second one at once.
 
 use std::process::exit;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use tokio::runtime;
@@ -19,7 +19,10 @@ impl Interrupt {
     pub fn watch(then: impl FnOnce() + Send + 'static) -> anyhow::Result<Self> {
         let interrupt = Self::default();
         let pressed = interrupt.clone();
-        let runtime = runtime::Builder::new_current_thread().enable_all().build().context("cannot watch for ctrl-c")?;
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot watch for ctrl-c")?;
         std::thread::spawn(move || {
             runtime.block_on(async {
                 if tokio::signal::ctrl_c().await.is_ok() {

@@ -46,7 +46,9 @@ fn main() -> ExitCode {
     // Not for users, and before anything that could start a thread: the supervisor forks.
     let mut args = std::env::args_os().skip(1);
     if args.next().is_some_and(|command| command == "supervise") {
-        let Some(spec) = args.next() else { return ExitCode::from(2) };
+        let Some(spec) = args.next() else {
+            return ExitCode::from(2);
+        };
         return rookery_emulation::supervise(Path::new(&spec));
     }
     let cli = Cli::parse();
@@ -66,7 +68,8 @@ fn main() -> ExitCode {
 
 /// stdout belongs to results and to the protocol.
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("ROOKERY_LOG").unwrap_or_else(|_| EnvFilter::new("warn,rmcp=error"));
+    let filter = EnvFilter::try_from_env("ROOKERY_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,rmcp=error"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -89,10 +92,24 @@ mod tests {
     }
 
     fn check(command: &clap::Command) {
-        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
-            let example = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(example.contains(&format!("rookery {}", sub.get_name())) || sub.has_subcommands() || example.contains(sub.get_name()));
-            assert!(example.contains("Example"), "{} has no example", sub.get_name());
+        for sub in command
+            .get_subcommands()
+            .filter(|sub| sub.get_name() != "help")
+        {
+            let example = sub
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                example.contains(&format!("rookery {}", sub.get_name()))
+                    || sub.has_subcommands()
+                    || example.contains(sub.get_name())
+            );
+            assert!(
+                example.contains("Example"),
+                "{} has no example",
+                sub.get_name()
+            );
             assert!(sub.get_about().is_some());
             check(sub);
         }

@@ -8,73 +8,97 @@ use rookery_emulation::{Runs, RunsConfig};
 use rookery_project::Roots;
 use rookery_runtime::{LoadReport, Policy, Runtime, RuntimeConfig};
 
-/// Directories of this user.
+/// Where the state of runs is.
 #[derive(Args, Clone)]
-pub struct Directories {
-    /// Where the state of runs is kept [default: $XDG_STATE_HOME/rookery or ~/.local/state/rookery]
+pub struct StateDir {
+    /// Where the state of runs is kept [default: rookery below `$XDG_STATE_HOME` or ~/.local/state]
     #[arg(long, value_name = "DIR", env = "ROOKERY_STATE_DIR")]
     state_dir: Option<PathBuf>,
-    /// Where derived data is kept, such as compiled plugins [default: $XDG_CACHE_HOME/rookery or ~/.cache/rookery]
-    #[arg(long, value_name = "DIR", env = "ROOKERY_CACHE_DIR")]
-    cache_dir: Option<PathBuf>,
 }
 
-impl Directories {
-    /// The state directory. Not made here.
-    pub fn state(&self) -> anyhow::Result<PathBuf> {
-        self.state_dir.clone().map_or_else(|| user_dir("XDG_STATE_HOME", ".local/state", "--state-dir"), Ok)
-    }
-
-    /// The cache directory. Not made here.
-    pub fn cache(&self) -> anyhow::Result<PathBuf> {
-        self.cache_dir.clone().map_or_else(|| user_dir("XDG_CACHE_HOME", ".cache", "--cache-dir"), Ok)
+impl StateDir {
+    /// The directory. Not made here.
+    pub fn path(&self) -> anyhow::Result<PathBuf> {
+        self.state_dir.clone().map_or_else(
+            || user_dir("XDG_STATE_HOME", ".local/state", "--state-dir"),
+            Ok,
+        )
     }
 
     /// The runs below `roots`.
     pub fn runs(&self, roots: Roots) -> anyhow::Result<Runs> {
         let program = std::env::current_exe().context("cannot find this program's own file")?;
-        Ok(Runs::new(RunsConfig { state_dir: self.state()?, program, roots }))
+        Ok(Runs::new(RunsConfig {
+            state_dir: self.path()?,
+            program,
+            roots,
+        }))
     }
 }
 
 /// Which plugins are loaded and what they may do.
 #[derive(Args, Clone)]
 pub struct PluginOptions {
-    /// Directories with plugins (*.wasm) [default: `plugins` beside this program, and $XDG_DATA_HOME/rookery/plugins]
-    #[arg(long, value_name = "DIR", env = "ROOKERY_PLUGINS", value_delimiter = ':')]
+    /// Directories with plugins (*.wasm) [default: `plugins` beside this program, and rookery/plugins below `$XDG_DATA_HOME`]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "ROOKERY_PLUGINS",
+        value_delimiter = ':'
+    )]
     plugins: Vec<PathBuf>,
     /// What plugins may do: interfaces, digests and budgets, as TOML [default: everything is granted]
     #[arg(long, value_name = "FILE", env = "ROOKERY_POLICY")]
     policy: Option<PathBuf>,
+    /// Where compiled plugins are kept [default: rookery below `$XDG_CACHE_HOME` or ~/.cache]
+    #[arg(long, value_name = "DIR", env = "ROOKERY_CACHE_DIR")]
+    cache_dir: Option<PathBuf>,
     #[command(flatten)]
-    directories: Directories,
+    state: StateDir,
 }
 
 impl PluginOptions {
     /// The directories that are searched: those given, which must exist, or the default ones that do.
     pub fn dirs(&self) -> anyhow::Result<Vec<PathBuf>> {
         if let Some(missing) = self.plugins.iter().find(|dir| !dir.is_dir()) {
-            bail!("{} is not a directory; --plugins takes directories that hold *.wasm files", missing.display());
+            bail!(
+                "{} is not a directory; --plugins takes directories that hold *.wasm files",
+                missing.display()
+            );
         }
         if !self.plugins.is_empty() {
             return Ok(self.plugins.clone());
         }
-        let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("plugins")));
-        let own = user_dir("XDG_DATA_HOME", ".local/share", "--plugins").ok().map(|dir| dir.join("plugins"));
-        Ok([beside, own].into_iter().flatten().filter(|dir| dir.is_dir()).collect())
+        let beside = std::env::current_exe()
+            .ok()
+            .and_then(|exe| Some(exe.parent()?.join("plugins")));
+        let own = user_dir("XDG_DATA_HOME", ".local/share", "--plugins")
+            .ok()
+            .map(|dir| dir.join("plugins"));
+        Ok([beside, own]
+            .into_iter()
+            .flatten()
+            .filter(|dir| dir.is_dir())
+            .collect())
     }
 
     /// A runtime's configuration for projects below `roots`.
     pub fn config(&self, roots: Roots) -> anyhow::Result<RuntimeConfig> {
         let policy = match &self.policy {
             Some(file) => {
-                let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("cannot read {}", file.display()))?;
                 Policy::from_toml(&text).with_context(|| format!("in {}", file.display()))?
             }
             None => Policy::default(),
         };
-        let runs = self.directories.runs(roots.clone())?;
-        Ok(RuntimeConfig { cache_dir: self.directories.cache()?, policy, roots, runs })
+        let runs = self.state.runs(roots.clone())?;
+        Ok(RuntimeConfig {
+            cache_dir: self.cache()?,
+            policy,
+            roots,
+            runs,
+        })
     }
 
     /// All plugins, admitted.
@@ -84,18 +108,31 @@ impl PluginOptions {
         Ok((runtime, report))
     }
 
-    /// The state and cache directories.
-    pub fn directories(&self) -> &Directories {
-        &self.directories
+    /// The cache directory. Not made here.
+    pub fn cache(&self) -> anyhow::Result<PathBuf> {
+        self.cache_dir
+            .clone()
+            .map_or_else(|| user_dir("XDG_CACHE_HOME", ".cache", "--cache-dir"), Ok)
+    }
+
+    /// The state directory.
+    pub fn state(&self) -> &StateDir {
+        &self.state
     }
 }
 
 /// `$VARIABLE/rookery`, or `~/FALLBACK/rookery`.
 fn user_dir(variable: &str, fallback: &str, option: &str) -> anyhow::Result<PathBuf> {
-    let absolute = |path: std::ffi::OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+    let absolute =
+        |path: std::ffi::OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
     let base = std::env::var_os(variable).and_then(absolute);
-    let base = base.or_else(|| std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(fallback)));
-    let base = base.with_context(|| format!("there is no home directory; name a directory with {option}"))?;
+    let base = base.or_else(|| {
+        std::env::home_dir()
+            .filter(|home| home.is_absolute())
+            .map(|home| home.join(fallback))
+    });
+    let base = base
+        .with_context(|| format!("there is no home directory; name a directory with {option}"))?;
     Ok(base.join("rookery"))
 }
 
@@ -106,10 +143,15 @@ pub fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
 
 /// `path` as the text that the project crate takes.
 pub fn utf8(path: &Path) -> anyhow::Result<&str> {
-    path.to_str().with_context(|| format!("{} is not valid UTF-8; rename it", path.display()))
+    path.to_str()
+        .with_context(|| format!("{} is not valid UTF-8; rename it", path.display()))
 }
 
 /// The nearest directory above `path` that exists.
 pub fn existing_parent(path: &Path) -> PathBuf {
-    path.ancestors().skip(1).find(|dir| dir.is_dir()).unwrap_or(Path::new("/")).to_owned()
+    path.ancestors()
+        .skip(1)
+        .find(|dir| dir.is_dir())
+        .unwrap_or(Path::new("/"))
+        .to_owned()
 }

@@ -14,12 +14,18 @@ use crate::show;
 /// What each interface lets a component do.
 const ABILITIES: &[(&str, &str)] = &[
     ("config", "reads the configuration of projects"),
-    ("config-mutation", "changes the configuration of projects, in their patch file"),
+    (
+        "config-mutation",
+        "changes the configuration of projects, in their patch file",
+    ),
     ("creation", "makes new projects"),
     ("results", "reads the results of runs"),
     ("firmware", "reads the firmware's files"),
     ("emulation", "starts, watches and stops runs"),
-    ("live", "runs commands in a running guest and talks to its ports"),
+    (
+        "live",
+        "runs commands in a running guest and talks to its ports",
+    ),
     ("log", "writes to the log and reports progress"),
 ];
 
@@ -85,7 +91,14 @@ impl List {
             let mut lines = describe(&report);
             if report.plugins.is_empty() {
                 let searched: Vec<_> = dirs.iter().map(|dir| dir.display().to_string()).collect();
-                lines.push(format!("no plugins; searched: {}", if searched.is_empty() { "nowhere (use --plugins DIR)".to_owned() } else { searched.join(", ") }));
+                lines.push(format!(
+                    "no plugins; searched: {}",
+                    if searched.is_empty() {
+                        "nowhere (use --plugins DIR)".to_owned()
+                    } else {
+                        searched.join(", ")
+                    }
+                ));
             }
             lines
         });
@@ -103,7 +116,11 @@ impl Check {
             }
         }
         show::result(&json!(report), self.json, |_| describe(&report));
-        Ok(if report.rejected.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if report.rejected.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }
 
@@ -115,7 +132,10 @@ fn no_roots() -> anyhow::Result<Roots> {
 fn describe(report: &LoadReport) -> Vec<String> {
     let admitted = report.plugins.iter().flat_map(describe_plugin);
     let refused = report.rejected.iter().flat_map(|rejected| {
-        [format!("REFUSED {}", rejected.file.display()), format!("  {}", rejected.reason)]
+        [
+            format!("REFUSED {}", rejected.file.display()),
+            format!("  {}", rejected.reason),
+        ]
     });
     admitted.chain(refused).collect()
 }
@@ -127,10 +147,22 @@ fn describe_plugin(plugin: &Plugin) -> Vec<String> {
         format!("  size    {}", size(&plugin.file)),
         format!("  sha256  {}", plugin.digest),
     ];
-    let abilities: Vec<String> = plugin.imports.iter().filter_map(|import| ability(import)).collect();
+    let abilities: Vec<String> = plugin
+        .imports
+        .iter()
+        .filter_map(|import| ability(import))
+        .collect();
     let nothing = ["computes only: it reaches no project, run or file".to_owned()];
-    let abilities = if abilities.is_empty() { nothing.as_slice() } else { &abilities };
-    lines.extend(abilities.iter().enumerate().map(|(i, ability)| format!("  {}  {ability}", if i == 0 { "can   " } else { "      " })));
+    let abilities = if abilities.is_empty() {
+        nothing.as_slice()
+    } else {
+        &abilities
+    };
+    lines.extend(
+        abilities.iter().enumerate().map(|(i, ability)| {
+            format!("  {}  {ability}", if i == 0 { "can   " } else { "      " })
+        }),
+    );
     lines
 }
 
@@ -146,14 +178,19 @@ fn ability(import: &str) -> Option<String> {
 }
 
 fn size(file: &Path) -> String {
-    std::fs::metadata(file).map_or_else(|_| "-".to_owned(), |metadata| format!("{} KiB", metadata.len().div_ceil(1024)))
+    std::fs::metadata(file).map_or_else(
+        |_| "-".to_owned(),
+        |metadata| format!("{} KiB", metadata.len().div_ceil(1024)),
+    )
 }
 
 /// For `doctor`: what was loaded from where.
 pub fn overview(options: &PluginOptions) -> anyhow::Result<Value> {
     let dirs = options.dirs()?;
     let (runtime, report) = options.load(no_roots()?)?;
-    Ok(json!({"dirs": dirs, "plugins": report.plugins.len(), "tools": runtime.tools().len(), "rejected": report.rejected}))
+    Ok(
+        json!({"dirs": dirs, "plugins": report.plugins.len(), "tools": runtime.tools().len(), "rejected": report.rejected}),
+    )
 }
 
 #[cfg(test)]
@@ -162,8 +199,14 @@ mod tests {
 
     #[test]
     fn imports_are_told_as_sentences() {
-        assert_eq!(ability("rookery:plugin/results@0.1.0").as_deref(), Some("reads the results of runs"));
-        assert_eq!(ability("live").as_deref(), Some("runs commands in a running guest and talks to its ports"));
+        assert_eq!(
+            ability("rookery:plugin/results@0.1.0").as_deref(),
+            Some("reads the results of runs")
+        );
+        assert_eq!(
+            ability("live").as_deref(),
+            Some("runs commands in a running guest and talks to its ports")
+        );
         assert_eq!(ability("types"), None);
         assert_eq!(ability("new-one").as_deref(), Some("uses new-one"));
     }

@@ -10,7 +10,7 @@ use rookery_project::{Cancel, Roots};
 use serde_json::{Value, json};
 
 use crate::interrupt::Interrupt;
-use crate::places::{Directories, absolute, existing_parent, utf8};
+use crate::places::{StateDir, absolute, existing_parent, utf8};
 use crate::show::{self, Activity, text};
 use crate::summary;
 
@@ -37,7 +37,7 @@ pub struct Run {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    directories: Directories,
+    state: StateDir,
 }
 
 impl Run {
@@ -45,7 +45,7 @@ impl Run {
         let dir = absolute(&self.project)?;
         let roots = Roots::new([existing_parent(&dir)])?;
         let project = roots.project(utf8(&dir)?)?;
-        let runs = self.directories.runs(roots.clone())?;
+        let runs = self.state.runs(roots.clone())?;
         let mut options = json!({"backend": self.backend});
         if let Some(timeout) = self.timeout {
             options["timeout_s"] = json!(timeout);
@@ -57,14 +57,21 @@ impl Run {
 
         let failed = status["status"] == "failed";
         let result = json!({"run": status, "findings": findings});
-        show::result(&result, self.json, |result| summary::describe(&result["run"], &result["findings"]));
-        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        show::result(&result, self.json, |result| {
+            summary::describe(&result["run"], &result["findings"])
+        });
+        Ok(if failed {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 
     /// Wait for the end of the run, showing how it goes on; stop it at ctrl-c.
     fn follow(&self, runs: &Runs, run: &str, interrupt: &Interrupt) -> anyhow::Result<Value> {
         let mut status = runs.status(run)?;
-        let mut activity = Activity::new(Some(status["timeout_s"].as_u64().unwrap_or(0)), self.json);
+        let mut activity =
+            Activity::new(Some(status["timeout_s"].as_u64().unwrap_or(0)), self.json);
         while status["status"] == "running" {
             if interrupt.pressed() {
                 activity.phase("stopping");
@@ -72,7 +79,11 @@ impl Run {
                 break;
             }
             activity.phase(&phase(&status));
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a run, for a bar")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "seconds of a run, for a bar"
+            )]
             activity.at(status["elapsed_s"].as_f64().unwrap_or(0.0) as u64);
             status = runs.wait(run, POLL, &Cancel::default())?;
         }

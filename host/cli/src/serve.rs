@@ -23,7 +23,13 @@ Example, in an MCP client's configuration:
   {\"mcpServers\": {\"rookery\": {\"command\": \"rookery\", \"args\": [\"serve\", \"--root\", \"/home/me/firmware\"]}}}")]
 pub struct Serve {
     /// Directories below which all projects lie; relative paths start at the first
-    #[arg(long = "root", value_name = "DIR", required = true, env = "ROOKERY_ROOT", value_delimiter = ':')]
+    #[arg(
+        long = "root",
+        value_name = "DIR",
+        required = true,
+        env = "ROOKERY_ROOT",
+        value_delimiter = ':'
+    )]
     roots: Vec<PathBuf>,
     #[command(flatten)]
     plugins: PluginOptions,
@@ -37,7 +43,9 @@ impl Serve {
             tracing::warn!("skipped {}: {}", rejected.file.display(), rejected.reason);
         }
         if report.plugins.is_empty() {
-            tracing::warn!("no plugin was loaded, so there are no tools: see `rookery plugins list`");
+            tracing::warn!(
+                "no plugin was loaded, so there are no tools: see `rookery plugins list`"
+            );
         }
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(PROTOCOL_THREADS)
@@ -45,7 +53,10 @@ impl Serve {
             .enable_all()
             .build()
             .context("cannot start the protocol's threads")?;
-        let served = runtime.block_on(rookery_server::serve_stdio(tools, env!("CARGO_PKG_VERSION")));
+        let served = runtime.block_on(rookery_server::serve_stdio(
+            tools,
+            env!("CARGO_PKG_VERSION"),
+        ));
         // Whatever still runs was told to end; a read from a terminal never does.
         runtime.shutdown_timeout(Duration::from_millis(50));
         served?;

@@ -9,7 +9,11 @@ use serde_json::{Value, json};
 
 /// A result: one JSON object for scripts, or lines for people. Text from a guest cannot reach the terminal unescaped.
 pub fn result(value: &Value, json: bool, lines: impl FnOnce(&Value) -> Vec<String>) {
-    let text = if json { value.to_string() } else { lines(value).join("\n") };
+    let text = if json {
+        value.to_string()
+    } else {
+        lines(value).join("\n")
+    };
     line(&text);
 }
 
@@ -45,11 +49,16 @@ impl Activity {
         let terminal = io::stderr().is_terminal();
         let bar = match total {
             _ if json || !terminal => ProgressBar::hidden(),
-            Some(total) => ProgressBar::new(total).with_style(style("{spinner} [{bar:30}] {pos}/{len} s  {wide_msg}")),
+            Some(total) => ProgressBar::new(total)
+                .with_style(style("{spinner} [{bar:30}] {pos}/{len} s  {wide_msg}")),
             None => ProgressBar::new_spinner().with_style(style("{spinner} {wide_msg}")),
         };
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self { bar, lines: !json && !terminal, last: String::new() }
+        Self {
+            bar,
+            lines: !json && !terminal,
+            last: String::new(),
+        }
     }
 
     /// What is being done.
@@ -77,5 +86,7 @@ impl Activity {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }

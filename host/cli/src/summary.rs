@@ -8,25 +8,49 @@ use crate::show::text;
 /// Lines of each kind; the rest is counted.
 const SHOWN: usize = 5;
 /// Guest ports whose services speak HTTP, and with which scheme.
-const WEB_PORTS: &[(u64, &str)] = &[(80, "http"), (8080, "http"), (8000, "http"), (443, "https"), (8443, "https")];
+const WEB_PORTS: &[(u64, &str)] = &[
+    (80, "http"),
+    (8080, "http"),
+    (8000, "http"),
+    (443, "https"),
+    (8443, "https"),
+];
 
 /// What the run's result files say: `{"pseudofiles": [{"path", "hits", "callers"}], "missing_env": ["…"], "crashes": [{"proc", "signame", "count"}]}`.
 /// A file that is not there leaves its list out.
 pub fn findings(roots: &Roots, status: &Value) -> Value {
-    let Some(results) = status["results_dir"].as_str().and_then(|dir| roots.results(None, Some(dir)).ok()) else {
+    let Some(results) = status["results_dir"]
+        .as_str()
+        .and_then(|dir| roots.results(None, Some(dir)).ok())
+    else {
         return json!({});
     };
     let parts = [
-        ("pseudofiles", read(&results, "pseudofiles_failures.yaml").map(|file| pseudofiles(&file))),
+        (
+            "pseudofiles",
+            read(&results, "pseudofiles_failures.yaml").map(|file| pseudofiles(&file)),
+        ),
         ("missing_env", read(&results, "env_missing.yaml")),
-        ("crashes", read(&results, "crashes.yaml").map(|mut file| file["crashes"].take())),
+        (
+            "crashes",
+            read(&results, "crashes.yaml").map(|mut file| file["crashes"].take()),
+        ),
     ];
-    let found = parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    Value::Object(found.filter(|(_, value)| value.as_array().is_some_and(|items| !items.is_empty())).collect())
+    let found = parts
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(
+        found
+            .filter(|(_, value)| value.as_array().is_some_and(|items| !items.is_empty()))
+            .collect(),
+    )
 }
 
 fn read(results: &Results, file: &str) -> Option<Value> {
-    results.read_yaml(file).inspect_err(|error| tracing::debug!(file, %error, "not in the summary")).ok()
+    results
+        .read_yaml(file)
+        .inspect_err(|error| tracing::debug!(file, %error, "not in the summary"))
+        .ok()
 }
 
 /// The file is a map by path, worst first.
@@ -39,12 +63,17 @@ fn pseudofiles(file: &Value) -> Value {
 /// The services that can be reached, as URLs where they speak HTTP.
 pub fn services(status: &Value) -> Vec<String> {
     let endpoints = status["endpoints"].as_array().into_iter().flatten();
-    endpoints.filter(|endpoint| endpoint["host_port"].is_u64()).map(address).collect()
+    endpoints
+        .filter(|endpoint| endpoint["host_port"].is_u64())
+        .map(address)
+        .collect()
 }
 
 fn address(endpoint: &Value) -> String {
     let (host, port) = (text(endpoint, "host"), &endpoint["host_port"]);
-    let web = WEB_PORTS.iter().find(|(guest_port, _)| endpoint["guest_port"] == *guest_port && endpoint["proto"] == "tcp");
+    let web = WEB_PORTS.iter().find(|(guest_port, _)| {
+        endpoint["guest_port"] == *guest_port && endpoint["proto"] == "tcp"
+    });
     match web {
         Some((_, scheme)) => format!("{scheme}://{host}:{port}/"),
         None => format!("{}://{host}:{port}", text(endpoint, "proto")),
@@ -53,38 +82,109 @@ fn address(endpoint: &Value) -> String {
 
 /// Lines for a person.
 pub fn describe(status: &Value, findings: &Value) -> Vec<String> {
-    let reason = status["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let elapsed = status["elapsed_s"].as_f64().map(|elapsed| format!(" after {elapsed:.1} s")).unwrap_or_default();
-    let mut lines = vec![format!("run {} {}{elapsed}{reason}", text(status, "run_id"), text(status, "status"))];
+    let reason = status["reason"]
+        .as_str()
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default();
+    let elapsed = status["elapsed_s"]
+        .as_f64()
+        .map(|elapsed| format!(" after {elapsed:.1} s"))
+        .unwrap_or_default();
+    let mut lines = vec![format!(
+        "run {} {}{elapsed}{reason}",
+        text(status, "run_id"),
+        text(status, "status")
+    )];
 
-    section(&mut lines, "services", status["endpoints"].as_array(), |endpoint| {
-        let guest = format!("{} on guest port {}/{}", text(endpoint, "procname"), endpoint["guest_port"], text(endpoint, "proto"));
-        if endpoint["host_port"].is_u64() { format!("{guest}  {}", address(endpoint)) } else { guest }
-    });
+    section(
+        &mut lines,
+        "services",
+        status["endpoints"].as_array(),
+        |endpoint| {
+            let guest = format!(
+                "{} on guest port {}/{}",
+                text(endpoint, "procname"),
+                endpoint["guest_port"],
+                text(endpoint, "proto")
+            );
+            if endpoint["host_port"].is_u64() {
+                format!("{guest}  {}", address(endpoint))
+            } else {
+                guest
+            }
+        },
+    );
     if status["endpoints"].as_array().is_none_or(Vec::is_empty) {
         lines.push("no service was reached".to_owned());
     }
-    section(&mut lines, "device files that failed, worst first", findings["pseudofiles"].as_array(), |failure| {
-        let callers: Vec<_> = failure["callers"].as_array().into_iter().flatten().filter_map(Value::as_str).take(3).collect();
-        format!("{}  {} times, by {}", text(failure, "path"), failure["hits"], callers.join(", "))
-    });
-    section(&mut lines, "boot arguments and variables looked for in vain", findings["missing_env"].as_array(), |name| {
-        name.as_str().map_or_else(|| name.to_string(), str::to_owned)
-    });
-    section(&mut lines, "fatal signals", findings["crashes"].as_array(), |crash| {
-        format!("{}  {}, {} times", text(crash, "proc"), text(crash, "signame"), crash["count"])
-    });
-    section(&mut lines, "this backend did not honour", status["notes"].as_array(), |note| {
-        note.as_str().unwrap_or_default().to_owned()
-    });
+    section(
+        &mut lines,
+        "device files that failed, worst first",
+        findings["pseudofiles"].as_array(),
+        |failure| {
+            let callers: Vec<_> = failure["callers"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .take(3)
+                .collect();
+            format!(
+                "{}  {} times, by {}",
+                text(failure, "path"),
+                failure["hits"],
+                callers.join(", ")
+            )
+        },
+    );
+    section(
+        &mut lines,
+        "boot arguments and variables looked for in vain",
+        findings["missing_env"].as_array(),
+        |name| {
+            name.as_str()
+                .map_or_else(|| name.to_string(), str::to_owned)
+        },
+    );
+    section(
+        &mut lines,
+        "fatal signals",
+        findings["crashes"].as_array(),
+        |crash| {
+            format!(
+                "{}  {}, {} times",
+                text(crash, "proc"),
+                text(crash, "signame"),
+                crash["count"]
+            )
+        },
+    );
+    section(
+        &mut lines,
+        "this backend did not honour",
+        status["notes"].as_array(),
+        |note| note.as_str().unwrap_or_default().to_owned(),
+    );
     lines.push(format!("results in {}", text(status, "results_dir")));
     lines
 }
 
-fn section(lines: &mut Vec<String>, title: &str, items: Option<&Vec<Value>>, show: impl Fn(&Value) -> String) {
-    let Some(items) = items.filter(|items| !items.is_empty()) else { return };
+fn section(
+    lines: &mut Vec<String>,
+    title: &str,
+    items: Option<&Vec<Value>>,
+    show: impl Fn(&Value) -> String,
+) {
+    let Some(items) = items.filter(|items| !items.is_empty()) else {
+        return;
+    };
     lines.push(format!("{title}:"));
-    lines.extend(items.iter().take(SHOWN).map(|item| format!("  {}", show(item).replace('\n', " "))));
+    lines.extend(
+        items
+            .iter()
+            .take(SHOWN)
+            .map(|item| format!("  {}", show(item).replace('\n', " "))),
+    );
     if items.len() > SHOWN {
         lines.push(format!("  and {} more", items.len() - SHOWN));
     }
@@ -109,12 +209,18 @@ mod tests {
              device files that failed, worst first:\n  /dev/dsa  12 times, by dsad:412\n\
              boot arguments and variables looked for in vain:\n  a\n  b\n  c\n  d\n  e\n  and 1 more\nresults in /p/results/0"
         );
-        assert_eq!(services(&status), ["http://127.0.0.1:40080/", "tcp://127.0.0.1:40023"]);
+        assert_eq!(
+            services(&status),
+            ["http://127.0.0.1:40080/", "tcp://127.0.0.1:40023"]
+        );
     }
 
     #[test]
     fn a_run_without_results_still_has_a_summary() {
         let lines = describe(&json!({"run_id": "r1", "status": "failed"}), &json!({}));
-        assert_eq!(lines, ["run r1 failed", "no service was reached", "results in -"]);
+        assert_eq!(
+            lines,
+            ["run r1 failed", "no service was reached", "results in -"]
+        );
     }
 }

@@ -21,8 +21,14 @@ pub struct Usage {
 impl Usage {
     /// Read from a definition (`inputSchema`, `examples`).
     pub fn new(definition: &Value) -> Self {
-        let example = definition.pointer("/examples/0").filter(|example| example.is_object()).map(Value::to_string);
-        Self { allowed: describe_properties(&definition["inputSchema"]), example }
+        let example = definition
+            .pointer("/examples/0")
+            .filter(|example| example.is_object())
+            .map(Value::to_string);
+        Self {
+            allowed: describe_properties(&definition["inputSchema"]),
+            example,
+        }
     }
 
     /// The message for `violations` of `tool`'s input schema.
@@ -49,30 +55,54 @@ fn describe_properties(schema: &Value) -> String {
     if properties.is_empty() {
         return " no arguments".to_owned();
     }
-    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let mut text = String::new();
     for (name, property) in properties {
-        let need = if required.contains(&name.as_str()) { "required" } else { "optional" };
+        let need = if required.contains(&name.as_str()) {
+            "required"
+        } else {
+            "optional"
+        };
         let _ = write!(text, "\n- {name} ({need}): {}", describe(property));
     }
     text
 }
 
 fn describe(property: &Value) -> String {
-    let alternatives = ["enum", "const", "anyOf", "oneOf"].iter().find_map(|key| property.get(key));
+    let alternatives = ["enum", "const", "anyOf", "oneOf"]
+        .iter()
+        .find_map(|key| property.get(key));
     let mut text = match alternatives {
-        Some(Value::Array(values)) if property.get("enum").is_some() => {
-            values.iter().map(Value::to_string).collect::<Vec<_>>().join(" or ")
-        }
-        Some(Value::Array(schemas)) => schemas.iter().map(describe).collect::<Vec<_>>().join(" or "),
+        Some(Value::Array(values)) if property.get("enum").is_some() => values
+            .iter()
+            .map(Value::to_string)
+            .collect::<Vec<_>>()
+            .join(" or "),
+        Some(Value::Array(schemas)) => schemas
+            .iter()
+            .map(describe)
+            .collect::<Vec<_>>()
+            .join(" or "),
         Some(value) => value.to_string(),
         None => property["type"].as_str().unwrap_or("any value").to_owned(),
     };
-    for (key, words) in [("minimum", "at least"), ("maximum", "at most"), ("minLength", "length at least"),
-        ("maxLength", "length at most"), ("pattern", "matching"), ("default", "default")]
-    {
+    for (key, words) in [
+        ("minimum", "at least"),
+        ("maximum", "at most"),
+        ("minLength", "length at least"),
+        ("maxLength", "length at most"),
+        ("pattern", "matching"),
+        ("default", "default"),
+    ] {
         if let Some(value) = property.get(key).filter(|value| !value.is_null()) {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
             let _ = write!(text, ", {words} {value}");
         }
     }
@@ -92,7 +122,10 @@ mod tests {
                 "backend": {"enum": ["auto", "user"], "default": "auto"},
                 "wait_s": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 50}, {"type": "null"}]}}},
             "examples": [{"project_dir": "dlink"}]});
-        let violations = ["project_dir: is required".to_owned(), "wait: unknown\u{1b} argument".to_owned()];
+        let violations = [
+            "project_dir: is required".to_owned(),
+            "wait: unknown\u{1b} argument".to_owned(),
+        ];
         assert_eq!(
             Usage::new(&definition).explain("run", &violations),
             "Invalid arguments for `run`:\n- project_dir: is required\n- wait: unknown\\u{1b} argument\nAllowed:\n\
@@ -104,8 +137,13 @@ mod tests {
     #[test]
     fn a_flood_of_violations_is_bounded() {
         let violations = vec!["x".repeat(10_000); 1000];
-        let text = Usage::new(&json!({"inputSchema": {"type": "object"}})).explain("t", &violations);
-        assert!(text.contains("and 980 more") && text.len() < 10_000, "{}", text.len());
+        let text =
+            Usage::new(&json!({"inputSchema": {"type": "object"}})).explain("t", &violations);
+        assert!(
+            text.contains("and 980 more") && text.len() < 10_000,
+            "{}",
+            text.len()
+        );
         assert!(text.ends_with("Allowed: no arguments"));
     }
 }

@@ -22,7 +22,10 @@ impl<S: ToolSource> Server<S> {
     ) -> Result<CallToolResult, ErrorData> {
         let name = request.name.as_ref();
         let Some(entry) = self.catalogue.get(name) else {
-            return Err(ErrorData::invalid_params(self.catalogue.unknown(name), None));
+            return Err(ErrorData::invalid_params(
+                self.catalogue.unknown(name),
+                None,
+            ));
         };
         let arguments = Value::Object(request.arguments.unwrap_or_default());
         let violations = self.tools.check_arguments(name, &arguments);
@@ -32,7 +35,8 @@ impl<S: ToolSource> Server<S> {
 
         let (progress, sink) = Progress::start(&context.peer, context.meta.get_progress_token());
         let cancel = self.stop.child_token();
-        let call = AssertUnwindSafe(self.tools.call(name, &arguments, cancel.clone(), sink)).catch_unwind();
+        let call = AssertUnwindSafe(self.tools.call(name, &arguments, cancel.clone(), sink))
+            .catch_unwind();
         tokio::pin!(call);
         let outcome = tokio::select! {
             biased;
@@ -47,7 +51,12 @@ impl<S: ToolSource> Server<S> {
         Ok(match outcome {
             Ok(Ok(success)) => reply::success(name, success, entry.output),
             Ok(Err(failure)) => {
-                tracing::info!(tool = name, kind = failure.kind, message = failure.message, "call failed");
+                tracing::info!(
+                    tool = name,
+                    kind = failure.kind,
+                    message = failure.message,
+                    "call failed"
+                );
                 reply::failure(&failure)
             }
             Err(_) => reply::panic(name),

@@ -41,7 +41,9 @@ impl Catalogue {
                 Ok(entry) => {
                     entries.insert(name, entry);
                 }
-                Err(error) => tracing::error!(tool = name, %error, "left out a tool whose definition is malformed"),
+                Err(error) => {
+                    tracing::error!(tool = name, %error, "left out a tool whose definition is malformed");
+                }
             }
         }
         Self { entries }
@@ -59,16 +61,28 @@ impl Catalogue {
 
     /// All tools, by name.
     pub fn list(&self) -> Vec<Tool> {
-        self.entries.values().map(|entry| entry.tool.clone()).collect()
+        self.entries
+            .values()
+            .map(|entry| entry.tool.clone())
+            .collect()
     }
 
     /// What to tell a caller of `name`, which does not exist.
     pub fn unknown(&self, name: &str) -> String {
-        let mut names: Vec<&str> = self.entries.keys().take(MAX_NAMES).map(String::as_str).collect();
+        let mut names: Vec<&str> = self
+            .entries
+            .keys()
+            .take(MAX_NAMES)
+            .map(String::as_str)
+            .collect();
         if self.entries.len() > MAX_NAMES {
             names.push("…");
         }
-        format!("Unknown tool: {}. Available: {}", excerpt(name, 80), names.join(", "))
+        format!(
+            "Unknown tool: {}. Available: {}",
+            excerpt(name, 80),
+            names.join(", ")
+        )
     }
 }
 
@@ -79,7 +93,10 @@ impl Entry {
         if let Some(map) = definition.as_object_mut() {
             map.insert("name".to_owned(), json!(name));
             if let Some(Value::Object(meta)) = map.get_mut("_meta") {
-                if meta.shift_remove(RESULT_KEY).is_some_and(|value| value == "content") {
+                if meta
+                    .shift_remove(RESULT_KEY)
+                    .is_some_and(|value| value == "content")
+                {
                     output = Output::Content;
                 }
                 if meta.is_empty() {
@@ -87,7 +104,11 @@ impl Entry {
                 }
             }
         }
-        Ok(Self { tool: Tool::deserialize(definition)?, usage, output })
+        Ok(Self {
+            tool: Tool::deserialize(definition)?,
+            usage,
+            output,
+        })
     }
 }
 
@@ -102,7 +123,10 @@ mod tests {
     #[test]
     fn tools_are_listed_by_name_with_their_properties_in_the_given_order() {
         let catalogue = Catalogue::new([
-            ("b".to_owned(), definition(&json!({"rookery/result": "content"}))),
+            (
+                "b".to_owned(),
+                definition(&json!({"rookery/result": "content"})),
+            ),
             ("a".to_owned(), definition(&json!({"x": 1}))),
             ("broken".to_owned(), json!({"description": 5})),
         ]);
@@ -112,9 +136,22 @@ mod tests {
                 {"name": "a", "title": "T", "description": "d", "inputSchema": {"type": "object", "properties": {"z": {}, "a": {}}}, "_meta": {"x": 1}},
                 {"name": "b", "title": "T", "description": "d", "inputSchema": {"type": "object", "properties": {"z": {}, "a": {}}}}])
         );
-        assert!(json!(catalogue.list()).to_string().contains(r#""properties":{"z":{},"a":{}}"#));
-        assert_eq!(catalogue.get("a").map(|entry| entry.output), Some(Output::Structured));
-        assert_eq!(catalogue.get("b").map(|entry| entry.output), Some(Output::Content));
-        assert_eq!(catalogue.unknown("c\u{7}"), r"Unknown tool: c\u{7}. Available: a, b");
+        assert!(
+            json!(catalogue.list())
+                .to_string()
+                .contains(r#""properties":{"z":{},"a":{}}"#)
+        );
+        assert_eq!(
+            catalogue.get("a").map(|entry| entry.output),
+            Some(Output::Structured)
+        );
+        assert_eq!(
+            catalogue.get("b").map(|entry| entry.output),
+            Some(Output::Content)
+        );
+        assert_eq!(
+            catalogue.unknown("c\u{7}"),
+            r"Unknown tool: c\u{7}. Available: a, b"
+        );
     }
 }

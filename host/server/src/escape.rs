@@ -35,7 +35,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 
 /// Most text is: this check needs no decoding.
 fn is_plain_ascii(text: &str) -> bool {
-    text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n' | b'\t'))
+    text.bytes()
+        .all(|b| matches!(b, b' '..=b'~' | b'\n' | b'\t'))
 }
 
 /// [`visible`] for every string and key of `value`.
@@ -50,8 +51,10 @@ pub fn make_visible(value: &mut Value) {
         Value::Object(map) => {
             map.values_mut().for_each(make_visible);
             if map.keys().any(|key| matches!(visible(key), Cow::Owned(_))) {
-                let entries: Map<String, Value> =
-                    std::mem::take(map).into_iter().map(|(key, value)| (visible(&key).into_owned(), value)).collect();
+                let entries: Map<String, Value> = std::mem::take(map)
+                    .into_iter()
+                    .map(|(key, value)| (visible(&key).into_owned(), value))
+                    .collect();
                 *map = entries;
             }
         }
@@ -75,7 +78,10 @@ mod tests {
 
     #[test]
     fn hidden_characters_are_written_out_and_the_rest_is_kept() {
-        assert_eq!(visible("\u{1b}[2Jhi\u{202e}\u{200b}\u{e0041}\u{9b}"), r"\u{1b}[2Jhi\u{202e}\u{200b}\u{e0041}\u{9b}");
+        assert_eq!(
+            visible("\u{1b}[2Jhi\u{202e}\u{200b}\u{e0041}\u{9b}"),
+            r"\u{1b}[2Jhi\u{202e}\u{200b}\u{e0041}\u{9b}"
+        );
         for kept in ["a\nb\tc", "日本語 é 🙂", "{\"k\": \"\\u001b\"}"] {
             assert!(matches!(visible(kept), Cow::Borrowed(text) if text == kept));
         }
@@ -85,7 +91,10 @@ mod tests {
     fn keys_are_escaped_in_place() {
         let mut value = json!({"a": 1, "b\u{7}": ["\u{0}"], "c": {"\u{feff}": null}});
         make_visible(&mut value);
-        assert_eq!(value.to_string(), r#"{"a":1,"b\\u{7}":["\\u{0}"],"c":{"\\u{feff}":null}}"#);
+        assert_eq!(
+            value.to_string(),
+            r#"{"a":1,"b\\u{7}":["\\u{0}"],"c":{"\\u{feff}":null}}"#
+        );
     }
 
     #[test]

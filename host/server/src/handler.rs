@@ -1,10 +1,12 @@
 //! The MCP methods, for both eras of the protocol: with a handshake (2024-11-05 to 2025-11-25) and without (2026-07-28).
 
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CompletionInfo, CustomRequest,
-    CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion,
-    ReadResourceRequestParams, ReadResourceResponse, Reference, ServerCapabilities, ServerConfig, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
+    CustomRequest, CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams,
+    GetPromptResponse, Implementation, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion,
+    ReadResourceRequestParams, ReadResourceResponse, Reference, ServerCapabilities, ServerConfig,
+    Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -49,27 +51,50 @@ impl<S: ToolSource> Server<S> {
     /// `version` is what clients are told; `stop` ends all calls.
     pub fn new(tools: S, version: &str, stop: CancellationToken) -> Self {
         let catalogue = Catalogue::new(tools.tools());
-        let capabilities =
-            ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().enable_completions().build();
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_resources()
+            .enable_prompts()
+            .enable_completions()
+            .build();
         let implementation = Implementation::new("rookery", version)
             .with_title("Rookery")
             .with_description("AI-led firmware rehosting with sandboxed tools");
         let mut identity = MetaObject::new();
-        identity.insert("io.modelcontextprotocol/serverInfo".to_owned(), json!(implementation));
+        identity.insert(
+            "io.modelcontextprotocol/serverInfo".to_owned(),
+            json!(implementation),
+        );
         let config = ServerConfig::new(capabilities)
             .with_server_info(implementation)
             .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
             .with_instructions(instructions(&catalogue));
-        Self { tools, catalogue, stop, config, identity }
+        Self {
+            tools,
+            catalogue,
+            stop,
+            config,
+            identity,
+        }
     }
 
     /// Adds the server's identity to the `_meta` of a result, where the request's era wants it.
-    pub(crate) fn identify(&self, context: &RequestContext<RoleServer>, meta: &mut Option<MetaObject>) {
-        let modern = context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
-        if modern {
+    pub(crate) fn identify(
+        &self,
+        context: &RequestContext<RoleServer>,
+        meta: &mut Option<MetaObject>,
+    ) {
+        if is_modern(context) {
             meta.get_or_insert_default().extend(self.identity.clone());
         }
     }
+}
+
+/// Whether the request belongs to the era without a handshake.
+fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+    context
+        .protocol_version()
+        .is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
 }
 
 /// Lists are short and sent whole, so there is no cursor to give back.
@@ -77,7 +102,10 @@ fn check_cursor(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData
     match request.and_then(|request| request.cursor) {
         None => Ok(()),
         Some(cursor) => {
-            let message = format!("Invalid cursor: {}. This list has one page; ask without a cursor.", excerpt(&cursor, 80));
+            let message = format!(
+                "Invalid cursor: {}. This list has one page; ask without a cursor.",
+                excerpt(&cursor, 80)
+            );
             Err(ErrorData::invalid_params(message, None))
         }
     }
@@ -87,7 +115,9 @@ fn check_cursor(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData
 macro_rules! list {
     ($self:ident, $request:ident, $context:ident, $Result:ident, $items:expr) => {{
         check_cursor($request)?;
-        let mut result = $Result::with_all_items($items).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public);
+        let mut result = $Result::with_all_items($items)
+            .with_ttl_ms(TTL_MS)
+            .with_cache_scope(CacheScope::Public);
         $self.identify(&$context, &mut result.meta);
         Ok(result)
     }};
@@ -99,8 +129,10 @@ impl<S: ToolSource> ServerHandler for Server<S> {
     }
 
     async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
-        let mut result =
-            DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), self.config.clone());
+        let mut result = DiscoverResult::from_server_info(
+            self.supported_protocol_versions().into_owned(),
+            self.config.clone(),
+        );
         result.ttl_ms = TTL_MS;
         result.cache_scope = CacheScope::Public;
         Ok(result)
@@ -111,7 +143,13 @@ impl<S: ToolSource> ServerHandler for Server<S> {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        list!(self, request, context, ListToolsResult, self.catalogue.list())
+        list!(
+            self,
+            request,
+            context,
+            ListToolsResult,
+            self.catalogue.list()
+        )
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -133,7 +171,13 @@ impl<S: ToolSource> ServerHandler for Server<S> {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        list!(self, request, context, ListResourcesResult, resources::list())
+        list!(
+            self,
+            request,
+            context,
+            ListResourcesResult,
+            resources::list()
+        )
     }
 
     async fn list_resource_templates(
@@ -141,7 +185,13 @@ impl<S: ToolSource> ServerHandler for Server<S> {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        list!(self, request, context, ListResourceTemplatesResult, resources::templates())
+        list!(
+            self,
+            request,
+            context,
+            ListResourceTemplatesResult,
+            resources::templates()
+        )
     }
 
     async fn read_resource(
@@ -150,10 +200,18 @@ impl<S: ToolSource> ServerHandler for Server<S> {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let Some(result) = resources::read(&request.uri) else {
-            let message = format!("Resource not found: {}. Use resources/list.", excerpt(&request.uri, 200));
-            return Err(ErrorData::resource_not_found(message, Some(json!({"uri": request.uri}))));
+            let message = format!(
+                "Resource not found: {}. Use resources/list.",
+                excerpt(&request.uri, 200)
+            );
+            return Err(ErrorData::resource_not_found(
+                message,
+                Some(json!({"uri": request.uri})),
+            ));
         };
-        let mut result = result.with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public);
+        let mut result = result
+            .with_ttl_ms(TTL_MS)
+            .with_cache_scope(CacheScope::Public);
         self.identify(&context, &mut result.meta);
         Ok(result.into())
     }
@@ -183,15 +241,15 @@ impl<S: ToolSource> ServerHandler for Server<S> {
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
         let argument = &request.argument;
-        let completion: Option<CompletionInfo> = match &request.r#ref {
+        let suggestions = match &request.r#ref {
             Reference::Prompt(prompt) => prompts::complete(&prompt.name, &argument.name),
-            Reference::Resource(template) => resources::complete(&template.uri, &argument.name, &argument.value),
+            Reference::Resource(template) => {
+                resources::complete(&template.uri, &argument.name, &argument.value)
+            }
             _ => None,
         };
-        let completion = completion.ok_or_else(|| {
-            ErrorData::invalid_params(format!("There is no argument `{}` to complete there.", excerpt(&argument.name, 80)), None)
-        })?;
-        let mut result = CompleteResult::new(completion);
+        // A menu asks on every key: where there is nothing to suggest, that is the answer.
+        let mut result = CompleteResult::new(suggestions.unwrap_or_default());
         self.identify(&context, &mut result.meta);
         Ok(result)
     }
@@ -199,14 +257,22 @@ impl<S: ToolSource> ServerHandler for Server<S> {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = excerpt(&request.method, 80);
-        Err(if METHODS.contains(&request.method.as_str()) {
-            let params = request.params.map_or_else(|| "none".to_owned(), |params| excerpt(&params.to_string(), 200));
+        let removed = request.method == "initialize" && is_modern(&context);
+        Err(if METHODS.contains(&request.method.as_str()) && !removed {
+            let params = request.params.map_or_else(
+                || "none".to_owned(),
+                |params| excerpt(&params.to_string(), 200),
+            );
             ErrorData::invalid_params(format!("Invalid params for {method}: {params}"), None)
         } else {
-            ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("Method not found: {method}"), None)
+            ErrorData::new(
+                ErrorCode::METHOD_NOT_FOUND,
+                format!("Method not found: {method}"),
+                None,
+            )
         })
     }
 }

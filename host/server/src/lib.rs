@@ -21,8 +21,8 @@ mod wire;
 
 use std::time::Duration;
 
-use rmcp::service::ServerInitializeError;
 use rmcp::ServiceExt;
+use rmcp::service::ServerInitializeError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
@@ -67,7 +67,10 @@ pub async fn serve(
     let stop = CancellationToken::new();
     let _stop_on_return = stop.clone().drop_guard();
     let transport = LineTransport::new(reader, writer, stop.clone());
-    let service = match Server::new(tools, version, stop.clone()).serve(transport).await {
+    let service = match Server::new(tools, version, stop.clone())
+        .serve(transport)
+        .await
+    {
         Ok(service) => service,
         Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
         Err(error) => return Err(ServeError::Handshake(Box::new(error))),

@@ -39,7 +39,9 @@ impl IdScanner {
     /// Read on.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.id.is_none() {
-            bytes.iter().for_each(|byte| self.step(*byte));
+            for byte in bytes {
+                self.step(*byte);
+            }
         }
     }
 
@@ -73,7 +75,11 @@ impl IdScanner {
                 self.depth = self.depth.saturating_sub(1);
             }
             b':' if self.depth == 1 && self.state == State::Key => {
-                self.state = if self.token == b"\"id\"" { State::IdValue } else { State::OtherValue };
+                self.state = if self.token == b"\"id\"" {
+                    State::IdValue
+                } else {
+                    State::OtherValue
+                };
                 self.token.clear();
             }
             b',' if self.depth == 1 => self.end_of_value(),
@@ -111,8 +117,14 @@ mod tests {
     #[test]
     fn the_id_is_found_wherever_it_stands() {
         let cases: [(&[u8], Option<Value>); 12] = [
-            (br#"{"jsonrpc":"2.0","id":7,"method":"x","params":{"id":8}}"#, Some(json!(7))),
-            (br#"{"params":{"id":8,"a":[{"id":9}],"s":"\"id\":3,"},"method":"x" , "id" : -7 }"#, Some(json!(-7))),
+            (
+                br#"{"jsonrpc":"2.0","id":7,"method":"x","params":{"id":8}}"#,
+                Some(json!(7)),
+            ),
+            (
+                br#"{"params":{"id":8,"a":[{"id":9}],"s":"\"id\":3,"},"method":"x" , "id" : -7 }"#,
+                Some(json!(-7)),
+            ),
             (br#"{"params":"}\\","id":"a\"b"}"#, Some(json!("a\"b"))),
             (b"{\"p\":\"\xff\xfe\",\"id\":3}", Some(json!(3))),
             (br#"{"id":5,"params":{"x":"#, Some(json!(5))),
@@ -125,7 +137,12 @@ mod tests {
             (b"hello id: 5", None),
         ];
         for (line, id) in cases {
-            assert_eq!(IdScanner::find(line), id, "{}", String::from_utf8_lossy(line));
+            assert_eq!(
+                IdScanner::find(line),
+                id,
+                "{}",
+                String::from_utf8_lossy(line)
+            );
         }
     }
 

@@ -39,27 +39,45 @@ impl Progress {
         let sink = move |fraction, message| {
             let _ = sender.send(Some((fraction, message)));
         };
-        (Self { forwarder: Some(forwarder) }, Arc::new(sink))
+        (
+            Self {
+                forwarder: Some(forwarder),
+            },
+            Arc::new(sink),
+        )
     }
 
     /// Wait until the last report is on its way. All sinks must have been dropped.
     pub async fn finish(self) {
         if let Some(mut forwarder) = self.forwarder
-            && tokio::time::timeout(JOIN_TIMEOUT, &mut forwarder).await.is_err()
+            && tokio::time::timeout(JOIN_TIMEOUT, &mut forwarder)
+                .await
+                .is_err()
         {
             forwarder.abort();
         }
     }
 }
 
-async fn forward(peer: Peer<RoleServer>, token: ProgressToken, mut reports: watch::Receiver<Report>) {
+async fn forward(
+    peer: Peer<RoleServer>,
+    token: ProgressToken,
+    mut reports: watch::Receiver<Report>,
+) {
     let mut last = None;
     while reports.changed().await.is_ok() {
         let report = reports.borrow_and_update().clone();
-        let Some((fraction, message)) = report else { continue };
-        let Some(percent) = advance(last, fraction) else { continue };
+        let Some((fraction, message)) = report else {
+            continue;
+        };
+        let Some(percent) = advance(last, fraction) else {
+            continue;
+        };
         last = Some(percent);
-        if notify(&peer, token.clone(), percent, &message).await.is_err() {
+        if notify(&peer, token.clone(), percent, &message)
+            .await
+            .is_err()
+        {
             return;
         }
         tokio::time::sleep(PAUSE).await;
@@ -68,7 +86,11 @@ async fn forward(peer: Peer<RoleServer>, token: ProgressToken, mut reports: watc
 
 /// The next percentage to show, or `None` once the end of the bar was shown.
 fn advance(last: Option<f64>, fraction: f64) -> Option<f64> {
-    let percent = if fraction.is_finite() { (fraction.clamp(0.0, 1.0) * TOTAL / STEP).round() * STEP } else { 0.0 };
+    let percent = if fraction.is_finite() {
+        (fraction.clamp(0.0, 1.0) * TOTAL / STEP).round() * STEP
+    } else {
+        0.0
+    };
     match last {
         Some(last) if percent <= last => Some(last + STEP).filter(|next| *next < TOTAL),
         _ => Some(percent),

@@ -1,6 +1,8 @@
 //! Prompts: the two tasks that people start from a client's menu.
 
-use rmcp::model::{CompletionInfo, GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
+use rmcp::model::{
+    CompletionInfo, GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role,
+};
 
 use crate::escape::excerpt;
 
@@ -51,30 +53,50 @@ pub fn list() -> Vec<Prompt> {
 pub fn get(name: &str, arguments: Option<&JsonObject>) -> Result<GetPromptResult, String> {
     let task = TASKS.iter().find(|task| task.name == name).ok_or_else(|| {
         let names: Vec<_> = TASKS.iter().map(|task| task.name).collect();
-        format!("Unknown prompt: {}. Available: {}", excerpt(name, 80), names.join(", "))
+        format!(
+            "Unknown prompt: {}. Available: {}",
+            excerpt(name, 80),
+            names.join(", ")
+        )
     })?;
-    let value = arguments.and_then(|arguments| arguments.get(task.argument)).and_then(|value| value.as_str());
+    let value = arguments
+        .and_then(|arguments| arguments.get(task.argument))
+        .and_then(|value| value.as_str());
     let Some(value) = value.filter(|value| !value.trim().is_empty()) else {
-        return Err(format!("Prompt `{name}` needs the argument `{}`: {}.", task.argument, task.argument_description));
+        return Err(format!(
+            "Prompt `{name}` needs the argument `{}`: {}.",
+            task.argument, task.argument_description
+        ));
     };
     let text = task.text.replacen("{}", &excerpt(value.trim(), 4096), 1);
-    Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]).with_description(task.description))
+    Ok(
+        GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)])
+            .with_description(task.description),
+    )
 }
 
-/// Values for the argument `argument` of prompt `name`, or `None` if there is no such argument. Paths and run ids are the client's to know.
+/// Values for the argument `argument` of prompt `name`, or `None` where there is no such argument. Paths and run ids are the client's to know.
 pub fn complete(name: &str, argument: &str) -> Option<CompletionInfo> {
-    TASKS.iter().any(|task| task.name == name && task.argument == argument).then(CompletionInfo::default)
+    TASKS
+        .iter()
+        .any(|task| task.name == name && task.argument == argument)
+        .then(CompletionInfo::default)
 }
 
 /// The `values` that start with `prefix`.
 pub fn by_prefix<'a>(values: impl Iterator<Item = &'a str>, prefix: &str) -> CompletionInfo {
-    let values = values.filter(|value| value.starts_with(prefix)).map(str::to_owned).take(CompletionInfo::MAX_VALUES);
+    let values = values
+        .filter(|value| value.starts_with(prefix))
+        .map(str::to_owned)
+        .take(CompletionInfo::MAX_VALUES);
     CompletionInfo::with_all_values(values.collect()).unwrap_or_default()
 }
 
 impl Task {
     fn prompt(&self) -> Prompt {
-        let argument = PromptArgument::new(self.argument).with_description(self.argument_description).with_required(true);
+        let argument = PromptArgument::new(self.argument)
+            .with_description(self.argument_description)
+            .with_required(true);
         Prompt::new(self.name, Some(self.description), Some(vec![argument])).with_title(self.title)
     }
 }
@@ -90,7 +112,10 @@ mod tests {
         let text = json!(get("rehost_firmware", arguments.as_object()).ok()).to_string();
         assert!(text.contains(r"`a{}b\\u{1b}`"), "{text}");
         for arguments in [json!({}), json!({"image": "  "}), json!({"image": 5})] {
-            assert!(get("rehost_firmware", arguments.as_object()).is_err_and(|why| why.contains("`image`")));
+            assert!(
+                get("rehost_firmware", arguments.as_object())
+                    .is_err_and(|why| why.contains("`image`"))
+            );
         }
         assert!(get("nope", None).is_err_and(|why| why.contains("triage_run")));
     }

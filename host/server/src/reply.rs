@@ -28,7 +28,10 @@ pub enum Output {
 
 /// The reply to a call that succeeded.
 pub fn success(tool: &str, success: Success, output: Output) -> CallToolResult {
-    let Success { output: mut value, usage } = success;
+    let Success {
+        output: mut value,
+        usage,
+    } = success;
     make_visible(&mut value);
     let text = value.to_string();
     let size = match output {
@@ -50,7 +53,9 @@ pub fn success(tool: &str, success: Success, output: Output) -> CallToolResult {
                 result.result_type = CallToolResult::default().result_type;
                 result
             }
-            Err(cause) => error(&format!("Tool `{tool}` answered with malformed content ({cause}). This is a defect of the tool.")),
+            Err(cause) => error(&format!(
+                "Tool `{tool}` answered with malformed content ({cause}). This is a defect of the tool."
+            )),
         },
     };
     with_usage(result, &usage)
@@ -59,7 +64,10 @@ pub fn success(tool: &str, success: Success, output: Output) -> CallToolResult {
 /// The reply to a call that failed.
 pub fn failure(failure: &Failure) -> CallToolResult {
     let mut result = with_usage(error(&failure.message), &failure.usage);
-    result.meta.get_or_insert_default().insert("rookery/failure".to_owned(), json!(failure.kind));
+    result
+        .meta
+        .get_or_insert_default()
+        .insert("rookery/failure".to_owned(), json!(failure.kind));
     result
 }
 
@@ -98,7 +106,11 @@ fn with_usage(mut result: CallToolResult, usage: &Usage) -> CallToolResult {
 
 /// Bytes that `json`, itself compact JSON, has as a JSON string.
 fn escaped_len(json: &str) -> usize {
-    json.len() + json.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
+    json.len()
+        + json
+            .bytes()
+            .filter(|byte| matches!(byte, b'"' | b'\\'))
+            .count()
 }
 
 #[cfg(test)]
@@ -107,14 +119,30 @@ mod tests {
     use serde_json::Value;
 
     fn succeed(output: Value, kind: Output) -> Value {
-        json!(success("t", Success { output, usage: Usage::default() }, kind))
+        json!(success(
+            "t",
+            Success {
+                output,
+                usage: Usage::default()
+            },
+            kind
+        ))
     }
 
     #[test]
     fn structured_content_and_text_are_the_same_json() {
-        let reply = succeed(json!({"lines": ["a\u{1b}[31m"], "total": 1}), Output::Structured);
-        assert_eq!(reply["structuredContent"], json!({"lines": ["a\\u{1b}[31m"], "total": 1}));
-        assert_eq!(reply["content"][0]["text"], reply["structuredContent"].to_string());
+        let reply = succeed(
+            json!({"lines": ["a\u{1b}[31m"], "total": 1}),
+            Output::Structured,
+        );
+        assert_eq!(
+            reply["structuredContent"],
+            json!({"lines": ["a\\u{1b}[31m"], "total": 1})
+        );
+        assert_eq!(
+            reply["content"][0]["text"],
+            reply["structuredContent"].to_string()
+        );
         assert_eq!(reply["_meta"]["rookery/usage"]["cpu_ms"], 0);
         assert_eq!(reply["isError"], Value::Null);
     }
@@ -126,24 +154,45 @@ mod tests {
             assert_eq!(reply["isError"] != true, fits);
             assert!(reply.to_string().len() <= MAX_REPLY);
         }
-        let quotes = succeed(json!({ "text": "\"".repeat(MAX_REPLY / 5) }), Output::Structured);
-        assert!(quotes.to_string().len() <= MAX_REPLY, "quotes are escaped twice");
+        let quotes = succeed(
+            json!({ "text": "\"".repeat(MAX_REPLY / 5) }),
+            Output::Structured,
+        );
+        assert!(
+            quotes.to_string().len() <= MAX_REPLY,
+            "quotes are escaped twice"
+        );
     }
 
     #[test]
     fn a_failure_is_text_only() {
-        let failure = Failure { kind: "trap".to_owned(), message: "x\u{7}".repeat(9000), usage: Usage::default() };
+        let failure = Failure {
+            kind: "trap".to_owned(),
+            message: "x\u{7}".repeat(9000),
+            usage: Usage::default(),
+        };
         let reply = json!(super::failure(&failure));
         assert_eq!(reply["isError"], true);
         assert!(reply.get("structuredContent").is_none());
         assert_eq!(reply["_meta"]["rookery/failure"], "trap");
-        assert!(reply["content"][0]["text"].as_str().is_some_and(|text| text.len() < MAX_MESSAGE + 8 && !text.contains('\u{7}')));
+        assert!(
+            reply["content"][0]["text"]
+                .as_str()
+                .is_some_and(|text| text.len() < MAX_MESSAGE + 8 && !text.contains('\u{7}'))
+        );
     }
 
     #[test]
     fn content_is_passed_through_or_named_as_malformed() {
-        let image = json!({"content": [{"type": "image", "data": "AAAA", "mimeType": "image/png"}]});
-        assert_eq!(succeed(image.clone(), Output::Content)["content"], image["content"]);
-        assert_eq!(succeed(json!({"content": 5}), Output::Content)["isError"], true);
+        let image =
+            json!({"content": [{"type": "image", "data": "AAAA", "mimeType": "image/png"}]});
+        assert_eq!(
+            succeed(image.clone(), Output::Content)["content"],
+            image["content"]
+        );
+        assert_eq!(
+            succeed(json!({"content": 5}), Output::Content)["isError"],
+            true
+        );
     }
 }

@@ -30,7 +30,9 @@ const CONTRACT: &[(&str, &str)] = &[
 pub fn list() -> Vec<Resource> {
     let workflow = Resource::new(WORKFLOW_URI, "workflow")
         .with_title("Rehosting workflow")
-        .with_description("How to take firmware through the loop of running, diagnosing and changing.")
+        .with_description(
+            "How to take firmware through the loop of running, diagnosing and changing.",
+        )
         .with_mime_type("text/markdown")
         .with_size(WORKFLOW.len() as u64);
     let contract = CONTRACT.iter().map(|(name, text)| {
@@ -58,14 +60,20 @@ pub fn read(uri: &str) -> Option<ReadResourceResult> {
         (WORKFLOW, "text/markdown")
     } else {
         let name = uri.strip_prefix(CONTRACT_PREFIX)?;
-        (CONTRACT.iter().find(|(known, _)| *known == name)?.1, "text/plain")
+        (
+            CONTRACT.iter().find(|(known, _)| *known == name)?.1,
+            "text/plain",
+        )
     };
-    Some(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(mime_type)]))
+    Some(ReadResourceResult::new(vec![
+        ResourceContents::text(text, uri).with_mime_type(mime_type),
+    ]))
 }
 
-/// Values for the variable `name` of the template `uri`, or `None` if there is no such variable.
+/// Values for the variable `name` of the template `uri`, or `None` where there is no such variable.
 pub fn complete(uri: &str, name: &str, prefix: &str) -> Option<CompletionInfo> {
-    (uri == CONTRACT_TEMPLATE && name == "interface").then(|| by_prefix(CONTRACT.iter().map(|(name, _)| *name), prefix))
+    (uri == CONTRACT_TEMPLATE && name == "interface")
+        .then(|| by_prefix(CONTRACT.iter().map(|(name, _)| *name), prefix))
 }
 
 #[cfg(test)]
@@ -76,20 +84,39 @@ mod tests {
     fn every_listed_document_can_be_read_and_nothing_else() {
         for resource in list() {
             let document = read(&resource.uri).map(|result| result.contents);
-            assert!(document.is_some_and(|contents| contents.len() == 1), "{}", resource.uri);
+            assert!(
+                document.is_some_and(|contents| contents.len() == 1),
+                "{}",
+                resource.uri
+            );
         }
-        for uri in ["rookery://contract/", "rookery://contract/../types", "rookery://docs/x", "file:///etc/passwd"] {
+        for uri in [
+            "rookery://contract/",
+            "rookery://contract/../types",
+            "rookery://docs/x",
+            "file:///etc/passwd",
+        ] {
             assert!(read(uri).is_none(), "{uri}");
         }
     }
 
     #[test]
     fn every_file_of_the_contract_is_a_document() {
-        let mut files: Vec<String> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit"))
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".wit")?.to_owned()))
-            .collect();
+        let mut files: Vec<String> =
+            std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit"))
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| {
+                    Some(
+                        entry
+                            .ok()?
+                            .file_name()
+                            .to_str()?
+                            .strip_suffix(".wit")?
+                            .to_owned(),
+                    )
+                })
+                .collect();
         let mut known: Vec<&str> = CONTRACT.iter().map(|(name, _)| *name).collect();
         files.sort();
         known.sort_unstable();

@@ -28,7 +28,10 @@ pub trait ToolSource: Send + Sync + 'static {
 
 impl ToolSource for Runtime {
     fn tools(&self) -> Vec<(String, Value)> {
-        self.tools().iter().map(|(name, tool)| (name.clone(), tool.definition.clone())).collect()
+        self.tools()
+            .iter()
+            .map(|(name, tool)| (name.clone(), tool.definition.clone()))
+            .collect()
     }
 
     fn check_arguments(&self, tool: &str, arguments: &Value) -> Vec<String> {

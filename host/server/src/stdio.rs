@@ -24,7 +24,10 @@ pub fn open() -> (Input, Output) {
     let (pipe_input, pipe_output) = rmcp::transport::io::stdio_pipes();
     (
         input.map_or_else(|| Box::new(pipe_input) as Input, |socket| Box::new(socket)),
-        output.map_or_else(|| Box::new(pipe_output) as Output, |socket| Box::new(socket)),
+        output.map_or_else(
+            || Box::new(pipe_output) as Output,
+            |socket| Box::new(socket),
+        ),
     )
 }
 

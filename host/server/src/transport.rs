@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, GetMeta, InitializeResult, JsonRpcMessage, ProtocolVersion, ServerResult,
+    ClientJsonRpcMessage, ClientRequest, GetMeta, InitializeResult, JsonRpcMessage,
+    ProtocolVersion, ServerResult,
 };
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -120,7 +121,9 @@ where
         for message in parse(&line.bytes, self.out.batches.load(Ordering::Relaxed)) {
             match message {
                 Ok(message) if self.admits(&message) => self.pending.push_back(message),
-                Ok(_) => tracing::info!("ignored a notification or response that came before the handshake"),
+                Ok(_) => tracing::info!(
+                    "ignored a notification or response that came before the handshake"
+                ),
                 Err(rejection) => self.reject(rejection),
             }
         }
@@ -128,14 +131,19 @@ where
 
     /// During the handshake rmcp gives up on anything but a request, so nothing else may reach it.
     fn admits(&mut self, message: &ClientJsonRpcMessage) -> bool {
-        let JsonRpcMessage::Request(request) = message else { return self.open };
+        let JsonRpcMessage::Request(request) = message else {
+            return self.open;
+        };
         self.open |= match &request.request {
             ClientRequest::InitializeRequest(_) => true,
             ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => false,
             request => {
                 let meta = request.get_meta();
-                meta.missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty()
-                    && meta.protocol_version().is_some_and(|version| ProtocolVersion::KNOWN_VERSIONS.contains(&version))
+                meta.missing_required_keys(&ProtocolVersion::V_2026_07_28)
+                    .is_empty()
+                    && meta
+                        .protocol_version()
+                        .is_some_and(|version| ProtocolVersion::KNOWN_VERSIONS.contains(&version))
             }
         };
         true
@@ -226,10 +234,15 @@ where
         message: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         if let JsonRpcMessage::Response(response) = &message
-            && let ServerResult::InitializeResult(InitializeResult { protocol_version, .. }) = &response.result
+            && let ServerResult::InitializeResult(InitializeResult {
+                protocol_version, ..
+            }) = &response.result
         {
             // Batches came with this version and left with the next.
-            self.out.batches.store(*protocol_version == ProtocolVersion::V_2025_03_26, Ordering::Relaxed);
+            self.out.batches.store(
+                *protocol_version == ProtocolVersion::V_2025_03_26,
+                Ordering::Relaxed,
+            );
         }
         let line = self.out.line(&message);
         Arc::clone(&self.out).send(line)
@@ -267,7 +280,9 @@ mod tests {
 
     fn push_all(chunks: &[&[u8]]) -> Line {
         let mut line = Line::default();
-        chunks.iter().for_each(|chunk| line.push(chunk));
+        for chunk in chunks {
+            line.push(chunk);
+        }
         line
     }
 
@@ -277,6 +292,9 @@ mod tests {
         assert_eq!(push_all(&[&body]).bytes.len(), MAX_LINE);
         let long = push_all(&[br#"{"id":41,"params":""#, &body, b"\",", &body]);
         assert_eq!(long.bytes.capacity(), 0);
-        assert_eq!(long.oversized.and_then(IdScanner::finish), Some(serde_json::json!(41)));
+        assert_eq!(
+            long.oversized.and_then(IdScanner::finish),
+            Some(serde_json::json!(41))
+        );
     }
 }

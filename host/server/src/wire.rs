@@ -22,7 +22,11 @@ pub struct Rejection {
 impl Rejection {
     /// A message that is too long to be read.
     pub fn oversized(id: Value, limit: usize) -> Self {
-        Self::new(Some(id), INVALID_REQUEST, format!("The message is longer than {limit} bytes, the most that this server reads."))
+        Self::new(
+            Some(id),
+            INVALID_REQUEST,
+            format!("The message is longer than {limit} bytes, the most that this server reads."),
+        )
     }
 
     fn new(id: Option<Value>, code: i32, message: String) -> Self {
@@ -47,7 +51,10 @@ impl Rejection {
 
 /// The messages of one line: none for a blank or unanswerable one, several for a batch where `batches` are allowed.
 pub fn parse(line: &[u8], batches: bool) -> Vec<Result<ClientJsonRpcMessage, Rejection>> {
-    let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();
+    let line = line
+        .strip_prefix(b"\xEF\xBB\xBF")
+        .unwrap_or(line)
+        .trim_ascii();
     if line.is_empty() {
         return Vec::new();
     }
@@ -59,16 +66,30 @@ pub fn parse(line: &[u8], batches: bool) -> Vec<Result<ClientJsonRpcMessage, Rej
         // Invalid UTF-8 and lone surrogates end here too.
         Err(error) => {
             let id = IdScanner::find(line);
-            id.map(|id| Err(Rejection::new(Some(id), PARSE_ERROR, format!("Parse error: {error}")))).into_iter().collect()
+            id.map(|id| {
+                Err(Rejection::new(
+                    Some(id),
+                    PARSE_ERROR,
+                    format!("Parse error: {error}"),
+                ))
+            })
+            .into_iter()
+            .collect()
         }
-        Ok(Value::Array(items)) if batches && !items.is_empty() => items.into_iter().filter_map(parse_item).collect(),
+        Ok(Value::Array(items)) if batches && !items.is_empty() => {
+            items.iter().filter_map(parse_item).collect()
+        }
         Ok(Value::Array(_)) => {
             let message = "Invalid request: batches exist in protocol version 2025-03-26 only. Send one message a line.";
-            vec![Err(Rejection::new(None, INVALID_REQUEST, message.to_owned()))]
+            vec![Err(Rejection::new(
+                None,
+                INVALID_REQUEST,
+                message.to_owned(),
+            ))]
         }
         Ok(value) => match ClientJsonRpcMessage::deserialize(&value) {
             // The text says something twice, and readers differ on which one counts.
-            Ok(_) => reject(&value, INVALID_REQUEST, &error),
+            Ok(_) => Some(reject(&value, INVALID_REQUEST, &error)),
             Err(_) => malformed(&value, &error),
         }
         .map(Err)
@@ -77,10 +98,10 @@ pub fn parse(line: &[u8], batches: bool) -> Vec<Result<ClientJsonRpcMessage, Rej
     }
 }
 
-fn parse_item(item: Value) -> Option<Result<ClientJsonRpcMessage, Rejection>> {
-    match ClientJsonRpcMessage::deserialize(&item) {
+fn parse_item(item: &Value) -> Option<Result<ClientJsonRpcMessage, Rejection>> {
+    match ClientJsonRpcMessage::deserialize(item) {
         Ok(message) => Some(Ok(message)),
-        Err(error) => malformed(&item, &error).map(Err),
+        Err(error) => malformed(item, &error).map(Err),
     }
 }
 
@@ -91,19 +112,23 @@ fn malformed(value: &Value, error: &serde_json::Error) -> Option<Rejection> {
         (Some(_), None) => None,
         (None, _) if is_response => None,
         (Some(Value::String(_)), Some(id)) if value["jsonrpc"] == "2.0" && is_id(id) => {
-            reject(value, INVALID_PARAMS, error)
+            Some(reject(value, INVALID_PARAMS, error))
         }
-        _ => reject(value, INVALID_REQUEST, error),
+        _ => Some(reject(value, INVALID_REQUEST, error)),
     }
 }
 
-fn reject(value: &Value, code: i32, error: &serde_json::Error) -> Option<Rejection> {
+fn reject(value: &Value, code: i32, error: &serde_json::Error) -> Rejection {
     let id = value.get("id").filter(|id| is_id(id)).cloned();
     let what = match value.get("method").and_then(Value::as_str) {
         Some(method) => format!("Invalid request `{}`", excerpt(method, 60)),
         None => "Invalid request".to_owned(),
     };
-    Some(Rejection::new(id, code, format!("{what}: {}", excerpt(&error.to_string(), 300))))
+    Rejection::new(
+        id,
+        code,
+        format!("{what}: {}", excerpt(&error.to_string(), 300)),
+    )
 }
 
 #[cfg(test)]
@@ -128,19 +153,46 @@ mod tests {
         for (line, expected) in [
             ("", None),
             ("  \r", None),
-            ("\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}\r\n", Some(json!("ok"))),
+            (
+                "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}\r\n",
+                Some(json!("ok")),
+            ),
             ("hello", None),
-            (r#"{"jsonrpc":"2.0","id":1,"method":"x""#, Some(json!([1, PARSE_ERROR]))),
-            (r#"{"jsonrpc":"2.0","id":"a","method":"tools/list","params":{"cursor":"\ud800"}}"#, Some(json!(["a", PARSE_ERROR]))),
-            (r#"{"jsonrpc":"2.0","id":2,"method":"tools/list","params":[1]}"#, Some(json!([2, INVALID_PARAMS]))),
-            (r#"{"jsonrpc":"1.0","id":3,"method":"tools/list"}"#, Some(json!([3, INVALID_REQUEST]))),
-            (r#"{"jsonrpc":"2.0","id":1.5,"method":"tools/list"}"#, Some(json!([null, INVALID_REQUEST]))),
-            (r#"{"jsonrpc":"2.0","id":1,"id":4,"method":"tools/list"}"#, Some(json!([4, INVALID_REQUEST]))),
-            (r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":[1]}"#, None),
-            (r#"{"jsonrpc":"2.0","id":5,"result":7}"#, None),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"x""#,
+                Some(json!([1, PARSE_ERROR])),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":"a","method":"tools/list","params":{"cursor":"\ud800"}}"#,
+                Some(json!(["a", PARSE_ERROR])),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":2,"method":"tools/list","params":[1]}"#,
+                Some(json!([2, INVALID_PARAMS])),
+            ),
+            (
+                r#"{"jsonrpc":"1.0","id":3,"method":"tools/list"}"#,
+                Some(json!([3, INVALID_REQUEST])),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1.5,"method":"tools/list"}"#,
+                Some(json!([null, INVALID_REQUEST])),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"id":4,"method":"tools/list"}"#,
+                Some(json!([4, INVALID_REQUEST])),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":[1]}"#,
+                None,
+            ),
+            (r#"{"id":5,"result":7}"#, None),
             ("42", Some(json!([null, INVALID_REQUEST]))),
             ("[]", Some(json!([null, INVALID_REQUEST]))),
-            (r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, Some(json!([null, INVALID_REQUEST]))),
+            (
+                r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+                Some(json!([null, INVALID_REQUEST])),
+            ),
         ] {
             assert_eq!(only(line), expected, "{line}");
         }
