@@ -29,7 +29,7 @@ use crate::runs::Registry;
 /// Every backend, the preferred one first. A new backend is a line here.
 pub fn backends() -> Vec<Box<dyn Backend>> {
     vec![
-        Box::new(user::UserBackend::new()),
+        Box::new(user::UserBackend),
         Box::new(penguin::PenguinBackend::new()),
     ]
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::{Results, yaml};
+use super::Results;
+use crate::config::yaml::parse_result;
 use crate::roots::Roots;
 use crate::{Error, Result};
 
