@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use rookery_emulation::backend::{Backend, Outcome, Reply, Request};
 use rookery_emulation::event::{Operation, What};
 use rookery_emulation::live::{CommandRequest, ReachRequest};
-use rookery_emulation::plan::{Ioctl, IoctlCommand, Plan, Pseudofile, Read as ReadModel, StaticFile, Write as WriteModel};
+use rookery_emulation::plan::{
+    Ioctl, IoctlCommand, Plan, Pseudofile, Read as ReadModel, StaticFile, Write as WriteModel,
+};
 use rookery_emulation::user::UserBackend;
 
 const DV: &str = "dv-mipsel-uclibc.rootfs.tar.gz";
@@ -27,15 +29,30 @@ fn main() {
         return;
     }
     let tests: &[(&str, fn())] = &[
-        ("a_mips_firmware_answers_http_through_forwarded_ports", a_mips_firmware_answers_http_through_forwarded_ports),
-        ("models_devices_and_static_files_are_what_the_guest_sees", models_devices_and_static_files_are_what_the_guest_sees),
-        ("an_init_that_is_missing_is_an_error_that_names_it", an_init_that_is_missing_is_an_error_that_names_it),
-        ("nothing_survives_a_killed_supervisor", nothing_survives_a_killed_supervisor),
+        (
+            "a_mips_firmware_answers_http_through_forwarded_ports",
+            a_mips_firmware_answers_http_through_forwarded_ports,
+        ),
+        (
+            "models_devices_and_static_files_are_what_the_guest_sees",
+            models_devices_and_static_files_are_what_the_guest_sees,
+        ),
+        (
+            "an_init_that_is_missing_is_an_error_that_names_it",
+            an_init_that_is_missing_is_an_error_that_names_it,
+        ),
+        (
+            "nothing_survives_a_killed_supervisor",
+            nothing_survives_a_killed_supervisor,
+        ),
     ];
     for (name, test) in tests {
         let begin = Instant::now();
         test();
-        println!("test {name} ... ok ({:.1} s)", begin.elapsed().as_secs_f64());
+        println!(
+            "test {name} ... ok ({:.1} s)",
+            begin.elapsed().as_secs_f64()
+        );
     }
 }
 
@@ -48,7 +65,9 @@ fn dv_plan(work: &Path) -> Option<Plan> {
 
 fn http_status(port: u16) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .ok()?;
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).ok()?;
@@ -57,15 +76,21 @@ fn http_status(port: u16) -> Option<String> {
 
 fn a_mips_firmware_answers_http_through_forwarded_ports() {
     let work = tempfile::tempdir().unwrap();
-    let Some(plan) = dv_plan(work.path()) else { return };
+    let Some(plan) = dv_plan(work.path()) else {
+        return;
+    };
     let answers = Rc::new(RefCell::new(Vec::new()));
     let clients = Rc::new(RefCell::new(Vec::new()));
     let reached = Rc::new(RefCell::new(None));
     let mut control = support::Recorder::new(|event| match &event.what {
-        What::Forward { port, host_port, .. } => {
+        What::Forward {
+            port, host_port, ..
+        } => {
             // A thread of its own: the supervisor must go on while the client waits.
             let (port, host_port) = (*port, *host_port);
-            clients.borrow_mut().push(std::thread::spawn(move || (port, http_status(host_port))));
+            clients
+                .borrow_mut()
+                .push(std::thread::spawn(move || (port, http_status(host_port))));
             let reached = Rc::clone(&reached);
             (port == 8080).then(|| {
                 let request = ReachRequest {
@@ -77,14 +102,21 @@ fn a_mips_firmware_answers_http_through_forwarded_ports() {
                     timeout: Duration::from_secs(2),
                     max_bytes: 4096,
                 };
-                Request::Reach(request, Reply::new(move |answer| *reached.borrow_mut() = Some(answer)))
+                Request::Reach(
+                    request,
+                    Reply::new(move |answer| *reached.borrow_mut() = Some(answer)),
+                )
             })
         }
         What::Exit { .. } | What::Console(_) | What::Unlisten { .. } => {
             let mut clients = clients.borrow_mut();
-            let done = clients.len() == 2 && clients.iter().all(std::thread::JoinHandle::is_finished) && reached.borrow().is_some();
+            let done = clients.len() == 2
+                && clients.iter().all(std::thread::JoinHandle::is_finished)
+                && reached.borrow().is_some();
             done.then(|| {
-                answers.borrow_mut().extend(clients.drain(..).map(|client| client.join().unwrap()));
+                answers
+                    .borrow_mut()
+                    .extend(clients.drain(..).map(|client| client.join().unwrap()));
                 Request::Stop
             })
         }
@@ -94,17 +126,53 @@ fn a_mips_firmware_answers_http_through_forwarded_ports() {
     let events = std::mem::take(&mut control.events);
     drop(control);
     let mut answers = answers.take();
-    answers.extend(clients.take().into_iter().map(|client| client.join().unwrap()));
+    answers.extend(
+        clients
+            .take()
+            .into_iter()
+            .map(|client| client.join().unwrap()),
+    );
     answers.sort();
-    assert_eq!(answers.iter().map(|(port, _)| *port).collect::<Vec<_>>(), [80, 8080], "{outcome:?}");
+    assert_eq!(
+        answers.iter().map(|(port, _)| *port).collect::<Vec<_>>(),
+        [80, 8080],
+        "{outcome:?}"
+    );
     for (port, status) in &answers {
-        assert!(status.as_deref().is_some_and(|line| line.contains(" 200")), "port {port}: {status:?}");
+        assert!(
+            status.as_deref().is_some_and(|line| line.contains(" 200")),
+            "port {port}: {status:?}"
+        );
     }
     let reached = reached.take().expect("the reach was answered").unwrap();
     assert_eq!(reached["connected"], true);
-    assert!(reached["received"]["text"].as_str().unwrap().contains(" 200"), "{reached}");
-    let listener = events.iter().find(|event| matches!(event.what, What::Listen { port: 8080, proto: "tcp", .. })).unwrap();
-    assert_eq!((listener.process.name.as_str(), listener.process.program.as_str()), ("lightsrv", "/usr/bin/lightsrv"));
+    assert!(
+        reached["received"]["text"]
+            .as_str()
+            .unwrap()
+            .contains(" 200"),
+        "{reached}"
+    );
+    let listener = events
+        .iter()
+        .find(|event| {
+            matches!(
+                event.what,
+                What::Listen {
+                    port: 8080,
+                    proto: "tcp",
+                    ..
+                }
+            )
+        })
+        .unwrap();
+    assert_eq!(
+        (
+            listener.process.name.as_str(),
+            listener.process.program.as_str()
+        ),
+        ("lightsrv", "/usr/bin/lightsrv")
+    );
 }
 
 const SCRIPT: &str = r#"#!/bin/sh
@@ -121,14 +189,22 @@ exec /bin/busybox sleep 60
 
 fn models_devices_and_static_files_are_what_the_guest_sees() {
     let work = tempfile::tempdir().unwrap();
-    let Some(mut plan) = dv_plan(work.path()) else { return };
-    let file = |text: &str, mode| StaticFile::Inline { contents: text.into(), mode };
+    let Some(mut plan) = dv_plan(work.path()) else {
+        return;
+    };
+    let file = |text: &str, mode| StaticFile::Inline {
+        contents: text.into(),
+        mode,
+    };
     plan.init = "/etc/hello".into();
     plan.env = vec![("board".into(), "x9".into())];
     plan.static_files = vec![
         ("/etc/hello".into(), file(SCRIPT, 0o755)),
         ("/etc/nested".into(), file("#!/etc/interpreter -x\n", 0o755)),
-        ("/etc/interpreter".into(), file("#!/bin/sh\necho nested $0 $1 $2 $3 $4\n", 0o755)),
+        (
+            "/etc/interpreter".into(),
+            file("#!/bin/sh\necho nested $0 $1 $2 $3 $4\n", 0o755),
+        ),
     ];
     let model = |text: &str| Pseudofile {
         read: ReadModel::Bytes(text.into()),
@@ -136,33 +212,65 @@ fn models_devices_and_static_files_are_what_the_guest_sees() {
         ioctl: vec![(IoctlCommand::Number(0x4004_6e01), Ioctl::Return(5))],
         ..Pseudofile::default()
     };
-    plan.pseudofiles = vec![("/dev/model".into(), model("device contents\n")), ("/proc/model".into(), model("proc contents\n"))];
+    plan.pseudofiles = vec![
+        ("/dev/model".into(), model("device contents\n")),
+        ("/proc/model".into(), model("proc contents\n")),
+    ];
     let answer = Rc::new(RefCell::new(None));
     let mut control = support::Recorder::new(|event| match &event.what {
-        What::Exec { argv, result: 0, .. } if argv.iter().any(|argument| argument == "sleep") => {
+        What::Exec {
+            argv, result: 0, ..
+        } if argv.iter().any(|argument| argument == "sleep") => {
             let answer = Rc::clone(&answer);
-            let argv = ["sh", "-c", "echo $((6 * 7)); cat /dev/model; exit 3"].map(str::to_owned).to_vec();
-            let request = CommandRequest { argv, timeout: Duration::from_secs(20), max_bytes: 1000 };
-            Some(Request::Command(request, Reply::new(move |result| *answer.borrow_mut() = Some(result))))
+            let argv = ["sh", "-c", "echo $((6 * 7)); cat /dev/model; exit 3"]
+                .map(str::to_owned)
+                .to_vec();
+            let request = CommandRequest {
+                argv,
+                timeout: Duration::from_secs(20),
+                max_bytes: 1000,
+            };
+            Some(Request::Command(
+                request,
+                Reply::new(move |result| *answer.borrow_mut() = Some(result)),
+            ))
         }
         What::Exit { code: Some(3), .. } => None,
         _ => None,
     });
     plan.timeout_s = 6;
-    assert_eq!(UserBackend.run(&plan, &mut control).unwrap(), Outcome::Deadline);
+    assert_eq!(
+        UserBackend.run(&plan, &mut control).unwrap(),
+        Outcome::Deadline
+    );
     let console = control.console();
     let events = std::mem::take(&mut control.events);
     drop(control);
     for expected in [
-        "pid 1\n", "device contents", "proc contents", "board=x9", "null works", "chown works",
+        "pid 1\n",
+        "device contents",
+        "proc contents",
+        "board=x9",
+        "null works",
+        "chown works",
         "nested /etc/interpreter -x /etc/nested one two",
     ] {
         assert!(console.contains(expected), "no {expected:?} in:\n{console}");
     }
-    let device = console.lines().find(|line| line.contains("/dev/model") && line.contains("root")).unwrap_or_default();
-    assert!(device.starts_with('c') && device.contains("240,"), "{console}");
+    let device = console
+        .lines()
+        .find(|line| line.contains("/dev/model") && line.contains("root"))
+        .unwrap_or_default();
+    assert!(
+        device.starts_with('c') && device.contains("240,"),
+        "{console}"
+    );
     let answer = answer.take().expect("the command was answered").unwrap();
-    assert_eq!((answer["exit_code"].as_i64(), answer["stdout"].as_str()), (Some(3), Some("42\ndevice contents\n")), "{answer}");
+    assert_eq!(
+        (answer["exit_code"].as_i64(), answer["stdout"].as_str()),
+        (Some(3), Some("42\ndevice contents\n")),
+        "{answer}"
+    );
     let missing = |wanted: &str| {
         let open = Operation::Open { write: false };
         events.iter().any(|event| matches!(&event.what, What::Unmodelled { path, operation } if path == wanted && *operation == open))
@@ -173,11 +281,19 @@ fn models_devices_and_static_files_are_what_the_guest_sees() {
 
 fn an_init_that_is_missing_is_an_error_that_names_it() {
     let work = tempfile::tempdir().unwrap();
-    let Some(mut plan) = dv_plan(work.path()) else { return };
+    let Some(mut plan) = dv_plan(work.path()) else {
+        return;
+    };
     plan.init = "/sbin/no-such-init".into();
     let mut control = support::Recorder::new(|_| None);
-    let error = UserBackend.run(&plan, &mut control).unwrap_err().to_string();
-    assert!(error.contains("/sbin/no-such-init") && error.contains("No such file"), "{error}");
+    let error = UserBackend
+        .run(&plan, &mut control)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("/sbin/no-such-init") && error.contains("No such file"),
+        "{error}"
+    );
 }
 
 /// Another process's life: see [`nothing_survives_a_killed_supervisor`].
@@ -198,11 +314,19 @@ fn nothing_survives_a_killed_supervisor() {
         return;
     }
     for wait_for_service in [true, false] {
-        let mut supervisor =
-            Command::new(std::env::current_exe().unwrap()).env("ROOKERY_TEST_BOOT", work.path()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut supervisor = Command::new(std::env::current_exe().unwrap())
+            .env("ROOKERY_TEST_BOOT", work.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         if wait_for_service {
             let mut first = [0_u8; 3];
-            supervisor.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+            supervisor
+                .stdout
+                .as_mut()
+                .unwrap()
+                .read_exact(&mut first)
+                .unwrap();
         } else {
             std::thread::sleep(Duration::from_millis(60));
         }
@@ -212,7 +336,10 @@ fn nothing_survives_a_killed_supervisor() {
         supervisor.wait().unwrap();
         let begin = Instant::now();
         while family.iter().any(|pid| is_running(*pid)) {
-            assert!(begin.elapsed() < Duration::from_secs(5), "some of {family:?} live on");
+            assert!(
+                begin.elapsed() < Duration::from_secs(5),
+                "some of {family:?} live on"
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -237,7 +364,11 @@ fn descendants(of: u32) -> Vec<u32> {
     let mut found = vec![of];
     let mut at = 0;
     while let Some(parent) = found.get(at).copied() {
-        found.extend(all.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+        found.extend(
+            all.iter()
+                .filter(|(_, of)| *of == parent)
+                .map(|(pid, _)| *pid),
+        );
         at += 1;
     }
     found.split_off(1)

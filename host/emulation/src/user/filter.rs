@@ -34,7 +34,12 @@ struct Test {
 }
 
 const fn test(call: i64, argument: u32, when: When, verdict: Verdict) -> Test {
-    Test { call, argument, when, verdict }
+    Test {
+        call,
+        argument,
+        when,
+        verdict,
+    }
 }
 
 /// The descriptor that qemu's log is given: writes to it go to the supervisor.
@@ -46,118 +51,456 @@ const FAMILY: i32 = libc::EAFNOSUPPORT;
 /// Argument tests, made before the lists below are looked at.
 const TESTS: &[Test] = &[
     // Families that no namespace confines (VSOCK reaches the host), or that reach code which no firmware needs.
-    test(libc::SYS_socket, 0, When::Equals(libc::AF_UNIX as u32), Verdict::Allow),
-    test(libc::SYS_socket, 0, When::Equals(libc::AF_INET as u32), Verdict::Allow),
-    test(libc::SYS_socket, 0, When::Equals(libc::AF_INET6 as u32), Verdict::Allow),
-    test(libc::SYS_socket, 0, When::Equals(libc::AF_PACKET as u32), Verdict::Allow),
-    test(libc::SYS_socket, 0, When::Within(libc::AF_PACKET as u32 + 1, u32::MAX), Verdict::Answer(FAMILY)),
-    test(libc::SYS_socket, 0, When::Within(0, libc::AF_NETLINK as u32 - 1), Verdict::Answer(FAMILY)),
+    test(
+        libc::SYS_socket,
+        0,
+        When::Equals(libc::AF_UNIX as u32),
+        Verdict::Allow,
+    ),
+    test(
+        libc::SYS_socket,
+        0,
+        When::Equals(libc::AF_INET as u32),
+        Verdict::Allow,
+    ),
+    test(
+        libc::SYS_socket,
+        0,
+        When::Equals(libc::AF_INET6 as u32),
+        Verdict::Allow,
+    ),
+    test(
+        libc::SYS_socket,
+        0,
+        When::Equals(libc::AF_PACKET as u32),
+        Verdict::Allow,
+    ),
+    test(
+        libc::SYS_socket,
+        0,
+        When::Within(libc::AF_PACKET as u32 + 1, u32::MAX),
+        Verdict::Answer(FAMILY),
+    ),
+    test(
+        libc::SYS_socket,
+        0,
+        When::Within(0, libc::AF_NETLINK as u32 - 1),
+        Verdict::Answer(FAMILY),
+    ),
     // What is left is NETLINK.
-    test(libc::SYS_socket, 2, When::Equals(libc::NETLINK_ROUTE as u32), Verdict::Allow),
-    test(libc::SYS_socket, 2, When::Equals(libc::NETLINK_KOBJECT_UEVENT as u32), Verdict::Allow),
-    test(libc::SYS_socket, 2, When::Within(0, u32::MAX), Verdict::Answer(libc::EPROTONOSUPPORT)),
-    test(libc::SYS_socketpair, 0, When::Equals(libc::AF_UNIX as u32), Verdict::Allow),
-    test(libc::SYS_socketpair, 0, When::Within(0, u32::MAX), Verdict::Answer(FAMILY)),
+    test(
+        libc::SYS_socket,
+        2,
+        When::Equals(libc::NETLINK_ROUTE as u32),
+        Verdict::Allow,
+    ),
+    test(
+        libc::SYS_socket,
+        2,
+        When::Equals(libc::NETLINK_KOBJECT_UEVENT as u32),
+        Verdict::Allow,
+    ),
+    test(
+        libc::SYS_socket,
+        2,
+        When::Within(0, u32::MAX),
+        Verdict::Answer(libc::EPROTONOSUPPORT),
+    ),
+    test(
+        libc::SYS_socketpair,
+        0,
+        When::Equals(libc::AF_UNIX as u32),
+        Verdict::Allow,
+    ),
+    test(
+        libc::SYS_socketpair,
+        0,
+        When::Within(0, u32::MAX),
+        Verdict::Answer(FAMILY),
+    ),
     // Packet filter tables: ip_tables and ip6_tables, arp_tables, ebtables.
-    test(libc::SYS_setsockopt, 2, When::Within(64, 65), Verdict::Answer(libc::ENOPROTOOPT)),
-    test(libc::SYS_setsockopt, 2, When::Within(96, 97), Verdict::Answer(libc::ENOPROTOOPT)),
-    test(libc::SYS_setsockopt, 2, When::Within(128, 129), Verdict::Answer(libc::ENOPROTOOPT)),
-    test(libc::SYS_clone, 0, When::AnyBit(NEW_NAMESPACES), Verdict::Answer(libc::EPERM)),
+    test(
+        libc::SYS_setsockopt,
+        2,
+        When::Within(64, 65),
+        Verdict::Answer(libc::ENOPROTOOPT),
+    ),
+    test(
+        libc::SYS_setsockopt,
+        2,
+        When::Within(96, 97),
+        Verdict::Answer(libc::ENOPROTOOPT),
+    ),
+    test(
+        libc::SYS_setsockopt,
+        2,
+        When::Within(128, 129),
+        Verdict::Answer(libc::ENOPROTOOPT),
+    ),
+    test(
+        libc::SYS_clone,
+        0,
+        When::AnyBit(NEW_NAMESPACES),
+        Verdict::Answer(libc::EPERM),
+    ),
     // A guest that cleared it would outlive its supervisor.
-    test(libc::SYS_prctl, 0, When::Equals(libc::PR_SET_PDEATHSIG as u32), Verdict::Answer(0)),
-    test(libc::SYS_prctl, 0, When::Equals(libc::PR_SET_SECCOMP as u32), Verdict::Answer(libc::EINVAL)),
-    test(libc::SYS_ioctl, 1, When::Equals(libc::TIOCSTI as u32), Verdict::Answer(libc::EPERM)),
-    test(libc::SYS_ioctl, 1, When::Equals(0x541C /* TIOCLINUX */), Verdict::Answer(libc::EPERM)),
+    test(
+        libc::SYS_prctl,
+        0,
+        When::Equals(libc::PR_SET_PDEATHSIG as u32),
+        Verdict::Answer(0),
+    ),
+    test(
+        libc::SYS_prctl,
+        0,
+        When::Equals(libc::PR_SET_SECCOMP as u32),
+        Verdict::Answer(libc::EINVAL),
+    ),
+    test(
+        libc::SYS_ioctl,
+        1,
+        When::Equals(libc::TIOCSTI as u32),
+        Verdict::Answer(libc::EPERM),
+    ),
+    test(
+        libc::SYS_ioctl,
+        1,
+        When::Equals(0x541C /* TIOCLINUX */),
+        Verdict::Answer(libc::EPERM),
+    ),
     test(libc::SYS_write, 0, When::Equals(LOG_FD), Verdict::Notify),
     test(libc::SYS_writev, 0, When::Equals(LOG_FD), Verdict::Notify),
 ];
 
 /// Terminal and descriptor commands that never concern a model; tested only where no model answers ioctls.
-const PLAIN_IOCTLS: &[u64] = &[libc::TCGETS, libc::TCSETS, libc::TCSETSW, libc::TCSETSF, libc::TIOCGWINSZ, libc::FIONBIO, libc::FIONREAD, libc::FIOCLEX];
+const PLAIN_IOCTLS: &[u64] = &[
+    libc::TCGETS,
+    libc::TCSETS,
+    libc::TCSETSW,
+    libc::TCSETSF,
+    libc::TIOCGWINSZ,
+    libc::FIONBIO,
+    libc::FIONREAD,
+    libc::FIOCLEX,
+];
 
 /// Calls that the supervisor answers.
 const NOTIFY: &[i64] = &[
-    libc::SYS_open, libc::SYS_openat, libc::SYS_creat,
-    libc::SYS_stat, libc::SYS_lstat, libc::SYS_newfstatat, libc::SYS_statx,
-    libc::SYS_access, libc::SYS_faccessat, libc::SYS_faccessat2,
-    libc::SYS_readlink, libc::SYS_readlinkat,
-    libc::SYS_execve, libc::SYS_execveat, libc::SYS_exit_group,
-    libc::SYS_bind, libc::SYS_listen,
-    libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill,
-    libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_swapon, libc::SYS_swapoff,
-    libc::SYS_mknod, libc::SYS_mknodat,
-    libc::SYS_chown, libc::SYS_lchown, libc::SYS_fchown, libc::SYS_fchownat,
-    libc::SYS_setuid, libc::SYS_setgid, libc::SYS_setreuid, libc::SYS_setregid, libc::SYS_setresuid, libc::SYS_setresgid,
-    libc::SYS_setfsuid, libc::SYS_setfsgid, libc::SYS_setgroups,
-    libc::SYS_getuid, libc::SYS_geteuid, libc::SYS_getgid, libc::SYS_getegid, libc::SYS_getresuid, libc::SYS_getresgid,
-    libc::SYS_init_module, libc::SYS_finit_module, libc::SYS_delete_module,
-    libc::SYS_reboot, libc::SYS_ioctl,
-    libc::SYS_settimeofday, libc::SYS_clock_settime, libc::SYS_sethostname, libc::SYS_setdomainname,
+    libc::SYS_open,
+    libc::SYS_openat,
+    libc::SYS_creat,
+    libc::SYS_stat,
+    libc::SYS_lstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    libc::SYS_access,
+    libc::SYS_faccessat,
+    libc::SYS_faccessat2,
+    libc::SYS_readlink,
+    libc::SYS_readlinkat,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_exit_group,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_kill,
+    libc::SYS_tkill,
+    libc::SYS_tgkill,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_mknod,
+    libc::SYS_mknodat,
+    libc::SYS_chown,
+    libc::SYS_lchown,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_setuid,
+    libc::SYS_setgid,
+    libc::SYS_setreuid,
+    libc::SYS_setregid,
+    libc::SYS_setresuid,
+    libc::SYS_setresgid,
+    libc::SYS_setfsuid,
+    libc::SYS_setfsgid,
+    libc::SYS_setgroups,
+    libc::SYS_getuid,
+    libc::SYS_geteuid,
+    libc::SYS_getgid,
+    libc::SYS_getegid,
+    libc::SYS_getresuid,
+    libc::SYS_getresgid,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_reboot,
+    libc::SYS_ioctl,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
 ];
 
 /// Calls that succeed without effect, because the guest may not do them and firmware expects that root may.
 const PRETEND: &[i64] = &[
-    libc::SYS_capset, libc::SYS_sched_setscheduler, libc::SYS_sched_setparam, libc::SYS_setpriority, libc::SYS_ioprio_set,
-    libc::SYS_mlockall, libc::SYS_mlock, libc::SYS_vhangup, libc::SYS_acct, libc::SYS_personality,
+    libc::SYS_capset,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_sched_setparam,
+    libc::SYS_setpriority,
+    libc::SYS_ioprio_set,
+    libc::SYS_mlockall,
+    libc::SYS_mlock,
+    libc::SYS_vhangup,
+    libc::SYS_acct,
+    libc::SYS_personality,
 ];
 
 /// Calls refused with `EPERM` rather than `ENOSYS`, because a program gives up more politely then.
 const REFUSE: &[i64] = &[
-    libc::SYS_ptrace, libc::SYS_unshare, libc::SYS_setns, libc::SYS_syslog, libc::SYS_quotactl, libc::SYS_iopl, libc::SYS_ioperm,
-    libc::SYS_adjtimex, libc::SYS_clock_adjtime, libc::SYS_open_by_handle_at, libc::SYS_name_to_handle_at,
+    libc::SYS_ptrace,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_syslog,
+    libc::SYS_quotactl,
+    libc::SYS_iopl,
+    libc::SYS_ioperm,
+    libc::SYS_adjtimex,
+    libc::SYS_clock_adjtime,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_name_to_handle_at,
 ];
 
 /// Calls that the kernel carries out: what qemu-user makes for itself and passes on for its guests.
 const ALLOW: &[i64] = &[
     // files
-    libc::SYS_read, libc::SYS_write, libc::SYS_close, libc::SYS_fstat, libc::SYS_lseek, libc::SYS_pread64, libc::SYS_pwrite64,
-    libc::SYS_readv, libc::SYS_writev, libc::SYS_preadv, libc::SYS_pwritev, libc::SYS_preadv2, libc::SYS_pwritev2, libc::SYS_pipe,
-    libc::SYS_pipe2, libc::SYS_dup, libc::SYS_dup2, libc::SYS_dup3, libc::SYS_fcntl, libc::SYS_flock, libc::SYS_fsync,
-    libc::SYS_fdatasync, libc::SYS_sync, libc::SYS_syncfs, libc::SYS_sync_file_range, libc::SYS_truncate, libc::SYS_ftruncate,
-    libc::SYS_getdents, libc::SYS_getdents64, libc::SYS_getcwd, libc::SYS_chdir, libc::SYS_fchdir, libc::SYS_rename,
-    libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_mkdir, libc::SYS_mkdirat, libc::SYS_rmdir, libc::SYS_link,
-    libc::SYS_linkat, libc::SYS_unlink, libc::SYS_unlinkat, libc::SYS_symlink, libc::SYS_symlinkat, libc::SYS_chmod,
-    libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_umask, libc::SYS_utime, libc::SYS_utimes, libc::SYS_utimensat,
-    libc::SYS_futimesat, libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_ustat, libc::SYS_chroot, libc::SYS_sendfile,
-    libc::SYS_splice, libc::SYS_tee, libc::SYS_vmsplice, libc::SYS_copy_file_range, libc::SYS_fallocate, libc::SYS_fadvise64,
-    libc::SYS_readahead, libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr, libc::SYS_getxattr, libc::SYS_lgetxattr,
-    libc::SYS_fgetxattr, libc::SYS_listxattr, libc::SYS_llistxattr, libc::SYS_flistxattr, libc::SYS_removexattr,
-    libc::SYS_lremovexattr, libc::SYS_fremovexattr, libc::SYS_inotify_init, libc::SYS_inotify_init1, libc::SYS_inotify_add_watch,
-    libc::SYS_inotify_rm_watch, libc::SYS_memfd_create, libc::SYS_close_range,
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_close,
+    libc::SYS_fstat,
+    libc::SYS_lseek,
+    libc::SYS_pread64,
+    libc::SYS_pwrite64,
+    libc::SYS_readv,
+    libc::SYS_writev,
+    libc::SYS_preadv,
+    libc::SYS_pwritev,
+    libc::SYS_preadv2,
+    libc::SYS_pwritev2,
+    libc::SYS_pipe,
+    libc::SYS_pipe2,
+    libc::SYS_dup,
+    libc::SYS_dup2,
+    libc::SYS_dup3,
+    libc::SYS_fcntl,
+    libc::SYS_flock,
+    libc::SYS_fsync,
+    libc::SYS_fdatasync,
+    libc::SYS_sync,
+    libc::SYS_syncfs,
+    libc::SYS_sync_file_range,
+    libc::SYS_truncate,
+    libc::SYS_ftruncate,
+    libc::SYS_getdents,
+    libc::SYS_getdents64,
+    libc::SYS_getcwd,
+    libc::SYS_chdir,
+    libc::SYS_fchdir,
+    libc::SYS_rename,
+    libc::SYS_renameat,
+    libc::SYS_renameat2,
+    libc::SYS_mkdir,
+    libc::SYS_mkdirat,
+    libc::SYS_rmdir,
+    libc::SYS_link,
+    libc::SYS_linkat,
+    libc::SYS_unlink,
+    libc::SYS_unlinkat,
+    libc::SYS_symlink,
+    libc::SYS_symlinkat,
+    libc::SYS_chmod,
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    libc::SYS_umask,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_utimensat,
+    libc::SYS_futimesat,
+    libc::SYS_statfs,
+    libc::SYS_fstatfs,
+    libc::SYS_ustat,
+    libc::SYS_chroot,
+    libc::SYS_sendfile,
+    libc::SYS_splice,
+    libc::SYS_tee,
+    libc::SYS_vmsplice,
+    libc::SYS_copy_file_range,
+    libc::SYS_fallocate,
+    libc::SYS_fadvise64,
+    libc::SYS_readahead,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_getxattr,
+    libc::SYS_lgetxattr,
+    libc::SYS_fgetxattr,
+    libc::SYS_listxattr,
+    libc::SYS_llistxattr,
+    libc::SYS_flistxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    libc::SYS_inotify_init,
+    libc::SYS_inotify_init1,
+    libc::SYS_inotify_add_watch,
+    libc::SYS_inotify_rm_watch,
+    libc::SYS_memfd_create,
+    libc::SYS_close_range,
     // waiting
-    libc::SYS_poll, libc::SYS_ppoll, libc::SYS_select, libc::SYS_pselect6, libc::SYS_epoll_create, libc::SYS_epoll_create1,
-    libc::SYS_epoll_ctl, libc::SYS_epoll_wait, libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2, libc::SYS_eventfd,
-    libc::SYS_eventfd2, libc::SYS_signalfd, libc::SYS_signalfd4, libc::SYS_timerfd_create, libc::SYS_timerfd_settime,
-    libc::SYS_timerfd_gettime, libc::SYS_io_setup, libc::SYS_io_destroy, libc::SYS_io_submit, libc::SYS_io_getevents,
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_select,
+    libc::SYS_pselect6,
+    libc::SYS_epoll_create,
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+    libc::SYS_eventfd,
+    libc::SYS_eventfd2,
+    libc::SYS_signalfd,
+    libc::SYS_signalfd4,
+    libc::SYS_timerfd_create,
+    libc::SYS_timerfd_settime,
+    libc::SYS_timerfd_gettime,
+    libc::SYS_io_setup,
+    libc::SYS_io_destroy,
+    libc::SYS_io_submit,
+    libc::SYS_io_getevents,
     libc::SYS_io_cancel,
     // memory
-    libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_munmap, libc::SYS_mremap, libc::SYS_msync, libc::SYS_mincore,
-    libc::SYS_madvise, libc::SYS_brk, libc::SYS_munlock, libc::SYS_munlockall, libc::SYS_mlock2, libc::SYS_shmget,
-    libc::SYS_shmat, libc::SYS_shmctl, libc::SYS_shmdt, libc::SYS_semget, libc::SYS_semop, libc::SYS_semtimedop,
-    libc::SYS_semctl, libc::SYS_msgget, libc::SYS_msgsnd, libc::SYS_msgrcv, libc::SYS_msgctl, libc::SYS_mq_open,
-    libc::SYS_mq_unlink, libc::SYS_mq_timedsend, libc::SYS_mq_timedreceive, libc::SYS_mq_notify, libc::SYS_mq_getsetattr,
-    libc::SYS_membarrier, libc::SYS_get_mempolicy, libc::SYS_mbind, libc::SYS_set_mempolicy,
+    libc::SYS_mmap,
+    libc::SYS_mprotect,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_msync,
+    libc::SYS_mincore,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_munlock,
+    libc::SYS_munlockall,
+    libc::SYS_mlock2,
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_shmdt,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_semctl,
+    libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    libc::SYS_mq_timedsend,
+    libc::SYS_mq_timedreceive,
+    libc::SYS_mq_notify,
+    libc::SYS_mq_getsetattr,
+    libc::SYS_membarrier,
+    libc::SYS_get_mempolicy,
+    libc::SYS_mbind,
+    libc::SYS_set_mempolicy,
     // processes and signals
-    libc::SYS_clone, libc::SYS_fork, libc::SYS_vfork, libc::SYS_exit, libc::SYS_wait4, libc::SYS_waitid, libc::SYS_getpid,
-    libc::SYS_getppid, libc::SYS_gettid, libc::SYS_getpgrp, libc::SYS_getpgid, libc::SYS_setpgid, libc::SYS_getsid,
-    libc::SYS_setsid, libc::SYS_getgroups, libc::SYS_capget, libc::SYS_prctl, libc::SYS_arch_prctl, libc::SYS_set_tid_address,
-    libc::SYS_set_robust_list, libc::SYS_get_robust_list, libc::SYS_futex, libc::SYS_rseq, libc::SYS_rt_sigaction,
-    libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn, libc::SYS_rt_sigpending, libc::SYS_rt_sigtimedwait,
-    libc::SYS_rt_sigsuspend, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo, libc::SYS_sigaltstack, libc::SYS_pause,
-    libc::SYS_alarm, libc::SYS_getitimer, libc::SYS_setitimer, libc::SYS_timer_create, libc::SYS_timer_settime,
-    libc::SYS_timer_gettime, libc::SYS_timer_getoverrun, libc::SYS_timer_delete, libc::SYS_restart_syscall,
-    libc::SYS_sched_yield, libc::SYS_sched_getparam, libc::SYS_sched_getscheduler, libc::SYS_sched_get_priority_max,
-    libc::SYS_sched_get_priority_min, libc::SYS_sched_rr_get_interval, libc::SYS_sched_setaffinity,
-    libc::SYS_sched_getaffinity, libc::SYS_sched_getattr, libc::SYS_getpriority, libc::SYS_ioprio_get, libc::SYS_getrlimit,
-    libc::SYS_setrlimit, libc::SYS_prlimit64, libc::SYS_getrusage, libc::SYS_times, libc::SYS_getcpu, libc::SYS_pidfd_open,
+    libc::SYS_clone,
+    libc::SYS_fork,
+    libc::SYS_vfork,
+    libc::SYS_exit,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+    libc::SYS_getpid,
+    libc::SYS_getppid,
+    libc::SYS_gettid,
+    libc::SYS_getpgrp,
+    libc::SYS_getpgid,
+    libc::SYS_setpgid,
+    libc::SYS_getsid,
+    libc::SYS_setsid,
+    libc::SYS_getgroups,
+    libc::SYS_capget,
+    libc::SYS_prctl,
+    libc::SYS_arch_prctl,
+    libc::SYS_set_tid_address,
+    libc::SYS_set_robust_list,
+    libc::SYS_get_robust_list,
+    libc::SYS_futex,
+    libc::SYS_rseq,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_rt_sigpending,
+    libc::SYS_rt_sigtimedwait,
+    libc::SYS_rt_sigsuspend,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_sigaltstack,
+    libc::SYS_pause,
+    libc::SYS_alarm,
+    libc::SYS_getitimer,
+    libc::SYS_setitimer,
+    libc::SYS_timer_create,
+    libc::SYS_timer_settime,
+    libc::SYS_timer_gettime,
+    libc::SYS_timer_getoverrun,
+    libc::SYS_timer_delete,
+    libc::SYS_restart_syscall,
+    libc::SYS_sched_yield,
+    libc::SYS_sched_getparam,
+    libc::SYS_sched_getscheduler,
+    libc::SYS_sched_get_priority_max,
+    libc::SYS_sched_get_priority_min,
+    libc::SYS_sched_rr_get_interval,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_getattr,
+    libc::SYS_getpriority,
+    libc::SYS_ioprio_get,
+    libc::SYS_getrlimit,
+    libc::SYS_setrlimit,
+    libc::SYS_prlimit64,
+    libc::SYS_getrusage,
+    libc::SYS_times,
+    libc::SYS_getcpu,
+    libc::SYS_pidfd_open,
     libc::SYS_pidfd_send_signal,
     // time and identity
-    libc::SYS_time, libc::SYS_gettimeofday, libc::SYS_clock_gettime, libc::SYS_clock_getres, libc::SYS_clock_nanosleep,
-    libc::SYS_nanosleep, libc::SYS_uname, libc::SYS_sysinfo, libc::SYS_getrandom,
+    libc::SYS_time,
+    libc::SYS_gettimeofday,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_getres,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep,
+    libc::SYS_uname,
+    libc::SYS_sysinfo,
+    libc::SYS_getrandom,
     // sockets
-    libc::SYS_connect, libc::SYS_accept, libc::SYS_accept4, libc::SYS_sendto, libc::SYS_recvfrom, libc::SYS_sendmsg,
-    libc::SYS_recvmsg, libc::SYS_sendmmsg, libc::SYS_recvmmsg, libc::SYS_shutdown, libc::SYS_getsockname,
-    libc::SYS_getpeername, libc::SYS_setsockopt, libc::SYS_getsockopt,
+    libc::SYS_connect,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    libc::SYS_sendto,
+    libc::SYS_recvfrom,
+    libc::SYS_sendmsg,
+    libc::SYS_recvmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_shutdown,
+    libc::SYS_getsockname,
+    libc::SYS_getpeername,
+    libc::SYS_setsockopt,
+    libc::SYS_getsockopt,
 ];
 
 /// What a run needs beyond the tables.
@@ -178,17 +521,30 @@ pub fn build(options: Options) -> Vec<Instruction> {
     filter.give(RET_KILL_PROCESS);
     filter.load(OFFSET_NUMBER);
     // Calls of the x32 ABI carry this bit.
-    filter.when(When::Within(0x4000_0000, u32::MAX), Verdict::Answer(libc::ENOSYS));
+    filter.when(
+        When::Within(0x4000_0000, u32::MAX),
+        Verdict::Answer(libc::ENOSYS),
+    );
     for test in TESTS {
         filter.test(test);
     }
     if !options.model_ioctls {
         for command in PLAIN_IOCTLS {
-            filter.test(&test(libc::SYS_ioctl, 1, When::Equals(low(*command)), Verdict::Allow));
+            filter.test(&test(
+                libc::SYS_ioctl,
+                1,
+                When::Equals(low(*command)),
+                Verdict::Allow,
+            ));
         }
     }
     if !options.model_devices {
-        filter.test(&test(libc::SYS_newfstatat, 3, When::AnyBit(libc::AT_EMPTY_PATH.cast_unsigned()), Verdict::Allow));
+        filter.test(&test(
+            libc::SYS_newfstatat,
+            3,
+            When::AnyBit(libc::AT_EMPTY_PATH.cast_unsigned()),
+            Verdict::Allow,
+        ));
     }
     let lists = [
         (NOTIFY, Verdict::Notify),
@@ -212,7 +568,10 @@ pub fn allow_all() -> Vec<Instruction> {
     filter.0
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the filter compares 32 bits; call numbers and commands have no more")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the filter compares 32 bits; call numbers and commands have no more"
+)]
 const fn low(value: u64) -> u32 {
     value as u32
 }
@@ -248,7 +607,12 @@ struct Assembler(Vec<Instruction>);
 
 impl Assembler {
     fn push(&mut self, code: u16, jump_true: u8, jump_false: u8, value: u32) {
-        self.0.push(Instruction { code, jump_true, jump_false, value });
+        self.0.push(Instruction {
+            code,
+            jump_true,
+            jump_false,
+            value,
+        });
     }
     fn load(&mut self, offset: u32) {
         self.push(LOAD_WORD, 0, 0, offset);
@@ -277,7 +641,11 @@ impl Assembler {
     }
     /// An argument test: leaves the call's number loaded.
     fn test(&mut self, test: &Test) {
-        let condition = if matches!(test.when, When::Within(..)) { 3 } else { 2 };
+        let condition = if matches!(test.when, When::Within(..)) {
+            3
+        } else {
+            2
+        };
         self.push(JUMP_EQUAL, 0, condition + 2, low(test.call.cast_unsigned()));
         self.load(OFFSET_ARGUMENTS + 8 * test.argument);
         self.when(test.when, test.verdict);
@@ -300,7 +668,10 @@ mod tests {
                     word = match i.value {
                         OFFSET_NUMBER => u32::try_from(call).unwrap(),
                         OFFSET_ARCH => AUDIT_ARCH_X86_64,
-                        offset => arguments.get((offset as usize - 16) / 8).copied().unwrap_or(0),
+                        offset => arguments
+                            .get((offset as usize - 16) / 8)
+                            .copied()
+                            .unwrap_or(0),
                     };
                     continue;
                 }
@@ -329,7 +700,15 @@ mod tests {
         assert_eq!(verdict(libc::SYS_read, &[]), RET_ALLOW);
         assert_eq!(verdict(libc::SYS_openat, &[]), RET_USER_NOTIF);
         assert_eq!(verdict(libc::SYS_ptrace, &[]), RET_ERRNO | 1);
-        for call in [libc::SYS_bpf, libc::SYS_io_uring_setup, libc::SYS_keyctl, libc::SYS_userfaultfd, libc::SYS_clone3, libc::SYS_perf_event_open, 999] {
+        for call in [
+            libc::SYS_bpf,
+            libc::SYS_io_uring_setup,
+            libc::SYS_keyctl,
+            libc::SYS_userfaultfd,
+            libc::SYS_clone3,
+            libc::SYS_perf_event_open,
+            999,
+        ] {
             assert_eq!(verdict(call, &[]), RET_ERRNO | 38, "call {call}");
         }
         assert_eq!(verdict(0x4000_0000, &[]), RET_ERRNO | 38);
@@ -337,16 +716,43 @@ mod tests {
 
     #[test]
     fn only_families_that_a_namespace_confines_get_a_socket() {
-        for (family, protocol, allowed) in [(1, 0, true), (2, 6, true), (10, 0, true), (17, 0, true), (16, 0, true), (16, 15, true), (16, 12, false), (16, 16, false), (40, 0, false), (38, 0, false), (0, 0, false)] {
-            assert_eq!(verdict(libc::SYS_socket, &[family, 1, protocol]) == RET_ALLOW, allowed, "family {family} protocol {protocol}");
+        for (family, protocol, allowed) in [
+            (1, 0, true),
+            (2, 6, true),
+            (10, 0, true),
+            (17, 0, true),
+            (16, 0, true),
+            (16, 15, true),
+            (16, 12, false),
+            (16, 16, false),
+            (40, 0, false),
+            (38, 0, false),
+            (0, 0, false),
+        ] {
+            assert_eq!(
+                verdict(libc::SYS_socket, &[family, 1, protocol]) == RET_ALLOW,
+                allowed,
+                "family {family} protocol {protocol}"
+            );
         }
     }
 
     #[test]
     fn namespaces_and_the_death_signal_stay_as_they_are() {
         assert_eq!(verdict(libc::SYS_clone, &[17]), RET_ALLOW);
-        for flag in [libc::CLONE_NEWUSER, libc::CLONE_NEWNS, libc::CLONE_NEWNET, libc::CLONE_NEWPID, libc::CLONE_NEWIPC, libc::CLONE_NEWUTS, libc::CLONE_NEWCGROUP] {
-            assert_eq!(verdict(libc::SYS_clone, &[flag.cast_unsigned() | 17]), RET_ERRNO | 1);
+        for flag in [
+            libc::CLONE_NEWUSER,
+            libc::CLONE_NEWNS,
+            libc::CLONE_NEWNET,
+            libc::CLONE_NEWPID,
+            libc::CLONE_NEWIPC,
+            libc::CLONE_NEWUTS,
+            libc::CLONE_NEWCGROUP,
+        ] {
+            assert_eq!(
+                verdict(libc::SYS_clone, &[flag.cast_unsigned() | 17]),
+                RET_ERRNO | 1
+            );
         }
         assert_eq!(verdict(libc::SYS_prctl, &[1]), RET_ERRNO);
         assert_eq!(verdict(libc::SYS_prctl, &[15]), RET_ALLOW);
@@ -360,9 +766,15 @@ mod tests {
         assert_eq!(verdict(libc::SYS_ioctl, &[0, 0x8914]), RET_USER_NOTIF);
         assert_eq!(verdict(libc::SYS_ioctl, &[0, 0x5412]), RET_ERRNO | 1);
         assert_eq!(verdict(libc::SYS_newfstatat, &[0, 0, 0, 0x1000]), RET_ALLOW);
-        let models = build(Options { model_ioctls: true, model_devices: true });
+        let models = build(Options {
+            model_ioctls: true,
+            model_devices: true,
+        });
         assert_eq!(run(&models, libc::SYS_ioctl, &[0, 0x5401]), RET_USER_NOTIF);
-        assert_eq!(run(&models, libc::SYS_newfstatat, &[0, 0, 0, 0x1000]), RET_USER_NOTIF);
+        assert_eq!(
+            run(&models, libc::SYS_newfstatat, &[0, 0, 0, 0x1000]),
+            RET_USER_NOTIF
+        );
     }
 
     #[test]

@@ -53,7 +53,11 @@ impl UserBackend {
     /// The user of the host as whom a guest's root runs.
     pub fn guest_uid() -> u32 {
         let uid = rustix::process::geteuid();
-        if uid.is_root() { UNPRIVILEGED_UID } else { uid.as_raw() }
+        if uid.is_root() {
+            UNPRIVILEGED_UID
+        } else {
+            uid.as_raw()
+        }
     }
 }
 

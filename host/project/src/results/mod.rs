@@ -20,8 +20,8 @@ use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::roots::{Roots, open_beneath, open_dir};
 use crate::config::yaml::parse_result;
+use crate::roots::{Roots, open_beneath, open_dir};
 use crate::{Cancel, Error, Result};
 
 /// The largest YAML or JSON file that is read, in bytes.

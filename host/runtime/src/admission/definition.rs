@@ -1,6 +1,6 @@
 //! What a component says about its tools, checked and normalised before any client sees it.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::schema::{self, Role};
 use crate::bindings::ToolDefinition;
@@ -12,6 +12,9 @@ const TOOLS: usize = 64;
 const TITLE_CHARS: usize = 80;
 const DESCRIPTION_CHARS: usize = 1000;
 const EXAMPLES: usize = 8;
+/// `_meta` key with which a tool says what its result is; see `wit/types.wit`.
+const RESULT_KEY: &str = "rookery/result";
+const CONTENT: &str = "content";
 const ANNOTATIONS: [&str; 4] = [
     "readOnlyHint",
     "destructiveHint",
@@ -89,10 +92,18 @@ fn one(name: &str, definition: &str, interfaces: &[Interface]) -> Result<Value, 
         out.insert("examples".to_owned(), self::examples(examples, &input)?);
     }
     out.insert("inputSchema".to_owned(), input);
-    out.insert(
-        "outputSchema".to_owned(),
-        schema("outputSchema", Role::Output)?,
-    );
+    // Such a tool writes a whole MCP result itself, so there is no structure to promise.
+    let content = definition
+        .get("_meta")
+        .is_some_and(|meta| meta[RESULT_KEY] == CONTENT);
+    if content {
+        out.insert("_meta".to_owned(), json!({ RESULT_KEY: CONTENT }));
+    } else {
+        out.insert(
+            "outputSchema".to_owned(),
+            schema("outputSchema", Role::Output)?,
+        );
+    }
     out.insert(
         "annotations".to_owned(),
         annotations(name, part("annotations")?, interfaces)?,
@@ -173,8 +184,6 @@ fn annotations(name: &str, annotations: &Value, interfaces: &[Interface]) -> Res
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn sound() -> Value {

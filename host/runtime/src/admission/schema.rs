@@ -197,11 +197,11 @@ impl Walk<'_> {
             }
             let property =
                 self.schema(property, required(name), depth + 1, &format!("{at}/{name}"))?;
-            if property
+            let described = property
                 .get("description")
                 .and_then(Value::as_str)
-                .is_none_or(|text| text.trim().is_empty())
-            {
+                .is_some_and(|text| !text.trim().is_empty());
+            if self.role == Role::Input && !described {
                 return Err(format!(
                     "the property `{name}` (at `{at}`) has no description; a model knows it by nothing else"
                 ));
