@@ -17,11 +17,22 @@ const FLAGS: &[&str] = &[
 
 fn main() {
     println!("cargo::rerun-if-changed=launcher/main.rs");
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("launcher");
-    if std::env::var("TARGET").is_ok_and(|target| target == "x86_64-unknown-linux-gnu" || target == "x86_64-unknown-linux-musl") {
+    let out =
+        PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("launcher");
+    if std::env::var("TARGET").is_ok_and(|target| {
+        target == "x86_64-unknown-linux-gnu" || target == "x86_64-unknown-linux-musl"
+    }) {
         let rustc = std::env::var_os("RUSTC").expect("cargo sets RUSTC");
-        let status = Command::new(rustc).args(FLAGS).arg("launcher/main.rs").arg("-o").arg(&out).status();
-        assert!(status.is_ok_and(|status| status.success()), "rustc could not build launcher/main.rs (is a C linker installed?)");
+        let status = Command::new(rustc)
+            .args(FLAGS)
+            .arg("launcher/main.rs")
+            .arg("-o")
+            .arg(&out)
+            .status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "rustc could not build launcher/main.rs (is a C linker installed?)"
+        );
     } else {
         // The embedded backend says in its probe that it needs an x86-64 host.
         std::fs::write(&out, []).expect("OUT_DIR is writable");

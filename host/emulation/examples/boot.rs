@@ -26,9 +26,13 @@ fn main() {
         let at = event.at.as_secs_f64();
         let who = format!("{}[{}]", event.process.name, event.process.pid);
         match &event.what {
-            What::Console(bytes) => println!("{at:8.3} | {}", String::from_utf8_lossy(bytes).trim_end()),
+            What::Console(bytes) => {
+                println!("{at:8.3} | {}", String::from_utf8_lossy(bytes).trim_end())
+            }
             What::Path { .. } if !all => {}
-            What::Exec { path, argv, result, .. } => println!("{at:8.3} {who:20} exec {path} {argv:?} -> {result}"),
+            What::Exec {
+                path, argv, result, ..
+            } => println!("{at:8.3} {who:20} exec {path} {argv:?} -> {result}"),
             what => println!("{at:8.3} {who:20} {what:?}"),
         }
         None

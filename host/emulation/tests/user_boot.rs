@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use rookery_emulation::backend::{Backend, Outcome, Reply, Request};
 use rookery_emulation::event::{Operation, What};
 use rookery_emulation::live::{CommandRequest, ReachRequest};
-use rookery_emulation::plan::{Ioctl, IoctlCommand, Plan, Pseudofile, Read as ReadModel, StaticFile, Write as WriteModel};
+use rookery_emulation::plan::{
+    Ioctl, IoctlCommand, Plan, Pseudofile, Read as ReadModel, StaticFile, Write as WriteModel,
+};
 use rookery_emulation::user::UserBackend;
 
 const DV: &str = "dv-mipsel-uclibc.rootfs.tar.gz";
@@ -27,15 +29,34 @@ fn main() {
         return;
     }
     let tests: &[(&str, fn())] = &[
-        ("a_mips_firmware_answers_http_through_forwarded_ports", a_mips_firmware_answers_http_through_forwarded_ports),
-        ("models_devices_and_static_files_are_what_the_guest_sees", models_devices_and_static_files_are_what_the_guest_sees),
-        ("an_init_that_is_missing_is_an_error_that_names_it", an_init_that_is_missing_is_an_error_that_names_it),
-        ("nothing_survives_a_killed_supervisor", nothing_survives_a_killed_supervisor),
+        (
+            "a_mips_firmware_answers_http_through_forwarded_ports",
+            a_mips_firmware_answers_http_through_forwarded_ports,
+        ),
+        (
+            "models_devices_and_static_files_are_what_the_guest_sees",
+            models_devices_and_static_files_are_what_the_guest_sees,
+        ),
+        (
+            "ioctls_that_qemu_does_not_know_reach_their_models",
+            ioctls_that_qemu_does_not_know_reach_their_models,
+        ),
+        (
+            "an_init_that_is_missing_is_an_error_that_names_it",
+            an_init_that_is_missing_is_an_error_that_names_it,
+        ),
+        (
+            "nothing_survives_a_killed_supervisor",
+            nothing_survives_a_killed_supervisor,
+        ),
     ];
     for (name, test) in tests {
         let begin = Instant::now();
         test();
-        println!("test {name} ... ok ({:.1} s)", begin.elapsed().as_secs_f64());
+        println!(
+            "test {name} ... ok ({:.1} s)",
+            begin.elapsed().as_secs_f64()
+        );
     }
 }
 
@@ -48,7 +69,9 @@ fn dv_plan(work: &Path) -> Option<Plan> {
 
 fn http_status(port: u16) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .ok()?;
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).ok()?;
@@ -57,15 +80,21 @@ fn http_status(port: u16) -> Option<String> {
 
 fn a_mips_firmware_answers_http_through_forwarded_ports() {
     let work = tempfile::tempdir().unwrap();
-    let Some(plan) = dv_plan(work.path()) else { return };
+    let Some(plan) = dv_plan(work.path()) else {
+        return;
+    };
     let answers = Rc::new(RefCell::new(Vec::new()));
     let clients = Rc::new(RefCell::new(Vec::new()));
     let reached = Rc::new(RefCell::new(None));
     let mut control = support::Recorder::new(|event| match &event.what {
-        What::Forward { port, host_port, .. } => {
+        What::Forward {
+            port, host_port, ..
+        } => {
             // A thread of its own: the supervisor must go on while the client waits.
             let (port, host_port) = (*port, *host_port);
-            clients.borrow_mut().push(std::thread::spawn(move || (port, http_status(host_port))));
+            clients
+                .borrow_mut()
+                .push(std::thread::spawn(move || (port, http_status(host_port))));
             let reached = Rc::clone(&reached);
             (port == 8080).then(|| {
                 let request = ReachRequest {
@@ -77,14 +106,21 @@ fn a_mips_firmware_answers_http_through_forwarded_ports() {
                     timeout: Duration::from_secs(2),
                     max_bytes: 4096,
                 };
-                Request::Reach(request, Reply::new(move |answer| *reached.borrow_mut() = Some(answer)))
+                Request::Reach(
+                    request,
+                    Reply::new(move |answer| *reached.borrow_mut() = Some(answer)),
+                )
             })
         }
         What::Exit { .. } | What::Console(_) | What::Unlisten { .. } => {
             let mut clients = clients.borrow_mut();
-            let done = clients.len() == 2 && clients.iter().all(std::thread::JoinHandle::is_finished) && reached.borrow().is_some();
+            let done = clients.len() == 2
+                && clients.iter().all(std::thread::JoinHandle::is_finished)
+                && reached.borrow().is_some();
             done.then(|| {
-                answers.borrow_mut().extend(clients.drain(..).map(|client| client.join().unwrap()));
+                answers
+                    .borrow_mut()
+                    .extend(clients.drain(..).map(|client| client.join().unwrap()));
                 Request::Stop
             })
         }
@@ -94,17 +130,53 @@ fn a_mips_firmware_answers_http_through_forwarded_ports() {
     let events = std::mem::take(&mut control.events);
     drop(control);
     let mut answers = answers.take();
-    answers.extend(clients.take().into_iter().map(|client| client.join().unwrap()));
+    answers.extend(
+        clients
+            .take()
+            .into_iter()
+            .map(|client| client.join().unwrap()),
+    );
     answers.sort();
-    assert_eq!(answers.iter().map(|(port, _)| *port).collect::<Vec<_>>(), [80, 8080], "{outcome:?}");
+    assert_eq!(
+        answers.iter().map(|(port, _)| *port).collect::<Vec<_>>(),
+        [80, 8080],
+        "{outcome:?}"
+    );
     for (port, status) in &answers {
-        assert!(status.as_deref().is_some_and(|line| line.contains(" 200")), "port {port}: {status:?}");
+        assert!(
+            status.as_deref().is_some_and(|line| line.contains(" 200")),
+            "port {port}: {status:?}"
+        );
     }
     let reached = reached.take().expect("the reach was answered").unwrap();
     assert_eq!(reached["connected"], true);
-    assert!(reached["received"]["text"].as_str().unwrap().contains(" 200"), "{reached}");
-    let listener = events.iter().find(|event| matches!(event.what, What::Listen { port: 8080, proto: "tcp", .. })).unwrap();
-    assert_eq!((listener.process.name.as_str(), listener.process.program.as_str()), ("lightsrv", "/usr/bin/lightsrv"));
+    assert!(
+        reached["received"]["text"]
+            .as_str()
+            .unwrap()
+            .contains(" 200"),
+        "{reached}"
+    );
+    let listener = events
+        .iter()
+        .find(|event| {
+            matches!(
+                event.what,
+                What::Listen {
+                    port: 8080,
+                    proto: "tcp",
+                    ..
+                }
+            )
+        })
+        .unwrap();
+    assert_eq!(
+        (
+            listener.process.name.as_str(),
+            listener.process.program.as_str()
+        ),
+        ("lightsrv", "/usr/bin/lightsrv")
+    );
 }
 
 const SCRIPT: &str = r#"#!/bin/sh
@@ -121,14 +193,22 @@ exec /bin/busybox sleep 60
 
 fn models_devices_and_static_files_are_what_the_guest_sees() {
     let work = tempfile::tempdir().unwrap();
-    let Some(mut plan) = dv_plan(work.path()) else { return };
-    let file = |text: &str, mode| StaticFile::Inline { contents: text.into(), mode };
+    let Some(mut plan) = dv_plan(work.path()) else {
+        return;
+    };
+    let file = |text: &str, mode| StaticFile::Inline {
+        contents: text.into(),
+        mode,
+    };
     plan.init = "/etc/hello".into();
     plan.env = vec![("board".into(), "x9".into())];
     plan.static_files = vec![
         ("/etc/hello".into(), file(SCRIPT, 0o755)),
         ("/etc/nested".into(), file("#!/etc/interpreter -x\n", 0o755)),
-        ("/etc/interpreter".into(), file("#!/bin/sh\necho nested $0 $1 $2 $3 $4\n", 0o755)),
+        (
+            "/etc/interpreter".into(),
+            file("#!/bin/sh\necho nested $0 $1 $2 $3 $4\n", 0o755),
+        ),
     ];
     let model = |text: &str| Pseudofile {
         read: ReadModel::Bytes(text.into()),
@@ -136,33 +216,65 @@ fn models_devices_and_static_files_are_what_the_guest_sees() {
         ioctl: vec![(IoctlCommand::Number(0x4004_6e01), Ioctl::Return(5))],
         ..Pseudofile::default()
     };
-    plan.pseudofiles = vec![("/dev/model".into(), model("device contents\n")), ("/proc/model".into(), model("proc contents\n"))];
+    plan.pseudofiles = vec![
+        ("/dev/model".into(), model("device contents\n")),
+        ("/proc/model".into(), model("proc contents\n")),
+    ];
     let answer = Rc::new(RefCell::new(None));
     let mut control = support::Recorder::new(|event| match &event.what {
-        What::Exec { argv, result: 0, .. } if argv.iter().any(|argument| argument == "sleep") => {
+        What::Exec {
+            argv, result: 0, ..
+        } if argv.iter().any(|argument| argument == "sleep") => {
             let answer = Rc::clone(&answer);
-            let argv = ["sh", "-c", "echo $((6 * 7)); cat /dev/model; exit 3"].map(str::to_owned).to_vec();
-            let request = CommandRequest { argv, timeout: Duration::from_secs(20), max_bytes: 1000 };
-            Some(Request::Command(request, Reply::new(move |result| *answer.borrow_mut() = Some(result))))
+            let argv = ["sh", "-c", "echo $((6 * 7)); cat /dev/model; exit 3"]
+                .map(str::to_owned)
+                .to_vec();
+            let request = CommandRequest {
+                argv,
+                timeout: Duration::from_secs(20),
+                max_bytes: 1000,
+            };
+            Some(Request::Command(
+                request,
+                Reply::new(move |result| *answer.borrow_mut() = Some(result)),
+            ))
         }
         What::Exit { code: Some(3), .. } => None,
         _ => None,
     });
     plan.timeout_s = 6;
-    assert_eq!(UserBackend.run(&plan, &mut control).unwrap(), Outcome::Deadline);
+    assert_eq!(
+        UserBackend.run(&plan, &mut control).unwrap(),
+        Outcome::Deadline
+    );
     let console = control.console();
     let events = std::mem::take(&mut control.events);
     drop(control);
     for expected in [
-        "pid 1\n", "device contents", "proc contents", "board=x9", "null works", "chown works",
+        "pid 1\n",
+        "device contents",
+        "proc contents",
+        "board=x9",
+        "null works",
+        "chown works",
         "nested /etc/interpreter -x /etc/nested one two",
     ] {
         assert!(console.contains(expected), "no {expected:?} in:\n{console}");
     }
-    let device = console.lines().find(|line| line.contains("/dev/model") && line.contains("root")).unwrap_or_default();
-    assert!(device.starts_with('c') && device.contains("240,"), "{console}");
+    let device = console
+        .lines()
+        .find(|line| line.contains("/dev/model") && line.contains("root"))
+        .unwrap_or_default();
+    assert!(
+        device.starts_with('c') && device.contains("240,"),
+        "{console}"
+    );
     let answer = answer.take().expect("the command was answered").unwrap();
-    assert_eq!((answer["exit_code"].as_i64(), answer["stdout"].as_str()), (Some(3), Some("42\ndevice contents\n")), "{answer}");
+    assert_eq!(
+        (answer["exit_code"].as_i64(), answer["stdout"].as_str()),
+        (Some(3), Some("42\ndevice contents\n")),
+        "{answer}"
+    );
     let missing = |wanted: &str| {
         let open = Operation::Open { write: false };
         events.iter().any(|event| matches!(&event.what, What::Unmodelled { path, operation } if path == wanted && *operation == open))
@@ -171,13 +283,153 @@ fn models_devices_and_static_files_are_what_the_guest_sees() {
     assert!(!missing("/dev/model"));
 }
 
+/// A static little-endian MIPS program: opens `device`, makes one ioctl, and exits with its result (or errno) plus the first byte that
+/// it wrote.
+fn ioctl_program(device: &str, command: u32) -> Vec<u8> {
+    const BASE: u32 = 0x40_0000;
+    const CODE: u32 = 52 + 32;
+    let (a0, a1, a2, v0, t0, t1) = (4, 5, 6, 2, 8, 9);
+    let lui = |rt: u32, value: u32| 0x3c00_0000 | rt << 16 | value;
+    let ori = |rt: u32, value: u32| 0x3400_0000 | rt << 21 | rt << 16 | value;
+    let li = |rt: u32, value: u32| 0x2400_0000 | rt << 16 | value;
+    let addu = |rd: u32, rs: u32, rt: u32| rs << 21 | rt << 16 | rd << 11 | 0x21;
+    let syscall = 0x0c;
+    let (buffer, path) = (CODE + 20 * 4, CODE + 20 * 4 + 64);
+    let code = [
+        lui(a0, BASE >> 16),
+        ori(a0, path),
+        li(a1, 2),
+        li(a2, 0),
+        li(v0, 4005),
+        syscall,
+        addu(a0, v0, 0),
+        lui(a1, command >> 16),
+        ori(a1, command & 0xFFFF),
+        lui(a2, BASE >> 16),
+        ori(a2, buffer),
+        li(v0, 4054),
+        syscall,
+        addu(a0, v0, 0),
+        lui(t0, BASE >> 16),
+        0x9000_0000 | t0 << 21 | t1 << 16 | buffer,
+        addu(a0, a0, t1),
+        li(v0, 4246),
+        syscall,
+        0,
+    ];
+    let size = path + 64;
+    let mut file = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    let header = [
+        0x0008_0002,
+        1,
+        BASE + CODE,
+        52,
+        0,
+        0x5000_1001,
+        52 | 32 << 16,
+        1,
+        0,
+    ];
+    let segment = [1, 0, BASE, BASE, size, size, 7, 0x1000];
+    file.extend(
+        header
+            .iter()
+            .chain(&segment)
+            .chain(&code)
+            .flat_map(|word: &u32| word.to_le_bytes()),
+    );
+    file.resize(path as usize, 0);
+    file.extend(device.as_bytes());
+    file.resize(size as usize, 0);
+    file
+}
+
+fn ioctls_that_qemu_does_not_know_reach_their_models() {
+    let work = tempfile::tempdir().unwrap();
+    let Some(mut plan) = dv_plan(work.path()) else {
+        return;
+    };
+    let program = |device: &str, command| StaticFile::Inline {
+        contents: ioctl_program(device, command),
+        mode: 0o755,
+    };
+    let script = "#!/bin/sh\nfor i in number other any; do /etc/$i; echo $i gave $?; done\n";
+    plan.init = "/etc/try".into();
+    plan.static_files = vec![
+        (
+            "/etc/try".into(),
+            StaticFile::Inline {
+                contents: script.into(),
+                mode: 0o755,
+            },
+        ),
+        ("/etc/number".into(), program("/dev/number", 0x4004_6e01)),
+        ("/etc/other".into(), program("/dev/number", 0x4004_6e77)),
+        ("/etc/any".into(), program("/dev/any", 0x8004_7a05)),
+    ];
+    let model = |command, answer| Pseudofile {
+        ioctl: vec![(command, answer)],
+        ..Pseudofile::default()
+    };
+    let number = (
+        "/dev/number".into(),
+        model(
+            IoctlCommand::Number(0x4004_6e01),
+            Ioctl::WriteData(vec![30], 7),
+        ),
+    );
+    plan.pseudofiles = vec![number.clone()];
+    let run = |plan: &Plan| {
+        let mut control = support::Recorder::new(|_| None);
+        UserBackend.run(plan, &mut control).unwrap();
+        (control.console(), std::mem::take(&mut control.events))
+    };
+    let (console, events) = run(&plan);
+    // ENOTTY; qemu 7.2 itself says ENOSYS.
+    let refused = ["other gave 25\n", "other gave 89\n"];
+    assert!(console.contains("number gave 37\n"), "{console}");
+    assert!(
+        refused.iter().any(|line| console.contains(line)),
+        "{console}"
+    );
+    let unmodelled = |event: &rookery_emulation::event::Event| {
+        matches!(
+            &event.what,
+            What::Unmodelled {
+                operation: Operation::Ioctl {
+                    command: 0x4004_6e77
+                },
+                ..
+            }
+        )
+    };
+    assert!(events.iter().any(unmodelled));
+    plan.pseudofiles.push((
+        "/dev/any".into(),
+        model(IoctlCommand::Any, Ioctl::Return(9)),
+    ));
+    let (console, _) = run(&plan);
+    assert!(
+        console.contains("number gave 37\n") && console.contains("any gave 9\n"),
+        "{console}"
+    );
+}
+
 fn an_init_that_is_missing_is_an_error_that_names_it() {
     let work = tempfile::tempdir().unwrap();
-    let Some(mut plan) = dv_plan(work.path()) else { return };
+    let Some(mut plan) = dv_plan(work.path()) else {
+        return;
+    };
     plan.init = "/sbin/no-such-init".into();
     let mut control = support::Recorder::new(|_| None);
-    let error = UserBackend.run(&plan, &mut control).unwrap_err().to_string();
-    assert!(error.contains("/sbin/no-such-init") && error.contains("No such file"), "{error}");
+    let error = UserBackend
+        .run(&plan, &mut control)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("/sbin/no-such-init") && error.contains("No such file"),
+        "{error}"
+    );
 }
 
 /// Another process's life: see [`nothing_survives_a_killed_supervisor`].
@@ -198,11 +450,19 @@ fn nothing_survives_a_killed_supervisor() {
         return;
     }
     for wait_for_service in [true, false] {
-        let mut supervisor =
-            Command::new(std::env::current_exe().unwrap()).env("ROOKERY_TEST_BOOT", work.path()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut supervisor = Command::new(std::env::current_exe().unwrap())
+            .env("ROOKERY_TEST_BOOT", work.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         if wait_for_service {
             let mut first = [0_u8; 3];
-            supervisor.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+            supervisor
+                .stdout
+                .as_mut()
+                .unwrap()
+                .read_exact(&mut first)
+                .unwrap();
         } else {
             std::thread::sleep(Duration::from_millis(60));
         }
@@ -212,7 +472,10 @@ fn nothing_survives_a_killed_supervisor() {
         supervisor.wait().unwrap();
         let begin = Instant::now();
         while family.iter().any(|pid| is_running(*pid)) {
-            assert!(begin.elapsed() < Duration::from_secs(5), "some of {family:?} live on");
+            assert!(
+                begin.elapsed() < Duration::from_secs(5),
+                "some of {family:?} live on"
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -237,7 +500,11 @@ fn descendants(of: u32) -> Vec<u32> {
     let mut found = vec![of];
     let mut at = 0;
     while let Some(parent) = found.get(at).copied() {
-        found.extend(all.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+        found.extend(
+            all.iter()
+                .filter(|(_, of)| *of == parent)
+                .map(|(pid, _)| *pid),
+        );
         at += 1;
     }
     found.split_off(1)

@@ -16,8 +16,24 @@ pub struct Arch {
     pub tcgets: u32,
 }
 
-const fn arch(qemu: &'static str, penguin: &'static [&'static str], machine: &'static str, class: u8, data: u8, elf: u16, tcgets: u32) -> Arch {
-    Arch { qemu, penguin, machine, class, data, elf, tcgets }
+const fn arch(
+    qemu: &'static str,
+    penguin: &'static [&'static str],
+    machine: &'static str,
+    class: u8,
+    data: u8,
+    elf: u16,
+    tcgets: u32,
+) -> Arch {
+    Arch {
+        qemu,
+        penguin,
+        machine,
+        class,
+        data,
+        elf,
+        tcgets,
+    }
 }
 
 const LITTLE: u8 = 1;
@@ -32,20 +48,68 @@ pub const ARCHES: &[Arch] = &[
     arch("mips", &["mipseb", "mips"], "mips", 32, BIG, 8, TCGETS_MIPS),
     arch("mipsn32el", &[], "mips64", 32, LITTLE, 8, TCGETS_MIPS),
     arch("mipsn32", &[], "mips64", 32, BIG, 8, TCGETS_MIPS),
-    arch("mips64el", &["mips64el"], "mips64", 64, LITTLE, 8, TCGETS_MIPS),
-    arch("mips64", &["mips64eb", "mips64"], "mips64", 64, BIG, 8, TCGETS_MIPS),
+    arch(
+        "mips64el",
+        &["mips64el"],
+        "mips64",
+        64,
+        LITTLE,
+        8,
+        TCGETS_MIPS,
+    ),
+    arch(
+        "mips64",
+        &["mips64eb", "mips64"],
+        "mips64",
+        64,
+        BIG,
+        8,
+        TCGETS_MIPS,
+    ),
     arch("arm", &["armel", "arm"], "armv7l", 32, LITTLE, 40, TCGETS),
     arch("armeb", &["armeb"], "armv7b", 32, BIG, 40, TCGETS),
     arch("aarch64", &["aarch64"], "aarch64", 64, LITTLE, 183, TCGETS),
     arch("aarch64_be", &[], "aarch64_be", 64, BIG, 183, TCGETS),
     arch("ppc", &["powerpc", "ppc"], "ppc", 32, BIG, 20, TCGETS_PPC),
-    arch("ppc64", &["powerpc64", "ppc64"], "ppc64", 64, BIG, 21, TCGETS_PPC),
-    arch("ppc64le", &["powerpc64le", "powerpc64el", "ppc64el"], "ppc64le", 64, LITTLE, 21, TCGETS_PPC),
+    arch(
+        "ppc64",
+        &["powerpc64", "ppc64"],
+        "ppc64",
+        64,
+        BIG,
+        21,
+        TCGETS_PPC,
+    ),
+    arch(
+        "ppc64le",
+        &["powerpc64le", "powerpc64el", "ppc64el"],
+        "ppc64le",
+        64,
+        LITTLE,
+        21,
+        TCGETS_PPC,
+    ),
     arch("riscv32", &["riscv32"], "riscv32", 32, LITTLE, 243, TCGETS),
     arch("riscv64", &["riscv64"], "riscv64", 64, LITTLE, 243, TCGETS),
-    arch("loongarch64", &["loongarch64"], "loongarch64", 64, LITTLE, 258, TCGETS),
+    arch(
+        "loongarch64",
+        &["loongarch64"],
+        "loongarch64",
+        64,
+        LITTLE,
+        258,
+        TCGETS,
+    ),
     arch("i386", &["intel32", "i386"], "i686", 32, LITTLE, 3, TCGETS),
-    arch("x86_64", &["intel64", "x86_64"], "x86_64", 64, LITTLE, 62, TCGETS),
+    arch(
+        "x86_64",
+        &["intel64", "x86_64"],
+        "x86_64",
+        64,
+        LITTLE,
+        62,
+        TCGETS,
+    ),
     arch("sh4", &[], "sh4", 32, LITTLE, 42, TCGETS),
     arch("sh4eb", &[], "sh4eb", 32, BIG, 42, TCGETS),
 ];
@@ -56,7 +120,9 @@ const EF_MIPS_ABI2: u32 = 0x20;
 impl Arch {
     /// By Penguin's name.
     pub fn by_name(name: &str) -> Option<&'static Self> {
-        ARCHES.iter().find(|arch| arch.penguin.contains(&name) || arch.qemu == name)
+        ARCHES
+            .iter()
+            .find(|arch| arch.penguin.contains(&name) || arch.qemu == name)
     }
 
     /// By the first bytes of an ELF file.
@@ -67,13 +133,24 @@ impl Arch {
             _ => return None,
         };
         let half: [u8; 2] = header.get(18..20)?.try_into().ok()?;
-        let machine = if data == BIG { u16::from_be_bytes(half) } else { u16::from_le_bytes(half) };
+        let machine = if data == BIG {
+            u16::from_be_bytes(half)
+        } else {
+            u16::from_le_bytes(half)
+        };
         let n32 = machine == 8 && class == 32 && {
             let word: [u8; 4] = header.get(36..40)?.try_into().ok()?;
-            let flags = if data == BIG { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) };
+            let flags = if data == BIG {
+                u32::from_be_bytes(word)
+            } else {
+                u32::from_le_bytes(word)
+            };
             flags & EF_MIPS_ABI2 != 0
         };
-        ARCHES.iter().find(|arch| (arch.class, arch.data, arch.elf) == (class, data, machine) && arch.qemu.contains("n32") == n32)
+        ARCHES.iter().find(|arch| {
+            (arch.class, arch.data, arch.elf) == (class, data, machine)
+                && arch.qemu.contains("n32") == n32
+        })
     }
 
     /// Whether pointers have 32 bits.
@@ -110,7 +187,11 @@ mod tests {
     fn header(class: u8, data: u8, machine: u16, flags: u32) -> Vec<u8> {
         let mut h = vec![0; 64];
         h[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', class, data]);
-        let (m, f) = if data == 2 { (machine.to_be_bytes(), flags.to_be_bytes()) } else { (machine.to_le_bytes(), flags.to_le_bytes()) };
+        let (m, f) = if data == 2 {
+            (machine.to_be_bytes(), flags.to_be_bytes())
+        } else {
+            (machine.to_le_bytes(), flags.to_le_bytes())
+        };
         h[18..20].copy_from_slice(&m);
         h[36..40].copy_from_slice(&f);
         h
@@ -130,7 +211,11 @@ mod tests {
             (3, 1, 8, 0, None),
             (1, 1, 9999, 0, None),
         ] {
-            assert_eq!(Arch::of_elf(&header(class, data, machine, flags)).map(|a| a.qemu), expected, "{class} {data} {machine}");
+            assert_eq!(
+                Arch::of_elf(&header(class, data, machine, flags)).map(|a| a.qemu),
+                expected,
+                "{class} {data} {machine}"
+            );
         }
         assert_eq!(Arch::of_elf(b"\x7fELF"), None);
         assert_eq!(Arch::of_elf(b""), None);
@@ -138,7 +223,20 @@ mod tests {
 
     #[test]
     fn penguins_names_are_known() {
-        for name in ["armel", "aarch64", "mipsel", "mipseb", "mips64el", "mips64eb", "powerpc", "powerpc64", "powerpc64le", "riscv64", "loongarch64", "intel64"] {
+        for name in [
+            "armel",
+            "aarch64",
+            "mipsel",
+            "mipseb",
+            "mips64el",
+            "mips64eb",
+            "powerpc",
+            "powerpc64",
+            "powerpc64le",
+            "riscv64",
+            "loongarch64",
+            "intel64",
+        ] {
             assert!(Arch::by_name(name).is_some(), "{name}");
         }
     }

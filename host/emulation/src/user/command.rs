@@ -11,11 +11,12 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, WaitOptions};
 use serde_json::json;
 
+use super::confine;
 use super::forward::{packet_pair, receive_with_fd};
-use super::notify::Listener;
-use super::sandbox::{self, message};
-use super::sys::{notify::Instruction, process};
 use super::inside;
+use super::notify::Listener;
+use super::sandbox::message;
+use super::sys::{notify::Instruction, process};
 use crate::backend::Reply;
 use crate::live::CommandRequest;
 
@@ -48,26 +49,57 @@ fn backend(what: &str, error: &dyn std::fmt::Display) -> Error {
 
 impl Command {
     /// Start a program. Its system calls come to the listener.
-    pub fn start(guest: &OwnedFd, filter: &[Instruction], envp: &[String], request: &CommandRequest) -> Result<(Self, Listener)> {
+    pub fn start(
+        guest: &OwnedFd,
+        filter: &[Instruction],
+        envp: &[String],
+        request: &CommandRequest,
+    ) -> Result<(Self, Listener)> {
         if request.argv.is_empty() || request.argv.iter().any(|argument| argument.contains('\0')) {
             return Err(Error::InvalidArgument("argv must name a program, and no argument may hold a NUL, for example [\"/bin/ps\"]".into()));
         }
         let (ours, theirs) = packet_pair().map_err(|error| backend("make a socket", &error))?;
-        let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| backend("make a pipe", &error));
+        let pipe = || {
+            rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
+                .map_err(|error| backend("make a pipe", &error))
+        };
         let ((out, out_end), (err, err_end)) = (pipe()?, pipe()?);
         let waiter = process::fork_into(0).map_err(|error| backend("start a process", &error))?;
         let Some(waiter) = waiter else {
-            let keep = [theirs.as_raw_fd(), guest.as_raw_fd(), out_end.as_raw_fd(), err_end.as_raw_fd()];
+            let keep = [
+                theirs.as_raw_fd(),
+                guest.as_raw_fd(),
+                out_end.as_raw_fd(),
+                err_end.as_raw_fd(),
+            ];
             process::close_all_except(&keep);
-            wait_for_program(guest, &theirs, [out_end.as_fd(), err_end.as_fd()], filter, envp, &request.argv)
+            wait_for_program(
+                guest,
+                &theirs,
+                [out_end.as_fd(), err_end.as_fd()],
+                filter,
+                envp,
+                &request.argv,
+            )
         };
         drop((theirs, out_end, err_end));
         let output = |pipe: OwnedFd| {
             let _ = rustix::io::ioctl_fionbio(&pipe, true);
-            Output { pipe, bytes: Vec::new(), truncated: false, open: true }
+            Output {
+                pipe,
+                bytes: Vec::new(),
+                truncated: false,
+                open: true,
+            }
         };
         let deadline = Instant::now() + request.timeout;
-        let command = Self { waiter, outputs: [output(out), output(err)], max_bytes: request.max_bytes, reply: None, deadline };
+        let command = Self {
+            waiter,
+            outputs: [output(out), output(err)],
+            max_bytes: request.max_bytes,
+            reply: None,
+            deadline,
+        };
         match await_listener(&ours) {
             Ok(listener) => Ok((command, listener)),
             Err(error) => {
@@ -85,7 +117,10 @@ impl Command {
 
     /// What to wait for.
     pub fn pipes(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.outputs.iter().filter(|output| output.open).map(|output| output.pipe.as_fd())
+        self.outputs
+            .iter()
+            .filter(|output| output.open)
+            .map(|output| output.pipe.as_fd())
     }
 
     /// Go on; `false` once it is answered.
@@ -111,8 +146,13 @@ impl Command {
     }
 
     fn answer(&self, status: Option<i32>, timed_out: bool) -> serde_json::Value {
-        let signal = status.and_then(|status| status.checked_sub(128)).filter(|signal| *signal > 0);
-        let [out, err] = self.outputs.each_ref().map(|output| String::from_utf8_lossy(&output.bytes));
+        let signal = status
+            .and_then(|status| status.checked_sub(128))
+            .filter(|signal| *signal > 0);
+        let [out, err] = self
+            .outputs
+            .each_ref()
+            .map(|output| String::from_utf8_lossy(&output.bytes));
         json!({
             "exit_code": if signal.is_some() || timed_out { None } else { status },
             "signal": signal,
@@ -139,7 +179,8 @@ impl Output {
                 Ok(length) => {
                     let room = max.saturating_sub(self.bytes.len()).min(length);
                     self.truncated |= room < length;
-                    self.bytes.extend_from_slice(buffer.get(..room).unwrap_or_default());
+                    self.bytes
+                        .extend_from_slice(buffer.get(..room).unwrap_or_default());
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
@@ -150,26 +191,48 @@ impl Output {
 }
 
 fn await_listener(socket: &OwnedFd) -> Result<Listener> {
-    let timeout = rustix::net::sockopt::set_socket_timeout(socket, rustix::net::sockopt::Timeout::Recv, Some(SETUP));
+    let timeout = rustix::net::sockopt::set_socket_timeout(
+        socket,
+        rustix::net::sockopt::Timeout::Recv,
+        Some(SETUP),
+    );
     timeout.map_err(|error| backend("set a timeout", &error))?;
     let mut buffer = [0_u8; 1024];
-    let (length, fd) = receive_with_fd(socket, &mut buffer).map_err(|error| backend("enter the guest", &error))?;
+    let (length, fd) =
+        receive_with_fd(socket, &mut buffer).map_err(|error| backend("enter the guest", &error))?;
     match (buffer.first(), fd) {
         (Some(&message::READY), Some(fd)) if length > 0 => {
-            rustix::net::send(socket, b"g", rustix::net::SendFlags::NOSIGNAL).map_err(|error| backend("start the command", &error))?;
+            rustix::net::send(socket, b"g", rustix::net::SendFlags::NOSIGNAL)
+                .map_err(|error| backend("start the command", &error))?;
             Ok(Listener::new(fd))
         }
         _ => {
-            let text = buffer.get(1..length).map(String::from_utf8_lossy).unwrap_or_default();
-            Err(Error::Backend(format!("the guest cannot be entered: {text}")))
+            let text = buffer
+                .get(1..length)
+                .map(String::from_utf8_lossy)
+                .unwrap_or_default();
+            Err(Error::Backend(format!(
+                "the guest cannot be entered: {text}"
+            )))
         }
     }
 }
 
 /// The waiter: it enters the guest, starts the program in the guest's pid namespace, and ends as the program ended.
-fn wait_for_program(guest: &OwnedFd, socket: &OwnedFd, output: [BorrowedFd<'_>; 2], filter: &[Instruction], envp: &[String], argv: &[String]) -> ! {
+fn wait_for_program(
+    guest: &OwnedFd,
+    socket: &OwnedFd,
+    output: [BorrowedFd<'_>; 2],
+    filter: &[Instruction],
+    envp: &[String],
+    argv: &[String],
+) -> ! {
     if let Err(errno) = inside::enter(guest, process::GUEST_NAMESPACES) {
-        let _ = rustix::net::send(socket, format!("{}{errno}", char::from(message::FAILED)).as_bytes(), rustix::net::SendFlags::NOSIGNAL);
+        let _ = rustix::net::send(
+            socket,
+            format!("{}{errno}", char::from(message::FAILED)).as_bytes(),
+            rustix::net::SendFlags::NOSIGNAL,
+        );
         process::leave(125);
     }
     match process::fork_into(0) {
@@ -177,7 +240,10 @@ fn wait_for_program(guest: &OwnedFd, socket: &OwnedFd, output: [BorrowedFd<'_>; 
             process::close_all_except(&[]);
             let status = rustix::process::waitpid(Some(program), WaitOptions::empty());
             let status = status.ok().flatten().map_or(125, |(_, status)| {
-                status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal)).unwrap_or(125)
+                status
+                    .exit_status()
+                    .or_else(|| status.terminating_signal().map(|signal| 128 + signal))
+                    .unwrap_or(125)
             });
             process::leave(status)
         }
@@ -186,7 +252,13 @@ fn wait_for_program(guest: &OwnedFd, socket: &OwnedFd, output: [BorrowedFd<'_>; 
     }
 }
 
-fn become_program(socket: &OwnedFd, output: [BorrowedFd<'_>; 2], filter: &[Instruction], envp: &[String], argv: &[String]) -> ! {
+fn become_program(
+    socket: &OwnedFd,
+    output: [BorrowedFd<'_>; 2],
+    filter: &[Instruction],
+    envp: &[String],
+    argv: &[String],
+) -> ! {
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     let _ = rustix::process::setsid();
     let _ = rustix::process::chdir("/");
@@ -197,19 +269,33 @@ fn become_program(socket: &OwnedFd, output: [BorrowedFd<'_>; 2], filter: &[Instr
     let _ = rustix::stdio::dup2_stdout(out);
     let _ = rustix::stdio::dup2_stderr(err);
     process::close_all_except(&[socket.as_raw_fd()]);
-    if let Err(failed) = sandbox::confine(filter, socket) {
+    if let Err(failed) = confine::confine(filter, socket) {
         let text = [&[message::FAILED], failed.as_bytes()].concat();
         let _ = rustix::net::send(socket, &text, rustix::net::SendFlags::NOSIGNAL);
         process::leave(125);
     }
-    sandbox::await_go(socket);
+    confine::await_go(socket);
     process::close_all_except(&[]);
-    let strings = |all: &[String]| -> Vec<CString> { all.iter().filter_map(|s| CString::new(s.as_str()).ok()).collect() };
+    let strings = |all: &[String]| -> Vec<CString> {
+        all.iter()
+            .filter_map(|s| CString::new(s.as_str()).ok())
+            .collect()
+    };
     let (argv, envp) = (strings(argv), strings(envp));
     let mut error = Errno::NOENT;
     if let Some(program) = argv.first().and_then(|program| program.to_str().ok()) {
-        let candidates = if program.contains('/') { vec![program.to_owned()] } else { SEARCH.iter().map(|dir| format!("{dir}/{program}")).collect() };
-        for path in candidates.iter().filter_map(|path| CString::new(path.as_str()).ok()) {
+        let candidates = if program.contains('/') {
+            vec![program.to_owned()]
+        } else {
+            SEARCH
+                .iter()
+                .map(|dir| format!("{dir}/{program}"))
+                .collect()
+        };
+        for path in candidates
+            .iter()
+            .filter_map(|path| CString::new(path.as_str()).ok())
+        {
             let failed = process::execute(&path, &argv, &envp);
             error = Errno::from_io_error(&failed).unwrap_or(Errno::IO);
             if error != Errno::NOENT {
@@ -217,7 +303,13 @@ fn become_program(socket: &OwnedFd, output: [BorrowedFd<'_>; 2], filter: &[Instr
             }
         }
     }
-    let name = argv.first().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let _ = rustix::io::write(rustix::stdio::stderr(), format!("{name}: {error}\n").as_bytes());
+    let name = argv
+        .first()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    let _ = rustix::io::write(
+        rustix::stdio::stderr(),
+        format!("{name}: {error}\n").as_bytes(),
+    );
     process::leave(if error == Errno::NOENT { 127 } else { 126 })
 }

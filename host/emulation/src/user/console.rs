@@ -1,9 +1,9 @@
 //! The guest's console: a terminal whose other end the supervisor reads.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pty::OpenptFlags;
 use rustix::termios::{OptionalActions, Winsize};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Both ends. The guest's stays open here, so that the console never hangs up.
 #[derive(Debug)]
@@ -13,7 +13,9 @@ pub struct Console {
     pub guest: OwnedFd,
 }
 
-const FLAGS: OpenptFlags = OpenptFlags::RDWR.union(OpenptFlags::NOCTTY).union(OpenptFlags::CLOEXEC);
+const FLAGS: OpenptFlags = OpenptFlags::RDWR
+    .union(OpenptFlags::NOCTTY)
+    .union(OpenptFlags::CLOEXEC);
 
 impl Console {
     /// A terminal that passes every byte on unchanged.
@@ -25,7 +27,15 @@ impl Console {
         attributes.make_raw();
         // Signals of the keyboard stay: nothing is ever typed.
         rustix::termios::tcsetattr(&guest, OptionalActions::Now, &attributes)?;
-        rustix::termios::tcsetwinsize(&guest, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 })?;
+        rustix::termios::tcsetwinsize(
+            &guest,
+            Winsize {
+                ws_row: 24,
+                ws_col: 80,
+                ws_xpixel: 0,
+                ws_ypixel: 0,
+            },
+        )?;
         rustix::io::ioctl_fionbio(&master, true)?;
         Ok(Self { master, guest })
     }

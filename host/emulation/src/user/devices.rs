@@ -49,14 +49,29 @@ impl Devices {
     /// Those of a plan and of its archive.
     pub fn new(plan: &Plan, nodes: &[Node], arch: &Arch) -> Self {
         let mut devices = Self::default();
-        for (path, numbers) in [("/dev/console", (5, 1)), ("/dev/ttyS0", (4, 64)), ("/dev/kmsg", (1, 11))] {
+        for (path, numbers) in [
+            ("/dev/console", (5, 1)),
+            ("/dev/ttyS0", (4, 64)),
+            ("/dev/kmsg", (1, 11)),
+        ] {
             devices.add_node(path, false, numbers, 0o600);
         }
         for node in nodes {
-            devices.add_node(&paths::normalise(&node.path), node.block, (node.major, node.minor), node.mode);
+            devices.add_node(
+                &paths::normalise(&node.path),
+                node.block,
+                (node.major, node.minor),
+                node.mode,
+            );
         }
         for (path, file) in &plan.static_files {
-            if let StaticFile::Device { block, major, minor, mode } = file {
+            if let StaticFile::Device {
+                block,
+                major,
+                minor,
+                mode,
+            } = file
+            {
                 devices.add_node(&paths::normalise(path), *block, (*major, *minor), *mode);
             }
         }
@@ -67,12 +82,23 @@ impl Devices {
             ("/proc/mtd", "dev:    size   erasesize  name\n".to_owned()),
             ("/proc/modules", String::new()),
             ("/proc/kallsyms", String::new()),
-            ("/proc/partitions", "major minor  #blocks  name\n\n".to_owned()),
+            (
+                "/proc/partitions",
+                "major minor  #blocks  name\n\n".to_owned(),
+            ),
             ("/proc/sys/kernel/hotplug", "\n".to_owned()),
             ("/proc/sys/kernel/modprobe", "/sbin/modprobe\n".to_owned()),
         ] {
             let backing = Backing::Contents(contents.into_bytes());
-            devices.by_path.insert(path.to_owned(), Device { mode: libc::S_IFREG | 0o644, numbers: (0, 0), size: 0, backing });
+            devices.by_path.insert(
+                path.to_owned(),
+                Device {
+                    mode: libc::S_IFREG | 0o644,
+                    numbers: (0, 0),
+                    size: 0,
+                    backing,
+                },
+            );
         }
         for (index, (path, file)) in plan.pseudofiles.iter().enumerate() {
             devices.add_model(&paths::normalise(path), index, file);
@@ -85,21 +111,47 @@ impl Devices {
         let (mode, numbers) = match self.by_path.get(path) {
             // The archive's node tells what the device is.
             Some(node) if node.numbers != (0, 0) => (node.mode, node.numbers),
-            _ if path.starts_with("/dev/mtdblock") => (libc::S_IFBLK | 0o666, (31, trailing_number(path))),
-            _ if path.starts_with("/dev/mtd") => (libc::S_IFCHR | 0o666, (90, 2 * trailing_number(path))),
-            _ if paths::is_below(path, "/dev") => (libc::S_IFCHR | 0o666, (MODEL_MAJOR, u32::try_from(index).unwrap_or(0))),
+            _ if path.starts_with("/dev/mtdblock") => {
+                (libc::S_IFBLK | 0o666, (31, trailing_number(path)))
+            }
+            _ if path.starts_with("/dev/mtd") => {
+                (libc::S_IFCHR | 0o666, (90, 2 * trailing_number(path)))
+            }
+            _ if paths::is_below(path, "/dev") => (
+                libc::S_IFCHR | 0o666,
+                (MODEL_MAJOR, u32::try_from(index).unwrap_or(0)),
+            ),
             _ => (libc::S_IFREG | 0o644, (0, 0)),
         };
-        self.by_path.insert(path.to_owned(), Device { mode, numbers, size, backing: Backing::Model(index) });
+        self.by_path.insert(
+            path.to_owned(),
+            Device {
+                mode,
+                numbers,
+                size,
+                backing: Backing::Model(index),
+            },
+        );
     }
 
     /// A device node comes to be: one of the archive, or the guest's `mknod`. A model that is there stays.
     pub fn add_node(&mut self, path: &str, block: bool, numbers: (u32, u32), mode: u32) {
         let kind = if block { libc::S_IFBLK } else { libc::S_IFCHR };
-        let backing = if block { Backing::Nothing } else { driver(numbers) };
-        let device = Device { mode: kind | mode & 0o7777, numbers, size: 0, backing };
+        let backing = if block {
+            Backing::Nothing
+        } else {
+            driver(numbers)
+        };
+        let device = Device {
+            mode: kind | mode & 0o7777,
+            numbers,
+            size: 0,
+            backing,
+        };
         match self.by_path.get_mut(path) {
-            Some(there) if matches!(there.backing, Backing::Model(_)) => (there.mode, there.numbers) = (device.mode, numbers),
+            Some(there) if matches!(there.backing, Backing::Model(_)) => {
+                (there.mode, there.numbers) = (device.mode, numbers);
+            }
             _ => {
                 self.by_path.insert(path.to_owned(), device);
             }
@@ -113,8 +165,13 @@ impl Devices {
 
     /// The paths that must show in listings, and the permission bits there. `/proc` is the kernel's and takes none.
     pub fn placeholders(&self) -> Vec<(String, u32)> {
-        let shown = self.by_path.iter().filter(|(path, _)| !paths::is_below(path, "/proc"));
-        shown.map(|(path, device)| (path.clone(), device.mode)).collect()
+        let shown = self
+            .by_path
+            .iter()
+            .filter(|(path, _)| !paths::is_below(path, "/proc"));
+        shown
+            .map(|(path, device)| (path.clone(), device.mode))
+            .collect()
     }
 }
 
@@ -152,7 +209,10 @@ fn command_line(plan: &Plan) -> String {
 }
 
 fn version(plan: &Plan) -> String {
-    let release = plan.kernel_release.as_deref().unwrap_or(super::DEFAULT_KERNEL_RELEASE);
+    let release = plan
+        .kernel_release
+        .as_deref()
+        .unwrap_or(super::DEFAULT_KERNEL_RELEASE);
     format!("Linux version {release} (builder@host) (gcc version 12.2.0) #1 SMP\n")
 }
 
@@ -176,7 +236,10 @@ pub(super) mod tests {
             cache_dir: "/p/c".into(),
             arch: "mipsel".into(),
             init: "/sbin/init".into(),
-            env: vec![("board".into(), "x1".into()), ("quiet".into(), String::new())],
+            env: vec![
+                ("board".into(), "x1".into()),
+                ("quiet".into(), String::new()),
+            ],
             netdevs: vec![],
             blocked_signals: vec![],
             pseudofiles: vec![],
@@ -192,28 +255,58 @@ pub(super) mod tests {
     }
 
     fn node(path: &str, major: u32, minor: u32) -> Node {
-        Node { path: path.into(), block: false, major, minor, mode: 0o600 }
+        Node {
+            path: path.into(),
+            block: false,
+            major,
+            minor,
+            mode: 0o600,
+        }
     }
 
     #[test]
     fn boot_arguments_are_the_plans_environment() {
-        assert_eq!(command_line(&plan()), "root=/dev/vda init=/sbin/init console=ttyS0 board=x1 quiet\n");
+        assert_eq!(
+            command_line(&plan()),
+            "root=/dev/vda init=/sbin/init console=ttyS0 board=x1 quiet\n"
+        );
     }
 
     #[test]
     fn a_model_keeps_the_numbers_of_the_archives_node() {
         let mut plan = plan();
-        plan.pseudofiles = vec![("/dev/gpio".into(), Pseudofile::default()), ("/proc/x".into(), Pseudofile::default())];
+        plan.pseudofiles = vec![
+            ("/dev/gpio".into(), Pseudofile::default()),
+            ("/proc/x".into(), Pseudofile::default()),
+        ];
         let arch = Arch::by_name("mipsel").unwrap();
-        let mut devices = Devices::new(&plan, &[node("/dev/gpio", 127, 3), node("/dev/wd", 10, 130)], arch);
+        let mut devices = Devices::new(
+            &plan,
+            &[node("/dev/gpio", 127, 3), node("/dev/wd", 10, 130)],
+            arch,
+        );
         let gpio = devices.get("/dev/gpio").unwrap();
-        assert_eq!((gpio.mode, gpio.numbers, &gpio.backing), (libc::S_IFCHR | 0o600, (127, 3), &Backing::Model(0)));
-        assert_eq!(devices.get("/proc/x").unwrap().mode & libc::S_IFMT, libc::S_IFREG);
+        assert_eq!(
+            (gpio.mode, gpio.numbers, &gpio.backing),
+            (libc::S_IFCHR | 0o600, (127, 3), &Backing::Model(0))
+        );
+        assert_eq!(
+            devices.get("/proc/x").unwrap().mode & libc::S_IFMT,
+            libc::S_IFREG
+        );
         assert_eq!(devices.get("/dev/wd").unwrap().backing, Backing::Nothing);
         devices.add_node("/dev/gpio", false, (1, 3), 0o666);
         assert_eq!(devices.get("/dev/gpio").unwrap().backing, Backing::Model(0));
         devices.add_node("/dev/n", false, (1, 3), 0o666);
-        assert_eq!(devices.get("/dev/n").unwrap().backing, Backing::Host("/dev/null"));
-        assert!(devices.placeholders().iter().all(|(path, _)| !path.starts_with("/proc")));
+        assert_eq!(
+            devices.get("/dev/n").unwrap().backing,
+            Backing::Host("/dev/null")
+        );
+        assert!(
+            devices
+                .placeholders()
+                .iter()
+                .all(|(path, _)| !path.starts_with("/proc"))
+        );
     }
 }

@@ -34,7 +34,12 @@ struct Test {
 }
 
 const fn test(call: i64, argument: u32, when: When, verdict: Verdict) -> Test {
-    Test { call, argument, when, verdict }
+    Test {
+        call,
+        argument,
+        when,
+        verdict,
+    }
 }
 
 /// The descriptor that qemu's log is given: writes to it go to the supervisor.
@@ -44,6 +49,7 @@ const NEW_NAMESPACES: u32 = 0x7E02_0080;
 const FAMILY: i32 = libc::EAFNOSUPPORT;
 
 /// Argument tests, made before the lists below are looked at.
+#[rustfmt::skip]
 const TESTS: &[Test] = &[
     // Families that no namespace confines (VSOCK reaches the host), or that reach code which no firmware needs.
     test(libc::SYS_socket, 0, When::Equals(libc::AF_UNIX as u32), Verdict::Allow),
@@ -66,16 +72,26 @@ const TESTS: &[Test] = &[
     // A guest that cleared it would outlive its supervisor.
     test(libc::SYS_prctl, 0, When::Equals(libc::PR_SET_PDEATHSIG as u32), Verdict::Answer(0)),
     test(libc::SYS_prctl, 0, When::Equals(libc::PR_SET_SECCOMP as u32), Verdict::Answer(libc::EINVAL)),
-    test(libc::SYS_ioctl, 1, When::Equals(libc::TIOCSTI as u32), Verdict::Answer(libc::EPERM)),
+    test(libc::SYS_ioctl, 1, When::Equals(low(libc::TIOCSTI)), Verdict::Answer(libc::EPERM)),
     test(libc::SYS_ioctl, 1, When::Equals(0x541C /* TIOCLINUX */), Verdict::Answer(libc::EPERM)),
     test(libc::SYS_write, 0, When::Equals(LOG_FD), Verdict::Notify),
     test(libc::SYS_writev, 0, When::Equals(LOG_FD), Verdict::Notify),
 ];
 
 /// Terminal and descriptor commands that never concern a model; tested only where no model answers ioctls.
-const PLAIN_IOCTLS: &[u64] = &[libc::TCGETS, libc::TCSETS, libc::TCSETSW, libc::TCSETSF, libc::TIOCGWINSZ, libc::FIONBIO, libc::FIONREAD, libc::FIOCLEX];
+const PLAIN_IOCTLS: &[u64] = &[
+    libc::TCGETS,
+    libc::TCSETS,
+    libc::TCSETSW,
+    libc::TCSETSF,
+    libc::TIOCGWINSZ,
+    libc::FIONBIO,
+    libc::FIONREAD,
+    libc::FIOCLEX,
+];
 
 /// Calls that the supervisor answers.
+#[rustfmt::skip]
 const NOTIFY: &[i64] = &[
     libc::SYS_open, libc::SYS_openat, libc::SYS_creat,
     libc::SYS_stat, libc::SYS_lstat, libc::SYS_newfstatat, libc::SYS_statx,
@@ -96,18 +112,21 @@ const NOTIFY: &[i64] = &[
 ];
 
 /// Calls that succeed without effect, because the guest may not do them and firmware expects that root may.
+#[rustfmt::skip]
 const PRETEND: &[i64] = &[
     libc::SYS_capset, libc::SYS_sched_setscheduler, libc::SYS_sched_setparam, libc::SYS_setpriority, libc::SYS_ioprio_set,
     libc::SYS_mlockall, libc::SYS_mlock, libc::SYS_vhangup, libc::SYS_acct, libc::SYS_personality,
 ];
 
 /// Calls refused with `EPERM` rather than `ENOSYS`, because a program gives up more politely then.
+#[rustfmt::skip]
 const REFUSE: &[i64] = &[
     libc::SYS_ptrace, libc::SYS_unshare, libc::SYS_setns, libc::SYS_syslog, libc::SYS_quotactl, libc::SYS_iopl, libc::SYS_ioperm,
     libc::SYS_adjtimex, libc::SYS_clock_adjtime, libc::SYS_open_by_handle_at, libc::SYS_name_to_handle_at,
 ];
 
 /// Calls that the kernel carries out: what qemu-user makes for itself and passes on for its guests.
+#[rustfmt::skip]
 const ALLOW: &[i64] = &[
     // files
     libc::SYS_read, libc::SYS_write, libc::SYS_close, libc::SYS_fstat, libc::SYS_lseek, libc::SYS_pread64, libc::SYS_pwrite64,
@@ -178,17 +197,30 @@ pub fn build(options: Options) -> Vec<Instruction> {
     filter.give(RET_KILL_PROCESS);
     filter.load(OFFSET_NUMBER);
     // Calls of the x32 ABI carry this bit.
-    filter.when(When::Within(0x4000_0000, u32::MAX), Verdict::Answer(libc::ENOSYS));
+    filter.when(
+        When::Within(0x4000_0000, u32::MAX),
+        Verdict::Answer(libc::ENOSYS),
+    );
     for test in TESTS {
         filter.test(test);
     }
     if !options.model_ioctls {
         for command in PLAIN_IOCTLS {
-            filter.test(&test(libc::SYS_ioctl, 1, When::Equals(low(*command)), Verdict::Allow));
+            filter.test(&test(
+                libc::SYS_ioctl,
+                1,
+                When::Equals(low(*command)),
+                Verdict::Allow,
+            ));
         }
     }
     if !options.model_devices {
-        filter.test(&test(libc::SYS_newfstatat, 3, When::AnyBit(libc::AT_EMPTY_PATH.cast_unsigned()), Verdict::Allow));
+        filter.test(&test(
+            libc::SYS_newfstatat,
+            3,
+            When::AnyBit(libc::AT_EMPTY_PATH.cast_unsigned()),
+            Verdict::Allow,
+        ));
     }
     let lists = [
         (NOTIFY, Verdict::Notify),
@@ -212,7 +244,10 @@ pub fn allow_all() -> Vec<Instruction> {
     filter.0
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the filter compares 32 bits; call numbers and commands have no more")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the filter compares 32 bits; numbers of calls and commands have no more"
+)]
 const fn low(value: u64) -> u32 {
     value as u32
 }
@@ -248,7 +283,12 @@ struct Assembler(Vec<Instruction>);
 
 impl Assembler {
     fn push(&mut self, code: u16, jump_true: u8, jump_false: u8, value: u32) {
-        self.0.push(Instruction { code, jump_true, jump_false, value });
+        self.0.push(Instruction {
+            code,
+            jump_true,
+            jump_false,
+            value,
+        });
     }
     fn load(&mut self, offset: u32) {
         self.push(LOAD_WORD, 0, 0, offset);
@@ -277,7 +317,11 @@ impl Assembler {
     }
     /// An argument test: leaves the call's number loaded.
     fn test(&mut self, test: &Test) {
-        let condition = if matches!(test.when, When::Within(..)) { 3 } else { 2 };
+        let condition = if matches!(test.when, When::Within(..)) {
+            3
+        } else {
+            2
+        };
         self.push(JUMP_EQUAL, 0, condition + 2, low(test.call.cast_unsigned()));
         self.load(OFFSET_ARGUMENTS + 8 * test.argument);
         self.when(test.when, test.verdict);
@@ -300,7 +344,10 @@ mod tests {
                     word = match i.value {
                         OFFSET_NUMBER => u32::try_from(call).unwrap(),
                         OFFSET_ARCH => AUDIT_ARCH_X86_64,
-                        offset => arguments.get((offset as usize - 16) / 8).copied().unwrap_or(0),
+                        offset => arguments
+                            .get((offset as usize - 16) / 8)
+                            .copied()
+                            .unwrap_or(0),
                     };
                     continue;
                 }
@@ -329,7 +376,15 @@ mod tests {
         assert_eq!(verdict(libc::SYS_read, &[]), RET_ALLOW);
         assert_eq!(verdict(libc::SYS_openat, &[]), RET_USER_NOTIF);
         assert_eq!(verdict(libc::SYS_ptrace, &[]), RET_ERRNO | 1);
-        for call in [libc::SYS_bpf, libc::SYS_io_uring_setup, libc::SYS_keyctl, libc::SYS_userfaultfd, libc::SYS_clone3, libc::SYS_perf_event_open, 999] {
+        for call in [
+            libc::SYS_bpf,
+            libc::SYS_io_uring_setup,
+            libc::SYS_keyctl,
+            libc::SYS_userfaultfd,
+            libc::SYS_clone3,
+            libc::SYS_perf_event_open,
+            999,
+        ] {
             assert_eq!(verdict(call, &[]), RET_ERRNO | 38, "call {call}");
         }
         assert_eq!(verdict(0x4000_0000, &[]), RET_ERRNO | 38);
@@ -337,16 +392,43 @@ mod tests {
 
     #[test]
     fn only_families_that_a_namespace_confines_get_a_socket() {
-        for (family, protocol, allowed) in [(1, 0, true), (2, 6, true), (10, 0, true), (17, 0, true), (16, 0, true), (16, 15, true), (16, 12, false), (16, 16, false), (40, 0, false), (38, 0, false), (0, 0, false)] {
-            assert_eq!(verdict(libc::SYS_socket, &[family, 1, protocol]) == RET_ALLOW, allowed, "family {family} protocol {protocol}");
+        for (family, protocol, allowed) in [
+            (1, 0, true),
+            (2, 6, true),
+            (10, 0, true),
+            (17, 0, true),
+            (16, 0, true),
+            (16, 15, true),
+            (16, 12, false),
+            (16, 16, false),
+            (40, 0, false),
+            (38, 0, false),
+            (0, 0, false),
+        ] {
+            assert_eq!(
+                verdict(libc::SYS_socket, &[family, 1, protocol]) == RET_ALLOW,
+                allowed,
+                "family {family} protocol {protocol}"
+            );
         }
     }
 
     #[test]
     fn namespaces_and_the_death_signal_stay_as_they_are() {
         assert_eq!(verdict(libc::SYS_clone, &[17]), RET_ALLOW);
-        for flag in [libc::CLONE_NEWUSER, libc::CLONE_NEWNS, libc::CLONE_NEWNET, libc::CLONE_NEWPID, libc::CLONE_NEWIPC, libc::CLONE_NEWUTS, libc::CLONE_NEWCGROUP] {
-            assert_eq!(verdict(libc::SYS_clone, &[flag.cast_unsigned() | 17]), RET_ERRNO | 1);
+        for flag in [
+            libc::CLONE_NEWUSER,
+            libc::CLONE_NEWNS,
+            libc::CLONE_NEWNET,
+            libc::CLONE_NEWPID,
+            libc::CLONE_NEWIPC,
+            libc::CLONE_NEWUTS,
+            libc::CLONE_NEWCGROUP,
+        ] {
+            assert_eq!(
+                verdict(libc::SYS_clone, &[flag.cast_unsigned() | 17]),
+                RET_ERRNO | 1
+            );
         }
         assert_eq!(verdict(libc::SYS_prctl, &[1]), RET_ERRNO);
         assert_eq!(verdict(libc::SYS_prctl, &[15]), RET_ALLOW);
@@ -360,9 +442,15 @@ mod tests {
         assert_eq!(verdict(libc::SYS_ioctl, &[0, 0x8914]), RET_USER_NOTIF);
         assert_eq!(verdict(libc::SYS_ioctl, &[0, 0x5412]), RET_ERRNO | 1);
         assert_eq!(verdict(libc::SYS_newfstatat, &[0, 0, 0, 0x1000]), RET_ALLOW);
-        let models = build(Options { model_ioctls: true, model_devices: true });
+        let models = build(Options {
+            model_ioctls: true,
+            model_devices: true,
+        });
         assert_eq!(run(&models, libc::SYS_ioctl, &[0, 0x5401]), RET_USER_NOTIF);
-        assert_eq!(run(&models, libc::SYS_newfstatat, &[0, 0, 0, 0x1000]), RET_USER_NOTIF);
+        assert_eq!(
+            run(&models, libc::SYS_newfstatat, &[0, 0, 0, 0x1000]),
+            RET_USER_NOTIF
+        );
     }
 
     #[test]

@@ -11,7 +11,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 use rustix::process::{Pid, Signal, WaitOptions};
 
@@ -34,44 +35,63 @@ impl Forwarder {
     /// Start the helper for the guest behind `pidfd`.
     pub fn start(guest: &OwnedFd) -> io::Result<Self> {
         let (ours, theirs) = packet_pair()?;
-        match process::fork_into(0)? {
-            Some(helper) => {
-                rustix::net::sockopt::set_socket_timeout(&ours, rustix::net::sockopt::Timeout::Recv, Some(Duration::from_secs(2)))?;
-                Ok(Self { helper, socket: ours, forwards: HashMap::new() })
+        let Some(helper) = process::fork_into(0)? else {
+            process::close_all_except(&[theirs.as_raw_fd(), guest.as_raw_fd()]);
+            let entered = inside::enter(guest, libc::CLONE_NEWUSER | libc::CLONE_NEWNET);
+            process::close_all_except(&[theirs.as_raw_fd()]);
+            if entered.is_ok() {
+                serve(&theirs);
             }
-            None => {
-                process::close_all_except(&[theirs.as_raw_fd(), guest.as_raw_fd()]);
-                let entered = inside::enter(guest, libc::CLONE_NEWUSER | libc::CLONE_NEWNET);
-                process::close_all_except(&[theirs.as_raw_fd()]);
-                if entered.is_ok() {
-                    serve(&theirs);
-                }
-                process::leave(0)
-            }
-        }
+            process::leave(0)
+        };
+        let timeout = Some(Duration::from_secs(2));
+        let kind = rustix::net::sockopt::Timeout::Recv;
+        rustix::net::sockopt::set_socket_timeout(&ours, kind, timeout)?;
+        Ok(Self {
+            helper,
+            socket: ours,
+            forwards: HashMap::new(),
+        })
     }
 
     /// Forward to a guest's TCP port; gives the port on 127.0.0.1 of the host, where there is a new one.
     pub fn forward(&mut self, endpoint: Endpoint) -> Option<u16> {
-        let everywhere = Endpoint { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), endpoint.address.port()), ..endpoint };
-        let known = self.forwards.contains_key(&endpoint) || self.forwards.contains_key(&everywhere);
+        // A service that listens everywhere is reached once, whichever family came first.
+        let port = endpoint.address.port();
+        let everywhere =
+            |known: &&Endpoint| known.address.port() == port && known.address.ip().is_unspecified();
+        let known = self.forwards.contains_key(&endpoint)
+            || self.forwards.keys().any(|known| everywhere(&known));
         if endpoint.proto != "tcp" || known || self.forwards.len() >= FORWARDS_MAX {
             return None;
         }
         let wanted = (Ipv4Addr::LOCALHOST, endpoint.address.port());
-        let listener = TcpListener::bind(wanted).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).ok()?;
+        let listener = TcpListener::bind(wanted)
+            .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            .ok()?;
         listener.set_nonblocking(true).ok()?;
         let port = listener.local_addr().ok()?.port();
-        send_with_fd(&self.socket, reachable(endpoint.address).to_string().as_bytes(), Some(listener.as_fd())).ok()?;
+        send_with_fd(
+            &self.socket,
+            reachable(endpoint.address).to_string().as_bytes(),
+            Some(listener.as_fd()),
+        )
+        .ok()?;
         self.forwards.insert(endpoint, port);
         Some(port)
     }
 
     /// A socket in the guest's network namespace.
     pub fn socket(&self, to: SocketAddr, udp: bool) -> io::Result<OwnedFd> {
-        let request = format!("socket {} {}", if to.is_ipv6() { 6 } else { 4 }, if udp { "udp" } else { "tcp" });
+        let request = format!(
+            "socket {} {}",
+            if to.is_ipv6() { 6 } else { 4 },
+            if udp { "udp" } else { "tcp" }
+        );
         send_with_fd(&self.socket, request.as_bytes(), None)?;
-        receive_with_fd(&self.socket, &mut [0; 8])?.1.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+        receive_with_fd(&self.socket, &mut [0; 8])?
+            .1
+            .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 
     /// End the helper.
@@ -93,25 +113,47 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 /// Two connected sockets that keep message boundaries.
 pub fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+    Ok(rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
 }
 
-fn send_with_fd(socket: &OwnedFd, data: &[u8], fd: Option<std::os::fd::BorrowedFd<'_>>) -> io::Result<()> {
+fn send_with_fd(
+    socket: &OwnedFd,
+    data: &[u8],
+    fd: Option<std::os::fd::BorrowedFd<'_>>,
+) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let fds: Vec<_> = fd.into_iter().collect();
     if !fds.is_empty() {
         ancillary.push(SendAncillaryMessage::ScmRights(&fds));
     }
-    rustix::net::sendmsg(socket, &[IoSlice::new(data)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    rustix::net::sendmsg(
+        socket,
+        &[IoSlice::new(data)],
+        &mut ancillary,
+        SendFlags::NOSIGNAL,
+    )?;
     Ok(())
 }
 
 /// One message and the descriptor that came with it. A length of 0 means that the other side is gone.
-pub fn receive_with_fd(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+pub fn receive_with_fd(
+    socket: &OwnedFd,
+    buffer: &mut [u8],
+) -> io::Result<(usize, Option<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let message = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    let message = rustix::net::recvmsg(
+        socket,
+        &mut [IoSliceMut::new(buffer)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
     let fd = ancillary.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
         _ => None,
@@ -124,11 +166,16 @@ fn serve(supervisor: &OwnedFd) {
     let mut pumps = pump::Pumps::default();
     let mut buffer = [0_u8; 128];
     while pumps.wait(supervisor.as_fd()) {
-        if !pumps.is_readable(supervisor.as_fd()) {
+        if !pump::Pumps::is_readable(supervisor.as_fd()) {
             continue;
         }
-        let Ok((length, fd)) = receive_with_fd(supervisor, &mut buffer) else { return };
-        let text = buffer.get(..length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();
+        let Ok((length, fd)) = receive_with_fd(supervisor, &mut buffer) else {
+            return;
+        };
+        let text = buffer
+            .get(..length)
+            .and_then(|text| std::str::from_utf8(text).ok())
+            .unwrap_or_default();
         match (text, fd) {
             ("", _) => return,
             (text, Some(listener)) => {
@@ -146,7 +193,20 @@ fn serve(supervisor: &OwnedFd) {
 }
 
 fn make_socket(request: &str) -> io::Result<OwnedFd> {
-    let family = if request.contains(" 6 ") { AddressFamily::INET6 } else { AddressFamily::INET };
-    let kind = if request.ends_with("udp") { SocketType::DGRAM } else { SocketType::STREAM };
-    Ok(rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?)
+    let family = if request.contains(" 6 ") {
+        AddressFamily::INET6
+    } else {
+        AddressFamily::INET
+    };
+    let kind = if request.ends_with("udp") {
+        SocketType::DGRAM
+    } else {
+        SocketType::STREAM
+    };
+    Ok(rustix::net::socket_with(
+        family,
+        kind,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )?)
 }

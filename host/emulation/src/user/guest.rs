@@ -72,10 +72,19 @@ pub struct Guest<'a> {
 
 impl<'a> Guest<'a> {
     /// A guest whose init is about to start.
-    #[expect(clippy::too_many_arguments, reason = "the parts of a run come together here once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a run come together here once"
+    )]
     pub fn new(
-        plan: &'a Plan, control: &'a mut dyn Control, qemus: &'a [Qemu], devices: Devices, console: &'a Console, init: rustix::process::Pid,
-        pidfd: Rc<OwnedFd>, forwarder: Option<Forwarder>,
+        plan: &'a Plan,
+        control: &'a mut dyn Control,
+        qemus: &'a [Qemu],
+        devices: Devices,
+        console: &'a Console,
+        init: rustix::process::Pid,
+        pidfd: Rc<OwnedFd>,
+        forwarder: Option<Forwarder>,
     ) -> Self {
         Self {
             plan,
@@ -104,14 +113,20 @@ impl<'a> Guest<'a> {
 
     /// Who the caller is in events.
     pub fn who(&mut self, call: &Call) -> Process {
-        self.caller(call).map(|record| record.who.clone()).unwrap_or_default()
+        self.caller(call)
+            .map(|record| record.who.clone())
+            .unwrap_or_default()
     }
 
     /// Whether init has children that live; orphans are its children too.
     pub fn has_other_processes(&self) -> bool {
         let init = self.init.as_raw_nonzero();
-        let children = std::fs::read_to_string(format!("/proc/{init}/task/{init}/children")).unwrap_or_default();
-        children.split_whitespace().filter_map(|pid| pid.parse().ok()).any(procs::is_alive)
+        let children = std::fs::read_to_string(format!("/proc/{init}/task/{init}/children"))
+            .unwrap_or_default();
+        children
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+            .any(procs::is_alive)
     }
 
     /// Report what a process did.
@@ -138,11 +153,19 @@ impl<'a> Guest<'a> {
             What::Path { path, syscall, .. } => (path, syscall).hash(&mut hasher),
             What::Unmodelled { path, operation } => (path, operation).hash(&mut hasher),
             What::Exec { path, .. } => path.hash(&mut hasher),
-            What::EnvMissing { name } | What::InterfaceMissing { name, .. } => name.hash(&mut hasher),
+            What::EnvMissing { name } | What::InterfaceMissing { name, .. } => {
+                name.hash(&mut hasher);
+            }
             What::Mount { target, .. } => target.hash(&mut hasher),
             What::Faked { syscall, .. } => syscall.hash(&mut hasher),
-            What::Signal { .. } | What::Crash { .. } | What::Exit { .. } | What::BindFailed { .. } => {}
-            What::Console(_) | What::Listen { .. } | What::Unlisten { .. } | What::Forward { .. } => return false,
+            What::Signal { .. }
+            | What::Crash { .. }
+            | What::Exit { .. }
+            | What::BindFailed { .. } => {}
+            What::Console(_)
+            | What::Listen { .. }
+            | What::Unlisten { .. }
+            | What::Forward { .. } => return false,
         }
         let (key, full) = (hasher.finish(), self.seen.len() >= DIFFERENT_EVENTS);
         match self.seen.get_mut(&key) {
@@ -159,10 +182,17 @@ impl<'a> Guest<'a> {
     }
 
     /// A path argument, made absolute by the directory argument where there is one, and normalised. `EFAULT` where it is unreadable.
-    pub fn path(&mut self, call: &Call, directory: Option<usize>, argument: usize) -> Result<String, Errno> {
+    pub fn path(
+        &mut self,
+        call: &Call,
+        directory: Option<usize>,
+        argument: usize,
+    ) -> Result<String, Errno> {
         let record = self.caller(call).ok_or(Errno::SRCH)?;
         let memory = record.memory().ok_or(Errno::FAULT)?;
-        let raw = memory.string(call.arg(argument), mem::PATH_MAX).ok_or(Errno::FAULT)?;
+        let raw = memory
+            .string(call.arg(argument), mem::PATH_MAX)
+            .ok_or(Errno::FAULT)?;
         let text = mem::text(&raw);
         if text.starts_with('/') {
             return Ok(paths::normalise(&text));
@@ -181,7 +211,12 @@ impl<'a> Guest<'a> {
     /// What the supervisor answers for a path, also when a link leads there; else whether the path exists.
     ///
     /// `follow` is whether a link at the end of the path counts as what it points to.
-    pub fn look(&mut self, call: &Call, path: &str, follow: bool) -> Result<Option<(String, Device)>, Errno> {
+    pub fn look(
+        &mut self,
+        call: &Call,
+        path: &str,
+        follow: bool,
+    ) -> Result<Option<(String, Device)>, Errno> {
         let own = self.caller(call).map_or(0, |record| record.who.pid);
         let spelled = paths::own_proc(path, own);
         for path in [path, &spelled] {
@@ -190,43 +225,99 @@ impl<'a> Guest<'a> {
             }
         }
         let (root, pid) = self.view(call).ok_or(Errno::SRCH)?;
-        let found = match paths::open(&root, path, pid, if follow { OFlags::PATH } else { OFlags::PATH | OFlags::NOFOLLOW }) {
+        let found = match paths::open(
+            &root,
+            path,
+            pid,
+            if follow {
+                OFlags::PATH
+            } else {
+                OFlags::PATH | OFlags::NOFOLLOW
+            },
+        ) {
             Ok(found) => found,
             Err(Errno::ACCESS) => return Ok(None),
             Err(error) => return Err(error),
         };
         let real = paths::of_descriptor(found.as_fd());
-        Ok(real.filter(|real| real != path).and_then(|real| self.devices.get(&real).cloned().map(|device| (real, device))))
+        Ok(real.filter(|real| real != path).and_then(|real| {
+            self.devices
+                .get(&real)
+                .cloned()
+                .map(|device| (real, device))
+        }))
     }
 
     /// Report a look at a path that the supervisor saw fail.
-    pub fn missing(&mut self, call: &Call, syscall: &'static str, path: &str, flags: i32, errno: Errno) {
-        if is_machine(path) && !is_emulators_own(path) && matches!(errno, Errno::NOENT | Errno::NXIO) {
+    pub fn missing(
+        &mut self,
+        call: &Call,
+        syscall: &'static str,
+        path: &str,
+        flags: i32,
+        errno: Errno,
+    ) {
+        if is_machine(path)
+            && !is_emulators_own(path)
+            && matches!(errno, Errno::NOENT | Errno::NXIO)
+        {
             let write = flags & libc::O_ACCMODE != libc::O_RDONLY;
-            let what = What::Unmodelled { path: path.to_owned(), operation: Operation::Open { write } };
+            let what = What::Unmodelled {
+                path: path.to_owned(),
+                operation: Operation::Open { write },
+            };
             self.report_call(call, what);
         }
         if is_emulators_own(path) {
             return;
         }
-        let what = What::Path { syscall, path: path.to_owned(), flags, result: Some(-errno.raw_os_error()) };
+        let what = What::Path {
+            syscall,
+            path: path.to_owned(),
+            flags,
+            result: Some(-errno.raw_os_error()),
+        };
         self.report_call(call, what);
     }
 
     /// Report a look at a path that went well, or was left to the kernel.
-    pub fn looked(&mut self, call: &Call, syscall: &'static str, path: &str, flags: i32, result: Option<i32>) {
+    pub fn looked(
+        &mut self,
+        call: &Call,
+        syscall: &'static str,
+        path: &str,
+        flags: i32,
+        result: Option<i32>,
+    ) {
         if self.plan.record_events && !is_emulators_own(path) {
-            self.report_call(call, What::Path { syscall, path: path.to_owned(), flags, result });
+            self.report_call(
+                call,
+                What::Path {
+                    syscall,
+                    path: path.to_owned(),
+                    flags,
+                    result,
+                },
+            );
         }
     }
 }
 
 /// Whether a path belongs to the machine rather than to the file system.
 pub fn is_machine(path: &str) -> bool {
-    ["/dev", "/proc", "/sys"].iter().any(|directory| paths::is_below(path, directory))
+    ["/dev", "/proc", "/sys"]
+        .iter()
+        .any(|directory| paths::is_below(path, directory))
 }
 
 /// What qemu looks at for itself when it starts.
 fn is_emulators_own(path: &str) -> bool {
-    ["/etc/qemu-binfmt", "/usr/gnemul", "/.rookery", "/proc/sys/vm/mmap_min_addr"].iter().any(|own| paths::is_below(path, own))
+    [
+        "/etc/qemu-binfmt",
+        "/usr/gnemul",
+        "/.rookery",
+        "/proc/sys/vm/mmap_min_addr",
+    ]
+    .iter()
+    .any(|own| paths::is_below(path, own))
 }

@@ -9,14 +9,20 @@ use rustix::thread::{Gid, Uid};
 use super::sys::process;
 
 /// The namespaces to enter for anything but running a guest program.
-const NAMESPACES: i32 = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+const NAMESPACES: i32 = libc::CLONE_NEWUSER
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC;
 
 /// Run `work` as the guest's root, with all capabilities there. It must end soon: the guest waits.
 pub fn run(guest: &OwnedFd, work: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
-    let Ok(child) = process::fork_into(0) else { return Err(Errno::AGAIN) };
+    let Ok(child) = process::fork_into(0) else {
+        return Err(Errno::AGAIN);
+    };
     let Some(child) = child else {
         let result = enter(guest, NAMESPACES).and_then(|()| work());
-        process::leave(result.err().map_or(0, |errno| errno.raw_os_error()));
+        process::leave(result.err().map_or(0, Errno::raw_os_error));
     };
     match rustix::process::waitpid(Some(child), WaitOptions::empty()) {
         Ok(Some((_, status))) => match status.exit_status() {

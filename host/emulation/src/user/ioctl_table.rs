@@ -16,7 +16,17 @@ const TYPE_INT: u32 = 3;
 const ENTRIES_MAX: usize = 4096;
 
 /// Names of commands that firmware never needs from the host.
-const SPARE: &[&[u8]] = &[b"SNDCTL", b"SOUND_", b"DRM_", b"USBDEVFS", b"BTRFS", b"CDROM", b"LOOP_", b"SNDRV", b"KVM_"];
+const SPARE: &[&[u8]] = &[
+    b"SNDCTL",
+    b"SOUND_",
+    b"DRM_",
+    b"USBDEVFS",
+    b"BTRFS",
+    b"CDROM",
+    b"LOOP_",
+    b"SNDRV",
+    b"KVM_",
+];
 
 /// Where the table is in the emulator's file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,22 +44,41 @@ impl Table {
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_ne_bytes)
+    bytes
+        .get(at..at.checked_add(4)?)?
+        .try_into()
+        .ok()
+        .map(u32::from_ne_bytes)
 }
 
 fn long(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..at.checked_add(8)?)?.try_into().ok().map(u64::from_ne_bytes)
+    bytes
+        .get(at..at.checked_add(8)?)?
+        .try_into()
+        .ok()
+        .map(u64::from_ne_bytes)
 }
 
 /// Find the table in an emulator's file. `None` where nothing has its exact shape, or what has is for another architecture.
 pub fn find(file: &[u8], arch: &Arch) -> Option<Table> {
     let first = BEGINNING.first()?.to_ne_bytes();
-    let begins = |at: &usize| BEGINNING.iter().enumerate().all(|(i, command)| word(file, at + i * ENTRY + 4) == Some(*command));
+    let begins = |at: &usize| {
+        BEGINNING
+            .iter()
+            .enumerate()
+            .all(|(i, command)| word(file, at + i * ENTRY + 4) == Some(*command))
+    };
     let mut from = 0;
     let start = loop {
-        let hit = from + file.get(from..)?.windows(4).position(|window| window == first)?;
+        let hit = from
+            + file
+                .get(from..)?
+                .windows(4)
+                .position(|window| window == first)?;
         from = hit + 1;
-        let Some(at) = hit.checked_sub(4) else { continue };
+        let Some(at) = hit.checked_sub(4) else {
+            continue;
+        };
         if at % 8 == 0 && word(file, at) == Some(arch.tcgets) && begins(&at) {
             break at;
         }
@@ -62,7 +91,10 @@ pub fn find(file: &[u8], arch: &Arch) -> Option<Table> {
             return Some(table);
         }
         let (name, handler) = (long(file, at + 8)?, long(file, at + 24)?);
-        if handler == 0 && text_at(file, name).is_some_and(|name| SPARE.iter().any(|spare| name.starts_with(spare))) {
+        if handler == 0
+            && text_at(file, name)
+                .is_some_and(|name| SPARE.iter().any(|spare| name.starts_with(spare)))
+        {
             table.spare.push(at as u64);
         } else {
             table.known.insert(command);
@@ -79,12 +111,22 @@ fn text_at(file: &[u8], address: u64) -> Option<&[u8]> {
 }
 
 fn file_offset(file: &[u8], address: u64) -> Option<usize> {
-    let (headers, size) = (usize::try_from(long(file, 32)?).ok()?, usize::from(u16::from_ne_bytes(file.get(54..56)?.try_into().ok()?)));
+    let (headers, size) = (
+        usize::try_from(long(file, 32)?).ok()?,
+        usize::from(u16::from_ne_bytes(file.get(54..56)?.try_into().ok()?)),
+    );
     let count = usize::from(u16::from_ne_bytes(file.get(56..58)?.try_into().ok()?));
     (0..count).find_map(|i| {
         let at = headers.checked_add(i * size)?;
-        let (kind, offset, start, length) = (word(file, at)?, long(file, at + 8)?, long(file, at + 16)?, long(file, at + 32)?);
-        let within = address.checked_sub(start).filter(|within| kind == 1 && *within < length)?;
+        let (kind, offset, start, length) = (
+            word(file, at)?,
+            long(file, at + 8)?,
+            long(file, at + 16)?,
+            long(file, at + 32)?,
+        );
+        let within = address
+            .checked_sub(start)
+            .filter(|within| kind == 1 && *within < length)?;
         usize::try_from(offset.checked_add(within)?).ok()
     })
 }
@@ -95,19 +137,31 @@ fn overwrite(entry: &mut [u8], command: u32) -> Option<()> {
     entry.get_mut(4..8)?.copy_from_slice(&command.to_ne_bytes());
     entry.get_mut(16..20)?.fill(0);
     entry.get_mut(32..52)?.fill(0);
-    entry.get_mut(32..36)?.copy_from_slice(&TYPE_INT.to_ne_bytes());
+    entry
+        .get_mut(32..36)?
+        .copy_from_slice(&TYPE_INT.to_ne_bytes());
     Some(())
 }
 
 /// Give a copy of the emulator entries for `commands`; gives those that found room.
-pub fn patch(file: &mut [u8], table: &mut Table, commands: impl IntoIterator<Item = u32>) -> HashSet<u32> {
+pub fn patch(
+    file: &mut [u8],
+    table: &mut Table,
+    commands: impl IntoIterator<Item = u32>,
+) -> HashSet<u32> {
     let mut patched = HashSet::new();
     for command in commands {
         if table.knows(command) || patched.contains(&command) {
             continue;
         }
-        let Some(at) = table.spare.pop().and_then(|at| usize::try_from(at).ok()) else { break };
-        if file.get_mut(at..at + ENTRY).and_then(|entry| overwrite(entry, command)).is_some() {
+        let Some(at) = table.spare.pop().and_then(|at| usize::try_from(at).ok()) else {
+            break;
+        };
+        if file
+            .get_mut(at..at + ENTRY)
+            .and_then(|entry| overwrite(entry, command))
+            .is_some()
+        {
             patched.insert(command);
         }
     }
@@ -116,27 +170,42 @@ pub fn patch(file: &mut [u8], table: &mut Table, commands: impl IntoIterator<Ite
 
 /// Give a running emulator an entry for `command`. Its process must be waiting for the supervisor.
 pub fn teach(record: &mut Record, table: &Table, command: u32) -> bool {
-    let Some(offset) = table.spare.get(record.learned.len()).copied() else { return false };
-    let Some(memory) = record.memory() else { return false };
-    let Some(address) = address_of(record.host_pid, offset) else { return false };
+    let Some(offset) = table.spare.get(record.learned.len()).copied() else {
+        return false;
+    };
+    let Some(memory) = record.memory() else {
+        return false;
+    };
+    let Some(address) = address_of(record.host_pid, offset) else {
+        return false;
+    };
     let mut entry = [0_u8; ENTRY];
-    memory.read(address, &mut entry).is_ok() && overwrite(&mut entry, command).is_some() && memory.write(address, &entry).is_ok()
+    memory.read(address, &mut entry).is_ok()
+        && overwrite(&mut entry, command).is_some()
+        && memory.write(address, &entry).is_ok()
 }
 
 /// Where a process has an offset of the emulator's file mapped writable.
 fn address_of(pid: u32, offset: u64) -> Option<u64> {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
-    maps.lines().filter(|line| line.contains("/.rookery/qemu-")).find_map(|line| {
-        let mut fields = line.split_whitespace();
-        let (low, high) = fields.next()?.split_once('-')?;
-        let (low, high) = (u64::from_str_radix(low, 16).ok()?, u64::from_str_radix(high, 16).ok()?);
-        if !fields.next()?.starts_with("rw") {
-            return None;
-        }
-        let start = u64::from_str_radix(fields.next()?, 16).ok()?;
-        let within = offset.checked_sub(start).filter(|within| *within < high - low)?;
-        Some(low + within)
-    })
+    maps.lines()
+        .filter(|line| line.contains("/.rookery/qemu-"))
+        .find_map(|line| {
+            let mut fields = line.split_whitespace();
+            let (low, high) = fields.next()?.split_once('-')?;
+            let (low, high) = (
+                u64::from_str_radix(low, 16).ok()?,
+                u64::from_str_radix(high, 16).ok()?,
+            );
+            if !fields.next()?.starts_with("rw") {
+                return None;
+            }
+            let start = u64::from_str_radix(fields.next()?, 16).ok()?;
+            let within = offset
+                .checked_sub(start)
+                .filter(|within| *within < high - low)?;
+            Some(low + within)
+        })
 }
 
 #[cfg(test)]
@@ -150,11 +219,20 @@ mod tests {
         if qemus.is_empty() {
             eprintln!("SKIPPED: no qemu-user here");
         }
-        for qemu in qemus.iter().filter(|qemu| ["mips", "mipsel", "arm", "aarch64", "ppc"].contains(&qemu.arch.qemu)) {
+        for qemu in qemus
+            .iter()
+            .filter(|qemu| ["mips", "mipsel", "arm", "aarch64", "ppc"].contains(&qemu.arch.qemu))
+        {
             let mut file = std::fs::read(&qemu.path).unwrap();
-            let mut table = find(&file, qemu.arch).unwrap_or_else(|| panic!("no table in {}", qemu.path.display()));
+            let mut table = find(&file, qemu.arch)
+                .unwrap_or_else(|| panic!("no table in {}", qemu.path.display()));
             assert!(table.knows(qemu.arch.tcgets), "{}", qemu.arch.qemu);
-            assert!(table.spare.len() > 20, "{}: {} spare entries", qemu.arch.qemu, table.spare.len());
+            assert!(
+                table.spare.len() > 20,
+                "{}: {} spare entries",
+                qemu.arch.qemu,
+                table.spare.len()
+            );
             assert!(!table.knows(0x4004_6e01));
             let patched = patch(&mut file, &mut table, [0x4004_6e01, qemu.arch.tcgets]);
             assert_eq!(patched, HashSet::from([0x4004_6e01]));

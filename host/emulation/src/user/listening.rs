@@ -15,14 +15,33 @@ pub fn sweep(guest: &mut Guest<'_>) {
     }
     let init = guest.init.as_raw_nonzero();
     let mut there = HashSet::new();
-    for (proto, file) in [("tcp", "tcp"), ("tcp", "tcp6"), ("udp", "udp"), ("udp", "udp6")] {
-        let Ok(text) = std::fs::read_to_string(format!("/proc/{init}/net/{file}")) else { continue };
+    for (proto, file) in [
+        ("tcp", "tcp"),
+        ("tcp", "tcp6"),
+        ("udp", "udp"),
+        ("udp", "udp6"),
+    ] {
+        let Ok(text) = std::fs::read_to_string(format!("/proc/{init}/net/{file}")) else {
+            continue;
+        };
         there.extend(ports(&text, proto).map(|port| (proto, port)));
     }
-    let gone: Vec<Endpoint> = guest.listening.keys().filter(|endpoint| !there.contains(&(endpoint.proto, endpoint.address.port()))).copied().collect();
+    let gone: Vec<Endpoint> = guest
+        .listening
+        .keys()
+        .filter(|endpoint| !there.contains(&(endpoint.proto, endpoint.address.port())))
+        .copied()
+        .collect();
     for endpoint in gone {
         if let Some(who) = guest.listening.remove(&endpoint) {
-            guest.report(who, What::Unlisten { proto: endpoint.proto, ip: endpoint.address.ip(), port: endpoint.address.port() });
+            guest.report(
+                who,
+                What::Unlisten {
+                    proto: endpoint.proto,
+                    ip: endpoint.address.ip(),
+                    port: endpoint.address.port(),
+                },
+            );
         }
     }
 }
@@ -33,7 +52,9 @@ fn ports<'a>(text: &'a str, proto: &'a str) -> impl Iterator<Item = u16> + 'a {
         let mut fields = line.split_whitespace().skip(1);
         let (_, port) = fields.next()?.rsplit_once(':')?;
         let state = fields.nth(1)?;
-        (proto == "udp" || state == LISTEN).then(|| u16::from_str_radix(port, 16).ok()).flatten()
+        (proto == "udp" || state == LISTEN)
+            .then(|| u16::from_str_radix(port, 16).ok())
+            .flatten()
     })
 }
 

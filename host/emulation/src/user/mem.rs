@@ -22,7 +22,11 @@ pub struct Memory(File);
 impl Memory {
     /// The memory of the process `pid` of the host.
     pub fn open(pid: u32) -> io::Result<Self> {
-        OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem")).map(Self)
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(format!("/proc/{pid}/mem"))
+            .map(Self)
     }
 
     /// Fill `buffer`.
@@ -69,7 +73,11 @@ impl Memory {
             let max = (*budget).min(STRING_MAX);
             let Some(string) = self.string(pointer, max) else {
                 // Unreadable, or too long: the first byte tells.
-                return Err(if self.read(pointer, &mut [0]).is_ok() { Errno::TOOBIG } else { Errno::FAULT });
+                return Err(if self.read(pointer, &mut [0]).is_ok() {
+                    Errno::TOOBIG
+                } else {
+                    Errno::FAULT
+                });
             };
             *budget = budget.checked_sub(string.len() + 9).ok_or(Errno::TOOBIG)?;
             all.push(string);
@@ -82,7 +90,8 @@ impl Memory {
 /// Guest text as a string of at most 4 KiB, for events.
 pub fn text(bytes: &[u8]) -> String {
     let mut end = bytes.len().min(4096);
-    while end < bytes.len() && end > 4092 && bytes.get(end).is_some_and(|byte| byte & 0xC0 == 0x80) {
+    while end < bytes.len() && end > 4092 && bytes.get(end).is_some_and(|byte| byte & 0xC0 == 0x80)
+    {
         end -= 1;
     }
     String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
@@ -102,8 +111,14 @@ mod tests {
         assert_eq!(memory.string(0, 100), None);
         assert_eq!(memory.string(8, 100), None);
         let array = [address, address + 3 * 4096, 0];
-        assert_eq!(memory.strings(array.as_ptr() as u64, &mut 20_000).unwrap(), [vec![b'a'; 3 * 4096], vec![]]);
-        assert_eq!(memory.strings(array.as_ptr() as u64, &mut 5000), Err(Errno::TOOBIG));
+        assert_eq!(
+            memory.strings(array.as_ptr() as u64, &mut 20_000).unwrap(),
+            [vec![b'a'; 3 * 4096], vec![]]
+        );
+        assert_eq!(
+            memory.strings(array.as_ptr() as u64, &mut 5000),
+            Err(Errno::TOOBIG)
+        );
         assert_eq!(memory.strings(8, &mut 5000), Err(Errno::FAULT));
     }
 

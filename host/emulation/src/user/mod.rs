@@ -6,6 +6,7 @@
 
 mod arch;
 mod command;
+mod confine;
 mod console;
 mod devices;
 mod filter;
@@ -30,6 +31,7 @@ mod sandbox;
 mod static_files;
 mod supervisor;
 mod sys;
+mod world;
 
 use rookery_project::Result;
 
@@ -53,7 +55,11 @@ impl UserBackend {
     /// The user of the host as whom a guest's root runs.
     pub fn guest_uid() -> u32 {
         let uid = rustix::process::geteuid();
-        if uid.is_root() { UNPRIVILEGED_UID } else { uid.as_raw() }
+        if uid.is_root() {
+            UNPRIVILEGED_UID
+        } else {
+            uid.as_raw()
+        }
     }
 }
 

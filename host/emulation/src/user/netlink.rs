@@ -24,7 +24,12 @@ pub struct Netlink(OwnedFd);
 impl Netlink {
     /// Connect to the current network namespace.
     pub fn open() -> io::Result<Self> {
-        Ok(Self(rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?))
+        Ok(Self(rustix::net::socket_with(
+            AddressFamily::NETLINK,
+            SocketType::RAW,
+            SocketFlags::CLOEXEC,
+            None,
+        )?))
     }
 
     /// Set an interface up.
@@ -43,7 +48,10 @@ impl Netlink {
         self.add_kind(name, "dummy", &[]).or_else(|_| {
             let mut peer = interface(0);
             peer.extend(attribute(IFLA_IFNAME, &text(name)));
-            peer.extend(attribute(IFLA_NET_NS_FD, &elsewhere.as_raw_fd().to_ne_bytes()));
+            peer.extend(attribute(
+                IFLA_NET_NS_FD,
+                &elsewhere.as_raw_fd().to_ne_bytes(),
+            ));
             self.add_kind(name, "veth", &attribute(VETH_PEER, &peer))
         })
     }
@@ -70,8 +78,14 @@ impl Netlink {
         let mut answer = [0_u8; 1024];
         let (received, _) = rustix::net::recv(self.0.as_fd(), &mut answer, RecvFlags::empty())?;
         let answer = answer.get(..received).unwrap_or_default();
-        let kind = answer.get(4..6).and_then(|b| b.try_into().ok()).map(u16::from_ne_bytes);
-        let error = answer.get(16..20).and_then(|b| b.try_into().ok()).map(i32::from_ne_bytes);
+        let kind = answer
+            .get(4..6)
+            .and_then(|b| b.try_into().ok())
+            .map(u16::from_ne_bytes);
+        let error = answer
+            .get(16..20)
+            .and_then(|b| b.try_into().ok())
+            .map(i32::from_ne_bytes);
         match (kind, error) {
             (Some(NLMSG_ERROR), Some(0)) => Ok(()),
             (Some(NLMSG_ERROR), Some(error)) => Err(io::Error::from_raw_os_error(-error)),

@@ -22,8 +22,13 @@ impl Listener {
     /// The next call; `None` where its caller died meanwhile.
     pub fn receive(self: &Rc<Self>) -> io::Result<Option<Call>> {
         match abi::receive(self.0.as_fd()) {
-            Ok(notification) => Ok(Some(Call { notification, listener: Rc::clone(self) })),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) => Ok(None),
+            Ok(notification) => Ok(Some(Call {
+                notification,
+                listener: Rc::clone(self),
+            })),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -56,7 +61,10 @@ impl Call {
         self.notification.args.get(index).copied().unwrap_or(0)
     }
     /// An argument that the kernel takes as `int`.
-    #[expect(clippy::cast_possible_truncation, reason = "the kernel ignores the upper half as well")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the kernel ignores the upper half as well"
+    )]
     pub fn int(&self, index: usize) -> i32 {
         self.arg(index) as i32
     }
@@ -72,10 +80,16 @@ impl Call {
             Action::Later => Ok(()),
             Action::Return(value) => abi::answer(listener, id, *value),
             Action::Fail(errno) => abi::answer(listener, id, -i64::from(errno.raw_os_error())),
-            Action::Give { fd, number, close_on_exec } => {
+            Action::Give {
+                fd,
+                number,
+                close_on_exec,
+            } => {
                 let given = abi::answer_fd(listener, id, fd.as_fd(), *number, *close_on_exec);
                 match given.as_ref().map_err(io::Error::raw_os_error) {
-                    Err(Some(errno)) if errno != libc::ENOENT => abi::answer(listener, id, -i64::from(errno)),
+                    Err(Some(errno)) if errno != libc::ENOENT => {
+                        abi::answer(listener, id, -i64::from(errno))
+                    }
                     _ => given,
                 }
             }

@@ -22,7 +22,11 @@ pub fn normalise(path: &str) -> String {
 
 /// `path` as seen from the directory `base`.
 pub fn join(base: &str, path: &str) -> String {
-    if path.starts_with('/') { normalise(path) } else { normalise(&format!("{base}/{path}")) }
+    if path.starts_with('/') {
+        normalise(path)
+    } else {
+        normalise(&format!("{base}/{path}"))
+    }
 }
 
 /// The directory part of a normalised path.
@@ -40,13 +44,20 @@ pub fn basename(path: &str) -> &str {
 
 /// Whether `path` is `directory` or lies below it.
 pub fn is_below(path: &str, directory: &str) -> bool {
-    path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(directory)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// `/proc/self` and its kin, which mean another process when the supervisor resolves them, spelled with the guest's own pid.
 pub fn own_proc(path: &str, pid: u32) -> String {
-    let Some(rest) = path.strip_prefix("/proc/") else { return path.to_owned() };
-    let (first, tail) = rest.split_once('/').map_or((rest, String::new()), |(first, tail)| (first, format!("/{tail}")));
+    let Some(rest) = path.strip_prefix("/proc/") else {
+        return path.to_owned();
+    };
+    let (first, tail) = rest
+        .split_once('/')
+        .map_or((rest, String::new()), |(first, tail)| {
+            (first, format!("/{tail}"))
+        });
     match first {
         "self" | "thread-self" => format!("/proc/{pid}{tail}"),
         "mounts" | "net" => format!("/proc/{pid}/{first}{tail}"),
@@ -65,8 +76,12 @@ pub fn open(root: impl AsFd, path: &str, pid: u32, flags: OFlags) -> Result<Owne
             return result;
         }
         // A link to `/proc/self/…` resolves for the guest but not for us: follow one step by hand.
-        let Ok(link) = open_once(root.as_fd(), &path, OFlags::PATH | OFlags::NOFOLLOW) else { return result };
-        let Ok(target) = rustix::fs::readlinkat(&link, "", Vec::new()) else { return result };
+        let Ok(link) = open_once(root.as_fd(), &path, OFlags::PATH | OFlags::NOFOLLOW) else {
+            return result;
+        };
+        let Ok(target) = rustix::fs::readlinkat(&link, "", Vec::new()) else {
+            return result;
+        };
         path = own_proc(&join(parent(&path), &target.to_string_lossy()), pid);
     }
     Err(Errno::LOOP)
@@ -76,14 +91,29 @@ fn open_once(root: impl AsFd, path: &str, flags: OFlags) -> Result<OwnedFd, Errn
     let relative = path.trim_start_matches('/');
     let relative = if relative.is_empty() { "." } else { relative };
     // A named pipe must not make the supervisor wait.
-    let flags = if flags.contains(OFlags::PATH) { flags } else { flags | OFlags::NONBLOCK };
-    rustix::fs::openat2(root, relative, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
+    let flags = if flags.contains(OFlags::PATH) {
+        flags
+    } else {
+        flags | OFlags::NONBLOCK
+    };
+    rustix::fs::openat2(
+        root,
+        relative,
+        flags | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::IN_ROOT,
+    )
 }
 
 /// The guest path behind an open descriptor of ours, links resolved.
 pub fn of_descriptor(fd: impl AsFd) -> Option<String> {
     use std::os::fd::AsRawFd;
-    let link = rustix::fs::readlinkat(CWD, format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()), Vec::new()).ok()?;
+    let link = rustix::fs::readlinkat(
+        CWD,
+        format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()),
+        Vec::new(),
+    )
+    .ok()?;
     link.into_string().ok().filter(|path| path.starts_with('/'))
 }
 
@@ -109,7 +139,11 @@ mod tests {
         }
         assert_eq!(parent("/a/b"), "/a");
         assert_eq!(parent("/a"), "/");
-        assert!(is_below("/dev/null", "/dev") && is_below("/dev", "/dev") && !is_below("/device", "/dev"));
+        assert!(
+            is_below("/dev/null", "/dev")
+                && is_below("/dev", "/dev")
+                && !is_below("/device", "/dev")
+        );
     }
 
     #[test]

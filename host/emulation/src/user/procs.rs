@@ -68,8 +68,20 @@ struct Status {
 
 fn status(pid: u32) -> Option<Status> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().last()?.parse().ok());
-    Some(Status { group: field("Tgid:")?, parent: field("PPid:")?, guest_pid: field("NStgid:")? })
+    let field = |name: &str| {
+        text.lines().find_map(|line| {
+            line.strip_prefix(name)?
+                .split_whitespace()
+                .last()?
+                .parse()
+                .ok()
+        })
+    };
+    Some(Status {
+        group: field("Tgid:")?,
+        parent: field("PPid:")?,
+        guest_pid: field("NStgid:")?,
+    })
 }
 
 /// What an emulator's command line tells: the executed path, the program, the guest's arguments.
@@ -92,7 +104,11 @@ pub fn name_of(path: &str) -> String {
 impl Table {
     /// The process of a thread, made known where it was not. `None` where it is gone.
     pub fn of_thread(&mut self, thread: u32) -> Option<&mut Record> {
-        let known = self.threads.get(&thread).copied().filter(|pid| self.by_pid.contains_key(pid));
+        let known = self
+            .threads
+            .get(&thread)
+            .copied()
+            .filter(|pid| self.by_pid.contains_key(pid));
         let pid = match known {
             Some(pid) => pid,
             None => self.discover(thread)?,
@@ -110,7 +126,12 @@ impl Table {
             record.who.ppid = parent.map_or(0, |parent| parent.who.pid);
             record.who.pid = status.guest_pid;
             record.host_pid = pid;
-            (record.exec, record.fatal, record.memory, record.read_cmdline) = (None, None, None, false);
+            (
+                record.exec,
+                record.fatal,
+                record.memory,
+                record.read_cmdline,
+            ) = (None, None, None, false);
             record.log_line.clear();
             // The parent may have ended, or become another program, before its child was first seen.
             if let Some((path, program, argv)) = program_of(pid) {
@@ -141,15 +162,26 @@ impl Table {
 
     /// Those whose end was not seen, by asking the kernel; they are forgotten.
     pub fn sweep(&mut self) -> Vec<Record> {
-        let gone: Vec<u32> = self.by_pid.keys().copied().filter(|pid| !is_alive(*pid)).collect();
-        gone.into_iter().filter_map(|pid| self.remove(pid)).collect()
+        let gone: Vec<u32> = self
+            .by_pid
+            .keys()
+            .copied()
+            .filter(|pid| !is_alive(*pid))
+            .collect();
+        gone.into_iter()
+            .filter_map(|pid| self.remove(pid))
+            .collect()
     }
 }
 
 /// Whether a process exists and is no zombie.
 pub fn is_alive(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])))
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        !stat
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X']))
+    })
 }
 
 impl Record {
@@ -172,7 +204,9 @@ impl Record {
             libc::AT_FDCWD => format!("/proc/{}/cwd", self.host_pid),
             fd => format!("/proc/{}/fd/{fd}", self.host_pid),
         };
-        std::fs::read_link(link).ok().map(|path| path.to_string_lossy().into_owned())
+        std::fs::read_link(link)
+            .ok()
+            .map(|path| path.to_string_lossy().into_owned())
     }
 
     /// Open its memory anew when it is next needed.

@@ -26,22 +26,34 @@ pub fn recognise(header: &[u8]) -> Kind {
     if let Some(arch) = Arch::of_elf(header) {
         return Kind::Elf(arch);
     }
-    let Some(line) = header.strip_prefix(b"#!") else { return Kind::Unknown };
+    let Some(line) = header.strip_prefix(b"#!") else {
+        return Kind::Unknown;
+    };
     let line = match line.iter().position(|byte| *byte == b'\n') {
         Some(end) => line.get(..end).unwrap_or_default(),
         // A line that is cut off is taken only where the interpreter's path is complete.
-        None if header.len() >= HEADER && !trim(line).iter().any(|byte| is_blank(*byte)) => return Kind::Unknown,
+        None if header.len() >= HEADER && !trim(line).iter().any(|byte| is_blank(*byte)) => {
+            return Kind::Unknown;
+        }
         None => line,
     };
     let line = trim(line);
     let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
-    let end = line.iter().position(|byte| is_blank(*byte)).unwrap_or(line.len());
+    let end = line
+        .iter()
+        .position(|byte| is_blank(*byte))
+        .unwrap_or(line.len());
     let (interpreter, rest) = line.split_at(end);
     if interpreter.is_empty() {
         return Kind::Unknown;
     }
-    let argument = Some(trim(rest)).filter(|rest| !rest.is_empty()).map(<[u8]>::to_vec);
-    Kind::Script { interpreter: interpreter.to_vec(), argument }
+    let argument = Some(trim(rest))
+        .filter(|rest| !rest.is_empty())
+        .map(<[u8]>::to_vec);
+    Kind::Script {
+        interpreter: interpreter.to_vec(),
+        argument,
+    }
 }
 
 fn is_blank(byte: u8) -> bool {
@@ -67,7 +79,10 @@ mod tests {
     use super::*;
 
     fn script(interpreter: &str, argument: Option<&str>) -> Kind {
-        Kind::Script { interpreter: interpreter.into(), argument: argument.map(Into::into) }
+        Kind::Script {
+            interpreter: interpreter.into(),
+            argument: argument.map(Into::into),
+        }
     }
 
     #[test]
@@ -75,8 +90,14 @@ mod tests {
         for (text, expected) in [
             ("#!/bin/sh\necho", script("/bin/sh", None)),
             ("#! /bin/sh -e \necho", script("/bin/sh", Some("-e"))),
-            ("#!/bin/sh /etc/rc.common\n", script("/bin/sh", Some("/etc/rc.common"))),
-            ("#!/usr/bin/env  a  b\t\n", script("/usr/bin/env", Some("a  b"))),
+            (
+                "#!/bin/sh /etc/rc.common\n",
+                script("/bin/sh", Some("/etc/rc.common")),
+            ),
+            (
+                "#!/usr/bin/env  a  b\t\n",
+                script("/usr/bin/env", Some("a  b")),
+            ),
             ("#!sh", script("sh", None)),
             ("#!/bin/sh\r\n", script("/bin/sh\r", None)),
             ("#!\n/bin/sh", Kind::Unknown),
@@ -94,6 +115,9 @@ mod tests {
         let long = format!("#!/{}", "a".repeat(400));
         assert_eq!(recognise(&long.as_bytes()[..HEADER]), Kind::Unknown);
         let long = format!("#!/bin/sh {}", "a".repeat(400));
-        assert_eq!(recognise(&long.as_bytes()[..HEADER]), script("/bin/sh", Some(&"a".repeat(HEADER - 10))));
+        assert_eq!(
+            recognise(&long.as_bytes()[..HEADER]),
+            script("/bin/sh", Some(&"a".repeat(HEADER - 10)))
+        );
     }
 }

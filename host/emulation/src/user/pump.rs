@@ -39,11 +39,21 @@ impl Pumps {
         let room = self.connections.len() < CONNECTIONS_MAX;
         let mut fds = vec![PollFd::from_borrowed_fd(also, PollFlags::IN)];
         for (listener, _) in &self.listeners {
-            fds.push(PollFd::from_borrowed_fd(listener.as_fd(), if room { PollFlags::IN } else { PollFlags::empty() }));
+            fds.push(PollFd::from_borrowed_fd(
+                listener.as_fd(),
+                if room {
+                    PollFlags::IN
+                } else {
+                    PollFlags::empty()
+                },
+            ));
         }
         for connection in &self.connections {
             for end in 0..2 {
-                fds.push(PollFd::from_borrowed_fd(connection.ends[end].as_fd(), connection.interest(end)));
+                fds.push(PollFd::from_borrowed_fd(
+                    connection.ends[end].as_fd(),
+                    connection.interest(end),
+                ));
             }
         }
         match rustix::event::poll(&mut fds, None) {
@@ -59,9 +69,10 @@ impl Pumps {
     }
 
     /// Whether a read from `fd` would not wait.
-    pub fn is_readable(&self, fd: BorrowedFd<'_>) -> bool {
+    pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-        rustix::event::poll(&mut fds, Some(&rustix::event::Timespec::default())).is_ok_and(|ready| ready > 0)
+        rustix::event::poll(&mut fds, Some(&rustix::event::Timespec::default()))
+            .is_ok_and(|ready| ready > 0)
     }
 
     fn accept(&mut self) {
@@ -83,8 +94,17 @@ impl Pumps {
 
 /// Begin a connection to a service.
 fn connect(target: SocketAddr) -> Result<OwnedFd, Errno> {
-    let family = if target.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    let family = if target.is_ipv6() {
+        AddressFamily::INET6
+    } else {
+        AddressFamily::INET
+    };
+    let socket = rustix::net::socket_with(
+        family,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )?;
     match rustix::net::connect(&socket, &target) {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
         Err(errno) => Err(errno),
@@ -130,7 +150,11 @@ impl Connection {
             }
         }
         if !self.pending[from].is_empty() {
-            match rustix::net::send(&self.ends[to], &self.pending[from], rustix::net::SendFlags::NOSIGNAL) {
+            match rustix::net::send(
+                &self.ends[to],
+                &self.pending[from],
+                rustix::net::SendFlags::NOSIGNAL,
+            ) {
                 Ok(length) => {
                     self.pending[from].drain(..length);
                 }

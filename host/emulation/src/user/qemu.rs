@@ -25,13 +25,18 @@ impl Qemu {
     /// The emulator for `arch`, if this machine has one that works without the host's libraries.
     pub fn find(arch: &'static Arch) -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut directories: Vec<PathBuf> = std::env::split_paths(&path).filter(|dir| dir.is_absolute()).collect();
+        let mut directories: Vec<PathBuf> = std::env::split_paths(&path)
+            .filter(|dir| dir.is_absolute())
+            .collect();
         directories.extend(["/usr/bin", "/usr/local/bin"].map(PathBuf::from));
-        [format!("qemu-{}-static", arch.qemu), format!("qemu-{}", arch.qemu)]
-            .iter()
-            .flat_map(|name| directories.iter().map(move |dir| dir.join(name)))
-            .find(|path| is_static(path))
-            .map(|path| Self { arch, path })
+        [
+            format!("qemu-{}-static", arch.qemu),
+            format!("qemu-{}", arch.qemu),
+        ]
+        .iter()
+        .flat_map(|name| directories.iter().map(move |dir| dir.join(name)))
+        .find(|path| is_static(path))
+        .map(|path| Self { arch, path })
     }
 
     /// All that this machine has.
@@ -42,12 +47,21 @@ impl Qemu {
     /// The emulator for a plan's architecture, or what to install.
     pub fn for_plan(name: &str) -> Result<Self> {
         let arch = Arch::by_name(name).ok_or_else(|| {
-            let known: Vec<&str> = ARCHES.iter().filter_map(|arch| arch.penguin.first().copied()).collect();
-            Error::InvalidArgument(format!("core.arch is {name:?}, which the embedded backend cannot run; it runs {}", known.join(", ")))
+            let known: Vec<&str> = ARCHES
+                .iter()
+                .filter_map(|arch| arch.penguin.first().copied())
+                .collect();
+            Error::InvalidArgument(format!(
+                "core.arch is {name:?}, which the embedded backend cannot run; it runs {}",
+                known.join(", ")
+            ))
         })?;
         Self::find(arch).ok_or_else(|| Error::Unavailable {
             what: format!("qemu-{}", arch.qemu),
-            why: format!("neither a static qemu-{0}-static nor a static qemu-{0} is in the PATH", arch.qemu),
+            why: format!(
+                "neither a static qemu-{0}-static nor a static qemu-{0} is in the PATH",
+                arch.qemu
+            ),
             how_to_enable: INSTALL.to_owned(),
         })
     }
@@ -63,20 +77,36 @@ pub const INSTALL: &str = "Install it: `apt-get install qemu-user-static` (Debia
 
 /// Whether an executable needs no loader, which the guest's root does not have.
 fn is_static(path: &Path) -> bool {
-    let Ok(mut file) = std::fs::File::open(path) else { return false };
+    let Ok(mut file) = std::fs::File::open(path) else {
+        return false;
+    };
     let mut head = [0_u8; 4096];
-    let Ok(length) = std::io::Read::read(&mut file, &mut head) else { return false };
-    head.get(..length).is_some_and(|head| head.starts_with(b"\x7fELF") && !names_interpreter(head))
+    let Ok(length) = std::io::Read::read(&mut file, &mut head) else {
+        return false;
+    };
+    head.get(..length)
+        .is_some_and(|head| head.starts_with(b"\x7fELF") && !names_interpreter(head))
 }
 
 /// Whether a 64-bit little-endian ELF has a `PT_INTERP` among its program headers.
 fn names_interpreter(head: &[u8]) -> bool {
-    let half = |at: usize| head.get(at..at + 2).and_then(|b| b.try_into().ok()).map(u16::from_le_bytes);
-    let offset = head.get(32..40).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
-    let (Ok(offset), Some(size), Some(count)) = (usize::try_from(offset), half(54), half(56)) else { return true };
+    let half = |at: usize| {
+        head.get(at..at + 2)
+            .and_then(|b| b.try_into().ok())
+            .map(u16::from_le_bytes)
+    };
+    let offset = head
+        .get(32..40)
+        .and_then(|b| b.try_into().ok())
+        .map_or(0, u64::from_le_bytes);
+    let (Ok(offset), Some(size), Some(count)) = (usize::try_from(offset), half(54), half(56))
+    else {
+        return true;
+    };
     (0..usize::from(count)).any(|i| {
         let at = offset.saturating_add(i * usize::from(size));
-        head.get(at..at.saturating_add(4)).is_none_or(|kind| kind == 3_u32.to_le_bytes())
+        head.get(at..at.saturating_add(4))
+            .is_none_or(|kind| kind == 3_u32.to_le_bytes())
     })
 }
 
@@ -86,7 +116,10 @@ mod tests {
 
     #[test]
     fn only_static_programs_are_taken() {
-        assert!(!is_static(Path::new("/proc/self/exe")), "this test is dynamic");
+        assert!(
+            !is_static(Path::new("/proc/self/exe")),
+            "this test is dynamic"
+        );
         assert!(!is_static(Path::new("/etc/passwd")));
         assert!(!is_static(Path::new("/nonexistent")));
     }

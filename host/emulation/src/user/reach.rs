@@ -32,21 +32,44 @@ pub struct Reach {
 impl Reach {
     /// Begin. An error is for the one who asked.
     pub fn begin(forwarder: Option<&Forwarder>, request: &ReachRequest) -> Result<Self> {
-        let host = if request.host.is_empty() { "127.0.0.1" } else { &request.host };
-        let ip = host.parse().map_err(|_| Error::InvalidArgument(format!("host must be an IP address inside the guest, such as 127.0.0.1, not {host:?}")))?;
+        let host = if request.host.is_empty() {
+            "127.0.0.1"
+        } else {
+            &request.host
+        };
+        let ip = host.parse().map_err(|_| {
+            Error::InvalidArgument(format!(
+                "host must be an IP address inside the guest, such as 127.0.0.1, not {host:?}"
+            ))
+        })?;
         let udp = match request.proto.as_str() {
             "tcp" => false,
             "udp" => true,
-            other => return Err(Error::InvalidArgument(format!("proto must be \"tcp\" or \"udp\", not {other:?}"))),
+            other => {
+                return Err(Error::InvalidArgument(format!(
+                    "proto must be \"tcp\" or \"udp\", not {other:?}"
+                )));
+            }
         };
-        let backend = |what: &str, error: &dyn std::fmt::Display| Error::Backend(format!("cannot {what}: {error}"));
-        let forwarder = forwarder.ok_or_else(|| Error::Backend("the helper in the guest's network could not be started".into()))?;
+        let backend = |what: &str, error: &dyn std::fmt::Display| {
+            Error::Backend(format!("cannot {what}: {error}"))
+        };
+        let forwarder = forwarder.ok_or_else(|| {
+            Error::Backend("the helper in the guest's network could not be started".into())
+        })?;
         let to = SocketAddr::new(ip, request.port);
-        let socket = forwarder.socket(to, udp).map_err(|error| backend("make a socket in the guest's network", &error))?;
+        let socket = forwarder
+            .socket(to, udp)
+            .map_err(|error| backend("make a socket in the guest's network", &error))?;
         let connected = match rustix::net::connect(&socket, &to) {
             Ok(()) => true,
             Err(Errno::INPROGRESS) => false,
-            Err(errno) => return Err(Error::NotFound(format!("nothing answers on {} {to} in the guest: {errno}", request.proto))),
+            Err(errno) => {
+                return Err(Error::NotFound(format!(
+                    "nothing answers on {} {to} in the guest: {errno}",
+                    request.proto
+                )));
+            }
         };
         Ok(Self {
             socket,
@@ -69,7 +92,14 @@ impl Reach {
     /// What to wait for.
     pub fn interest(&self) -> (BorrowedFd<'_>, PollFlags) {
         let writing = !self.connected || !self.send.is_empty();
-        (self.socket.as_fd(), if writing { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN })
+        (
+            self.socket.as_fd(),
+            if writing {
+                PollFlags::IN | PollFlags::OUT
+            } else {
+                PollFlags::IN
+            },
+        )
     }
 
     /// Go on; `false` once it is answered.
@@ -110,7 +140,8 @@ impl Reach {
             match rustix::io::read(&self.socket, &mut buffer) {
                 Ok(0) if !self.udp => return Ok(true),
                 Ok(length) => {
-                    self.received.extend_from_slice(buffer.get(..length).unwrap_or_default());
+                    self.received
+                        .extend_from_slice(buffer.get(..length).unwrap_or_default());
                     if self.udp {
                         self.deadline = self.deadline.min(Instant::now() + UDP_IDLE);
                     }
@@ -125,7 +156,9 @@ impl Reach {
     }
 
     fn answer(&mut self, failure: Option<Errno>) {
-        let Some(reply) = self.reply.take() else { return };
+        let Some(reply) = self.reply.take() else {
+            return;
+        };
         let truncated = self.received.len() > self.max_bytes;
         self.received.truncate(self.max_bytes);
         let mut answer = json!({

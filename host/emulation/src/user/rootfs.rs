@@ -20,7 +20,14 @@ pub struct Rootfs {
 pub fn slot(cache: &Path, archive: &Path, uid: u32) -> Result<PathBuf> {
     let metadata = fs::metadata(archive).map_err(|error| Error::io("read", archive, &error))?;
     let mut hasher = DefaultHasher::new();
-    (archive, metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino()).hash(&mut hasher);
+    (
+        archive,
+        metadata.len(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ino(),
+    )
+        .hash(&mut hasher);
     Ok(cache.join(format!("rootfs-{:016x}-{uid}", hasher.finish())))
 }
 
@@ -32,14 +39,25 @@ pub fn prepare(cache: &Path, archive: &Path, uid: u32) -> Result<Rootfs> {
         unpack(cache, archive, uid, &slot)?;
     }
     let text = fs::read(&list).map_err(|error| Error::io("read", &list, &error))?;
-    let unpacked: Unpacked = serde_json::from_slice(&text)
-        .map_err(|error| Error::Internal(format!("{} is damaged ({error}); remove {} and start again", list.display(), slot.display())))?;
-    Ok(Rootfs { directory: slot.join("root"), nodes: unpacked.nodes })
+    let unpacked: Unpacked = serde_json::from_slice(&text).map_err(|error| {
+        Error::Internal(format!(
+            "{} is damaged ({error}); remove {} and start again",
+            list.display(),
+            slot.display()
+        ))
+    })?;
+    Ok(Rootfs {
+        directory: slot.join("root"),
+        nodes: unpacked.nodes,
+    })
 }
 
 fn unpack(cache: &Path, archive: &Path, uid: u32, slot: &Path) -> Result<()> {
     fs::create_dir_all(cache).map_err(|error| Error::io("create", cache, &error))?;
-    let temporary = tempfile::Builder::new().prefix(".unpack-").tempdir_in(cache).map_err(|error| Error::io("write to", cache, &error))?;
+    let temporary = tempfile::Builder::new()
+        .prefix(".unpack-")
+        .tempdir_in(cache)
+        .map_err(|error| Error::io("write to", cache, &error))?;
     let root = temporary.path().join("root");
     fs::create_dir(&root).map_err(|error| Error::io("create", &root, &error))?;
     let unpacked = rookery_project::unpack(archive, &root, &Cancel::default())?;

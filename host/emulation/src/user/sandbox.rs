@@ -9,15 +9,16 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
-use rustix::process::{Resource, Rlimit, Signal};
-use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
+use rustix::net::SendFlags;
+use rustix::process::Signal;
+use rustix::thread::{Gid, Uid};
 
+use super::confine::{Doing, await_go, confine};
 use super::netlink::Netlink;
+use super::paths;
 use super::qemu::Qemu;
 use super::static_files::{self, Change};
 use super::sys::{notify::Instruction, process};
-use super::paths;
 
 /// The launcher, as `build.rs` built it.
 pub const LAUNCHER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher"));
@@ -72,35 +73,25 @@ pub fn become_init(setup: &Setup<'_>, socket: &OwnedFd, privileged: bool) -> ! {
 }
 
 fn tell(socket: &OwnedFd, kind: u8, text: &str) {
-    let _ = rustix::net::send(socket, &[&[kind], text.as_bytes()].concat(), SendFlags::NOSIGNAL);
+    let _ = rustix::net::send(
+        socket,
+        &[&[kind], text.as_bytes()].concat(),
+        SendFlags::NOSIGNAL,
+    );
 }
 
-/// Wait for one byte. A supervisor that died sends none: then there is nothing to do here either.
-pub fn await_go(socket: &OwnedFd) {
-    match rustix::net::recv(socket, &mut [0_u8; 1], RecvFlags::empty()) {
-        Ok((1, _)) => {}
-        _ => process::leave(125),
-    }
-}
-
-/// Adds what was being done to an error.
-trait Doing<T> {
-    fn doing(self, what: &str) -> Result<T, String>;
-}
-
-impl<T, E: std::fmt::Display> Doing<T> for Result<T, E> {
-    fn doing(self, what: &str) -> Result<T, String> {
-        self.map_err(|error| format!("cannot {what}: {error}"))
-    }
-}
-
-fn build(setup: &Setup<'_>, socket: &OwnedFd, privileged: bool) -> Result<std::convert::Infallible, String> {
+fn build(
+    setup: &Setup<'_>,
+    socket: &OwnedFd,
+    privileged: bool,
+) -> Result<std::convert::Infallible, String> {
     // First of all, so that the socket ends when the supervisor does.
     process::close_all_except(&[socket.as_raw_fd(), setup.console.as_raw_fd()]);
     await_go(socket);
     become_root_of_namespace(privileged)?;
     // Set after the change of user, which clears it; a supervisor that died before is noticed by `await_go`.
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).doing("tie the guest to its supervisor")?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .doing("tie the guest to its supervisor")?;
     let _ = rustix::process::setsid();
     rustix::process::umask(Mode::from_raw_mode(0o022));
 
@@ -118,13 +109,21 @@ fn build(setup: &Setup<'_>, socket: &OwnedFd, privileged: bool) -> Result<std::c
 
     for change in &setup.changes {
         if let Err(error) = static_files::apply(change) {
-            tell(socket, message::WARNING, &format!("static_files: {}: {error}", static_files::subject(change)));
+            tell(
+                socket,
+                message::WARNING,
+                &format!("static_files: {}: {error}", static_files::subject(change)),
+            );
         }
     }
     for (path, mode) in &setup.placeholders {
         place(Path::new(path), *mode);
     }
-    for descriptor in [rustix::stdio::dup2_stdin, rustix::stdio::dup2_stdout, rustix::stdio::dup2_stderr] {
+    for descriptor in [
+        rustix::stdio::dup2_stdin,
+        rustix::stdio::dup2_stdout,
+        rustix::stdio::dup2_stderr,
+    ] {
         descriptor(setup.console).doing("attach the console")?;
     }
     process::close_all_except(&[socket.as_raw_fd()]);
@@ -153,20 +152,41 @@ fn mount_root() -> Result<PathBuf, String> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private).doing("make mounts private")?;
     // Seen in this mount namespace only: whatever directory is covered stays as it is for the host.
-    let base = ["/tmp", "/run", "/mnt", "/var"].iter().map(Path::new).find(|path| path.is_dir()).ok_or("the host has no /tmp")?;
+    let base = ["/tmp", "/run", "/mnt", "/var"]
+        .iter()
+        .map(Path::new)
+        .find(|path| path.is_dir())
+        .ok_or("the host has no /tmp")?;
     let options = CString::new(format!("mode=0755,size={DISK}")).doing("name mount options")?;
-    rustix::mount::mount("rookery", base, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str()).doing("mount a tmpfs")?;
+    rustix::mount::mount(
+        "rookery",
+        base,
+        "tmpfs",
+        MountFlags::NOSUID | MountFlags::NODEV,
+        options.as_c_str(),
+    )
+    .doing("mount a tmpfs")?;
     let at = |name: &str| base.join(name);
     for name in ["upper", "work", "root"] {
         fs::create_dir(at(name)).doing("make a directory in the tmpfs")?;
     }
-    let layers = format!("lowerdir=.,upperdir={},workdir={}", at("upper").display(), at("work").display());
+    let layers = format!(
+        "lowerdir=.,upperdir={},workdir={}",
+        at("upper").display(),
+        at("work").display()
+    );
     let mut result = Err("no overlay".to_owned());
     // tmpfs takes user attributes since Linux 6.6; without them a directory that replaces one of the firmware's is not opaque.
     for options in [format!("{layers},userxattr"), layers] {
         let options = CString::new(options).doing("name mount options")?;
-        result = rustix::mount::mount("rookery", at("root"), "overlay", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())
-            .doing("mount an overlay over the root filesystem");
+        result = rustix::mount::mount(
+            "rookery",
+            at("root"),
+            "overlay",
+            MountFlags::NOSUID | MountFlags::NODEV,
+            options.as_c_str(),
+        )
+        .doing("mount an overlay over the root filesystem");
         if result.is_ok() {
             break;
         }
@@ -184,13 +204,23 @@ fn directory(path: &Path) -> Result<(), String> {
 
 fn mount_tmpfs(path: &Path, options: &std::ffi::CStr) -> Result<(), String> {
     directory(path)?;
-    rustix::mount::mount("rookery", path, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, options)
-        .doing(&format!("mount a tmpfs on {}", path.display()))
+    rustix::mount::mount(
+        "rookery",
+        path,
+        "tmpfs",
+        MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC,
+        options,
+    )
+    .doing(&format!("mount a tmpfs on {}", path.display()))
 }
 
 fn mount_dev(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
     let dev = root.join("dev");
-    let kept = if dev.is_symlink() { Vec::new() } else { links_and_directories(&dev) };
+    let kept = if dev.is_symlink() {
+        Vec::new()
+    } else {
+        links_and_directories(&dev)
+    };
     mount_tmpfs(&dev, c"mode=0755,size=4m")?;
     for name in ["null", "zero", "full", "random", "urandom", "tty"] {
         let path = dev.join(name);
@@ -201,10 +231,23 @@ fn mount_dev(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
         fs::create_dir(dev.join(name)).doing("make a directory in /dev")?;
     }
     let options = c"newinstance,ptmxmode=0666,mode=0620";
-    if rustix::mount::mount("devpts", dev.join("pts"), "devpts", MountFlags::NOSUID | MountFlags::NOEXEC, options).is_ok() {
+    if rustix::mount::mount(
+        "devpts",
+        dev.join("pts"),
+        "devpts",
+        MountFlags::NOSUID | MountFlags::NOEXEC,
+        options,
+    )
+    .is_ok()
+    {
         let _ = symlink("pts/ptmx", dev.join("ptmx"));
     }
-    for (name, target) in [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
+    for (name, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "fd/0"),
+        ("stdout", "fd/1"),
+        ("stderr", "fd/2"),
+    ] {
         let _ = symlink(target, dev.join(name));
     }
     for (path, target) in kept {
@@ -214,7 +257,11 @@ fn mount_dev(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
             None => fs::create_dir_all(path),
         };
     }
-    for (path, mode) in setup.placeholders.iter().filter(|(path, _)| paths::is_below(path, "/dev")) {
+    for (path, mode) in setup
+        .placeholders
+        .iter()
+        .filter(|(path, _)| paths::is_below(path, "/dev"))
+    {
         place(&root.join(path.trim_start_matches('/')), *mode);
     }
     Ok(())
@@ -225,10 +272,17 @@ fn links_and_directories(dev: &Path) -> Vec<(PathBuf, Option<PathBuf>)> {
     let mut found = Vec::new();
     let mut pending = vec![PathBuf::new()];
     while let Some(relative) = pending.pop() {
-        for entry in fs::read_dir(dev.join(&relative)).into_iter().flatten().flatten().take(4096) {
+        for entry in fs::read_dir(dev.join(&relative))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .take(4096)
+        {
             let path = relative.join(entry.file_name());
             match entry.file_type() {
-                Ok(kind) if kind.is_symlink() => found.push((path, fs::read_link(entry.path()).ok())),
+                Ok(kind) if kind.is_symlink() => {
+                    found.push((path, fs::read_link(entry.path()).ok()));
+                }
                 Ok(kind) if kind.is_dir() => {
                     found.push((path.clone(), None));
                     pending.push(path);
@@ -245,7 +299,11 @@ fn place(path: &Path, mode: u32) {
     if let Some(parent) = path.parent() {
         let _ = fs::create_dir_all(parent);
     }
-    let _ = fs::OpenOptions::new().write(true).create_new(true).mode(mode & 0o777).open(path);
+    let _ = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode & 0o777)
+        .open(path);
 }
 
 fn mount_proc_and_sys(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
@@ -257,11 +315,30 @@ fn mount_proc_and_sys(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
     // The kernel refuses a real sysfs here; firmware looks for little more than its interfaces.
     let sys = root.join("sys");
     mount_tmpfs(&sys, c"mode=0755,size=4m")?;
-    for name in ["block", "bus", "class/gpio", "class/leds", "class/mtd", "class/net", "dev", "devices/platform", "firmware", "fs/cgroup", "kernel/debug", "module", "power"] {
+    for name in [
+        "block",
+        "bus",
+        "class/gpio",
+        "class/leds",
+        "class/mtd",
+        "class/net",
+        "dev",
+        "devices/platform",
+        "firmware",
+        "fs/cgroup",
+        "kernel/debug",
+        "module",
+        "power",
+    ] {
         fs::create_dir_all(sys.join(name)).doing("make /sys")?;
     }
-    for (index, name) in ["lo"].into_iter().chain(setup.netdevs.iter().map(String::as_str)).enumerate() {
-        describe_interface(&sys.join("class/net").join(name), index + 1).doing("describe an interface in /sys")?;
+    for (index, name) in ["lo"]
+        .into_iter()
+        .chain(setup.netdevs.iter().map(String::as_str))
+        .enumerate()
+    {
+        describe_interface(&sys.join("class/net").join(name), index + 1)
+            .doing("describe an interface in /sys")?;
     }
     Ok(())
 }
@@ -271,8 +348,16 @@ fn describe_interface(directory: &Path, index: usize) -> io::Result<()> {
     let mac = format!("52:54:00:12:34:{:02x}\n", 0x55 + index);
     let index = format!("{index}\n");
     for (name, value) in [
-        ("address", mac.as_str()), ("mtu", "1500\n"), ("operstate", "up\n"), ("carrier", "1\n"), ("ifindex", &index), ("type", "1\n"),
-        ("flags", "0x1003\n"), ("uevent", ""), ("dev_id", "0x0\n"), ("iflink", &index),
+        ("address", mac.as_str()),
+        ("mtu", "1500\n"),
+        ("operstate", "up\n"),
+        ("carrier", "1\n"),
+        ("ifindex", &index),
+        ("type", "1\n"),
+        ("flags", "0x1003\n"),
+        ("uevent", ""),
+        ("dev_id", "0x0\n"),
+        ("iflink", &index),
     ] {
         fs::write(directory.join(name), value)?;
     }
@@ -283,7 +368,14 @@ fn describe_interface(directory: &Path, index: usize) -> io::Result<()> {
 fn place_programs(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
     let hidden = root.join(".rookery");
     directory(&hidden)?;
-    rustix::mount::mount("rookery", &hidden, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=0755,size=64m").doing("mount a tmpfs")?;
+    rustix::mount::mount(
+        "rookery",
+        &hidden,
+        "tmpfs",
+        MountFlags::NOSUID | MountFlags::NODEV,
+        c"mode=0755,size=64m",
+    )
+    .doing("mount a tmpfs")?;
     let launcher = hidden.join("launcher");
     write_program(&launcher, LAUNCHER).doing("place the launcher")?;
     let mut bound = Vec::new();
@@ -296,7 +388,12 @@ fn place_programs(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
         fs::write(&path, "").doing("place qemu")?;
         match rustix::mount::mount_bind(&qemu.path, &path) {
             Ok(()) => bound.push(path),
-            Err(error) if i == 0 => return Err(format!("cannot reach {} as the guest's user: {error}", qemu.path.display())),
+            Err(error) if i == 0 => {
+                return Err(format!(
+                    "cannot reach {} as the guest's user: {error}",
+                    qemu.path.display()
+                ));
+            }
             Err(_) => {}
         }
     }
@@ -309,16 +406,30 @@ fn place_programs(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
 }
 
 fn write_program(path: &Path, contents: &[u8]) -> io::Result<()> {
-    fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(path)?.write_all(contents)?;
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o755)
+        .open(path)?
+        .write_all(contents)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
 /// Flags that came from the host cannot be dropped, so they are kept.
 fn make_read_only(path: &Path) -> Result<(), String> {
-    let now = rustix::fs::statvfs(path).doing("look at a mount")?.f_flag.bits();
-    let kept = MountFlags::from_bits_truncate(u32::try_from(now).unwrap_or(0)) & (MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME | MountFlags::NODIRATIME | MountFlags::RELATIME);
+    let now = rustix::fs::statvfs(path)
+        .doing("look at a mount")?
+        .f_flag
+        .bits();
+    let kept = MountFlags::from_bits_truncate(u32::try_from(now).unwrap_or(0))
+        & (MountFlags::NODEV
+            | MountFlags::NOEXEC
+            | MountFlags::NOATIME
+            | MountFlags::NODIRATIME
+            | MountFlags::RELATIME);
     let flags = kept | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::BIND;
-    rustix::mount::mount_remount(path, flags, c"").doing(&format!("make {} read-only", path.display()))
+    rustix::mount::mount_remount(path, flags, c"")
+        .doing(&format!("make {} read-only", path.display()))
 }
 
 /// The guest's interfaces. A pair's other end stays in the namespace in which this process began, which the supervisor keeps.
@@ -334,67 +445,36 @@ fn make_network(netdevs: &[String], socket: &OwnedFd) -> Result<(), String> {
                 let _ = outside.up(name);
                 let _ = inside.up(name);
             }
-            Err(error) => tell(socket, message::WARNING, &format!("the network interface {name} could not be made: {error}")),
+            Err(error) => tell(
+                socket,
+                message::WARNING,
+                &format!("the network interface {name} could not be made: {error}"),
+            ),
         }
     }
-    Ok(())
-}
-
-/// Capabilities that firmware uses and that reach nothing outside the namespaces.
-const CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
-    .union(CapabilitySet::DAC_OVERRIDE)
-    .union(CapabilitySet::FOWNER)
-    .union(CapabilitySet::FSETID)
-    .union(CapabilitySet::SETUID)
-    .union(CapabilitySet::SETGID)
-    .union(CapabilitySet::NET_BIND_SERVICE)
-    .union(CapabilitySet::NET_ADMIN)
-    .union(CapabilitySet::NET_RAW)
-    .union(CapabilitySet::SYS_CHROOT)
-    .union(CapabilitySet::KILL)
-    .union(CapabilitySet::MKNOD);
-
-/// Limits, capabilities and the filter; then the listener goes to the supervisor.
-pub fn confine(filter: &[Instruction], socket: &OwnedFd) -> Result<(), String> {
-    let limit = |resource, soft: u64, hard: u64| {
-        let hard = rustix::process::getrlimit(resource).maximum.map_or(hard, |now| now.min(hard));
-        rustix::process::setrlimit(resource, Rlimit { current: Some(soft.min(hard)), maximum: Some(hard) })
-    };
-    limit(Resource::Core, 0, 0).doing("limit core files")?;
-    limit(Resource::Nofile, 1024, 4096).doing("limit descriptors")?;
-    limit(Resource::Nproc, 1024, 1024).doing("limit processes")?;
-    limit(Resource::Fsize, 1 << 30, 1 << 30).doing("limit file sizes")?;
-    for bit in 0..64 {
-        let capability = CapabilitySet::from_bits_retain(1 << bit);
-        if !CAPABILITIES.contains(capability) {
-            let _ = rustix::thread::remove_capability_from_bounding_set(capability);
-        }
-    }
-    let sets = CapabilitySets { effective: CAPABILITIES, permitted: CAPABILITIES, inheritable: CapabilitySet::empty() };
-    rustix::thread::set_capabilities(None, sets).doing("drop capabilities")?;
-    process::reset_signals();
-    rustix::thread::set_no_new_privs(true).doing("set no_new_privs")?;
-    let listener = super::sys::notify::install(filter).doing("install the seccomp filter")?;
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [listener.as_fd()];
-    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-    let data = [io::IoSlice::new(&[message::READY])];
-    rustix::net::sendmsg(socket, &data, &mut ancillary, SendFlags::NOSIGNAL).doing("hand over the listener")?;
     Ok(())
 }
 
 /// Execute init; gives why that failed.
 fn start_init(setup: &Setup<'_>) -> String {
-    let strings = |all: &[String]| -> Vec<CString> { all.iter().filter_map(|s| CString::new(s.as_str()).ok()).collect() };
+    let strings = |all: &[String]| -> Vec<CString> {
+        all.iter()
+            .filter_map(|s| CString::new(s.as_str()).ok())
+            .collect()
+    };
     let envp = strings(&setup.envp);
     let init = strings(&[setup.init.to_owned()]);
-    let Some(path) = init.first() else { return "the path of init holds a NUL".to_owned() };
+    let Some(path) = init.first() else {
+        return "the path of init holds a NUL".to_owned();
+    };
     let error = process::execute(path, &init, &envp);
     if error.raw_os_error() == Some(libc::ENOEXEC) {
         // A script without an interpreter line: a shell that starts it runs it itself.
         let argv = strings(&["/bin/sh".to_owned(), setup.init.to_owned()]);
         process::execute(c"/bin/sh", &argv, &envp);
     }
-    format!("the guest's init {:?} cannot be executed: {error}", setup.init)
+    format!(
+        "the guest's init {:?} cannot be executed: {error}",
+        setup.init
+    )
 }

@@ -14,7 +14,11 @@ use crate::plan::StaticFile;
 #[derive(Debug)]
 pub enum Change {
     /// Write a file.
-    File { path: String, contents: Vec<u8>, mode: u32 },
+    File {
+        path: String,
+        contents: Vec<u8>,
+        mode: u32,
+    },
     /// Make a directory.
     Directory { path: String, mode: u32 },
     /// Make a link.
@@ -22,11 +26,18 @@ pub enum Change {
     /// Remove whatever is there.
     Delete { path: String },
     /// Move a path.
-    Move { from: String, to: String, mode: Option<u32> },
+    Move {
+        from: String,
+        to: String,
+        mode: Option<u32>,
+    },
     /// Keep the original aside and link the path to a replacement.
     Shim { path: String, target: String },
     /// Overwrite bytes.
-    Patch { path: String, edits: Vec<(u64, Vec<u8>)> },
+    Patch {
+        path: String,
+        edits: Vec<(u64, Vec<u8>)>,
+    },
 }
 
 /// What a plan's files come to. Devices are no files: the supervisor answers for them.
@@ -35,32 +46,70 @@ pub fn load(files: &[(String, StaticFile)]) -> Result<Vec<Change>> {
     for (path, file) in files {
         let path = paths::normalise(path);
         match file {
-            StaticFile::Inline { contents, mode } => changes.push(Change::File { path, contents: contents.clone(), mode: *mode }),
-            StaticFile::Host { path: host, mode } => load_host(&path, host, *mode, 0, &mut changes)?,
+            StaticFile::Inline { contents, mode } => changes.push(Change::File {
+                path,
+                contents: contents.clone(),
+                mode: *mode,
+            }),
+            StaticFile::Host { path: host, mode } => {
+                load_host(&path, host, *mode, 0, &mut changes)?;
+            }
             StaticFile::Directory { mode } => changes.push(Change::Directory { path, mode: *mode }),
-            StaticFile::Symlink { target } => changes.push(Change::Symlink { path, target: target.clone() }),
+            StaticFile::Symlink { target } => changes.push(Change::Symlink {
+                path,
+                target: target.clone(),
+            }),
             StaticFile::Device { .. } => {}
             StaticFile::Delete => changes.push(Change::Delete { path }),
-            StaticFile::Move { from, mode } => changes.push(Change::Move { from: paths::normalise(from), to: path, mode: *mode }),
-            StaticFile::Shim { target } => changes.push(Change::Shim { path, target: target.clone() }),
-            StaticFile::Patch { edits } => changes.push(Change::Patch { path, edits: edits.clone() }),
+            StaticFile::Move { from, mode } => changes.push(Change::Move {
+                from: paths::normalise(from),
+                to: path,
+                mode: *mode,
+            }),
+            StaticFile::Shim { target } => changes.push(Change::Shim {
+                path,
+                target: target.clone(),
+            }),
+            StaticFile::Patch { edits } => changes.push(Change::Patch {
+                path,
+                edits: edits.clone(),
+            }),
         }
     }
     Ok(changes)
 }
 
-fn load_host(path: &str, host: &Path, mode: u32, depth: u32, changes: &mut Vec<Change>) -> Result<()> {
+fn load_host(
+    path: &str,
+    host: &Path,
+    mode: u32,
+    depth: u32,
+    changes: &mut Vec<Change>,
+) -> Result<()> {
     let metadata = fs::metadata(host).map_err(|error| Error::io("read", host, &error))?;
     if metadata.is_dir() && depth < 32 {
-        changes.push(Change::Directory { path: path.to_owned(), mode: 0o755 });
+        changes.push(Change::Directory {
+            path: path.to_owned(),
+            mode: 0o755,
+        });
         for entry in fs::read_dir(host).map_err(|error| Error::io("read", host, &error))? {
             let entry = entry.map_err(|error| Error::io("read", host, &error))?;
             let name = entry.file_name();
-            load_host(&paths::join(path, &name.to_string_lossy()), &entry.path(), mode, depth + 1, changes)?;
+            load_host(
+                &paths::join(path, &name.to_string_lossy()),
+                &entry.path(),
+                mode,
+                depth + 1,
+                changes,
+            )?;
         }
     } else if metadata.is_file() {
         let contents = fs::read(host).map_err(|error| Error::io("read", host, &error))?;
-        changes.push(Change::File { path: path.to_owned(), contents, mode });
+        changes.push(Change::File {
+            path: path.to_owned(),
+            contents,
+            mode,
+        });
     }
     Ok(())
 }
@@ -68,9 +117,17 @@ fn load_host(path: &str, host: &Path, mode: u32, depth: u32, changes: &mut Vec<C
 /// Make a change. `/` must be the guest's root.
 pub fn apply(change: &Change) -> std::io::Result<()> {
     match change {
-        Change::File { path, contents, mode } => {
+        Change::File {
+            path,
+            contents,
+            mode,
+        } => {
             make_room(path)?;
-            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)?;
             file.write_all(contents)?;
             file.set_permissions(fs::Permissions::from_mode(*mode))
         }
@@ -86,7 +143,9 @@ pub fn apply(change: &Change) -> std::io::Result<()> {
         Change::Move { from, to, mode } => {
             make_room(to)?;
             fs::rename(from, to)?;
-            mode.map_or(Ok(()), |mode| fs::set_permissions(to, fs::Permissions::from_mode(mode)))
+            mode.map_or(Ok(()), |mode| {
+                fs::set_permissions(to, fs::Permissions::from_mode(mode))
+            })
         }
         Change::Shim { path, target } => {
             let aside = format!("/igloo/shims/{}.orig", paths::basename(path));
@@ -99,7 +158,9 @@ pub fn apply(change: &Change) -> std::io::Result<()> {
         }
         Change::Patch { path, edits } => {
             let file = fs::OpenOptions::new().write(true).open(path)?;
-            edits.iter().try_for_each(|(offset, bytes)| file.write_all_at(bytes, *offset))
+            edits
+                .iter()
+                .try_for_each(|(offset, bytes)| file.write_all_at(bytes, *offset))
         }
     }
 }

@@ -1,31 +1,30 @@
 //! A run from its start to its end: one thread, one loop, no step of which waits for the guest.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rookery_project::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions};
+use rustix::process::{Signal, WaitId, WaitIdOptions, WaitOptions};
 
 use super::command::Command;
 use super::console::Console;
 use super::devices::Devices;
-use super::forward::{Forwarder, packet_pair, receive_with_fd};
+use super::forward::Forwarder;
 use super::guest::Guest;
 use super::notify::Listener;
 use super::qemu::Qemu;
 use super::reach::Reach;
-use super::sandbox::{self, Setup, message};
-use super::sys::{notify::Instruction, process};
+use super::sandbox::Setup;
+use super::sys::notify::Instruction;
+use super::world::World;
 use super::{UserBackend, filter, handlers, ioctl_table, rootfs, static_files};
 use crate::backend::{Control, Outcome, Request};
 use crate::event::{Process, What};
 use crate::plan::{IoctlCommand, Plan};
 
-/// Building the guest's world takes some 20 ms; a machine under heavy load a hundred times that.
-const SETUP: Duration = Duration::from_secs(20);
 /// How often processes and sockets that ended unseen are looked for.
 const TICK: Duration = Duration::from_millis(500);
 /// System calls answered in a row before anything else is looked at.
@@ -34,14 +33,24 @@ const BATCH: u32 = 64;
 /// Run a plan to its end.
 pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let qemus = emulators(plan)?;
-    let arch = qemus.first().map(|qemu| qemu.arch).ok_or_else(|| Error::Internal("no emulator".into()))?;
+    let arch = qemus
+        .first()
+        .map(|qemu| qemu.arch)
+        .ok_or_else(|| Error::Internal("no emulator".into()))?;
     let rootfs = rootfs::prepare(&plan.cache_dir, &plan.archive, UserBackend::guest_uid())?;
     let devices = Devices::new(plan, &rootfs.nodes, arch);
     let emulator = Emulator::prepare(plan, &qemus)?;
-    let console = Console::open().map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
+    let console = Console::open()
+        .map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
     let filter = filter::build(filter::Options {
-        model_ioctls: plan.pseudofiles.iter().any(|(_, model)| !model.ioctl.is_empty()),
-        model_devices: plan.pseudofiles.iter().any(|(path, _)| path.starts_with("/dev/")),
+        model_ioctls: plan
+            .pseudofiles
+            .iter()
+            .any(|(_, model)| !model.ioctl.is_empty()),
+        model_devices: plan
+            .pseudofiles
+            .iter()
+            .any(|(path, _)| path.starts_with("/dev/")),
     });
     let envp = environment(plan);
     let setup = Setup {
@@ -57,13 +66,34 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     };
     let world = World::build(&rootfs, &setup)?;
     let filter = setup.filter;
-    let forwarder = Forwarder::start(&world.pidfd).inspect_err(|error| tracing::warn!(%error, "no port of the guest is forwarded")).ok();
-    let mut guest = Guest::new(plan, control, &qemus, devices, &console, world.init, Rc::clone(&world.pidfd), forwarder);
+    let forwarder = Forwarder::start(&world.pidfd)
+        .inspect_err(|error| tracing::warn!(%error, "no port of the guest is forwarded"))
+        .ok();
+    let mut guest = Guest::new(
+        plan,
+        control,
+        &qemus,
+        devices,
+        &console,
+        world.init,
+        Rc::clone(&world.pidfd),
+        forwarder,
+    );
     guest.patched = emulator.patched;
     guest.ioctl_table = emulator.table;
     world.start()?;
     guest.started = Instant::now();
-    let mut supervisor = Supervisor { guest, world, console: &console, filter, envp, listeners: Vec::new(), commands: Vec::new(), reaches: Vec::new(), starting: true };
+    let mut supervisor = Supervisor {
+        guest,
+        world,
+        console: &console,
+        filter,
+        envp,
+        listeners: Vec::new(),
+        commands: Vec::new(),
+        reaches: Vec::new(),
+        starting: true,
+    };
     let outcome = supervisor.serve();
     supervisor.finish();
     outcome
@@ -93,9 +123,16 @@ struct Emulator {
 
 impl Emulator {
     fn prepare(plan: &Plan, qemus: &[Qemu]) -> Result<Self> {
-        let commands = || plan.pseudofiles.iter().flat_map(|(_, model)| model.ioctl.iter().map(|(command, _)| *command));
-        let Some(qemu) = qemus.first().filter(|_| commands().next().is_some()) else { return Ok(Self::default()) };
-        let mut file = std::fs::read(&qemu.path).map_err(|error| Error::io("read", &qemu.path, &error))?;
+        let commands = || {
+            plan.pseudofiles
+                .iter()
+                .flat_map(|(_, model)| model.ioctl.iter().map(|(command, _)| *command))
+        };
+        let Some(qemu) = qemus.first().filter(|_| commands().next().is_some()) else {
+            return Ok(Self::default());
+        };
+        let mut file =
+            std::fs::read(&qemu.path).map_err(|error| Error::io("read", &qemu.path, &error))?;
         let Some(mut table) = ioctl_table::find(&file, qemu.arch) else {
             tracing::warn!(qemu = %qemu.path.display(), "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models");
             return Ok(Self::default());
@@ -106,96 +143,32 @@ impl Emulator {
         });
         let patched = ioctl_table::patch(&mut file, &mut table, numbers);
         let any = commands().any(|command| command == IoctlCommand::Any);
-        Ok(Self { file: (!patched.is_empty()).then_some(file), patched, table: any.then_some(table) })
+        Ok(Self {
+            file: (!patched.is_empty()).then_some(file),
+            patched,
+            table: any.then_some(table),
+        })
     }
 }
 
 /// The environment of init: the plan's, and what the kernel gives.
 fn environment(plan: &Plan) -> Vec<String> {
-    let defaults = [("HOME", "/"), ("TERM", "linux"), ("PATH", "/sbin:/bin:/usr/sbin:/usr/bin")];
-    let missing = defaults.into_iter().filter(|(name, _)| !plan.env.iter().any(|(known, _)| known == name));
-    let own = plan.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    missing.chain(own).map(|(name, value)| format!("{name}={value}")).collect()
-}
-
-/// The guest's world, with its init about to start.
-struct World {
-    init: Pid,
-    pidfd: Rc<OwnedFd>,
-    socket: OwnedFd,
-    listener: Rc<Listener>,
-    /// The namespace with the other ends of interface pairs; they vanish with it.
-    _outside: std::fs::File,
-}
-
-impl World {
-    fn build(rootfs: &rootfs::Rootfs, setup: &Setup<'_>) -> Result<Self> {
-        let failed = |what: &str, error: &dyn std::fmt::Display| Error::Backend(format!("cannot {what}: {error}"));
-        let (ours, theirs) = packet_pair().map_err(|error| failed("make a socket", &error))?;
-        let privileged = rustix::process::geteuid().is_root();
-        // The child mounts what is its current directory.
-        let back = rustix::fs::open(".", rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty());
-        std::env::set_current_dir(&rootfs.directory).map_err(|error| Error::io("enter", &rootfs.directory, &error))?;
-        let init = process::fork_into(process::GUEST_NAMESPACES);
-        if matches!(init, Ok(None)) {
-            sandbox::become_init(setup, &theirs, privileged);
-        }
-        if let Ok(back) = back {
-            let _ = rustix::process::fchdir(back);
-        }
-        drop(theirs);
-        let init = init.ok().flatten().ok_or_else(|| failed("make namespaces", &"see `rookery doctor`"))?;
-        let world = Self::connect(init, ours);
-        if world.is_err() {
-            let _ = rustix::process::kill_process(init, Signal::KILL);
-            let _ = rustix::process::waitpid(Some(init), WaitOptions::empty());
-        }
-        world
-    }
-
-    fn connect(init: Pid, socket: OwnedFd) -> Result<Self> {
-        let failed = |what: &str, error: &dyn std::fmt::Display| Error::Backend(format!("cannot {what}: {error}"));
-        let pid = init.as_raw_nonzero();
-        let pidfd = rustix::process::pidfd_open(init, PidfdFlags::empty()).map_err(|error| failed("watch the guest's init", &error))?;
-        let outside = std::fs::File::open(format!("/proc/{pid}/ns/net")).map_err(|error| failed("open the network namespace", &error))?;
-        let uid = UserBackend::guest_uid();
-        let gid = if rustix::process::geteuid().is_root() { uid } else { rustix::process::getegid().as_raw() };
-        if !rustix::process::geteuid().is_root() {
-            write_map(pid, "setgroups", "deny")?;
-        }
-        write_map(pid, "uid_map", &format!("0 {uid} 1"))?;
-        write_map(pid, "gid_map", &format!("0 {gid} 1"))?;
-        let timeout = rustix::net::sockopt::set_socket_timeout(&socket, rustix::net::sockopt::Timeout::Recv, Some(SETUP));
-        timeout.map_err(|error| failed("set a timeout", &error))?;
-        go(&socket)?;
-        let mut buffer = [0_u8; 4096];
-        loop {
-            let (length, fd) = receive_with_fd(&socket, &mut buffer).map_err(|error| failed("build the guest's world", &error))?;
-            let text = buffer.get(1..length).map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-            match (buffer.first().filter(|_| length > 0), fd) {
-                (Some(&message::READY), Some(fd)) => {
-                    return Ok(Self { init, pidfd: Rc::new(pidfd), socket, listener: Rc::new(Listener::new(fd)), _outside: outside });
-                }
-                (Some(&message::WARNING), _) => tracing::warn!("{text}"),
-                (Some(_), _) => return Err(Error::Backend(text)),
-                (None, _) => return Err(Error::Backend("the process that builds the guest's world ended early".into())),
-            }
-        }
-    }
-
-    fn start(&self) -> Result<()> {
-        go(&self.socket)
-    }
-}
-
-fn go(socket: &OwnedFd) -> Result<()> {
-    let sent = rustix::net::send(socket, b"g", rustix::net::SendFlags::NOSIGNAL);
-    sent.map(drop).map_err(|error| Error::Backend(format!("the process that builds the guest's world is gone: {error}")))
-}
-
-fn write_map(pid: std::num::NonZeroI32, file: &str, text: &str) -> Result<()> {
-    let path = format!("/proc/{pid}/{file}");
-    std::fs::write(&path, text).map_err(|error| Error::Backend(format!("cannot map the guest's user ({file} {text}): {error}")))
+    let defaults = [
+        ("HOME", "/"),
+        ("TERM", "linux"),
+        ("PATH", "/sbin:/bin:/usr/sbin:/usr/bin"),
+    ];
+    let missing = defaults
+        .into_iter()
+        .filter(|(name, _)| !plan.env.iter().any(|(known, _)| known == name));
+    let own = plan
+        .env
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    missing
+        .chain(own)
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect()
 }
 
 struct Supervisor<'a> {
@@ -250,9 +223,17 @@ impl Supervisor<'_> {
 
     /// Wait for anything to do, at most until `until`.
     fn wait(&self, until: Instant) {
-        let until = self.commands.iter().map(|command| command.deadline).chain(self.reaches.iter().map(|reach| reach.deadline)).fold(until, Instant::min);
+        let until = self
+            .commands
+            .iter()
+            .map(|command| command.deadline)
+            .chain(self.reaches.iter().map(|reach| reach.deadline))
+            .fold(until, Instant::min);
         let left = until.saturating_duration_since(Instant::now());
-        let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        let timeout = Timespec {
+            tv_sec: left.as_secs().cast_signed(),
+            tv_nsec: left.subsec_nanos().into(),
+        };
         let mut fds = vec![
             PollFd::from_borrowed_fd(self.guest.control.requests(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.world.pidfd.as_fd(), PollFlags::IN),
@@ -260,11 +241,22 @@ impl Supervisor<'_> {
             PollFd::from_borrowed_fd(self.world.listener.as_ref().as_fd(), PollFlags::IN),
         ];
         if self.starting {
-            fds.push(PollFd::from_borrowed_fd(self.world.socket.as_fd(), PollFlags::IN));
+            fds.push(PollFd::from_borrowed_fd(
+                self.world.socket.as_fd(),
+                PollFlags::IN,
+            ));
         }
-        fds.extend(self.listeners.iter().map(|listener| PollFd::from_borrowed_fd(listener.as_ref().as_fd(), PollFlags::IN)));
+        fds.extend(
+            self.listeners
+                .iter()
+                .map(|listener| PollFd::from_borrowed_fd(listener.as_ref().as_fd(), PollFlags::IN)),
+        );
         for command in &self.commands {
-            fds.extend(command.pipes().map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN)));
+            fds.extend(
+                command
+                    .pipes()
+                    .map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN)),
+            );
         }
         for reach in &self.reaches {
             let (fd, flags) = reach.interest();
@@ -275,7 +267,10 @@ impl Supervisor<'_> {
     }
 
     fn answer_calls(&mut self) {
-        let listeners: Vec<_> = std::iter::once(&self.world.listener).chain(&self.listeners).map(Rc::clone).collect();
+        let listeners: Vec<_> = std::iter::once(&self.world.listener)
+            .chain(&self.listeners)
+            .map(Rc::clone)
+            .collect();
         for listener in listeners {
             for _ in 0..BATCH {
                 let ready = readiness(listener.as_ref().as_fd());
@@ -309,10 +304,18 @@ impl Supervisor<'_> {
             return Ok(());
         }
         let mut buffer = [0_u8; 4096];
-        match rustix::net::recv(&self.world.socket, buffer.as_mut_slice(), rustix::net::RecvFlags::DONTWAIT) {
-            Ok((length, _)) if length > 1 => {
-                Err(Error::Backend(buffer.get(1..length).map(String::from_utf8_lossy).unwrap_or_default().into_owned()))
-            }
+        match rustix::net::recv(
+            &self.world.socket,
+            buffer.as_mut_slice(),
+            rustix::net::RecvFlags::DONTWAIT,
+        ) {
+            Ok((length, _)) if length > 1 => Err(Error::Backend(
+                buffer
+                    .get(1..length)
+                    .map(String::from_utf8_lossy)
+                    .unwrap_or_default()
+                    .into_owned(),
+            )),
             Err(Errno::AGAIN | Errno::INTR) => Ok(()),
             _ => {
                 self.starting = false;
@@ -324,17 +327,21 @@ impl Supervisor<'_> {
     fn take(&mut self, request: Request) {
         match request {
             Request::Stop => {}
-            Request::Command(request, reply) => match Command::start(&self.world.pidfd, &self.filter, &self.envp, &request) {
-                Ok((command, listener)) => {
-                    self.commands.push(command.answers(reply));
-                    self.listeners.push(Rc::new(listener));
+            Request::Command(request, reply) => {
+                match Command::start(&self.world.pidfd, &self.filter, &self.envp, &request) {
+                    Ok((command, listener)) => {
+                        self.commands.push(command.answers(reply));
+                        self.listeners.push(Rc::new(listener));
+                    }
+                    Err(error) => reply.send(Err(error)),
                 }
-                Err(error) => reply.send(Err(error)),
-            },
-            Request::Reach(request, reply) => match Reach::begin(self.guest.forwarder.as_ref(), &request) {
-                Ok(reach) => self.reaches.push(reach.answers(reply)),
-                Err(error) => reply.send(Err(error)),
-            },
+            }
+            Request::Reach(request, reply) => {
+                match Reach::begin(self.guest.forwarder.as_ref(), &request) {
+                    Ok(reach) => self.reaches.push(reach.answers(reply)),
+                    Err(error) => reply.send(Err(error)),
+                }
+            }
         }
     }
 
@@ -343,7 +350,9 @@ impl Supervisor<'_> {
             return None;
         }
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let status = rustix::process::waitid(WaitId::Pid(self.world.init), options).ok().flatten()?;
+        let status = rustix::process::waitid(WaitId::Pid(self.world.init), options)
+            .ok()
+            .flatten()?;
         Some(match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => format!("init exited with status {code}"),
             (None, Some(signal)) => format!("init was killed by signal {signal}"),
@@ -353,7 +362,13 @@ impl Supervisor<'_> {
 
     fn housekeeping(&mut self) {
         for record in self.guest.procs.sweep() {
-            self.guest.report(record.who, What::Exit { code: None, signal: record.fatal });
+            self.guest.report(
+                record.who,
+                What::Exit {
+                    code: None,
+                    signal: record.fatal,
+                },
+            );
         }
         super::listening::sweep(&mut self.guest);
         handlers::release_init(&mut self.guest);
@@ -378,7 +393,7 @@ impl Supervisor<'_> {
 fn readiness(fd: BorrowedFd<'_>) -> PollFlags {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     match rustix::event::poll(&mut fds, Some(&Timespec::default())) {
-        Ok(_) => fds.first().map_or(PollFlags::empty(), |fd| fd.revents()),
+        Ok(_) => fds.first().map_or(PollFlags::empty(), PollFd::revents),
         Err(_) => PollFlags::empty(),
     }
 }

@@ -27,12 +27,29 @@ pub struct Recorder<'a> {
 impl<'a> Recorder<'a> {
     pub fn new(on_event: impl FnMut(&Event) -> Option<Request> + 'a) -> Self {
         let (readable, wake) = rustix::pipe::pipe().expect("a pipe can be made");
-        Self { events: Vec::new(), on_event: Box::new(on_event), requests: VecDeque::new(), readable, wake }
+        Self {
+            events: Vec::new(),
+            on_event: Box::new(on_event),
+            requests: VecDeque::new(),
+            readable,
+            wake,
+        }
     }
 
     /// All that the guest wrote to its console.
     pub fn console(&self) -> String {
-        let bytes: Vec<u8> = self.events.iter().filter_map(|event| if let What::Console(bytes) = &event.what { Some(bytes.clone()) } else { None }).flatten().collect();
+        let bytes: Vec<u8> = self
+            .events
+            .iter()
+            .filter_map(|event| {
+                if let What::Console(bytes) = &event.what {
+                    Some(bytes.clone())
+                } else {
+                    None
+                }
+            })
+            .flatten()
+            .collect();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }
@@ -81,12 +98,18 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
 
 /// One of the images outside the repository; says that the test is skipped where it is missing.
 pub fn image(name: &str) -> Option<PathBuf> {
-    let shared = std::env::var_os("ROOKERY_SHARED").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    let shared = std::env::var_os("ROOKERY_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    );
     let path = shared.join("fw").join(name);
     if path.exists() {
         return Some(path);
     }
-    eprintln!("SKIPPED: {} is not here (set ROOKERY_SHARED to the folder with fw/)", path.display());
+    eprintln!(
+        "SKIPPED: {} is not here (set ROOKERY_SHARED to the folder with fw/)",
+        path.display()
+    );
     None
 }
 
@@ -94,32 +117,66 @@ pub fn image(name: &str) -> Option<PathBuf> {
 pub fn can_run() -> bool {
     use rookery_emulation::backend::Backend;
     let availability = UserBackend.probe();
-    for check in availability.checks.iter().filter(|check| check.needed && !check.ok) {
-        eprintln!("SKIPPED: {}: {} {}", check.name, check.detail, check.fix.as_deref().unwrap_or_default());
+    for check in availability
+        .checks
+        .iter()
+        .filter(|check| check.needed && !check.ok)
+    {
+        eprintln!(
+            "SKIPPED: {}: {} {}",
+            check.name,
+            check.detail,
+            check.fix.as_deref().unwrap_or_default()
+        );
     }
     availability.available
 }
 
 /// Unpack with tar what the backend would unpack itself.
 pub fn unpack_with_tar(plan: &Plan) {
-    let slot = rootfs::slot(&plan.cache_dir, &plan.archive, UserBackend::guest_uid()).expect("the archive is there");
+    let slot = rootfs::slot(&plan.cache_dir, &plan.archive, UserBackend::guest_uid())
+        .expect("the archive is there");
     if slot.join("unpacked.json").exists() {
         return;
     }
     let root = slot.join("root");
     std::fs::create_dir_all(&root).expect("the cache can be written");
     let run = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().expect("the program runs");
+        let output = Command::new(program)
+            .args(arguments)
+            .output()
+            .expect("the program runs");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let (archive, directory) = (plan.archive.to_string_lossy(), root.to_string_lossy());
-    run("tar", &["-xf", &archive, "-C", &directory, "--no-same-owner", "-p", "--exclude=./dev/*"]);
-    let nodes = run("tar", &["-tvf", &archive]).lines().filter_map(node).collect();
-    let unpacked = Unpacked { nodes, ..Unpacked::default() };
+    run(
+        "tar",
+        &[
+            "-xf",
+            &archive,
+            "-C",
+            &directory,
+            "--no-same-owner",
+            "-p",
+            "--exclude=./dev/*",
+        ],
+    );
+    let nodes = run("tar", &["-tvf", &archive])
+        .lines()
+        .filter_map(node)
+        .collect();
+    let unpacked = Unpacked {
+        nodes,
+        ..Unpacked::default()
+    };
     if rustix::process::geteuid().is_root() {
         run("chown", &["-R", "-h", "65534:65534", &directory]);
     }
-    std::fs::write(slot.join("unpacked.json"), serde_json::to_vec(&unpacked).expect("a list is JSON")).expect("the cache can be written");
+    std::fs::write(
+        slot.join("unpacked.json"),
+        serde_json::to_vec(&unpacked).expect("a list is JSON"),
+    )
+    .expect("the cache can be written");
 }
 
 /// `crw------- 0/0 5,1 1970-01-01 00:00 ./dev/console`
@@ -132,5 +189,11 @@ fn node(line: &str) -> Option<Node> {
     let mut fields = line.split_whitespace().skip(2);
     let (major, minor) = fields.next()?.split_once(',')?;
     let path = fields.nth(2)?.trim_start_matches('.').to_owned();
-    Some(Node { path, block, major: major.parse().ok()?, minor: minor.parse().ok()?, mode: 0o600 })
+    Some(Node {
+        path,
+        block,
+        major: major.parse().ok()?,
+        minor: minor.parse().ok()?,
+        mode: 0o600,
+    })
 }

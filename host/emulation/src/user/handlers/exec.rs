@@ -45,9 +45,15 @@ const PRETENDED: &[(&str, &str)] = &[
 /// `execve`, or `execveat` with its directory argument.
 pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> Action {
     let first = usize::from(directory.is_some());
-    let Some(record) = guest.caller(call) else { return Errno::SRCH.into() };
-    let Some(memory) = record.memory() else { return Errno::FAULT.into() };
-    let Some(raw) = memory.string(call.arg(first), mem::PATH_MAX) else { return Errno::FAULT.into() };
+    let Some(record) = guest.caller(call) else {
+        return Errno::SRCH.into();
+    };
+    let Some(memory) = record.memory() else {
+        return Errno::FAULT.into();
+    };
+    let Some(raw) = memory.string(call.arg(first), mem::PATH_MAX) else {
+        return Errno::FAULT.into();
+    };
     if raw.starts_with(EMULATORS) {
         started(guest, call);
         return Action::Continue;
@@ -63,14 +69,19 @@ pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> 
         Ok(file) => file,
         Err(errno) => return errno.into(),
     };
-    let request = Request { path: file.path, raw: file.raw, argv, envp };
+    let request = Request {
+        path: file.path,
+        raw: file.raw,
+        argv,
+        envp,
+    };
     match request.resolve(guest, call) {
         Err(errno) => {
             let what = request.event(-errno.raw_os_error());
             guest.report_call(call, what);
             errno.into()
         }
-        Ok(resolved) => redirect(guest, call, call.arg(first), &request, resolved),
+        Ok(resolved) => redirect(guest, call, call.arg(first), &request, &resolved),
     }
 }
 
@@ -82,15 +93,26 @@ struct Executable {
 }
 
 /// The file that is meant: by path, or by descriptor.
-fn file_of(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, raw: &[u8]) -> Result<Executable, Errno> {
+fn file_of(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    directory: Option<usize>,
+    raw: &[u8],
+) -> Result<Executable, Errno> {
     let record = guest.caller(call).ok_or(Errno::SRCH)?;
     let own = record.who.pid;
     if raw.is_empty() {
         let by_descriptor = directory.is_some() && call.int(4) & libc::AT_EMPTY_PATH != 0;
-        let path = by_descriptor.then(|| record.directory(call.int(0))).flatten().ok_or(Errno::NOENT)?;
+        let path = by_descriptor
+            .then(|| record.directory(call.int(0)))
+            .flatten()
+            .ok_or(Errno::NOENT)?;
         // A file without a name would need its descriptor in the emulator, which the launcher's exec may close.
         return if path.starts_with('/') && !path.ends_with(" (deleted)") {
-            Ok(Executable { raw: path.clone().into_bytes(), path })
+            Ok(Executable {
+                raw: path.clone().into_bytes(),
+                path,
+            })
         } else {
             Err(Errno::NOENT)
         };
@@ -98,12 +120,23 @@ fn file_of(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, raw: &[
     let path = guest.path(call, directory, usize::from(directory.is_some()))?;
     // The emulator is what really runs; the guest means its own program.
     if paths::own_proc(&path, own) == format!("/proc/{own}/exe")
-        && let Some(program) = guest.caller(call).map(|record| record.who.program.clone()).filter(|program| !program.is_empty())
+        && let Some(program) = guest
+            .caller(call)
+            .map(|record| record.who.program.clone())
+            .filter(|program| !program.is_empty())
     {
-        return Ok(Executable { raw: program.clone().into_bytes(), path: program });
+        return Ok(Executable {
+            raw: program.clone().into_bytes(),
+            path: program,
+        });
     }
-    let relative_to_descriptor = directory.is_some() && !raw.starts_with(b"/") && call.int(0) != libc::AT_FDCWD;
-    let raw = if relative_to_descriptor { path.clone().into_bytes() } else { raw.to_vec() };
+    let relative_to_descriptor =
+        directory.is_some() && !raw.starts_with(b"/") && call.int(0) != libc::AT_FDCWD;
+    let raw = if relative_to_descriptor {
+        path.clone().into_bytes()
+    } else {
+        raw.to_vec()
+    };
     Ok(Executable { raw, path })
 }
 
@@ -119,7 +152,11 @@ struct Request {
 #[derive(Debug)]
 enum Resolved {
     /// A program under its emulator.
-    Program { qemu: Qemu, path: Vec<u8>, argv: Vec<Vec<u8>> },
+    Program {
+        qemu: Qemu,
+        path: Vec<u8>,
+        argv: Vec<Vec<u8>>,
+    },
     /// Nothing: it ends at once with this status.
     Exit(u64),
 }
@@ -134,24 +171,44 @@ impl Request {
         }
         for depth in 0..=DEPTH {
             let kind = recognise(&root, &absolute, pid)?;
-            let pretended = PRETENDED.iter().find(|(name, _)| *name == paths::basename(&absolute)).filter(|_| depth == 0);
+            let pretended = PRETENDED
+                .iter()
+                .find(|(name, _)| *name == paths::basename(&absolute))
+                .filter(|_| depth == 0);
             if let Some((_, syscall)) = pretended {
                 let words: Vec<_> = self.argv.iter().map(|word| mem::text(word)).collect();
-                guest.report_call(call, What::Faked { syscall, detail: words.join(" ") });
+                guest.report_call(
+                    call,
+                    What::Faked {
+                        syscall,
+                        detail: words.join(" "),
+                    },
+                );
                 return Ok(Resolved::Exit(0));
             }
             match kind {
                 Kind::Elf(arch) => {
-                    let qemu = guest.qemus.iter().find(|qemu| qemu.arch == arch).ok_or(Errno::NOEXEC)?.clone();
+                    let qemu = guest
+                        .qemus
+                        .iter()
+                        .find(|qemu| qemu.arch == arch)
+                        .ok_or(Errno::NOEXEC)?
+                        .clone();
                     return Ok(Resolved::Program { qemu, path, argv });
                 }
-                Kind::Script { interpreter, argument } => {
+                Kind::Script {
+                    interpreter,
+                    argument,
+                } => {
                     let mut words = vec![interpreter.clone()];
                     words.extend(argument);
                     words.push(path);
                     words.extend(argv.into_iter().skip(1));
                     argv = words;
-                    let base = guest.caller(call).and_then(|record| record.directory(libc::AT_FDCWD)).unwrap_or_default();
+                    let base = guest
+                        .caller(call)
+                        .and_then(|record| record.directory(libc::AT_FDCWD))
+                        .unwrap_or_default();
                     absolute = paths::join(&base, &mem::text(&interpreter));
                     path = interpreter;
                 }
@@ -163,7 +220,12 @@ impl Request {
 
     fn event(&self, result: i32) -> What {
         let strings = |all: &[Vec<u8>]| all.iter().take(256).map(|s| mem::text(s)).collect();
-        What::Exec { path: self.path.clone(), argv: strings(&self.argv), envp: strings(&self.envp), result }
+        What::Exec {
+            path: self.path.clone(),
+            argv: strings(&self.argv),
+            envp: strings(&self.envp),
+            result,
+        }
     }
 }
 
@@ -180,27 +242,56 @@ fn recognise(root: &std::fs::File, path: &str, pid: u32) -> Result<Kind, Errno> 
 }
 
 /// Overwrite only the path string; argument and environment arrays stay the guest's.
-fn redirect(guest: &mut Guest<'_>, call: &Call, address: u64, request: &Request, resolved: Resolved) -> Action {
-    let command = match &resolved {
-        Resolved::Program { qemu, path, argv } => command_line(guest, qemu, &request.path, path, argv),
+fn redirect(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    address: u64,
+    request: &Request,
+    resolved: &Resolved,
+) -> Action {
+    let command = match resolved {
+        Resolved::Program { qemu, path, argv } => {
+            command_line(guest, qemu, &request.path, path, argv)
+        }
         Resolved::Exit(_) => Vec::new(),
     };
-    let blob = blob(&resolved, &command, &request.envp);
-    let program = match &resolved {
+    let blob = blob(resolved, &command, &request.envp);
+    let program = match resolved {
         Resolved::Program { path, .. } => {
-            let base = guest.caller(call).and_then(|record| record.directory(libc::AT_FDCWD)).unwrap_or_default();
+            let base = guest
+                .caller(call)
+                .and_then(|record| record.directory(libc::AT_FDCWD))
+                .unwrap_or_default();
             paths::join(&base, &mem::text(path))
         }
         Resolved::Exit(_) => request.path.clone(),
     };
-    let Some(memory) = guest.caller(call).and_then(Record::memory) else { return Errno::FAULT.into() };
+    let Some(memory) = guest.caller(call).and_then(Record::memory) else {
+        return Errno::FAULT.into();
+    };
     let replacement = [LAUNCHER_PATH.as_bytes(), &[0]].concat();
     let mut original = vec![0; replacement.len()];
-    if !call.is_valid() || memory.read(address, &mut original).is_err() || memory.write(address, &replacement).is_err() {
+    if !call.is_valid()
+        || memory.read(address, &mut original).is_err()
+        || memory.write(address, &replacement).is_err()
+    {
         return Errno::FAULT.into();
     }
-    let What::Exec { path, argv, envp, .. } = request.event(0) else { return Action::Continue };
-    let pending = PendingExec { address, original, blob, program, path, argv, envp };
+    let What::Exec {
+        path, argv, envp, ..
+    } = request.event(0)
+    else {
+        return Action::Continue;
+    };
+    let pending = PendingExec {
+        address,
+        original,
+        blob,
+        program,
+        path,
+        argv,
+        envp,
+    };
     if let Some(record) = guest.caller(call) {
         record.exec = Some(Rc::new(pending));
         // Whether the next call finds this program's memory or the launcher's tells how the exec went.
@@ -210,13 +301,31 @@ fn redirect(guest: &mut Guest<'_>, call: &Call, address: u64, request: &Request,
 }
 
 /// How qemu is called for a program.
-fn command_line(guest: &Guest<'_>, qemu: &Qemu, executed: &str, path: &[u8], argv: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let release = guest.plan.kernel_release.as_deref().unwrap_or(DEFAULT_KERNEL_RELEASE);
+fn command_line(
+    guest: &Guest<'_>,
+    qemu: &Qemu,
+    executed: &str,
+    path: &[u8],
+    argv: &[Vec<u8>],
+) -> Vec<Vec<u8>> {
+    let release = guest
+        .plan
+        .kernel_release
+        .as_deref()
+        .unwrap_or(DEFAULT_KERNEL_RELEASE);
     // The first word is for the supervisor, which recognises a forked process by it.
     let mut words: Vec<Vec<u8>> = vec![executed.as_bytes().to_vec()];
-    let mut option = |name: &str, value: &[u8]| words.extend([name.as_bytes().to_vec(), value.to_vec()]);
+    let mut option =
+        |name: &str, value: &[u8]| words.extend([name.as_bytes().to_vec(), value.to_vec()]);
     option("-r", release.as_bytes());
-    option("-d", if guest.ioctl_table.is_some() { b"unimp,strace" } else { b"unimp" });
+    option(
+        "-d",
+        if guest.ioctl_table.is_some() {
+            b"unimp,strace"
+        } else {
+            b"unimp"
+        },
+    );
     option("-D", LOG_PATH.as_bytes());
     if qemu.arch.is_32_bit() && (guest.ioctl_table.is_some() || !guest.patched.is_empty()) {
         option("-B", format!("{GUEST_BASE:#x}").as_bytes());
@@ -232,23 +341,34 @@ fn blob(resolved: &Resolved, command: &[Vec<u8>], envp: &[Vec<u8>]) -> Vec<u8> {
     let (program, command, envp): (String, &[Vec<u8>], Vec<&Vec<u8>>) = match resolved {
         Resolved::Exit(status) => return [0_u64.to_ne_bytes(), status.to_ne_bytes()].concat(),
         // qemu would take its own variables from the guest's environment.
-        Resolved::Program { qemu, .. } => (qemu.guest_path(), command, envp.iter().filter(|v| !v.starts_with(b"QEMU_")).collect()),
+        Resolved::Program { qemu, .. } => (
+            qemu.guest_path(),
+            command,
+            envp.iter().filter(|v| !v.starts_with(b"QEMU_")).collect(),
+        ),
     };
-    let mut blob = [(command.len() as u64).to_ne_bytes(), (envp.len() as u64).to_ne_bytes()].concat();
+    let mut blob = [
+        (command.len() as u64).to_ne_bytes(),
+        (envp.len() as u64).to_ne_bytes(),
+    ]
+    .concat();
     let mut add = |string: &[u8]| {
         blob.extend_from_slice(string);
         blob.push(0);
     };
     add(program.as_bytes());
-    command.iter().for_each(|word| add(word));
-    envp.iter().for_each(|variable| add(variable));
+    for string in command.iter().chain(envp) {
+        add(string);
+    }
     blob
 }
 
 /// The launcher asks.
 pub fn hand_over(guest: &mut Guest<'_>, call: &Call) -> Action {
     let pending = guest.caller(call).and_then(|record| record.exec.clone());
-    let Some(pending) = pending else { return Errno::NOENT.into() };
+    let Some(pending) = pending else {
+        return Errno::NOENT.into();
+    };
     if pending.blob.get(..8) == Some(&0_u64.to_ne_bytes()) {
         started(guest, call);
     } else if let Some(record) = guest.caller(call) {
@@ -256,7 +376,11 @@ pub fn hand_over(guest: &mut Guest<'_>, call: &Call) -> Action {
         record.changed_program();
     }
     match memory_file(&pending.blob) {
-        Ok(fd) => Action::Give { fd: Rc::new(fd), number: None, close_on_exec: true },
+        Ok(fd) => Action::Give {
+            fd: Rc::new(fd),
+            number: None,
+            close_on_exec: true,
+        },
         Err(errno) => errno.into(),
     }
 }
@@ -272,23 +396,38 @@ fn memory_file(contents: &[u8]) -> Result<OwnedFd, Errno> {
 
 /// The launcher executes the emulator: the guest's exec has worked.
 fn started(guest: &mut Guest<'_>, call: &Call) {
-    let Some(record) = guest.caller(call) else { return };
+    let Some(record) = guest.caller(call) else {
+        return;
+    };
     record.changed_program();
-    let Some(pending) = record.exec.take() else { return };
+    let Some(pending) = record.exec.take() else {
+        return;
+    };
     record.who.program.clone_from(&pending.program);
     record.who.name = procs::name_of(&pending.path);
     record.argv.clone_from(&pending.argv);
     let who = record.who.clone();
     super::misc::looks_for_variables(guest, &who, &pending.argv);
-    let what = What::Exec { path: pending.path.clone(), argv: pending.argv.clone(), envp: pending.envp.clone(), result: 0 };
+    let what = What::Exec {
+        path: pending.path.clone(),
+        argv: pending.argv.clone(),
+        envp: pending.envp.clone(),
+        result: 0,
+    };
     guest.report(who, what);
 }
 
 /// A redirected exec that failed after all shows by the caller's next call: then its string gets back what it was.
 pub fn settle(guest: &mut Guest<'_>, call: &Call) {
-    let Some(record) = guest.caller(call) else { return };
-    let Some(pending) = record.exec.clone() else { return };
-    let Some(memory) = record.memory() else { return };
+    let Some(record) = guest.caller(call) else {
+        return;
+    };
+    let Some(pending) = record.exec.clone() else {
+        return;
+    };
+    let Some(memory) = record.memory() else {
+        return;
+    };
     let path = match call.number() {
         libc::SYS_open | libc::SYS_execve => memory.string(call.arg(0), mem::PATH_MAX),
         _ => None,
@@ -302,6 +441,11 @@ pub fn settle(guest: &mut Guest<'_>, call: &Call) {
         let _ = memory.write(pending.address, &pending.original);
     }
     let result = -Errno::NOEXEC.raw_os_error();
-    let what = What::Exec { path: pending.path.clone(), argv: pending.argv.clone(), envp: pending.envp.clone(), result };
+    let what = What::Exec {
+        path: pending.path.clone(),
+        argv: pending.argv.clone(),
+        envp: pending.envp.clone(),
+        result,
+    };
     guest.report(who, what);
 }

@@ -15,14 +15,26 @@ use crate::event::{Operation, What};
 use crate::plan::Write;
 
 /// `open` and its kin.
-pub fn open(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path: usize, flags: i32) -> Action {
-    let Ok(path) = guest.path(call, directory, path) else { return Action::Continue };
+pub fn open(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    directory: Option<usize>,
+    path: usize,
+    flags: i32,
+) -> Action {
+    let Ok(path) = guest.path(call, directory, path) else {
+        return Action::Continue;
+    };
     match path.as_str() {
         exec::REQUEST => return exec::hand_over(guest, call),
         qemu::LOG_PATH => return open_log(),
         _ => {}
     }
-    let syscall = if directory.is_some() { "openat" } else { "open" };
+    let syscall = if directory.is_some() {
+        "openat"
+    } else {
+        "open"
+    };
     if flags & libc::O_PATH != 0 || (!is_machine(&path) && !guest.plan.record_events) {
         return Action::Continue;
     }
@@ -53,15 +65,27 @@ pub fn open(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path: 
 /// qemu's log goes to a descriptor whose writes the supervisor sees; what is behind it does not matter.
 fn open_log() -> Action {
     match rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
-        Ok(fd) => Action::Give { fd: Rc::new(fd), number: Some(LOG_FD), close_on_exec: true },
+        Ok(fd) => Action::Give {
+            fd: Rc::new(fd),
+            number: Some(LOG_FD),
+            close_on_exec: true,
+        },
         Err(errno) => errno.into(),
     }
 }
 
-fn open_device(guest: &mut Guest<'_>, call: &Call, path: &str, device: &Device, flags: i32) -> Action {
+fn open_device(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    path: &str,
+    device: &Device,
+    flags: i32,
+) -> Action {
     let given = match &device.backing {
         Backing::Console => guest.console.reopen().map(Rc::new),
-        Backing::Host(host) => rustix::fs::open(*host, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map(Rc::new),
+        Backing::Host(host) => {
+            rustix::fs::open(*host, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map(Rc::new)
+        }
         Backing::Contents(contents) => {
             if path == "/proc/cmdline" {
                 super::misc::reads_command_line(guest, call);
@@ -72,7 +96,11 @@ fn open_device(guest: &mut Guest<'_>, call: &Call, path: &str, device: &Device, 
         Backing::Nothing => Err(Errno::NXIO),
     };
     match given {
-        Ok(fd) => Action::Give { fd, number: None, close_on_exec: flags & libc::O_CLOEXEC != 0 },
+        Ok(fd) => Action::Give {
+            fd,
+            number: None,
+            close_on_exec: flags & libc::O_CLOEXEC != 0,
+        },
         Err(errno) => errno.into(),
     }
 }
@@ -95,21 +123,42 @@ fn memory_file(path: &str, contents: &[u8]) -> Result<Rc<std::os::fd::OwnedFd>, 
 }
 
 /// A model's file: its contents in memory, private to this open. Where reading must fail, a descriptor whose reads fail with `EINVAL`.
-fn open_model(guest: &mut Guest<'_>, call: &Call, path: &str, index: usize, flags: i32) -> Result<Rc<std::os::fd::OwnedFd>, Errno> {
+fn open_model(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    path: &str,
+    index: usize,
+    flags: i32,
+) -> Result<Rc<std::os::fd::OwnedFd>, Errno> {
     let plan = guest.plan;
-    let Some((_, model)) = plan.pseudofiles.get(index) else { return Err(Errno::NXIO) };
+    let Some((_, model)) = plan.pseudofiles.get(index) else {
+        return Err(Errno::NXIO);
+    };
     let access = flags & libc::O_ACCMODE;
     let contents = devices::contents(model);
     if contents.is_none() && access != libc::O_WRONLY {
-        guest.report_call(call, What::Unmodelled { path: path.to_owned(), operation: Operation::Read });
+        guest.report_call(
+            call,
+            What::Unmodelled {
+                path: path.to_owned(),
+                operation: Operation::Read,
+            },
+        );
     }
     let refuses_writes = access != libc::O_RDONLY && model.write == Write::Unhandled;
     if refuses_writes {
-        guest.report_call(call, What::Unmodelled { path: path.to_owned(), operation: Operation::Write });
+        guest.report_call(
+            call,
+            What::Unmodelled {
+                path: path.to_owned(),
+                operation: Operation::Write,
+            },
+        );
     }
     let fails_reads = contents.is_none() && access == libc::O_RDONLY && model.ioctl.is_empty();
     if fails_reads || (refuses_writes && access == libc::O_WRONLY && model.ioctl.is_empty()) {
-        return rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC).map(Rc::new);
+        return rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC)
+            .map(Rc::new);
     }
     memory_file(path, contents.unwrap_or_default())
 }
@@ -122,7 +171,11 @@ fn process_file(guest: &mut Guest<'_>, call: &Call, path: &str) -> Option<Action
         return None;
     }
     let contents = match file {
-        "cmdline" => record.argv.iter().flat_map(|argument| [argument.as_bytes(), &[0]].concat()).collect(),
+        "cmdline" => record
+            .argv
+            .iter()
+            .flat_map(|argument| [argument.as_bytes(), &[0]].concat())
+            .collect(),
         "comm" => format!("{}\n", record.who.name).into_bytes(),
         "stat" | "status" => {
             let name = record.who.name.clone();
@@ -135,7 +188,11 @@ fn process_file(guest: &mut Guest<'_>, call: &Call, path: &str) -> Option<Action
         _ => return None,
     };
     let fd = memory_file(path, &contents).ok()?;
-    Some(Action::Give { fd, number: None, close_on_exec: false })
+    Some(Action::Give {
+        fd,
+        number: None,
+        close_on_exec: false,
+    })
 }
 
 /// `/proc/PID/stat` or `/proc/PID/status` with another name in it.
@@ -150,11 +207,17 @@ fn rename_process(text: &str, name: &str) -> Option<String> {
 
 /// `access` and its kin.
 pub fn access(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path: usize) -> Action {
-    let Ok(path) = guest.path(call, directory, path) else { return Action::Continue };
+    let Ok(path) = guest.path(call, directory, path) else {
+        return Action::Continue;
+    };
     if !is_machine(&path) && !guest.plan.record_events {
         return Action::Continue;
     }
-    let syscall = if directory.is_some() { "faccessat" } else { "access" };
+    let syscall = if directory.is_some() {
+        "faccessat"
+    } else {
+        "access"
+    };
     match guest.look(call, &path, true) {
         Ok(Some(_)) => {
             guest.looked(call, syscall, &path, 0, Some(0));
@@ -172,20 +235,41 @@ pub fn access(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path
 }
 
 /// `readlink`: the program of a process is not its emulator.
-pub fn readlink(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index: usize) -> Action {
-    let Ok(path) = guest.path(call, directory, index) else { return Action::Continue };
+pub fn readlink(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    directory: Option<usize>,
+    index: usize,
+) -> Action {
+    let Ok(path) = guest.path(call, directory, index) else {
+        return Action::Continue;
+    };
     if !is_machine(&path) {
         return Action::Continue;
     }
     let own = guest.who(call).pid;
     let spelled = paths::own_proc(&path, own);
-    if let Some(pid) = spelled.strip_prefix("/proc/").and_then(|rest| rest.strip_suffix("/exe")).and_then(|pid| pid.parse().ok())
-        && let Some(program) = guest.procs.by_guest_pid(pid).map(|record| record.who.program.clone()).filter(|program| !program.is_empty())
+    if let Some(pid) = spelled
+        .strip_prefix("/proc/")
+        .and_then(|rest| rest.strip_suffix("/exe"))
+        .and_then(|pid| pid.parse().ok())
+        && let Some(program) = guest
+            .procs
+            .by_guest_pid(pid)
+            .map(|record| record.who.program.clone())
+            .filter(|program| !program.is_empty())
     {
         let room = usize::try_from(call.arg(index + 2)).unwrap_or(0);
-        let bytes = program.as_bytes().get(..program.len().min(room)).unwrap_or_default();
-        let memory = guest.caller(call).and_then(super::super::procs::Record::memory);
-        if call.is_valid() && memory.is_some_and(|memory| memory.write(call.arg(index + 1), bytes).is_ok()) {
+        let bytes = program
+            .as_bytes()
+            .get(..program.len().min(room))
+            .unwrap_or_default();
+        let memory = guest
+            .caller(call)
+            .and_then(super::super::procs::Record::memory);
+        if call.is_valid()
+            && memory.is_some_and(|memory| memory.write(call.arg(index + 1), bytes).is_ok())
+        {
             return Action::Return(i64::try_from(bytes.len()).unwrap_or(0));
         }
     }
@@ -203,21 +287,42 @@ pub fn mknod(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index
         libc::S_IFBLK => true,
         _ => return Action::Continue,
     };
-    let Ok(path) = guest.path(call, directory, index) else { return Errno::FAULT.into() };
-    let Some((root, pid)) = guest.view(call) else { return Errno::SRCH.into() };
-    let parent = match paths::open(&root, paths::parent(&path), pid, OFlags::PATH | OFlags::DIRECTORY) {
+    let Ok(path) = guest.path(call, directory, index) else {
+        return Errno::FAULT.into();
+    };
+    let Some((root, pid)) = guest.view(call) else {
+        return Errno::SRCH.into();
+    };
+    let parent = match paths::open(
+        &root,
+        paths::parent(&path),
+        pid,
+        OFlags::PATH | OFlags::DIRECTORY,
+    ) {
         Ok(parent) => parent,
         Err(errno) => return errno.into(),
     };
     let name = paths::basename(&path);
-    let real = paths::of_descriptor(&parent).map_or(path.clone(), |parent| paths::join(&parent, name));
-    let numbers = (libc::major(call.arg(index + 2)), libc::minor(call.arg(index + 2)));
+    let real =
+        paths::of_descriptor(&parent).map_or(path.clone(), |parent| paths::join(&parent, name));
+    let numbers = (
+        libc::major(call.arg(index + 2)),
+        libc::minor(call.arg(index + 2)),
+    );
     let exists = rustix::fs::statat(&parent, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok();
     if exists {
         return Errno::EXIST.into();
     }
     guest.devices.add_node(&real, block, numbers, mode & 0o7777);
-    let place = || rustix::fs::mknodat(&parent, name, rustix::fs::FileType::RegularFile, Mode::from_raw_mode(mode & 0o777), 0);
+    let place = || {
+        rustix::fs::mknodat(
+            &parent,
+            name,
+            rustix::fs::FileType::RegularFile,
+            Mode::from_raw_mode(mode & 0o777),
+            0,
+        )
+    };
     match inside::run(&guest.pidfd, place) {
         Ok(()) => Action::Return(0),
         Err(errno) => errno.into(),

@@ -18,31 +18,67 @@ pub fn ioctl(guest: &mut Guest<'_>, call: &Call) -> Action {
     }
     if let Some(name) = interface(guest, call, command) {
         let result = -Errno::NODEV.raw_os_error();
-        guest.report_call(call, What::InterfaceMissing { name, command, result });
+        guest.report_call(
+            call,
+            What::InterfaceMissing {
+                name,
+                command,
+                result,
+            },
+        );
     }
     // A command that was taught to the emulator for a model's sake carries a guest pointer: never the kernel's business.
-    if is_taught(guest, call, command) { Errno::NOTTY.into() } else { Action::Continue }
+    if is_taught(guest, call, command) {
+        Errno::NOTTY.into()
+    } else {
+        Action::Continue
+    }
 }
 
 /// The modelled path behind a descriptor of the caller, and its model.
-pub fn model_of<'a>(guest: &mut Guest<'a>, call: &Call, fd: i32) -> Option<(String, &'a Pseudofile)> {
+pub fn model_of<'a>(
+    guest: &mut Guest<'a>,
+    call: &Call,
+    fd: i32,
+) -> Option<(String, &'a Pseudofile)> {
     let link = guest.caller(call)?.directory(fd)?;
     let path = link.strip_prefix("/memfd:")?.strip_prefix(MEMORY_FILE)?;
     let path = path.strip_suffix(" (deleted)").unwrap_or(path);
     let plan = guest.plan;
     match guest.devices.get(path)?.backing {
-        super::super::devices::Backing::Model(index) => plan.pseudofiles.get(index).map(|(path, model)| (path.clone(), model)),
+        super::super::devices::Backing::Model(index) => plan
+            .pseudofiles
+            .get(index)
+            .map(|(path, model)| (path.clone(), model)),
         _ => None,
     }
 }
 
-fn answer_model(guest: &mut Guest<'_>, call: &Call, path: &str, model: &Pseudofile, command: u32) -> Action {
-    let find = |wanted| model.ioctl.iter().find(|(known, _)| *known == wanted).map(|(_, answer)| answer);
+fn answer_model(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    path: &str,
+    model: &Pseudofile,
+    command: u32,
+) -> Action {
+    let find = |wanted| {
+        model
+            .ioctl
+            .iter()
+            .find(|(known, _)| *known == wanted)
+            .map(|(_, answer)| answer)
+    };
     match find(IoctlCommand::Number(command)).or_else(|| find(IoctlCommand::Any)) {
         Some(Ioctl::Return(value)) => Action::Return(*value),
         Some(Ioctl::WriteData(data, value)) => write_data(guest, call, command, data, *value),
         Some(Ioctl::Unhandled) | None => {
-            guest.report_call(call, What::Unmodelled { path: path.to_owned(), operation: Operation::Ioctl { command } });
+            guest.report_call(
+                call,
+                What::Unmodelled {
+                    path: path.to_owned(),
+                    operation: Operation::Ioctl { command },
+                },
+            );
             Errno::NOTTY.into()
         }
     }
@@ -50,18 +86,36 @@ fn answer_model(guest: &mut Guest<'_>, call: &Call, path: &str, model: &Pseudofi
 
 fn write_data(guest: &mut Guest<'_>, call: &Call, command: u32, data: &[u8], value: i64) -> Action {
     let raw = is_taught(guest, call, command);
-    let base = if raw && guest.qemus.first().is_some_and(|qemu| qemu.arch.is_32_bit()) { GUEST_BASE } else { 0 };
+    let base = if raw
+        && guest
+            .qemus
+            .first()
+            .is_some_and(|qemu| qemu.arch.is_32_bit())
+    {
+        GUEST_BASE
+    } else {
+        0
+    };
     let memory = guest.caller(call).and_then(Record::memory);
     // A 32-bit guest's pointer may come sign-extended.
-    let pointer = if base == 0 { call.arg(2) } else { call.arg(2) & 0xFFFF_FFFF };
+    let pointer = if base == 0 {
+        call.arg(2)
+    } else {
+        call.arg(2) & 0xFFFF_FFFF
+    };
     match memory {
-        Some(memory) if call.is_valid() && memory.write(base + pointer, data).is_ok() => Action::Return(value),
+        Some(memory) if call.is_valid() && memory.write(base + pointer, data).is_ok() => {
+            Action::Return(value)
+        }
         _ => Errno::FAULT.into(),
     }
 }
 
 fn is_taught(guest: &mut Guest<'_>, call: &Call, command: u32) -> bool {
-    guest.patched.contains(&command) || guest.caller(call).is_some_and(|record| record.learned.contains(&command))
+    guest.patched.contains(&command)
+        || guest
+            .caller(call)
+            .is_some_and(|record| record.learned.contains(&command))
 }
 
 /// Commands of `struct ifreq` that need the interface: `SIOCGIFFLAGS` to `SIOCDIFADDR`.
@@ -77,8 +131,15 @@ fn interface(guest: &mut Guest<'_>, call: &Call, command: u32) -> Option<String>
     memory.read(call.arg(2), &mut name).ok()?;
     let name = name.split(|byte| *byte == 0).next()?;
     // An alias belongs to its interface.
-    let name = std::str::from_utf8(name).ok().map(|name| name.split(':').next().unwrap_or(name)).filter(|name| !name.is_empty())?;
-    let known = std::fs::read_to_string(format!("/proc/{}/net/dev", guest.caller(call)?.host_pid)).ok()?;
-    let exists = known.lines().filter_map(|line| line.split_once(':')).any(|(known, _)| known.trim() == name);
+    let name = std::str::from_utf8(name)
+        .ok()
+        .map(|name| name.split(':').next().unwrap_or(name))
+        .filter(|name| !name.is_empty())?;
+    let known =
+        std::fs::read_to_string(format!("/proc/{}/net/dev", guest.caller(call)?.host_pid)).ok()?;
+    let exists = known
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .any(|(known, _)| known.trim() == name);
     (!exists).then(|| name.to_owned())
 }

@@ -25,7 +25,9 @@ pub fn write(guest: &mut Guest<'_>, call: &Call) -> Action {
     for (address, length) in pieces {
         total += i64::try_from(length).unwrap_or(0);
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(LINE_MAX)];
-        let Some(memory) = guest.caller(call).and_then(Record::memory) else { return Errno::FAULT.into() };
+        let Some(memory) = guest.caller(call).and_then(Record::memory) else {
+            return Errno::FAULT.into();
+        };
         if memory.read(address, &mut bytes).is_err() {
             return Errno::FAULT.into();
         }
@@ -40,15 +42,22 @@ fn vectors(guest: &mut Guest<'_>, call: &Call) -> Option<Vec<(u64, u64)>> {
     let mut pieces = Vec::new();
     for index in 0..call.arg(2).min(16) {
         let mut entry = [0_u8; 16];
-        memory.read(call.arg(1).checked_add(index * 16)?, &mut entry).ok()?;
+        memory
+            .read(call.arg(1).checked_add(index * 16)?, &mut entry)
+            .ok()?;
         let (address, length) = entry.split_at(8);
-        pieces.push((u64::from_ne_bytes(address.try_into().ok()?), u64::from_ne_bytes(length.try_into().ok()?)));
+        pieces.push((
+            u64::from_ne_bytes(address.try_into().ok()?),
+            u64::from_ne_bytes(length.try_into().ok()?),
+        ));
     }
     Some(pieces)
 }
 
 fn take(guest: &mut Guest<'_>, call: &Call, text: &str) {
-    let Some(record) = guest.caller(call) else { return };
+    let Some(record) = guest.caller(call) else {
+        return;
+    };
     let room = LINE_MAX.saturating_sub(record.log_line.len());
     record.log_line.extend(text.chars().take(room));
     let line = record.log_line.clone();
@@ -56,7 +65,10 @@ fn take(guest: &mut Guest<'_>, call: &Call, text: &str) {
         record.log_line.clear();
     }
     if let Some(command) = unsupported_ioctl(&line).filter(|_| line.ends_with('\n')) {
-        let what = What::Unmodelled { path: String::new(), operation: Operation::Ioctl { command } };
+        let what = What::Unmodelled {
+            path: String::new(),
+            operation: Operation::Ioctl { command },
+        };
         guest.report_call(call, what);
     } else if let Some((fd, command)) = ioctl_ahead(&line) {
         learn(guest, call, fd, command);
@@ -80,11 +92,18 @@ fn ioctl_ahead(line: &str) -> Option<(i32, u32)> {
 
 /// Give the process's emulator an entry for a command that it does not know, where a model waits for it.
 fn learn(guest: &mut Guest<'_>, call: &Call, fd: i32, command: u32) {
-    let Some(table) = guest.ioctl_table.clone() else { return };
-    if super::ioctl::model_of(guest, call, fd).is_none() || table.knows(command) || guest.patched.contains(&command) {
+    let Some(table) = guest.ioctl_table.clone() else {
+        return;
+    };
+    if super::ioctl::model_of(guest, call, fd).is_none()
+        || table.knows(command)
+        || guest.patched.contains(&command)
+    {
         return;
     }
-    let Some(record) = guest.caller(call) else { return };
+    let Some(record) = guest.caller(call) else {
+        return;
+    };
     if record.learned.contains(&command) {
         return;
     }
@@ -99,9 +118,15 @@ mod tests {
 
     #[test]
     fn the_lines_of_qemu_are_understood() {
-        assert_eq!(unsupported_ioctl("Unsupported ioctl: cmd=0x40046e01\n"), Some(0x4004_6e01));
+        assert_eq!(
+            unsupported_ioctl("Unsupported ioctl: cmd=0x40046e01\n"),
+            Some(0x4004_6e01)
+        );
         assert_eq!(unsupported_ioctl("17 write(1,0x4080,3) = 3\n"), None);
-        assert_eq!(ioctl_ahead("17 ioctl(3,0x40046e01,"), Some((3, 0x4004_6e01)));
+        assert_eq!(
+            ioctl_ahead("17 ioctl(3,0x40046e01,"),
+            Some((3, 0x4004_6e01))
+        );
         assert_eq!(ioctl_ahead("17 ioctl(3,"), None);
         assert_eq!(ioctl_ahead("17 ioctl(3,0x40046e01,0x40800,"), None);
         assert_eq!(ioctl_ahead("17 ioctl(3,TCGETS,"), None);

@@ -3,24 +3,49 @@
 use rustix::io::Errno;
 
 use super::super::guest::Guest;
-use super::super::notify::{Action, Call};
 use super::super::inside;
+use super::super::notify::{Action, Call};
 use crate::event::{Process, What};
 
 /// Commands of `reboot` that end the machine.
-const REBOOTS: &[(u32, &str)] =
-    &[(0x0123_4567, "reboot"), (0xCDEF_0123, "halt"), (0x4321_FEDC, "power-off"), (0xA1B2_C3D4, "reboot with a command")];
+const REBOOTS: &[(u32, &str)] = &[
+    (0x0123_4567, "reboot"),
+    (0xCDEF_0123, "halt"),
+    (0x4321_FEDC, "power-off"),
+    (0xA1B2_C3D4, "reboot with a command"),
+];
 
 /// `exit_group`.
 pub fn exit(guest: &mut Guest<'_>, call: &Call) -> Action {
-    let Some(record) = guest.caller(call) else { return Action::Continue };
+    let Some(record) = guest.caller(call) else {
+        return Action::Continue;
+    };
     let (pid, who, fatal) = (record.host_pid, record.who.clone(), record.fatal);
-    let code = if fatal.is_some() { None } else { Some(call.int(0) & 0xFF) };
-    guest.report(who, What::Exit { code, signal: fatal });
+    let code = if fatal.is_some() {
+        None
+    } else {
+        Some(call.int(0) & 0xFF)
+    };
+    guest.report(
+        who,
+        What::Exit {
+            code,
+            signal: fatal,
+        },
+    );
     if pid == guest.init.as_raw_nonzero().get().cast_unsigned() && guest.has_other_processes() {
         // A script as init starts services and ends. A kernel would panic; the services are what the run is about.
-        let detail = format!("init ended with status {}; a kernel would panic, this guest goes on while its other processes live", call.int(0) & 0xFF);
-        guest.report_call(call, What::Faked { syscall: "exit_group", detail });
+        let detail = format!(
+            "init ended with status {}; a kernel would panic, this guest goes on while its other processes live",
+            call.int(0) & 0xFF
+        );
+        guest.report_call(
+            call,
+            What::Faked {
+                syscall: "exit_group",
+                detail,
+            },
+        );
         guest.init_exit = Some(call.clone());
         return Action::Later;
     }
@@ -30,7 +55,8 @@ pub fn exit(guest: &mut Guest<'_>, call: &Call) -> Action {
 
 /// Let init end once nothing else lives.
 pub fn release_init(guest: &mut Guest<'_>) {
-    if guest.init_exit.is_some() && !guest.has_other_processes()
+    if guest.init_exit.is_some()
+        && !guest.has_other_processes()
         && let Some(call) = guest.init_exit.take()
     {
         call.answer(&Action::Continue);
@@ -50,12 +76,24 @@ pub fn answer(guest: &mut Guest<'_>, call: &Call, number: i64) -> Action {
         libc::SYS_swapoff => ("swapoff", "a swap area"),
         libc::SYS_setdomainname => ("setdomainname", "the domain name"),
         libc::SYS_pivot_root => {
-            guest.report_call(call, What::Faked { syscall: "pivot_root", detail: "refused: the root stays".into() });
+            guest.report_call(
+                call,
+                What::Faked {
+                    syscall: "pivot_root",
+                    detail: "refused: the root stays".into(),
+                },
+            );
             return Errno::INVAL.into();
         }
         _ => return Action::Continue,
     };
-    guest.report_call(call, What::Faked { syscall, detail: detail.to_owned() });
+    guest.report_call(
+        call,
+        What::Faked {
+            syscall,
+            detail: detail.to_owned(),
+        },
+    );
     Action::Return(0)
 }
 
@@ -63,11 +101,23 @@ fn reboot(guest: &mut Guest<'_>, call: &Call) -> Action {
     let command = call.int(2).cast_unsigned();
     match REBOOTS.iter().find(|(known, _)| *known == command) {
         Some((_, name)) => {
-            guest.report_call(call, What::Faked { syscall: "reboot", detail: (*name).to_owned() });
+            guest.report_call(
+                call,
+                What::Faked {
+                    syscall: "reboot",
+                    detail: (*name).to_owned(),
+                },
+            );
             guest.ended = Some(format!("the guest called reboot ({name})"));
         }
         // Only whether Ctrl-Alt-Del reboots: every init asks.
-        None => guest.report_call(call, What::Faked { syscall: "reboot", detail: format!("command {command:#x}") }),
+        None => guest.report_call(
+            call,
+            What::Faked {
+                syscall: "reboot",
+                detail: format!("command {command:#x}"),
+            },
+        ),
     }
     Action::Return(0)
 }
@@ -75,9 +125,13 @@ fn reboot(guest: &mut Guest<'_>, call: &Call) -> Action {
 fn set_host_name(guest: &mut Guest<'_>, call: &Call) -> Action {
     let mut name = [0_u8; 64];
     let length = usize::try_from(call.arg(1)).unwrap_or(usize::MAX);
-    let Some(part) = name.get_mut(..length) else { return Errno::INVAL.into() };
-    let memory = guest.caller(call).and_then(super::super::procs::Record::memory);
-    if !memory.is_some_and(|memory| memory.read(call.arg(0), part).is_ok()) {
+    let Some(part) = name.get_mut(..length) else {
+        return Errno::INVAL.into();
+    };
+    let memory = guest
+        .caller(call)
+        .and_then(super::super::procs::Record::memory);
+    if memory.is_none_or(|memory| memory.read(call.arg(0), part).is_err()) {
         return Errno::FAULT.into();
     }
     match inside::run(&guest.pidfd, || rustix::system::sethostname(part)) {
@@ -88,7 +142,9 @@ fn set_host_name(guest: &mut Guest<'_>, call: &Call) -> Action {
 
 /// The caller has opened `/proc/cmdline`: what it and its siblings look for there may be missing.
 pub fn reads_command_line(guest: &mut Guest<'_>, call: &Call) {
-    let Some(record) = guest.caller(call) else { return };
+    let Some(record) = guest.caller(call) else {
+        return;
+    };
     record.read_cmdline = true;
     let (who, argv) = (record.who.clone(), record.argv.clone());
     missing_variables(guest, &who, &argv);
@@ -97,16 +153,26 @@ pub fn reads_command_line(guest: &mut Guest<'_>, call: &Call) {
 /// A program starts: it may name the variable of the U-Boot environment that it wants.
 pub fn looks_for_variables(guest: &mut Guest<'_>, who: &Process, argv: &[String]) {
     if who.name == "fw_printenv" {
-        for name in argv.iter().skip(1).filter(|argument| !argument.starts_with('-')) {
+        for name in argv
+            .iter()
+            .skip(1)
+            .filter(|argument| !argument.starts_with('-'))
+        {
             if !guest.plan.uboot_env.iter().any(|(known, _)| known == name) {
                 guest.report(who.clone(), What::EnvMissing { name: name.clone() });
             }
         }
     }
     // `cat /proc/cmdline | grep NAME=`: the filter is a sibling of the reader.
-    let in_pipeline = argv.iter().any(|argument| argument.contains("/proc/cmdline"));
-    let sibling_reads = matches!(who.name.as_str(), "grep" | "sed" | "awk" | "cut" | "egrep" | "busybox")
-        && guest.procs.any_sibling(who, |record| record.read_cmdline || record.argv.iter().any(|a| a == "/proc/cmdline"));
+    let in_pipeline = argv
+        .iter()
+        .any(|argument| argument.contains("/proc/cmdline"));
+    let sibling_reads = matches!(
+        who.name.as_str(),
+        "grep" | "sed" | "awk" | "cut" | "egrep" | "busybox"
+    ) && guest.procs.any_sibling(who, |record| {
+        record.read_cmdline || record.argv.iter().any(|a| a == "/proc/cmdline")
+    });
     if in_pipeline || sibling_reads {
         missing_variables(guest, who, argv);
     }
@@ -116,8 +182,13 @@ fn missing_variables(guest: &mut Guest<'_>, who: &Process, argv: &[String]) {
     if !guest.plan.record_env {
         return;
     }
-    for name in argv.iter().skip(1).flat_map(|argument| names_looked_for(argument)) {
-        let known = guest.plan.env.iter().any(|(known, _)| *known == name) || matches!(name.as_str(), "root" | "init" | "console");
+    for name in argv
+        .iter()
+        .skip(1)
+        .flat_map(|argument| names_looked_for(argument))
+    {
+        let known = guest.plan.env.iter().any(|(known, _)| *known == name)
+            || matches!(name.as_str(), "root" | "init" | "console");
         if !known {
             guest.report(who.clone(), What::EnvMissing { name });
         }
@@ -129,15 +200,22 @@ fn names_looked_for(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     for (end, _) in text.match_indices('=') {
         let before = text.get(..end).unwrap_or_default();
-        let start = before.rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))).map_or(0, |at| at + 1);
-        let name = before.get(start..).unwrap_or_default().trim_start_matches(['-', '.']);
-        if name.len() >= 2 && name.starts_with(|c: char| c.is_ascii_alphabetic()) && !names.iter().any(|known| known == name) {
+        let start = before
+            .rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')))
+            .map_or(0, |at| at + 1);
+        let name = before
+            .get(start..)
+            .unwrap_or_default()
+            .trim_start_matches(['-', '.']);
+        if name.len() >= 2
+            && name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && !names.iter().any(|known| known == name)
+        {
             names.push(name.to_owned());
         }
     }
     names
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -27,7 +27,13 @@ pub fn answer(guest: &mut Guest<'_>, call: &Call) {
 fn dispatch(guest: &mut Guest<'_>, call: &Call) -> Action {
     match call.number() {
         libc::SYS_open => fs::open(guest, call, None, 0, call.int(1)),
-        libc::SYS_creat => fs::open(guest, call, None, 0, libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC),
+        libc::SYS_creat => fs::open(
+            guest,
+            call,
+            None,
+            0,
+            libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC,
+        ),
         libc::SYS_openat => fs::open(guest, call, Some(0), 1, call.int(2)),
         libc::SYS_stat | libc::SYS_lstat => status::stat(guest, call, None, 0, 1),
         libc::SYS_newfstatat => status::stat(guest, call, Some(0), 1, 2),
@@ -50,9 +56,13 @@ fn dispatch(guest: &mut Guest<'_>, call: &Call) -> Action {
         libc::SYS_umount2 => mount::unmount(guest, call),
         libc::SYS_ioctl => ioctl::ioctl(guest, call),
         libc::SYS_write | libc::SYS_writev => log::write(guest, call),
-        libc::SYS_chown | libc::SYS_lchown => identity::change_owner(guest, call, Some((None, 0)), [1, 2]),
+        libc::SYS_chown | libc::SYS_lchown => {
+            identity::change_owner(guest, call, Some((None, 0)), [1, 2])
+        }
         libc::SYS_fchownat => identity::change_owner(guest, call, Some((Some(0), 1)), [2, 3]),
         libc::SYS_fchown => identity::change_owner(guest, call, None, [1, 2]),
-        number => identity::answer(guest, call).unwrap_or_else(|| misc::answer(guest, call, number)),
+        number => {
+            identity::answer(guest, call).unwrap_or_else(|| misc::answer(guest, call, number))
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+};
 
 use super::super::guest::Guest;
 use super::super::notify::{Action, Call};
@@ -22,21 +24,45 @@ pub fn mount(guest: &mut Guest<'_>, call: &Call) -> Action {
         Err(errno) => return errno.into(),
     };
     let text = |guest: &mut Guest<'_>, index: usize| -> String {
-        let memory = guest.caller(call).and_then(super::super::procs::Record::memory);
-        memory.and_then(|memory| memory.string(call.arg(index), mem::PATH_MAX)).map(|s| mem::text(&s)).unwrap_or_default()
+        let memory = guest
+            .caller(call)
+            .and_then(super::super::procs::Record::memory);
+        memory
+            .and_then(|memory| memory.string(call.arg(index), mem::PATH_MAX))
+            .map(|s| mem::text(&s))
+            .unwrap_or_default()
     };
     let (source, fstype) = (text(guest, 0), text(guest, 2));
     let flags = call.arg(3);
     let (result, faked) = carry_out(guest, call, &target, &fstype, flags);
     let code = result.map_or_else(|errno| -errno.raw_os_error(), |()| 0);
-    guest.report_call(call, What::Mount { source, target, fstype, result: code, faked });
+    guest.report_call(
+        call,
+        What::Mount {
+            source,
+            target,
+            fstype,
+            result: code,
+            faked,
+        },
+    );
     result.map_or_else(Action::from, |()| Action::Return(0))
 }
 
 /// The outcome, and whether it is only pretended.
-fn carry_out(guest: &mut Guest<'_>, call: &Call, target: &str, fstype: &str, flags: u64) -> (Result<(), Errno>, bool) {
-    let Some((root, pid)) = guest.view(call) else { return (Err(Errno::SRCH), false) };
-    let at = match paths::open(&root, target, pid, OFlags::PATH | OFlags::DIRECTORY).or_else(|_| paths::open(&root, target, pid, OFlags::PATH)) {
+fn carry_out(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    target: &str,
+    fstype: &str,
+    flags: u64,
+) -> (Result<(), Errno>, bool) {
+    let Some((root, pid)) = guest.view(call) else {
+        return (Err(Errno::SRCH), false);
+    };
+    let at = match paths::open(&root, target, pid, OFlags::PATH | OFlags::DIRECTORY)
+        .or_else(|_| paths::open(&root, target, pid, OFlags::PATH))
+    {
         Ok(at) => at,
         Err(errno) => return (Err(errno), false),
     };
@@ -45,7 +71,9 @@ fn carry_out(guest: &mut Guest<'_>, call: &Call, target: &str, fstype: &str, fla
         return (Ok(()), true);
     }
     if flags & (libc::MS_BIND | libc::MS_MOVE) != 0 {
-        let Ok(source) = guest.path(call, None, 0) else { return (Err(Errno::FAULT), false) };
+        let Ok(source) = guest.path(call, None, 0) else {
+            return (Err(Errno::FAULT), false);
+        };
         let from = match paths::open(&root, &source, pid, OFlags::PATH) {
             Ok(from) => from,
             Err(errno) => return (Err(errno), false),
@@ -54,7 +82,10 @@ fn carry_out(guest: &mut Guest<'_>, call: &Call, target: &str, fstype: &str, fla
         if moves && paths::of_descriptor(&from).is_some_and(|from| OWN.contains(&from.as_str())) {
             return (Ok(()), true);
         }
-        return (inside::run(&guest.pidfd, || attach(&from, &at, !moves)), false);
+        return (
+            inside::run(&guest.pidfd, || attach(&from, &at, !moves)),
+            false,
+        );
     }
     match fstype {
         "tmpfs" | "ramfs" => (inside::run(&guest.pidfd, || mount_tmpfs(&at)), false),
@@ -69,7 +100,10 @@ const PROPAGATION: u64 = libc::MS_PRIVATE | libc::MS_SHARED | libc::MS_SLAVE | l
 fn attach(from: &std::os::fd::OwnedFd, at: &std::os::fd::OwnedFd, copy: bool) -> Result<(), Errno> {
     let both = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     if copy {
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH | OpenTreeFlags::AT_RECURSIVE;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_EMPTY_PATH
+            | OpenTreeFlags::AT_RECURSIVE;
         let tree = rustix::mount::open_tree(from, "", flags)?;
         return rustix::mount::move_mount(&tree, "", at, "", both);
     }
@@ -93,7 +127,9 @@ pub fn unmount(guest: &mut Guest<'_>, call: &Call) -> Action {
         Ok(target) => target,
         Err(errno) => return errno.into(),
     };
-    let Some((root, pid)) = guest.view(call) else { return Errno::SRCH.into() };
+    let Some((root, pid)) = guest.view(call) else {
+        return Errno::SRCH.into();
+    };
     let at = match paths::open(&root, &target, pid, OFlags::PATH) {
         Ok(at) => at,
         Err(errno) => return errno.into(),

@@ -13,10 +13,11 @@ use crate::event::What;
 
 /// `bind`.
 pub fn bind(guest: &mut Guest<'_>, call: &Call) -> Action {
-    let Some(address) = address(guest, call) else { return Action::Continue };
-    let socket = match socket(guest, call) {
-        Ok(socket) => socket,
-        Err(_) => return Action::Continue,
+    let Some(address) = address(guest, call) else {
+        return Action::Continue;
+    };
+    let Ok(socket) = socket(guest, call) else {
+        return Action::Continue;
     };
     let proto = match rustix::net::sockopt::socket_type(&socket) {
         Ok(SocketType::STREAM) => "tcp",
@@ -32,7 +33,12 @@ pub fn bind(guest: &mut Guest<'_>, call: &Call) -> Action {
             Action::Return(0)
         }
         Err(errno) => {
-            let what = What::BindFailed { proto, ip: address.ip(), port: address.port(), result: -errno.raw_os_error() };
+            let what = What::BindFailed {
+                proto,
+                ip: address.ip(),
+                port: address.port(),
+                result: -errno.raw_os_error(),
+            };
             guest.report_call(call, what);
             errno.into()
         }
@@ -41,28 +47,60 @@ pub fn bind(guest: &mut Guest<'_>, call: &Call) -> Action {
 
 /// `listen`.
 pub fn listen(guest: &mut Guest<'_>, call: &Call) -> Action {
-    let Ok(socket) = socket(guest, call) else { return Action::Continue };
-    let Some(address) = rustix::net::getsockname(&socket).ok().and_then(|address| SocketAddr::try_from(address).ok()) else { return Action::Continue };
+    let Ok(socket) = socket(guest, call) else {
+        return Action::Continue;
+    };
+    let Some(address) = rustix::net::getsockname(&socket)
+        .ok()
+        .and_then(|address| SocketAddr::try_from(address).ok())
+    else {
+        return Action::Continue;
+    };
     if let Err(errno) = rustix::net::listen(&socket, call.int(1)) {
         return errno.into();
     }
     // Without a bind before it, listen chose the port.
-    let address = match rustix::net::getsockname(&socket).ok().and_then(|address| SocketAddr::try_from(address).ok()) {
+    let address = match rustix::net::getsockname(&socket)
+        .ok()
+        .and_then(|address| SocketAddr::try_from(address).ok())
+    {
         Some(now) if address.port() == 0 => now,
         _ => address,
     };
-    listens(guest, call, Endpoint { proto: "tcp", address });
+    listens(
+        guest,
+        call,
+        Endpoint {
+            proto: "tcp",
+            address,
+        },
+    );
     Action::Return(0)
 }
 
 fn listens(guest: &mut Guest<'_>, call: &Call, endpoint: Endpoint) {
     let who = guest.who(call);
-    let (proto, ip, port) = (endpoint.proto, endpoint.address.ip(), endpoint.address.port());
+    let (proto, ip, port) = (
+        endpoint.proto,
+        endpoint.address.ip(),
+        endpoint.address.port(),
+    );
     if guest.listening.insert(endpoint, who.clone()).is_none() {
         guest.report(who.clone(), What::Listen { proto, ip, port });
-        let forwarded = guest.forwarder.as_mut().and_then(|forwarder| forwarder.forward(endpoint));
+        let forwarded = guest
+            .forwarder
+            .as_mut()
+            .and_then(|forwarder| forwarder.forward(endpoint));
         if let Some(host_port) = forwarded {
-            guest.report(who, What::Forward { proto, ip, port, host_port });
+            guest.report(
+                who,
+                What::Forward {
+                    proto,
+                    ip,
+                    port,
+                    host_port,
+                },
+            );
         }
     }
 }
@@ -70,10 +108,17 @@ fn listens(guest: &mut Guest<'_>, call: &Call, endpoint: Endpoint) {
 /// A copy of the caller's socket. It stays in the guest's network namespace, whoever uses it.
 pub fn socket(guest: &mut Guest<'_>, call: &Call) -> Result<OwnedFd, Errno> {
     let record = guest.caller(call).ok_or(Errno::SRCH)?;
-    let pid = i32::try_from(record.host_pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+    let pid = i32::try_from(record.host_pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or(Errno::SRCH)?;
     let process = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
     let socket = rustix::process::pidfd_getfd(&process, call.int(0), PidfdGetfdFlags::empty())?;
-    if call.is_valid() { Ok(socket) } else { Err(Errno::SRCH) }
+    if call.is_valid() {
+        Ok(socket)
+    } else {
+        Err(Errno::SRCH)
+    }
 }
 
 /// The address argument, where it is of the Internet.
@@ -95,8 +140,16 @@ fn decode(bytes: &[u8]) -> Option<SocketAddr> {
         }
         libc::AF_INET6 => {
             let ip: [u8; 16] = bytes.get(8..24)?.try_into().ok()?;
-            let scope = bytes.get(24..28).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
-            Some(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(ip), port, 0, scope)))
+            let scope = bytes
+                .get(24..28)
+                .and_then(|b| b.try_into().ok())
+                .map_or(0, u32::from_ne_bytes);
+            Some(SocketAddr::V6(SocketAddrV6::new(
+                Ipv6Addr::from(ip),
+                port,
+                0,
+                scope,
+            )))
         }
         _ => None,
     }
@@ -114,7 +167,13 @@ mod tests {
         v6[0] = 10;
         v6[3] = 53;
         assert_eq!(decode(&v6).unwrap().to_string(), "[::]:53");
-        for bytes in [&[1, 0, b'/', b'a', 0][..], &[16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &v4[..8], &v6[..20], &[]] {
+        for bytes in [
+            &[1, 0, b'/', b'a', 0][..],
+            &[16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &v4[..8],
+            &v6[..20],
+            &[],
+        ] {
             assert_eq!(decode(bytes), None);
         }
     }

@@ -10,7 +10,13 @@ use super::super::notify::{Action, Call};
 use super::fs::MEMORY_FILE;
 
 /// `stat`, `lstat`, `newfstatat`.
-pub fn stat(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path: usize, buffer: usize) -> Action {
+pub fn stat(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    directory: Option<usize>,
+    path: usize,
+    buffer: usize,
+) -> Action {
     let flags = if directory.is_some() { call.int(3) } else { 0 };
     match find(guest, call, directory, path, flags) {
         Some((path, device)) => give(guest, call, buffer, &stat_bytes(&path, &device)),
@@ -26,7 +32,13 @@ pub fn statx(guest: &mut Guest<'_>, call: &Call) -> Action {
     }
 }
 
-fn find(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index: usize, flags: i32) -> Option<(String, Device)> {
+fn find(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    directory: Option<usize>,
+    index: usize,
+    flags: i32,
+) -> Option<(String, Device)> {
     if directory.is_some() && flags & libc::AT_EMPTY_PATH != 0 {
         return of_descriptor(guest, call);
     }
@@ -67,9 +79,13 @@ fn of_descriptor(guest: &mut Guest<'_>, call: &Call) -> Option<(String, Device)>
 }
 
 fn give(guest: &mut Guest<'_>, call: &Call, buffer: usize, bytes: &[u8]) -> Action {
-    let memory = guest.caller(call).and_then(super::super::procs::Record::memory);
+    let memory = guest
+        .caller(call)
+        .and_then(super::super::procs::Record::memory);
     match memory {
-        Some(memory) if call.is_valid() && memory.write(call.arg(buffer), bytes).is_ok() => Action::Return(0),
+        Some(memory) if call.is_valid() && memory.write(call.arg(buffer), bytes).is_ok() => {
+            Action::Return(0)
+        }
         _ => Errno::FAULT.into(),
     }
 }
@@ -139,17 +155,37 @@ mod tests {
     /// The kernel's own answer for a known device must be laid out as ours.
     #[test]
     fn the_layout_is_the_kernels() {
-        let device = Device { mode: libc::S_IFCHR | 0o666, numbers: (1, 3), size: 7, backing: Backing::Nothing };
+        let device = Device {
+            mode: libc::S_IFCHR | 0o666,
+            numbers: (1, 3),
+            size: 7,
+            backing: Backing::Nothing,
+        };
         let ours = stat_bytes("/dev/null", &device);
         let word = |at: usize| u64::from_ne_bytes(ours[at..at + 8].try_into().unwrap());
         assert_eq!(std::mem::size_of::<libc::stat>(), ours.len());
-        assert_eq!(word(std::mem::offset_of!(libc::stat, st_rdev)), libc::makedev(1, 3));
+        assert_eq!(
+            word(std::mem::offset_of!(libc::stat, st_rdev)),
+            libc::makedev(1, 3)
+        );
         assert_eq!(word(std::mem::offset_of!(libc::stat, st_size)), 7);
-        assert_eq!(ours[std::mem::offset_of!(libc::stat, st_mode)..][..4], device.mode.to_ne_bytes());
+        assert_eq!(
+            ours[std::mem::offset_of!(libc::stat, st_mode)..][..4],
+            device.mode.to_ne_bytes()
+        );
         let ours = statx_bytes("/dev/null", &device);
         assert_eq!(std::mem::size_of::<libc::statx>(), ours.len());
-        assert_eq!(ours[std::mem::offset_of!(libc::statx, stx_rdev_minor)..][..4], 3_u32.to_ne_bytes());
-        assert_eq!(ours[std::mem::offset_of!(libc::statx, stx_size)..][..8], 7_u64.to_ne_bytes());
-        assert_eq!(ours[std::mem::offset_of!(libc::statx, stx_mode)..][..2], u16::try_from(device.mode).unwrap().to_ne_bytes());
+        assert_eq!(
+            ours[std::mem::offset_of!(libc::statx, stx_rdev_minor)..][..4],
+            3_u32.to_ne_bytes()
+        );
+        assert_eq!(
+            ours[std::mem::offset_of!(libc::statx, stx_size)..][..8],
+            7_u64.to_ne_bytes()
+        );
+        assert_eq!(
+            ours[std::mem::offset_of!(libc::statx, stx_mode)..][..2],
+            u16::try_from(device.mode).unwrap().to_ne_bytes()
+        );
     }
 }

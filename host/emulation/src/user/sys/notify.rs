@@ -69,13 +69,27 @@ const FILTER_WAIT_KILLABLE_RECV: u64 = 32;
 
 /// Install `filter` on this thread; from then on it and its children are held to it.
 pub fn install(filter: &[Instruction]) -> io::Result<OwnedFd> {
-    let length = u16::try_from(filter.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let program = Program { length, instructions: filter.as_ptr() };
+    let length =
+        u16::try_from(filter.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let program = Program {
+        length,
+        instructions: filter.as_ptr(),
+    };
     // Kernels before 5.19 do not know the second flag.
     let mut result = Err(io::Error::from(io::ErrorKind::Unsupported));
-    for flags in [FILTER_NEW_LISTENER | FILTER_WAIT_KILLABLE_RECV, FILTER_NEW_LISTENER] {
+    for flags in [
+        FILTER_NEW_LISTENER | FILTER_WAIT_KILLABLE_RECV,
+        FILTER_NEW_LISTENER,
+    ] {
         // SAFETY: `program` and the instructions that it points to outlive the call, which copies them.
-        let fd = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) };
+        let fd = unsafe {
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::SECCOMP_SET_MODE_FILTER,
+                flags,
+                &raw const program,
+            )
+        };
         if fd >= 0 {
             let fd = i32::try_from(fd).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
             // SAFETY: the kernel just made this descriptor for us.
@@ -108,13 +122,33 @@ pub fn is_valid(listener: BorrowedFd<'_>, id: u64) -> bool {
 
 /// Let the kernel carry the call out.
 pub fn let_continue(listener: BorrowedFd<'_>, id: u64) -> io::Result<()> {
-    send(listener, &Response { id, value: 0, error: 0, flags: FLAG_CONTINUE })
+    send(
+        listener,
+        &Response {
+            id,
+            value: 0,
+            error: 0,
+            flags: FLAG_CONTINUE,
+        },
+    )
 }
 
 /// Answer with a value, or a negative errno.
 pub fn answer(listener: BorrowedFd<'_>, id: u64, value: i64) -> io::Result<()> {
-    let error = if (-4095..0).contains(&value) { i32::try_from(value).unwrap_or(-libc::EIO) } else { 0 };
-    send(listener, &Response { id, value: if error == 0 { value } else { 0 }, error, flags: 0 })
+    let error = if (-4095..0).contains(&value) {
+        i32::try_from(value).unwrap_or(-libc::EIO)
+    } else {
+        0
+    };
+    send(
+        listener,
+        &Response {
+            id,
+            value: if error == 0 { value } else { 0 },
+            error,
+            flags: 0,
+        },
+    )
 }
 
 fn send(listener: BorrowedFd<'_>, response: &Response) -> io::Result<()> {
@@ -123,18 +157,36 @@ fn send(listener: BorrowedFd<'_>, response: &Response) -> io::Result<()> {
 }
 
 /// Give the caller a copy of `source` as the result of its call, as descriptor `number` where one is given.
-pub fn answer_fd(listener: BorrowedFd<'_>, id: u64, source: BorrowedFd<'_>, number: Option<u32>, close_on_exec: bool) -> io::Result<()> {
+pub fn answer_fd(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    source: BorrowedFd<'_>,
+    number: Option<u32>,
+    close_on_exec: bool,
+) -> io::Result<()> {
     let add = AddFd {
         id,
-        flags: if number.is_some() { ADDFD_SEND | ADDFD_SETFD } else { ADDFD_SEND },
+        flags: if number.is_some() {
+            ADDFD_SEND | ADDFD_SETFD
+        } else {
+            ADDFD_SEND
+        },
         source: source.as_raw_fd().cast_unsigned(),
         target: number.unwrap_or(0),
-        target_flags: if close_on_exec { libc::O_CLOEXEC.cast_unsigned() } else { 0 },
+        target_flags: if close_on_exec {
+            libc::O_CLOEXEC.cast_unsigned()
+        } else {
+            0
+        },
     };
     // SAFETY: the kernel reads a `struct seccomp_notif_addfd` of 24 bytes.
     check(unsafe { libc::ioctl(listener.as_raw_fd(), ADDFD, &raw const add) })
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }

@@ -37,18 +37,33 @@ pub fn listener(filter: Vec<Instruction>) -> io::Result<()> {
 }
 
 fn run(command: &mut Command) -> io::Result<()> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut child = command.spawn()?;
     child.wait().map(drop)
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 fn mount(source: &CStr, target: &CStr, kind: &CStr, options: &CStr) -> io::Result<()> {
     // SAFETY: four strings that outlive the call.
-    check(unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, options.as_ptr().cast()) })
+    check(unsafe {
+        libc::mount(
+            source.as_ptr(),
+            target.as_ptr(),
+            kind.as_ptr(),
+            0,
+            options.as_ptr().cast(),
+        )
+    })
 }
 
 fn enter(step: Step) -> io::Result<()> {
@@ -63,7 +78,15 @@ fn enter(step: Step) -> io::Result<()> {
         return Ok(());
     }
     // SAFETY: two strings and a NULL, which these flags allow.
-    check(unsafe { libc::mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE, std::ptr::null()) })?;
+    check(unsafe {
+        libc::mount(
+            c"none".as_ptr(),
+            c"/".as_ptr(),
+            std::ptr::null(),
+            libc::MS_REC | libc::MS_PRIVATE,
+            std::ptr::null(),
+        )
+    })?;
     // The new pid namespace begins with the first child, so a /proc is mounted there; that it may be is decided the same way here.
     if step < Step::Overlay {
         return in_child(|| mount(c"proc", c"/proc", c"proc", c""));
@@ -73,17 +96,31 @@ fn enter(step: Step) -> io::Result<()> {
         // SAFETY: a string that outlives the call.
         check(unsafe { libc::mkdir(directory.as_ptr(), 0o755) })?;
     }
-    mount(c"none", c"/tmp/root", c"overlay", c"lowerdir=/tmp/lower,upperdir=/tmp/upper,workdir=/tmp/work")
+    mount(
+        c"none",
+        c"/tmp/root",
+        c"overlay",
+        c"lowerdir=/tmp/lower,upperdir=/tmp/upper,workdir=/tmp/work",
+    )
 }
 
 fn in_child(work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     match super::process::fork_into(0)? {
-        None => super::process::leave(work().err().and_then(|error| error.raw_os_error()).unwrap_or(0)),
-        Some(child) => match rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()) {
-            Ok(Some((_, status))) if status.exit_status() == Some(0) => Ok(()),
-            Ok(Some((_, status))) => Err(io::Error::from_raw_os_error(status.exit_status().unwrap_or(libc::EIO))),
-            _ => Err(io::Error::from_raw_os_error(libc::EIO)),
-        },
+        None => super::process::leave(
+            work()
+                .err()
+                .and_then(|error| error.raw_os_error())
+                .unwrap_or(0),
+        ),
+        Some(child) => {
+            match rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()) {
+                Ok(Some((_, status))) if status.exit_status() == Some(0) => Ok(()),
+                Ok(Some((_, status))) => Err(io::Error::from_raw_os_error(
+                    status.exit_status().unwrap_or(libc::EIO),
+                )),
+                _ => Err(io::Error::from_raw_os_error(libc::EIO)),
+            }
+        }
     }
 }
 
@@ -93,7 +130,11 @@ fn write_map(path: &CStr, text: &[u8]) -> io::Result<()> {
     let fd = unsafe { libc::open(path.as_ptr(), libc::O_WRONLY) };
     // SAFETY: the buffer has the length given; the descriptor is closed once.
     let written = unsafe { libc::write(fd, text.as_ptr().cast(), text.len()) };
-    let result = if written < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
+    let result = if written < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    };
     // SAFETY: as above.
     unsafe { libc::close(fd) };
     result

@@ -7,8 +7,12 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use rustix::process::Pid;
 
 /// The namespaces of a guest.
-pub const GUEST_NAMESPACES: i32 =
-    libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+pub const GUEST_NAMESPACES: i32 = libc::CLONE_NEWUSER
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC;
 
 /// Fork into new `namespaces` (0: none); gives the child's pid to the parent, `None` to the child.
 ///
@@ -33,7 +37,11 @@ pub fn leave(status: i32) -> ! {
 /// Replace this process by a program; returns only an error.
 pub fn execute(path: &CStr, argv: &[CString], envp: &[CString]) -> io::Error {
     let pointers = |strings: &[CString]| -> Vec<*const c_char> {
-        strings.iter().map(|s| s.as_ptr()).chain(std::iter::once(std::ptr::null())).collect()
+        strings
+            .iter()
+            .map(|s| s.as_ptr())
+            .chain(std::iter::once(std::ptr::null()))
+            .collect()
     };
     let (argv, envp) = (pointers(argv), pointers(envp));
     // SAFETY: both arrays end with NULL and live until the call.
@@ -44,18 +52,30 @@ pub fn execute(path: &CStr, argv: &[CString], envp: &[CString]) -> io::Error {
 /// Join the namespaces `kinds` of the process behind `pidfd`.
 pub fn join(pidfd: BorrowedFd<'_>, kinds: i32) -> io::Result<()> {
     // SAFETY: takes its arguments by value.
-    if unsafe { libc::setns(pidfd.as_raw_fd(), kinds) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if unsafe { libc::setns(pidfd.as_raw_fd(), kinds) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Leave the current network namespace for a new one.
 pub fn new_network() -> io::Result<()> {
     // SAFETY: takes its argument by value.
-    if unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Close every descriptor from 3 up except those in `keep`, in a child that will never return to the code that owns them.
 pub fn close_all_except(keep: &[RawFd]) {
-    let mut keep: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).filter(|fd| *fd >= 3).collect();
+    let mut keep: Vec<u32> = keep
+        .iter()
+        .filter_map(|fd| u32::try_from(*fd).ok())
+        .filter(|fd| *fd >= 3)
+        .collect();
     keep.sort_unstable();
     let mut first = 3_u32;
     for fd in keep {
