@@ -385,9 +385,9 @@ mod tests {
             libc::SYS_perf_event_open,
             999,
         ] {
-            assert_eq!(verdict(call, &[]), RET_ERRNO | 38, "call {call}");
+            assert_eq!(verdict(call, &[]), RET_ERRNO | 0x26, "call {call}");
         }
-        assert_eq!(verdict(0x4000_0000, &[]), RET_ERRNO | 38);
+        assert_eq!(verdict(0x4000_0000, &[]), RET_ERRNO | 0x26);
     }
 
     #[test]
@@ -426,7 +426,7 @@ mod tests {
             libc::CLONE_NEWCGROUP,
         ] {
             assert_eq!(
-                verdict(libc::SYS_clone, &[flag.cast_unsigned() | 17]),
+                verdict(libc::SYS_clone, &[flag.cast_unsigned() | 0x11]),
                 RET_ERRNO | 1
             );
         }
