@@ -27,7 +27,7 @@ fn main() {
         let who = format!("{}[{}]", event.process.name, event.process.pid);
         match &event.what {
             What::Console(bytes) => {
-                println!("{at:8.3} | {}", String::from_utf8_lossy(bytes).trim_end())
+                println!("{at:8.3} | {}", String::from_utf8_lossy(bytes).trim_end());
             }
             What::Path { .. } if !all => {}
             What::Exec {

@@ -38,6 +38,10 @@ fn main() {
             models_devices_and_static_files_are_what_the_guest_sees,
         ),
         (
+            "ioctls_that_qemu_does_not_know_reach_their_models",
+            ioctls_that_qemu_does_not_know_reach_their_models,
+        ),
+        (
             "an_init_that_is_missing_is_an_error_that_names_it",
             an_init_that_is_missing_is_an_error_that_names_it,
         ),
@@ -235,7 +239,6 @@ fn models_devices_and_static_files_are_what_the_guest_sees() {
                 Reply::new(move |result| *answer.borrow_mut() = Some(result)),
             ))
         }
-        What::Exit { code: Some(3), .. } => None,
         _ => None,
     });
     plan.timeout_s = 6;
@@ -277,6 +280,138 @@ fn models_devices_and_static_files_are_what_the_guest_sees() {
     };
     assert!(missing("/dev/nothing"));
     assert!(!missing("/dev/model"));
+}
+
+/// A static little-endian MIPS program: opens `device`, makes one ioctl, and exits with its result (or errno) plus the first byte that
+/// it wrote.
+fn ioctl_program(device: &str, command: u32) -> Vec<u8> {
+    const BASE: u32 = 0x40_0000;
+    const CODE: u32 = 52 + 32;
+    let (a0, a1, a2, v0, t0, t1) = (4, 5, 6, 2, 8, 9);
+    let lui = |rt: u32, value: u32| 0x3c00_0000 | rt << 16 | value;
+    let ori = |rt: u32, value: u32| 0x3400_0000 | rt << 21 | rt << 16 | value;
+    let li = |rt: u32, value: u32| 0x2400_0000 | rt << 16 | value;
+    let addu = |rd: u32, rs: u32, rt: u32| rs << 21 | rt << 16 | rd << 11 | 0x21;
+    let syscall = 0x0c;
+    let (buffer, path) = (CODE + 20 * 4, CODE + 20 * 4 + 64);
+    let code = [
+        lui(a0, BASE >> 16),
+        ori(a0, path),
+        li(a1, 2),
+        li(a2, 0),
+        li(v0, 4005),
+        syscall,
+        addu(a0, v0, 0),
+        lui(a1, command >> 16),
+        ori(a1, command & 0xFFFF),
+        lui(a2, BASE >> 16),
+        ori(a2, buffer),
+        li(v0, 4054),
+        syscall,
+        addu(a0, v0, 0),
+        lui(t0, BASE >> 16),
+        0x9000_0000 | t0 << 21 | t1 << 16 | buffer,
+        addu(a0, a0, t1),
+        li(v0, 4246),
+        syscall,
+        0,
+    ];
+    let size = path + 64;
+    let mut file = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    let header = [
+        0x0008_0002,
+        1,
+        BASE + CODE,
+        52,
+        0,
+        0x5000_1001,
+        0x0020_0034,
+        1,
+        0,
+    ];
+    let segment = [1, 0, BASE, BASE, size, size, 7, 0x1000];
+    file.extend(
+        header
+            .iter()
+            .chain(&segment)
+            .chain(&code)
+            .flat_map(|word: &u32| word.to_le_bytes()),
+    );
+    file.resize(path as usize, 0);
+    file.extend(device.as_bytes());
+    file.resize(size as usize, 0);
+    file
+}
+
+fn ioctls_that_qemu_does_not_know_reach_their_models() {
+    let work = tempfile::tempdir().unwrap();
+    let Some(mut plan) = dv_plan(work.path()) else {
+        return;
+    };
+    let program = |device: &str, command| StaticFile::Inline {
+        contents: ioctl_program(device, command),
+        mode: 0o755,
+    };
+    let script = "#!/bin/sh\nfor i in number other any; do /etc/$i; echo $i gave $?; done\n";
+    plan.init = "/etc/try".into();
+    plan.static_files = vec![
+        (
+            "/etc/try".into(),
+            StaticFile::Inline {
+                contents: script.into(),
+                mode: 0o755,
+            },
+        ),
+        ("/etc/number".into(), program("/dev/number", 0x4004_6e01)),
+        ("/etc/other".into(), program("/dev/number", 0x4004_6e77)),
+        ("/etc/any".into(), program("/dev/any", 0x8004_7a05)),
+    ];
+    let model = |command, answer| Pseudofile {
+        ioctl: vec![(command, answer)],
+        ..Pseudofile::default()
+    };
+    let number = (
+        "/dev/number".into(),
+        model(
+            IoctlCommand::Number(0x4004_6e01),
+            Ioctl::WriteData(vec![30], 7),
+        ),
+    );
+    plan.pseudofiles = vec![number.clone()];
+    let run = |plan: &Plan| {
+        let mut control = support::Recorder::new(|_| None);
+        UserBackend.run(plan, &mut control).unwrap();
+        (control.console(), std::mem::take(&mut control.events))
+    };
+    let (console, events) = run(&plan);
+    // ENOTTY; qemu 7.2 itself says ENOSYS.
+    let refused = ["other gave 25\n", "other gave 89\n"];
+    assert!(console.contains("number gave 37\n"), "{console}");
+    assert!(
+        refused.iter().any(|line| console.contains(line)),
+        "{console}"
+    );
+    let unmodelled = |event: &rookery_emulation::event::Event| {
+        matches!(
+            &event.what,
+            What::Unmodelled {
+                operation: Operation::Ioctl {
+                    command: 0x4004_6e77
+                },
+                ..
+            }
+        )
+    };
+    assert!(events.iter().any(unmodelled));
+    plan.pseudofiles.push((
+        "/dev/any".into(),
+        model(IoctlCommand::Any, Ioctl::Return(9)),
+    ));
+    let (console, _) = run(&plan);
+    assert!(
+        console.contains("number gave 37\n") && console.contains("any gave 9\n"),
+        "{console}"
+    );
 }
 
 fn an_init_that_is_missing_is_an_error_that_names_it() {

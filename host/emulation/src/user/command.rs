@@ -11,10 +11,11 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, WaitOptions};
 use serde_json::json;
 
+use super::confine;
 use super::forward::{packet_pair, receive_with_fd};
 use super::inside;
 use super::notify::Listener;
-use super::sandbox::{self, message};
+use super::sandbox::message;
 use super::sys::{notify::Instruction, process};
 use crate::backend::Reply;
 use crate::live::CommandRequest;
@@ -268,12 +269,12 @@ fn become_program(
     let _ = rustix::stdio::dup2_stdout(out);
     let _ = rustix::stdio::dup2_stderr(err);
     process::close_all_except(&[socket.as_raw_fd()]);
-    if let Err(failed) = sandbox::confine(filter, socket) {
+    if let Err(failed) = confine::confine(filter, socket) {
         let text = [&[message::FAILED], failed.as_bytes()].concat();
         let _ = rustix::net::send(socket, &text, rustix::net::SendFlags::NOSIGNAL);
         process::leave(125);
     }
-    sandbox::await_go(socket);
+    confine::await_go(socket);
     process::close_all_except(&[]);
     let strings = |all: &[String]| -> Vec<CString> {
         all.iter()

@@ -150,7 +150,7 @@ impl Devices {
         };
         match self.by_path.get_mut(path) {
             Some(there) if matches!(there.backing, Backing::Model(_)) => {
-                (there.mode, there.numbers) = (device.mode, numbers)
+                (there.mode, there.numbers) = (device.mode, numbers);
             }
             _ => {
                 self.by_path.insert(path.to_owned(), device);

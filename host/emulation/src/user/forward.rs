@@ -35,39 +35,33 @@ impl Forwarder {
     /// Start the helper for the guest behind `pidfd`.
     pub fn start(guest: &OwnedFd) -> io::Result<Self> {
         let (ours, theirs) = packet_pair()?;
-        match process::fork_into(0)? {
-            Some(helper) => {
-                rustix::net::sockopt::set_socket_timeout(
-                    &ours,
-                    rustix::net::sockopt::Timeout::Recv,
-                    Some(Duration::from_secs(2)),
-                )?;
-                Ok(Self {
-                    helper,
-                    socket: ours,
-                    forwards: HashMap::new(),
-                })
+        let Some(helper) = process::fork_into(0)? else {
+            process::close_all_except(&[theirs.as_raw_fd(), guest.as_raw_fd()]);
+            let entered = inside::enter(guest, libc::CLONE_NEWUSER | libc::CLONE_NEWNET);
+            process::close_all_except(&[theirs.as_raw_fd()]);
+            if entered.is_ok() {
+                serve(&theirs);
             }
-            None => {
-                process::close_all_except(&[theirs.as_raw_fd(), guest.as_raw_fd()]);
-                let entered = inside::enter(guest, libc::CLONE_NEWUSER | libc::CLONE_NEWNET);
-                process::close_all_except(&[theirs.as_raw_fd()]);
-                if entered.is_ok() {
-                    serve(&theirs);
-                }
-                process::leave(0)
-            }
-        }
+            process::leave(0)
+        };
+        let timeout = Some(Duration::from_secs(2));
+        let kind = rustix::net::sockopt::Timeout::Recv;
+        rustix::net::sockopt::set_socket_timeout(&ours, kind, timeout)?;
+        Ok(Self {
+            helper,
+            socket: ours,
+            forwards: HashMap::new(),
+        })
     }
 
     /// Forward to a guest's TCP port; gives the port on 127.0.0.1 of the host, where there is a new one.
     pub fn forward(&mut self, endpoint: Endpoint) -> Option<u16> {
-        let everywhere = Endpoint {
-            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), endpoint.address.port()),
-            ..endpoint
-        };
-        let known =
-            self.forwards.contains_key(&endpoint) || self.forwards.contains_key(&everywhere);
+        // A service that listens everywhere is reached once, whichever family came first.
+        let port = endpoint.address.port();
+        let everywhere =
+            |known: &&Endpoint| known.address.port() == port && known.address.ip().is_unspecified();
+        let known = self.forwards.contains_key(&endpoint)
+            || self.forwards.keys().any(|known| everywhere(&known));
         if endpoint.proto != "tcp" || known || self.forwards.len() >= FORWARDS_MAX {
             return None;
         }
@@ -172,7 +166,7 @@ fn serve(supervisor: &OwnedFd) {
     let mut pumps = pump::Pumps::default();
     let mut buffer = [0_u8; 128];
     while pumps.wait(supervisor.as_fd()) {
-        if !pumps.is_readable(supervisor.as_fd()) {
+        if !pump::Pumps::is_readable(supervisor.as_fd()) {
             continue;
         }
         let Ok((length, fd)) = receive_with_fd(supervisor, &mut buffer) else {

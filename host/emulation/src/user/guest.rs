@@ -154,7 +154,7 @@ impl<'a> Guest<'a> {
             What::Unmodelled { path, operation } => (path, operation).hash(&mut hasher),
             What::Exec { path, .. } => path.hash(&mut hasher),
             What::EnvMissing { name } | What::InterfaceMissing { name, .. } => {
-                name.hash(&mut hasher)
+                name.hash(&mut hasher);
             }
             What::Mount { target, .. } => target.hash(&mut hasher),
             What::Faked { syscall, .. } => syscall.hash(&mut hasher),

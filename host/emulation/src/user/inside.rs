@@ -22,7 +22,7 @@ pub fn run(guest: &OwnedFd, work: impl FnOnce() -> Result<(), Errno>) -> Result<
     };
     let Some(child) = child else {
         let result = enter(guest, NAMESPACES).and_then(|()| work());
-        process::leave(result.err().map_or(0, |errno| errno.raw_os_error()));
+        process::leave(result.err().map_or(0, Errno::raw_os_error));
     };
     match rustix::process::waitpid(Some(child), WaitOptions::empty()) {
         Ok(Some((_, status))) => match status.exit_status() {

@@ -6,6 +6,7 @@
 
 mod arch;
 mod command;
+mod confine;
 mod console;
 mod devices;
 mod filter;
@@ -30,6 +31,7 @@ mod sandbox;
 mod static_files;
 mod supervisor;
 mod sys;
+mod world;
 
 use rookery_project::Result;
 

@@ -69,7 +69,7 @@ impl Pumps {
     }
 
     /// Whether a read from `fd` would not wait.
-    pub fn is_readable(&self, fd: BorrowedFd<'_>) -> bool {
+    pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
         rustix::event::poll(&mut fds, Some(&rustix::event::Timespec::default()))
             .is_ok_and(|ready| ready > 0)

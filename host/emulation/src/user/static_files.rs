@@ -52,7 +52,7 @@ pub fn load(files: &[(String, StaticFile)]) -> Result<Vec<Change>> {
                 mode: *mode,
             }),
             StaticFile::Host { path: host, mode } => {
-                load_host(&path, host, *mode, 0, &mut changes)?
+                load_host(&path, host, *mode, 0, &mut changes)?;
             }
             StaticFile::Directory { mode } => changes.push(Change::Directory { path, mode: *mode }),
             StaticFile::Symlink { target } => changes.push(Change::Symlink {

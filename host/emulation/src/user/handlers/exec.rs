@@ -81,7 +81,7 @@ pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> 
             guest.report_call(call, what);
             errno.into()
         }
-        Ok(resolved) => redirect(guest, call, call.arg(first), &request, resolved),
+        Ok(resolved) => redirect(guest, call, call.arg(first), &request, &resolved),
     }
 }
 
@@ -247,16 +247,16 @@ fn redirect(
     call: &Call,
     address: u64,
     request: &Request,
-    resolved: Resolved,
+    resolved: &Resolved,
 ) -> Action {
-    let command = match &resolved {
+    let command = match resolved {
         Resolved::Program { qemu, path, argv } => {
             command_line(guest, qemu, &request.path, path, argv)
         }
         Resolved::Exit(_) => Vec::new(),
     };
-    let blob = blob(&resolved, &command, &request.envp);
-    let program = match &resolved {
+    let blob = blob(resolved, &command, &request.envp);
+    let program = match resolved {
         Resolved::Program { path, .. } => {
             let base = guest
                 .caller(call)
@@ -357,8 +357,9 @@ fn blob(resolved: &Resolved, command: &[Vec<u8>], envp: &[Vec<u8>]) -> Vec<u8> {
         blob.push(0);
     };
     add(program.as_bytes());
-    command.iter().for_each(|word| add(word));
-    envp.iter().for_each(|variable| add(variable));
+    for string in command.iter().chain(envp) {
+        add(string);
+    }
     blob
 }
 

@@ -131,7 +131,7 @@ fn set_host_name(guest: &mut Guest<'_>, call: &Call) -> Action {
     let memory = guest
         .caller(call)
         .and_then(super::super::procs::Record::memory);
-    if !memory.is_some_and(|memory| memory.read(call.arg(0), part).is_ok()) {
+    if memory.is_none_or(|memory| memory.read(call.arg(0), part).is_err()) {
         return Errno::FAULT.into();
     }
     match inside::run(&guest.pidfd, || rustix::system::sethostname(part)) {

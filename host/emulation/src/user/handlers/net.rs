@@ -16,9 +16,8 @@ pub fn bind(guest: &mut Guest<'_>, call: &Call) -> Action {
     let Some(address) = address(guest, call) else {
         return Action::Continue;
     };
-    let socket = match socket(guest, call) {
-        Ok(socket) => socket,
-        Err(_) => return Action::Continue,
+    let Ok(socket) = socket(guest, call) else {
+        return Action::Continue;
     };
     let proto = match rustix::net::sockopt::socket_type(&socket) {
         Ok(SocketType::STREAM) => "tcp",

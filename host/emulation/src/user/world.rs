@@ -1,0 +1,149 @@
+//! The supervisor's side of building a guest: the fork, the user mapping, and the listener that comes back.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rookery_project::{Error, Result};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+
+use super::UserBackend;
+use super::forward::{packet_pair, receive_with_fd};
+use super::notify::Listener;
+use super::rootfs::Rootfs;
+use super::sandbox::{self, Setup, message};
+use super::sys::process;
+
+/// Building the guest's world takes some 20 ms; a machine under heavy load a hundred times that.
+const SETUP: Duration = Duration::from_secs(20);
+
+/// The guest's world, with its init about to start.
+pub struct World {
+    /// The host pid of init.
+    pub init: Pid,
+    /// Init, to be waited for and joined.
+    pub pidfd: Rc<OwnedFd>,
+    /// Closes when init is executed; a message says why it was not.
+    pub socket: OwnedFd,
+    /// The guest's system calls.
+    pub listener: Rc<Listener>,
+    /// The namespace with the other ends of interface pairs; they vanish with it.
+    _outside: std::fs::File,
+}
+
+impl World {
+    /// Fork the process that builds the guest's world, and wait until it has.
+    pub fn build(rootfs: &Rootfs, setup: &Setup<'_>) -> Result<Self> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            Error::Backend(format!("cannot {what}: {error}"))
+        };
+        let (ours, theirs) = packet_pair().map_err(|error| failed("make a socket", &error))?;
+        let privileged = rustix::process::geteuid().is_root();
+        // The child mounts what is its current directory.
+        let back = rustix::fs::open(
+            ".",
+            rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        );
+        std::env::set_current_dir(&rootfs.directory)
+            .map_err(|error| Error::io("enter", &rootfs.directory, &error))?;
+        let init = process::fork_into(process::GUEST_NAMESPACES);
+        if matches!(init, Ok(None)) {
+            sandbox::become_init(setup, &theirs, privileged);
+        }
+        if let Ok(back) = back {
+            let _ = rustix::process::fchdir(back);
+        }
+        drop(theirs);
+        let init = init
+            .ok()
+            .flatten()
+            .ok_or_else(|| failed("make namespaces", &"see `rookery doctor`"))?;
+        let world = Self::connect(init, ours);
+        if world.is_err() {
+            let _ = rustix::process::kill_process(init, Signal::KILL);
+            let _ = rustix::process::waitpid(Some(init), WaitOptions::empty());
+        }
+        world
+    }
+
+    fn connect(init: Pid, socket: OwnedFd) -> Result<Self> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            Error::Backend(format!("cannot {what}: {error}"))
+        };
+        let pid = init.as_raw_nonzero();
+        let pidfd = rustix::process::pidfd_open(init, PidfdFlags::empty())
+            .map_err(|error| failed("watch the guest's init", &error))?;
+        let outside = std::fs::File::open(format!("/proc/{pid}/ns/net"))
+            .map_err(|error| failed("open the network namespace", &error))?;
+        let uid = UserBackend::guest_uid();
+        let gid = if rustix::process::geteuid().is_root() {
+            uid
+        } else {
+            rustix::process::getegid().as_raw()
+        };
+        if !rustix::process::geteuid().is_root() {
+            write_map(pid, "setgroups", "deny")?;
+        }
+        write_map(pid, "uid_map", &format!("0 {uid} 1"))?;
+        write_map(pid, "gid_map", &format!("0 {gid} 1"))?;
+        let timeout = rustix::net::sockopt::set_socket_timeout(
+            &socket,
+            rustix::net::sockopt::Timeout::Recv,
+            Some(SETUP),
+        );
+        timeout.map_err(|error| failed("set a timeout", &error))?;
+        go(&socket)?;
+        let mut buffer = [0_u8; 4096];
+        loop {
+            let (length, fd) = receive_with_fd(&socket, &mut buffer)
+                .map_err(|error| failed("build the guest's world", &error))?;
+            let text = buffer
+                .get(1..length)
+                .map(String::from_utf8_lossy)
+                .unwrap_or_default()
+                .into_owned();
+            match (buffer.first().filter(|_| length > 0), fd) {
+                (Some(&message::READY), Some(fd)) => {
+                    return Ok(Self {
+                        init,
+                        pidfd: Rc::new(pidfd),
+                        socket,
+                        listener: Rc::new(Listener::new(fd)),
+                        _outside: outside,
+                    });
+                }
+                (Some(&message::WARNING), _) => tracing::warn!("{text}"),
+                (Some(_), _) => return Err(Error::Backend(text)),
+                (None, _) => {
+                    return Err(Error::Backend(
+                        "the process that builds the guest's world ended early".into(),
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Let init be executed.
+    pub fn start(&self) -> Result<()> {
+        go(&self.socket)
+    }
+}
+
+fn go(socket: &OwnedFd) -> Result<()> {
+    let sent = rustix::net::send(socket, b"g", rustix::net::SendFlags::NOSIGNAL);
+    sent.map(drop).map_err(|error| {
+        Error::Backend(format!(
+            "the process that builds the guest's world is gone: {error}"
+        ))
+    })
+}
+
+fn write_map(pid: std::num::NonZeroI32, file: &str, text: &str) -> Result<()> {
+    let path = format!("/proc/{pid}/{file}");
+    std::fs::write(&path, text).map_err(|error| {
+        Error::Backend(format!(
+            "cannot map the guest's user ({file} {text}): {error}"
+        ))
+    })
+}
