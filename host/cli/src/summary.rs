@@ -16,7 +16,7 @@ const WEB_PORTS: &[(u64, &str)] = &[
     (8443, "https"),
 ];
 
-/// What the run's result files say: `{"pseudofiles": [{"path", "hits", "callers"}], "missing_env": ["…"], "crashes": [{"proc", "signame", "count"}]}`.
+/// What the run's result files say: `{"services": [{"proc", "proto", "ip", "port"}], "pseudofiles": [{"path", "hits", "callers"}], "missing_env": ["…"], "crashes": [{"proc", "signame", "count"}]}`.
 /// A file that is not there leaves its list out.
 pub fn findings(roots: &Roots, status: &Value) -> Value {
     let Some(results) = status["results_dir"]
@@ -26,6 +26,10 @@ pub fn findings(roots: &Roots, status: &Value) -> Value {
         return json!({});
     };
     let parts = [
+        (
+            "services",
+            read(&results, "summary.json").map(|mut file| file["binds"].take()),
+        ),
         (
             "pseudofiles",
             read(&results, "pseudofiles_failures.yaml").map(|file| pseudofiles(&file)),
@@ -98,24 +102,20 @@ pub fn describe(status: &Value, findings: &Value) -> Vec<String> {
 
     section(
         &mut lines,
-        "services",
-        status["endpoints"].as_array(),
-        |endpoint| {
-            let guest = format!(
-                "{} on guest port {}/{}",
-                text(endpoint, "procname"),
-                endpoint["guest_port"],
-                text(endpoint, "proto")
-            );
-            if endpoint["host_port"].is_u64() {
-                format!("{guest}  {}", address(endpoint))
-            } else {
-                guest
-            }
+        "services that listened",
+        findings["services"].as_array(),
+        |bind| {
+            format!(
+                "{}  {} {}:{}",
+                text(bind, "proc"),
+                text(bind, "proto"),
+                text(bind, "ip"),
+                bind["port"]
+            )
         },
     );
-    if status["endpoints"].as_array().is_none_or(Vec::is_empty) {
-        lines.push("no service was reached".to_owned());
+    if findings["services"].is_null() {
+        lines.push("no service listened".to_owned());
     }
     section(
         &mut lines,
@@ -201,11 +201,11 @@ mod tests {
                 {"procname": "telnetd", "proto": "tcp", "guest_port": 23, "host": "127.0.0.1", "host_port": 40023},
                 {"procname": "snmpd", "proto": "udp", "guest_port": 161}]});
         let file = json!({"/dev/dsa": {"impact": {"hits": 12}, "callers": ["dsad:412"]}});
-        let findings = json!({"pseudofiles": pseudofiles(&file), "missing_env": ["a", "b", "c", "d", "e", "f"]});
+        let findings = json!({"pseudofiles": pseudofiles(&file), "missing_env": ["a", "b", "c", "d", "e", "f"],
+            "services": [{"proc": "httpd", "proto": "tcp", "ip": "0.0.0.0", "port": 80}]});
         assert_eq!(
             describe(&status, &findings).join("\n"),
-            "run r1 finished after 60.0 s: the deadline passed\nservices:\n  httpd on guest port 80/tcp  http://127.0.0.1:40080/\n  \
-             telnetd on guest port 23/tcp  tcp://127.0.0.1:40023\n  snmpd on guest port 161/udp\n\
+            "run r1 finished after 60.0 s: the deadline passed\nservices that listened:\n  httpd  tcp 0.0.0.0:80\n\
              device files that failed, worst first:\n  /dev/dsa  12 times, by dsad:412\n\
              boot arguments and variables looked for in vain:\n  a\n  b\n  c\n  d\n  e\n  and 1 more\nresults in /p/results/0"
         );
@@ -220,7 +220,7 @@ mod tests {
         let lines = describe(&json!({"run_id": "r1", "status": "failed"}), &json!({}));
         assert_eq!(
             lines,
-            ["run r1 failed", "no service was reached", "results in -"]
+            ["run r1 failed", "no service listened", "results in -"]
         );
     }
 }

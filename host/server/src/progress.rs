@@ -7,7 +7,7 @@ use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::Peer;
 use rmcp::{RoleServer, ServiceError};
 use rookery_runtime::ProgressSink;
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::escape::excerpt;
@@ -16,12 +16,15 @@ use crate::escape::excerpt;
 const TOTAL: f64 = 100.0;
 /// A report that is no further than the last one, such as another phase of a wait, moves the bar this far.
 const STEP: f64 = 0.1;
-/// Pause between two notifications; what is reported meanwhile is merged.
+/// So many notifications of a call go out at once; after them comes a pause between two, and what is reported meanwhile is merged.
+const BURST: u32 = 16;
 const PAUSE: Duration = Duration::from_millis(25);
+/// Reports that wait to be sent; a flood beyond them is thinned.
+const QUEUE: usize = 64;
 /// After the client closed its side rmcp takes no notification any more, and sending would wait for ever.
 const JOIN_TIMEOUT: Duration = Duration::from_millis(200);
 
-type Report = Option<(f64, String)>;
+type Report = (f64, String);
 
 /// Forwards the progress of one call to the client that asked for it.
 pub struct Progress {
@@ -34,10 +37,10 @@ impl Progress {
         let Some(token) = token else {
             return (Self { forwarder: None }, Arc::new(|_, _| {}));
         };
-        let (sender, receiver) = watch::channel(None);
+        let (sender, receiver) = mpsc::channel(QUEUE);
         let forwarder = tokio::spawn(forward(peer.clone(), token, receiver));
         let sink = move |fraction, message| {
-            let _ = sender.send(Some((fraction, message)));
+            let _ = sender.try_send((fraction, message));
         };
         (
             Self {
@@ -62,14 +65,17 @@ impl Progress {
 async fn forward(
     peer: Peer<RoleServer>,
     token: ProgressToken,
-    mut reports: watch::Receiver<Report>,
+    mut reports: mpsc::Receiver<Report>,
 ) {
     let mut last = None;
-    while reports.changed().await.is_ok() {
-        let report = reports.borrow_and_update().clone();
-        let Some((fraction, message)) = report else {
-            continue;
-        };
+    let mut sent = 0;
+    while let Some((mut fraction, mut message)) = reports.recv().await {
+        if sent >= BURST {
+            tokio::time::sleep(PAUSE).await;
+            while let Ok(newer) = reports.try_recv() {
+                (fraction, message) = newer;
+            }
+        }
         let Some(percent) = advance(last, fraction) else {
             continue;
         };
@@ -80,7 +86,7 @@ async fn forward(
         {
             return;
         }
-        tokio::time::sleep(PAUSE).await;
+        sent += 1;
     }
 }
 

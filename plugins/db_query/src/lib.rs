@@ -5,7 +5,7 @@ use rookery_plugin::args::RunSelector;
 use rookery_plugin::{Answer, QueryOptions, Result, Results, RunResults, plugin, tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A cell is given up to this many bytes.
 const LONGEST_CELL: usize = 1000;
@@ -29,7 +29,7 @@ fn usual_rows() -> u32 {
 #[derive(Serialize, JsonSchema)]
 struct Queried {
     columns: Vec<String>,
-    rows: Vec<Vec<Value>>,
+    rows: Vec<Map<String, Value>>,
     row_count: usize,
     truncated: bool,
     file: String,
@@ -58,13 +58,29 @@ fn query(host: &impl Results, args: &Args) -> Result<Queried> {
     let kept = fitting(&found.rows, budget(args.limit));
     let dropped = kept < found.rows.len();
     found.rows.truncate(kept);
+    let columns = distinct(found.columns);
+    let named = |row: Vec<Value>| columns.iter().cloned().zip(row).collect();
     Ok(Queried {
         truncated: found.truncated || dropped || cut,
         row_count: found.rows.len(),
-        columns: found.columns,
-        rows: found.rows,
+        rows: found.rows.into_iter().map(named).collect(),
+        columns,
         file: run.status()?.path_of("plugins.db"),
     })
+}
+
+/// Column names as keys of a row: of equal names the later ones get a number, so that no cell is lost.
+fn distinct(columns: Vec<String>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(columns.len());
+    for column in columns {
+        let mut candidates = (2..).map(|n| format!("{column}_{n}"));
+        let mut name = column.clone();
+        while names.contains(&name) {
+            name = candidates.next().unwrap_or_default();
+        }
+        names.push(name);
+    }
+    names
 }
 
 plugin!(db_query);
@@ -91,7 +107,11 @@ mod tests {
             call::<db_query>(&host, json!({ "sql": "SELECT 1", "project_dir": "p" })).unwrap();
         assert_eq!(
             (&answer["columns"], &answer["rows"][0], &answer["truncated"]),
-            (&json!(["id", "id"]), &json!([1, null]), &json!(false))
+            (
+                &json!(["id", "id_2"]),
+                &json!({ "id": 1, "id_2": null }),
+                &json!(false)
+            )
         );
         let asked = &host.calls("run-results.query")[0];
         assert_eq!(

@@ -78,10 +78,16 @@ async fn main() -> Result<()> {
         )
         .await?;
     let panel = json!({"project_dir": "router", "path": "/dev/panel", "read": {"model": "const_buf", "val": "ready\n"}});
-    client.call("add_pseudofile", panel, &["effective"]).await?;
-    client
-        .call("show_patch", json!({"project_dir": "router"}), &["yaml"])
+    client.call("add_pseudofile", panel, &["revision"]).await?;
+    let patch = client
+        .call(
+            "show_patch",
+            json!({"project_dir": "router"}),
+            &["patch_file"],
+        )
         .await?;
+    let file = patch["patch_file"].as_str().context("a patch file")?;
+    client.show(std::fs::read_to_string(file)?.lines());
 
     client.say("Run it again, and look while it runs.");
     let run = client
@@ -140,9 +146,8 @@ impl Narrator {
         for field in fields {
             match &answer[*field] {
                 Value::Null => {}
-                Value::String(text) if text.contains('\n') => self.show(text.lines()),
                 Value::Array(rows) if rows.is_empty() => {
-                    self.show([format!("{field}: none").as_str()].into_iter())
+                    self.show([format!("{field}: none").as_str()].into_iter());
                 }
                 Value::Array(rows) => {
                     for row in rows {
@@ -187,7 +192,7 @@ impl Narrator {
 /// A value on one line, strings bare, as a person would write it.
 fn compact(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.replace('\n', "\\n"),
         Value::Object(map) => map
             .iter()
             .map(|(key, value)| format!("{key}={}", compact(value)))
