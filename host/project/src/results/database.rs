@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use base64::Engine;
+use data_encoding::BASE64;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -390,8 +390,8 @@ fn bind(statement: &mut Statement<'_>, params: &Value) -> Result<(), Failure> {
 
 fn parameter(value: &Value) -> Result<ToSqlOutput<'static>, String> {
     let blob = |value: &Value| -> Option<Vec<u8>> {
-        base64::engine::general_purpose::STANDARD
-            .decode(value.get("base64")?.as_str()?)
+        BASE64
+            .decode(value.get("base64")?.as_str()?.as_bytes())
             .ok()
     };
     let value = match value {
@@ -437,7 +437,7 @@ fn bytes_cell(bytes: &[u8]) -> Value {
         Some(text) if whole.len() == shown.len() || shown.len() < bytes.len() => {
             json!({ "text": text })
         }
-        _ => json!({ "base64": base64::engine::general_purpose::STANDARD.encode(shown) }),
+        _ => json!({ "base64": BASE64.encode(shown) }),
     };
     cell["bytes"] = bytes.len().into();
     if shown.len() < bytes.len() {
