@@ -20,7 +20,7 @@ pub struct Options {
     pub root: PathBuf,
     /// `--plugins`, in order.
     pub plugins: Vec<PathBuf>,
-    /// `--state-dir` and `--cache-dir` lie in here.
+    /// `--state-dir` lies in here.
     pub home: PathBuf,
     /// More arguments of `rookery serve`.
     pub arguments: Vec<String>,
@@ -44,7 +44,7 @@ impl Options {
         self
     }
 
-    /// The server's command line.
+    /// The server's command line. Compiled code is shared by all tests: compiling it is most of a first start.
     pub fn command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(places::dist().join("rookery"));
         command.arg("serve").arg("--root").arg(&self.root);
@@ -52,7 +52,7 @@ impl Options {
             .arg("--state-dir")
             .arg(self.home.join("state"))
             .arg("--cache-dir")
-            .arg(self.home.join("cache"));
+            .arg(places::dist().join("test-cache"));
         for folder in &self.plugins {
             command.arg("--plugins").arg(folder);
         }

@@ -56,7 +56,15 @@ async fn a_panic_gives_its_message_and_no_hex_offsets() -> Result<()> {
 
 #[tokio::test]
 async fn garbage_is_said_to_be_the_tools_defect() -> Result<()> {
-    beside_echo("garbage").await?;
+    for tool in [
+        "garbage_text",
+        "garbage_shape",
+        "garbage_list",
+        "garbage_huge",
+        "garbage_deep",
+    ] {
+        beside_echo(tool).await?;
+    }
     Ok(())
 }
 
@@ -64,7 +72,14 @@ async fn garbage_is_said_to_be_the_tools_defect() -> Result<()> {
 async fn a_flooded_log_is_cut_and_the_call_is_answered() -> Result<()> {
     let root = tempfile::tempdir()?;
     let client = session(root.path()).await?;
-    client.call("floods", json!({})).await?;
+    for tool in ["floods_log", "floods_stderr", "floods_progress"] {
+        let answer = client.call(tool, json!({})).await?;
+        assert!(
+            answer.is_error || answer.text.contains("still here"),
+            "{tool}: {}",
+            answer.text
+        );
+    }
     assert!(
         client.log().len() < 4 << 20,
         "the log holds {} bytes",

@@ -113,16 +113,16 @@ async fn killing_the_supervisor_leaves_no_guest_and_a_project_that_runs_again() 
     let client = Session::new(root.path()).await?;
     project(&client, root.path(), name).await?;
     let run_id = start(&client, name, 60).await?;
-    let supervisors = processes::with_command_line(&format!(
-        "supervise {}",
-        root.path().join(".home/state").display()
-    ));
-    assert_eq!(supervisors.len(), 1, "one supervisor for the one run");
+    let runtime = std::fs::read_to_string(root.path().join(name).join("results/0/runtime.yaml"))?;
+    let supervisor = runtime.lines().find_map(|line| line.strip_prefix("pid: "));
+    let supervisor = supervisor
+        .context("runtime.yaml names the supervisor")?
+        .parse()?;
     assert!(
         !processes::of_run(&root.path().join(name)).is_empty(),
         "the guest must be seen before it can be missed"
     );
-    kill(supervisors[0])?;
+    kill(supervisor)?;
 
     assert!(
         processes::eventually(PATIENCE, || processes::of_run(&root.path().join(name))
