@@ -52,7 +52,7 @@ impl Options {
             .arg("--state-dir")
             .arg(self.home.join("state"))
             .arg("--cache-dir")
-            .arg(places::dist().join("test-cache"));
+            .arg(places::dist().join("cache"));
         for folder in &self.plugins {
             command.arg("--plugins").arg(folder);
         }

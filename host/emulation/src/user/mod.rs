@@ -1,8 +1,8 @@
 //! The embedded backend: the firmware's own init under the distribution's qemu-user, in fresh namespaces, supervised through seccomp
 //! user notification. Needs no root, no container, and touches nothing global.
 //!
-//! [`UserBackend::run`] prepares what the guest needs ([`rootfs`], [`qemu`], [`devices`]), forks the process that builds the guest's
-//! world and becomes its init ([`sandbox`]), and then answers ([`supervisor`], `handlers`) the system calls that the [`filter`] sends.
+//! [`UserBackend::run`] prepares what the guest needs (`rootfs`, `qemu`, `devices`), forks the process that builds the guest's
+//! world and becomes its init (`sandbox`), and then answers (`supervisor`, `handlers`) the system calls that the `filter` sends.
 
 mod arch;
 mod command;
