@@ -18,6 +18,7 @@ setup: ## Install what is missing: Debian packages, the wasm32-wasip2 Rust targe
 	@scripts/setup
 
 build: setup host plugins ## Build the host and all tools into dist/
+	@dist/rookery plugins list >/dev/null # compiles the tools now, so that no client waits for it
 
 host:
 	cargo build --locked --release
