@@ -42,7 +42,7 @@ demo: build dist/demo/rootfs.tar.gz ## Play the rehosting loop on a small firmwa
 	@$(TARGET)/release/demo dist
 
 test: build test-plugins dist/demo/rootfs.tar.gz ## Run every test
-	ROOKERY_DIST=$(CURDIR)/dist cargo test --locked --release --workspace
+	ROOKERY_DIST=$(CURDIR)/dist cargo test --locked --release --workspace --no-fail-fast
 
 bench: build test-plugins dist/demo/rootfs.tar.gz ## Print the performance ratios, measured side by side
 	@ROOKERY_DIST=$(CURDIR)/dist $(TARGET)/release/bench
