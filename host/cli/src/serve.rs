@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use rookery_project::Roots;
+use rookery_runtime::{LoadReport, Runtime};
 use tokio::runtime;
 
 use crate::places::PluginOptions;
@@ -38,28 +39,32 @@ pub struct Serve {
 impl Serve {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
         let roots = Roots::new(self.roots.iter().cloned())?;
-        let (tools, report) = self.plugins.load(roots)?;
-        for rejected in &report.rejected {
-            tracing::warn!("skipped {}: {}", rejected.file.display(), rejected.reason);
-        }
-        if report.plugins.is_empty() {
-            tracing::warn!(
-                "no plugin was loaded, so there are no tools: see `rookery plugins list`"
-            );
-        }
+        let mut tools = Runtime::new(self.plugins.config(roots)?)?;
+        let dirs = self.plugins.dirs()?;
+        let load = move || {
+            report(&tools.load(&dirs));
+            tools
+        };
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(PROTOCOL_THREADS)
             .thread_name("protocol")
             .enable_all()
             .build()
             .context("cannot start the protocol's threads")?;
-        let served = runtime.block_on(rookery_server::serve_stdio(
-            tools,
-            env!("CARGO_PKG_VERSION"),
-        ));
+        let served = runtime.block_on(rookery_server::serve_stdio(load, env!("CARGO_PKG_VERSION")));
         // Whatever still runs was told to end; a read from a terminal never does.
         runtime.shutdown_timeout(Duration::from_millis(50));
         served?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Tell the operator what is missing. It goes to stderr: clients show that, or keep it.
+fn report(loaded: &LoadReport) {
+    for rejected in &loaded.rejected {
+        tracing::warn!("skipped {}: {}", rejected.file.display(), rejected.reason);
+    }
+    if loaded.plugins.is_empty() {
+        tracing::warn!("no plugin was loaded, so there are no tools: see `rookery plugins list`");
     }
 }

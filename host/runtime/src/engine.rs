@@ -1,34 +1,140 @@
 //! The engine that compiles and runs components, and the clock that interrupts them.
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, OptLevel};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+};
 
-/// How often a running guest is interrupted: to look at its CPU budget, and to let others run.
-const TICK: Duration = Duration::from_millis(10);
+use crate::limits;
 
-/// An engine with its ticker. The ticker ends when the last clone of the engine is dropped.
-pub(crate) fn new() -> anyhow::Result<Engine> {
+/// How often a running guest is interrupted: to look at its CPU budget, and to let others run. A guest begins on a thread of the
+/// protocol, so this is also how long it can hold up a message there.
+const TICK: Duration = Duration::from_millis(2);
+/// After so many ticks without a guest the clock stops, so that an idle server sleeps.
+const LINGER: u32 = 100;
+
+/// Memories, and tables, of all instances together: a few for each call that may be under way. Each takes 4 GiB of address space.
+const POOLED: u32 = 256;
+/// So much of a memory stays mapped for the next call.
+const RESIDENT_BYTES: usize = 4 << 20;
+
+/// An engine, and the clock that ticks while guests run.
+#[derive(Clone)]
+pub(crate) struct TickingEngine {
+    engine: Engine,
+    clock: Arc<Clock>,
+}
+
+struct Clock {
+    guests: AtomicUsize,
+    /// Sleeps between ticks, and is parked while there are no guests.
+    thread: OnceLock<Thread>,
+}
+
+/// The clock ticks while this is held.
+pub(crate) struct Ticking(Arc<Clock>);
+
+impl TickingEngine {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let engine = Engine::new(&config(pool())).or_else(|error| {
+            tracing::warn!(%error, "calls will be slower: there is no address space for a pool of memories; is `ulimit -v` set?");
+            Engine::new(&config(InstanceAllocationStrategy::OnDemand))
+        })?;
+        let clock = Arc::new(Clock {
+            guests: AtomicUsize::new(0),
+            thread: OnceLock::new(),
+        });
+        // A thread of its own: on a shared one, spinning guests would hold up the tick that interrupts them.
+        let ticker = thread::Builder::new().name("epoch".to_owned()).spawn({
+            let (engine, clock) = (engine.clone(), Arc::downgrade(&clock));
+            move || tick(&engine, &clock)
+        })?;
+        // Nobody else sets it.
+        let _ = clock.thread.set(ticker.thread().clone());
+        Ok(Self { engine, clock })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// To be held while a guest runs.
+    pub(crate) fn tick(&self) -> Ticking {
+        self.clock.guests.fetch_add(1, SeqCst);
+        self.clock.wake();
+        Ticking(Arc::clone(&self.clock))
+    }
+}
+
+impl Clock {
+    /// Costs a system call only if the clock stands still.
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        self.0.guests.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        self.wake();
+    }
+}
+
+fn config(allocation: InstanceAllocationStrategy) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
         // Components of toolchains that use the asynchronous ABI load; the contract itself is synchronous.
         .wasm_component_model_async(true)
         .epoch_interruption(true)
-        .cranelift_opt_level(OptLevel::Speed);
-    let engine = Engine::new(&config)?;
-    let weak = engine.weak();
-    // A thread of its own: on a shared one, spinning guests would hold up the tick that interrupts them.
-    std::thread::Builder::new()
-        .name("epoch".to_owned())
-        .spawn(move || {
-            loop {
-                std::thread::sleep(TICK);
-                match weak.upgrade() {
-                    Some(engine) => engine.increment_epoch(),
-                    None => break,
-                }
-            }
-        })?;
-    Ok(engine)
+        .cranelift_opt_level(OptLevel::Speed)
+        .allocation_strategy(allocation);
+    config
+}
+
+/// Memories, tables and stacks for the instances of all calls. Mapping and unmapping them for each call would take longer than most
+/// calls do: on every processor that runs one of our threads, each unmapping interrupts it.
+fn pool() -> InstanceAllocationStrategy {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_memories(POOLED)
+        .total_tables(POOLED)
+        .max_memories_per_component(limits::MEMORIES)
+        .max_memories_per_module(limits::MEMORIES)
+        .max_tables_per_component(limits::TABLES)
+        .max_tables_per_module(limits::TABLES)
+        .max_core_instances_per_component(limits::INSTANCES)
+        .table_elements(limits::TABLE_ELEMENTS);
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        // The kernel says which pages a call wrote, so that a small call is cleaned up by copying a few.
+        pool.pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(RESIDENT_BYTES)
+            .table_keep_resident(RESIDENT_BYTES);
+    }
+    InstanceAllocationStrategy::Pooling(pool)
+}
+
+/// Ends once the clock is dropped.
+fn tick(engine: &Engine, clock: &Weak<Clock>) {
+    let mut idle = 0;
+    while let Some(guests) = clock.upgrade().map(|clock| clock.guests.load(SeqCst)) {
+        idle = if guests == 0 { idle + 1 } else { 0 };
+        if idle > LINGER {
+            idle = 0;
+            thread::park();
+        } else {
+            thread::sleep(TICK);
+            engine.increment_epoch();
+        }
+    }
 }

@@ -1,15 +1,25 @@
-//! Running guests: a fresh store for each call, on threads of their own, under every budget.
+//! Running guests: a fresh store for each call, under every budget.
+//!
+//! Most calls are over in microseconds, less than it takes to wake another thread. So a guest begins on the thread of its caller; one
+//! that is still at work at the first tick goes on to threads of the guests' own.
 
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::{ToolDefinition, ToolFullPre, types};
+use crate::engine::TickingEngine;
 use crate::failure::{Reason, Stop};
 use crate::host::{Progress, Services, State, ToolLog};
 use crate::limits::{HOST_CALL_BYTES, Limits, MemoryLimiter, RESOURCES};
@@ -22,9 +32,12 @@ const CALLS: usize = 64;
 /// How long a call waits for a place.
 const QUEUE: Duration = Duration::from_secs(30);
 
+/// How much the guests' threads give way.
+const NICE: i32 = 5;
+
 /// The threads on which guests run. Not those of the server: two spinning guests there would hold up its timers and sockets.
 pub(crate) struct Guests {
-    engine: Engine,
+    engine: TickingEngine,
     services: Arc<Services>,
     calls: Semaphore,
     runtime: Option<tokio::runtime::Runtime>,
@@ -62,13 +75,21 @@ pub(crate) struct Job<'a> {
 }
 
 impl Guests {
-    pub(crate) fn new(engine: &Engine, services: Services, threads: usize) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        engine: &TickingEngine,
+        services: Services,
+        threads: usize,
+    ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("guest")
             // Spinning guests yield every tick; new calls and timers get their turn at each of these yields, not at every 61st.
             .event_interval(1)
             .global_queue_interval(1)
+            .on_thread_start(|| {
+                // On a machine with few cores the protocol's threads come first. Failing to be polite is no reason not to run.
+                let _ = rustix::process::nice(NICE);
+            })
             .enable_time()
             .build()?;
         Ok(Self {
@@ -119,28 +140,25 @@ impl Guests {
             progress: Progress::new(job.progress),
             permit: Some(permit),
         };
-        // A set aborts its task when it is dropped, which is what a dropped call must do.
-        let mut guest = JoinSet::new();
-        guest.spawn_on(
-            Metered::new(
-                Arc::clone(&meter),
-                run(self.engine.clone(), job.pre, state, ask),
-            ),
-            runtime.handle(),
+        let guest = Metered::new(
+            Arc::clone(&meter),
+            run(self.engine.clone(), job.pre, state, ask),
         );
-        let answer = tokio::select! {
+        let guest = Box::pin(AssertUnwindSafe(guest).catch_unwind());
+        let ended = tokio::select! {
             biased;
             () = job.cancel.cancelled() => Err(Reason::Cancelled),
-            ended = guest.join_next() => match ended {
-                Some(Ok(Ok(answer))) => Ok(answer),
-                Some(Ok(Err(error))) => Err(Reason::of(&error, &meter, job.limits)),
-                Some(Err(defect)) => {
-                    tracing::error!(tool = job.name, %defect, "a call panicked in the host");
-                    Err(Reason::HostDefect)
-                }
-                None => Err(Reason::HostDefect),
-            },
+            ended = here_then_there(guest, &meter, runtime.handle()) => ended.ok_or(Reason::HostDefect),
             () = meter.wall.exhausted(job.limits.wall) => Err(Reason::WallBudget(job.limits.wall)),
+        };
+        let answer = match ended {
+            Ok(Ok(Ok(answer))) => Ok(answer),
+            Ok(Ok(Err(error))) => Err(Reason::of(&error, &meter, job.limits)),
+            Ok(Err(_)) => {
+                tracing::error!(tool = job.name, "a call panicked in the host");
+                Err(Reason::HostDefect)
+            }
+            Err(stopped) => Err(stopped),
         };
         log_output(job.name, "stdout", &stdout);
         log_output(job.name, "stderr", &stderr);
@@ -163,19 +181,41 @@ impl Drop for Guests {
     }
 }
 
+/// Run a guest on this thread until its first tick, and then on `there`. `None` if it was dropped there.
+async fn here_then_there<T: Send + 'static>(
+    mut guest: Pin<Box<impl Future<Output = T> + Send + 'static>>,
+    meter: &Meter,
+    there: &Handle,
+) -> Option<T> {
+    let here = poll_fn(|context| match guest.as_mut().poll(context) {
+        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+        Poll::Pending if meter.was_ticked() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    });
+    if let Some(answer) = here.await {
+        return Some(answer);
+    }
+    // A set aborts its task when it is dropped, which is what a dropped call must do.
+    let mut task = JoinSet::new();
+    task.spawn_on(guest, there);
+    task.join_next().await?.ok()
+}
+
 /// The guest's side of a call.
 async fn run(
-    engine: Engine,
+    engine: TickingEngine,
     pre: ToolFullPre<State>,
     state: State,
     ask: Ask,
 ) -> wasmtime::Result<Answer> {
+    let _ticking = engine.tick();
     let budget = state.limits.cpu;
-    let mut store = Store::new(&engine, state);
+    let mut store = Store::new(engine.engine(), state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(HOST_CALL_BYTES);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |store| {
+        store.data().meter.tick();
         if store.data().meter.cpu_now() > budget {
             return Err(CpuSpent.into());
         }

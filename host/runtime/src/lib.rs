@@ -43,7 +43,7 @@ pub struct RuntimeConfig {
     pub runs: Runs,
 }
 
-/// Reports progress of one call: a fraction from 0 to 1, and what is being done.
+/// Takes progress of one call: a fraction from 0 to 1, and what is being done. A tool may report very often, so it must be quick.
 pub type ProgressSink = Arc<dyn Fn(f64, String) + Send + Sync>;
 
 /// One admitted tool.

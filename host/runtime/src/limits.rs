@@ -16,10 +16,14 @@ pub(crate) const RANDOM_BYTES: u64 = 1 << 20;
 /// Resources that a guest may hold at once.
 pub(crate) const RESOURCES: usize = 1024;
 
-const INSTANCES: usize = 128;
-const TABLES: usize = 64;
-const MEMORIES: usize = 16;
-const TABLE_ELEMENTS: usize = 1 << 20;
+/// Core instances of one component.
+pub(crate) const INSTANCES: u32 = 128;
+/// Tables of one component.
+pub(crate) const TABLES: u32 = 64;
+/// Memories of one component.
+pub(crate) const MEMORIES: u32 = 16;
+/// Elements of one table, and of all tables of a call together.
+pub(crate) const TABLE_ELEMENTS: usize = 1 << 20;
 
 /// The budgets of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,15 +126,15 @@ impl ResourceLimiter for MemoryLimiter {
     }
 
     fn instances(&self) -> usize {
-        INSTANCES
+        INSTANCES as usize
     }
 
     fn tables(&self) -> usize {
-        TABLES
+        TABLES as usize
     }
 
     fn memories(&self) -> usize {
-        MEMORIES
+        MEMORIES as usize
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) struct Meter {
     memory_peak: AtomicU64,
     memory_refused: AtomicBool,
     host_calls: AtomicU64,
+    ticked: AtomicBool,
     pub(crate) wall: WallClock,
 }
 
@@ -31,6 +32,15 @@ impl Meter {
             self.cpu_ns.load(Relaxed)
                 + thread_cpu_ns().saturating_sub(self.slice_start_ns.load(Relaxed)),
         )
+    }
+
+    /// The guest was interrupted in its work.
+    pub(crate) fn tick(&self) {
+        self.ticked.store(true, Relaxed);
+    }
+
+    pub(crate) fn was_ticked(&self) -> bool {
+        self.ticked.load(Relaxed)
     }
 
     /// Count one host call; gives the number so far.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::{self, Admitted};
 use crate::cache::Cache;
 use crate::code::{Code, Machine};
+use crate::engine::TickingEngine;
 use crate::failure::{Reason, Stop};
 use crate::guests::{Answer, Ask, Guests, Job};
 use crate::host::Services;
@@ -21,7 +22,7 @@ use crate::linker::Linkers;
 use crate::policy::{Interface, cores};
 use crate::{
     Failure, LoadReport, Plugin, Policy, ProgressSink, Rejected, RuntimeConfig, Success, Tool,
-    Usage, arguments as schema_check, engine, text,
+    Usage, arguments as schema_check, text,
 };
 
 /// All admitted components.
@@ -45,7 +46,7 @@ struct Entry {
 impl Runtime {
     /// Build the engine and start the threads that run guests. Loads nothing yet.
     pub fn new(config: RuntimeConfig) -> anyhow::Result<Self> {
-        let engine = engine::new()?;
+        let engine = TickingEngine::new()?;
         let running = Arc::new(Semaphore::new(config.policy.concurrent_calls()));
         let guests = Guests::new(
             &engine,
@@ -57,9 +58,9 @@ impl Runtime {
             cores(),
         )?;
         let machine = Machine {
-            linkers: Linkers::new(&engine),
+            linkers: Linkers::new(engine.engine()),
             cache: Cache::open(&config.cache_dir),
-            engine,
+            engine: engine.engine().clone(),
         };
         Ok(Self {
             machine: Arc::new(machine),

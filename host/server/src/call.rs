@@ -12,6 +12,7 @@ use crate::handler::Server;
 use crate::progress::Progress;
 use crate::reply;
 use crate::source::ToolSource;
+use crate::toolbox::Toolbox;
 
 impl<S: ToolSource> Server<S> {
     /// An unknown tool is a protocol error; everything else that can go wrong is a result that the model reads.
@@ -21,30 +22,28 @@ impl<S: ToolSource> Server<S> {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
         let name = request.name.as_ref();
-        let Some(entry) = self.catalogue.get(name) else {
-            return Err(ErrorData::invalid_params(
-                self.catalogue.unknown(name),
-                None,
-            ));
+        let Toolbox { tools, catalogue } = self.loading.toolbox().await;
+        let Some(entry) = catalogue.get(name) else {
+            return Err(ErrorData::invalid_params(catalogue.unknown(name), None));
         };
         let arguments = Value::Object(request.arguments.unwrap_or_default());
-        let violations = self.tools.check_arguments(name, &arguments);
+        let violations = tools.check_arguments(name, &arguments);
         if !violations.is_empty() {
             return Ok(reply::error(&entry.usage.explain(name, &violations)));
         }
 
         let (progress, sink) = Progress::start(&context.peer, context.meta.get_progress_token());
         let cancel = self.stop.child_token();
-        let call = AssertUnwindSafe(self.tools.call(name, &arguments, cancel.clone(), sink))
-            .catch_unwind();
+        let call =
+            AssertUnwindSafe(tools.call(name, &arguments, cancel.clone(), sink)).catch_unwind();
         tokio::pin!(call);
         let outcome = tokio::select! {
             biased;
-            outcome = &mut call => outcome,
             () = context.ct.cancelled() => {
                 cancel.cancel();
                 call.await // The tool's own way to end; its answer is dropped.
             }
+            outcome = &mut call => outcome,
         };
         progress.finish().await;
 

@@ -54,11 +54,6 @@ impl Catalogue {
         self.entries.get(name)
     }
 
-    /// Whether there is a tool `name`.
-    pub fn has(&self, name: &str) -> bool {
-        self.entries.contains_key(name)
-    }
-
     /// All tools, by name.
     pub fn list(&self) -> Vec<Tool> {
         self.entries

@@ -6,17 +6,16 @@ use rmcp::model::{
     GetPromptResponse, Implementation, ListPromptsResult, ListResourceTemplatesResult,
     ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion,
     ReadResourceRequestParams, ReadResourceResponse, Reference, ServerCapabilities, ServerConfig,
-    Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalogue::Catalogue;
 use crate::escape::excerpt;
-use crate::instructions::instructions;
+use crate::instructions::INSTRUCTIONS;
 use crate::source::ToolSource;
+use crate::toolbox::Loading;
 use crate::{prompts, resources};
 
 /// How long a client may keep a list or a document: they change with the server's version and its plugins only.
@@ -38,8 +37,7 @@ const METHODS: &[&str] = &[
 
 /// Serves the tools of a [`ToolSource`].
 pub struct Server<S> {
-    pub(crate) tools: S,
-    pub(crate) catalogue: Catalogue,
+    pub(crate) loading: Loading<S>,
     /// Fires when the client is gone: all calls end.
     pub(crate) stop: CancellationToken,
     config: ServerConfig,
@@ -49,8 +47,7 @@ pub struct Server<S> {
 
 impl<S: ToolSource> Server<S> {
     /// `version` is what clients are told; `stop` ends all calls.
-    pub fn new(tools: S, version: &str, stop: CancellationToken) -> Self {
-        let catalogue = Catalogue::new(tools.tools());
+    pub fn new(loading: Loading<S>, version: &str, stop: CancellationToken) -> Self {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
             .enable_resources()
@@ -68,10 +65,9 @@ impl<S: ToolSource> Server<S> {
         let config = ServerConfig::new(capabilities)
             .with_server_info(implementation)
             .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
-            .with_instructions(instructions(&catalogue));
+            .with_instructions(INSTRUCTIONS);
         Self {
-            tools,
-            catalogue,
+            loading,
             stop,
             config,
             identity,
@@ -148,12 +144,8 @@ impl<S: ToolSource> ServerHandler for Server<S> {
             request,
             context,
             ListToolsResult,
-            self.catalogue.list()
+            self.loading.toolbox().await.catalogue.list()
         )
-    }
-
-    fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.catalogue.get(name).map(|entry| entry.tool.clone())
     }
 
     async fn call_tool(

@@ -16,9 +16,11 @@ mod reply;
 mod resources;
 mod source;
 mod stdio;
+mod toolbox;
 mod transport;
 mod wire;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use rmcp::ServiceExt;
@@ -32,6 +34,7 @@ pub use source::ToolSource;
 pub use transport::{GRACE, MAX_LINE};
 
 use handler::Server;
+use toolbox::Loading;
 use transport::LineTransport;
 
 /// How long tools get to end by themselves once the client is gone.
@@ -45,44 +48,59 @@ pub enum ServeError {
     Handshake(Box<ServerInitializeError>),
     /// A defect in the protocol loop.
     #[error("the protocol loop failed: {0}")]
-    Loop(#[from] tokio::task::JoinError),
+    Loop(tokio::task::JoinError),
+    /// A defect in what loads the tools.
+    #[error("loading the tools failed: {0}")]
+    Load(tokio::task::JoinError),
 }
 
-/// Serve MCP on this process's stdin and stdout. `version` is what clients are told.
+/// Serve MCP on this process's stdin and stdout. `load` gives the tools and may take its time: the client is greeted meanwhile.
+/// `version` is what clients are told.
 ///
-/// Returns at most 1.5 s after the client closed its side. Blocking reads may be left behind (a terminal), so shut the runtime down
-/// without waiting for them.
-pub async fn serve_stdio(tools: impl ToolSource, version: &str) -> Result<(), ServeError> {
+/// Returns at most 1.5 s after the client closed its side and the tools were loaded. Blocking reads may be left behind (a terminal), so
+/// shut the runtime down without waiting for them.
+pub async fn serve_stdio<S: ToolSource>(
+    load: impl FnOnce() -> S + Send + 'static,
+    version: &str,
+) -> Result<(), ServeError> {
     let (reader, writer) = stdio::open();
-    serve(tools, version, reader, writer).await
+    serve(load, version, reader, writer).await
 }
 
 /// Serve MCP on two byte streams until `reader` ends.
-pub async fn serve(
-    tools: impl ToolSource,
+pub async fn serve<S: ToolSource>(
+    load: impl FnOnce() -> S + Send + 'static,
     version: &str,
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
 ) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     let _stop_on_return = stop.clone().drop_guard();
-    let transport = LineTransport::new(reader, writer, stop.clone());
-    let service = match Server::new(tools, version, stop.clone())
-        .serve(transport)
-        .await
-    {
-        Ok(service) => service,
-        Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
-        Err(error) => return Err(ServeError::Handshake(Box::new(error))),
+    let (loading, loaded) = Loading::start(load);
+    let answerable = loading.clone();
+    let transport = LineTransport::new(reader, writer, stop.clone(), async move {
+        answerable.toolbox().await;
+    });
+    let serving = async {
+        let service = match Server::new(loading, version, stop.clone())
+            .serve(transport)
+            .await
+        {
+            Ok(service) => service,
+            Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+            Err(error) => return Err(ServeError::Handshake(Box::new(error))),
+        };
+        let mut ended = pin!(service.waiting());
+        tokio::select! {
+            reason = &mut ended => reason.map(drop).map_err(ServeError::Loop),
+            () = stop.cancelled() => match tokio::time::timeout(WIND_DOWN, ended).await {
+                Ok(reason) => reason.map(drop).map_err(ServeError::Loop),
+                Err(_) => Ok(()),
+            },
+        }
     };
-    let ended = service.waiting();
-    tokio::pin!(ended);
     tokio::select! {
-        reason = &mut ended => reason?,
-        () = stop.cancelled() => match tokio::time::timeout(WIND_DOWN, &mut ended).await {
-            Ok(reason) => reason?,
-            Err(_) => return Ok(()),
-        },
-    };
-    Ok(())
+        result = serving => result,
+        Err(defect) = loaded => Err(ServeError::Load(defect)),
+    }
 }

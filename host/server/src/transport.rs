@@ -4,10 +4,11 @@
 //! seconds after the end of the input. This one stands in front of rmcp and lets only well-formed messages through. What it promises:
 //! * a request whose id can be read is answered, whatever else is wrong with it; a notification never is;
 //! * memory is bounded: by [`MAX_LINE`] for what comes in, and reading pauses while [`MAX_UNSENT`] bytes wait to go out;
-//! * [`GRACE`] after the end of the input the `stop` token fires, and from then on nothing is written.
+//! * [`GRACE`] after the end of the input, or after requests can be answered at all if that is later, the `stop` token fires, and from then on nothing is written.
 
 use std::collections::VecDeque;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -41,9 +42,13 @@ pub struct LineTransport<R, W> {
     /// Messages of a batch that were not handed over yet.
     pending: VecDeque<ClientJsonRpcMessage>,
     out: Arc<Outgoing<W>>,
+    /// Ends when requests can be answered.
+    answerable: Option<Answerable>,
     /// Whether rmcp has left its handshake and takes notifications.
     open: bool,
 }
+
+type Answerable = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The line that is being read.
 #[derive(Default)]
@@ -67,8 +72,13 @@ where
     R: AsyncRead + Send + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    /// `stop` fires [`GRACE`] after `reader` has ended, or at once when `writer` fails.
-    pub fn new(reader: R, writer: W, stop: CancellationToken) -> Self {
+    /// `stop` fires [`GRACE`] after both `reader` and `answerable` have ended, or at once when `writer` fails.
+    pub fn new(
+        reader: R,
+        writer: W,
+        stop: CancellationToken,
+        answerable: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
         let out = Outgoing {
             writer: Mutex::new(Some(writer)),
             unsent: AtomicUsize::new(0),
@@ -81,6 +91,7 @@ where
             line: Line::default(),
             pending: VecDeque::new(),
             out: Arc::new(out),
+            answerable: Some(Box::pin(answerable)),
             open: false,
         }
     }
@@ -155,9 +166,13 @@ where
         tokio::spawn(Arc::clone(&self.out).send(line));
     }
 
-    fn input_ended(&self) {
+    fn input_ended(&mut self) {
         let stop = self.out.stop.clone();
+        let answerable = self.answerable.take();
         tokio::spawn(async move {
+            if let Some(answerable) = answerable {
+                answerable.await;
+            }
             tokio::time::sleep(GRACE).await;
             stop.cancel();
         });

@@ -1,7 +1,5 @@
 //! `log`: what a tool says while it works.
 
-use std::time::{Duration, Instant};
-
 use super::State;
 use crate::ProgressSink;
 use crate::bindings::log::{self, Level};
@@ -11,7 +9,6 @@ use crate::text;
 const LINE_CHARS: usize = 2000;
 /// Longest progress message.
 const REPORT_CHARS: usize = 200;
-const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// The server's log as one call sees it: under the tool's name, and bounded.
 pub(crate) struct ToolLog {
@@ -48,28 +45,21 @@ impl ToolLog {
     }
 }
 
-/// The client's progress reports, at most ten a second: a guest can make a million.
-pub(crate) struct Progress {
-    sink: ProgressSink,
-    last: Option<Instant>,
-}
+/// The progress reports of one call, made presentable. Whoever receives them thins a flood: it knows how much its client can take.
+pub(crate) struct Progress(ProgressSink);
 
 impl Progress {
     pub(crate) fn new(sink: ProgressSink) -> Self {
-        Self { sink, last: None }
+        Self(sink)
     }
 
-    pub(super) fn report(&mut self, fraction: f64, message: &str) {
-        if self.last.is_some_and(|last| last.elapsed() < REPORT_EVERY) {
-            return;
-        }
-        self.last = Some(Instant::now());
+    pub(super) fn report(&self, fraction: f64, message: &str) {
         let fraction = if fraction.is_finite() {
             fraction.clamp(0.0, 1.0)
         } else {
             0.0
         };
-        (self.sink)(fraction, text::clean(message, REPORT_CHARS));
+        (self.0)(fraction, text::clean(message, REPORT_CHARS));
     }
 }
 

@@ -173,7 +173,7 @@ async fn a_flood_of_words_is_cut_and_harms_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn progress_is_clean_and_cannot_flood_the_client() {
+async fn progress_is_clean_and_every_report_is_handed_on() {
     let (_place, runtime) = runtime("");
     let reports: Arc<Mutex<Vec<(f64, String)>>> = Arc::default();
     let sink = Arc::clone(&reports);
@@ -181,18 +181,14 @@ async fn progress_is_clean_and_cannot_flood_the_client() {
     runtime
         .call(
             "probe",
-            &json!({"do": "progress", "n": 100_000}),
+            &json!({"do": "progress", "n": 1000}),
             CancellationToken::new(),
             progress,
         )
         .await
         .unwrap();
     let reports = reports.lock().unwrap();
-    assert!(
-        (1..100).contains(&reports.len()),
-        "{} reports",
-        reports.len()
-    );
+    assert_eq!(reports.len(), 1000);
     assert_eq!(reports[0], (0.0, "half\\u{202e}way".to_owned()));
 }
 

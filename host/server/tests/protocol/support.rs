@@ -22,10 +22,15 @@ pub struct Client {
 impl Client {
     /// A server that has seen nothing yet.
     pub fn new() -> Self {
+        Self::with_tools(tools::Fixtures::new)
+    }
+
+    /// A server whose tools are what `load` gives.
+    pub fn with_tools(load: impl FnOnce() -> tools::Fixtures + Send + 'static) -> Self {
         let (input, server_input) = tokio::io::duplex(1 << 16);
         let (server_output, output) = tokio::io::duplex(1 << 16);
         let server = tokio::spawn(rookery_server::serve(
-            tools::Fixtures::new(),
+            load,
             "0.0.0",
             server_input,
             server_output,
@@ -108,6 +113,19 @@ impl Client {
             json!({"name": tool, "arguments": arguments}),
         )
         .await
+    }
+
+    /// Close the input and leave the output open.
+    pub fn close_input(&mut self) {
+        drop(self.input.take());
+    }
+
+    /// How the server ended.
+    pub async fn ended(self) -> Result<(), ServeError> {
+        timeout(LONG, self.server)
+            .await
+            .expect("it ends")
+            .expect("no panic")
     }
 
     /// Close the input, and give what the server still says until it ends.

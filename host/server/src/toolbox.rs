@@ -1,0 +1,47 @@
+//! The tools and their catalogue, loaded while the handshake goes on: compiling tools for the first time takes seconds, and a client
+//! must not wait for that to be greeted.
+
+use std::sync::Arc;
+
+use tokio::sync::SetOnce;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::catalogue::Catalogue;
+use crate::source::ToolSource;
+
+/// Tools that were loaded.
+pub struct Toolbox<S> {
+    pub tools: S,
+    pub catalogue: Catalogue,
+}
+
+/// Tools that are being loaded, or were.
+pub struct Loading<S>(Arc<SetOnce<Toolbox<S>>>);
+
+impl<S> Clone for Loading<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: ToolSource> Loading<S> {
+    /// Load on a thread of its own. The handle ends with an error if that panicked, and then there will never be tools.
+    pub fn start(load: impl FnOnce() -> S + Send + 'static) -> (Self, JoinHandle<()>) {
+        let loading = Self(Arc::new(SetOnce::new()));
+        let handle = spawn_blocking({
+            let loading = loading.clone();
+            move || {
+                let tools = load();
+                let catalogue = Catalogue::new(tools.tools());
+                // Nobody else sets it.
+                let _ = loading.0.set(Toolbox { tools, catalogue });
+            }
+        });
+        (loading, handle)
+    }
+
+    /// The tools, once they are there.
+    pub async fn toolbox(&self) -> &Toolbox<S> {
+        self.0.wait().await
+    }
+}
