@@ -95,7 +95,7 @@ fn build(
     let _ = rustix::process::setsid();
     rustix::process::umask(Mode::from_raw_mode(0o022));
 
-    let root = mount_root()?;
+    let root = mount_root(setup)?;
     mount_dev(&root, setup)?;
     mount_proc_and_sys(&root, setup)?;
     place_programs(&root, setup)?;
@@ -148,15 +148,16 @@ fn become_root_of_namespace(privileged: bool) -> Result<(), String> {
 /// The overlay over the unpacked root filesystem, which is the current directory, and how to reach it.
 ///
 /// The current directory is used because its parents may be closed to the guest's user.
-fn mount_root() -> Result<PathBuf, String> {
+fn mount_root(setup: &Setup<'_>) -> Result<PathBuf, String> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private).doing("make mounts private")?;
-    // Seen in this mount namespace only: whatever directory is covered stays as it is for the host.
+    // Seen in this mount namespace only: whatever directory is covered stays as it is for the host. The emulators are still needed.
+    let covers_qemu = |path: &Path| setup.qemus.iter().any(|qemu| qemu.path.starts_with(path));
     let base = ["/tmp", "/run", "/mnt", "/var"]
         .iter()
         .map(Path::new)
-        .find(|path| path.is_dir())
-        .ok_or("the host has no /tmp")?;
+        .find(|path| path.is_dir() && !covers_qemu(path))
+        .ok_or("the host has no /tmp, or qemu lies below it; put qemu elsewhere")?;
     let options = CString::new(format!("mode=0755,size={DISK}")).doing("name mount options")?;
     rustix::mount::mount(
         "rookery",

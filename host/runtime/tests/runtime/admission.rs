@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::common::{Place, call, probe, probe_that, said};
+use proptest::prelude::*;
 use rookery_runtime::check;
 use serde_json::json;
 
@@ -248,4 +249,57 @@ async fn loading_and_dropping_inside_an_asynchronous_runtime_is_allowed() {
     assert_eq!(report.plugins.len(), 1);
     drop(runtime);
     assert!(start.elapsed() < Duration::from_mins(1));
+}
+
+/// One way to damage a file.
+#[derive(Debug, Clone)]
+enum Damage {
+    Overwrite(Vec<u8>),
+    Insert(Vec<u8>),
+    Remove(usize),
+    CutOff,
+}
+
+fn damage() -> impl Strategy<Value = (prop::sample::Index, Damage)> {
+    let bytes = || prop::collection::vec(any::<u8>(), 1..6);
+    let what = prop_oneof![
+        6 => bytes().prop_map(Damage::Overwrite),
+        2 => bytes().prop_map(Damage::Insert),
+        2 => (1_usize..40).prop_map(Damage::Remove),
+        1 => Just(Damage::CutOff),
+    ];
+    (any::<prop::sample::Index>(), what)
+}
+
+fn damaged(mut bytes: Vec<u8>, all: &[(prop::sample::Index, Damage)]) -> Vec<u8> {
+    for (place, damage) in all {
+        let at = place.index(bytes.len());
+        let to_end = bytes.len() - at;
+        match damage {
+            Damage::Overwrite(new) => {
+                let length = new.len().min(to_end);
+                bytes[at..at + length].copy_from_slice(&new[..length]);
+            }
+            Damage::Insert(new) => drop(bytes.splice(at..at, new.iter().copied())),
+            Damage::Remove(count) => drop(bytes.drain(at..at + count.min(&to_end))),
+            Damage::CutOff => bytes.truncate(at.max(1)),
+        }
+    }
+    bytes
+}
+
+proptest! {
+    // Each case that is still a component is compiled, which takes a third of a second.
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 20, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_component_is_refused_with_a_reason_or_serves_what_it_says(damages in prop::collection::vec(damage(), 1..4)) {
+        let place = Place::empty();
+        let file = place.plugin("probe.wasm");
+        fs::write(&file, damaged(fs::read(probe()).unwrap(), &damages)).unwrap();
+        match check(place.config(""), &file) {
+            Ok(plugin) => prop_assert!(!plugin.tools.is_empty()),
+            Err(rejected) => prop_assert!(!rejected.reason.is_empty() && rejected.reason.len() < 4000, "{}", rejected.reason),
+        }
+    }
 }

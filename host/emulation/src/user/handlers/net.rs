@@ -112,8 +112,12 @@ pub fn socket(guest: &mut Guest<'_>, call: &Call) -> Result<OwnedFd, Errno> {
         .ok()
         .and_then(Pid::from_raw)
         .ok_or(Errno::SRCH)?;
+    let descriptor = call.int(0);
+    if descriptor < 0 {
+        return Err(Errno::BADF);
+    }
     let process = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
-    let socket = rustix::process::pidfd_getfd(&process, call.int(0), PidfdGetfdFlags::empty())?;
+    let socket = rustix::process::pidfd_getfd(&process, descriptor, PidfdGetfdFlags::empty())?;
     if call.is_valid() {
         Ok(socket)
     } else {
