@@ -136,7 +136,7 @@ const MIPS_HEADER: &[u8] = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x08\0\x
 
 const BASE: u64 = 0x40_0000;
 const CODE: u64 = 64 + 56;
-const DATA: u64 = 0x1000;
+const DATA: usize = 0x1000;
 const CALLS: usize = 4000;
 const LAST_CALL: u64 = u64::MAX;
 
@@ -213,7 +213,7 @@ fn hostile_program(seed: u64, work: &Path) -> Vec<u8> {
     ];
     code[2..10].copy_from_slice(&table.to_le_bytes());
 
-    let size = DATA + data.0.len() as u64;
+    let size = (DATA + data.0.len()) as u64;
     let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0".to_vec();
     for word in [BASE + CODE, 64, 0] {
         file.extend(word.to_le_bytes());
@@ -225,7 +225,7 @@ fn hostile_program(seed: u64, work: &Path) -> Vec<u8> {
     }
     assert_eq!(file.len() as u64, CODE);
     file.extend(code);
-    file.resize(DATA as usize, 0);
+    file.resize(DATA, 0);
     file.extend(data.0);
     file
 }
@@ -241,7 +241,7 @@ impl Data {
     /// The address of `bytes`, which a NUL follows.
     fn put(&mut self, bytes: &[u8]) -> u64 {
         self.0.resize(self.0.len().next_multiple_of(16), 0);
-        let address = BASE + DATA + self.0.len() as u64;
+        let address = BASE + (DATA + self.0.len()) as u64;
         self.0.extend(bytes);
         self.0.extend([0; 8]);
         address

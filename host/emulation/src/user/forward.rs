@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -54,29 +54,32 @@ impl Forwarder {
         })
     }
 
-    /// Forward to a guest's TCP port; gives the port on 127.0.0.1 of the host, where there is a new one.
+    /// Forward to a guest's port; gives the port on 127.0.0.1 of the host, where there is a new one.
     pub fn forward(&mut self, endpoint: Endpoint) -> Option<u16> {
         // A service that listens everywhere is reached once, whichever family came first.
         let port = endpoint.address.port();
-        let everywhere =
-            |known: &&Endpoint| known.address.port() == port && known.address.ip().is_unspecified();
-        let known = self.forwards.contains_key(&endpoint)
-            || self.forwards.keys().any(|known| everywhere(&known));
-        if endpoint.proto != "tcp" || known || self.forwards.len() >= FORWARDS_MAX {
+        let everywhere = |known: &Endpoint| {
+            known.proto == endpoint.proto
+                && known.address.port() == port
+                && known.address.ip().is_unspecified()
+        };
+        let known = self.forwards.contains_key(&endpoint) || self.forwards.keys().any(everywhere);
+        if known || self.forwards.len() >= FORWARDS_MAX {
             return None;
         }
-        let wanted = (Ipv4Addr::LOCALHOST, endpoint.address.port());
-        let listener = TcpListener::bind(wanted)
-            .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .ok()?;
-        listener.set_nonblocking(true).ok()?;
-        let port = listener.local_addr().ok()?.port();
-        send_with_fd(
-            &self.socket,
-            reachable(endpoint.address).to_string().as_bytes(),
-            Some(listener.as_fd()),
-        )
-        .ok()?;
+        let (entry, port) = if endpoint.proto == "udp" {
+            let front = bind(port, UdpSocket::bind)?;
+            front.set_nonblocking(true).ok()?;
+            let port = front.local_addr().ok()?.port();
+            (OwnedFd::from(front), port)
+        } else {
+            let listener = bind(port, TcpListener::bind)?;
+            listener.set_nonblocking(true).ok()?;
+            let port = listener.local_addr().ok()?.port();
+            (OwnedFd::from(listener), port)
+        };
+        let request = format!("{} {}", endpoint.proto, reachable(endpoint.address));
+        send_with_fd(&self.socket, request.as_bytes(), Some(entry.as_fd())).ok()?;
         self.forwards.insert(endpoint, port);
         Some(port)
     }
@@ -99,6 +102,13 @@ impl Forwarder {
         let _ = rustix::process::kill_process(self.helper, Signal::KILL);
         let _ = rustix::process::waitpid(Some(self.helper), WaitOptions::empty());
     }
+}
+
+/// Bind the guest's own port on the host, or any where that is taken or not allowed.
+fn bind<T>(port: u16, bind: impl Fn((Ipv4Addr, u16)) -> io::Result<T>) -> Option<T> {
+    bind((Ipv4Addr::LOCALHOST, port))
+        .or_else(|_| bind((Ipv4Addr::LOCALHOST, 0)))
+        .ok()
 }
 
 /// Where a client inside the guest connects to reach a socket bound to `address`.
@@ -178,11 +188,19 @@ fn serve(supervisor: &OwnedFd) {
             .unwrap_or_default();
         match (text, fd) {
             ("", _) => return,
-            (text, Some(listener)) => {
-                if let Ok(target) = text.parse() {
-                    pumps.add(TcpListener::from(listener), target);
+            (text, Some(entry)) => match text.split_once(' ') {
+                Some(("tcp", target)) => {
+                    if let Ok(target) = target.parse() {
+                        pumps.add(TcpListener::from(entry), target);
+                    }
                 }
-            }
+                Some(("udp", target)) => {
+                    if let Ok(target) = target.parse() {
+                        pumps.add_datagrams(UdpSocket::from(entry), target);
+                    }
+                }
+                _ => {}
+            },
             (text, None) => {
                 let socket = make_socket(text);
                 let fd = socket.as_ref().ok().map(AsFd::as_fd);

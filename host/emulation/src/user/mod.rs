@@ -8,6 +8,7 @@ mod arch;
 mod command;
 mod confine;
 mod console;
+mod datagrams;
 mod devices;
 mod filter;
 mod forward;

@@ -1,11 +1,13 @@
 //! Bytes between clients of the host and services of the guest: one loop over non-blocking sockets.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
+
+use super::datagrams::Datagrams;
 
 const BUFFER: usize = 64 * 1024;
 /// Clients that are served at once; more wait in the kernel's queue.
@@ -16,6 +18,7 @@ const CONNECTIONS_MAX: usize = 256;
 pub struct Pumps {
     listeners: Vec<(TcpListener, SocketAddr)>,
     connections: Vec<Connection>,
+    datagrams: Vec<Datagrams>,
 }
 
 struct Connection {
@@ -32,6 +35,11 @@ impl Pumps {
     /// Serve clients of `listener` with connections to `target`.
     pub fn add(&mut self, listener: TcpListener, target: SocketAddr) {
         self.listeners.push((listener, target));
+    }
+
+    /// Pass datagrams between clients of `front` and `target`.
+    pub fn add_datagrams(&mut self, front: UdpSocket, target: SocketAddr) {
+        self.datagrams.push(Datagrams::new(front, target));
     }
 
     /// Wait until something happens, and move bytes. `false` where waiting fails.
@@ -56,6 +64,9 @@ impl Pumps {
                 ));
             }
         }
+        for socket in self.datagrams.iter().flat_map(Datagrams::sockets) {
+            fds.push(PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN));
+        }
         match rustix::event::poll(&mut fds, None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => return false,
@@ -65,6 +76,7 @@ impl Pumps {
             self.accept();
         }
         self.connections.retain_mut(Connection::advance);
+        self.datagrams.iter_mut().for_each(Datagrams::advance);
         true
     }
 

@@ -29,7 +29,7 @@ pub fn measure(folder: &Path) -> Result<Vec<Row>> {
         "add_pseudofile",
         &json!({"project_dir": "demo", "path": "/dev/panel", "read": {"model": "one"}}),
     )?;
-    rows.push(boot(&mut client, "demo", "demo firmware")?);
+    rows.push(boot(&mut client, "demo", "demo firmware", "")?);
     if let Some(image) = places::firmware("dv-mipsel-uclibc.rootfs.tar.gz") {
         std::fs::copy(image, folder.join("dv.tar.gz"))?;
         client.call(
@@ -40,12 +40,12 @@ pub fn measure(folder: &Path) -> Result<Vec<Row>> {
             "set_env",
             &json!({"project_dir": "dv", "key": "igloo_init", "value": "/etc/rc.local"}),
         )?;
-        rows.push(boot(&mut client, "dv", "uClibc vendor image")?);
+        rows.push(boot(&mut client, "dv", "uClibc vendor image", "≤ 0.5 s")?);
     }
     Ok(rows)
 }
 
-fn boot(client: &mut Client, project: &str, name: &str) -> Result<Row> {
+fn boot(client: &mut Client, project: &str, name: &str, aim: &str) -> Result<Row> {
     let mut times = Vec::new();
     // The first run unpacks the root filesystem; it is not measured.
     for round in 0..6 {
@@ -66,7 +66,7 @@ fn boot(client: &mut Client, project: &str, name: &str) -> Result<Row> {
         measured: format!("{median:.1?}"),
         yardstick: String::new(),
         verdict: format!("{median:.1?}"),
-        aim: "≤ 0.5 s".into(),
+        aim: aim.into(),
     })
 }
 
