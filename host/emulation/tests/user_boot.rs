@@ -34,6 +34,10 @@ fn main() {
             a_mips_firmware_answers_http_through_forwarded_ports,
         ),
         (
+            "a_guest_that_took_its_loopback_down_is_still_reached",
+            a_guest_that_took_its_loopback_down_is_still_reached,
+        ),
+        (
             "models_devices_and_static_files_are_what_the_guest_sees",
             models_devices_and_static_files_are_what_the_guest_sees,
         ),
@@ -88,7 +92,10 @@ fn a_mips_firmware_answers_http_through_forwarded_ports() {
     let reached = Rc::new(RefCell::new(None));
     let mut control = support::Recorder::new(|event| match &event.what {
         What::Forward {
-            port, host_port, ..
+            proto: "tcp",
+            port,
+            host_port,
+            ..
         } => {
             // A thread of its own: the supervisor must go on while the client waits.
             let (port, host_port) = (*port, *host_port);
@@ -176,6 +183,56 @@ fn a_mips_firmware_answers_http_through_forwarded_ports() {
             listener.process.program.as_str()
         ),
         ("lightsrv", "/usr/bin/lightsrv")
+    );
+}
+
+/// As the network daemon of `OpenWrt` does.
+fn a_guest_that_took_its_loopback_down_is_still_reached() {
+    let work = tempfile::tempdir().unwrap();
+    let Some(mut plan) = dv_plan(work.path()) else {
+        return;
+    };
+    let script = "#!/bin/sh\n/etc/rc.local &\nsleep 1\nifconfig lo 0.0.0.0\nifconfig lo down\nexec sleep 60\n";
+    plan.init = "/etc/down".into();
+    plan.static_files = vec![(
+        "/etc/down".into(),
+        StaticFile::Inline {
+            contents: script.into(),
+            mode: 0o755,
+        },
+    )];
+    let client = Rc::new(RefCell::new(None));
+    let mut control = support::Recorder::new(|event| {
+        let mut client = client.borrow_mut();
+        match (&event.what, client.as_ref()) {
+            (
+                What::Forward {
+                    port: 80,
+                    host_port,
+                    ..
+                },
+                _,
+            ) => {
+                let host_port = *host_port;
+                *client = Some(std::thread::spawn(move || {
+                    std::thread::sleep(Duration::from_secs(2));
+                    http_status(host_port)
+                }));
+                None
+            }
+            (_, Some(thread)) if std::thread::JoinHandle::is_finished(thread) => {
+                Some(Request::Stop)
+            }
+            _ => None,
+        }
+    });
+    plan.timeout_s = 15;
+    UserBackend.run(&plan, &mut control).unwrap();
+    drop(control);
+    let status = client.take().expect("port 80 is forwarded").join().unwrap();
+    assert!(
+        status.as_deref().is_some_and(|line| line.contains(" 200")),
+        "{status:?}"
     );
 }
 

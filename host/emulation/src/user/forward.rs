@@ -17,6 +17,7 @@ use rustix::net::{
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::guest::Endpoint;
+use super::netlink::Netlink;
 use super::sys::process;
 use super::{inside, pump};
 
@@ -173,7 +174,7 @@ pub fn receive_with_fd(
 
 /// The helper's life.
 fn serve(supervisor: &OwnedFd) {
-    let mut pumps = pump::Pumps::default();
+    let mut pumps = pump::Pumps::new(Netlink::open().ok());
     let mut buffer = [0_u8; 128];
     while pumps.wait(supervisor.as_fd()) {
         if !pump::Pumps::is_readable(supervisor.as_fd()) {

@@ -2,20 +2,27 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
 
 use super::datagrams::Datagrams;
+use super::netlink::Netlink;
 
 const BUFFER: usize = 64 * 1024;
 /// Clients that are served at once; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 256;
 
+/// How often the guest's loopback interface is looked after, at most.
+const LOOPBACK_EVERY: Duration = Duration::from_secs(1);
+
 /// All forwards and their connections.
 #[derive(Default)]
 pub struct Pumps {
+    network: Option<Netlink>,
+    looked_after: Option<Instant>,
     listeners: Vec<(TcpListener, SocketAddr)>,
     connections: Vec<Connection>,
     datagrams: Vec<Datagrams>,
@@ -32,6 +39,14 @@ struct Connection {
 }
 
 impl Pumps {
+    /// For the guest whose `network` it is.
+    pub fn new(network: Option<Netlink>) -> Self {
+        Self {
+            network,
+            ..Self::default()
+        }
+    }
+
     /// Serve clients of `listener` with connections to `target`.
     pub fn add(&mut self, listener: TcpListener, target: SocketAddr) {
         self.listeners.push((listener, target));
@@ -72,12 +87,26 @@ impl Pumps {
             Err(_) => return false,
         }
         drop(fds);
+        self.raise_loopback();
         if room {
             self.accept();
         }
         self.connections.retain_mut(Connection::advance);
         self.datagrams.iter_mut().for_each(Datagrams::advance);
         true
+    }
+
+    /// Clients come to the guest's services through its loopback interface, which firmware may take down: `OpenWrt`'s network daemon does, and
+    /// then waits for ever for the answer to a netlink message that qemu does not pass on.
+    fn raise_loopback(&mut self) {
+        if let Some(network) = &self.network
+            && self
+                .looked_after
+                .is_none_or(|at| at.elapsed() >= LOOPBACK_EVERY)
+        {
+            self.looked_after = Some(Instant::now());
+            let _ = network.up("lo");
+        }
     }
 
     /// Whether a read from `fd` would not wait.
