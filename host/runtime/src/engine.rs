@@ -19,6 +19,7 @@ const LINGER: u32 = 100;
 
 /// Memories, and tables, of all instances together: a few for each call that may be under way. Each takes 4 GiB of address space.
 const POOLED: u32 = 256;
+const INSTANCE_BYTES: usize = 16 << 20;
 /// So much of a memory stays mapped for the next call.
 const RESIDENT_BYTES: usize = 4 << 20;
 
@@ -114,6 +115,9 @@ fn pool() -> InstanceAllocationStrategy {
         .max_tables_per_component(limits::TABLES)
         .max_tables_per_module(limits::TABLES)
         .max_core_instances_per_component(limits::INSTANCES)
+        // Of the host's bookkeeping for one component; an interpreter has tens of thousands of functions.
+        .max_core_instance_size(INSTANCE_BYTES)
+        .max_component_instance_size(INSTANCE_BYTES)
         .table_elements(limits::TABLE_ELEMENTS);
     if PoolingAllocationConfig::is_pagemap_scan_available() {
         // The kernel says which pages a call wrote, so that a small call is cleaned up by copying a few.
