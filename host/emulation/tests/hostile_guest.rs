@@ -18,8 +18,8 @@ const QEMU: &str = "qemu-mipsel-static";
 const RUN_S: u64 = 2;
 
 fn main() {
-    if let Some(work) = std::env::var_os("ROOKERY_TEST_SEED") {
-        let seed = work.to_string_lossy().parse().expect("a number");
+    if let Ok(seed) = std::env::var("ROOKERY_TEST_SEED") {
+        let seed = seed.parse().expect("a number");
         supervise(&std::env::current_dir().expect("it is there"), seed);
         return;
     }

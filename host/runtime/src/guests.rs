@@ -35,7 +35,8 @@ const QUEUE: Duration = Duration::from_secs(30);
 /// How much the guests' threads give way.
 const NICE: i32 = 5;
 
-/// The threads on which guests run. Not those of the server: two spinning guests there would hold up its timers and sockets.
+/// The threads on which guests go on after their first tick. Not those of the server: two spinning guests there would hold up its
+/// timers and sockets.
 pub(crate) struct Guests {
     engine: TickingEngine,
     services: Arc<Services>,

@@ -4,7 +4,8 @@
 //! seconds after the end of the input. This one stands in front of rmcp and lets only well-formed messages through. What it promises:
 //! * a request whose id can be read is answered, whatever else is wrong with it; a notification never is;
 //! * memory is bounded: by [`MAX_LINE`] for what comes in, and reading pauses while [`MAX_UNSENT`] bytes wait to go out;
-//! * [`GRACE`] after the end of the input, or after requests can be answered at all if that is later, the `stop` token fires, and from then on nothing is written.
+//! * [`GRACE`] after the end of the input, or after requests can be answered at all if that is later, the `stop` token fires, and from
+//!   then on nothing is written.
 
 use std::collections::VecDeque;
 use std::io;

@@ -189,19 +189,17 @@ fn serve(supervisor: &OwnedFd) {
             .unwrap_or_default();
         match (text, fd) {
             ("", _) => return,
-            (text, Some(entry)) => match text.split_once(' ') {
-                Some(("tcp", target)) => {
-                    if let Ok(target) = target.parse() {
-                        pumps.add(TcpListener::from(entry), target);
-                    }
+            (text, Some(entry)) => {
+                let (proto, target) = text.split_once(' ').unwrap_or_default();
+                let Ok(target) = target.parse() else {
+                    continue;
+                };
+                if proto == "udp" {
+                    pumps.add_datagrams(UdpSocket::from(entry), target);
+                } else {
+                    pumps.add(TcpListener::from(entry), target);
                 }
-                Some(("udp", target)) => {
-                    if let Ok(target) = target.parse() {
-                        pumps.add_datagrams(UdpSocket::from(entry), target);
-                    }
-                }
-                _ => {}
-            },
+            }
             (text, None) => {
                 let socket = make_socket(text);
                 let fd = socket.as_ref().ok().map(AsFd::as_fd);
