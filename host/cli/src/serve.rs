@@ -12,9 +12,6 @@ use tokio::runtime;
 
 use crate::places::PluginOptions;
 
-/// The protocol needs few threads; tools and runs have their own.
-const PROTOCOL_THREADS: usize = 2;
-
 /// Serve the tools over MCP on stdin and stdout
 #[derive(Args)]
 #[command(after_help = "\
@@ -39,18 +36,18 @@ pub struct Serve {
 impl Serve {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
         let roots = Roots::new(self.roots.iter().cloned())?;
-        let mut tools = Runtime::new(self.plugins.config(roots)?)?;
+        let config = self.plugins.config(roots)?;
         let dirs = self.plugins.dirs()?;
         let load = move || {
+            let mut tools = Runtime::new(config)?;
             report(&tools.load(&dirs));
-            tools
+            Ok(tools)
         };
-        let runtime = runtime::Builder::new_multi_thread()
-            .worker_threads(PROTOCOL_THREADS)
-            .thread_name("protocol")
+        // One thread for the protocol: tools and runs have their own, and a second one would be woken for every message.
+        let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .context("cannot start the protocol's threads")?;
+            .context("cannot start the protocol's loop")?;
         let served = runtime.block_on(rookery_server::serve_stdio(load, env!("CARGO_PKG_VERSION")));
         // Whatever still runs was told to end; a read from a terminal never does.
         runtime.shutdown_timeout(Duration::from_millis(50));

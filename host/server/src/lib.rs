@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 pub use escape::visible;
 pub use reply::MAX_REPLY;
 pub use source::ToolSource;
+pub use toolbox::LoadError;
 pub use transport::{GRACE, MAX_LINE};
 
 use handler::Server;
@@ -49,9 +50,9 @@ pub enum ServeError {
     /// A defect in the protocol loop.
     #[error("the protocol loop failed: {0}")]
     Loop(tokio::task::JoinError),
-    /// A defect in what loads the tools.
-    #[error("loading the tools failed: {0}")]
-    Load(tokio::task::JoinError),
+    /// There are no tools to serve.
+    #[error("the tools cannot be loaded: {0}")]
+    Load(LoadError),
 }
 
 /// Serve MCP on this process's stdin and stdout. `load` gives the tools and may take its time: the client is greeted meanwhile.
@@ -60,7 +61,7 @@ pub enum ServeError {
 /// Returns at most 1.5 s after the client closed its side and the tools were loaded. Blocking reads may be left behind (a terminal), so
 /// shut the runtime down without waiting for them.
 pub async fn serve_stdio<S: ToolSource>(
-    load: impl FnOnce() -> S + Send + 'static,
+    load: impl FnOnce() -> Result<S, LoadError> + Send + 'static,
     version: &str,
 ) -> Result<(), ServeError> {
     let (reader, writer) = stdio::open();
@@ -69,7 +70,7 @@ pub async fn serve_stdio<S: ToolSource>(
 
 /// Serve MCP on two byte streams until `reader` ends.
 pub async fn serve<S: ToolSource>(
-    load: impl FnOnce() -> S + Send + 'static,
+    load: impl FnOnce() -> Result<S, LoadError> + Send + 'static,
     version: &str,
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
@@ -101,6 +102,6 @@ pub async fn serve<S: ToolSource>(
     };
     tokio::select! {
         result = serving => result,
-        Err(defect) = loaded => Err(ServeError::Load(defect)),
+        Err(error) = loaded => Err(ServeError::Load(error)),
     }
 }

@@ -15,7 +15,7 @@ async fn the_client_is_greeted_before_the_tools_are_there_and_the_list_waits_for
     let (go, wait) = mpsc::channel();
     let mut client = Client::with_tools(move || {
         wait.recv().expect("the test says when");
-        Fixtures::new()
+        Ok(Fixtures::new())
     });
     let reply = client
         .request(json!(0), "initialize", initialize("2025-11-25"))
@@ -39,7 +39,7 @@ async fn the_client_is_greeted_before_the_tools_are_there_and_the_list_waits_for
 async fn what_was_asked_before_the_end_of_the_input_is_answered_however_long_loading_takes() {
     let mut client = Client::with_tools(|| {
         thread::sleep(GRACE + Duration::from_millis(200));
-        Fixtures::new()
+        Ok(Fixtures::new())
     });
     client
         .request(json!(0), "initialize", initialize("2025-11-25"))
@@ -55,6 +55,9 @@ async fn what_was_asked_before_the_end_of_the_input_is_answered_however_long_loa
 
 #[tokio::test]
 async fn tools_that_cannot_be_loaded_end_the_server_with_an_error() {
+    let client = Client::with_tools(|| Err("no threads".into()));
+    let error = client.ended().await.expect_err("there are no tools");
+    assert_eq!(error.to_string(), "the tools cannot be loaded: no threads");
     let client = Client::with_tools(|| panic!("a defect"));
     assert!(matches!(client.ended().await, Err(ServeError::Load(_))));
 }
