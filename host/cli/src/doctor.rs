@@ -54,10 +54,11 @@ fn check_dir(name: &str, dir: &Path) -> Value {
     let probe = dir.join(format!(".doctor-{}", std::process::id()));
     let written = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&probe, b""));
     let _ = std::fs::remove_file(&probe);
+    let path = dir.to_string_lossy();
     match written {
-        Ok(()) => json!({"name": name, "path": dir, "ok": true}),
+        Ok(()) => json!({"name": name, "path": path, "ok": true}),
         Err(error) => {
-            json!({"name": name, "path": dir, "ok": false, "detail": error.to_string(), "fix": format!("make it writable, or name another with --{name}-dir")})
+            json!({"name": name, "path": path, "ok": false, "detail": error.to_string(), "fix": format!("make it writable, or name another with --{name}-dir")})
         }
     }
 }

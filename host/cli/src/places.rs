@@ -39,7 +39,8 @@ impl StateDir {
 /// Which plugins are loaded and what they may do.
 #[derive(Args, Clone)]
 pub struct PluginOptions {
-    /// Directories with plugins (*.wasm) [default: `plugins` beside this program, and rookery/plugins below `$XDG_DATA_HOME`]
+    /// Directories with plugins (*.wasm), in place of the default ones [default: `plugins` beside this program, which has the built-in
+    /// tools, and rookery/plugins below `$XDG_DATA_HOME` or ~/.local/share, which is for your own]
     #[arg(
         long,
         value_name = "DIR",

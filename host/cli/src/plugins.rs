@@ -187,6 +187,7 @@ fn size(file: &Path) -> String {
 /// For `doctor`: what was loaded from where.
 pub fn overview(options: &PluginOptions) -> anyhow::Result<Value> {
     let dirs = options.dirs()?;
+    let dirs: Vec<_> = dirs.iter().map(|dir| dir.to_string_lossy()).collect();
     let (runtime, report) = options.load(no_roots()?)?;
     Ok(
         json!({"dirs": dirs, "plugins": report.plugins.len(), "tools": runtime.tools().len(), "rejected": report.rejected}),

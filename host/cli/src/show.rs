@@ -17,9 +17,15 @@ pub fn result(value: &Value, json: bool, lines: impl FnOnce(&Value) -> Vec<Strin
     line(&text);
 }
 
-/// One piece of text on stdout. A reader that went away is no error.
+/// One piece of text on stdout. A reader that went away is no error; a full disk is the end.
 pub fn line(text: &str) {
-    let _ = writeln!(io::stdout(), "{}", visible(text));
+    let written = writeln!(io::stdout(), "{}", visible(text));
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _ = writeln!(io::stderr(), "error: cannot write to stdout: {error}");
+        std::process::exit(1);
+    }
 }
 
 /// An error, with its causes: to stderr for people, as `{"error": "…"}` on stdout for scripts.

@@ -217,8 +217,9 @@ fn show(value: &Value) -> String {
     }
 }
 
-/// `value` without members that are null where the schema knows no null: many clients send null for what they leave out.
-pub(crate) fn without_nulls(value: &Value, schema: &Value) -> Value {
+/// `value` as typed readers expect it: without members that are null where the schema knows no null, since many clients send null for
+/// what they leave out; and with 60 for 60.0 where the schema says integer.
+pub(crate) fn tidied(value: &Value, schema: &Value) -> Value {
     match value {
         Value::Object(members) => {
             let required = |name: &str| {
@@ -237,21 +238,29 @@ pub(crate) fn without_nulls(value: &Value, schema: &Value) -> Value {
                 if member.is_null() && !required(name) && !allows_null(property) {
                     return None;
                 }
-                Some((name.clone(), without_nulls(member, property)))
+                Some((name.clone(), tidied(member, property)))
             });
             Value::Object(kept.collect())
         }
         Value::Array(items) => match schema.get("items") {
-            Some(schema) => Value::Array(
-                items
-                    .iter()
-                    .map(|item| without_nulls(item, schema))
-                    .collect(),
-            ),
+            Some(schema) => Value::Array(items.iter().map(|item| tidied(item, schema)).collect()),
             None => value.clone(),
         },
+        Value::Number(number) if number.is_f64() && schema["type"] == "integer" => number
+            .as_f64()
+            .and_then(whole)
+            .map_or_else(|| value.clone(), Value::from),
         scalar => scalar.clone(),
     }
+}
+
+/// Only numbers that are exact as floating point.
+fn whole(number: f64) -> Option<i64> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "it is whole, and within what is exact"
+    )]
+    (number.fract() == 0.0 && number.abs() < 2_f64.powi(53)).then_some(number as i64)
 }
 
 fn allows_null(schema: &Value) -> bool {
@@ -336,8 +345,18 @@ mod tests {
     fn null_for_what_was_left_out_is_no_violation() {
         let value = json!({"project_dir": null, "timeout": null, "form": null, "any": null, "other": null, "rows": [{"x": null}]});
         assert_eq!(
-            without_nulls(&value, &schema()),
+            tidied(&value, &schema()),
             json!({"project_dir": null, "any": null, "other": null, "rows": [{}]})
+        );
+    }
+
+    #[test]
+    fn a_whole_number_is_an_integer_however_it_is_written() {
+        let value =
+            json!({"timeout": 60.0, "any": 60.0, "rows": [{"x": -1.0}, {"x": 1.5}, {"x": 1e300}]});
+        assert_eq!(
+            tidied(&value, &schema()).to_string(),
+            r#"{"timeout":60,"any":60.0,"rows":[{"x":-1},{"x":1.5},{"x":1e+300}]}"#
         );
     }
 }

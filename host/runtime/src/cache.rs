@@ -22,7 +22,7 @@ use wasmtime::component::Component;
 
 const SEAL_BYTES: usize = 32;
 /// Changes whenever admission would find something else in the same component.
-const RECORD_FORMAT: &str = concat!("2-", env!("CARGO_PKG_VERSION"));
+const RECORD_FORMAT: &str = concat!("3-", env!("CARGO_PKG_VERSION"));
 /// Largest file that is read back.
 const FILE_BYTES: u64 = 512 << 20;
 

@@ -142,9 +142,40 @@ impl Stop {
     }
 
     fn message(&self, tool: &str) -> String {
-        const LESS: &str = "The same call will very likely end the same way: ask for less (a smaller limit, a narrower pattern). The operator can raise";
-        const DEFECT: &str = "This is a defect of the tool: the same call will very likely end the same way, other arguments may work";
-        const GOES_ON: &str = "The server and the other tools go on.";
+        const LESS: &str = "The same call will very likely end the same way: ask for less (a smaller limit, a narrower pattern).";
+        const DEFECT: &str = "This is a defect of the tool: the same call will very likely end the same way, other arguments may work.";
+        let less =
+            |budget: &str| format!("{LESS} The operator can raise `{budget}` in the policy.");
+        let advice = match &self.reason {
+            Reason::UnknownTool(_)
+            | Reason::Busy
+            | Reason::Cancelled
+            | Reason::ArgumentsTooLarge { .. }
+            | Reason::Tool(_) => return self.story(tool),
+            Reason::CodeUnavailable(_) => {
+                "Trying again does not help; the operator has to look at it.".to_owned()
+            }
+            Reason::Abort
+            | Reason::StackOverflow
+            | Reason::Trap(_)
+            | Reason::Exit(_)
+            | Reason::Malformed(_) => DEFECT.to_owned(),
+            Reason::MemoryBudget(_) => less("memory_mib"),
+            Reason::CpuBudget(_) => less("cpu_ms"),
+            Reason::WallBudget(_) => less("wall_ms"),
+            Reason::HostCallBudget(_) => less("host_calls"),
+            Reason::OutputBudget { bytes: Some(_), .. } => less("output_kib"),
+            Reason::OutputBudget { bytes: None, .. } => "Ask for less.".to_owned(),
+            Reason::HostDefect => "Try once more; if it fails again, tell the operator.".to_owned(),
+        };
+        format!(
+            "{} {advice} The server and the other tools go on.",
+            self.story(tool)
+        )
+    }
+
+    /// What happened, without what to do about it.
+    pub(crate) fn story(&self, tool: &str) -> String {
         let said = || {
             excerpt(&self.stderr).map_or_else(String::new, |words| format!(" It said: {words:?}."))
         };
@@ -164,79 +195,51 @@ impl Stop {
             Reason::Cancelled => format!(
                 "`{tool}` was cancelled. A run that it started goes on; `run_stop` ends it."
             ),
-            Reason::ArgumentsTooLarge { bytes, limit } => {
-                format!(
-                    "`{tool}` was not started: its arguments have {bytes} bytes, and {limit} are allowed. Pass less, or a path instead of contents."
-                )
-            }
-            Reason::CodeUnavailable(why) => {
-                format!(
-                    "`{tool}` cannot be started: {why}. Trying again does not help; the operator has to look at it. {GOES_ON}"
-                )
-            }
+            Reason::ArgumentsTooLarge { bytes, limit } => format!(
+                "`{tool}` was not started: its arguments have {bytes} bytes, and {limit} are allowed. Pass less, or a path instead of contents."
+            ),
+            Reason::CodeUnavailable(why) => format!("`{tool}` cannot be started: {why}."),
             Reason::Tool(error) => tool_message(tool, error),
-            Reason::Abort => format!("`{tool}` crashed.{} {DEFECT}. {GOES_ON}", said()),
-            Reason::StackOverflow => {
-                format!(
-                    "`{tool}` crashed: it used memory beyond its own, most likely because it recursed too deeply.{} {DEFECT}. {GOES_ON}",
-                    said()
-                )
-            }
-            Reason::Trap(what) => format!(
-                "`{tool}` crashed: {}.{} {DEFECT}. {GOES_ON}",
-                text::clean(what, 300),
+            Reason::Abort => format!("`{tool}` crashed.{}", said()),
+            Reason::StackOverflow => format!(
+                "`{tool}` crashed: it used memory beyond its own, most likely because it recursed too deeply.{}",
                 said()
             ),
+            Reason::Trap(what) => {
+                format!("`{tool}` crashed: {}.{}", text::clean(what, 300), said())
+            }
             Reason::Exit(code) => format!(
-                "`{tool}` ended itself with status {code} instead of answering.{} {DEFECT}. {GOES_ON}",
+                "`{tool}` ended itself with status {code} instead of answering.{}",
                 said()
             ),
-            Reason::MemoryBudget(limit) => {
-                format!(
-                    "`{tool}` ran out of memory: its budget is {} MiB. {LESS} `memory_mib` in the policy. {GOES_ON}",
-                    limit >> 20
-                )
-            }
-            Reason::CpuBudget(limit) => {
-                format!(
-                    "`{tool}` was stopped: it used its CPU budget of {}. {LESS} `cpu_ms` in the policy. {GOES_ON}",
-                    span(*limit)
-                )
-            }
-            Reason::WallBudget(limit) => {
-                format!(
-                    "`{tool}` was stopped: it did not answer within {}. {LESS} `wall_ms` in the policy. {GOES_ON}",
-                    span(*limit)
-                )
-            }
+            Reason::MemoryBudget(limit) => format!(
+                "`{tool}` ran out of memory: its budget is {} MiB.",
+                limit >> 20
+            ),
+            Reason::CpuBudget(limit) => format!(
+                "`{tool}` was stopped: it used its CPU budget of {}.",
+                span(*limit)
+            ),
+            Reason::WallBudget(limit) => format!(
+                "`{tool}` was stopped: it did not answer within {}.",
+                span(*limit)
+            ),
             Reason::HostCallBudget(limit) => {
-                format!(
-                    "`{tool}` was stopped: it made more than {limit} host calls. {LESS} `host_calls` in the policy. {GOES_ON}"
-                )
+                format!("`{tool}` was stopped: it made more than {limit} host calls.")
             }
             Reason::OutputBudget {
                 bytes: Some(bytes),
                 limit,
-            } => {
-                format!(
-                    "`{tool}` gave {bytes} bytes, and {limit} are allowed. {LESS} `output_kib` in the policy. {GOES_ON}"
-                )
-            }
-            Reason::OutputBudget { bytes: None, limit } => {
-                format!(
-                    "`{tool}` was stopped: it handed over more than {} MiB in one piece. Ask for less. {GOES_ON}",
-                    limit >> 20
-                )
-            }
+            } => format!("`{tool}` gave {bytes} bytes, and {limit} are allowed."),
+            Reason::OutputBudget { bytes: None, limit } => format!(
+                "`{tool}` was stopped: it handed over more than {} MiB in one piece.",
+                limit >> 20
+            ),
             Reason::Malformed(what) => {
-                format!(
-                    "`{tool}` gave a result that breaks its own promise: {what}. {DEFECT}. {GOES_ON}"
-                )
+                format!("`{tool}` gave a result that breaks its own promise: {what}.")
             }
             Reason::HostDefect => {
-                format!(
-                    "`{tool}` failed because of a defect of Rookery itself. Try once more; if it fails again, tell the operator. {GOES_ON}"
-                )
+                format!("`{tool}` failed because of a defect of Rookery itself.")
             }
         }
     }
@@ -275,21 +278,32 @@ fn excerpt(stderr: &str) -> Option<String> {
         .filter(|line| !line.is_empty())
         .collect();
     let words = match lines.iter().rposition(|line| line.contains("panicked at ")) {
-        Some(at) => lines
-            .get(at..)?
-            .iter()
-            .take_while(|line| !line.starts_with("note: "))
-            .take(8)
-            .copied()
-            .collect::<Vec<_>>(),
-        None => lines.get(lines.len().saturating_sub(3)..)?.to_vec(),
+        Some(at) => panic_words(&lines, at),
+        None => lines.get(lines.len().saturating_sub(3)..)?.join("\n"),
     };
-    let words = words.join("\n");
-    // `thread '<unnamed>' (1) panicked at src/lib.rs:3:5:` names a thread that says nothing.
-    let words = words
-        .find("panicked at ")
-        .map_or(words.as_str(), |at| words.get(at..).unwrap_or_default());
     (!words.is_empty()).then(|| words.chars().take(EXCERPT_CHARS).collect())
+}
+
+fn panic_words(lines: &[&str], at: usize) -> String {
+    let panic = lines
+        .iter()
+        .skip(at)
+        .take_while(|line| !line.starts_with("note: "))
+        .take(8)
+        .copied()
+        .collect::<Vec<_>>()
+        .join("\n");
+    // `thread '<unnamed>' (1) panicked at src/lib.rs:3:5:` names a thread that says nothing.
+    let panic = panic
+        .find("panicked at ")
+        .map_or("", |at| panic.get(at..).unwrap_or_default());
+    // Python's runtime prints the exception first, and does not name it when it panics.
+    match at.checked_sub(1).and_then(|before| lines.get(before)) {
+        Some(exception) if panic.contains("unexpected exception") => {
+            format!("{exception}\n{panic}")
+        }
+        _ => panic.to_owned(),
+    }
 }
 
 fn span(time: Duration) -> String {
@@ -314,6 +328,10 @@ mod tests {
         assert_eq!(
             excerpt("Traceback:\n  File\nValueError: x\n").unwrap(),
             "Traceback:\n  File\nValueError: x"
+        );
+        assert_eq!(
+            excerpt("Traceback:\nValueError: x\nthread 'm' panicked at lib.rs:1:1:\nPython function threw an unexpected exception\n").unwrap(),
+            "ValueError: x\npanicked at lib.rs:1:1:\nPython function threw an unexpected exception"
         );
         assert_eq!(excerpt("\n"), None);
     }

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
@@ -24,12 +23,11 @@ use crate::failure::{Reason, Stop};
 use crate::host::{Progress, Services, State, ToolLog};
 use crate::limits::{HOST_CALL_BYTES, Limits, MemoryLimiter, RESOURCES};
 use crate::meter::{Meter, Metered};
+use crate::seats::Share;
 use crate::wasi::{self, Output};
 use crate::{ProgressSink, Usage};
 
-/// Calls that may be under way at the same time, those that wait for a place or for a run included.
-const CALLS: usize = 64;
-/// How long a call waits for a place.
+/// How long a call waits for a seat.
 const QUEUE: Duration = Duration::from_secs(30);
 
 /// How much the guests' threads give way.
@@ -40,7 +38,6 @@ const NICE: i32 = 5;
 pub(crate) struct Guests {
     engine: TickingEngine,
     services: Arc<Services>,
-    calls: Semaphore,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
@@ -71,6 +68,7 @@ pub(crate) struct Job<'a> {
     pub(crate) name: &'a str,
     pub(crate) pre: ToolFullPre<State>,
     pub(crate) limits: &'a Limits,
+    pub(crate) share: &'a Share,
     pub(crate) cancel: CancellationToken,
     pub(crate) progress: ProgressSink,
 }
@@ -96,7 +94,6 @@ impl Guests {
         Ok(Self {
             engine: engine.clone(),
             services: Arc::new(services),
-            calls: Semaphore::new(CALLS),
             runtime: Some(runtime),
         })
     }
@@ -114,14 +111,14 @@ impl Guests {
         let Some(runtime) = &self.runtime else {
             return (Err(Reason::Busy.into()), Usage::default());
         };
-        let Ok(_place) = self.calls.try_acquire() else {
+        let Some(_call) = job.share.call() else {
             return (Err(Reason::Busy.into()), Usage::default());
         };
-        let permit = tokio::select! {
-            permit = tokio::time::timeout(QUEUE, Arc::clone(&self.services.running).acquire_owned()) => permit,
+        let seat = tokio::select! {
+            seat = tokio::time::timeout(QUEUE, job.share.seat()) => seat,
             () = job.cancel.cancelled() => return (Err(Reason::Cancelled.into()), Usage::default()),
         };
-        let Ok(Ok(permit)) = permit else {
+        let Ok(Ok(seat)) = seat else {
             return (Err(Reason::Busy.into()), Usage::default());
         };
 
@@ -139,7 +136,8 @@ impl Guests {
             meter: Arc::clone(&meter),
             log: ToolLog::new(job.name, job.limits.log_bytes),
             progress: Progress::new(job.progress),
-            permit: Some(permit),
+            share: job.share.clone(),
+            seat: Some(seat),
         };
         let guest = Metered::new(
             Arc::clone(&meter),

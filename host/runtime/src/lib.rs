@@ -18,17 +18,18 @@ mod linker;
 mod meter;
 mod policy;
 mod runtime;
+mod seats;
 mod text;
 mod wasi;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use policy::{Interface, Policy, PolicyError};
 use rookery_emulation::Runs;
 use rookery_project::Roots;
 pub use runtime::{Runtime, check};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 /// What a runtime needs.
@@ -60,6 +61,7 @@ pub struct Tool {
 #[derive(Debug, Clone, Serialize)]
 pub struct Plugin {
     /// Its file.
+    #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// SHA-256 of the file, hexadecimal.
     pub digest: String,
@@ -73,6 +75,7 @@ pub struct Plugin {
 #[derive(Debug, Clone, Serialize)]
 pub struct Rejected {
     /// The file.
+    #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// Why, and what to do.
     pub reason: String,
@@ -123,4 +126,9 @@ pub struct Failure {
     pub message: String,
     /// What the call used.
     pub usage: Usage,
+}
+
+/// A file's name need not be UTF-8.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    path.to_string_lossy().serialize(serializer)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -99,13 +100,13 @@ impl fmt::Display for Interface {
 ///
 /// ```toml
 /// digests = ["9f86d081…"]        # optional: only components with these SHA-256 digests load
-/// concurrent_calls = 4           # optional: guests that run at the same time; default twice the cores
+/// concurrent_calls = 8           # optional: guests that run at the same time, of which one plugin has at most half
 ///
 /// [default]
 /// grant = ["config", "results"]  # every plugin may import these
 /// wall_ms = 10000
 ///
-/// [plugin."set_env"]             # by file name without `.wasm`, or by digest
+/// [plugin."set_env"]             # by file name without `.wasm`, or by digest, which comes first
 /// grant = ["config-mutation"]    # in addition to the default
 /// deny = ["results"]             # wins over every grant
 /// digest = "9f86d081…"           # optional: this plugin must have this digest
@@ -192,16 +193,23 @@ impl Policy {
                     .collect::<Result<_, _>>()?,
             );
         }
-        for rules in policy.plugin.values_mut() {
+        for (key, mut rules) in std::mem::take(&mut policy.plugin) {
             rules.digest = rules.digest.as_deref().map(digest).transpose()?;
+            if has_suffix(&key) {
+                return Err(PolicyError(format!(
+                    "[plugin.\"{key}\"] matches nothing: plugins are named by their file without `.wasm`, or by digest"
+                )));
+            }
+            policy.plugin.insert(digest(&key).unwrap_or(key), rules);
         }
         Ok(policy)
     }
 
-    /// Guests that may run at the same time.
+    /// Guests that may run at the same time: few enough that all of them fit into memory, enough that others get on beside those
+    /// that loop.
     pub(crate) fn concurrent_calls(&self) -> usize {
         self.concurrent_calls
-            .map_or_else(|| 2 * cores(), usize::from)
+            .map_or_else(|| (2 * cores()).max(8), usize::from)
     }
 
     /// The terms for the plugin of this file name and digest, or why it may not load at all.
@@ -215,19 +223,21 @@ impl Policy {
                 "the policy pins digests, and this file's is not among them. To admit it, add \"{digest}\" to `digests`"
             ));
         }
-        let own = self.plugin.get(digest).or_else(|| self.plugin.get(name));
-        if let Some(pin) = own.and_then(|rules| rules.digest.as_deref())
-            && pin != digest
+        let (by_digest, by_name) = (self.plugin.get(digest), self.plugin.get(name));
+        let named = || by_digest.into_iter().chain(by_name);
+        if let Some(pin) = named()
+            .filter_map(|rules| rules.digest.as_deref())
+            .find(|pin| *pin != digest)
         {
             return Err(format!(
                 "the policy pins [plugin.\"{name}\"] to digest {pin}, but the file has {digest}; it was replaced or the pin is old"
             ));
         }
-        let layers = || std::iter::once(&self.default).chain(own);
+        let layers = || std::iter::once(&self.default).chain(by_digest.or(by_name));
         let mut grants: BTreeSet<_> = layers()
             .flat_map(|rules| rules.grant.iter().copied())
             .collect();
-        for denied in layers().flat_map(|rules| &rules.deny) {
+        for denied in layers().chain(named()).flat_map(|rules| &rules.deny) {
             grants.remove(denied);
         }
         grants.extend(
@@ -259,6 +269,12 @@ impl Rules {
         limits.log_bytes = self.log_kib.map_or(limits.log_bytes, kib);
         limits.argument_bytes = self.argument_kib.map_or(limits.argument_bytes, kib);
     }
+}
+
+fn has_suffix(key: &str) -> bool {
+    Path::new(key)
+        .extension()
+        .is_some_and(|extension| extension == "wasm")
 }
 
 fn digest(text: &str) -> Result<String, PolicyError> {
@@ -328,6 +344,18 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(grants(&policy, "x"), ["types", "log", "config"]);
+    }
+
+    #[test]
+    fn no_denial_is_lost_to_the_way_it_is_written() {
+        let upper = DIGEST.to_uppercase();
+        let policy = Policy::from_toml(&format!(
+            "[plugin.x]\ndeny = ['live']\n[plugin.'{upper}']\ngrant = ['live', 'config']"
+        ))
+        .unwrap();
+        assert_eq!(grants(&policy, "x"), ["types", "log", "config"]);
+        let error = Policy::from_toml("[plugin.'x.wasm']\ndeny = ['live']").unwrap_err();
+        assert!(error.to_string().contains("without `.wasm`"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 
 use jsonschema::Validator;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::{self, Admitted};
@@ -20,6 +19,7 @@ use crate::host::Services;
 use crate::limits::Limits;
 use crate::linker::Linkers;
 use crate::policy::{Interface, cores};
+use crate::seats::{Seats, Share};
 use crate::{
     Failure, LoadReport, Plugin, Policy, ProgressSink, Rejected, RuntimeConfig, Success, Tool,
     Usage, arguments as schema_check, text,
@@ -29,6 +29,7 @@ use crate::{
 pub struct Runtime {
     machine: Arc<Machine>,
     guests: Guests,
+    seats: Seats,
     policy: Policy,
     tools: BTreeMap<String, Arc<Tool>>,
     entries: BTreeMap<String, Entry>,
@@ -38,6 +39,7 @@ pub struct Runtime {
 struct Entry {
     code: Arc<Code>,
     limits: Limits,
+    share: Share,
     // Made when they are first needed: making all of them would double the time to start.
     input: OnceLock<Option<Validator>>,
     output: OnceLock<Option<Validator>>,
@@ -47,13 +49,11 @@ impl Runtime {
     /// Build the engine and start the threads that run guests. Loads nothing yet.
     pub fn new(config: RuntimeConfig) -> anyhow::Result<Self> {
         let engine = TickingEngine::new()?;
-        let running = Arc::new(Semaphore::new(config.policy.concurrent_calls()));
         let guests = Guests::new(
             &engine,
             Services {
                 roots: config.roots,
                 runs: config.runs,
-                running,
             },
             cores(),
         )?;
@@ -65,13 +65,14 @@ impl Runtime {
         Ok(Self {
             machine: Arc::new(machine),
             guests,
+            seats: Seats::new(config.policy.concurrent_calls()),
             policy: config.policy,
             tools: BTreeMap::new(),
             entries: BTreeMap::new(),
         })
     }
 
-    /// Admit every `*.wasm` file of `dirs`, in name order. A file that fails is reported and skipped; so is one that holds a tool
+    /// Admit every `*.wasm` file of `dirs` that is not hidden, in name order. A file that fails is reported and skipped; so is one that holds a tool
     /// whose name is taken by a file before it.
     pub fn load(&mut self, dirs: &[PathBuf]) -> LoadReport {
         let mut report = LoadReport::default();
@@ -115,7 +116,7 @@ impl Runtime {
         violations(
             &entry.input,
             schema,
-            &schema_check::without_nulls(arguments, schema),
+            &schema_check::tidied(arguments, schema),
         )
     }
 
@@ -157,7 +158,7 @@ impl Runtime {
         };
         let arguments = self.schema(tool, "inputSchema").map_or_else(
             || arguments.clone(),
-            |schema| schema_check::without_nulls(arguments, schema),
+            |schema| schema_check::tidied(arguments, schema),
         );
         let arguments = arguments.to_string();
         if arguments.len() > entry.limits.argument_bytes {
@@ -174,6 +175,7 @@ impl Runtime {
             name: tool,
             pre,
             limits: &entry.limits,
+            share: &entry.share,
             cancel,
             progress,
         };
@@ -214,7 +216,7 @@ impl Runtime {
         let Some(schema) = self.schema(tool, "outputSchema") else {
             return Ok(output);
         };
-        let output = schema_check::without_nulls(&output, schema);
+        let output = schema_check::tidied(&output, schema);
         match violations(&entry.output, schema, &output).as_slice() {
             [] => Ok(output),
             found => Err(Reason::Malformed(found.join("; "))),
@@ -242,6 +244,7 @@ impl Runtime {
                         let _ = result.set(admission::admit(
                             &self.machine,
                             &self.guests,
+                            &self.seats,
                             &self.policy,
                             file,
                         ));
@@ -270,10 +273,12 @@ impl Runtime {
         }
         let plugin = Arc::new(plugin(file, &admitted));
         let code = Arc::new(admitted.code);
+        let share = self.seats.share();
         for (name, definition) in admitted.tools {
             let entry = Entry {
                 code: Arc::clone(&code),
                 limits: admitted.limits.clone(),
+                share: share.clone(),
                 input: OnceLock::new(),
                 output: OnceLock::new(),
             };
@@ -341,9 +346,13 @@ fn wasm_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "wasm")
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden
+            && path
+                .extension()
+                .is_some_and(|extension| extension == "wasm")
         {
             files.push(path);
         }

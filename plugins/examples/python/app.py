@@ -4,9 +4,8 @@ import json
 
 from componentize_py_types import Err
 from wit_world import exports
-from wit_world.exports import tools
 from wit_world.imports import results
-from wit_world.imports.types import Error_InvalidArgument, Error_NotFound
+from wit_world.imports.types import Error_InvalidArgument, Error_NotFound, ToolDefinition
 
 DEFINITION = {
     "title": "Trouble on the console",
@@ -32,7 +31,7 @@ DEFINITION = {
 
 class Tools(exports.Tools):
     def describe(self):
-        return [tools.ToolDefinition(name="trouble_py", definition=json.dumps(DEFINITION))]
+        return [ToolDefinition(name="trouble_py", definition=json.dumps(DEFINITION))]
 
     def call(self, name, arguments):
         if name != "trouble_py":

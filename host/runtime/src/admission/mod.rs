@@ -19,6 +19,7 @@ use crate::failure::{Reason, Stop};
 use crate::guests::{Answer, Ask, Guests, Job};
 use crate::limits::{COMPONENT_BYTES, Limits};
 use crate::policy::{Interface, Policy, Terms};
+use crate::seats::{Seats, Share};
 
 /// A component that may serve.
 pub(crate) struct Admitted {
@@ -34,6 +35,7 @@ pub(crate) struct Admitted {
 pub(crate) fn admit(
     machine: &Machine,
     guests: &Guests,
+    seats: &Seats,
     policy: &Policy,
     file: &Path,
 ) -> Result<Admitted, String> {
@@ -55,7 +57,15 @@ pub(crate) fn admit(
     let tools = if let Some(record) = known {
         record.tools
     } else {
-        let tools = examine(machine, guests, &bytes, &code, &terms, &interfaces)?;
+        let tools = examine(
+            machine,
+            guests,
+            &seats.share(),
+            &bytes,
+            &code,
+            &terms,
+            &interfaces,
+        )?;
         let record = Record { imports, tools };
         machine.cache.keep_record(&digest, &record);
         record.tools
@@ -119,6 +129,7 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
 fn examine(
     machine: &Machine,
     guests: &Guests,
+    share: &Share,
     bytes: &[u8],
     code: &Code,
     terms: &Terms,
@@ -131,6 +142,7 @@ fn examine(
         name: "describe",
         pre,
         limits: &limits,
+        share,
         cancel: CancellationToken::new(),
         progress: Arc::new(|_, _| {}),
     };
@@ -148,10 +160,10 @@ fn examine(
         ) => {
             return Err("its `describe` calls a host function; what a component says about itself may depend on nothing but itself".to_owned());
         }
-        (Err(stop), usage) => {
+        (Err(stop), _) => {
             return Err(format!(
                 "it could not be asked for its tools: {}",
-                stop.into_failure("describe", usage).message
+                stop.story("describe")
             ));
         }
     };

@@ -1,11 +1,15 @@
 //! Tool schemas, made fit for every client: one bad schema makes some model APIs refuse all tools of a session.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value, json};
 
 use crate::text;
 
 const DEPTH: usize = 16;
 const BYTES: usize = 8 << 10;
+/// Schemas within a schema once references are in their place. More could not be written in [`BYTES`].
+const SUBSCHEMAS: usize = BYTES / 2;
 const DESCRIPTION_CHARS: usize = 1000;
 /// Formats that JSON Schema itself defines; others (`uint32`, `double`) only confuse clients.
 const FORMATS: [&str; 18] = [
@@ -31,8 +35,9 @@ const FORMATS: [&str; 18] = [
 /// Keywords at the root that model APIs refuse.
 const ROOT_REFUSED: [&str; 7] = ["anyOf", "oneOf", "allOf", "not", "if", "then", "else"];
 /// Keywords whose value is one schema.
-const ONE: [&str; 9] = [
+const ONE: [&str; 10] = [
     "items",
+    "unevaluatedItems",
     "additionalProperties",
     "contains",
     "propertyNames",
@@ -42,6 +47,8 @@ const ONE: [&str; 9] = [
     "else",
     "unevaluatedProperties",
 ];
+/// Keywords whose value is schemas by name.
+const NAMED: [&str; 2] = ["patternProperties", "dependentSchemas"];
 /// Keywords whose value is a list of schemas.
 const MANY: [&str; 4] = ["anyOf", "oneOf", "allOf", "prefixItems"];
 /// Keywords that say nothing to a client once references are inlined.
@@ -66,7 +73,12 @@ pub(super) enum Role {
 
 /// `schema` with local references inlined and what clients stumble over taken out; or what is wrong with it.
 pub(super) fn normalise(schema: &Value, role: Role) -> Result<Value, String> {
-    let mut normalised = Walk { root: schema, role }.schema(schema, true, 0, "")?;
+    let walk = Walk {
+        root: schema,
+        role,
+        seen: Cell::new(0),
+    };
+    let mut normalised = walk.schema(schema, true, 0, "")?;
     let root = normalised
         .as_object_mut()
         .ok_or("it must be an object schema")?;
@@ -100,6 +112,8 @@ pub(super) fn normalise(schema: &Value, role: Role) -> Result<Value, String> {
 struct Walk<'a> {
     root: &'a Value,
     role: Role,
+    /// Schemas so far: few definitions that refer to each other can unfold into billions.
+    seen: Cell<usize>,
 }
 
 impl Walk<'_> {
@@ -114,6 +128,12 @@ impl Walk<'_> {
         if depth > DEPTH {
             return Err(format!(
                 "it is deeper than {DEPTH} levels, or refers to itself (at `{at}`)"
+            ));
+        }
+        self.seen.set(self.seen.get() + 1);
+        if self.seen.get() > SUBSCHEMAS {
+            return Err(format!(
+                "it unfolds into more than {SUBSCHEMAS} schemas once its references are in their place"
             ));
         }
         let Value::Object(schema) = schema else {
@@ -140,6 +160,21 @@ impl Walk<'_> {
                 self.properties(value, &schema, depth, &at())?
             } else if ONE.contains(&keyword) {
                 self.schema(value, true, depth + 1, &at())?
+            } else if NAMED.contains(&keyword) {
+                let schemas = value
+                    .as_object()
+                    .ok_or_else(|| format!("`{}` is not an object", at()))?;
+                plain(&schemas.keys().cloned().collect(), &at())?;
+                Value::Object(
+                    schemas
+                        .iter()
+                        .map(|(name, schema)| {
+                            let schema =
+                                self.schema(schema, true, depth + 1, &format!("{}/{name}", at()))?;
+                            Ok((name.clone(), schema))
+                        })
+                        .collect::<Result<_, String>>()?,
+                )
             } else if MANY.contains(&keyword) {
                 let schemas = value
                     .as_array()
@@ -353,6 +388,37 @@ mod tests {
                 "additionalProperties": false,
             })
         );
+    }
+
+    #[test]
+    fn references_below_named_schemas_are_put_in_their_place() {
+        let map = json!({
+            "description": "d", "type": "object", "additionalProperties": false,
+            "patternProperties": {"^[0-9]+$": {"$ref": "#/$defs/Port"}},
+        });
+        let schema = json!({"type": "object", "properties": {"ports": map}, "$defs": {"Port": {"type": "string"}}});
+        assert_eq!(
+            input(&schema).unwrap()["properties"]["ports"]["patternProperties"],
+            json!({"^[0-9]+$": {"type": "string"}})
+        );
+    }
+
+    #[test]
+    fn references_that_unfold_without_end_are_refused_at_once() {
+        let level = |next: usize| {
+            let properties: Map<String, Value> = (0..8)
+                .map(|n| {
+                    let property = json!({"description": "d", "$ref": format!("#/$defs/l{next}")});
+                    (format!("p{n}"), property)
+                })
+                .collect();
+            json!({"type": "object", "properties": properties})
+        };
+        let mut schema = level(0);
+        schema["$defs"] = (0..12).map(|n| (format!("l{n}"), level(n + 1))).collect();
+        schema["$defs"]["l12"] = json!({"type": "string"});
+        let reason = input(&schema).unwrap_err();
+        assert!(reason.contains("unfolds into more than"), "{reason}");
     }
 
     #[test]

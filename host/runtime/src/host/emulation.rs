@@ -1,6 +1,5 @@
 //! `emulation`: run a project.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -27,18 +26,14 @@ impl emulation::Host for State {
     }
 
     async fn wait(&mut self, run: String, milliseconds: u32) -> HostResult<String> {
-        // A guest that waits uses nothing: neither its wall clock nor its place among the running guests.
+        // A guest that waits uses nothing: neither its wall clock nor a seat.
         let paused = WallClock::pause(&self.meter);
-        drop(self.permit.take());
+        drop(self.seat.take());
         let status = self
             .wait_in_slices(run, Duration::from_millis(milliseconds.into()))
             .await;
-        self.permit = Some(
-            Arc::clone(&self.services.running)
-                .acquire_owned()
-                .await
-                .map_err(|closed| HostError::Trap(closed.into()))?,
-        );
+        let seat = self.share.seat().await;
+        self.seat = Some(seat.map_err(|closed| HostError::Trap(closed.into()))?);
         drop(paused);
         Ok(status?.to_string())
     }

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use rookery_emulation::Runs;
 use rookery_project::{Cancel, Error, Firmware, Results, Roots};
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -26,6 +25,7 @@ use crate::bindings::{self, types};
 use crate::limits::{Limits, MemoryLimiter};
 use crate::meter::Meter;
 use crate::policy::Interface;
+use crate::seats::{Seat, Share};
 
 pub(crate) use log::{Progress, ToolLog};
 
@@ -33,8 +33,6 @@ pub(crate) use log::{Progress, ToolLog};
 pub(crate) struct Services {
     pub(crate) roots: Roots,
     pub(crate) runs: Runs,
-    /// One permit for each guest that may run at the same time.
-    pub(crate) running: Arc<Semaphore>,
 }
 
 /// The state of one call. It is dropped with its store when the call ends.
@@ -47,8 +45,9 @@ pub(crate) struct State {
     pub(crate) meter: Arc<Meter>,
     pub(crate) log: ToolLog,
     pub(crate) progress: Progress,
+    pub(crate) share: Share,
     /// Given back while the guest waits for a run, so that waiting guests do not keep others from running.
-    pub(crate) permit: Option<OwnedSemaphorePermit>,
+    pub(crate) seat: Option<Seat>,
 }
 
 /// An open result directory.
