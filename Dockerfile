@@ -2,6 +2,7 @@
 # Rookery with its embedded emulator, on Debian slim, as an unprivileged user.
 #
 #   docker build -t rookery .
+#   mkdir projects && sudo chown 10001 projects   # the container's user
 #   docker run --rm -i --read-only --tmpfs /tmp --tmpfs /home/rookery --network none --cap-drop ALL \
 #     --security-opt no-new-privileges --security-opt seccomp=unconfined --security-opt systempaths=unconfined \
 #     -v "$PWD/projects:/projects" rookery serve --root /projects
@@ -28,7 +29,12 @@ RUN apt-get update \
 COPY --from=build /src/dist/rookery /usr/lib/rookery/rookery
 COPY --from=build /src/dist/plugins /usr/lib/rookery/plugins
 RUN ln -s /usr/lib/rookery/rookery /usr/bin/rookery
+# The tools are compiled for the CPU that builds the image; another one compiles them again at each start, unless it is given a volume
+# to keep them in.
+ENV ROOKERY_CACHE_DIR=/var/cache/rookery
+RUN install -d -o rookery /var/cache/rookery
 USER rookery
+RUN rookery plugins list
 VOLUME ["/projects"]
 ENTRYPOINT ["rookery"]
 CMD ["serve", "--root", "/projects"]

@@ -96,27 +96,27 @@ async fn a_flooded_log_is_cut_and_the_call_is_answered() -> Result<()> {
 }
 
 #[tokio::test]
-async fn four_looping_calls_leave_the_server_answering() -> Result<()> {
+async fn looping_calls_leave_the_server_and_the_other_tools_answering() -> Result<()> {
     let root = tempfile::tempdir()?;
     let client = session(root.path()).await?;
-    let loops = async {
-        tokio::join!(
-            client.call("loops", json!({})),
-            client.call("loops", json!({})),
-            client.call("loops", json!({})),
-            client.call("loops", json!({}))
-        )
-    };
-    let list = async {
+    let one = || client.call("loops", json!({}));
+    let loops = async { tokio::join!(one(), one(), one(), one(), one(), one(), one(), one()) };
+    let others = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let begun = Instant::now();
         let tools = client.tools().await;
-        (tools, begun.elapsed())
+        let echo = client.ok("echo", json!({"message": "beside"})).await;
+        (tools, echo, begun.elapsed())
     };
-    let (_, (tools, took)) = tokio::join!(loops, list);
+    // The loops are still at work then: their CPU budget alone is longer.
+    let (tools, echo, took) = tokio::select! {
+        _ = loops => anyhow::bail!("the loops ended first"),
+        others = others => others,
+    };
     assert!(tools?.contains(&"echo".to_owned()));
+    assert!(echo?.to_string().contains("beside"));
     // Generous, since the machine may be busy; `make bench` measures it.
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
     client.close().await
 }
 

@@ -31,14 +31,17 @@ impl Doctor {
         let plugins = plugins::overview(&self.options)
             .unwrap_or_else(|error| json!({"error": format!("{error:#}")}));
         let places = [
-            check_dir("state", &self.options.state().path()?),
-            check_dir("cache", &self.options.cache()?),
+            check_dir("state", &self.options.state().path()?, true),
+            // One that was filled before and is read-only serves well, in a container image for example.
+            check_dir("cache", &self.options.cache()?, false),
         ];
         let ok = backends
             .as_array()
             .is_some_and(|backends| backends.iter().any(|backend| backend["available"] == true))
             && plugins["tools"].as_u64().is_some_and(|tools| tools > 0)
-            && places.iter().all(|place| place["ok"] == true);
+            && places
+                .iter()
+                .all(|place| place["ok"] == true || place["needed"] == false);
         let report = json!({"ok": ok, "version": env!("CARGO_PKG_VERSION"), "backends": backends, "plugins": plugins, "directories": places});
         show::result(&report, self.json, describe);
         Ok(if ok {
@@ -49,8 +52,8 @@ impl Doctor {
     }
 }
 
-/// Whether `dir` can be made and written. Leaves it there: it is needed anyway.
-fn check_dir(name: &str, dir: &Path) -> Value {
+/// Whether `dir` can be made and written. Leaves it there: it is used anyway.
+fn check_dir(name: &str, dir: &Path, needed: bool) -> Value {
     let probe = dir.join(format!(".doctor-{}", std::process::id()));
     let written = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&probe, b""));
     let _ = std::fs::remove_file(&probe);
@@ -58,7 +61,7 @@ fn check_dir(name: &str, dir: &Path) -> Value {
     match written {
         Ok(()) => json!({"name": name, "path": path, "ok": true}),
         Err(error) => {
-            json!({"name": name, "path": path, "ok": false, "detail": error.to_string(), "fix": format!("make it writable, or name another with --{name}-dir")})
+            json!({"name": name, "path": path, "ok": false, "needed": needed, "detail": format!("cannot be written: {error}"), "fix": format!("make it writable, or name another with --{name}-dir")})
         }
     }
 }
