@@ -1,6 +1,6 @@
 //! One line of input: what it says, or why it is refused and to whom.
 
-use rmcp::model::ClientJsonRpcMessage;
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -59,7 +59,7 @@ pub fn parse(line: &[u8], batches: bool) -> Vec<Result<ClientJsonRpcMessage, Rej
         return Vec::new();
     }
     let error = match serde_json::from_slice::<ClientJsonRpcMessage>(line) {
-        Ok(message) => return vec![Ok(message)],
+        Ok(message) => return vec![well_shaped(message)],
         Err(error) => error,
     };
     match serde_json::from_slice::<Value>(line) {
@@ -100,8 +100,24 @@ pub fn parse(line: &[u8], batches: bool) -> Vec<Result<ClientJsonRpcMessage, Rej
 
 fn parse_item(item: &Value) -> Option<Result<ClientJsonRpcMessage, Rejection>> {
     match ClientJsonRpcMessage::deserialize(item) {
-        Ok(message) => Some(Ok(message)),
+        Ok(message) => Some(well_shaped(message)),
         Err(error) => malformed(item, &error).map(Err),
+    }
+}
+
+/// An `initialize` that lacks something is no request of an unknown kind.
+fn well_shaped(message: ClientJsonRpcMessage) -> Result<ClientJsonRpcMessage, Rejection> {
+    match &message {
+        JsonRpcMessage::Request(request)
+            if matches!(&request.request, ClientRequest::CustomRequest(custom) if custom.method == "initialize") =>
+        {
+            Err(Rejection::new(
+                Some(json!(request.id)),
+                INVALID_PARAMS,
+                "Invalid params for initialize: it needs `protocolVersion`, `capabilities` and `clientInfo` with `name` and `version`.".to_owned(),
+            ))
+        }
+        _ => Ok(message),
     }
 }
 
@@ -169,6 +185,10 @@ mod tests {
             (
                 r#"{"jsonrpc":"2.0","id":2,"method":"tools/list","params":[1]}"#,
                 Some(json!([2, INVALID_PARAMS])),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":6,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{}}}"#,
+                Some(json!([6, INVALID_PARAMS])),
             ),
             (
                 r#"{"jsonrpc":"1.0","id":3,"method":"tools/list"}"#,
