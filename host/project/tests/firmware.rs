@@ -214,10 +214,7 @@ fn what_is_no_archive_is_named() {
 }
 
 #[test]
-fn bombs_are_refused_early() {
-    let zeros = vec![0; 72 << 20];
-    assert!(refused(&Archive::new().file("zero", 0o644, &zeros).gz()).contains("times its size"));
-    // A long name that never ends.
+fn a_name_that_never_ends_is_refused_early() {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::GNULongName);
     header.set_path("././@LongLink").unwrap();

@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -64,21 +63,6 @@ fn the_newest_completed_run_is_chosen_by_number() {
             .contains("run 14 left nothing"),
         "{status}"
     );
-
-    let died = roots(dir.path())
-        .results(Some("p"), Some("results/11"))
-        .unwrap();
-    let old = fs::File::options()
-        .append(true)
-        .open(project.join("results/11/console.log"))
-        .unwrap();
-    assert_eq!(
-        died.status().unwrap()["state"],
-        "running",
-        "its console was written just now"
-    );
-    old.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
-    assert_eq!(died.status().unwrap()["state"], "died");
 }
 
 #[test]
@@ -90,23 +74,6 @@ fn a_project_without_runs_says_so() {
     fs::create_dir_all(dir.path().join("results/0")).unwrap();
     let results = roots(dir.path()).results(Some("."), None).unwrap();
     assert_eq!(results.status().unwrap()["state"], "never-ran");
-}
-
-#[test]
-fn a_supervisor_that_is_gone_means_a_died_run() {
-    let (dir, results) = with_file("runtime.yaml", b"run_id: r-1\npid: 4194305\n");
-    fs::write(dir.path().join("console.log"), "x").unwrap();
-    let status = results.status().unwrap();
-    assert_eq!(
-        (&status["state"], &status["run_id"]),
-        (&json!("died"), &json!("r-1"))
-    );
-    fs::write(
-        dir.path().join("runtime.yaml"),
-        format!("run_id: r-1\npid: {}\n", std::process::id()),
-    )
-    .unwrap();
-    assert_eq!(results.status().unwrap()["state"], "running");
 }
 
 #[test]
@@ -127,10 +94,9 @@ fn only_regular_files_of_the_directory_are_read() {
     .unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("qmp.sock")).unwrap();
 
-    assert!(matches!(
-        results.read_text("score.txt", 0, 9),
-        Err(Error::Denied(_))
-    ));
+    assert!(
+        matches!(results.read_text("score.txt", 0, 9), Err(Error::Unavailable { why, .. }) if why.contains("leads out"))
+    );
     assert_eq!(
         results.read_text("alias.log", 0, 9).unwrap()["text"],
         "hello\n"
@@ -164,23 +130,6 @@ fn only_regular_files_of_the_directory_are_read() {
 }
 
 #[test]
-fn a_missing_file_comes_with_the_way_to_get_it() {
-    let (dir, results) = with_file("console.log", b"x");
-    let how = |file: &str| match results.read_yaml(file) {
-        Err(Error::Unavailable { how_to_enable, .. }) => how_to_enable,
-        other => panic!("{file}: {other:?}"),
-    };
-    assert!(how("env_missing.yaml").contains("plugins: {env: {}}"));
-    assert!(how("health_final.yaml").contains("end of the run"));
-    assert!(how("nothing.yaml").contains("status"));
-    let error = results
-        .query("SELECT 1", &Value::Null, &Value::Null, &Cancel::default())
-        .unwrap_err();
-    assert!(error.to_string().contains("syscalls_logger"), "{error}");
-    drop(dir);
-}
-
-#[test]
 fn text_is_read_in_ranges_that_join() {
     let text = "añb🦀c\u{202e}d\n".repeat(50);
     let (_dir, results) = with_file("console.log", text.as_bytes());
@@ -208,18 +157,6 @@ fn text_is_read_in_ranges_that_join() {
         results.read_text("console.log", i64::MAX, 1).unwrap()["text"],
         ""
     );
-}
-
-#[test]
-fn yaml_junk_is_an_error_that_names_the_file() {
-    let (_dir, results) = with_file("crashes.yaml", b"a: [1\n\x1b]0;evil\x07");
-    let error = results.read_yaml("crashes.yaml").unwrap_err().to_string();
-    assert!(
-        error.contains("crashes.yaml") && !error.contains('\x1b'),
-        "{error:?}"
-    );
-    let (_dir, results) = with_file("summary.json", br#"{"score": 1"#);
-    assert!(results.read_yaml("summary.json").is_err());
 }
 
 #[test]
@@ -314,98 +251,6 @@ fn older_newer_and_headless_tables_are_read() {
     );
     let (_dir, results) = with_file("lifeguard.csv", b"");
     assert_eq!(csv(&results, "lifeguard.csv", Value::Null)["total"], 0);
-}
-
-#[test]
-fn matches_come_with_numbers_context_and_counts() {
-    let mut log = String::new();
-    for n in 1..=1000 {
-        let word = if n % 10 == 0 { "ERROR" } else { "ok" };
-        let _ = write!(log, "line {n} {word}\r\n");
-    }
-    let (_dir, results) = with_file("console.log", log.as_bytes());
-    let found = search(
-        &results,
-        "error$",
-        json!({"case_insensitive": true, "limit": 2, "context": 1}),
-    );
-    assert_eq!(
-        (&found["total"], &found["lines"], &found["truncated"]),
-        (&json!(100), &json!(1000), &json!(true))
-    );
-    assert_eq!(found["bytes"], log.len());
-    assert_eq!(
-        found["matches"][1],
-        json!({"line": 1000, "text": "line 1000 ERROR", "cut": false, "before": ["line 999 ok"], "after": []})
-    );
-    assert_eq!(found["matches"][0]["after"], json!(["line 991 ok"]));
-    let first = search(&results, "ERROR", json!({"from_end": false, "limit": 1}));
-    assert_eq!(first["matches"][0]["line"], 10);
-    let tail = search(&results, "", json!({"limit": 3}));
-    assert_eq!(
-        (&tail["total"], &tail["matches"][0]["text"]),
-        (&json!(1000), &json!("line 998 ok"))
-    );
-    assert_eq!(search(&results, "never", Value::Null)["truncated"], false);
-    assert_eq!(search(&results, "x", json!({"limit": 0}))["total"], 0);
-}
-
-#[test]
-fn hostile_lines_are_escaped_cut_and_counted_once() {
-    let mut log = b"\x1b[2Jclear \xff\n".to_vec();
-    log.extend(std::iter::repeat_n(b'a', 3 << 20));
-    log.extend_from_slice(b"needle");
-    log.extend(std::iter::repeat_n(b'a', 1 << 20));
-    log.extend_from_slice(b"\nlast");
-    let (_dir, results) = with_file("console.log", &log);
-    let found = search(&results, "clear", Value::Null);
-    assert_eq!(found["matches"][0]["text"], "\\x1b[2Jclear \\xff");
-    let needle = search(&results, "needle", json!({"max_line_bytes": 40}));
-    assert_eq!((&needle["total"], &needle["lines"]), (&json!(1), &json!(3)));
-    assert_eq!(needle["matches"][0]["cut"], true);
-    assert!(
-        needle["matches"][0]["text"]
-            .as_str()
-            .unwrap()
-            .contains("needle"),
-        "{needle}"
-    );
-    assert_eq!(
-        search(&results, "a", Value::Null)["total"],
-        3,
-        "clear, the long line, last"
-    );
-}
-
-#[test]
-fn a_bad_pattern_a_slow_search_and_a_cancelled_one_end_clearly() {
-    let (_dir, results) = with_file("console.log", &b"x\n".repeat(1 << 20));
-    let error = results
-        .search("console.log", "(", &Value::Null, &Cancel::default())
-        .unwrap_err();
-    assert!(
-        matches!(&error, Error::InvalidArgument(m) if m.contains("regular expression")),
-        "{error}"
-    );
-    let error = results
-        .search("console.log", "a\nb", &Value::Null, &Cancel::default())
-        .unwrap_err();
-    assert!(matches!(error, Error::InvalidArgument(_)), "{error}");
-    let error = results
-        .search(
-            "console.log",
-            "x",
-            &json!({"timeout_ms": 0}),
-            &Cancel::default(),
-        )
-        .unwrap_err();
-    assert!(matches!(error, Error::Limit(_)), "{error}");
-    let cancel = Cancel::default();
-    cancel.cancel();
-    assert_eq!(
-        results.search("console.log", "x", &Value::Null, &cancel),
-        Err(Error::Cancelled)
-    );
 }
 
 #[test]

@@ -38,6 +38,9 @@ struct Console {
     file: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Next>,
+    /// That another run is newer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// Search the guest's console, to see why something failed. Gives the newest matching `lines` and their `total`. Next:
@@ -65,12 +68,14 @@ fn search(host: &impl Results, args: &Args) -> Result<Console> {
     );
     let dropped = found.matches.len().saturating_sub(kept);
     found.matches.drain(..dropped);
+    let status = run.status()?;
     let nothing = found.total == 0 && found.lines > 0;
     Ok(Console {
         truncated: found.truncated || dropped > 0,
         total: found.total,
         file_lines: found.lines,
-        file: run.status()?.path_of("console.log"),
+        file: status.path_of("console.log"),
+        note: newer(status.why.as_deref()),
         line_numbers: found.matches.iter().map(|line| line.line).collect(),
         lines: found
             .matches
@@ -85,6 +90,11 @@ fn search(host: &impl Results, args: &Args) -> Result<Console> {
             .collect(),
         next: nothing.then(|| Next::call("console", json!(args.run))),
     })
+}
+
+/// What the host says about the choice of the run.
+fn newer(why: Option<&str>) -> Option<String> {
+    why?.split_once(" Note: ").map(|(_, note)| note.to_owned())
 }
 
 plugin!(console);
@@ -171,6 +181,15 @@ mod tests {
             (&json!(false), &json!("console.log"))
         );
         assert!(answer["how_to_enable"].is_string());
+    }
+
+    #[test]
+    fn a_newer_run_is_told_of() {
+        let host = FakeHost::new()
+            .text("console.log", "boot\n")
+            .state("completed", "ended. Note: run 3 is newer and died");
+        let answer = call::<console>(&host, json!({ "project_dir": "p" })).unwrap();
+        assert_eq!(answer["note"], "run 3 is newer and died");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use rookery_plugin::answer::{budget, fitting, shorten};
 use rookery_plugin::args::RunSelector;
-use rookery_plugin::{Answer, QueryOptions, Result, Results, RunResults, plugin, tool};
+use rookery_plugin::{
+    Answer, Error, QueryOptions, Result, Results, RunResults, invalid, plugin, tool,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -33,6 +35,9 @@ struct Queried {
     row_count: usize,
     truncated: bool,
     file: String,
+    /// That another run is newer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// Query a run's events by SQL, for what no other tool answers. Tables, joined by `id`: event(type, procname),
@@ -50,7 +55,8 @@ fn db_query(host: &impl Results, args: Args) -> Result<Answer<Queried>> {
 
 fn query(host: &impl Results, args: &Args) -> Result<Queried> {
     let run = host.open_results(&args.run)?;
-    let mut found = run.query(&args.sql, &json!([]), &QueryOptions::rows(args.limit))?;
+    let found = run.query(&args.sql, &json!([]), &QueryOptions::rows(args.limit));
+    let mut found = found.map_err(without_parameters)?;
     let mut cut = false;
     for cell in found.rows.iter_mut().flatten() {
         cut |= shorten(cell, LONGEST_CELL);
@@ -60,13 +66,31 @@ fn query(host: &impl Results, args: &Args) -> Result<Queried> {
     found.rows.truncate(kept);
     let columns = distinct(found.columns);
     let named = |row: Vec<Value>| columns.iter().cloned().zip(row).collect();
+    let status = run.status()?;
     Ok(Queried {
         truncated: found.truncated || dropped || cut,
         row_count: found.rows.len(),
         rows: found.rows.into_iter().map(named).collect(),
         columns,
-        file: run.status()?.path_of("plugins.db"),
+        file: status.path_of("plugins.db"),
+        note: newer(status.why.as_deref()),
     })
+}
+
+/// The host speaks of parameters, which this tool does not take.
+fn without_parameters(error: Error) -> Error {
+    match error {
+        Error::InvalidArgument(why) if why.contains("`params`") => invalid(
+            "the query has parameters (`?` or `:name`), which have no values here: write the values into `sql`, such as \
+             SELECT id FROM event WHERE procname = 'httpd'",
+        ),
+        other => other,
+    }
+}
+
+/// What the host says about the choice of the run.
+fn newer(why: Option<&str>) -> Option<String> {
+    why?.split_once(" Note: ").map(|(_, note)| note.to_owned())
 }
 
 /// Column names as keys of a row: of equal names the later ones get a number, so that no cell is lost.
@@ -87,8 +111,8 @@ plugin!(db_query);
 
 #[cfg(test)]
 mod tests {
+    use rookery_plugin::Unavailable;
     use rookery_plugin::testing::{FakeHost, call, check};
-    use rookery_plugin::{Error, Unavailable, invalid};
 
     use super::*;
 
@@ -152,6 +176,19 @@ mod tests {
         assert_eq!(
             answer,
             json!({ "available": false, "what": "plugins.db", "why": "no logger", "how_to_enable": "enable db" })
+        );
+    }
+
+    #[test]
+    fn a_parameter_is_refused_in_words_of_this_tool() {
+        let host = FakeHost::new().fail(
+            "run-results.query",
+            invalid("the query has 1 parameters, but `params` holds 0"),
+        );
+        let error = call::<db_query>(&host, json!({ "sql": "SELECT :a", "project_dir": "p" }));
+        assert!(
+            matches!(&error, Err(Error::InvalidArgument(why)) if why.contains("`sql`") && !why.contains("params`")),
+            "{error:?}"
         );
     }
 

@@ -2,19 +2,15 @@
 
 use rookery_plugin::args::RunSelector;
 use rookery_plugin::shapes::{InitCandidate, ResultsStatus};
-use rookery_plugin::{
-    Firmware, Result, Results, RootFilesystem, RunResults, SearchOptions, optional,
-};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use rookery_plugin::{Firmware, Result, Results, RootFilesystem, RunResults, SearchOptions};
 use serde_json::{Map, Value, json};
 
+use crate::files::Files;
 use crate::panic::Panic;
+use crate::shapes::{Crash, Record, Sockets, Summary, number};
 
 /// Lines of the console's end that are shown.
 const TAIL: u32 = 5;
-/// Notes that are shown.
-const NOTES: usize = 10;
 /// Init candidates that are shown.
 const CANDIDATES: usize = 5;
 
@@ -22,8 +18,12 @@ const CANDIDATES: usize = 5;
 pub struct Evidence {
     pub project_dir: Option<String>,
     pub status: ResultsStatus,
+    /// What the host says about the choice of this run: another is newer.
+    pub newer: Option<String>,
     pub record: Record,
-    pub summary: Summary,
+    pub score: Option<f64>,
+    pub panicked: bool,
+    pub sockets: Option<Sockets>,
     pub counters: Map<String, Value>,
     pub crashes: Option<Vec<Crash>>,
     pub panic: Option<Panic>,
@@ -32,92 +32,86 @@ pub struct Evidence {
     pub failures: Option<(usize, usize)>,
     /// Names in `env_missing.yaml`.
     pub missing_env: Option<usize>,
-    /// Looked for only where init is in question.
-    pub init_candidates: Vec<InitCandidate>,
-}
-
-/// `rookery_run.json`, which Rookery's own backends leave.
-#[derive(Default)]
-pub struct Record {
-    pub run_id: Option<String>,
-    pub backend: Option<String>,
+    /// The init that the guest started; looked for only where init is in question, as are the candidates.
     pub init: Option<String>,
-    pub outcome: Option<String>,
-    /// The guest ended by itself, before the deadline.
-    pub guest_ended: bool,
-    pub notes: Vec<String>,
-}
-
-/// `summary.json`, which is there only if the run completed.
-#[derive(Default, Deserialize)]
-pub struct Summary {
-    #[serde(default)]
-    pub score: Option<f64>,
-    #[serde(default)]
-    pub panic: bool,
-    #[serde(default)]
-    pub binds: Option<Vec<Bind>>,
-}
-
-#[derive(Deserialize)]
-pub struct Bind {
-    #[serde(default)]
-    pub state: Option<String>,
-}
-
-/// One record of `crashes.yaml`.
-#[derive(Deserialize)]
-pub struct Crash {
-    #[serde(default)]
-    pub proc: String,
-    #[serde(default)]
-    pub signame: String,
-    #[serde(default)]
-    pub count: u64,
+    pub init_candidates: Vec<InitCandidate>,
+    /// What was found damaged.
+    pub damaged: Vec<String>,
 }
 
 impl Evidence {
     pub fn gather(host: &(impl Results + Firmware), which: &RunSelector) -> Result<Self> {
         let run = host.open_results(which)?;
-        let status = run.status()?;
+        let mut status = run.status()?;
         let project_dir = which
             .project_dir
             .clone()
             .or_else(|| status.project_dir().map(str::to_owned));
-        let record = record(&optional(run.read_yaml("rookery_run.json"))?.unwrap_or_default());
-        let panic = optional(run.search("console.log", "Kernel panic", &SearchOptions::newest(1)))?
+        let mut files = Files::of(&run);
+        let record = Record::read(&files.yaml("rookery_run.json")?.unwrap_or_default());
+        let panic = run.search("console.log", "Kernel panic", &SearchOptions::newest(1));
+        let panic = files
+            .part("console.log", panic)?
             .and_then(|found| found.matches.into_iter().next_back())
             .map(|line| Panic::read(&line.text));
-        let tail = optional(run.search(
-            "console.log",
-            "",
-            &SearchOptions {
-                max_line_bytes: 200,
-                ..SearchOptions::newest(TAIL)
-            },
-        ))?;
+        let newest = SearchOptions {
+            max_line_bytes: 200,
+            ..SearchOptions::newest(TAIL)
+        };
+        let tail = files.part("console.log", run.search("console.log", "", &newest))?;
         let in_question = panic.as_ref().is_some_and(Panic::is_of_init) || record.guest_ended;
+        let mut summary = Summary::read(&files.yaml("summary.json")?.unwrap_or_default());
+        if summary.score.is_none() {
+            let line = files.line("score.txt")?;
+            summary.score = line.and_then(|line| number(&line.into()));
+        }
+        if summary.panic.is_none() {
+            summary.panic = files.score("nopanic")?.map(|nopanic| nopanic == 0.0);
+        }
+        // What a died run left says that everything listens.
+        if summary.sockets.is_none() && status.state != "died" {
+            summary.sockets = files.sockets()?;
+        }
         Ok(Self {
+            init: if in_question {
+                current_init(&mut files, &record)?
+            } else {
+                None
+            },
             init_candidates: if in_question {
                 candidates(host, project_dir.as_deref())
             } else {
                 Vec::new()
             },
-            summary: read(&run, "summary.json")?.unwrap_or_default(),
-            counters: read(&run, "health_final.yaml")?.unwrap_or_default(),
-            crashes: optional(run.read_yaml("crashes.yaml"))?
-                .and_then(|mut file| typed(file.get_mut("crashes")?.take())),
-            failures: optional(run.read_yaml("pseudofiles_failures.yaml"))?
+            score: summary.score,
+            panicked: panic.is_some() || summary.panic == Some(true),
+            sockets: summary.sockets,
+            counters: match files.yaml("health_final.yaml")? {
+                Some(Value::Object(counters)) => counters,
+                _ => Map::new(),
+            },
+            crashes: files
+                .yaml("crashes.yaml")?
+                .as_ref()
+                .and_then(Crash::read_all),
+            failures: files
+                .yaml("pseudofiles_failures.yaml")?
                 .as_ref()
                 .and_then(Value::as_object)
                 .map(failures),
-            missing_env: optional(run.read_yaml("env_missing.yaml"))?
+            missing_env: files
+                .yaml("env_missing.yaml")?
                 .as_ref()
                 .and_then(Value::as_array)
                 .map(Vec::len),
             console_tail: tail
                 .map(|tail| tail.matches.into_iter().map(|line| line.text).collect())
                 .unwrap_or_default(),
+            damaged: {
+                files.notes.dedup();
+                files.notes
+            },
+            newer: take_note(&mut status),
             project_dir,
             status,
             record,
@@ -138,52 +132,29 @@ impl Evidence {
         }
         arguments
     }
+}
 
-    /// Sockets that were up when the run ended.
-    pub fn listening(&self) -> Option<usize> {
-        let listens = |bind: &&Bind| {
-            bind.state
-                .as_deref()
-                .is_none_or(|state| state == "listening")
-        };
-        self.summary
-            .binds
-            .as_ref()
-            .map(|binds| binds.iter().filter(listens).count())
+/// Part the host's note on the choice of the run from why the run is in its state.
+fn take_note(status: &mut ResultsStatus) -> Option<String> {
+    let (why, note) = status.why.as_deref()?.split_once(" Note: ")?;
+    let note = note.to_owned();
+    status.why = Some(why.to_owned());
+    Some(note)
+}
+
+/// What the guest started first: as the run noted it, else as it was told to.
+fn current_init<R: RunResults>(files: &mut Files<R>, record: &Record) -> Result<Option<String>> {
+    if let Some(init) = &record.init {
+        return Ok(Some(init.clone()));
     }
-}
-
-fn typed<T: DeserializeOwned>(value: Value) -> Option<T> {
-    serde_json::from_value(value).ok()
-}
-
-/// A file of a known shape; one of another shape counts as missing.
-fn read<T: DeserializeOwned>(run: &impl RunResults, file: &str) -> Result<Option<T>> {
-    Ok(optional(run.read_yaml(file))?.and_then(typed))
-}
-
-fn record(file: &Value) -> Record {
-    let text = |name: &str| file.get(name).and_then(Value::as_str).map(str::to_owned);
-    let outcome = file
-        .get("outcome")
-        .map_or(&Value::Null, |outcome| {
-            outcome.get("outcome").unwrap_or(outcome)
-        })
-        .as_str();
-    let notes = file
-        .get("notes")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
-    Record {
-        run_id: text("run_id"),
-        backend: text("backend"),
-        init: text("init"),
-        outcome: text("reason").or_else(|| outcome.map(str::to_owned)),
-        guest_ended: outcome == Some("guest-ended"),
-        notes: notes.take(NOTES).map(str::to_owned).collect(),
+    if let Some(init) = files.line("igloo_init.ready")? {
+        return Ok(Some(init));
     }
+    let config = files.yaml("core_config.yaml")?.unwrap_or_default();
+    Ok(config
+        .pointer("/env/igloo_init")
+        .and_then(Value::as_str)
+        .map(str::to_owned))
 }
 
 fn failures(file: &Map<String, Value>) -> (usize, usize) {
@@ -202,7 +173,7 @@ fn candidates(host: &impl Firmware, project: Option<&str>) -> Vec<InitCandidate>
         .and_then(|project| host.open_root_filesystem(project).ok())
         .and_then(|root| root.init_candidates().ok());
     let candidates: Vec<InitCandidate> = found
-        .and_then(|mut found| typed(found.get_mut("candidates")?.take()))
+        .and_then(|mut found| serde_json::from_value(found.get_mut("candidates")?.take()).ok())
         .unwrap_or_default();
     candidates.into_iter().take(CANDIDATES).collect()
 }

@@ -45,6 +45,7 @@ impl Finding {
 /// All findings of a run.
 pub fn findings(evidence: &Evidence) -> Vec<Finding> {
     [
+        newer(evidence),
         end(evidence),
         init(evidence),
         crashes(evidence),
@@ -55,6 +56,19 @@ pub fn findings(evidence: &Evidence) -> Vec<Finding> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// The run that was chosen is not the newest.
+fn newer(evidence: &Evidence) -> Option<Finding> {
+    let (what, other) = match evidence.newer.as_ref()?.split_once(';') {
+        Some((what, how)) => (what, how.rsplit_once("results_dir ")),
+        None => (evidence.newer.as_deref()?, None),
+    };
+    let found = Finding::new(format!("This is not the newest run: {what}."));
+    Some(match other {
+        Some((_, dir)) => found.next("health", json!({ "results_dir": dir })),
+        None => found.next("run", json!({ "project_dir": evidence.project_dir })),
+    })
 }
 
 /// A run that did not end as a run should.
@@ -77,28 +91,31 @@ fn end(evidence: &Evidence) -> Option<Finding> {
 fn init(evidence: &Evidence) -> Option<Finding> {
     let found = match &evidence.panic {
         Some(panic) => Finding::new(panic.meaning()).because([panic.line.clone()]),
-        None if evidence.summary.panic => Finding::new("The kernel panicked."),
+        None if evidence.panicked => Finding::new("The kernel panicked."),
         None if evidence.record.guest_ended => {
             Finding::new("The guest ended by itself, before the run's deadline.")
                 .because(evidence.record.outcome.clone())
         }
         None => return None,
     };
-    let current = evidence.record.init.as_deref();
-    let other = evidence
+    // Where nobody knows which init it was, the best candidate may be the one that failed.
+    let other = evidence.init.as_deref().and_then(|current| {
+        let mut candidates = evidence.init_candidates.iter();
+        candidates.find(|candidate| !is_same(&candidate.path, current))
+    });
+    let names = evidence
         .init_candidates
         .iter()
-        .find(|candidate| Some(candidate.path.as_str()) != current);
+        .map(|candidate| format!("init candidate {}", candidate.path));
+    let found = found.because(names);
     Some(match other {
-        Some(other) => {
-            let names = evidence
-                .init_candidates
-                .iter()
-                .map(|candidate| format!("init candidate {}", candidate.path));
-            found.because(names).next("set_env", json!({ "project_dir": evidence.project_dir, "key": "igloo_init", "value": other.path }))
-        }
+        Some(other) => found.next("set_env", json!({ "project_dir": evidence.project_dir, "key": "igloo_init", "value": other.path })),
         None => found.next("console", evidence.results()),
     })
+}
+
+fn is_same(path: &str, current: &str) -> bool {
+    path.trim_start_matches('/') == current.trim_start_matches('/')
 }
 
 fn crashes(evidence: &Evidence) -> Option<Finding> {
@@ -106,19 +123,22 @@ fn crashes(evidence: &Evidence) -> Option<Finding> {
         .crashes
         .as_ref()
         .filter(|crashes| !crashes.is_empty())?;
-    let total: u64 = crashes.iter().map(|crash| crash.count.max(1)).sum();
+    let total = crashes
+        .iter()
+        .fold(0_u64, |sum, crash| sum.saturating_add(crash.count));
     let worst = crashes.iter().max_by_key(|crash| crash.count)?;
+    let arguments = match worst.proc.as_str() {
+        "" => evidence.results(),
+        proc => evidence.results_and("procname", json!(proc)),
+    };
+    let shown = crashes
+        .iter()
+        .take(CRASHES)
+        .map(|crash| format!("{}: {} ×{}", crash.proc, crash.signame, crash.count));
     Some(
         Finding::new(format!("Fatal signals reached programs, {total} times."))
-            .because(
-                crashes.iter().take(CRASHES).map(|crash| {
-                    format!("{}: {} ×{}", crash.proc, crash.signame, crash.count.max(1))
-                }),
-            )
-            .next(
-                "missing_files",
-                evidence.results_and("procname", json!(worst.proc)),
-            ),
+            .because(shown)
+            .next("missing_files", arguments),
     )
 }
 
@@ -146,7 +166,7 @@ fn boot_arguments(evidence: &Evidence) -> Option<Finding> {
 
 /// Whether something listens, and if not and nothing else is known, where to look.
 fn services(evidence: &Evidence) -> Option<Finding> {
-    match evidence.listening()? {
+    match evidence.sockets.as_ref()?.listening {
         0 => Some(Finding::new("No service listens.").next(
             "console",
             evidence.results_and("pattern", json!("(?i)error|fail|not found|cannot|no such")),

@@ -1,8 +1,10 @@
 //! `health`
 
 mod evidence;
+mod files;
 mod findings;
 mod panic;
+mod shapes;
 
 use rookery_plugin::args::RunSelector;
 use rookery_plugin::{Answer, Firmware, Result, Results, plugin, tool};
@@ -42,7 +44,7 @@ struct Report {
     /// The counters of `health_final.yaml`.
     health: Map<String, Value>,
     findings: Vec<Finding>,
-    /// What the backend could not do.
+    /// What the backend could not do, and which files are damaged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -71,12 +73,12 @@ fn look(host: &(impl Results + Firmware), which: &RunSelector) -> Result<Report>
         run_id: evidence.record.run_id.or(evidence.status.run_id),
         backend: evidence.record.backend,
         outcome: evidence.record.outcome,
-        score: evidence.summary.score,
-        panic: evidence.panic.is_some() || evidence.summary.panic,
-        binds: evidence.summary.binds.map(|binds| binds.len()),
+        score: evidence.score,
+        panic: evidence.panicked,
+        binds: evidence.sockets.map(|sockets| sockets.bound),
         crashes: evidence.crashes.map(|crashes| crashes.len()),
         health: evidence.counters,
-        notes: evidence.record.notes,
+        notes: [evidence.record.notes, evidence.damaged].concat(),
         console_tail: evidence.console_tail,
         results_dir: evidence.status.results_dir,
     })

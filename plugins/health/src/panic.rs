@@ -24,8 +24,14 @@ impl Panic {
     /// Whether init is to blame: it ended, or could not be started.
     pub fn is_of_init(&self) -> bool {
         self.exit_code.is_some()
-            || self.line.contains("No working init")
-            || self.line.contains("kill init")
+            || [
+                "No working init",
+                "No init found",
+                "Requested init",
+                "kill init",
+            ]
+            .iter()
+            .any(|words| self.line.contains(words))
     }
 
     /// In words.
@@ -35,6 +41,8 @@ impl Panic {
             Some(code) if code & 0x7f != 0 => format!("The kernel panicked because signal {} killed init.", code & 0x7f),
             Some(code) => format!("The kernel panicked because init ended with status {}.", code >> 8 & 0xff),
             None if self.line.contains("mount root") => "The kernel panicked because it could not mount the root filesystem.".into(),
+            None if self.line.contains("kill init") => "The kernel panicked because init ended.".into(),
+            None if self.line.contains("Requested init") => "The kernel panicked because it could not start the init that it was told to start.".into(),
             None if self.is_of_init() => "The kernel panicked because it found no init that it could run.".into(),
             None => "The kernel panicked.".into(),
         }
@@ -57,6 +65,16 @@ mod tests {
                 .contains("mount the root")
         );
         assert!(meaning("Kernel panic - not syncing: No working init found.").contains("no init"));
+        assert!(
+            meaning("Kernel panic - not syncing: No init found.  Try passing init=")
+                .contains("no init")
+        );
+        assert!(
+            meaning("Kernel panic - not syncing: Attempted to kill init!").contains("init ended.")
+        );
+        let requested =
+            Panic::read("Kernel panic - not syncing: Requested init /x failed (error -2).");
+        assert!(requested.is_of_init() && requested.meaning().contains("could not start"));
         assert_eq!(
             meaning("Kernel panic - not syncing: exitcode=0xzz"),
             "The kernel panicked."

@@ -83,6 +83,119 @@ fn a_panic_of_init_suggests_another_init() {
 }
 
 #[test]
+fn the_init_that_panicked_is_never_suggested() {
+    let panicked = |line: &str| {
+        FakeHost::new()
+            .text(
+                "console.log",
+                &format!("Kernel panic - not syncing: {line}\n"),
+            )
+            .answer(
+                "root-filesystem.init-candidates",
+                json!({ "candidates": [{ "path": "/sbin/init" }, { "path": "/etc/preinit" }] }),
+            )
+    };
+    for line in [
+        "Attempted to kill init!",
+        "No init found.  Try passing init= option to kernel.",
+        "Requested init /sbin/init failed (error -2).",
+    ] {
+        for host in [
+            panicked(line).text("igloo_init.ready", "/sbin/init\n"),
+            panicked(line).yaml(
+                "core_config.yaml",
+                json!({ "env": { "igloo_init": "/sbin/init" } }),
+            ),
+        ] {
+            let next = &look(&host)["findings"][0]["next"];
+            assert_eq!(next["arguments"]["value"], "/etc/preinit", "{line}");
+        }
+        let unknown = &look(&panicked(line))["findings"][0];
+        assert_eq!(unknown["next"]["tool"], "console", "any of them may be it");
+        assert!(unknown["evidence"].to_string().contains("/etc/preinit"));
+    }
+}
+
+#[test]
+fn a_damaged_file_is_noted_and_spoils_no_other() {
+    let files = [
+        "summary.json",
+        "health_final.yaml",
+        "crashes.yaml",
+        "pseudofiles_failures.yaml",
+        "env_missing.yaml",
+        "core_config.yaml",
+    ];
+    for damaged in &files[..5] {
+        let damage = (*damaged).to_owned();
+        let host = quiet()
+            .text("scores.txt", "score_type,score\nnopanic,0.00\n")
+            .answer_with("run-results.read-yaml", move |asked| {
+                let why = if asked["file"] == damage.as_str() {
+                    "damaged: cut off"
+                } else {
+                    "not there"
+                };
+                Err(Error::Unavailable(Unavailable {
+                    what: "x".into(),
+                    why: why.into(),
+                    how_to_enable: String::new(),
+                }))
+            });
+        let answer = look(&host);
+        assert_eq!(answer["notes"], json!([format!("{damaged} is damaged")]));
+        assert_eq!(answer["panic"], true, "the other files still speak");
+    }
+    let denied = quiet().fail("run-results.read-yaml", Error::Denied("no".into()));
+    assert!(
+        look(&denied)["notes"]
+            .to_string()
+            .contains("crashes.yaml cannot be read")
+    );
+}
+
+#[test]
+fn what_a_summary_lacks_comes_from_the_older_files() {
+    let host = FakeHost::new()
+        .text("score.txt", "10.00\n")
+        .text("scores.txt", "score_type,score\nexecs,9.00\nnopanic,0.00\n");
+    let binds = "procname,ipvn,domain,guest_ip,guest_port,pid,time,state,closed_time\n\
+                 a,4,tcp,0.0.0.0,80,1,2.0,listening,\na,4,tcp,0.0.0.0,81,1,2.0,closed,3.0\na,4,tcp,0.0.0.0,82,1,2.0,pending,\n";
+    let answer = look(&host.clone().text("netbinds.csv", binds));
+    assert_eq!(
+        (&answer["score"], &answer["panic"], &answer["binds"]),
+        (&json!(10.0), &json!(true), &json!(2))
+    );
+    assert!(findings(&answer).contains(&"1 sockets listen.".to_owned()));
+    let stateless =
+        "procname,ipvn,domain,guest_ip,guest_port\na,4,tcp,0.0.0.0,80\nb,4,tcp,0.0.0.0,81\n";
+    let answer = look(&host.clone().text("netbinds.csv", stateless));
+    assert!(findings(&answer).contains(&"2 sockets listen.".to_owned()));
+    let died = look(&host.state("died", "x").text("netbinds.csv", binds));
+    assert_eq!(died.get("binds"), None, "a died run's states are not final");
+}
+
+#[test]
+fn a_newer_run_is_the_first_finding() {
+    let why = "the run ended and was judged. Note: run 3 is newer and died; to look at it give results_dir /p/results/3";
+    let answer = look(&quiet().state("completed", why));
+    assert!(
+        findings(&answer)[0].contains("run 3 is newer and died"),
+        "{answer}"
+    );
+    assert_eq!(
+        answer["findings"][0]["next"],
+        json!({ "tool": "health", "arguments": { "results_dir": "/p/results/3" } })
+    );
+    assert_eq!(answer["why"], "the run ended and was judged.");
+    let refused = look(&quiet().state(
+        "completed",
+        "ended. Note: run 4 left nothing: its configuration was probably refused",
+    ));
+    assert_eq!(refused["findings"][0]["next"]["tool"], "run");
+}
+
+#[test]
 fn a_panic_without_candidates_still_has_a_next_step() {
     let host = quiet()
         .text(

@@ -29,7 +29,9 @@ struct Made {
     files: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
-    next: Next,
+    /// None while no init is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Next>,
 }
 
 /// Make a project from a firmware's root filesystem; the first step. Gives `arch`, `init` and `init_candidates` (choose by `set_env` igloo_init). Next: `run`.
@@ -39,7 +41,10 @@ fn init_project(host: &impl Creation, args: Args) -> Result<Made> {
     let total = made.init_candidates.len();
     made.init_candidates.truncate(CANDIDATES);
     Ok(Made {
-        next: Next::call("run", json!({ "project_dir": made.project_dir })),
+        next: made
+            .init
+            .is_some()
+            .then(|| Next::call("run", json!({ "project_dir": made.project_dir }))),
         truncated: made.init_candidates.len() < total,
         project_dir: made.project_dir,
         arch: made.arch,
@@ -99,7 +104,7 @@ mod tests {
             json!({ "project_dir": "/p", "arch": "armel", "init": null }),
         );
         let answer = call::<init_project>(&host, json!({ "rootfs": "r", "output": "o" })).unwrap();
-        assert_eq!(answer.get("init"), None);
+        assert_eq!((answer.get("init"), answer.get("next")), (None, None));
     }
 
     #[test]

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use rookery_plugin::args::RunSelector;
-use rookery_plugin::{Answer, Next, Result, Results, RunResults, optional, plugin, tool};
+use rookery_plugin::{Answer, Error, Next, Result, Results, RunResults, optional, plugin, tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Names shown of each kind; the file has all.
 const NAMES: usize = 100;
+/// Bytes read of `uboot.log`.
+const LOG: u32 = 256 * 1024;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
@@ -27,6 +29,9 @@ struct Names {
     file: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Next>,
+    /// What may be missing here, and that another run is newer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// List boot arguments (`missing_env`) and U-Boot variables (`uboot`) that programs looked for in vain, when a service
@@ -43,15 +48,32 @@ fn missing_env(host: &impl Results, args: Args) -> Result<Answer<Names>> {
 
 fn read(host: &impl Results, args: &Args) -> Result<Names> {
     let run = host.open_results(&args.run)?;
-    let env = run.read_yaml("env_missing.yaml")?;
+    let env = run.read_yaml("env_missing.yaml");
     let uboot = optional(run.read_yaml("env_uboot.txt"))?.unwrap_or_default();
-    let (env, uboot) = (names(&env), names(&uboot));
+    let log = optional(run.read_text("uboot.log", 0, LOG))?;
+    let mut uboot = names(&uboot);
+    if let Some(log) = &log {
+        uboot.extend(logged(&log.text));
+    }
     let status = run.status()?;
+    let mut notes: Vec<String> = newer(status.why.as_deref()).into_iter().collect();
+    // Each of the two has a plugin of its own: one that was off does not hide what the other found.
+    let env = match env {
+        Err(Error::Unavailable(missing)) if log.is_some() => {
+            notes.push(format!(
+                "Boot arguments are not known: {}. {}",
+                missing.why, missing.how_to_enable
+            ));
+            BTreeSet::new()
+        }
+        env => names(&env?),
+    };
     let next = env
         .first()
         .map(|key| ("set_env", key))
         .or_else(|| uboot.first().map(|key| ("set_uboot_env", key)));
     Ok(Names {
+        note: (!notes.is_empty()).then(|| notes.join(" ")),
         total: env.len() + uboot.len(),
         truncated: env.len() > NAMES || uboot.len() > NAMES,
         next: next
@@ -63,9 +85,8 @@ fn read(host: &impl Results, args: &Args) -> Result<Names> {
 }
 
 /// The names of a list, sorted: Penguin writes them in no order. A name that looks like a number is a name all the same.
-fn names(list: &Value) -> Vec<String> {
-    let names: BTreeSet<String> = list
-        .as_array()
+fn names(list: &Value) -> BTreeSet<String> {
+    list.as_array()
         .into_iter()
         .flatten()
         .filter_map(|name| match name {
@@ -73,15 +94,26 @@ fn names(list: &Value) -> Vec<String> {
             Value::Number(_) | Value::Bool(_) => Some(name.to_string()),
             _ => None,
         })
-        .collect();
-    names.into_iter().collect()
+        .collect()
+}
+
+/// The names in `uboot.log`, one a line; `name=value` is a variable that was set.
+fn logged(log: &str) -> impl Iterator<Item = String> {
+    log.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.contains('='))
+        .map(str::to_owned)
+}
+
+/// What the host says about the choice of the run.
+fn newer(why: Option<&str>) -> Option<String> {
+    why?.split_once(" Note: ").map(|(_, note)| note.to_owned())
 }
 
 plugin!(missing_env);
 
 #[cfg(test)]
 mod tests {
-    use rookery_plugin::Error;
     use rookery_plugin::testing::{FakeHost, call, check};
 
     use super::*;
@@ -137,6 +169,29 @@ mod tests {
         assert_eq!(
             (&answer["available"], &answer["what"]),
             (&json!(false), &json!("env_missing.yaml"))
+        );
+    }
+
+    #[test]
+    fn what_the_uboot_plugin_logged_counts_too() {
+        let log = FakeHost::new().text("uboot.log", "bootdelay\nsx_recovery\nbootcount=0\n");
+        let both = log
+            .clone()
+            .yaml("env_missing.yaml", json!([]))
+            .yaml("env_uboot.txt", json!(["bootcmd", "bootdelay"]));
+        let answer = call::<missing_env>(&both, json!({ "project_dir": "p" })).unwrap();
+        assert_eq!(
+            answer["uboot"],
+            json!(["bootcmd", "bootdelay", "sx_recovery"])
+        );
+        let alone = call::<missing_env>(&log, json!({ "project_dir": "p" })).unwrap();
+        assert_eq!(alone["total"], 2);
+        assert_eq!(alone["next"]["tool"], "set_uboot_env");
+        assert!(
+            alone["note"]
+                .as_str()
+                .unwrap()
+                .contains("Boot arguments are not known")
         );
     }
 

@@ -1,18 +1,16 @@
 //! `missing_files`
 
-use rookery_plugin::answer::{USUAL_BYTES, fitting};
+mod calls;
+
+use rookery_plugin::answer::{USUAL_BYTES, fitting, shorten};
 use rookery_plugin::args::RunSelector;
-use rookery_plugin::{
-    Answer, Error, Next, QueryOptions, Result, Results, RunResults, plugin, tool,
-};
+use rookery_plugin::{Answer, Next, Result, Results, RunResults, plugin, tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-const QUERY: &str = include_str!("query.sql");
-
-/// Callers shown of one path.
-const CALLERS: usize = 3;
+/// A path or a name is given up to this many bytes.
+const LONGEST: usize = 1000;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
@@ -38,12 +36,16 @@ struct Wanted {
     file: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Next>,
+    /// That another run is newer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct File {
     path: String,
     hits: u64,
+    /// Who looked for it first and last.
     callers: Vec<String>,
     /// The tool that can add it; none for a relative path.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,22 +66,15 @@ fn missing_files(host: &impl Results, args: Args) -> Result<Answer<Wanted>> {
 
 fn read(host: &impl Results, args: &Args) -> Result<Wanted> {
     let run = host.open_results(&args.run)?;
-    let found = run.query(
-        QUERY,
-        &parameters(args.procname.as_deref()),
-        &QueryOptions::rows(args.limit),
-    )?;
+    let parameters = parameters(args.procname.as_deref(), args.limit);
+    let found = calls::missing(&run, &parameters, args.limit)?;
     let total = found
         .rows
         .first()
-        .and_then(|row| row.get(3))
+        .and_then(|row| row.get(2))
         .and_then(Value::as_u64)
         .unwrap_or(0);
-    let mut files = found
-        .rows
-        .iter()
-        .map(|row| file(row))
-        .collect::<Result<Vec<File>>>()?;
+    let mut files: Vec<File> = found.rows.iter().filter_map(|row| file(row)).collect();
     let kept = fitting(
         &files,
         USUAL_BYTES.max(rookery_plugin::answer::budget(args.limit)),
@@ -95,37 +90,47 @@ fn read(host: &impl Results, args: &Args) -> Result<Wanted> {
             .then(|| Next::call("pseudofile_failures", json!(args.run))),
         missing_files: files,
         file: status.path_of("plugins.db"),
+        note: newer(status.why.as_deref()),
     })
 }
 
 /// Bound values of the query: never part of its text.
-fn parameters(procname: Option<&str>) -> Value {
+fn parameters(procname: Option<&str>, limit: u32) -> Value {
     let procname = procname.filter(|name| !name.is_empty());
     let base = procname.and_then(|name| name.rsplit('/').next());
     json!({
         ":procname": procname,
         ":base": base,
         ":bare": procname.is_some_and(|name| !name.contains('/')),
+        ":limit": limit,
         ":suffix": base.map(|base| format!("/{base}")),
     })
 }
 
-fn file(row: &[Value]) -> Result<File> {
-    let [Value::String(path), hits, callers, ..] = row else {
-        return Err(Error::Internal(
-            "the host gave a row that the query does not have".into(),
-        ));
+/// None for a row that says nothing.
+fn file(row: &[Value]) -> Option<File> {
+    let [path, hits, _, callers @ ..] = row else {
+        return None;
     };
-    let callers = callers
-        .as_str()
-        .and_then(|text| serde_json::from_str::<Vec<String>>(text).ok())
-        .unwrap_or_default();
-    Ok(File {
-        path: path.clone(),
+    let path = text(path)?;
+    let mut callers: Vec<String> = callers.iter().filter_map(text).collect();
+    callers.dedup();
+    Some(File {
+        fix: fix(&path),
+        path,
         hits: hits.as_u64().unwrap_or(0),
-        callers: callers.into_iter().take(CALLERS).collect(),
-        fix: fix(path),
+        callers,
     })
+}
+
+/// A cell as text: the host gives what is long or a blob as an object, and what is no text as base64.
+fn text(cell: &Value) -> Option<String> {
+    let mut text = cell.get("text").unwrap_or(cell).clone();
+    shorten(&mut text, LONGEST);
+    match text {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
 }
 
 fn fix(path: &str) -> Option<&'static str> {
@@ -139,6 +144,11 @@ fn fix(path: &str) -> Option<&'static str> {
         _ if path.starts_with('/') => Some("add_static_file"),
         _ => None,
     }
+}
+
+/// What the host says about the choice of the run.
+fn newer(why: Option<&str>) -> Option<String> {
+    why?.split_once(" Note: ").map(|(_, note)| note.to_owned())
 }
 
 plugin!(missing_files);

@@ -117,6 +117,7 @@ fn query(db: &Connection, asked: &Value) -> rusqlite::Result<Value> {
         match value {
             Value::String(text) => statement.raw_bind_parameter(index, text)?,
             Value::Bool(flag) => statement.raw_bind_parameter(index, flag)?,
+            Value::Number(number) => statement.raw_bind_parameter(index, number.as_i64())?,
             _ => statement.raw_bind_parameter(index, None::<&str>)?,
         }
     }
@@ -128,7 +129,14 @@ fn query(db: &Connection, asked: &Value) -> rusqlite::Result<Value> {
         let cell = |n| {
             row.get_ref(n).map(|cell| match cell {
                 ValueRef::Integer(number) => json!(number),
-                ValueRef::Text(text) => json!(String::from_utf8_lossy(text)),
+                ValueRef::Text(text) => match std::str::from_utf8(text) {
+                    Ok(text) if text.len() <= 64 << 10 => json!(text),
+                    Ok(text) => {
+                        json!({ "text": &text[..64 << 10], "bytes": text.len(), "cut": true })
+                    }
+                    Err(_) => json!({ "base64": "AA==", "bytes": text.len() }),
+                },
+                ValueRef::Blob(bytes) => json!({ "base64": "AA==", "bytes": bytes.len() }),
                 _ => Value::Null,
             })
         };
@@ -144,7 +152,10 @@ fn query(db: &Connection, asked: &Value) -> rusqlite::Result<Value> {
 }
 
 fn host() -> FakeHost {
-    let db = database();
+    host_of(database())
+}
+
+fn host_of(db: Connection) -> FakeHost {
     FakeHost::new().answer_with("run-results.query", move |asked| {
         query(&db, asked).map_err(|error| invalid(error.to_string()))
     })
@@ -260,10 +271,95 @@ fn a_run_without_events_says_how_to_record_them() {
 }
 
 #[test]
-fn rows_of_another_shape_are_an_error_and_no_panic() {
-    let host = FakeHost::new().answer("run-results.query", json!({ "rows": [[1]] }));
-    assert!(matches!(
-        call::<missing_files>(&host, json!({ "project_dir": "p" })),
-        Err(Error::Internal(_))
-    ));
+fn rows_of_another_shape_are_left_out() {
+    let host = FakeHost::new().answer(
+        "run-results.query",
+        json!({ "rows": [[1], ["/x", 2, 1, "a"], [null, 1, 1]] }),
+    );
+    let answer = call::<missing_files>(&host, json!({ "project_dir": "p" })).unwrap();
+    assert_eq!(answer["missing_files"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn one_odd_row_spoils_no_other() {
+    let db = database();
+    let long = format!("filename=0x1(\"/{}\")", "a".repeat(70_000));
+    db.execute("UPDATE syscall SET arg0_repr = ?1 WHERE id = 5", [long])
+        .unwrap();
+    db.execute_batch(
+        "UPDATE event SET procname = CAST(x'ff68' AS TEXT) WHERE id = 4; UPDATE event SET procname = x'00ff' WHERE id = 9;",
+    )
+    .unwrap();
+    let answer = call::<missing_files>(&host_of(db), json!({ "project_dir": "p" })).unwrap();
+    let files = answer["missing_files"].as_array().unwrap();
+    assert_eq!((files.len(), &answer["total"]), (5, &json!(5)));
+    assert_eq!(files[0]["path"], "/etc/httpd.conf");
+    let of = |path: &str| {
+        files
+            .iter()
+            .find(|file| file["path"].as_str().unwrap().starts_with(path))
+            .unwrap()
+    };
+    assert_eq!(of("/etc/other")["callers"], json!([]), "no text is no name");
+    assert!(of("/aaa")["path"].as_str().unwrap().len() < 1100);
+}
+
+#[test]
+fn thousands_of_callers_are_shown_by_the_first_and_the_last() {
+    let db = database();
+    db.execute_batch(
+        "DELETE FROM event; DELETE FROM syscall;
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 5000) INSERT INTO event SELECT i, 'syscall', 'p' || i, 0 FROM n;
+         INSERT INTO syscall SELECT id, 'sys_open', -2, '', 'filename=0x1(\"/x\")', '', '', '' FROM event;",
+    )
+    .unwrap();
+    let answer = call::<missing_files>(&host_of(db), json!({ "project_dir": "p" })).unwrap();
+    assert_eq!(
+        answer["missing_files"],
+        json!([{ "path": "/x", "hits": 5000, "callers": ["p1", "p5000"], "fix": "add_static_file" }])
+    );
+}
+
+#[test]
+fn a_table_with_fewer_arguments_is_read() {
+    let db = database();
+    db.execute_batch(
+        "ALTER TABLE syscall DROP COLUMN arg3_repr; ALTER TABLE syscall DROP COLUMN arg2_repr;",
+    )
+    .unwrap();
+    let answer = call::<missing_files>(&host_of(db), json!({ "project_dir": "p" })).unwrap();
+    assert_eq!(answer["total"], 5);
+}
+
+#[test]
+fn that_no_call_was_recorded_is_not_that_nothing_was_missed() {
+    for script in [
+        "DELETE FROM syscall",
+        "DROP TABLE syscall",
+        "DROP TABLE event",
+        "ALTER TABLE syscall DROP COLUMN retno",
+    ] {
+        for (plugins, how) in [
+            (json!({}), "syscalls_logger: {}}"),
+            (
+                json!({ "syscalls_logger": { "enabled": false } }),
+                "{enabled: true}",
+            ),
+            (json!({ "syscalls_logger": { "enabled": true } }), "again"),
+        ] {
+            let db = database();
+            db.execute_batch(script).unwrap();
+            let host = host_of(db).yaml("core_plugins.yaml", plugins);
+            let answer = call::<missing_files>(&host, json!({ "project_dir": "p" })).unwrap();
+            assert_eq!(answer["available"], false, "{script}: {answer}");
+            let text = answer["how_to_enable"].as_str().unwrap();
+            assert!(
+                text.contains(how) && !answer.to_string().contains("SELECT"),
+                "{answer}"
+            );
+        }
+    }
+    let none = call::<missing_files>(&host(), json!({ "project_dir": "p", "procname": "nobody" }))
+        .unwrap();
+    assert_eq!(none["total"], 0, "others called");
 }

@@ -35,7 +35,10 @@ impl Bridges {
                     port: cell(row, "host_port").parse().ok()?,
                 })
             };
-            return Ok(Self(table.rows.iter().filter_map(bridge).collect()));
+            let bridges: Vec<Bridge> = table.rows.iter().filter_map(bridge).collect();
+            if !bridges.is_empty() {
+                return Ok(Self(bridges));
+            }
         }
         let text = optional(run.read_text("endpoints.txt", 0, TEXT))?
             .unwrap_or_default()

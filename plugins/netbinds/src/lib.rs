@@ -12,13 +12,15 @@ use rookery_plugin::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::bridges::Bridges;
-use crate::socket::{Lifecycle, Socket};
+use crate::socket::{Context, Lifecycle, Socket};
 
-/// Sockets read at most.
+/// Sockets read at most; the host counts the others.
 const SOCKETS: u32 = 1000;
+/// Rows read at most of what became of them.
+const LIFECYCLES: u32 = 10_000;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
@@ -38,6 +40,13 @@ enum State {
 }
 
 impl State {
+    const ALL: [Self; 4] = [
+        Self::Listening,
+        Self::Pending,
+        Self::Transient,
+        Self::Closed,
+    ];
+
     fn name(self) -> &'static str {
         match self {
             Self::Listening => "listening",
@@ -54,10 +63,10 @@ struct Sockets {
     states: BTreeMap<String, u64>,
     netbinds: Vec<Socket>,
     /// Of the state asked for.
-    total: usize,
+    total: u64,
     truncated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<&'static str>,
+    note: Option<String>,
     file: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Next>,
@@ -77,43 +86,84 @@ fn netbinds(host: &impl Results, args: Args) -> Result<Answer<Sockets>> {
 
 fn read(host: &impl Results, args: &Args) -> Result<Sockets> {
     let run = host.open_results(&args.run)?;
-    let options = CsvOptions {
-        limit: Some(SOCKETS),
-        ..CsvOptions::default()
+    let table = run.read_csv("netbinds.csv", &options(None, SOCKETS))?;
+    let has = |name: &str| table.columns.iter().any(|column| column == name);
+    let lifecycle = optional(run.read_csv("netbinds_lifecycle.csv", &options(None, LIFECYCLES)))?;
+    let context = Context {
+        lifecycle: Lifecycle::new(lifecycle, has("pid")),
+        bridges: Bridges::read(&run)?,
+        stateless: !has("state"),
     };
-    let table = run.read_csv("netbinds.csv", &options)?;
-    let lifecycle = Lifecycle::new(optional(run.read_csv("netbinds_lifecycle.csv", &options))?);
-    let bridges = Bridges::read(&run)?;
     let ended = run.status()?;
 
-    let mut sockets: Vec<Socket> = table
-        .rows
-        .iter()
-        .map(|row| Socket::read(row, &lifecycle, &bridges))
-        .collect();
-    let mut states = BTreeMap::new();
-    for socket in &sockets {
-        *states.entry(socket.state.clone()).or_insert(0) += 1;
+    let mut states: BTreeMap<String, u64> = BTreeMap::new();
+    let mut rows = table.rows;
+    let many = table.truncated && has("state");
+    if many {
+        // More than are read: the host counts each state, and those asked for are read.
+        rows.clear();
+        for state in State::ALL {
+            let wanted = args.state.is_none_or(|asked| asked.name() == state.name());
+            let found = run.read_csv("netbinds.csv", &options(Some(state), SOCKETS))?;
+            if found.total > 0 {
+                states.insert(state.name().to_owned(), found.total);
+            }
+            rows.extend(found.rows.into_iter().filter(|_| wanted));
+        }
+        let other = table.total.saturating_sub(states.values().sum());
+        if other > 0 {
+            states.insert("unknown".to_owned(), other);
+        }
+    }
+    let mut sockets: Vec<Socket> = rows.iter().map(|row| Socket::read(row, &context)).collect();
+    if !many {
+        for socket in &sockets {
+            *states.entry(socket.state.clone()).or_insert(0) += 1;
+        }
+        // The rows that were not read have no state, and listen as the others do.
+        let unread = table.total.saturating_sub(sockets.len() as u64);
+        if unread > 0 {
+            *states.entry("listening".to_owned()).or_insert(0) += unread;
+        }
     }
     sockets.retain(|socket| args.state.is_none_or(|state| socket.state == state.name()));
     sockets.sort_by(|a, b| a.order().cmp(&b.order()));
-    let total = sockets.len();
+    let total = match args.state {
+        Some(state) => states.get(state.name()).copied().unwrap_or(0),
+        None => states.values().sum(),
+    };
     let kept = fitting(&sockets, USUAL_BYTES);
     sockets.truncate(kept);
+    let older = "Its table has no states: every socket counts as listening.";
+    let notes = [
+        caveat(&ended.state).map(str::to_owned),
+        (context.stateless && total > 0).then(|| older.to_owned()),
+        newer(ended.why.as_deref()),
+    ];
+    let notes: Vec<String> = notes.into_iter().flatten().collect();
     Ok(Sockets {
         next: (!states.contains_key("listening"))
             .then(|| Next::call("pseudofile_failures", json!(args.run))),
         states,
-        truncated: kept < total || table.truncated,
+        truncated: (kept as u64) < total,
         netbinds: sockets,
         total,
-        note: note(&ended.state),
+        note: (!notes.is_empty()).then(|| notes.join(" ")),
         file: ended.path_of("netbinds.csv"),
     })
 }
 
+fn options(state: Option<State>, limit: u32) -> CsvOptions {
+    let only = state.map(|state| ("state".to_owned(), json!([state.name()])));
+    CsvOptions {
+        only: Map::from_iter(only),
+        limit: Some(limit),
+        ..CsvOptions::default()
+    }
+}
+
 /// What the states of a run's sockets are worth: they are only made final at its end.
-fn note(state: &str) -> Option<&'static str> {
+fn caveat(state: &str) -> Option<&'static str> {
     match state {
         "running" => {
             Some("The run goes on: sockets that were closed since still count as listening.")
@@ -126,10 +176,17 @@ fn note(state: &str) -> Option<&'static str> {
     }
 }
 
+/// What the host says about the choice of the run.
+fn newer(why: Option<&str>) -> Option<String> {
+    why?.split_once(" Note: ").map(|(_, note)| note.to_owned())
+}
+
 plugin!(netbinds);
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use rookery_plugin::testing::{FakeHost, call, check};
 
     use super::*;
@@ -215,8 +272,82 @@ mod tests {
                 "tcp 127.0.0.1:40080 -> 0.0.0.0:80 (httpd)\nnonsense\n",
             );
         let answer = call::<netbinds>(&host, json!({ "project_dir": "p" })).unwrap();
-        let socket = json!({ "procname": "httpd", "proto": "tcp", "ip": "0.0.0.0", "port": 80, "state": "unknown", "host": "127.0.0.1", "host_port": 40080 });
+        let socket = json!({ "procname": "httpd", "proto": "tcp", "ip": "0.0.0.0", "port": 80, "state": "listening", "host": "127.0.0.1", "host_port": 40080 });
         assert_eq!(answer["netbinds"], json!([socket]));
+        assert!(answer["note"].as_str().unwrap().contains("no states"));
+        let listening =
+            call::<netbinds>(&host, json!({ "project_dir": "p", "state": "listening" })).unwrap();
+        assert_eq!(listening["total"], 1);
+    }
+
+    #[test]
+    fn all_of_thousands_of_sockets_are_counted() {
+        let mut table = BINDS.lines().next().unwrap().to_owned();
+        for port in 1..=3000 {
+            let state = if port % 3 == 0 { "closed" } else { "listening" };
+            write!(table, "\ninetd,4,tcp,0.0.0.0,{port},420,23.059,{state},").unwrap();
+        }
+        let host = FakeHost::new().text("netbinds.csv", &table);
+        let all = call::<netbinds>(&host, json!({ "project_dir": "p" })).unwrap();
+        assert_eq!(
+            (&all["states"], &all["total"], &all["truncated"]),
+            (
+                &json!({ "closed": 1000, "listening": 2000 }),
+                &json!(3000),
+                &json!(true)
+            )
+        );
+        assert_eq!(all["netbinds"][0]["state"], "listening");
+        let closed =
+            call::<netbinds>(&host, json!({ "project_dir": "p", "state": "closed" })).unwrap();
+        assert_eq!(
+            (&closed["total"], &closed["netbinds"][0]["port"]),
+            (&json!(1000), &json!(3))
+        );
+    }
+
+    #[test]
+    fn processes_of_one_name_keep_their_own_lifecycles() {
+        let host = FakeHost::new()
+            .text(
+                "netbinds.csv",
+                "procname,ipvn,domain,guest_ip,guest_port,pid,time,state,closed_time\n\
+                httpd,4,tcp,0.0.0.0,80,1,1.0,listening,\nhttpd,4,tcp,0.0.0.0,80,2,1.0,listening,\n",
+            )
+            .text(
+                "netbinds_lifecycle.csv",
+                "procname,domain,guest_ip,guest_port,pid,state,open_count,total_uptime\n\
+                httpd,tcp,0.0.0.0,80,1,listening,1,10.0\nhttpd,tcp,0.0.0.0,80,2,listening,1,20.0\n",
+            );
+        let answer = call::<netbinds>(&host, json!({ "project_dir": "p" })).unwrap();
+        let uptimes: Vec<_> = (0..2)
+            .map(|n| answer["netbinds"][n]["uptime_s"].clone())
+            .collect();
+        assert_eq!(uptimes, [json!(10.0), json!(20.0)]);
+    }
+
+    #[test]
+    fn the_endpoints_count_where_the_table_of_bridges_is_empty() {
+        let host = host()
+            .text("vpn_bridges.csv", BRIDGES.lines().next().unwrap())
+            .text(
+                "endpoints.txt",
+                "tcp 127.0.0.1:40023 -> 0.0.0.0:23 (inetd)\n",
+            );
+        let answer = call::<netbinds>(&host, json!({ "project_dir": "p" })).unwrap();
+        assert_eq!(answer["netbinds"][0]["host_port"], 40023);
+    }
+
+    #[test]
+    fn a_newer_run_is_told_of() {
+        let host = host().state("completed", "ended. Note: run 3 is newer and died");
+        let answer = call::<netbinds>(&host, json!({ "project_dir": "p" })).unwrap();
+        assert!(
+            answer["note"]
+                .as_str()
+                .unwrap()
+                .ends_with("run 3 is newer and died")
+        );
     }
 
     #[test]

@@ -9,8 +9,16 @@ use serde_json::{Map, Value};
 
 use crate::bridges::Bridges;
 
-/// What makes two rows the same socket: process name, protocol, address, port.
-type Key = (String, String, String, String);
+/// What makes two rows the same socket: process name, protocol, address, port, and the process where both files tell it.
+type Key = [String; 5];
+
+/// What the other files say of sockets.
+pub struct Context {
+    pub lifecycle: Lifecycle,
+    pub bridges: Bridges,
+    /// The table of sockets is of a time before states: all that it lists was up.
+    pub stateless: bool,
+}
 
 /// A socket that a process bound.
 #[derive(Serialize, JsonSchema)]
@@ -33,8 +41,8 @@ pub struct Socket {
 }
 
 impl Socket {
-    pub fn read(row: &Map<String, Value>, lifecycle: &Lifecycle, bridges: &Bridges) -> Self {
-        let life = lifecycle.0.get(&key(row));
+    pub fn read(row: &Map<String, Value>, context: &Context) -> Self {
+        let life = context.lifecycle.find(row);
         let (proto, ip) = (cell(row, "domain"), cell(row, "guest_ip"));
         let port = cell(row, "guest_port").parse().unwrap_or(0);
         let state = [
@@ -42,14 +50,19 @@ impl Socket {
             life.map_or("", |life| cell(life, "state")),
         ]
         .into_iter()
-        .find(|state| !state.is_empty());
-        let bridge = bridges.find(proto, ip, port);
+        .find(|state| !state.is_empty())
+        .unwrap_or(if context.stateless {
+            "listening"
+        } else {
+            "unknown"
+        });
+        let bridge = context.bridges.find(proto, ip, port);
         Self {
             procname: cell(row, "procname").to_owned(),
             proto: proto.to_owned(),
             ip: ip.to_owned(),
             port,
-            state: state.unwrap_or("unknown").to_owned(),
+            state: state.to_owned(),
             host: bridge.map(|bridge| bridge.host.clone()),
             host_port: bridge.map(|bridge| bridge.port),
             opened: life
@@ -70,24 +83,31 @@ impl Socket {
 }
 
 /// The rows of `netbinds_lifecycle.csv` by socket.
-pub struct Lifecycle(BTreeMap<Key, Map<String, Value>>);
+pub struct Lifecycle {
+    rows: BTreeMap<Key, Map<String, Value>>,
+    by_process: bool,
+}
 
 impl Lifecycle {
-    pub fn new(table: Option<Table>) -> Self {
-        Self(
-            table
-                .into_iter()
-                .flat_map(|table| table.rows)
-                .map(|row| (key(&row), row))
-                .collect(),
-        )
+    /// `by_process` where the sockets have a process number too.
+    pub fn new(table: Option<Table>, by_process: bool) -> Self {
+        let table = table.unwrap_or_default();
+        let by_process = by_process && table.columns.iter().any(|column| column == "pid");
+        let rows = table.rows.into_iter();
+        Self {
+            rows: rows.map(|row| (key(&row, by_process), row)).collect(),
+            by_process,
+        }
+    }
+
+    fn find(&self, row: &Map<String, Value>) -> Option<&Map<String, Value>> {
+        self.rows.get(&key(row, self.by_process))
     }
 }
 
-fn key(row: &Map<String, Value>) -> Key {
-    let [name, proto, ip, port] =
-        ["procname", "domain", "guest_ip", "guest_port"].map(|column| cell(row, column).to_owned());
-    (name, proto, ip, port)
+fn key(row: &Map<String, Value>, by_process: bool) -> Key {
+    let pid = if by_process { "pid" } else { "" };
+    ["procname", "domain", "guest_ip", "guest_port", pid].map(|column| cell(row, column).to_owned())
 }
 
 /// A cell as text; empty where the file has no such column.

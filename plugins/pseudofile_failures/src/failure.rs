@@ -46,15 +46,15 @@ impl Failure {
             .and_then(Value::as_object)
             .into_iter()
             .flatten()
-            .filter(|(_, event)| event.is_object())
+            .filter(|(_, event)| event.is_object() || event.is_u64())
         {
-            let (shown, count) = if kind == "ioctl" {
+            let (shown, count) = if kind == "ioctl" && event.is_object() {
                 ioctl(event)
             } else {
                 (json!(count(event)), count(event))
             };
             events.insert(kind.clone(), shown);
-            counted += count;
+            counted = u64::saturating_add(counted, count);
         }
         let impact = |name: &str| {
             entry
@@ -89,8 +89,9 @@ impl Failure {
     }
 }
 
+/// How often it happened, which older runs noted as a plain number.
 fn count(event: &Value) -> u64 {
-    event.get("count").and_then(Value::as_u64).unwrap_or(0)
+    event.get("count").unwrap_or(event).as_u64().unwrap_or(0)
 }
 
 /// Counts by command, as C programmers write commands, the most frequent first.
@@ -102,7 +103,9 @@ fn ioctl(event: &Value) -> (Value, u64) {
         .map(|(command, event)| (command, count(event)))
         .collect();
     commands.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let total = commands.iter().map(|(_, count)| count).sum();
+    let total = commands
+        .iter()
+        .fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
     let hexadecimal = |command: &String| {
         command
             .parse::<u32>()

@@ -26,6 +26,9 @@ struct Ranked {
     total: usize,
     truncated: bool,
     file: String,
+    /// That another run is newer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// List /dev, /proc and /sys paths that programs missed, the usual reason why a service dies; worst first. Gives `hits`,
@@ -60,7 +63,13 @@ fn read(host: &impl Results, args: &Args) -> Result<Ranked> {
         pseudofile_failures: failures,
         total,
         file: status.path_of("pseudofiles_failures.yaml"),
+        note: newer(status.why.as_deref()),
     })
+}
+
+/// What the host says about the choice of the run.
+fn newer(why: Option<&str>) -> Option<String> {
+    why?.split_once(" Note: ").map(|(_, note)| note.to_owned())
 }
 
 plugin!(pseudofile_failures);
@@ -142,6 +151,26 @@ mod tests {
         assert_eq!(
             failure["suggest"],
             json!({ "project_dir": "/projects/fake", "path": "/dev/x" })
+        );
+    }
+
+    #[test]
+    fn a_plain_number_is_how_often() {
+        let entry =
+            json!({ "/dev/a": { "ioctl": 5 }, "/dev/b": { "open": 3, "ioctl": { "21505": 2 } } });
+        let answer = call::<pseudofile_failures>(
+            &FakeHost::new().yaml("pseudofiles_failures.yaml", entry),
+            json!({ "results_dir": "r" }),
+        )
+        .unwrap();
+        let failures = &answer["pseudofile_failures"];
+        assert_eq!(
+            (&failures[0]["hits"], &failures[0]["events"]),
+            (&json!(5), &json!({ "ioctl": 5 }))
+        );
+        assert_eq!(
+            (&failures[1]["hits"], &failures[1]["events"]),
+            (&json!(5), &json!({ "open": 3, "ioctl": { "0x5401": 2 } }))
         );
     }
 

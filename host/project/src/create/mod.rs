@@ -4,6 +4,7 @@ mod archive;
 mod layout;
 mod root;
 mod survey;
+mod workplace;
 mod yaml;
 
 use std::fs::{File, Permissions};
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use self::workplace::Workplace;
+use crate::firmware::tree::{Content, Entry};
 use crate::firmware::{self, Image};
 use crate::{Cancel, Error, Result};
 
@@ -28,12 +31,7 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Va
         source.with_tree(source.tree.rerooted(&root))?.into()
     };
 
-    let arch = image.arch()?.ok_or_else(|| {
-        Error::InvalidArgument(format!(
-            "{} holds no program of any architecture: it is not a firmware's root filesystem, or only a part of one",
-            rootfs.display()
-        ))
-    })?;
+    let arch = image.arch()?.ok_or_else(|| no_program(&image, rootfs))?;
     if !firmware::is_supported(&arch) {
         return Err(Error::InvalidArgument(format!(
             "the programs in {} are for {arch}, which is not supported; 64-bit Intel, ARM, MIPS, PowerPC, RISC-V 64 and LoongArch are",
@@ -43,6 +41,7 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Va
     let inits = firmware::candidates(&image, Some(&arch))?;
     let survey = survey::survey(&image, cancel)?;
     let mut warnings = image.warnings.clone();
+    warnings.extend(image.oddities(&arch)?);
     if inits.is_empty() {
         warnings.push(
             "no program was found that could be the guest's init; set env.igloo_init to one"
@@ -51,22 +50,24 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Va
     }
 
     let parents = Parents::make(output)?;
-    let fresh = tempfile::Builder::new()
-        .prefix(".rookery-init-")
-        .tempdir_in(parents.dir())
-        .map_err(|e| Error::io("make a directory in", parents.dir(), &e))?;
+    let workplace = Workplace::make(parents.dir())?;
+    let fresh = workplace.dir.path();
     for (path, content) in layout::files(&arch, &inits, &survey) {
-        write(&fresh.path().join(path), content.as_bytes())?;
+        write(&fresh.join(path), content.as_bytes())?;
     }
-    let archive = fresh.path().join(firmware::ARCHIVE);
+    let archive = fresh.join(firmware::ARCHIVE);
     make_parent(&archive)?;
     let file = File::create(&archive).map_err(|e| Error::io("make", &archive, &e))?;
     archive::write(&image, file, cancel)?;
 
-    std::fs::set_permissions(fresh.path(), Permissions::from_mode(0o755))
-        .and_then(|()| std::fs::rename(fresh.path(), output))
-        .map_err(|e| Error::io("make", output, &e))?;
-    let _ = fresh.keep();
+    std::fs::set_permissions(fresh, Permissions::from_mode(0o755))
+        .and_then(|()| std::fs::rename(fresh, output))
+        // Someone else may have made it since.
+        .map_err(|e| match check_output(rootfs, output) {
+            Err(taken) => taken,
+            Ok(()) => Error::io("make", output, &e),
+        })?;
+    let _ = workplace.dir.keep();
     parents.keep();
 
     Ok(json!({
@@ -77,6 +78,26 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Va
         "files": image.tree.len(),
         "warnings": warnings,
     }))
+}
+
+/// Why an image has no architecture.
+fn no_program(image: &Image, rootfs: &Path) -> Error {
+    let shown = rootfs.display();
+    let is_file = |entry: &&Entry| matches!(entry.content, Content::File { .. });
+    let entries = image.tree.iter().map(|(_, entry)| entry);
+    let files: Vec<&Entry> = entries.filter(is_file).collect();
+    let why = if !files.is_empty() && files.iter().all(|file| file.mode & 0o111 == 0) {
+        format!(
+            "none of the {} files in {shown} is executable: their modes were lost when it was unpacked or packed; unpack the firmware on a \
+             file system that keeps modes, and pack it with `tar czf`",
+            files.len()
+        )
+    } else {
+        format!(
+            "{shown} holds no program of any architecture: it is not a firmware's root filesystem, or only a part of one"
+        )
+    };
+    Error::InvalidArgument(why)
 }
 
 /// The output must not exist, or be an empty directory, and not lie in a directory that is its source.

@@ -2,10 +2,13 @@
 
 mod directory;
 mod elf;
+mod format;
 mod image;
 mod init;
+mod programs;
 mod search;
 mod source;
+mod stream;
 pub(crate) mod tree;
 mod unpack;
 
@@ -169,36 +172,6 @@ impl Image {
             return Ok(None);
         }
         Ok(elf::parse(&self.read(entry, 0, elf::MAX_BYTES)?))
-    }
-
-    /// The architecture of most of its programs; none if it has no program.
-    pub(crate) fn arch(&self) -> Result<Option<String>> {
-        /// Enough to be sure; a large image has thousands.
-        const ENOUGH: usize = 400;
-        let mut votes: Vec<(String, usize)> = Vec::new();
-        let programs = ["bin", "sbin", "usr/bin", "usr/sbin", "lib", ""];
-        for dir in programs {
-            for (_, entry) in self
-                .tree
-                .below(dir.as_bytes())
-                .filter(|(_, e)| e.mode & 0o111 != 0)
-            {
-                let Some(elf) = self.elf(entry)? else {
-                    continue;
-                };
-                match votes.iter_mut().find(|(arch, _)| *arch == elf.arch) {
-                    Some((_, count)) => *count += 1,
-                    None => votes.push((elf.arch, 1)),
-                }
-            }
-            if votes.iter().map(|(_, n)| n).sum::<usize>() >= ENOUGH {
-                break;
-            }
-        }
-        Ok(votes
-            .into_iter()
-            .max_by_key(|(_, count)| *count)
-            .map(|(arch, _)| arch))
     }
 
     /// Read a root filesystem: a directory, or an archive.

@@ -4,13 +4,14 @@
 //! [`MAX_ENTRIES`], [`MAX_BYTES`] of content, a compression ratio of [`MAX_RATIO`] once more than [`RATIO_FROM`] bytes came
 //! out, and [`MAX_META`] bytes of long names and extended headers for one entry.
 
-use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 use std::rc::Rc;
 
+use super::format::{Format, HEAD, format};
 use super::image::Image;
+use super::stream::{Compressed, Gunzip, Meter, Metered};
 use super::tree::{Content, Entry, Tree, shown};
 use crate::{Cancel, Error, Result};
 
@@ -21,7 +22,7 @@ pub(super) const MAX_BYTES: u64 = 4 << 30;
 /// The most that one compressed byte may become.
 pub(super) const MAX_RATIO: u64 = 100;
 /// Content below this size is not judged by its ratio.
-pub(super) const RATIO_FROM: u64 = 64 << 20;
+pub(super) const RATIO_FROM: u64 = 1 << 30;
 /// The most bytes of long names and extended headers before one entry.
 pub(super) const MAX_META: u64 = 1 << 20;
 /// The most warnings that are kept.
@@ -33,10 +34,30 @@ pub(super) fn read_archive(mut file: File, path: &Path, cancel: &Cancel) -> Resu
     if !meta.is_file() {
         return Err(refused(path, "it is not a regular file"));
     }
-    let mut head = [0; 512];
-    let got = fill(&mut file, &mut head)
-        .and_then(|n| file.rewind().map(|()| n))
-        .map_err(|e| Error::io("read", path, &e))?;
+    let head = head(&mut file, |file| file).map_err(|e| Error::io("read", path, &e))?;
+    let mut other = match format(&head) {
+        Format::Other(what) => Some(what.to_owned()),
+        Format::Unknown if head.is_empty() => Some("empty".to_owned()),
+        Format::Unknown => Some("something else".to_owned()),
+        Format::Tar | Format::Gzip => None,
+    };
+    let packed = matches!(format(&head), Format::Gzip);
+    // What is inside and unknown is left to the reader of archives, which says what is wrong with it.
+    if packed && let Ok(inner) = self::head(&mut file, flate2::read::GzDecoder::new) {
+        other = match format(&inner) {
+            Format::Other(what) => Some(format!("{what}, packed with gzip")),
+            Format::Gzip => Some("a gzip file, packed with gzip".to_owned()),
+            Format::Tar | Format::Unknown => None,
+        };
+    }
+    if let Some(what) = other {
+        return Err(refused(
+            path,
+            &format!(
+                "it is {what}, not a .tar or .tar.gz; unpack it and give the directory, or pack it with `tar czf`"
+            ),
+        ));
+    }
     let meter = Rc::new(Meter::new(cancel.clone()));
     let counted = BufReader::with_capacity(
         256 << 10,
@@ -45,17 +66,10 @@ pub(super) fn read_archive(mut file: File, path: &Path, cancel: &Cancel) -> Resu
             meter: Rc::clone(&meter),
         },
     );
-    let plain: Box<dyn Read> = match format(&head[..got]) {
-        Format::Tar => Box::new(counted),
-        Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(counted)),
-        Format::Other(what) => {
-            return Err(refused(
-                path,
-                &format!(
-                    "it is {what}, not a .tar or .tar.gz; unpack it and give the directory, or pack it with `tar czf`"
-                ),
-            ));
-        }
+    let plain: Box<dyn Read> = if packed {
+        Box::new(Gunzip::new(counted, Rc::clone(&meter)))
+    } else {
+        Box::new(counted)
     };
     let mut builder = Builder::new(path, Rc::clone(&meter))?;
     match builder.archive(Metered {
@@ -67,52 +81,6 @@ pub(super) fn read_archive(mut file: File, path: &Path, cancel: &Cancel) -> Resu
     }
 }
 
-enum Format {
-    Tar,
-    Gzip,
-    Other(&'static str),
-}
-
-fn format(head: &[u8]) -> Format {
-    let starts = |magic: &[u8]| head.starts_with(magic);
-    if starts(b"\x1f\x8b") {
-        Format::Gzip
-    } else if head.get(257..262) == Some(b"ustar") || tar_checksum(head) {
-        Format::Tar
-    } else {
-        Format::Other(match () {
-            () if head.is_empty() => "empty",
-            () if starts(b"\xfd7zXZ") => "compressed with xz",
-            () if starts(b"BZh") => "compressed with bzip2",
-            () if starts(b"\x28\xb5\x2f\xfd") => "compressed with zstd",
-            () if starts(b"PK") => "a zip archive",
-            () if starts(b"hsqs") || starts(b"sqsh") => "a squashfs image",
-            () if starts(b"0707") => "a cpio archive",
-            () => "something else",
-        })
-    }
-}
-
-/// Whether a block is the header of an entry, as in archives older than the `ustar` mark.
-fn tar_checksum(head: &[u8]) -> bool {
-    let Ok(block) = <&[u8; 512]>::try_from(head) else {
-        return false;
-    };
-    let stored = tar::Header::from_byte_slice(block).cksum();
-    let sum: u32 = block
-        .iter()
-        .enumerate()
-        .map(|(i, b)| {
-            if (148..156).contains(&i) {
-                32
-            } else {
-                u32::from(*b)
-            }
-        })
-        .sum();
-    block[0] != 0 && stored.is_ok_and(|stored| stored == sum)
-}
-
 fn refused(path: &Path, why: &str) -> Error {
     Error::InvalidArgument(format!(
         "{} cannot be used as a root filesystem: {why}",
@@ -120,105 +88,19 @@ fn refused(path: &Path, why: &str) -> Error {
     ))
 }
 
-fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read(&mut buffer[filled..])? {
-            0 => break,
-            n => filled += n,
-        }
-    }
-    Ok(filled)
-}
-
-/// What was read so far, and what may still be.
-struct Meter {
-    compressed: Cell<u64>,
-    /// Bytes that may be read until the next entry begins.
-    allowance: Cell<u64>,
-    content: Cell<u64>,
-    cancel: Cancel,
-    /// The reason behind an I/O error that was made here.
-    refusal: RefCell<Option<Error>>,
-}
-
-impl Meter {
-    fn new(cancel: Cancel) -> Self {
-        Self {
-            compressed: Cell::new(0),
-            allowance: Cell::new(0),
-            content: Cell::new(0),
-            cancel,
-            refusal: RefCell::new(None),
-        }
-    }
-
-    fn stop(&self, error: Error) -> io::Error {
-        self.refusal.replace(Some(error));
-        io::Error::other("refused")
-    }
-
-    /// Count content that came out, and refuse a bomb.
-    fn content(&self, bytes: u64, path: &Path) -> Result<()> {
-        self.cancel.check()?;
-        let total = self.content.get() + bytes;
-        self.content.set(total);
-        if total > MAX_BYTES {
-            return Err(Error::Limit(format!(
-                "{} holds more than {MAX_BYTES} bytes of files",
-                path.display()
-            )));
-        }
-        let compressed = self.compressed.get();
-        if total > RATIO_FROM && compressed > 0 && total / compressed > MAX_RATIO {
-            return Err(Error::Limit(format!(
-                "{} unpacks to more than {MAX_RATIO} times its size, as an archive does that is made to fill a disk",
-                path.display()
-            )));
-        }
-        Ok(())
-    }
-}
-
-struct Compressed {
-    inner: File,
-    meter: Rc<Meter>,
-}
-
-impl Read for Compressed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.meter
-            .compressed
-            .set(self.meter.compressed.get() + n as u64);
-        Ok(n)
-    }
-}
-
-struct Metered {
-    inner: Box<dyn Read>,
-    meter: Rc<Meter>,
-}
-
-impl Read for Metered {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.meter.cancel.is_cancelled() {
-            return Err(self.meter.stop(Error::Cancelled));
-        }
-        let allowance = self.meter.allowance.get();
-        let want = usize::try_from(allowance)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
-        if want == 0 && !buffer.is_empty() {
-            return Err(self.meter.stop(Error::Limit(format!(
-                "the archive has more than {MAX_META} bytes of names and headers for one entry"
-            ))));
-        }
-        let n = self
-            .inner
-            .read(buffer.get_mut(..want).unwrap_or_default())?;
-        self.meter.allowance.set(allowance - n as u64);
-        Ok(n)
+/// How a file begins, read through `open`; afterwards it is at its start again.
+fn head<'a, R: Read>(
+    file: &'a mut File,
+    open: impl FnOnce(&'a mut File) -> R,
+) -> io::Result<Vec<u8>> {
+    let mut again = file.try_clone()?;
+    let mut head = Vec::new();
+    let read = open(file).take(HEAD as u64).read_to_end(&mut head);
+    again.rewind()?;
+    // What is cut off still begins like what it was.
+    match read {
+        Err(error) if head.is_empty() => Err(error),
+        _ => Ok(head),
     }
 }
 
@@ -348,7 +230,7 @@ impl<'a> Builder<'a> {
         loop {
             self.meter.allowance.set(MAX_META);
             let Some(entry) = entries.next() else {
-                return Ok(());
+                break;
             };
             let mut entry = entry.map_err(|e| self.damaged(&e))?;
             self.meter.allowance.set(u64::MAX);
@@ -364,6 +246,26 @@ impl<'a> Builder<'a> {
             self.archive_entry(&mut entry)?;
             io::copy(&mut entry, &mut io::sink()).map_err(|e| self.damaged(&e))?;
         }
+        self.rest(archive.into_inner())
+    }
+
+    /// Read what follows the last entry: only the end of compressed data tells whether it was whole.
+    fn rest(&mut self, mut reader: Metered) -> Result<()> {
+        self.meter.allowance.set(u64::MAX);
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let n = reader.read(&mut buffer).map_err(|e| self.damaged(&e))?;
+            if n == 0 {
+                break;
+            }
+            self.meter.content(n as u64, self.path)?;
+        }
+        if self.meter.garbage.get() {
+            self.warn(
+                "something follows the end of the compressed archive, and is left out".into(),
+            );
+        }
+        Ok(())
     }
 
     fn archive_entry<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> Result<()> {

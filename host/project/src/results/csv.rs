@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Read};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::tables::{Table as Dialect, free_column, table as dialect};
 use crate::{Cancel, Error, Result};
 
 /// The most rows that are given.
@@ -39,64 +40,6 @@ impl Default for Options {
     }
 }
 
-/// How one of Penguin's tables is written.
-struct Dialect {
-    /// Written by a CSV library, with quoting.
-    quoted: bool,
-    /// The columns, where the file has no header.
-    columns: &'static [&'static str],
-    /// Which field holds one of a few fixed words. Tells where a record begins, as the value after it may hold line ends.
-    anchor: Option<fn(&str) -> bool>,
-}
-
-/// Columns whose values the guest chooses; the first of them that a table has is its free column.
-const FREE: [&str; 8] = [
-    "procname",
-    "contents",
-    "envs",
-    "value",
-    "source",
-    "filename",
-    "filename:lineno",
-    "iface",
-];
-
-fn dialect(file: &str) -> Dialect {
-    let unquoted = Dialect {
-        quoted: false,
-        columns: &[],
-        anchor: None,
-    };
-    match file {
-        "mounts.csv" => Dialect {
-            columns: &["source", "target", "fs", "retval"],
-            ..unquoted
-        },
-        "iface_ioctl.log" => Dialect {
-            columns: &["ioctl", "iface", "retval"],
-            ..unquoted
-        },
-        "nvram.csv" => Dialect {
-            anchor: Some(|field| matches!(field, "hit" | "miss" | "set" | "clear" | "operation")),
-            ..unquoted
-        },
-        "netbinds.csv"
-        | "netbinds_summary.csv"
-        | "netbind_events.csv"
-        | "netbinds_lifecycle.csv"
-        | "vpn_bridges.csv"
-        | "lifeguard.csv"
-        | "shell_cov.csv"
-        | "shell_cov_trace.csv"
-        | "shell_env.csv"
-        | "scores.txt" => unquoted,
-        _ => Dialect {
-            quoted: true,
-            ..unquoted
-        },
-    }
-}
-
 pub(super) fn read(file: File, name: &str, options: &Options, cancel: &Cancel) -> Result<Value> {
     let dialect = dialect(name);
     let mut records: Box<dyn Iterator<Item = Result<Vec<String>>>> = if dialect.quoted {
@@ -109,22 +52,26 @@ pub(super) fn read(file: File, name: &str, options: &Options, cancel: &Cancel) -
             ahead: None,
         })
     };
-    let given: Vec<String> = if options.columns.is_empty() {
-        dialect.columns.iter().map(ToString::to_string).collect()
-    } else {
-        options.columns.clone()
+    let mut first = records.next().transpose()?;
+    if let Some(field) = first.as_mut().and_then(|record| record.first_mut()) {
+        *field = field.trim_start_matches('\u{feff}').to_owned();
+    }
+    let columns = match &first {
+        _ if !options.columns.is_empty() => options.columns.clone(),
+        Some(record) => match dialect.columns_without_header(record) {
+            Some(names) => names.iter().map(ToString::to_string).collect(),
+            None => record.iter().map(|name| name.trim().to_owned()).collect(),
+        },
+        None => dialect.newest().iter().map(ToString::to_string).collect(),
     };
-    let mut first = None;
-    let columns = if given.is_empty() {
-        distinct(records.next().transpose()?.unwrap_or_default())
-    } else {
-        // A newer writer may have added the header.
-        first = records
-            .next()
-            .transpose()?
-            .filter(|record| *record != given);
-        distinct(given)
-    };
+    // What is no header is a row; a newer writer may have added the header.
+    let first = first.filter(|record| {
+        !columns
+            .iter()
+            .zip(record)
+            .all(|(name, field)| name == field.trim())
+    });
+    let columns = distinct(columns);
     let wanted = wanted(options, &columns, name)?;
 
     let table = Table {
@@ -211,11 +158,6 @@ fn distinct(names: Vec<String>) -> Vec<String> {
         seen.push(unique);
     }
     seen
-}
-
-fn free_column(columns: &[String]) -> Option<usize> {
-    FREE.iter()
-        .find_map(|free| columns.iter().position(|c| c == free))
 }
 
 struct Table<'a> {

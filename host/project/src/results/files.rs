@@ -1,99 +1,174 @@
 //! Why a result file is missing, and how to get it.
 
+use serde_json::Value;
+
 use super::Results;
 use super::database;
-use crate::{Error, Result};
+use crate::Error;
 
 /// Where a result file comes from.
-enum Source {
-    /// Written by every run when it starts.
-    Always,
-    /// Written by every run when it ends.
-    AtEnd,
-    /// Written when something happens for the first time.
-    OnEvent(&'static str),
-    /// Written only with these plugins.
-    Plugins(&'static [&'static str]),
+struct Source {
+    /// The plugins that write it, all of them needed; none where the emulator or Penguin itself does.
+    plugins: &'static [&'static str],
+    when: When,
 }
 
+#[derive(Clone, Copy)]
+enum When {
+    /// When the run starts.
+    Start,
+    /// When the run ends.
+    End,
+    /// When something happens for the first time; this says that it did not.
+    Event(&'static str),
+}
+
+/// Which plugins a run had.
+const PLUGINS: &str = "core_plugins.yaml";
+/// Plugins that feed the database, any of them.
+const LOGGERS: [&str; 4] = ["syscalls_logger", "exec_logger", "rw_logger", "processes"];
+
 fn source(file: &str) -> Option<Source> {
-    Some(match file {
-        "console.log"
-        | "netbinds.csv"
-        | "crashes.yaml"
-        | "core_config.yaml"
-        | "core_plugins.yaml"
-        | "runtime.yaml"
-        | "pseudofiles_failures.yaml"
-        | "pseudofiles_modeled.yaml"
-        | "lifeguard.csv"
-        | "nvram.csv" => Source::Always,
+    use When::{End, Event, Start};
+    let (plugins, when): (&'static [&'static str], When) = match file {
+        "console.log" | "core_config.yaml" | "core_plugins.yaml" | "runtime.yaml"
+        | "rookery_run.json" => (&[], Start),
+        "netbinds.csv" => (&["netbinds"], Start),
+        "crashes.yaml" => (&["crashes"], Start),
+        "pseudofiles_failures.yaml" | "pseudofiles_modeled.yaml" => (&["pseudofiles"], Start),
+        "lifeguard.csv" => (&["lifeguard"], Start),
+        "nvram.csv" => (&["nvram2"], Start),
+        "iface.log" | "iface_ioctl.log" => {
+            (&["interfaces"], Event("no network interface was asked for"))
+        }
+        "summary.json" | "scores.txt" | "score.txt" | ".ran" => (&[], End),
+        "netbinds_lifecycle.csv" => (&["netbinds"], End),
         "health_final.yaml"
-        | "summary.json"
-        | "scores.txt"
-        | "score.txt"
-        | ".ran"
-        | "netbinds_lifecycle.csv"
         | "health_procs.txt"
         | "health_procs_with_args.txt"
-        | "health_devices_accessed.txt" => Source::AtEnd,
-        "mounts.csv" => Source::OnEvent("nothing was mounted"),
-        "endpoints.txt" | "vpn_bridges.csv" | "netbind_events.csv" | "netbinds_summary.csv" => {
-            Source::OnEvent("no service opened a port")
+        | "health_devices_accessed.txt" => (&["health"], End),
+        "env_missing.yaml" | "env_uboot.txt" | "env_mtd.txt" => (&["env"], End),
+        "system_map.yaml" => (&["processes"], End),
+        "mounts.csv" => (&["mount"], Event("nothing was mounted")),
+        "netbind_events.csv" | "netbinds_summary.csv" => {
+            (&["netbinds"], Event("no service opened a port"))
         }
-        "igloo_init.ready" => Source::OnEvent("the guest's init was not started"),
+        "endpoints.txt" | "vpn_bridges.csv" => (&["vpn"], Event("no service opened a port")),
+        "igloo_init.ready" => (&[], Event("the guest's init was not started")),
         "shell_cov.csv" | "shell_env.csv" | "shell_cov_trace.csv" => {
-            Source::OnEvent("no instrumented shell ran a script")
+            (&["shell"], Event("no instrumented shell ran a script"))
         }
-        "iface.log" | "iface_ioctl.log" => Source::OnEvent("no network interface was asked for"),
-        "env_missing.yaml" | "env_uboot.txt" | "env_mtd.txt" => Source::Plugins(&["env"]),
-        "uboot.log" => Source::Plugins(&["uboot"]),
-        "system_map.yaml" => Source::Plugins(&["processes"]),
-        "bash_cov.csv" => Source::Plugins(&["bash_command"]),
-        database::FILE => Source::Plugins(&["db", "exec_logger", "syscalls_logger"]),
+        "uboot.log" => (&["uboot"], Event("no U-Boot variable was asked for")),
+        "bash_cov.csv" => (&["bash_command"], Event("no bash ran a command")),
+        database::FILE => (&["db"], Event("no event was recorded")),
         _ => return None,
-    })
+    };
+    Some(Source { plugins, when })
+}
+
+/// Whether runs write a file of this name.
+pub(super) fn is_known(file: &str) -> bool {
+    source(file).is_some()
 }
 
 /// The error for a file that is not there.
 pub(super) fn missing(results: &Results, file: &str) -> Error {
-    let ended = results
-        .status()
-        .map(|status| status["state"].as_str().unwrap_or_default().to_owned());
-    let state: Result<&str, _> = ended.as_deref();
-    let (why, how) = match (source(file), state) {
-        (Some(_), Ok("never-ran")) => ("the run left no files at all".into(), "Run the project, and read why it does not start".into()),
-        (Some(Source::Always), _) => (
-            "the run ended before it was written".into(),
-            "Look at the run's status and its console.log; run the project again".into(),
+    let status = results.status().unwrap_or_default();
+    let state = status["state"].as_str().unwrap_or_default();
+    let (why, how_to_enable) = match source(file) {
+        Some(_) if state == "never-ran" => (
+            "the run left no result files at all".into(),
+            "Run the project, and read why it does not start".into(),
         ),
-        (Some(Source::AtEnd), Ok("running")) => {
-            ("it is written when the run ends, and the run goes on".into(), "Wait for the end of the run, or stop it".into())
-        }
-        (Some(Source::AtEnd), _) => (
-            "it is written when a run ends, and this one died".into(),
-            "Look at the end of console.log for the cause, fix it, and run again; a timeout ends a run properly".into(),
+        Some(source) => reason(file, &source, state, &plugins(results)),
+        None => (
+            format!("{} holds no such file", results.dir.display()),
+            "Look with `health` at how the run went, or run the project again".into(),
         ),
-        (Some(Source::OnEvent(event)), _) => (event.to_owned(), "It appears once that happens in a run".into()),
-        (Some(Source::Plugins(plugins)), state) => {
-            let settings: Vec<_> = plugins.iter().map(|p| format!("{p}: {{}}")).collect();
-            let why = match state {
-                Ok("running") => "the run goes on, and writes it later, or its plugin is off",
-                Ok("died") => "the run died before it was written, or its plugin was off",
-                _ => "the plugin that writes it was off in this run",
-            };
-            (
-                why.to_owned(),
-                format!("Enable it with `plugins: {{{}}}` in a patch file of the project (patch_*.yaml), then run again", settings.join(", ")),
-            )
-        }
-        (None, _) => {
-            (format!("{} holds no such file", results.dir.display()), "The run's status lists the files that it left".into())
-        }
     };
     Error::Unavailable {
         what: file.to_owned(),
         why,
-        how_to_enable: how,
+        how_to_enable,
     }
+}
+
+/// What `core_plugins.yaml` says: each plugin of the run with its arguments. Null where nothing is known.
+fn plugins(results: &Results) -> Value {
+    let there = matches!(results.find_file(PLUGINS), Ok(Some(_)));
+    there
+        .then(|| results.read_yaml(PLUGINS).ok())
+        .flatten()
+        .filter(|plugins| plugins.as_object().is_some_and(|map| !map.is_empty()))
+        .unwrap_or_default()
+}
+
+fn is_on(plugins: &Value, plugin: &str) -> bool {
+    plugins
+        .get(plugin)
+        .is_some_and(|arguments| arguments.get("enabled") != Some(&Value::Bool(false)))
+}
+
+/// Why a file that runs write is not there, and the way to get it.
+fn reason(file: &str, source: &Source, state: &str, plugins: &Value) -> (String, String) {
+    let known = !plugins.is_null();
+    let off = |plugin: &&&str| known && !is_on(plugins, plugin);
+    if let Some(plugin) = source.plugins.iter().find(off) {
+        return (
+            format!("the plugin {plugin} was off in this run"),
+            enable(&needed(file, plugin), plugins),
+        );
+    }
+    if file == database::FILE && known && LOGGERS.iter().all(|logger| !is_on(plugins, logger)) {
+        return (
+            "no plugin that logs events was on in this run".into(),
+            enable(&["exec_logger", "syscalls_logger"], plugins),
+        );
+    }
+    // Older runs did not say which plugins were on.
+    let maybe = match source.plugins.first() {
+        Some(plugin) if !known => format!(", or its plugin {plugin} was off"),
+        _ => String::new(),
+    };
+    let why = match (source.when, state) {
+        (When::Event(event), _) => event,
+        (When::Start, "running") => "the run goes on, and has not written it yet",
+        (When::End, "running") => "it is written when the run ends, and the run goes on",
+        (When::Start, "died") => "the run ended before it was written",
+        (When::End, "died") => "it is written when a run ends, and this one died",
+        _ => "the run did not write it, or it was removed since",
+    };
+    let how = match (source.plugins.first(), source.when, state) {
+        (Some(plugin), ..) if !known => enable(&needed(file, plugin), plugins),
+        (_, When::Event(_), _) => "It appears once that happens in a run".to_owned(),
+        (_, _, "running") => "Wait for the end of the run, or stop it".to_owned(),
+        (_, _, "died") => "Look with `console` at the end of console.log for the cause, fix it, and run again; a timeout ends a run properly".to_owned(),
+        _ => "Run the project again".to_owned(),
+    };
+    (format!("{why}{maybe}"), how)
+}
+
+/// What to switch on for a file that needs `plugin`.
+fn needed<'a>(file: &str, plugin: &'a str) -> Vec<&'a str> {
+    if file == database::FILE {
+        vec![plugin, "exec_logger", "syscalls_logger"]
+    } else {
+        vec![plugin]
+    }
+}
+
+fn enable(names: &[&str], plugins: &Value) -> String {
+    let settings: Vec<String> = names
+        .iter()
+        .filter(|name| !is_on(plugins, name))
+        .map(|name| match plugins.get(name) {
+            // Switched off by name: an empty setting would leave it so.
+            Some(_) => format!("{name}: {{enabled: true}}"),
+            None => format!("{name}: {{}}"),
+        })
+        .collect();
+    format!(
+        "Enable it with `plugins: {{{}}}` in a patch file of the project (patch_*.yaml), then run again",
+        settings.join(", ")
+    )
 }

@@ -1,11 +1,15 @@
 //! What a run left behind: one directory of result files, read-only, whoever wrote it.
 
+mod choose;
 mod csv;
 mod database;
 mod files;
 mod guest_path;
+mod parse;
+mod place;
 mod search;
 mod status;
+mod tables;
 pub(crate) mod text;
 
 use std::fs::File;
@@ -20,7 +24,6 @@ use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::config::yaml::parse_result;
 use crate::roots::{Roots, open_beneath, open_dir};
 use crate::{Cancel, Error, Result};
 
@@ -30,6 +33,7 @@ const MAX_YAML: u64 = 32 << 20;
 const MAX_TEXT: u32 = 1 << 20;
 /// Folders of a result directory whose files may be read; everything else lies flat.
 const FOLDERS: [&str; 1] = ["shared/"];
+const NOT_REGULAR: &str = "it is not a regular file";
 
 /// One result directory, read-only. Returned values have the shapes that `wit/results.wit` gives.
 #[derive(Debug, Clone)]
@@ -46,6 +50,7 @@ impl Results {
     /// Open a directory whose path is canonical and confined.
     pub(crate) fn open(dir: PathBuf) -> Result<Self> {
         let handle = Arc::new(open_dir(&dir)?);
+        place::check(&dir)?;
         Ok(Self {
             dir,
             handle,
@@ -56,7 +61,7 @@ impl Results {
 
     /// The newest completed run of a project, else its newest.
     pub(crate) fn of_project(roots: &Roots, project: &Path) -> Result<Self> {
-        let chosen = status::choose(roots, project)?;
+        let chosen = choose::choose(roots, project)?;
         let mut results = Self::open(chosen.dir)?;
         results.note = chosen.note;
         Ok(results)
@@ -77,25 +82,13 @@ impl Results {
         let (mut handle, bytes) = self.open_file(file)?;
         if bytes > MAX_YAML {
             return Err(Error::Limit(format!(
-                "{file} has {bytes} bytes; at most {MAX_YAML} are parsed. Use search or read-text on it"
+                "{file} has {bytes} bytes; at most {MAX_YAML} are parsed"
             )));
         }
         let mut raw = Vec::new();
         let read = (&mut handle).take(MAX_YAML).read_to_end(&mut raw);
         read.map_err(|e| Error::io("read", &self.dir.join(file), &e))?;
-        let text = String::from_utf8_lossy(&raw);
-        let parsed = if Path::new(file).extension().is_some_and(|e| e == "json") {
-            serde_json::from_str(&text).map_err(|e| Error::InvalidArgument(e.to_string()))
-        } else {
-            parse_result(&text)
-        };
-        parsed.map_err(|error| {
-            Error::InvalidArgument(format!(
-                "{} cannot be parsed: {}. The run may have died while writing it; read-text shows it as it is",
-                self.dir.join(file).display(),
-                text::escape(error.to_string().as_bytes())
-            ))
-        })
+        parse::parse(file, &raw)
     }
 
     /// `run-results.read-csv`
@@ -156,9 +149,10 @@ impl Results {
         cancel: &Cancel,
     ) -> Result<Value> {
         let options = parse_options(options)?;
-        let (_, bytes) = self.open_file(database::FILE)?;
+        let (file, bytes) = self.open_file(database::FILE)?;
         let database = database::Database {
             dir: &self.dir,
+            file: &file,
             bytes,
             recovered: &self.recovered,
         };
@@ -190,28 +184,21 @@ impl Results {
             Ok(handle) => File::from(handle),
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::XDEV | Errno::LOOP) => {
-                return Err(Error::Denied(format!(
-                    "{name} in {} is a link that leads out of the result directory, and is not followed",
-                    self.dir.display()
-                )));
+                return Err(parse::damaged(
+                    name,
+                    "it is a link that leads out of the result directory, and is not followed",
+                ));
             }
             // What open(2) says of a socket.
-            Err(Errno::NXIO) => return Err(self.not_regular(name)),
+            Err(Errno::NXIO) => return Err(parse::damaged(name, NOT_REGULAR)),
             Err(errno) => return Err(Error::io("open", &self.dir.join(name), &errno.into())),
         };
         let stat = rustix::fs::fstat(&file)
             .map_err(|e| Error::io("open", &self.dir.join(name), &e.into()))?;
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
-            return Err(self.not_regular(name));
+            return Err(parse::damaged(name, NOT_REGULAR));
         }
         Ok(Some((file, u64::try_from(stat.st_size).unwrap_or(0))))
-    }
-
-    fn not_regular(&self, name: &str) -> Error {
-        Error::InvalidArgument(format!(
-            "{name} in {} is not a regular file and cannot be read",
-            self.dir.display()
-        ))
     }
 }
 

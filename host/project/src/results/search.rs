@@ -18,6 +18,8 @@ use crate::{Cancel, Error, Result};
 
 /// How much is searched at once. A longer line is searched in pieces of this size.
 const CHUNK: usize = 256 << 10;
+/// A match that lies across two pieces of a line is found when it is no longer than this.
+const OVERLAP: usize = 64 << 10;
 /// The most that is asked for by `limit`.
 const MAX_LIMIT: usize = 10_000;
 /// The most text of all matches together, in bytes.
@@ -165,7 +167,8 @@ impl Scan<'_> {
             };
             let region = chunk.get(..whole).unwrap_or_default();
             self.region(region, offset)?;
-            offset += whole as u64;
+            let is_piece = !at_end && memrchr(b'\n', region).is_none();
+            offset += if is_piece { whole - OVERLAP } else { whole } as u64;
             mid_line = region.last().map_or(mid_line, |&last| last != b'\n');
             if at_end {
                 self.newlines += u64::from(mid_line);

@@ -1,82 +1,29 @@
-//! How a run ended, and which of a project's runs to look at.
+//! How a run ended.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::Results;
+use super::{Results, files};
 use crate::config::yaml::parse_result;
-use crate::roots::Roots;
 use crate::{Error, Result};
 
-/// A run whose files changed within this time is taken to be running, where nothing else tells.
+/// A run of unknown origin whose console changed within this time may be running.
 const QUIET: Duration = Duration::from_secs(15);
+/// Files that were all written within this time are a copy, not a run.
+const COPIED: Duration = Duration::from_secs(2);
 /// The most files that are listed.
 const MAX_FILES: usize = 1000;
 /// What both Penguin and Rookery write first: what runs, and as which process.
 const RUNTIME: &str = "runtime.yaml";
+/// Written once a run is over and judged: any of them, as the older ones were all there was.
+const OUTCOMES: [&str; 3] = ["summary.json", "score.txt", "scores.txt"];
 
-/// A result directory, and what to say about the choice.
-pub(super) struct Chosen {
-    pub dir: PathBuf,
-    pub note: Option<String>,
-}
-
-/// The newest completed run of a project, else the newest. Runs are the directories of `results` with a number for a name.
-pub(super) fn choose(roots: &Roots, project: &Path) -> Result<Chosen> {
-    let base = project.join("results");
-    let never = || Error::Unavailable {
-        what: "results".into(),
-        why: format!("{} has not been run yet", project.display()),
-        how_to_enable: "Run the project first".into(),
-    };
-    if !roots.contains(&base) {
-        return Err(Error::Denied(format!(
-            "{} leads out of the roots",
-            base.display()
-        )));
-    }
-    let mut runs: Vec<(u64, PathBuf)> = match std::fs::read_dir(&base) {
-        Ok(entries) => entries
-            .flatten()
-            .filter_map(|entry| Some((number(entry.file_name().to_str()?)?, entry.path())))
-            .filter(|(_, path)| path.is_dir() && roots.contains(path))
-            .collect(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(Error::io("list", &base, &error)),
-    };
-    runs.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
-    let newest = runs.first().ok_or_else(never)?;
-    let chosen = runs
-        .iter()
-        .find(|(_, dir)| completed(dir))
-        .unwrap_or(newest);
-    let mut note = (chosen.0 != newest.0).then(|| {
-        format!(
-            "run {} is newer but did not complete; give its results_dir to look at it",
-            newest.0
-        )
-    });
-    // Penguin points `latest` at a run before it checks the configuration.
-    let latest = std::fs::read_link(base.join("latest")).ok();
-    let refused = latest
-        .as_ref()
-        .and_then(|to| number(to.file_name()?.to_str()?))
-        .filter(|n| *n > newest.0);
-    if let Some(refused) = refused {
-        note = Some(format!(
-            "run {refused} left nothing: its configuration was probably refused"
-        ));
-    }
-    let dir = chosen
-        .1
-        .canonicalize()
-        .map_err(|e| Error::io("open", &chosen.1, &e))?;
-    Ok(Chosen { dir, note })
-}
-
-fn number(name: &str) -> Option<u64> {
+/// The number that a run's directory has for a name.
+pub(super) fn number(name: &str) -> Option<u64> {
     if name.bytes().all(|b| b.is_ascii_digit()) {
         name.parse().ok()
     } else {
@@ -84,15 +31,21 @@ fn number(name: &str) -> Option<u64> {
     }
 }
 
-fn completed(dir: &Path) -> bool {
-    [".ran", "summary.json"]
-        .iter()
-        .all(|f| dir.join(f).symlink_metadata().is_ok_and(|m| m.is_file()))
+pub(super) fn completed(dir: &Path) -> bool {
+    is_complete(|file| {
+        dir.join(file)
+            .symlink_metadata()
+            .is_ok_and(|meta| meta.is_file())
+    })
+}
+
+fn is_complete(has: impl Fn(&str) -> bool) -> bool {
+    has(".ran") && OUTCOMES.iter().any(|file| has(file))
 }
 
 pub(super) fn status(results: &Results) -> Result<Value> {
     let mut files: Vec<(String, u64)> = Vec::new();
-    let mut newest = SystemTime::UNIX_EPOCH;
+    let mut times = Times::default();
     let entries =
         std::fs::read_dir(&results.dir).map_err(|e| Error::io("list", &results.dir, &e))?;
     for entry in entries.flatten() {
@@ -100,26 +53,27 @@ pub(super) fn status(results: &Results) -> Result<Value> {
             continue;
         };
         if meta.is_file() {
-            newest = newest.max(meta.modified().unwrap_or(SystemTime::UNIX_EPOCH));
+            times.add(&name, meta.modified().ok());
             files.push((name, meta.len()));
         }
     }
     files.sort();
     let has = |name: &str| files.iter().any(|(file, _)| file == name);
-    let runtime = runtime(results);
-    let run_id = runtime
-        .as_ref()
-        .and_then(|r| r.get("run_id"))
-        .and_then(Value::as_str);
-    let (state, why) = if has(".ran") && has("summary.json") {
-        ("completed", "the run ended and was summarised".to_owned())
+    let record = record(results);
+    let (state, why) = if is_complete(has) {
+        ("completed", "the run ended and was judged".to_owned())
     } else if files.is_empty() {
         (
             "never-ran",
             "the directory holds no files: the configuration was refused, or nothing ran here"
                 .into(),
         )
-    } else if alive(runtime.as_ref(), newest) {
+    } else if !files.iter().any(|(file, _)| files::is_known(file)) {
+        (
+            "never-ran",
+            "none of its files is a run's: this is probably not a result directory".into(),
+        )
+    } else if goes_on(record.as_ref(), &times) {
         ("running", "the run has not ended: files are still being written, and what is only written at the end is missing".into())
     } else {
         (
@@ -149,7 +103,7 @@ pub(super) fn status(results: &Results) -> Result<Value> {
         "run": run,
         "state": state,
         "why": why,
-        "run_id": run_id,
+        "run_id": record.map(|record| record.run_id),
         "files": listed,
     });
     if total > MAX_FILES {
@@ -168,26 +122,69 @@ fn death(ran: bool, console: bool) -> &'static str {
     }
 }
 
-/// The description of the run's process.
-fn runtime(results: &Results) -> Option<Value> {
-    let (file, bytes) = results.find_file(RUNTIME).ok()??;
-    let text = std::io::read_to_string(std::io::Read::take(file, bytes.min(64 << 10))).ok()?;
-    parse_result(&text).ok()
+/// What Rookery notes of its own runs. Penguin's process number is one of its container's and tells nothing here.
+struct Record {
+    run_id: String,
+    pid: Option<u64>,
 }
 
-/// Whether the run goes on.
-///
-/// A run of Rookery names its supervisor (`run_id`, `pid`), which lives on this machine or does not. Penguin's process number is
-/// one of its container's and tells nothing here; its files change all the time while it runs.
-fn alive(runtime: Option<&Value>, newest: SystemTime) -> bool {
-    let ours = runtime
-        .filter(|r| r.get("run_id").is_some())
-        .and_then(|r| r.get("pid")?.as_i64());
-    match ours {
-        Some(pid) => Path::new("/proc")
-            .join(pid.to_string())
-            .join("stat")
-            .exists(),
-        None => newest.elapsed().is_ok_and(|age| age < QUIET),
+fn record(results: &Results) -> Option<Record> {
+    let (file, bytes) = results.find_file(RUNTIME).ok()??;
+    let text = std::io::read_to_string(std::io::Read::take(file, bytes.min(64 << 10))).ok()?;
+    let runtime = parse_result(&text).ok()?;
+    Some(Record {
+        run_id: runtime.get("run_id")?.as_str()?.to_owned(),
+        pid: runtime.get("pid").and_then(Value::as_u64),
+    })
+}
+
+/// Whether the run goes on: its supervisor lives, or where nobody noted one, its files look like it.
+fn goes_on(record: Option<&Record>, times: &Times) -> bool {
+    match record {
+        Some(record) => record
+            .pid
+            .is_some_and(|pid| is_supervisor(pid, &record.run_id)),
+        None => times.look_alive(),
+    }
+}
+
+/// Whether a process is the supervisor of this very run; its number may long be another's.
+fn is_supervisor(pid: u64, run_id: &str) -> bool {
+    let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else {
+        return false;
+    };
+    let arguments: Vec<&[u8]> = line.split(|b| *b == 0).collect();
+    arguments.windows(2).any(|pair| {
+        matches!(pair, [b"supervise", spec]
+            if Path::new(OsStr::from_bytes(spec)).iter().any(|part| part == run_id))
+    })
+}
+
+/// When the files of a directory were written.
+#[derive(Default)]
+struct Times {
+    console: Option<SystemTime>,
+    first: Option<SystemTime>,
+    last: Option<SystemTime>,
+}
+
+impl Times {
+    fn add(&mut self, name: &str, time: Option<SystemTime>) {
+        let Some(time) = time else { return };
+        if name == "console.log" {
+            self.console = Some(time);
+        }
+        self.first = Some(self.first.map_or(time, |first| first.min(time)));
+        self.last = self.last.max(Some(time));
+    }
+
+    /// The console grows, and not all files came at once. A time in the future tells nothing.
+    fn look_alive(&self) -> bool {
+        let spread = self
+            .last
+            .zip(self.first)
+            .and_then(|(l, f)| l.duration_since(f).ok());
+        let age = self.console.and_then(|time| time.elapsed().ok());
+        age.is_some_and(|age| age < QUIET) && spread.is_some_and(|spread| spread > COPIED)
     }
 }

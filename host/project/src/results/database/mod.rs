@@ -1,0 +1,214 @@
+//! Read-only SQL on `plugins.db`, under limits.
+//!
+//! Three walls, each enough alone: the file is opened read-only, an authorizer refuses every action but reading, and no
+//! extension or other database can be attached. Memory and time are bounded by limits and by a progress handler.
+
+mod cells;
+mod connection;
+mod failure;
+mod params;
+
+use std::fmt::Write;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use rusqlite::{ErrorCode, OpenFlags, ffi};
+use serde::Deserialize;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use self::connection::Run;
+use self::failure::Failure;
+use super::parse::damaged;
+use crate::{Cancel, Error, Result};
+
+/// The database's file name.
+pub(super) const FILE: &str = "plugins.db";
+/// The most rows of one answer.
+const MAX_ROWS: usize = 10_000;
+/// The most that one answer may hold, in bytes.
+const MAX_OUTPUT: usize = 8 << 20;
+/// The largest database that is copied to roll back an interrupted transaction, in bytes.
+const MAX_COPY: u64 = 4 << 30;
+/// The length of a database's header, in bytes.
+const HEADER: u64 = 100;
+/// How long to wait for a writer to finish its transaction.
+const BUSY: Duration = Duration::from_secs(3);
+
+/// A private copy of a database that its writer left in the middle of a transaction, rolled back.
+pub(super) type Recovered = OnceLock<TempDir>;
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Options {
+    limit: usize,
+    timeout_ms: u64,
+    max_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limit: 100,
+            timeout_ms: 10_000,
+            max_bytes: 1 << 20,
+        }
+    }
+}
+
+pub(super) struct Database<'a> {
+    pub dir: &'a Path,
+    pub file: &'a File,
+    pub bytes: u64,
+    pub recovered: &'a Recovered,
+}
+
+impl Database<'_> {
+    pub(super) fn query(
+        &self,
+        sql: &str,
+        params: &Value,
+        options: &Options,
+        cancel: &Cancel,
+    ) -> Result<Value> {
+        // SQLite takes what is shorter than its header for an empty database.
+        if self.bytes < HEADER {
+            let why = if self.bytes == 0 {
+                "the run recorded nothing yet"
+            } else {
+                "the file was cut off"
+            };
+            return Err(Error::Unavailable {
+                what: FILE.into(),
+                why: why.into(),
+                how_to_enable:
+                    "Events are written every few seconds: wait, or run the project again".into(),
+            });
+        }
+        let started = Instant::now();
+        let run = Run {
+            sql,
+            params,
+            options,
+            cancel,
+            deadline: started + Duration::from_millis(options.timeout_ms),
+        };
+        let path = self.path()?;
+        let mut read = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let outcome = if let Some(copy) = self.recovered.get() {
+            run.on(&copy.path().join(FILE), read)
+        } else if self.is_logged() && beside(&path, "-wal").exists() {
+            // Even a reader writes beside such a database.
+            self.recover(&path)
+                .and_then(|copy| run.on(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE))
+        } else {
+            let place = if self.is_logged() {
+                read |= OpenFlags::SQLITE_OPEN_URI;
+                unchanging(&path)
+            } else {
+                path.clone()
+            };
+            match run.on(&place, read) {
+                Err(Failure::Sql(error)) if needs_recovery(&error) => self
+                    .recover(&path)
+                    .and_then(|copy| run.on(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE)),
+                outcome => outcome,
+            }
+        };
+        let mut answer = outcome.map_err(|failure| failure.explain(&run))?;
+        answer["elapsed_ms"] = u64::try_from(started.elapsed().as_millis())
+            .unwrap_or(u64::MAX)
+            .into();
+        Ok(answer)
+    }
+
+    /// Where it really lies: its name may be a link inside the directory.
+    fn path(&self) -> Result<PathBuf> {
+        let link = self.dir.join(FILE);
+        let path = link
+            .canonicalize()
+            .map_err(|e| Error::io("open", &link, &e))?;
+        if path.starts_with(self.dir) {
+            Ok(path)
+        } else {
+            Err(damaged(
+                FILE,
+                "it is a link that leads out of the result directory",
+            ))
+        }
+    }
+
+    /// Whether its changes go to a log beside it first.
+    fn is_logged(&self) -> bool {
+        /// Where the header has the version that is needed to read it.
+        const READ_VERSION: u64 = 19;
+        let mut version = [0];
+        self.file.read_exact_at(&mut version, READ_VERSION).is_ok() && version == [2]
+    }
+
+    /// Copy the database with its journal, so that opening the copy can roll back what was interrupted.
+    fn recover(&self, path: &Path) -> Result<PathBuf, Failure> {
+        if self.bytes > MAX_COPY {
+            return Err(Failure::Error(Error::Limit(format!(
+                "the run was killed in the middle of a transaction, and {FILE} ({} bytes) is too large to recover a copy of; \
+                 open it once with the sqlite3 shell where it may be written",
+                self.bytes
+            ))));
+        }
+        let internal = |e: std::io::Error| {
+            Failure::Error(Error::Internal(format!(
+                "cannot copy {FILE} to recover it: {e}"
+            )))
+        };
+        let copy = tempfile::Builder::new()
+            .prefix("rookery-db-")
+            .tempdir()
+            .map_err(internal)?;
+        for suffix in ["", "-journal", "-wal"] {
+            let from = beside(path, suffix);
+            if from
+                .symlink_metadata()
+                .is_ok_and(|m| m.is_file() && m.len() <= MAX_COPY)
+            {
+                let to = copy.path().join(format!("{FILE}{suffix}"));
+                std::fs::copy(&from, &to).map_err(internal)?;
+                let writable = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+                std::fs::set_permissions(&to, writable).map_err(internal)?;
+            }
+        }
+        Ok(self.recovered.get_or_init(|| copy).path().join(FILE))
+    }
+}
+
+/// The path of a file that belongs to the database at `path`.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The URI of a database that nobody writes: it is read without locks, and nothing is made beside it.
+fn unchanging(path: &Path) -> PathBuf {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {
+            uri.push(char::from(*byte));
+        } else {
+            let _ = write!(uri, "%{byte:02x}");
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri.into()
+}
+
+/// A journal that must be rolled back, or a write-ahead log that must be replayed, cannot be read through a read-only file.
+fn needs_recovery(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|e| {
+        matches!(e.code, ErrorCode::ReadOnly | ErrorCode::CannotOpen)
+            || e.extended_code == ffi::SQLITE_READONLY_ROLLBACK
+    })
+}

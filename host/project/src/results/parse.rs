@@ -1,0 +1,123 @@
+//! Read a whole result file as JSON or YAML; one that cannot be read is damaged, and says how.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::text::escape;
+use crate::config::yaml::parse_result;
+use crate::{Error, Result};
+
+/// The value of a file named `name`. A byte order mark is no part of it.
+pub(super) fn parse(name: &str, raw: &[u8]) -> Result<Value> {
+    let text = String::from_utf8_lossy(raw);
+    let text = text.trim_start_matches('\u{feff}');
+    let parsed = if Path::new(name).extension().is_some_and(|e| e == "json") {
+        serde_json::from_str(text)
+            .or_else(|error| serde_json::from_str(&finite(text)).map_err(|_| error))
+            .map_err(|error| error.to_string())
+    } else {
+        parse_result(text).map_err(|error| error.to_string())
+    };
+    parsed.map_err(|error| {
+        // The reader weighs a document as it would be with its aliases expanded.
+        if error.contains("aliases are expanded") && !text.contains('*') {
+            return Error::Unavailable {
+                what: name.to_owned(),
+                why: format!(
+                    "it holds more values than are read at once ({} bytes)",
+                    raw.len()
+                ),
+                how_to_enable: "Run the project for a shorter time, so that less is recorded"
+                    .into(),
+            };
+        }
+        damaged(name, &escape(error.as_bytes()))
+    })
+}
+
+/// The error for a result file that is there but cannot be used.
+///
+/// Missing data to whoever asks: one file that a dying run cut off must not spoil what the others say.
+pub(super) fn damaged(name: &str, how: &str) -> Error {
+    Error::Unavailable {
+        what: name.to_owned(),
+        why: format!("damaged: {how}"),
+        how_to_enable: "The run may have died while it was written, or a copy was cut off: run the project again, or copy the file again".into(),
+    }
+}
+
+/// JSON with `null` for the numbers that Python writes and JSON does not have.
+fn finite(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (index, part) in quotes(text).enumerate() {
+        if index % 2 == 1 {
+            out.push_str(part);
+        } else {
+            // The longer word first: the sign is a part of it.
+            out.push_str(
+                &part
+                    .replace("-Infinity", "null")
+                    .replace("Infinity", "null")
+                    .replace("NaN", "null"),
+            );
+        }
+    }
+    out
+}
+
+/// The parts of a JSON text by turns outside and inside of strings; joined they are the text.
+fn quotes(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    let mut inside = false;
+    std::iter::from_fn(move || {
+        let whole = rest?;
+        let mut escaped = false;
+        let end = whole.bytes().position(|byte| {
+            let ends = byte == b'"' && !escaped;
+            escaped = inside && byte == b'\\' && !escaped;
+            ends
+        });
+        inside = !inside;
+        let (part, after) = match end {
+            Some(at) => (&whole[..=at], Some(&whole[at + 1..])),
+            None => (whole, None),
+        };
+        rest = after;
+        Some(part)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn numbers_that_only_python_writes_are_null_and_strings_stay() {
+        let text =
+            br#"{"score": NaN, "a": [-Infinity, Infinity], "NaN \" Infinity": "a \\", "b": "NaN"}"#;
+        assert_eq!(
+            parse("summary.json", text).unwrap(),
+            json!({"score": null, "a": [null, null], "NaN \" Infinity": "a \\", "b": "NaN"})
+        );
+        assert_eq!(
+            parse("summary.json", "\u{feff}{\"score\": 1}".as_bytes()).unwrap(),
+            json!({"score": 1})
+        );
+    }
+
+    #[test]
+    fn what_was_cut_off_is_damaged() {
+        for (name, text) in [
+            ("summary.json", &b"{\"score\": NaN, \"a"[..]),
+            ("summary.json", b""),
+            ("crashes.yaml", b"crashes:\n- proc: \"abc"),
+        ] {
+            assert!(
+                matches!(parse(name, text), Err(Error::Unavailable { why, .. }) if why.starts_with("damaged: ")),
+                "{name}"
+            );
+        }
+    }
+}

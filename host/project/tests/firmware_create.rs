@@ -1,0 +1,135 @@
+//! New projects of odd firmware, and several builds at once.
+
+#[path = "common/images.rs"]
+mod images;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use images::{Archive, elf, small_root};
+use rookery_project::{Cancel, Error, Roots};
+use serde_json::Value;
+
+fn create(root: &Path, rootfs: &str, output: &str) -> Result<Value, Error> {
+    Roots::new([root.to_owned()])
+        .unwrap()
+        .create(rootfs, output, &Cancel::default())
+}
+
+/// Names in a directory, hidden ones included.
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_keeps_programs_from_running_is_warned_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = |name: &str, archive: Archive| {
+        fs::write(dir.path().join(name), archive.gz()).unwrap();
+        create(dir.path(), name, &format!("new-{name}"))
+    };
+    let mut dynamic = elf(8, false, false);
+    // One program header: the loader's name lies behind it.
+    dynamic[28] = 52;
+    dynamic[42] = 32;
+    dynamic[44] = 1;
+    let loader = b"/lib/ld-uClibc.so.0\0";
+    for word in [3, 84, 0, 0, 20, 20, 4, 1_u32] {
+        dynamic.extend(word.to_le_bytes());
+    }
+    dynamic.extend(loader);
+    let broken = made("loader", small_root("").file("init", 0o755, &dynamic)).unwrap();
+    assert!(
+        broken["warnings"][0]
+            .as_str()
+            .unwrap()
+            .contains("needs the loader /lib/ld-uClibc.so.0"),
+        "{broken}"
+    );
+    let mixed = made(
+        "mixed",
+        small_root("").file("usr/bin/other", 0o755, &elf(40, false, false)),
+    )
+    .unwrap();
+    assert!(
+        mixed["warnings"][0]
+            .as_str()
+            .unwrap()
+            .contains("are for armel, not for mipsel"),
+        "{mixed}"
+    );
+    let modeless = Archive::new()
+        .file("bin/busybox", 0o644, &elf(8, false, false))
+        .file("etc/passwd", 0o644, b"x");
+    let error = made("modeless", modeless).unwrap_err().to_string();
+    assert!(
+        error.contains("none of the 2 files") && error.contains("modes were lost"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_a_killed_build_left_is_cleared_and_what_is_in_use_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("fw.tar.gz"), small_root("./").gz()).unwrap();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
+    let left = |name: &str, time: Option<std::time::SystemTime>| {
+        let path = dir.path().join(name);
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("config.yaml"), "{}").unwrap();
+        let handle = fs::File::open(&path).unwrap();
+        if let Some(time) = time {
+            handle.set_modified(time).unwrap();
+        }
+        handle
+    };
+    left(".rookery-init-dead", Some(old));
+    left(".rookery-init-young", None);
+    left("kept", Some(old));
+    symlink(
+        dir.path().join("kept"),
+        dir.path().join(".rookery-init-link"),
+    )
+    .unwrap();
+    let busy = left(".rookery-init-busy", Some(old));
+    rustix::fs::flock(&busy, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    create(dir.path(), "fw.tar.gz", "new").unwrap();
+    assert_eq!(
+        names(dir.path()),
+        [
+            ".rookery-init-busy",
+            ".rookery-init-link",
+            ".rookery-init-young",
+            "fw.tar.gz",
+            "kept",
+            "new"
+        ]
+    );
+    assert!(dir.path().join("kept/config.yaml").exists());
+}
+
+#[test]
+fn of_two_at_once_one_wins_and_the_other_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("fw.tar.gz"), small_root("./").gz()).unwrap();
+    let outcomes: Vec<Result<Value, Error>> = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| create(dir.path(), "fw.tar.gz", "new")))
+            .collect();
+        started.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    for error in outcomes.into_iter().filter_map(Result::err) {
+        assert!(
+            matches!(&error, Error::Conflict(why) if why.contains("is a project already")),
+            "{error:?}"
+        );
+    }
+    assert_eq!(names(dir.path()), ["fw.tar.gz", "new"]);
+}

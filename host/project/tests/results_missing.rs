@@ -1,0 +1,157 @@
+//! Result files that are missing or damaged: which of the two, why, and what to do.
+
+use std::fs;
+
+use rookery_project::{Cancel, Error, Results, Roots};
+use serde_json::{Value, json};
+
+fn results(files: &[(&str, &str)]) -> (tempfile::TempDir, Results) {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        fs::write(dir.path().join(name), content).unwrap();
+    }
+    let results = Roots::new([dir.path().to_owned()])
+        .unwrap()
+        .results(None, Some("."))
+        .unwrap();
+    (dir, results)
+}
+
+/// Why a file is missing, and the way to get it.
+fn missing(results: &Results, file: &str) -> (String, String) {
+    match results.read_yaml(file) {
+        Err(Error::Unavailable {
+            why, how_to_enable, ..
+        }) => (why, how_to_enable),
+        other => panic!("{file}: {other:?}"),
+    }
+}
+
+const FILES: [(&str, &str); 10] = [
+    ("netbinds.csv", "netbinds"),
+    ("crashes.yaml", "crashes"),
+    ("pseudofiles_failures.yaml", "pseudofiles"),
+    ("health_final.yaml", "health"),
+    ("lifeguard.csv", "lifeguard"),
+    ("nvram.csv", "nvram2"),
+    ("mounts.csv", "mount"),
+    ("shell_cov.csv", "shell"),
+    ("iface.log", "interfaces"),
+    ("vpn_bridges.csv", "vpn"),
+];
+
+/// A `core_plugins.yaml` with all of them.
+fn plugins(enabled: bool) -> String {
+    let lines = FILES.map(|(_, plugin)| format!("{plugin}: {{enabled: {enabled}}}\n"));
+    lines.concat()
+}
+
+#[test]
+fn a_file_whose_plugin_was_off_says_so_and_how_to_switch_it_on() {
+    let off = plugins(false);
+    let (_dir, results) = results(&[("core_plugins.yaml", &off), ("console.log", "x")]);
+    for (file, plugin) in FILES {
+        let (why, how) = missing(&results, file);
+        assert!(why.contains(plugin) && why.contains("off"), "{file}: {why}");
+        assert!(
+            how.contains(&format!("plugins: {{{plugin}: {{enabled: true}}}}")),
+            "{file}: {how}"
+        );
+    }
+    assert!(
+        missing(&results, "env_missing.yaml")
+            .1
+            .contains("plugins: {env: {}}")
+    );
+}
+
+#[test]
+fn a_plugin_that_was_on_is_never_said_to_have_been_off() {
+    let on = plugins(true);
+    for ended in [&["console.log"][..], &[".ran", "summary.json"]] {
+        let mut files = vec![("core_plugins.yaml", on.as_str())];
+        files.extend(ended.iter().map(|name| (*name, "")));
+        let (_dir, results) = results(&files);
+        for (file, _) in FILES {
+            let (why, how) = missing(&results, file);
+            assert!(
+                !why.contains("off") && !how.contains("Enable"),
+                "{file}: {why}. {how}"
+            );
+        }
+    }
+}
+
+#[test]
+fn without_a_list_of_plugins_both_reasons_are_given() {
+    let (_dir, results) = results(&[("console.log", "x")]);
+    let (why, how) = missing(&results, "env_missing.yaml");
+    assert!(why.contains("died") && why.contains("env was off"), "{why}");
+    assert!(how.contains("plugins: {env: {}}"), "{how}");
+    assert!(
+        missing(&results, "summary.json")
+            .1
+            .contains("end of console.log")
+    );
+    assert!(
+        missing(&results, "core_plugins.yaml")
+            .0
+            .contains("before it was written")
+    );
+    assert!(missing(&results, "nothing.yaml").1.contains("health"));
+}
+
+#[test]
+fn the_database_needs_a_plugin_that_logs() {
+    let ask = |plugins: &str| {
+        let (_dir, results) = results(&[("core_plugins.yaml", plugins), ("console.log", "x")]);
+        results
+            .query("SELECT 1", &Value::Null, &Value::Null, &Cancel::default())
+            .unwrap_err()
+            .to_string()
+    };
+    let none = ask("core: {}\n");
+    assert!(
+        none.contains("plugin db was off")
+            && none.contains("db: {}, exec_logger: {}, syscalls_logger: {}"),
+        "{none}"
+    );
+    let silent = ask("db: {}\n");
+    assert!(
+        silent.contains("no plugin that logs") && !silent.contains("db: {}"),
+        "{silent}"
+    );
+    let quiet = ask("db: {}\nexec_logger: {}\n");
+    assert!(quiet.contains("no event was recorded"), "{quiet}");
+}
+
+#[test]
+fn a_damaged_file_is_missing_data_and_names_itself() {
+    let (dir, results) = results(&[
+        ("crashes.yaml", "a: [1\n\x1b]0;evil\x07"),
+        ("summary.json", "{\"score\": 1"),
+        ("health_final.yaml", "  nproc: 0\n  nfil"),
+    ]);
+    fs::create_dir(dir.path().join("env_missing.yaml")).unwrap();
+    for file in [
+        "crashes.yaml",
+        "summary.json",
+        "health_final.yaml",
+        "env_missing.yaml",
+    ] {
+        let (why, _) = missing(&results, file);
+        assert!(
+            why.starts_with("damaged: ") && !why.contains('\x1b'),
+            "{file}: {why:?}"
+        );
+    }
+}
+
+#[test]
+fn what_python_writes_for_no_number_is_null() {
+    let (_dir, results) = results(&[("summary.json", "\u{feff}{\"score\": NaN, \"panic\": true}")]);
+    assert_eq!(
+        results.read_yaml("summary.json").unwrap(),
+        json!({"score": null, "panic": true})
+    );
+}

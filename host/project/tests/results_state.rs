@@ -1,0 +1,202 @@
+//! How a run ended, which run is looked at, and what a directory is that is none.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use rookery_project::{Error, Results, Roots};
+use serde_json::{Value, json};
+
+/// A project with these runs, each with the files named.
+struct Project(tempfile::TempDir);
+
+impl Project {
+    fn new(runs: &[(&str, &[&str])]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("config.yaml"), "{}").unwrap();
+        fs::create_dir(dir.path().join("results")).unwrap();
+        let project = Self(dir);
+        for (run, files) in runs {
+            fs::create_dir_all(project.run(run)).unwrap();
+            for file in *files {
+                fs::write(project.run(run).join(file), "").unwrap();
+            }
+        }
+        project
+    }
+
+    fn run(&self, name: &str) -> PathBuf {
+        self.0.path().join("results").join(name)
+    }
+
+    fn open(&self, results_dir: Option<&str>) -> Result<Results, Error> {
+        let roots = Roots::new([self.0.path().to_owned()]).unwrap();
+        roots.results(results_dir.is_none().then_some("."), results_dir)
+    }
+
+    fn status(&self) -> Value {
+        self.open(None).unwrap().status().unwrap()
+    }
+
+    fn state(&self) -> String {
+        self.status()["state"].as_str().unwrap().to_owned()
+    }
+}
+
+fn date(file: &Path, time: SystemTime) {
+    let file = File::options().append(true).open(file).unwrap();
+    file.set_modified(time).unwrap();
+}
+
+const DONE: &[&str] = &[".ran", "summary.json", "console.log"];
+
+#[test]
+fn only_a_console_that_grows_beside_older_files_is_a_run_that_goes_on() {
+    let project = Project::new(&[("0", &["console.log", "runtime.yaml"])]);
+    assert_eq!(project.state(), "died", "a copy has all files at once");
+    let now = SystemTime::now();
+    let (console, runtime) = (
+        project.run("0").join("console.log"),
+        project.run("0").join("runtime.yaml"),
+    );
+    date(&runtime, now - Duration::from_secs(30));
+    assert_eq!(project.state(), "running");
+    date(&console, now + Duration::from_hours(1));
+    assert_eq!(
+        project.state(),
+        "died",
+        "a time in the future tells nothing"
+    );
+    date(&console, now - Duration::from_secs(20));
+    assert_eq!(project.state(), "died");
+}
+
+#[test]
+fn a_run_of_ours_goes_on_while_its_own_supervisor_lives() {
+    let project = Project::new(&[("0", &["console.log"])]);
+    let note = |pid: u32| {
+        fs::write(
+            project.run("0").join("runtime.yaml"),
+            format!("run_id: run-r-1\npid: {pid}\n"),
+        )
+        .unwrap();
+    };
+    // Neither another process nor the supervisor of another run is meant, however fresh the files are.
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("supervise"), "read line\n").unwrap();
+    let start = |spec: &str| {
+        Command::new("sh")
+            .args(["supervise", spec])
+            .stdin(std::process::Stdio::piped())
+            .current_dir(directory.path())
+            .spawn()
+            .unwrap()
+    };
+    let (mut ours, mut others) = (
+        start("/state/runs/run-r-1/spec.json"),
+        start("/state/runs/run-r-2/spec.json"),
+    );
+    for (pid, state) in [
+        (1, "died"),
+        (4_194_305, "died"),
+        (std::process::id(), "died"),
+        (others.id(), "died"),
+        (ours.id(), "running"),
+    ] {
+        note(pid);
+        assert_eq!(project.state(), state, "{pid}");
+        assert_eq!(project.status()["run_id"], "run-r-1");
+    }
+    ours.kill().unwrap();
+    ours.wait().unwrap();
+    assert_eq!(project.state(), "died");
+    others.kill().unwrap();
+    others.wait().unwrap();
+}
+
+#[test]
+fn older_runs_that_left_only_scores_are_complete() {
+    for outcome in ["summary.json", "score.txt", "scores.txt"] {
+        let project = Project::new(&[("0", &[".ran", outcome])]);
+        assert_eq!(project.state(), "completed", "{outcome}");
+    }
+    assert_eq!(Project::new(&[("0", &[".ran"])]).state(), "died");
+    assert_eq!(Project::new(&[("0", &["summary.json"])]).state(), "died");
+}
+
+#[test]
+fn a_newer_run_that_did_not_complete_is_told_of() {
+    let project = Project::new(&[("0", DONE), ("1", &["console.log"])]);
+    let status = project.status();
+    assert_eq!(status["run"], 0);
+    let why = status["why"].as_str().unwrap();
+    let newer = project.run("1").display().to_string();
+    assert!(
+        why.contains("Note: run 1 is newer and died") && why.contains(&newer),
+        "{why}"
+    );
+    assert!(
+        !project.open(Some("results/1")).unwrap().status().unwrap()["why"]
+            .as_str()
+            .unwrap()
+            .contains("Note: ")
+    );
+}
+
+#[test]
+fn what_is_no_run_says_what_to_give_instead() {
+    let refusal = |project: &Project, dir: Option<&str>| match project.open(dir) {
+        Err(error) => error.to_string(),
+        Ok(results) => panic!("{dir:?} opened: {:?}", results.status()),
+    };
+    let project = Project::new(&[("0", DONE)]);
+    assert!(refusal(&project, Some(".")).contains("give it as project_dir"));
+    let all = refusal(&project, Some("results"));
+    assert!(
+        all.contains("project_dir") && all.contains(&project.run("0").display().to_string()),
+        "{all}"
+    );
+
+    let compose = Project::new(&[("0/camera", DONE), ("0/router", DONE)]);
+    let several = refusal(&compose, None);
+    assert!(
+        several.contains("0/camera") && several.contains("0/router"),
+        "{several}"
+    );
+
+    let named = Project::new(&[("mine", DONE), ("latest", DONE)]);
+    let error = refusal(&named, None);
+    assert!(
+        error.contains("results/latest") && error.contains("results/mine"),
+        "{error}"
+    );
+    assert_eq!(
+        named.open(Some("results/mine")).unwrap().status().unwrap()["state"],
+        "completed"
+    );
+
+    let refused = Project::new(&[]);
+    symlink("./0", refused.run("latest")).unwrap();
+    let error = refusal(&refused, None);
+    assert!(error.contains("run 0 left nothing"), "{error}");
+}
+
+#[test]
+fn a_directory_of_other_files_is_not_a_died_run() {
+    let project = Project::new(&[("0", &["letter.txt"])]);
+    let status = project.status();
+    assert_eq!(status["state"], "never-ran");
+    assert!(
+        status["why"]
+            .as_str()
+            .unwrap()
+            .contains("not a result directory")
+    );
+    assert_eq!(
+        Project::new(&[("0", &[])]).status()["files"],
+        json!([]),
+        "one that is empty left nothing"
+    );
+}
