@@ -231,11 +231,13 @@ impl Request {
 
 /// What the file at `path` is, with the kernel's errors where it cannot be executed at all.
 fn recognise(root: &std::fs::File, path: &str, pid: u32) -> Result<Kind, Errno> {
-    let file = paths::open(root, path, pid, OFlags::RDONLY)?;
+    // Only what is certainly a file is opened: a device may act on it.
+    let file = paths::open(root, path, pid, OFlags::PATH)?;
     let status = paths::status(&file)?;
     if status.st_mode & libc::S_IFMT != libc::S_IFREG || status.st_mode & 0o111 == 0 {
         return Err(Errno::ACCESS);
     }
+    let file = paths::reopen(&file)?;
     let mut header = [0_u8; HEADER];
     let length = rustix::io::pread(&file, &mut header, 0)?;
     Ok(program::recognise(header.get(..length).unwrap_or_default()))
