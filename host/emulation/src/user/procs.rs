@@ -37,6 +37,8 @@ pub struct Record {
 /// An exec whose path string was overwritten.
 #[derive(Debug)]
 pub struct PendingExec {
+    /// Who called it. Where it works, the call that follows comes from the process's first thread.
+    pub thread: u32,
     /// Where the string is.
     pub address: u64,
     /// What was there.

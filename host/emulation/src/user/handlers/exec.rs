@@ -286,6 +286,7 @@ fn redirect(
         return Action::Continue;
     };
     let pending = PendingExec {
+        thread: call.thread(),
         address,
         original,
         blob,
@@ -427,6 +428,11 @@ pub fn settle(guest: &mut Guest<'_>, call: &Call) {
     let Some(pending) = record.exec.clone() else {
         return;
     };
+    // Whose memory is found may have changed with any call, until it is known how the exec went.
+    record.forget_memory();
+    if call.thread() != pending.thread {
+        return;
+    }
     let Some(memory) = record.memory() else {
         return;
     };
