@@ -75,6 +75,12 @@ const TESTS: &[Test] = &[
     test(libc::SYS_ioctl, 1, When::Equals(low(libc::TIOCSTI)), Verdict::Answer(libc::EPERM)),
     test(libc::SYS_ioctl, 1, When::Equals(0x541C /* TIOCLINUX */), Verdict::Answer(libc::EPERM)),
     test(libc::SYS_write, 0, When::Equals(LOG_FD), Verdict::Notify),
+    // What an emulator sets when it starts in the place of init; a query has no new action.
+    test(libc::SYS_rt_sigaction, 1, When::Equals(0), Verdict::Allow),
+    test(libc::SYS_rt_sigaction, 0, When::Within(libc::SIGHUP as u32, libc::SIGQUIT as u32), Verdict::Notify),
+    test(libc::SYS_rt_sigaction, 0, When::Equals(libc::SIGUSR1 as u32), Verdict::Notify),
+    test(libc::SYS_rt_sigaction, 0, When::Within(libc::SIGUSR2 as u32, libc::SIGTERM as u32), Verdict::Notify),
+    test(libc::SYS_rt_sigaction, 0, When::Equals(libc::SIGPWR as u32), Verdict::Notify),
     test(libc::SYS_writev, 0, When::Equals(LOG_FD), Verdict::Notify),
 ];
 
@@ -100,6 +106,7 @@ const NOTIFY: &[i64] = &[
     libc::SYS_execve, libc::SYS_execveat, libc::SYS_exit_group,
     libc::SYS_bind, libc::SYS_listen,
     libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill,
+    libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo, libc::SYS_pidfd_send_signal,
     libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_swapon, libc::SYS_swapoff,
     libc::SYS_mknod, libc::SYS_mknodat,
     libc::SYS_chown, libc::SYS_lchown, libc::SYS_fchown, libc::SYS_fchownat,
@@ -162,14 +169,13 @@ const ALLOW: &[i64] = &[
     libc::SYS_setsid, libc::SYS_getgroups, libc::SYS_capget, libc::SYS_prctl, libc::SYS_arch_prctl, libc::SYS_set_tid_address,
     libc::SYS_set_robust_list, libc::SYS_get_robust_list, libc::SYS_futex, libc::SYS_rseq, libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn, libc::SYS_rt_sigpending, libc::SYS_rt_sigtimedwait,
-    libc::SYS_rt_sigsuspend, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo, libc::SYS_sigaltstack, libc::SYS_pause,
+    libc::SYS_rt_sigsuspend, libc::SYS_sigaltstack, libc::SYS_pause,
     libc::SYS_alarm, libc::SYS_getitimer, libc::SYS_setitimer, libc::SYS_timer_create, libc::SYS_timer_settime,
     libc::SYS_timer_gettime, libc::SYS_timer_getoverrun, libc::SYS_timer_delete, libc::SYS_restart_syscall,
     libc::SYS_sched_yield, libc::SYS_sched_getparam, libc::SYS_sched_getscheduler, libc::SYS_sched_get_priority_max,
     libc::SYS_sched_get_priority_min, libc::SYS_sched_rr_get_interval, libc::SYS_sched_setaffinity,
     libc::SYS_sched_getaffinity, libc::SYS_sched_getattr, libc::SYS_getpriority, libc::SYS_ioprio_get, libc::SYS_getrlimit,
     libc::SYS_setrlimit, libc::SYS_prlimit64, libc::SYS_getrusage, libc::SYS_times, libc::SYS_getcpu, libc::SYS_pidfd_open,
-    libc::SYS_pidfd_send_signal,
     // time and identity
     libc::SYS_time, libc::SYS_gettimeofday, libc::SYS_clock_gettime, libc::SYS_clock_getres, libc::SYS_clock_nanosleep,
     libc::SYS_nanosleep, libc::SYS_uname, libc::SYS_sysinfo, libc::SYS_getrandom,

@@ -31,6 +31,8 @@ pub struct Record {
     pub learned: Vec<u32>,
     /// It has read the boot arguments.
     pub read_cmdline: bool,
+    /// Its emulator catches every signal that ends a process, whatever the guest does with it.
+    pub catches_all: bool,
     memory: Option<Rc<Memory>>,
 }
 
@@ -218,7 +220,7 @@ impl Record {
 
     /// Another program runs in it: what belonged to the old one is dropped.
     pub fn changed_program(&mut self) {
-        (self.memory, self.fatal) = (None, None);
+        (self.memory, self.fatal, self.catches_all) = (None, None, false);
         self.learned.clear();
         self.log_line.clear();
     }
