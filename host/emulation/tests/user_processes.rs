@@ -28,6 +28,10 @@ fn main() {
             "a_blocked_signal_is_neither_delivered_nor_waited_for",
             a_blocked_signal_is_neither_delivered_nor_waited_for,
         ),
+        (
+            "programs_run_in_a_chroot_as_outside",
+            programs_run_in_a_chroot_as_outside,
+        ),
     ];
     for (name, test) in tests {
         let begin = Instant::now();
@@ -132,4 +136,17 @@ fn a_blocked_signal_is_neither_delivered_nor_waited_for() {
         });
         assert!(blocked, "signal {wanted}");
     }
+}
+
+fn programs_run_in_a_chroot_as_outside() {
+    let script = r#"
+mkdir -p /nr/etc; cp -a /bin /lib /nr/
+printf '#!/bin/sh\necho script $0\n' > /nr/etc/script; chmod 755 /nr/etc/script
+chroot /nr /bin/sh -c 'cd /etc; ./script; ../bin/cat /dev/zero && echo leak'
+echo outside
+"#;
+    let run = run(script, |_| {});
+    run.says("script ./script\n");
+    run.says("can't open '/dev/zero'");
+    run.says("outside\n");
 }

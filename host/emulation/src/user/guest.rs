@@ -198,7 +198,7 @@ impl<'a> Guest<'a> {
             return Ok(paths::normalise(&text));
         }
         let directory = directory.map_or(libc::AT_FDCWD, |index| call.int(index));
-        let base = record.directory(directory).ok_or(Errno::BADF)?;
+        let base = record.base(directory).ok_or(Errno::BADF)?;
         Ok(paths::join(&base, &text))
     }
 
@@ -220,8 +220,10 @@ impl<'a> Guest<'a> {
         let own = self.caller(call).map_or(0, |record| record.who.pid);
         let spelled = paths::own_proc(path, own);
         for path in [path, &spelled] {
-            if let Some(device) = self.devices.get(path) {
-                return Ok(Some((path.to_owned(), device.clone())));
+            if let Some(device) = self.devices.get(path).cloned()
+                && self.is_of_first_root(call, path)
+            {
+                return Ok(Some((path.to_owned(), device)));
             }
         }
         let (root, pid) = self.view(call).ok_or(Errno::SRCH)?;
@@ -246,6 +248,23 @@ impl<'a> Guest<'a> {
                 .cloned()
                 .map(|device| (real, device))
         }))
+    }
+
+    /// Whether the caller means by `path` what it means without a `chroot`.
+    fn is_of_first_root(&mut self, call: &Call, path: &str) -> bool {
+        let Some(record) = self.caller(call).filter(|record| record.is_in_chroot()) else {
+            return true;
+        };
+        let (root, pid) = (record.root(), record.who.pid);
+        let first = File::open(format!("/proc/{}/root", self.init.as_raw_nonzero())).ok();
+        let directory = |root: Option<File>| {
+            let found = paths::open(root?, paths::parent(path), pid, OFlags::PATH).ok()?;
+            paths::status(found)
+                .ok()
+                .map(|status| (status.st_dev, status.st_ino))
+        };
+        let (own, first) = (directory(root), directory(first));
+        own.is_some() && own == first
     }
 
     /// Report a look at a path that the supervisor saw fail.

@@ -202,6 +202,28 @@ impl Record {
         File::open(format!("/proc/{}/root", self.host_pid)).ok()
     }
 
+    /// Where its `/` is in the guest's namespace.
+    fn root_path(&self) -> Option<String> {
+        let link = std::fs::read_link(format!("/proc/{}/root", self.host_pid)).ok()?;
+        Some(link.to_string_lossy().into_owned())
+    }
+
+    /// Whether its `/` is another directory than init began with.
+    pub fn is_in_chroot(&self) -> bool {
+        self.root_path().is_some_and(|root| root != "/")
+    }
+
+    /// As `directory`, but as the process itself would spell it. `None` outside of its root.
+    pub fn base(&self, fd: i32) -> Option<String> {
+        let path = self.directory(fd)?;
+        let root = self.root_path()?;
+        if root == "/" || !path.starts_with('/') {
+            return Some(path);
+        }
+        paths::is_below(&path, &root)
+            .then(|| paths::normalise(path.get(root.len()..).unwrap_or_default()))
+    }
+
     /// Its working directory, or what its descriptor `fd` refers to, as a guest path.
     pub fn directory(&self, fd: i32) -> Option<String> {
         let link = match fd {

@@ -104,7 +104,7 @@ fn file_of(
     if raw.is_empty() {
         let by_descriptor = directory.is_some() && call.int(4) & libc::AT_EMPTY_PATH != 0;
         let path = by_descriptor
-            .then(|| record.directory(call.int(0)))
+            .then(|| record.base(call.int(0)))
             .flatten()
             .ok_or(Errno::NOENT)?;
         // A file without a name would need its descriptor in the emulator, which the launcher's exec may close.
@@ -207,7 +207,7 @@ impl Request {
                     argv = words;
                     let base = guest
                         .caller(call)
-                        .and_then(|record| record.directory(libc::AT_FDCWD))
+                        .and_then(|record| record.base(libc::AT_FDCWD))
                         .unwrap_or_default();
                     absolute = paths::join(&base, &mem::text(&interpreter));
                     path = interpreter;
@@ -262,7 +262,7 @@ fn redirect(
         Resolved::Program { path, .. } => {
             let base = guest
                 .caller(call)
-                .and_then(|record| record.directory(libc::AT_FDCWD))
+                .and_then(|record| record.base(libc::AT_FDCWD))
                 .unwrap_or_default();
             paths::join(&base, &mem::text(path))
         }

@@ -1,5 +1,6 @@
 //! What the supervisor answers, one module a kind of system call.
 
+mod chroot;
 mod exec;
 mod fs;
 mod identity;
@@ -60,6 +61,7 @@ fn dispatch(guest: &mut Guest<'_>, call: &Call) -> Action {
         }
         libc::SYS_pidfd_send_signal => signal::send_by_descriptor(guest, call),
         libc::SYS_rt_sigaction => signal::action(guest, call),
+        libc::SYS_chroot => chroot::chroot(guest, call),
         libc::SYS_mount => mount::mount(guest, call),
         libc::SYS_umount2 => mount::unmount(guest, call),
         libc::SYS_ioctl => ioctl::ioctl(guest, call),
