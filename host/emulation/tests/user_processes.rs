@@ -32,6 +32,10 @@ fn main() {
             "programs_run_in_a_chroot_as_outside",
             programs_run_in_a_chroot_as_outside,
         ),
+        (
+            "a_kernel_module_seems_to_be_loaded",
+            a_kernel_module_seems_to_be_loaded,
+        ),
     ];
     for (name, test) in tests {
         let begin = Instant::now();
@@ -149,4 +153,12 @@ echo outside
     run.says("script ./script\n");
     run.says("can't open '/dev/zero'");
     run.says("outside\n");
+}
+
+fn a_kernel_module_seems_to_be_loaded() {
+    // This busybox has no such applets.
+    let script = "busybox insmod /lib/nf-nat.ko; busybox insmod /lib/usb.ko && busybox rmmod usb && cat /proc/modules\n";
+    let run = run(script, |_| {});
+    run.says("nf_nat 16384 0 - Live");
+    assert!(!run.console.contains("usb"), "{}", run.console);
 }

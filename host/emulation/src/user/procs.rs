@@ -49,6 +49,8 @@ pub struct PendingExec {
     pub blob: Vec<u8>,
     /// Who the process becomes.
     pub program: String,
+    /// As it is called then.
+    pub name: String,
     /// The path that was executed.
     pub path: String,
     /// Its arguments.
@@ -88,7 +90,7 @@ fn status(pid: u32) -> Option<Status> {
     })
 }
 
-/// What an emulator's command line tells: the executed path, the program, the guest's arguments.
+/// What an emulator's command line tells: the process's name after a slash, the program, the guest's arguments.
 fn program_of(pid: u32) -> Option<(String, String, Vec<String>)> {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let mut words = line.split(|byte| *byte == 0).map(mem::text);

@@ -14,6 +14,7 @@ use super::super::program::{self, HEADER, Kind};
 use super::super::qemu::{GUEST_BASE, LOG_PATH, Qemu};
 use super::super::sandbox::LAUNCHER_PATH;
 use super::super::{DEFAULT_KERNEL_RELEASE, paths};
+use super::pretend;
 use crate::event::What;
 
 /// The path that the launcher opens to learn what to execute.
@@ -24,23 +25,6 @@ const EMULATORS: &[u8] = b"/.rookery/qemu-";
 
 /// A script whose interpreter is a script, and so on, this often.
 const DEPTH: usize = 5;
-
-/// Programs whose work qemu-user cannot pass on to any kernel: they succeed without effect. With the system call that they are for.
-const PRETENDED: &[(&str, &str)] = &[
-    ("insmod", "init_module"),
-    ("modprobe", "init_module"),
-    ("rmmod", "delete_module"),
-    ("kmodloader", "init_module"),
-    ("depmod", "init_module"),
-    ("iptables", "setsockopt"),
-    ("ip6tables", "setsockopt"),
-    ("iptables-restore", "setsockopt"),
-    ("ip6tables-restore", "setsockopt"),
-    ("ebtables", "setsockopt"),
-    ("arptables", "setsockopt"),
-    ("fw3", "setsockopt"),
-    ("nft", "setsockopt"),
-];
 
 /// `execve`, or `execveat` with its directory argument.
 pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> Action {
@@ -69,7 +53,10 @@ pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> 
         Ok(file) => file,
         Err(errno) => return errno.into(),
     };
+    let busybox = pretend::is_busybox(guest, call, &file.path);
     let request = Request {
+        name: name_of(&file.path, busybox, &argv),
+        busybox,
         path: file.path,
         raw: file.raw,
         argv,
@@ -83,6 +70,14 @@ pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> 
         }
         Ok(resolved) => redirect(guest, call, call.arg(first), &request, &resolved),
     }
+}
+
+/// What the process is called: as the file that is executed. A busybox that executes itself for an applet would be `exe` to a kernel,
+/// but takes its applet's name at once.
+fn name_of(path: &str, busybox: bool, argv: &[Vec<u8>]) -> String {
+    let called = argv.first().filter(|_| busybox).map(|word| mem::text(word));
+    let called = called.as_deref().map(|word| word.trim_start_matches('-'));
+    procs::name_of(called.filter(|word| !word.is_empty()).unwrap_or(path))
 }
 
 struct Executable {
@@ -142,6 +137,10 @@ fn file_of(
 
 /// What the guest wants to execute.
 struct Request {
+    /// What the process will be called.
+    name: String,
+    /// The program is busybox, under whichever name.
+    busybox: bool,
     path: String,
     raw: Vec<u8>,
     argv: Vec<Vec<u8>>,
@@ -171,16 +170,15 @@ impl Request {
         }
         for depth in 0..=DEPTH {
             let kind = recognise(&root, &absolute, pid)?;
-            let pretended = PRETENDED
-                .iter()
-                .find(|(name, _)| *name == paths::basename(&absolute))
-                .filter(|_| depth == 0);
-            if let Some((_, syscall)) = pretended {
+            if depth == 0
+                && let Some(called) = pretend::called(&absolute, self.busybox, &self.argv)
+            {
                 let words: Vec<_> = self.argv.iter().map(|word| mem::text(word)).collect();
+                called.show(guest);
                 guest.report_call(
                     call,
                     What::Faked {
-                        syscall,
+                        syscall: called.syscall,
                         detail: words.join(" "),
                     },
                 );
@@ -253,7 +251,7 @@ fn redirect(
 ) -> Action {
     let command = match resolved {
         Resolved::Program { qemu, path, argv } => {
-            command_line(guest, qemu, &request.path, path, argv)
+            command_line(guest, qemu, &request.name, path, argv)
         }
         Resolved::Exit(_) => Vec::new(),
     };
@@ -291,6 +289,7 @@ fn redirect(
         original,
         blob,
         program,
+        name: request.name.clone(),
         path,
         argv,
         envp,
@@ -307,7 +306,7 @@ fn redirect(
 fn command_line(
     guest: &Guest<'_>,
     qemu: &Qemu,
-    executed: &str,
+    name: &str,
     path: &[u8],
     argv: &[Vec<u8>],
 ) -> Vec<Vec<u8>> {
@@ -317,7 +316,7 @@ fn command_line(
         .as_deref()
         .unwrap_or(DEFAULT_KERNEL_RELEASE);
     // The first word is for the supervisor, which recognises a forked process by it.
-    let mut words: Vec<Vec<u8>> = vec![executed.as_bytes().to_vec()];
+    let mut words: Vec<Vec<u8>> = vec![format!("/{name}").into_bytes()];
     let mut option =
         |name: &str, value: &[u8]| words.extend([name.as_bytes().to_vec(), value.to_vec()]);
     option("-r", release.as_bytes());
@@ -407,7 +406,7 @@ fn started(guest: &mut Guest<'_>, call: &Call) {
         return;
     };
     record.who.program.clone_from(&pending.program);
-    record.who.name = procs::name_of(&pending.path);
+    record.who.name.clone_from(&pending.name);
     record.argv.clone_from(&pending.argv);
     let who = record.who.clone();
     super::misc::looks_for_variables(guest, &who, &pending.argv);
@@ -456,4 +455,18 @@ pub fn settle(guest: &mut Guest<'_>, call: &Call) {
         result,
     };
     guest.report(who, what);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_applet_that_its_shell_executes_as_itself_has_its_own_name() {
+        let name = |path, busybox, word: &str| name_of(path, busybox, &[word.as_bytes().to_vec()]);
+        assert_eq!(name("/bin/sh", true, "httpd"), "httpd");
+        assert_eq!(name("/bin/sh", true, "-sh"), "sh");
+        assert_eq!(name("/usr/sbin/dropbear", false, "sshd"), "dropbear");
+        assert_eq!(name_of("/bin/busybox", true, &[]), "busybox");
+    }
 }

@@ -9,6 +9,7 @@ mod log;
 mod misc;
 mod mount;
 mod net;
+mod pretend;
 mod signal;
 mod status;
 
