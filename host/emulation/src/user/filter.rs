@@ -68,9 +68,12 @@ const TESTS: &[Test] = &[
     test(libc::SYS_setsockopt, 2, When::Within(64, 65), Verdict::Answer(libc::ENOPROTOOPT)),
     test(libc::SYS_setsockopt, 2, When::Within(96, 97), Verdict::Answer(libc::ENOPROTOOPT)),
     test(libc::SYS_setsockopt, 2, When::Within(128, 129), Verdict::Answer(libc::ENOPROTOOPT)),
+    // Of sockets: a buffer beyond the limit, which takes more rights. Of other levels, something else.
+    test(libc::SYS_setsockopt, 2, When::Within(libc::SO_SNDBUFFORCE as u32, libc::SO_RCVBUFFORCE as u32), Verdict::Notify),
     test(libc::SYS_clone, 0, When::AnyBit(NEW_NAMESPACES), Verdict::Answer(libc::EPERM)),
     // A guest that cleared it would outlive its supervisor.
     test(libc::SYS_prctl, 0, When::Equals(libc::PR_SET_PDEATHSIG as u32), Verdict::Answer(0)),
+    test(libc::SYS_prctl, 0, When::Equals(libc::PR_CAPBSET_DROP as u32), Verdict::Answer(0)),
     test(libc::SYS_prctl, 0, When::Equals(libc::PR_SET_SECCOMP as u32), Verdict::Answer(libc::EINVAL)),
     test(libc::SYS_ioctl, 1, When::Equals(low(libc::TIOCSTI)), Verdict::Answer(libc::EPERM)),
     test(libc::SYS_ioctl, 1, When::Equals(0x541C /* TIOCLINUX */), Verdict::Answer(libc::EPERM)),
