@@ -36,6 +36,10 @@ fn main() {
             "a_kernel_module_seems_to_be_loaded",
             a_kernel_module_seems_to_be_loaded,
         ),
+        (
+            "a_program_is_executed_by_its_descriptor",
+            a_program_is_executed_by_its_descriptor,
+        ),
     ];
     for (name, test) in tests {
         let begin = Instant::now();
@@ -161,4 +165,19 @@ fn a_kernel_module_seems_to_be_loaded() {
     let run = run(script, |_| {});
     run.says("nf_nat 16384 0 - Live");
     assert!(!run.console.contains("usb"), "{}", run.console);
+}
+
+fn a_program_is_executed_by_its_descriptor() {
+    let script = r#"
+printf '#!/bin/sh\necho ran $1\n' > /tmp/named; cp /bin/busybox /tmp/gone; chmod 755 /tmp/named
+exec 5</tmp/named; exec 6</tmp/gone; rm /tmp/gone
+/proc/self/fd/5 named
+/proc/self/fd/6
+/proc/self/fd/0; echo terminal $?
+"#;
+    let run = run(script, |_| {});
+    run.says("ran named\n");
+    // What this busybox says when it is called by a number.
+    run.says("6: applet not found\n");
+    run.says("terminal 126\n");
 }

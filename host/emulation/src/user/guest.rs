@@ -238,7 +238,8 @@ impl<'a> Guest<'a> {
             },
         ) {
             Ok(found) => found,
-            Err(Errno::ACCESS) => return Ok(None),
+            // Beyond what the supervisor resolves for it: another user's, or behind a link of /proc.
+            Err(Errno::ACCESS | Errno::XDEV) => return Ok(None),
             Err(error) => return Err(error),
         };
         let real = paths::of_descriptor(found.as_fd());

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use super::mem::{self, Memory};
@@ -33,6 +34,8 @@ pub struct Record {
     pub read_cmdline: bool,
     /// Its emulator catches every signal that ends a process, whatever the guest does with it.
     pub catches_all: bool,
+    /// The file that was executed, where it has no name, and how it is spoken of.
+    pub image: Option<(String, Rc<OwnedFd>)>,
     memory: Option<Rc<Memory>>,
 }
 
@@ -51,6 +54,10 @@ pub struct PendingExec {
     pub program: String,
     /// As it is called then.
     pub name: String,
+    /// The mode of the program's file.
+    pub mode: u32,
+    /// The file that was executed, where it has no name.
+    pub image: Option<Rc<OwnedFd>>,
     /// The path that was executed.
     pub path: String,
     /// Its arguments.
@@ -240,6 +247,19 @@ impl Record {
     /// Open its memory anew when it is next needed.
     pub fn forget_memory(&mut self) {
         self.memory = None;
+    }
+
+    /// A program of this mode starts in it. All files are root's.
+    pub fn take_rights(&mut self, mode: u32) {
+        for (ids, bit) in [
+            (&mut self.uid, libc::S_ISUID),
+            (&mut self.gid, libc::S_ISGID),
+        ] {
+            if let Some([_, effective, saved]) = ids {
+                *effective = if mode & bit == 0 { *effective } else { 0 };
+                *saved = *effective;
+            }
+        }
     }
 
     /// Another program runs in it: what belonged to the old one is dropped.

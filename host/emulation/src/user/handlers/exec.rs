@@ -10,11 +10,12 @@ use super::super::guest::Guest;
 use super::super::mem::{self, ARGUMENTS_MAX};
 use super::super::notify::{Action, Call};
 use super::super::procs::{self, PendingExec, Record};
-use super::super::program::{self, HEADER, Kind};
+use super::super::program::Kind;
 use super::super::qemu::{GUEST_BASE, LOG_PATH, Qemu};
 use super::super::sandbox::LAUNCHER_PATH;
 use super::super::{DEFAULT_KERNEL_RELEASE, paths};
 use super::pretend;
+use super::program_file::{self, IMAGE, ProgramFile};
 use crate::event::What;
 
 /// The path that the launcher opens to learn what to execute.
@@ -49,7 +50,7 @@ pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> 
         (Ok(argv), Ok(envp)) => (argv, envp),
         (Err(errno), _) | (_, Err(errno)) => return errno.into(),
     };
-    let file = match file_of(guest, call, directory, &raw) {
+    let file = match program_file::named(guest, call, directory, &raw) {
         Ok(file) => file,
         Err(errno) => return errno.into(),
     };
@@ -57,8 +58,7 @@ pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> 
     let request = Request {
         name: name_of(&file.path, busybox, &argv),
         busybox,
-        path: file.path,
-        raw: file.raw,
+        file,
         argv,
         envp,
     };
@@ -80,69 +80,13 @@ fn name_of(path: &str, busybox: bool, argv: &[Vec<u8>]) -> String {
     procs::name_of(called.filter(|word| !word.is_empty()).unwrap_or(path))
 }
 
-struct Executable {
-    /// As the program will be told.
-    raw: Vec<u8>,
-    /// Absolute and normalised.
-    path: String,
-}
-
-/// The file that is meant: by path, or by descriptor.
-fn file_of(
-    guest: &mut Guest<'_>,
-    call: &Call,
-    directory: Option<usize>,
-    raw: &[u8],
-) -> Result<Executable, Errno> {
-    let record = guest.caller(call).ok_or(Errno::SRCH)?;
-    let own = record.who.pid;
-    if raw.is_empty() {
-        let by_descriptor = directory.is_some() && call.int(4) & libc::AT_EMPTY_PATH != 0;
-        let path = by_descriptor
-            .then(|| record.base(call.int(0)))
-            .flatten()
-            .ok_or(Errno::NOENT)?;
-        // A file without a name would need its descriptor in the emulator, which the launcher's exec may close.
-        return if path.starts_with('/') && !path.ends_with(" (deleted)") {
-            Ok(Executable {
-                raw: path.clone().into_bytes(),
-                path,
-            })
-        } else {
-            Err(Errno::NOENT)
-        };
-    }
-    let path = guest.path(call, directory, usize::from(directory.is_some()))?;
-    // The emulator is what really runs; the guest means its own program.
-    if paths::own_proc(&path, own) == format!("/proc/{own}/exe")
-        && let Some(program) = guest
-            .caller(call)
-            .map(|record| record.who.program.clone())
-            .filter(|program| !program.is_empty())
-    {
-        return Ok(Executable {
-            raw: program.clone().into_bytes(),
-            path: program,
-        });
-    }
-    let relative_to_descriptor =
-        directory.is_some() && !raw.starts_with(b"/") && call.int(0) != libc::AT_FDCWD;
-    let raw = if relative_to_descriptor {
-        path.clone().into_bytes()
-    } else {
-        raw.to_vec()
-    };
-    Ok(Executable { raw, path })
-}
-
 /// What the guest wants to execute.
 struct Request {
     /// What the process will be called.
     name: String,
     /// The program is busybox, under whichever name.
     busybox: bool,
-    path: String,
-    raw: Vec<u8>,
+    file: ProgramFile,
     argv: Vec<Vec<u8>>,
     envp: Vec<Vec<u8>>,
 }
@@ -155,6 +99,8 @@ enum Resolved {
         qemu: Qemu,
         path: Vec<u8>,
         argv: Vec<Vec<u8>>,
+        /// Of the program's file: it may give its owner's rights.
+        mode: u32,
     },
     /// Nothing: it ends at once with this status.
     Exit(u64),
@@ -163,13 +109,14 @@ enum Resolved {
 impl Request {
     fn resolve(&self, guest: &mut Guest<'_>, call: &Call) -> Result<Resolved, Errno> {
         let (root, pid) = guest.view(call).ok_or(Errno::SRCH)?;
-        let (mut path, mut argv) = (self.raw.clone(), self.argv.clone());
-        let mut absolute = self.path.clone();
+        let (mut path, mut argv) = (self.file.raw.clone(), self.argv.clone());
+        let mut absolute = self.file.path.clone();
+        let mut file = self.file.open(&root, pid)?;
         if argv.is_empty() {
             argv.push(path.clone());
         }
         for depth in 0..=DEPTH {
-            let kind = recognise(&root, &absolute, pid)?;
+            let (kind, mode) = program_file::recognise(&file)?;
             if depth == 0
                 && let Some(called) = pretend::called(&absolute, self.busybox, &self.argv)
             {
@@ -192,7 +139,12 @@ impl Request {
                         .find(|qemu| qemu.arch == arch)
                         .ok_or(Errno::NOEXEC)?
                         .clone();
-                    return Ok(Resolved::Program { qemu, path, argv });
+                    return Ok(Resolved::Program {
+                        qemu,
+                        path,
+                        argv,
+                        mode,
+                    });
                 }
                 Kind::Script {
                     interpreter,
@@ -208,6 +160,7 @@ impl Request {
                         .and_then(|record| record.base(libc::AT_FDCWD))
                         .unwrap_or_default();
                     absolute = paths::join(&base, &mem::text(&interpreter));
+                    file = paths::open(&root, &absolute, pid, OFlags::PATH)?;
                     path = interpreter;
                 }
                 Kind::Unknown => return Err(Errno::NOEXEC),
@@ -219,26 +172,12 @@ impl Request {
     fn event(&self, result: i32) -> What {
         let strings = |all: &[Vec<u8>]| all.iter().take(256).map(|s| mem::text(s)).collect();
         What::Exec {
-            path: self.path.clone(),
+            path: self.file.path.clone(),
             argv: strings(&self.argv),
             envp: strings(&self.envp),
             result,
         }
     }
-}
-
-/// What the file at `path` is, with the kernel's errors where it cannot be executed at all.
-fn recognise(root: &std::fs::File, path: &str, pid: u32) -> Result<Kind, Errno> {
-    // Only what is certainly a file is opened: a device may act on it.
-    let file = paths::open(root, path, pid, OFlags::PATH)?;
-    let status = paths::status(&file)?;
-    if status.st_mode & libc::S_IFMT != libc::S_IFREG || status.st_mode & 0o111 == 0 {
-        return Err(Errno::ACCESS);
-    }
-    let file = paths::reopen(&file)?;
-    let mut header = [0_u8; HEADER];
-    let length = rustix::io::pread(&file, &mut header, 0)?;
-    Ok(program::recognise(header.get(..length).unwrap_or_default()))
 }
 
 /// Overwrite only the path string; argument and environment arrays stay the guest's.
@@ -249,22 +188,25 @@ fn redirect(
     request: &Request,
     resolved: &Resolved,
 ) -> Action {
-    let command = match resolved {
-        Resolved::Program { qemu, path, argv } => {
-            command_line(guest, qemu, &request.name, path, argv)
-        }
-        Resolved::Exit(_) => Vec::new(),
+    let (command, mode) = match resolved {
+        Resolved::Program {
+            qemu,
+            path,
+            argv,
+            mode,
+        } => (command_line(guest, qemu, &request.name, path, argv), *mode),
+        Resolved::Exit(_) => (Vec::new(), 0),
     };
     let blob = blob(resolved, &command, &request.envp);
     let program = match resolved {
-        Resolved::Program { path, .. } => {
+        Resolved::Program { path, .. } if path != IMAGE.as_bytes() => {
             let base = guest
                 .caller(call)
                 .and_then(|record| record.base(libc::AT_FDCWD))
                 .unwrap_or_default();
             paths::join(&base, &mem::text(path))
         }
-        Resolved::Exit(_) => request.path.clone(),
+        _ => request.file.path.clone(),
     };
     let Some(memory) = guest.caller(call).and_then(Record::memory) else {
         return Errno::FAULT.into();
@@ -289,6 +231,8 @@ fn redirect(
         original,
         blob,
         program,
+        mode,
+        image: request.file.image.clone(),
         name: request.name.clone(),
         path,
         argv,
@@ -407,6 +351,11 @@ fn started(guest: &mut Guest<'_>, call: &Call) {
     };
     record.who.program.clone_from(&pending.program);
     record.who.name.clone_from(&pending.name);
+    record.image = pending
+        .image
+        .clone()
+        .map(|image| (pending.path.clone(), image));
+    record.take_rights(pending.mode);
     record.argv.clone_from(&pending.argv);
     let who = record.who.clone();
     super::misc::looks_for_variables(guest, &who, &pending.argv);

@@ -10,7 +10,7 @@ use super::super::filter::LOG_FD;
 use super::super::guest::{Guest, is_machine};
 use super::super::notify::{Action, Call};
 use super::super::{inside, paths, qemu};
-use super::exec;
+use super::{exec, program_file};
 use crate::event::{Operation, What};
 use crate::plan::Write;
 
@@ -28,6 +28,7 @@ pub fn open(
     match path.as_str() {
         exec::REQUEST => return exec::hand_over(guest, call),
         qemu::LOG_PATH => return open_log(),
+        program_file::IMAGE => return program_file::open_image(guest, call),
         _ => {}
     }
     let syscall = if directory.is_some() {
@@ -244,6 +245,10 @@ pub fn readlink(
     let Ok(path) = guest.path(call, directory, index) else {
         return Action::Continue;
     };
+    if path == program_file::IMAGE {
+        // It is there, and no link.
+        return Errno::INVAL.into();
+    }
     if !is_machine(&path) {
         return Action::Continue;
     }

@@ -10,6 +10,7 @@ mod misc;
 mod mount;
 mod net;
 mod pretend;
+mod program_file;
 mod signal;
 mod status;
 
