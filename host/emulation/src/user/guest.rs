@@ -111,6 +111,15 @@ impl<'a> Guest<'a> {
         self.procs.of_thread(call.thread())
     }
 
+    /// A process by its pid in the guest, also one that has made no call yet.
+    pub fn process(&mut self, call: &Call, pid: u32) -> Option<&Record> {
+        let (root, own) = self.view(call)?;
+        // Looked for only where it is there.
+        paths::open(&root, &format!("/proc/{pid}"), own, OFlags::PATH).ok()?;
+        let init = self.init.as_raw_nonzero().get().cast_unsigned();
+        self.procs.find(pid, init)
+    }
+
     /// Who the caller is in events.
     pub fn who(&mut self, call: &Call) -> Process {
         self.caller(call)

@@ -161,6 +161,22 @@ impl Table {
         self.by_pid.values().find(|record| record.who.pid == pid)
     }
 
+    /// As `by_guest_pid`, and where it was not seen yet looked for among the descendants of the process `init` of the host.
+    pub fn find(&mut self, pid: u32, init: u32) -> Option<&Record> {
+        let mut unseen = Vec::new();
+        if self.by_guest_pid(pid).is_none() {
+            unseen.push(init);
+        }
+        while let Some(host_pid) = unseen.pop() {
+            if status(host_pid).is_some_and(|status| status.guest_pid == pid) {
+                self.discover(host_pid);
+                break;
+            }
+            unseen.extend(children(host_pid));
+        }
+        self.by_guest_pid(pid)
+    }
+
     /// Whether a process with the same parent as `who`, or that parent, meets a condition.
     pub fn any_sibling(&self, who: &Process, condition: impl Fn(&Record) -> bool) -> bool {
         let related = |record: &&Record| record.who.ppid == who.ppid || record.who.pid == who.ppid;
@@ -185,6 +201,21 @@ impl Table {
             .filter_map(|pid| self.remove(pid))
             .collect()
     }
+}
+
+/// The children of a process, whichever of its threads began them.
+fn children(pid: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    threads
+        .into_iter()
+        .flatten()
+        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok())
+        .flat_map(|line| {
+            line.split(' ')
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// Whether a process exists and is no zombie.
@@ -267,5 +298,25 @@ impl Record {
         (self.memory, self.fatal, self.catches_all) = (None, None, false);
         self.learned.clear();
         self.log_line.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_made_no_call_is_found() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let mut table = Table::default();
+        assert!(table.by_guest_pid(child.id()).is_none());
+        let found = table.find(child.id(), std::process::id());
+        assert_eq!(found.map(|record| record.host_pid), Some(child.id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(table.find(1, std::process::id()).is_none());
     }
 }
