@@ -147,12 +147,12 @@ fn a_blocked_signal_is_neither_delivered_nor_waited_for() {
 }
 
 fn programs_run_in_a_chroot_as_outside() {
-    let script = r#"
+    let script = r"
 mkdir -p /nr/etc; cp -a /bin /lib /nr/
 printf '#!/bin/sh\necho script $0\n' > /nr/etc/script; chmod 755 /nr/etc/script
 chroot /nr /bin/sh -c 'cd /etc; ./script; ../bin/cat /dev/zero && echo leak'
 echo outside
-"#;
+";
     let run = run(script, |_| {});
     run.says("script ./script\n");
     run.says("can't open '/dev/zero'");
@@ -168,13 +168,13 @@ fn a_kernel_module_seems_to_be_loaded() {
 }
 
 fn a_program_is_executed_by_its_descriptor() {
-    let script = r#"
+    let script = r"
 printf '#!/bin/sh\necho ran $1\n' > /tmp/named; cp /bin/busybox /tmp/gone; chmod 755 /tmp/named
 exec 5</tmp/named; exec 6</tmp/gone; rm /tmp/gone
 /proc/self/fd/5 named
 /proc/self/fd/6
 /proc/self/fd/0; echo terminal $?
-"#;
+";
     let run = run(script, |_| {});
     run.says("ran named\n");
     // What this busybox says when it is called by a number.
