@@ -11,7 +11,10 @@ use rookery_emulation::event::What;
 use rookery_emulation::user::UserBackend;
 use support::native::{self, Data, Step};
 
-const TESTS: &[(&str, fn(&Path))] = &[
+/// A test's name, and the supervisor's part of it, in a directory of its own.
+type Test = (&'static str, fn(&Path));
+
+const TESTS: &[Test] = &[
     (
         "a_terminal_of_the_guest_has_no_power_over_its_supervisor",
         terminal,

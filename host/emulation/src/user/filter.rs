@@ -451,6 +451,11 @@ mod tests {
         assert_eq!(verdict(libc::SYS_ioctl, &[0, 0x8914]), RET_USER_NOTIF);
         assert_eq!(verdict(libc::SYS_ioctl, &[0, 0x5412]), RET_ERRNO | 1);
         assert_eq!(verdict(libc::SYS_newfstatat, &[0, 0, 0, 0x1000]), RET_ALLOW);
+        assert_eq!(verdict(libc::SYS_rt_sigaction, &[15, 1]), RET_USER_NOTIF);
+        assert_eq!(verdict(libc::SYS_rt_sigaction, &[15, 0]), RET_ALLOW);
+        assert_eq!(verdict(libc::SYS_rt_sigaction, &[11, 1]), RET_ALLOW);
+        assert_eq!(verdict(libc::SYS_setsockopt, &[3, 1, 33]), RET_USER_NOTIF);
+        assert_eq!(verdict(libc::SYS_setsockopt, &[3, 1, 2]), RET_ALLOW);
         let models = build(Options {
             model_ioctls: true,
             model_devices: true,

@@ -8,10 +8,11 @@ use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 
 use super::super::guest::Guest;
 use super::super::notify::{Action, Call};
+use super::super::sandbox::LAUNCHER_PATH;
 use super::super::{inside, paths};
 
 /// Files or directories of the guest's first root.
-const PROGRAMS: &[(&str, bool)] = &[("/.q", false), ("/.rookery", true)];
+const PROGRAMS: &[(&str, bool)] = &[(LAUNCHER_PATH, false), ("/.rookery", true)];
 
 /// `chroot`. The kernel carries it out; where the programs cannot be brought along, nothing can be executed there.
 pub fn chroot(guest: &mut Guest<'_>, call: &Call) -> Action {
