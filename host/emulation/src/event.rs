@@ -125,6 +125,8 @@ pub enum What {
     },
     /// A signal was sent.
     Signal {
+        /// The guest syscall that sent it.
+        syscall: &'static str,
         /// Its number.
         signal: i32,
         /// The target's pid in the guest.
