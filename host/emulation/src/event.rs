@@ -127,7 +127,7 @@ pub enum What {
     Signal {
         /// The guest syscall that sent it.
         syscall: &'static str,
-        /// Its number.
+        /// Its number in the guest.
         signal: i32,
         /// The target's pid in the guest.
         target: i32,

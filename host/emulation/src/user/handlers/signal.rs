@@ -2,6 +2,7 @@
 
 use super::super::guest::Guest;
 use super::super::notify::{Action, Call};
+use super::super::signals;
 use crate::event::What;
 
 /// Signals that a program dies of by its own fault.
@@ -86,9 +87,15 @@ fn died(guest: &mut Guest<'_>, call: &Call, signal: i32) {
 
 /// The kernel keeps a namespace's init alive through what its emulator does to die, so the run is ended here.
 fn init_died(guest: &mut Guest<'_>, call: &Call, signal: i32, fault: bool) {
-    let (code, signal) = (None, Some(signal));
-    guest.report_call(call, What::Exit { code, signal });
-    let signal = signal.unwrap_or_default();
+    let (code, death) = (None, Some(signal));
+    guest.report_call(
+        call,
+        What::Exit {
+            code,
+            signal: death,
+        },
+    );
+    let signal = signals::in_guest(&guest.plan.arch, signal);
     guest.ended = Some(if fault {
         let panic = format!(
             "Kernel panic - not syncing: Attempted to kill init! exitcode={signal:#010x}\r\n"
@@ -110,8 +117,8 @@ pub fn kill_thread(
     thread: i32,
     signal: i32,
 ) -> Action {
-    let blocked = guest.plan.blocked_signals.contains(&signal);
-    if !blocked {
+    let number = signals::in_guest(&guest.plan.arch, signal);
+    if !guest.plan.blocked_signals.contains(&number) {
         return Action::Continue;
     }
     send(guest, call, syscall, thread, signal)
@@ -142,6 +149,7 @@ pub fn send(
     if signal == 0 {
         return Action::Continue;
     }
+    let signal = signals::in_guest(&guest.plan.arch, signal);
     let blocked = guest.plan.blocked_signals.contains(&signal);
     guest.report_call(
         call,
