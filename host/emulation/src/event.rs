@@ -125,7 +125,9 @@ pub enum What {
     },
     /// A signal was sent.
     Signal {
-        /// Its number.
+        /// The guest syscall that sent it.
+        syscall: &'static str,
+        /// Its number in the guest.
         signal: i32,
         /// The target's pid in the guest.
         target: i32,

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use rookery_emulation::backend::Backend;
 use rookery_emulation::plan::{Ioctl, IoctlCommand, Pseudofile, Read};
 use rookery_emulation::user::UserBackend;
+use support::native::{self, Data, QEMU};
 
-const QEMU: &str = "qemu-mipsel-static";
 const RUN_S: u64 = 2;
 
 fn main() {
@@ -93,26 +93,7 @@ fn survivors(program: &Path) -> Vec<String> {
 
 /// The supervisor's process: one run in `work`.
 fn supervise(work: &Path, seed: u64) {
-    let root = work.join("root");
-    for directory in ["dev", "proc", "sys", "tmp", "etc"] {
-        std::fs::create_dir_all(root.join(directory)).unwrap();
-    }
-    let mut program = MIPS_HEADER.to_vec();
-    program.resize(128, 0);
-    std::fs::write(root.join("init"), program).unwrap();
-    std::fs::set_permissions(root.join("init"), PermissionsExt::from_mode(0o755)).unwrap();
-    let archive = work.join("root.tar");
-    let made = Command::new("tar")
-        .arg("-cf")
-        .args([&archive, Path::new("-C"), &root, Path::new(".")])
-        .status()
-        .unwrap();
-    assert!(made.success());
-    let qemu = work.join("bin").join(QEMU);
-    std::fs::write(&qemu, hostile_program(seed, work)).unwrap();
-    std::fs::set_permissions(&qemu, PermissionsExt::from_mode(0o755)).unwrap();
-
-    let mut plan = support::plan(work, &archive, "mipsel", "/init");
+    let mut plan = native::prepare(work, &hostile_program(seed, work));
     plan.timeout_s = RUN_S;
     plan.netdevs = vec!["eth0".into()];
     let model = Pseudofile {
@@ -131,16 +112,9 @@ fn supervise(work: &Path, seed: u64) {
     assert!(control.events.len() > 20, "the guest did nothing");
 }
 
-/// What makes a file a program of a little-endian MIPS.
-const MIPS_HEADER: &[u8] = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x08\0\x01\0\0\0";
-
-const BASE: u64 = 0x40_0000;
-const CODE: u64 = 64 + 56;
-const DATA: usize = 0x1000;
 const CALLS: usize = 4000;
-const LAST_CALL: u64 = u64::MAX;
 
-/// A static x86-64 program that makes the calls of a table, from its first to its last, and then exits.
+/// A program that makes random calls.
 fn hostile_program(seed: u64, work: &Path) -> Vec<u8> {
     let mut data = Data::new();
     let mut strings: Vec<u64> = STRINGS.iter().map(|text| data.put(text)).collect();
@@ -165,7 +139,7 @@ fn hostile_program(seed: u64, work: &Path) -> Vec<u8> {
         .collect();
     let scratch = data.put(&[0x2f; 4096]);
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-    let mut table = Vec::new();
+    let mut steps = Vec::new();
     for n in 0..CALLS {
         // A few processes first, so that all the rest happens at the same time.
         let number = if n < 4 {
@@ -182,70 +156,9 @@ fn hostile_program(seed: u64, work: &Path) -> Vec<u8> {
             6 => random.next(),
             _ => libc::AT_FDCWD.cast_unsigned().into(),
         };
-        table.push(number.cast_unsigned());
-        table.extend(std::array::from_fn::<u64, 6, _>(|_| argument()));
+        steps.push((number, std::array::from_fn(|_| argument()), 0));
     }
-    table.push(LAST_CALL);
-    let table = data.put(
-        &table
-            .iter()
-            .flat_map(|word| word.to_le_bytes())
-            .collect::<Vec<_>>(),
-    );
-
-    #[rustfmt::skip]
-    let mut code = vec![
-        0x48, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, // mov rbx, table
-        0x48, 0x8b, 0x03,                   // next: mov rax, [rbx]
-        0x48, 0x83, 0xf8, 0xff,             // cmp rax, -1
-        0x74, 0x20,                         // je end
-        0x48, 0x8b, 0x7b, 0x08,             // mov rdi, [rbx+8]
-        0x48, 0x8b, 0x73, 0x10,             // mov rsi, [rbx+16]
-        0x48, 0x8b, 0x53, 0x18,             // mov rdx, [rbx+24]
-        0x4c, 0x8b, 0x53, 0x20,             // mov r10, [rbx+32]
-        0x4c, 0x8b, 0x43, 0x28,             // mov r8, [rbx+40]
-        0x4c, 0x8b, 0x4b, 0x30,             // mov r9, [rbx+48]
-        0x0f, 0x05,                         // syscall
-        0x48, 0x83, 0xc3, 0x38,             // add rbx, 56
-        0xeb, 0xd7,                         // jmp next
-        0xb8, 0xe7, 0, 0, 0,                // end: mov eax, exit_group
-        0x0f, 0x05,                         // syscall
-    ];
-    code[2..10].copy_from_slice(&table.to_le_bytes());
-
-    let size = (DATA + data.0.len()) as u64;
-    let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0".to_vec();
-    for word in [BASE + CODE, 64, 0] {
-        file.extend(word.to_le_bytes());
-    }
-    file.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
-    file.extend([1, 0, 0, 0, 7, 0, 0, 0]);
-    for word in [0, BASE, BASE, size, size, 0x1000_u64] {
-        file.extend(word.to_le_bytes());
-    }
-    assert_eq!(file.len() as u64, CODE);
-    file.extend(code);
-    file.resize(DATA, 0);
-    file.extend(data.0);
-    file
-}
-
-/// What the program points to.
-struct Data(Vec<u8>);
-
-impl Data {
-    fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    /// The address of `bytes`, which a NUL follows.
-    fn put(&mut self, bytes: &[u8]) -> u64 {
-        self.0.resize(self.0.len().next_multiple_of(16), 0);
-        let address = BASE + (DATA + self.0.len()) as u64;
-        self.0.extend(bytes);
-        self.0.extend([0; 8]);
-        address
-    }
+    native::program(data, &steps)
 }
 
 struct Random(u64);
@@ -323,5 +236,6 @@ const CALLS_TO_MAKE: &[i64] = &[
     libc::SYS_delete_module, libc::SYS_ioctl, libc::SYS_settimeofday, libc::SYS_clock_settime, libc::SYS_sethostname,
     libc::SYS_setdomainname, libc::SYS_write, libc::SYS_writev,
     libc::SYS_fork, libc::SYS_chdir, libc::SYS_fchdir, libc::SYS_chroot, libc::SYS_close, libc::SYS_dup2, libc::SYS_socket,
-    libc::SYS_unlink, libc::SYS_symlink, libc::SYS_rename, libc::SYS_mkdir, libc::SYS_link,
+    libc::SYS_unlink, libc::SYS_symlink, libc::SYS_rename, libc::SYS_mkdir, libc::SYS_link, libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo, libc::SYS_pidfd_send_signal, libc::SYS_rt_sigaction, libc::SYS_setsockopt,
 ];

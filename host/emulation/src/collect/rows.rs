@@ -81,8 +81,13 @@ pub(super) fn syscall(event: &Event) -> Option<Syscall> {
                 number("arg", 0),
             ],
         }),
-        What::Signal { signal, target, .. } => Some(Syscall {
-            name: "sys_kill".into(),
+        What::Signal {
+            syscall,
+            signal,
+            target,
+            ..
+        } => Some(Syscall {
+            name: format!("sys_{syscall}"),
             result: Some(0),
             arguments: vec![
                 number("pid", (*target).into()),

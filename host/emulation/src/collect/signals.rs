@@ -30,13 +30,15 @@ impl Signals {
 impl Collector for Signals {
     fn event(&mut self, event: &Event) {
         if let What::Signal {
+            syscall,
             signal,
             target,
             blocked,
         } = event.what
         {
+            let blocked = u8::from(blocked);
             self.log
-                .push(format!("{signal},{target},{},syscall:kill\n", u8::from(blocked)).as_bytes());
+                .push(format!("{signal},{target},{blocked},syscall:{syscall}\n").as_bytes());
         }
     }
 

@@ -106,6 +106,14 @@ impl Devices {
         devices
     }
 
+    /// The contents of `/proc/modules`, where no model stands in their place.
+    pub fn modules(&mut self) -> Option<&mut Vec<u8>> {
+        match &mut self.by_path.get_mut("/proc/modules")?.backing {
+            Backing::Contents(contents) => Some(contents),
+            _ => None,
+        }
+    }
+
     fn add_model(&mut self, path: &str, index: usize, file: &Pseudofile) {
         let size = file.size.unwrap_or(0);
         let (mode, numbers) = match self.by_path.get(path) {

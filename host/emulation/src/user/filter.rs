@@ -68,13 +68,22 @@ const TESTS: &[Test] = &[
     test(libc::SYS_setsockopt, 2, When::Within(64, 65), Verdict::Answer(libc::ENOPROTOOPT)),
     test(libc::SYS_setsockopt, 2, When::Within(96, 97), Verdict::Answer(libc::ENOPROTOOPT)),
     test(libc::SYS_setsockopt, 2, When::Within(128, 129), Verdict::Answer(libc::ENOPROTOOPT)),
+    // Of sockets: a buffer beyond the limit, which takes more rights. Of other levels, something else.
+    test(libc::SYS_setsockopt, 2, When::Within(libc::SO_SNDBUFFORCE as u32, libc::SO_RCVBUFFORCE as u32), Verdict::Notify),
     test(libc::SYS_clone, 0, When::AnyBit(NEW_NAMESPACES), Verdict::Answer(libc::EPERM)),
     // A guest that cleared it would outlive its supervisor.
     test(libc::SYS_prctl, 0, When::Equals(libc::PR_SET_PDEATHSIG as u32), Verdict::Answer(0)),
+    test(libc::SYS_prctl, 0, When::Equals(libc::PR_CAPBSET_DROP as u32), Verdict::Answer(0)),
     test(libc::SYS_prctl, 0, When::Equals(libc::PR_SET_SECCOMP as u32), Verdict::Answer(libc::EINVAL)),
     test(libc::SYS_ioctl, 1, When::Equals(low(libc::TIOCSTI)), Verdict::Answer(libc::EPERM)),
     test(libc::SYS_ioctl, 1, When::Equals(0x541C /* TIOCLINUX */), Verdict::Answer(libc::EPERM)),
     test(libc::SYS_write, 0, When::Equals(LOG_FD), Verdict::Notify),
+    // What an emulator sets when it starts in the place of init; a query has no new action.
+    test(libc::SYS_rt_sigaction, 1, When::Equals(0), Verdict::Allow),
+    test(libc::SYS_rt_sigaction, 0, When::Within(libc::SIGHUP as u32, libc::SIGQUIT as u32), Verdict::Notify),
+    test(libc::SYS_rt_sigaction, 0, When::Equals(libc::SIGUSR1 as u32), Verdict::Notify),
+    test(libc::SYS_rt_sigaction, 0, When::Within(libc::SIGUSR2 as u32, libc::SIGTERM as u32), Verdict::Notify),
+    test(libc::SYS_rt_sigaction, 0, When::Equals(libc::SIGPWR as u32), Verdict::Notify),
     test(libc::SYS_writev, 0, When::Equals(LOG_FD), Verdict::Notify),
 ];
 
@@ -100,7 +109,8 @@ const NOTIFY: &[i64] = &[
     libc::SYS_execve, libc::SYS_execveat, libc::SYS_exit_group,
     libc::SYS_bind, libc::SYS_listen,
     libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill,
-    libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_swapon, libc::SYS_swapoff,
+    libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo, libc::SYS_pidfd_send_signal,
+    libc::SYS_chroot, libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_swapon, libc::SYS_swapoff,
     libc::SYS_mknod, libc::SYS_mknodat,
     libc::SYS_chown, libc::SYS_lchown, libc::SYS_fchown, libc::SYS_fchownat,
     libc::SYS_setuid, libc::SYS_setgid, libc::SYS_setreuid, libc::SYS_setregid, libc::SYS_setresuid, libc::SYS_setresgid,
@@ -137,7 +147,7 @@ const ALLOW: &[i64] = &[
     libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_mkdir, libc::SYS_mkdirat, libc::SYS_rmdir, libc::SYS_link,
     libc::SYS_linkat, libc::SYS_unlink, libc::SYS_unlinkat, libc::SYS_symlink, libc::SYS_symlinkat, libc::SYS_chmod,
     libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_umask, libc::SYS_utime, libc::SYS_utimes, libc::SYS_utimensat,
-    libc::SYS_futimesat, libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_ustat, libc::SYS_chroot, libc::SYS_sendfile,
+    libc::SYS_futimesat, libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_ustat, libc::SYS_sendfile,
     libc::SYS_splice, libc::SYS_tee, libc::SYS_vmsplice, libc::SYS_copy_file_range, libc::SYS_fallocate, libc::SYS_fadvise64,
     libc::SYS_readahead, libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr, libc::SYS_getxattr, libc::SYS_lgetxattr,
     libc::SYS_fgetxattr, libc::SYS_listxattr, libc::SYS_llistxattr, libc::SYS_flistxattr, libc::SYS_removexattr,
@@ -162,14 +172,13 @@ const ALLOW: &[i64] = &[
     libc::SYS_setsid, libc::SYS_getgroups, libc::SYS_capget, libc::SYS_prctl, libc::SYS_arch_prctl, libc::SYS_set_tid_address,
     libc::SYS_set_robust_list, libc::SYS_get_robust_list, libc::SYS_futex, libc::SYS_rseq, libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn, libc::SYS_rt_sigpending, libc::SYS_rt_sigtimedwait,
-    libc::SYS_rt_sigsuspend, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo, libc::SYS_sigaltstack, libc::SYS_pause,
+    libc::SYS_rt_sigsuspend, libc::SYS_sigaltstack, libc::SYS_pause,
     libc::SYS_alarm, libc::SYS_getitimer, libc::SYS_setitimer, libc::SYS_timer_create, libc::SYS_timer_settime,
     libc::SYS_timer_gettime, libc::SYS_timer_getoverrun, libc::SYS_timer_delete, libc::SYS_restart_syscall,
     libc::SYS_sched_yield, libc::SYS_sched_getparam, libc::SYS_sched_getscheduler, libc::SYS_sched_get_priority_max,
     libc::SYS_sched_get_priority_min, libc::SYS_sched_rr_get_interval, libc::SYS_sched_setaffinity,
     libc::SYS_sched_getaffinity, libc::SYS_sched_getattr, libc::SYS_getpriority, libc::SYS_ioprio_get, libc::SYS_getrlimit,
     libc::SYS_setrlimit, libc::SYS_prlimit64, libc::SYS_getrusage, libc::SYS_times, libc::SYS_getcpu, libc::SYS_pidfd_open,
-    libc::SYS_pidfd_send_signal,
     // time and identity
     libc::SYS_time, libc::SYS_gettimeofday, libc::SYS_clock_gettime, libc::SYS_clock_getres, libc::SYS_clock_nanosleep,
     libc::SYS_nanosleep, libc::SYS_uname, libc::SYS_sysinfo, libc::SYS_getrandom,
@@ -442,6 +451,11 @@ mod tests {
         assert_eq!(verdict(libc::SYS_ioctl, &[0, 0x8914]), RET_USER_NOTIF);
         assert_eq!(verdict(libc::SYS_ioctl, &[0, 0x5412]), RET_ERRNO | 1);
         assert_eq!(verdict(libc::SYS_newfstatat, &[0, 0, 0, 0x1000]), RET_ALLOW);
+        assert_eq!(verdict(libc::SYS_rt_sigaction, &[15, 1]), RET_USER_NOTIF);
+        assert_eq!(verdict(libc::SYS_rt_sigaction, &[15, 0]), RET_ALLOW);
+        assert_eq!(verdict(libc::SYS_rt_sigaction, &[11, 1]), RET_ALLOW);
+        assert_eq!(verdict(libc::SYS_setsockopt, &[3, 1, 33]), RET_USER_NOTIF);
+        assert_eq!(verdict(libc::SYS_setsockopt, &[3, 1, 2]), RET_ALLOW);
         let models = build(Options {
             model_ioctls: true,
             model_devices: true,

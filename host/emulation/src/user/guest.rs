@@ -111,6 +111,15 @@ impl<'a> Guest<'a> {
         self.procs.of_thread(call.thread())
     }
 
+    /// A process by its pid in the guest, also one that has made no call yet.
+    pub fn process(&mut self, call: &Call, pid: u32) -> Option<&Record> {
+        let (root, own) = self.view(call)?;
+        // Looked for only where it is there.
+        paths::open(&root, &format!("/proc/{pid}"), own, OFlags::PATH).ok()?;
+        let init = self.init.as_raw_nonzero().get().cast_unsigned();
+        self.procs.find(pid, init)
+    }
+
     /// Who the caller is in events.
     pub fn who(&mut self, call: &Call) -> Process {
         self.caller(call)
@@ -198,7 +207,7 @@ impl<'a> Guest<'a> {
             return Ok(paths::normalise(&text));
         }
         let directory = directory.map_or(libc::AT_FDCWD, |index| call.int(index));
-        let base = record.directory(directory).ok_or(Errno::BADF)?;
+        let base = record.base(directory).ok_or(Errno::BADF)?;
         Ok(paths::join(&base, &text))
     }
 
@@ -220,8 +229,10 @@ impl<'a> Guest<'a> {
         let own = self.caller(call).map_or(0, |record| record.who.pid);
         let spelled = paths::own_proc(path, own);
         for path in [path, &spelled] {
-            if let Some(device) = self.devices.get(path) {
-                return Ok(Some((path.to_owned(), device.clone())));
+            if let Some(device) = self.devices.get(path).cloned()
+                && self.is_of_first_root(call, path)
+            {
+                return Ok(Some((path.to_owned(), device)));
             }
         }
         let (root, pid) = self.view(call).ok_or(Errno::SRCH)?;
@@ -236,7 +247,8 @@ impl<'a> Guest<'a> {
             },
         ) {
             Ok(found) => found,
-            Err(Errno::ACCESS) => return Ok(None),
+            // Beyond what the supervisor resolves for it: another user's, or behind a link of /proc.
+            Err(Errno::ACCESS | Errno::XDEV) => return Ok(None),
             Err(error) => return Err(error),
         };
         let real = paths::of_descriptor(found.as_fd());
@@ -246,6 +258,23 @@ impl<'a> Guest<'a> {
                 .cloned()
                 .map(|device| (real, device))
         }))
+    }
+
+    /// Whether the caller means by `path` what it means without a `chroot`.
+    fn is_of_first_root(&mut self, call: &Call, path: &str) -> bool {
+        let Some(record) = self.caller(call).filter(|record| record.is_in_chroot()) else {
+            return true;
+        };
+        let (root, pid) = (record.root(), record.who.pid);
+        let first = File::open(format!("/proc/{}/root", self.init.as_raw_nonzero())).ok();
+        let directory = |root: Option<File>| {
+            let found = paths::open(root?, paths::parent(path), pid, OFlags::PATH).ok()?;
+            paths::status(found)
+                .ok()
+                .map(|status| (status.st_dev, status.st_ino))
+        };
+        let (own, first) = (directory(root), directory(first));
+        own.is_some() && own == first
     }
 
     /// Report a look at a path that the supervisor saw fail.

@@ -29,6 +29,7 @@ mod qemu;
 mod reach;
 pub mod rootfs;
 mod sandbox;
+mod signals;
 mod static_files;
 mod supervisor;
 mod sys;

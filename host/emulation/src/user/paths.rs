@@ -90,11 +90,11 @@ pub fn open(root: impl AsFd, path: &str, pid: u32, flags: OFlags) -> Result<Owne
 fn open_once(root: impl AsFd, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
     let relative = path.trim_start_matches('/');
     let relative = if relative.is_empty() { "." } else { relative };
-    // A named pipe must not make the supervisor wait.
+    // A named pipe must not make the supervisor wait, nor a terminal become its own.
     let flags = if flags.contains(OFlags::PATH) {
         flags
     } else {
-        flags | OFlags::NONBLOCK
+        flags | OFlags::NONBLOCK | OFlags::NOCTTY
     };
     rustix::fs::openat2(
         root,
@@ -115,6 +115,16 @@ pub fn of_descriptor(fd: impl AsFd) -> Option<String> {
     )
     .ok()?;
     link.into_string().ok().filter(|path| path.starts_with('/'))
+}
+
+/// Open for reading what a descriptor of ours refers to.
+pub fn reopen(fd: impl AsFd) -> Result<OwnedFd, Errno> {
+    use std::os::fd::AsRawFd;
+    rustix::fs::open(
+        format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()),
+        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
+        Mode::empty(),
+    )
 }
 
 /// The status of what a descriptor refers to.

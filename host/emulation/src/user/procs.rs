@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use super::mem::{self, Memory};
@@ -31,12 +32,18 @@ pub struct Record {
     pub learned: Vec<u32>,
     /// It has read the boot arguments.
     pub read_cmdline: bool,
+    /// Its emulator catches every signal that ends a process, whatever the guest does with it.
+    pub catches_all: bool,
+    /// The file that was executed, where it has no name, and how it is spoken of.
+    pub image: Option<(String, Rc<OwnedFd>)>,
     memory: Option<Rc<Memory>>,
 }
 
 /// An exec whose path string was overwritten.
 #[derive(Debug)]
 pub struct PendingExec {
+    /// Who called it. Where it works, the call that follows comes from the process's first thread.
+    pub thread: u32,
     /// Where the string is.
     pub address: u64,
     /// What was there.
@@ -45,6 +52,12 @@ pub struct PendingExec {
     pub blob: Vec<u8>,
     /// Who the process becomes.
     pub program: String,
+    /// As it is called then.
+    pub name: String,
+    /// The mode of the program's file.
+    pub mode: u32,
+    /// The file that was executed, where it has no name.
+    pub image: Option<Rc<OwnedFd>>,
     /// The path that was executed.
     pub path: String,
     /// Its arguments.
@@ -84,7 +97,7 @@ fn status(pid: u32) -> Option<Status> {
     })
 }
 
-/// What an emulator's command line tells: the executed path, the program, the guest's arguments.
+/// What an emulator's command line tells: the process's name after a slash, the program, the guest's arguments.
 fn program_of(pid: u32) -> Option<(String, String, Vec<String>)> {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let mut words = line.split(|byte| *byte == 0).map(mem::text);
@@ -148,6 +161,22 @@ impl Table {
         self.by_pid.values().find(|record| record.who.pid == pid)
     }
 
+    /// As `by_guest_pid`, and where it was not seen yet looked for among the descendants of the process `init` of the host.
+    pub fn find(&mut self, pid: u32, init: u32) -> Option<&Record> {
+        let mut unseen = Vec::new();
+        if self.by_guest_pid(pid).is_none() {
+            unseen.push(init);
+        }
+        while let Some(host_pid) = unseen.pop() {
+            if status(host_pid).is_some_and(|status| status.guest_pid == pid) {
+                self.discover(host_pid);
+                break;
+            }
+            unseen.extend(children(host_pid));
+        }
+        self.by_guest_pid(pid)
+    }
+
     /// Whether a process with the same parent as `who`, or that parent, meets a condition.
     pub fn any_sibling(&self, who: &Process, condition: impl Fn(&Record) -> bool) -> bool {
         let related = |record: &&Record| record.who.ppid == who.ppid || record.who.pid == who.ppid;
@@ -174,6 +203,21 @@ impl Table {
     }
 }
 
+/// The children of a process, whichever of its threads began them.
+fn children(pid: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    threads
+        .into_iter()
+        .flatten()
+        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok())
+        .flat_map(|line| {
+            line.split(' ')
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 /// Whether a process exists and is no zombie.
 pub fn is_alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
@@ -198,6 +242,28 @@ impl Record {
         File::open(format!("/proc/{}/root", self.host_pid)).ok()
     }
 
+    /// Where its `/` is in the guest's namespace.
+    fn root_path(&self) -> Option<String> {
+        let link = std::fs::read_link(format!("/proc/{}/root", self.host_pid)).ok()?;
+        Some(link.to_string_lossy().into_owned())
+    }
+
+    /// Whether its `/` is another directory than init began with.
+    pub fn is_in_chroot(&self) -> bool {
+        self.root_path().is_some_and(|root| root != "/")
+    }
+
+    /// As `directory`, but as the process itself would spell it. `None` outside of its root.
+    pub fn base(&self, fd: i32) -> Option<String> {
+        let path = self.directory(fd)?;
+        let root = self.root_path()?;
+        if root == "/" || !path.starts_with('/') {
+            return Some(path);
+        }
+        paths::is_below(&path, &root)
+            .then(|| paths::normalise(path.get(root.len()..).unwrap_or_default()))
+    }
+
     /// Its working directory, or what its descriptor `fd` refers to, as a guest path.
     pub fn directory(&self, fd: i32) -> Option<String> {
         let link = match fd {
@@ -214,10 +280,43 @@ impl Record {
         self.memory = None;
     }
 
+    /// A program of this mode starts in it. All files are root's.
+    pub fn take_rights(&mut self, mode: u32) {
+        for (ids, bit) in [
+            (&mut self.uid, libc::S_ISUID),
+            (&mut self.gid, libc::S_ISGID),
+        ] {
+            if let Some([_, effective, saved]) = ids {
+                *effective = if mode & bit == 0 { *effective } else { 0 };
+                *saved = *effective;
+            }
+        }
+    }
+
     /// Another program runs in it: what belonged to the old one is dropped.
     pub fn changed_program(&mut self) {
-        (self.memory, self.fatal) = (None, None);
+        (self.memory, self.fatal, self.catches_all) = (None, None, false);
         self.learned.clear();
         self.log_line.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_made_no_call_is_found() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let mut table = Table::default();
+        assert!(table.by_guest_pid(child.id()).is_none());
+        let found = table.find(child.id(), std::process::id());
+        assert_eq!(found.map(|record| record.host_pid), Some(child.id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(table.find(1, std::process::id()).is_none());
     }
 }

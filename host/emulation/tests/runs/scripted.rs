@@ -134,6 +134,7 @@ fn events(step: &str, argument: &str) -> Vec<What> {
             pc: Some(0x13a8c),
         }],
         "signal" => vec![What::Signal {
+            syscall: "kill",
             signal: port.into(),
             target: 1,
             blocked: true,

@@ -10,10 +10,12 @@ use super::super::guest::Guest;
 use super::super::mem::{self, ARGUMENTS_MAX};
 use super::super::notify::{Action, Call};
 use super::super::procs::{self, PendingExec, Record};
-use super::super::program::{self, HEADER, Kind};
+use super::super::program::Kind;
 use super::super::qemu::{GUEST_BASE, LOG_PATH, Qemu};
 use super::super::sandbox::LAUNCHER_PATH;
 use super::super::{DEFAULT_KERNEL_RELEASE, paths};
+use super::pretend;
+use super::program_file::{self, IMAGE, ProgramFile};
 use crate::event::What;
 
 /// The path that the launcher opens to learn what to execute.
@@ -24,23 +26,6 @@ const EMULATORS: &[u8] = b"/.rookery/qemu-";
 
 /// A script whose interpreter is a script, and so on, this often.
 const DEPTH: usize = 5;
-
-/// Programs whose work qemu-user cannot pass on to any kernel: they succeed without effect. With the system call that they are for.
-const PRETENDED: &[(&str, &str)] = &[
-    ("insmod", "init_module"),
-    ("modprobe", "init_module"),
-    ("rmmod", "delete_module"),
-    ("kmodloader", "init_module"),
-    ("depmod", "init_module"),
-    ("iptables", "setsockopt"),
-    ("ip6tables", "setsockopt"),
-    ("iptables-restore", "setsockopt"),
-    ("ip6tables-restore", "setsockopt"),
-    ("ebtables", "setsockopt"),
-    ("arptables", "setsockopt"),
-    ("fw3", "setsockopt"),
-    ("nft", "setsockopt"),
-];
 
 /// `execve`, or `execveat` with its directory argument.
 pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> Action {
@@ -65,13 +50,15 @@ pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> 
         (Ok(argv), Ok(envp)) => (argv, envp),
         (Err(errno), _) | (_, Err(errno)) => return errno.into(),
     };
-    let file = match file_of(guest, call, directory, &raw) {
+    let file = match program_file::named(guest, call, directory, &raw) {
         Ok(file) => file,
         Err(errno) => return errno.into(),
     };
+    let busybox = pretend::is_busybox(guest, call, &file.path);
     let request = Request {
-        path: file.path,
-        raw: file.raw,
+        name: name_of(&file.path, busybox, &argv),
+        busybox,
+        file,
         argv,
         envp,
     };
@@ -85,65 +72,21 @@ pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> 
     }
 }
 
-struct Executable {
-    /// As the program will be told.
-    raw: Vec<u8>,
-    /// Absolute and normalised.
-    path: String,
-}
-
-/// The file that is meant: by path, or by descriptor.
-fn file_of(
-    guest: &mut Guest<'_>,
-    call: &Call,
-    directory: Option<usize>,
-    raw: &[u8],
-) -> Result<Executable, Errno> {
-    let record = guest.caller(call).ok_or(Errno::SRCH)?;
-    let own = record.who.pid;
-    if raw.is_empty() {
-        let by_descriptor = directory.is_some() && call.int(4) & libc::AT_EMPTY_PATH != 0;
-        let path = by_descriptor
-            .then(|| record.directory(call.int(0)))
-            .flatten()
-            .ok_or(Errno::NOENT)?;
-        // A file without a name would need its descriptor in the emulator, which the launcher's exec may close.
-        return if path.starts_with('/') && !path.ends_with(" (deleted)") {
-            Ok(Executable {
-                raw: path.clone().into_bytes(),
-                path,
-            })
-        } else {
-            Err(Errno::NOENT)
-        };
-    }
-    let path = guest.path(call, directory, usize::from(directory.is_some()))?;
-    // The emulator is what really runs; the guest means its own program.
-    if paths::own_proc(&path, own) == format!("/proc/{own}/exe")
-        && let Some(program) = guest
-            .caller(call)
-            .map(|record| record.who.program.clone())
-            .filter(|program| !program.is_empty())
-    {
-        return Ok(Executable {
-            raw: program.clone().into_bytes(),
-            path: program,
-        });
-    }
-    let relative_to_descriptor =
-        directory.is_some() && !raw.starts_with(b"/") && call.int(0) != libc::AT_FDCWD;
-    let raw = if relative_to_descriptor {
-        path.clone().into_bytes()
-    } else {
-        raw.to_vec()
-    };
-    Ok(Executable { raw, path })
+/// What the process is called: as the file that is executed. A busybox that executes itself for an applet would be `exe` to a kernel,
+/// but takes its applet's name at once.
+fn name_of(path: &str, busybox: bool, argv: &[Vec<u8>]) -> String {
+    let called = argv.first().filter(|_| busybox).map(|word| mem::text(word));
+    let called = called.as_deref().map(|word| word.trim_start_matches('-'));
+    procs::name_of(called.filter(|word| !word.is_empty()).unwrap_or(path))
 }
 
 /// What the guest wants to execute.
 struct Request {
-    path: String,
-    raw: Vec<u8>,
+    /// What the process will be called.
+    name: String,
+    /// The program is busybox, under whichever name.
+    busybox: bool,
+    file: ProgramFile,
     argv: Vec<Vec<u8>>,
     envp: Vec<Vec<u8>>,
 }
@@ -156,6 +99,8 @@ enum Resolved {
         qemu: Qemu,
         path: Vec<u8>,
         argv: Vec<Vec<u8>>,
+        /// Of the program's file: it may give its owner's rights.
+        mode: u32,
     },
     /// Nothing: it ends at once with this status.
     Exit(u64),
@@ -164,23 +109,23 @@ enum Resolved {
 impl Request {
     fn resolve(&self, guest: &mut Guest<'_>, call: &Call) -> Result<Resolved, Errno> {
         let (root, pid) = guest.view(call).ok_or(Errno::SRCH)?;
-        let (mut path, mut argv) = (self.raw.clone(), self.argv.clone());
-        let mut absolute = self.path.clone();
+        let (mut path, mut argv) = (self.file.raw.clone(), self.argv.clone());
+        let mut absolute = self.file.path.clone();
+        let mut file = self.file.open(&root, pid)?;
         if argv.is_empty() {
             argv.push(path.clone());
         }
         for depth in 0..=DEPTH {
-            let kind = recognise(&root, &absolute, pid)?;
-            let pretended = PRETENDED
-                .iter()
-                .find(|(name, _)| *name == paths::basename(&absolute))
-                .filter(|_| depth == 0);
-            if let Some((_, syscall)) = pretended {
+            let (kind, mode) = program_file::recognise(&file)?;
+            if depth == 0
+                && let Some(called) = pretend::called(&absolute, self.busybox, &self.argv)
+            {
                 let words: Vec<_> = self.argv.iter().map(|word| mem::text(word)).collect();
+                called.show(guest);
                 guest.report_call(
                     call,
                     What::Faked {
-                        syscall,
+                        syscall: called.syscall,
                         detail: words.join(" "),
                     },
                 );
@@ -194,7 +139,12 @@ impl Request {
                         .find(|qemu| qemu.arch == arch)
                         .ok_or(Errno::NOEXEC)?
                         .clone();
-                    return Ok(Resolved::Program { qemu, path, argv });
+                    return Ok(Resolved::Program {
+                        qemu,
+                        path,
+                        argv,
+                        mode,
+                    });
                 }
                 Kind::Script {
                     interpreter,
@@ -207,9 +157,10 @@ impl Request {
                     argv = words;
                     let base = guest
                         .caller(call)
-                        .and_then(|record| record.directory(libc::AT_FDCWD))
+                        .and_then(|record| record.base(libc::AT_FDCWD))
                         .unwrap_or_default();
                     absolute = paths::join(&base, &mem::text(&interpreter));
+                    file = paths::open(&root, &absolute, pid, OFlags::PATH)?;
                     path = interpreter;
                 }
                 Kind::Unknown => return Err(Errno::NOEXEC),
@@ -221,24 +172,12 @@ impl Request {
     fn event(&self, result: i32) -> What {
         let strings = |all: &[Vec<u8>]| all.iter().take(256).map(|s| mem::text(s)).collect();
         What::Exec {
-            path: self.path.clone(),
+            path: self.file.path.clone(),
             argv: strings(&self.argv),
             envp: strings(&self.envp),
             result,
         }
     }
-}
-
-/// What the file at `path` is, with the kernel's errors where it cannot be executed at all.
-fn recognise(root: &std::fs::File, path: &str, pid: u32) -> Result<Kind, Errno> {
-    let file = paths::open(root, path, pid, OFlags::RDONLY)?;
-    let status = paths::status(&file)?;
-    if status.st_mode & libc::S_IFMT != libc::S_IFREG || status.st_mode & 0o111 == 0 {
-        return Err(Errno::ACCESS);
-    }
-    let mut header = [0_u8; HEADER];
-    let length = rustix::io::pread(&file, &mut header, 0)?;
-    Ok(program::recognise(header.get(..length).unwrap_or_default()))
 }
 
 /// Overwrite only the path string; argument and environment arrays stay the guest's.
@@ -249,22 +188,25 @@ fn redirect(
     request: &Request,
     resolved: &Resolved,
 ) -> Action {
-    let command = match resolved {
-        Resolved::Program { qemu, path, argv } => {
-            command_line(guest, qemu, &request.path, path, argv)
-        }
-        Resolved::Exit(_) => Vec::new(),
+    let (command, mode) = match resolved {
+        Resolved::Program {
+            qemu,
+            path,
+            argv,
+            mode,
+        } => (command_line(guest, qemu, &request.name, path, argv), *mode),
+        Resolved::Exit(_) => (Vec::new(), 0),
     };
     let blob = blob(resolved, &command, &request.envp);
     let program = match resolved {
-        Resolved::Program { path, .. } => {
+        Resolved::Program { path, .. } if path != IMAGE.as_bytes() => {
             let base = guest
                 .caller(call)
-                .and_then(|record| record.directory(libc::AT_FDCWD))
+                .and_then(|record| record.base(libc::AT_FDCWD))
                 .unwrap_or_default();
             paths::join(&base, &mem::text(path))
         }
-        Resolved::Exit(_) => request.path.clone(),
+        _ => request.file.path.clone(),
     };
     let Some(memory) = guest.caller(call).and_then(Record::memory) else {
         return Errno::FAULT.into();
@@ -284,10 +226,14 @@ fn redirect(
         return Action::Continue;
     };
     let pending = PendingExec {
+        thread: call.thread(),
         address,
         original,
         blob,
         program,
+        mode,
+        image: request.file.image.clone(),
+        name: request.name.clone(),
         path,
         argv,
         envp,
@@ -304,7 +250,7 @@ fn redirect(
 fn command_line(
     guest: &Guest<'_>,
     qemu: &Qemu,
-    executed: &str,
+    name: &str,
     path: &[u8],
     argv: &[Vec<u8>],
 ) -> Vec<Vec<u8>> {
@@ -314,7 +260,7 @@ fn command_line(
         .as_deref()
         .unwrap_or(DEFAULT_KERNEL_RELEASE);
     // The first word is for the supervisor, which recognises a forked process by it.
-    let mut words: Vec<Vec<u8>> = vec![executed.as_bytes().to_vec()];
+    let mut words: Vec<Vec<u8>> = vec![format!("/{name}").into_bytes()];
     let mut option =
         |name: &str, value: &[u8]| words.extend([name.as_bytes().to_vec(), value.to_vec()]);
     option("-r", release.as_bytes());
@@ -404,7 +350,12 @@ fn started(guest: &mut Guest<'_>, call: &Call) {
         return;
     };
     record.who.program.clone_from(&pending.program);
-    record.who.name = procs::name_of(&pending.path);
+    record.who.name.clone_from(&pending.name);
+    record.image = pending
+        .image
+        .clone()
+        .map(|image| (pending.path.clone(), image));
+    record.take_rights(pending.mode);
     record.argv.clone_from(&pending.argv);
     let who = record.who.clone();
     super::misc::looks_for_variables(guest, &who, &pending.argv);
@@ -425,6 +376,11 @@ pub fn settle(guest: &mut Guest<'_>, call: &Call) {
     let Some(pending) = record.exec.clone() else {
         return;
     };
+    // Whose memory is found may have changed with any call, until it is known how the exec went.
+    record.forget_memory();
+    if call.thread() != pending.thread {
+        return;
+    }
     let Some(memory) = record.memory() else {
         return;
     };
@@ -448,4 +404,18 @@ pub fn settle(guest: &mut Guest<'_>, call: &Call) {
         result,
     };
     guest.report(who, what);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_applet_that_its_shell_executes_as_itself_has_its_own_name() {
+        let name = |path, busybox, word: &str| name_of(path, busybox, &[word.as_bytes().to_vec()]);
+        assert_eq!(name("/bin/sh", true, "httpd"), "httpd");
+        assert_eq!(name("/bin/sh", true, "-sh"), "sh");
+        assert_eq!(name("/usr/sbin/dropbear", false, "sshd"), "dropbear");
+        assert_eq!(name_of("/bin/busybox", true, &[]), "busybox");
+    }
 }

@@ -10,7 +10,7 @@ use super::super::filter::LOG_FD;
 use super::super::guest::{Guest, is_machine};
 use super::super::notify::{Action, Call};
 use super::super::{inside, paths, qemu};
-use super::exec;
+use super::{exec, program_file};
 use crate::event::{Operation, What};
 use crate::plan::Write;
 
@@ -28,6 +28,7 @@ pub fn open(
     match path.as_str() {
         exec::REQUEST => return exec::hand_over(guest, call),
         qemu::LOG_PATH => return open_log(),
+        program_file::IMAGE => return program_file::open_image(guest, call),
         _ => {}
     }
     let syscall = if directory.is_some() {
@@ -165,27 +166,26 @@ fn open_model(
 
 /// What `/proc` tells about another process: its program, not the emulator.
 fn process_file(guest: &mut Guest<'_>, call: &Call, path: &str) -> Option<Action> {
+    let (root, own) = guest.view(call)?;
+    let path = &paths::own_proc(path, own);
     let (pid, file) = path.strip_prefix("/proc/")?.split_once('/')?;
-    let record = guest.procs.by_guest_pid(pid.parse().ok()?)?;
+    if !matches!(file, "cmdline" | "comm" | "stat" | "status") {
+        return None;
+    }
+    let record = guest.process(call, pid.parse().ok()?)?;
     if record.argv.is_empty() {
         return None;
     }
-    let contents = match file {
-        "cmdline" => record
-            .argv
-            .iter()
-            .flat_map(|argument| [argument.as_bytes(), &[0]].concat())
-            .collect(),
-        "comm" => format!("{}\n", record.who.name).into_bytes(),
-        "stat" | "status" => {
-            let name = record.who.name.clone();
-            let (root, own) = guest.view(call)?;
-            let mut text = String::new();
-            let mut real = std::fs::File::from(paths::open(&root, path, own, OFlags::RDONLY).ok()?);
-            std::io::Read::read_to_string(&mut real, &mut text).ok()?;
-            rename_process(&text, &name)?.into_bytes()
-        }
-        _ => return None,
+    let contents = if file == "cmdline" {
+        let words = record.argv.iter();
+        words
+            .flat_map(|word| [word.as_bytes(), &[0]].concat())
+            .collect()
+    } else {
+        let mut text = String::new();
+        let mut real = std::fs::File::from(paths::open(&root, path, own, OFlags::RDONLY).ok()?);
+        std::io::Read::read_to_string(&mut real, &mut text).ok()?;
+        rename_process(&text, &record.who.name)?.into_bytes()
     };
     let fd = memory_file(path, &contents).ok()?;
     Some(Action::Give {
@@ -195,15 +195,18 @@ fn process_file(guest: &mut Guest<'_>, call: &Call, path: &str) -> Option<Action
     })
 }
 
-/// `/proc/PID/stat` or `/proc/PID/status` with another name in it.
+/// `/proc/PID/comm`, `stat` or `status` with another name than the emulator's. `None` where the guest gave the process a name.
 fn rename_process(text: &str, name: &str) -> Option<String> {
-    if let Some(rest) = text.strip_prefix("Name:\t") {
-        return Some(format!("Name:\t{name}\n{}", rest.split_once('\n')?.1));
-    }
-    let (pid, _) = text.split_once(" (")?;
-    let (_, rest) = text.rsplit_once(')')?;
-    Some(format!("{pid} ({name}){rest}"))
+    let at = text.find(EMULATOR)?;
+    let (before, after) = text.split_at(at);
+    let alone =
+        before.is_empty() || before == "Name:\t" || before.ends_with(" (") && !before.contains(')');
+    let end = after.find(['\n', ')']).filter(|_| alone)?;
+    Some(format!("{before}{name}{}", after.get(end..)?))
 }
+
+/// How the kernel calls every process that runs an emulator.
+const EMULATOR: &str = "qemu-";
 
 /// `access` and its kin.
 pub fn access(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path: usize) -> Action {
@@ -244,6 +247,10 @@ pub fn readlink(
     let Ok(path) = guest.path(call, directory, index) else {
         return Action::Continue;
     };
+    if path == program_file::IMAGE {
+        // It is there, and no link.
+        return Errno::INVAL.into();
+    }
     if !is_machine(&path) {
         return Action::Continue;
     }
@@ -254,8 +261,7 @@ pub fn readlink(
         .and_then(|rest| rest.strip_suffix("/exe"))
         .and_then(|pid| pid.parse().ok())
         && let Some(program) = guest
-            .procs
-            .by_guest_pid(pid)
+            .process(call, pid)
             .map(|record| record.who.program.clone())
             .filter(|program| !program.is_empty())
     {
@@ -326,5 +332,30 @@ pub fn mknod(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index
     match inside::run(&guest.pidfd, place) {
         Ok(()) => Action::Return(0),
         Err(errno) => errno.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_has_its_own_name_and_not_its_emulators() {
+        for (text, expected) in [
+            ("qemu-arm\n", Some("httpd\n")),
+            (
+                "Name:\tqemu-arm\nUmask:\t0022\n",
+                Some("Name:\thttpd\nUmask:\t0022\n"),
+            ),
+            ("7 (qemu-mipsel-sta) S 1", Some("7 (httpd) S 1")),
+            ("7 (x) (qemu-x) S 1", None),
+            ("worker\n", None),
+        ] {
+            assert_eq!(
+                rename_process(text, "httpd").as_deref(),
+                expected,
+                "{text:?}"
+            );
+        }
     }
 }

@@ -55,6 +55,8 @@ pub fn answer(guest: &mut Guest<'_>, call: &Call) -> Option<Action> {
             | libc::SYS_setresgid
             | libc::SYS_setfsgid
     );
+    // Whoever gave root's rights up does not get them back by asking; many a daemon makes sure of it.
+    let privileged = record.uid.is_none_or(|ids| ids[1] == 0);
     let ids = if of_group {
         &mut record.gid
     } else {
@@ -71,56 +73,78 @@ pub fn answer(guest: &mut Guest<'_>, call: &Call) -> Option<Action> {
             let ids = *ids;
             Some(ids.map_or(Action::Continue, |ids| write_ids(record, call, ids)))
         }
-        libc::SYS_setuid | libc::SYS_setgid => {
-            let now = ids.unwrap_or_default();
-            let to = id(call, 0);
-            // Root changes all three; anybody else only the effective one.
-            *ids = Some(if now[1] == 0 {
-                [to; 3]
-            } else {
-                [now[0], to, now[2]]
-            });
-            Some(Action::Return(0))
-        }
+        libc::SYS_setuid | libc::SYS_setgid => Some(change(
+            ids,
+            set(ids.unwrap_or_default(), id(call, 0), privileged),
+        )),
         libc::SYS_setreuid | libc::SYS_setregid => {
-            let [real, effective, saved] = changed(
-                ids.unwrap_or_default(),
-                [id(call, 0), id(call, 1), UNCHANGED],
-            );
-            *ids = Some([
-                real,
-                effective,
-                if id(call, 0) == UNCHANGED {
-                    saved
-                } else {
-                    effective
-                },
-            ]);
-            Some(Action::Return(0))
+            let to = [id(call, 0), id(call, 1)];
+            Some(change(
+                ids,
+                set_two(ids.unwrap_or_default(), to, privileged),
+            ))
         }
         libc::SYS_setresuid | libc::SYS_setresgid => {
-            *ids = Some(changed(
-                ids.unwrap_or_default(),
-                [id(call, 0), id(call, 1), id(call, 2)],
-            ));
-            Some(Action::Return(0))
+            let to = [id(call, 0), id(call, 1), id(call, 2)];
+            Some(change(
+                ids,
+                set_three(ids.unwrap_or_default(), to, privileged),
+            ))
         }
         // These return the previous value and have no error.
         libc::SYS_setfsuid | libc::SYS_setfsgid => {
             Some(Action::Return(ids.map_or(0, |ids| i64::from(ids[1]))))
         }
+        libc::SYS_setgroups if !privileged => Some(Errno::PERM.into()),
         libc::SYS_setgroups => Some(Action::Return(0)),
         _ => None,
     }
 }
 
-fn changed(mut now: [u32; 3], to: [u32; 3]) -> [u32; 3] {
-    for (now, to) in now.iter_mut().zip(to) {
-        if to != UNCHANGED {
-            *now = to;
+fn change(ids: &mut Option<[u32; 3]>, to: Result<[u32; 3], Errno>) -> Action {
+    match to {
+        Ok(to) => {
+            *ids = Some(to);
+            Action::Return(0)
         }
+        Err(errno) => errno.into(),
     }
-    now
+}
+
+/// `setuid`: root changes all three, anybody else the effective one, back and forth.
+fn set(now: [u32; 3], to: u32, privileged: bool) -> Result<[u32; 3], Errno> {
+    let [real, _, saved] = now;
+    match to {
+        UNCHANGED => Err(Errno::INVAL),
+        to if privileged => Ok([to; 3]),
+        to if to == real || to == saved => Ok([real, to, saved]),
+        _ => Err(Errno::PERM),
+    }
+}
+
+/// `setreuid`, which changes the saved one along.
+fn set_two(now: [u32; 3], to: [u32; 2], privileged: bool) -> Result<[u32; 3], Errno> {
+    let [real, effective, _] = now;
+    if !privileged && ![real, effective, UNCHANGED].contains(&to[0]) {
+        return Err(Errno::PERM);
+    }
+    let mut ids = set_three(now, [to[0], to[1], UNCHANGED], privileged)?;
+    if to[0] != UNCHANGED || (to[1] != UNCHANGED && to[1] != real) {
+        ids[2] = ids[1];
+    }
+    Ok(ids)
+}
+
+/// `setresuid`.
+fn set_three(now: [u32; 3], to: [u32; 3], privileged: bool) -> Result<[u32; 3], Errno> {
+    let mut ids = now;
+    for (id, to) in ids.iter_mut().zip(to).filter(|(_, to)| *to != UNCHANGED) {
+        if !privileged && !now.contains(&to) {
+            return Err(Errno::PERM);
+        }
+        *id = to;
+    }
+    Ok(ids)
 }
 
 fn write_ids(record: &mut Record, call: &Call, ids: [u32; 3]) -> Action {
@@ -144,6 +168,23 @@ mod tests {
 
     #[test]
     fn minus_one_leaves_an_id_as_it_is() {
-        assert_eq!(changed([1, 2, 3], [UNCHANGED, 7, UNCHANGED]), [1, 7, 3]);
+        let to = [UNCHANGED, 7, UNCHANGED];
+        assert_eq!(set_three([1, 2, 3], to, true), Ok([1, 7, 3]));
+        assert_eq!(set([0; 3], UNCHANGED, true), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn rights_that_were_given_up_are_gone() {
+        let dropped = set([0; 3], 99, true).unwrap();
+        assert_eq!(dropped, [99; 3]);
+        assert_eq!(set(dropped, 0, false), Err(Errno::PERM));
+        assert_eq!(set_two(dropped, [0, UNCHANGED], false), Err(Errno::PERM));
+        assert_eq!(set_three(dropped, [99, 99, 0], false), Err(Errno::PERM));
+        // Given up for a while only.
+        let lent = set_three([0; 3], [UNCHANGED, 99, UNCHANGED], true).unwrap();
+        assert_eq!(set(lent, 0, false), Ok([0; 3]));
+        assert_eq!(set_two(lent, [99, UNCHANGED], false), Ok([99; 3]));
+        assert_eq!(set_two([0, 99, 0], [UNCHANGED, 0], false), Ok([0; 3]));
+        assert_eq!(set_two([1, 2, 3], [3, UNCHANGED], false), Err(Errno::PERM));
     }
 }

@@ -1,5 +1,6 @@
 //! What the supervisor answers, one module a kind of system call.
 
+mod chroot;
 mod exec;
 mod fs;
 mod identity;
@@ -8,6 +9,8 @@ mod log;
 mod misc;
 mod mount;
 mod net;
+mod pretend;
+mod program_file;
 mod signal;
 mod status;
 
@@ -49,9 +52,18 @@ fn dispatch(guest: &mut Guest<'_>, call: &Call) -> Action {
         libc::SYS_exit_group => misc::exit(guest, call),
         libc::SYS_bind => net::bind(guest, call),
         libc::SYS_listen => net::listen(guest, call),
-        libc::SYS_kill => signal::kill(guest, call, call.int(0), call.int(1)),
-        libc::SYS_tkill => signal::kill_thread(guest, call, call.int(0), call.int(1)),
-        libc::SYS_tgkill => signal::kill_thread(guest, call, call.int(1), call.int(2)),
+        libc::SYS_kill => signal::kill(guest, call),
+        libc::SYS_tkill => signal::kill_thread(guest, call, "tkill", call.int(0), call.int(1)),
+        libc::SYS_tgkill => signal::kill_thread(guest, call, "tgkill", call.int(1), call.int(2)),
+        libc::SYS_rt_sigqueueinfo => {
+            signal::send(guest, call, "rt_sigqueueinfo", call.int(0), call.int(1))
+        }
+        libc::SYS_rt_tgsigqueueinfo => {
+            signal::kill_thread(guest, call, "rt_tgsigqueueinfo", call.int(1), call.int(2))
+        }
+        libc::SYS_pidfd_send_signal => signal::send_by_descriptor(guest, call),
+        libc::SYS_rt_sigaction => signal::action(guest, call),
+        libc::SYS_chroot => chroot::chroot(guest, call),
         libc::SYS_mount => mount::mount(guest, call),
         libc::SYS_umount2 => mount::unmount(guest, call),
         libc::SYS_ioctl => ioctl::ioctl(guest, call),

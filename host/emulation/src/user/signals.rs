@@ -1,0 +1,50 @@
+//! Numbers of signals. What a guest calls by a number of its own, qemu sends under the host's.
+
+/// Signals whose number on MIPS is not the host's (Linux, `arch/mips/include/uapi/asm/signal.h`).
+const MIPS: &[(i32, i32)] = &[
+    (libc::SIGBUS, 10),
+    (libc::SIGSYS, 12),
+    (libc::SIGUSR1, 16),
+    (libc::SIGUSR2, 17),
+    (libc::SIGCHLD, 18),
+    (libc::SIGPWR, 19),
+    (libc::SIGWINCH, 20),
+    (libc::SIGURG, 21),
+    (libc::SIGIO, 22),
+    (libc::SIGSTOP, 23),
+    (libc::SIGTSTP, 24),
+    (libc::SIGCONT, 25),
+    (libc::SIGTTIN, 26),
+    (libc::SIGTTOU, 27),
+    (libc::SIGVTALRM, 28),
+    (libc::SIGPROF, 29),
+    (libc::SIGXCPU, 30),
+    (libc::SIGXFSZ, 31),
+];
+
+/// The number in a guest of Penguin's architecture `arch`, which is also what the configuration means, of the host's `signal`.
+pub fn in_guest(arch: &str, signal: i32) -> i32 {
+    let other = MIPS.iter().find(|(host, _)| *host == signal);
+    match other {
+        Some((_, mips)) if arch.starts_with("mips") => *mips,
+        _ => signal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mips_guest_has_its_own_numbers_and_no_two_signals_share_one() {
+        assert_eq!(in_guest("armel", libc::SIGUSR1), libc::SIGUSR1);
+        assert_eq!(in_guest("mipseb", libc::SIGUSR1), 16);
+        assert_eq!(in_guest("mipsel", libc::SIGTERM), libc::SIGTERM);
+        // 16 is a signal that MIPS does not have, and 7 one that only MIPS has.
+        let hosts = (1..32).filter(|signal| *signal != libc::SIGSTKFLT);
+        let guests: std::collections::BTreeSet<i32> =
+            hosts.map(|signal| in_guest("mipsel", signal)).collect();
+        assert_eq!(guests.len(), 30);
+        assert!(!guests.contains(&7));
+    }
+}

@@ -1,0 +1,139 @@
+//! What an emulator never does and a program that has broken out of it may, one thing at a time; the supervisor is a process of its own.
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use rookery_emulation::backend::{Backend, Outcome};
+use rookery_emulation::event::What;
+use rookery_emulation::user::UserBackend;
+use support::native::{self, Data, Step};
+
+/// A test's name, and the supervisor's part of it, in a directory of its own.
+type Test = (&'static str, fn(&Path));
+
+const TESTS: &[Test] = &[
+    (
+        "a_terminal_of_the_guest_has_no_power_over_its_supervisor",
+        terminal,
+    ),
+    ("a_process_with_threads_executes_a_program", threads),
+];
+
+fn main() {
+    if let Ok(name) = std::env::var("ROOKERY_TEST_GUEST") {
+        let test = TESTS.iter().find(|(known, _)| *known == name);
+        test.expect("it is a test").1(&std::env::current_dir().expect("it is there"));
+        return;
+    }
+    if !cfg!(target_arch = "x86_64") || !support::can_run() {
+        eprintln!("SKIPPED: programs of this CPU are run on x86-64 machines that can run guests");
+        return;
+    }
+    for (name, _) in TESTS {
+        let work = tempfile::tempdir().unwrap();
+        // The guest is another user where this is root.
+        std::fs::set_permissions(work.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let bin = work.path().join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let output = Command::new(std::env::current_exe().unwrap())
+            .env("ROOKERY_TEST_GUEST", name)
+            .env("PATH", format!("{}:{path}", bin.display()))
+            .current_dir(work.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {}\n{said}", output.status);
+        println!("test {name} ... ok");
+    }
+}
+
+fn call(number: i64, arguments: &[u64]) -> Step {
+    let mut all = [0; 6];
+    all[..arguments.len()].copy_from_slice(arguments);
+    (number, all, 0)
+}
+
+/// It executes a pseudo-terminal of its own, as if that were a program, then interrupts whose terminal it has become, and hangs it up.
+fn terminal(work: &Path) {
+    let mut data = Data::new();
+    let mut put = |bytes: &[u8]| data.put(bytes);
+    let (master, slave) = (put(b"/dev/ptmx"), put(b"/dev/pts/0"));
+    let (zero, keys, alive) = (put(&[0; 16]), put(b"\x03\x1c"), put(b"alive\n"));
+    let moment = put(&[0_u64.to_le_bytes(), 200_000_000_u64.to_le_bytes()].concat());
+    let flags = u64::from((libc::O_RDWR | libc::O_NOCTTY).cast_unsigned());
+    let wait = call(libc::SYS_nanosleep, &[moment]);
+    let steps = [
+        call(libc::SYS_open, &[master, flags]),
+        call(libc::SYS_ioctl, &[3, libc::TIOCSPTLCK, zero]),
+        call(libc::SYS_open, &[slave, flags]),
+        call(libc::SYS_execve, &[slave, zero, zero]),
+        call(libc::SYS_write, &[3, keys, 1]),
+        wait,
+        call(libc::SYS_write, &[3, keys + 1, 1]),
+        wait,
+        call(libc::SYS_close, &[4]),
+        call(libc::SYS_close, &[3]),
+        wait,
+        call(libc::SYS_write, &[1, alive, 6]),
+    ];
+    let mut plan = native::prepare(work, &native::program(data, &steps));
+    plan.timeout_s = 10;
+    // As a run's supervisor does: only a session's leader gets a controlling terminal by opening one.
+    rustix::process::setsid().expect("this process was started by another");
+    let mut control = support::Recorder::new(|_| None);
+    let outcome = UserBackend.run(&plan, &mut control).unwrap();
+    assert!(matches!(outcome, Outcome::GuestEnded { .. }), "{outcome:?}");
+    assert!(control.console().contains("alive"), "{}", control.console());
+    let refused = -libc::EACCES;
+    assert!(control.events.iter().any(|event| {
+        matches!(&event.what, What::Exec { path, result, .. } if path == "/dev/pts/0" && *result == refused)
+    }));
+}
+
+/// It executes itself again and again, while its other threads make calls that the supervisor answers.
+fn threads(work: &Path) {
+    let mut data = Data::new();
+    let (init, directory) = (data.put(b"/init"), data.put(b"/etc"));
+    let argv = data.put(&[init.to_le_bytes(), [0; 8]].concat());
+    let moment = data.put(&[0_u64.to_le_bytes(), 2_000_000_u64.to_le_bytes()].concat());
+    let flags = libc::CLONE_VM
+        | libc::CLONE_FS
+        | libc::CLONE_FILES
+        | libc::CLONE_SIGHAND
+        | libc::CLONE_THREAD;
+    let thread = |to| {
+        (
+            libc::SYS_clone,
+            [u64::from(flags.cast_unsigned()), 0, 0, 0, 0, 0],
+            to,
+        )
+    };
+    let steps = [
+        thread(4),
+        thread(3),
+        call(libc::SYS_nanosleep, &[moment]),
+        call(libc::SYS_execve, &[init, argv, argv + 8]),
+        call(libc::SYS_exit_group, &[9]),
+        // The threads' own, for ever.
+        (libc::SYS_access, [directory, 0, 0, 0, 0, 0], -1),
+    ];
+    let mut plan = native::prepare(work, &native::program(data, &steps));
+    plan.timeout_s = 2;
+    let mut control = support::Recorder::new(|_| None);
+    let outcome = UserBackend.run(&plan, &mut control).unwrap();
+    assert_eq!(outcome, Outcome::Deadline);
+    let results: Vec<i32> = control
+        .events
+        .iter()
+        .filter_map(|event| match event.what {
+            What::Exec { result, .. } => Some(result),
+            _ => None,
+        })
+        .collect();
+    assert!(results.len() > 5, "{results:?}");
+    assert!(results.iter().all(|result| *result == 0), "{results:?}");
+}

@@ -1,0 +1,183 @@
+//! What processes of a real guest do to each other: signals, identities, execs. One thread and no test harness: a supervisor forks.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use rookery_emulation::backend::{Backend, Outcome};
+use rookery_emulation::event::{Event, What};
+use rookery_emulation::plan::{Plan, StaticFile};
+use rookery_emulation::user::UserBackend;
+
+const DV: &str = "dv-mipsel-uclibc.rootfs.tar.gz";
+
+fn main() {
+    if !support::can_run() || support::image(DV).is_none() {
+        return;
+    }
+    let tests: &[(&str, fn())] = &[
+        (
+            "what_init_has_no_handler_for_comes_to_nothing",
+            what_init_has_no_handler_for_comes_to_nothing,
+        ),
+        (
+            "an_init_that_crashes_ends_the_run_as_a_panic",
+            an_init_that_crashes_ends_the_run_as_a_panic,
+        ),
+        (
+            "a_blocked_signal_is_neither_delivered_nor_waited_for",
+            a_blocked_signal_is_neither_delivered_nor_waited_for,
+        ),
+        (
+            "programs_run_in_a_chroot_as_outside",
+            programs_run_in_a_chroot_as_outside,
+        ),
+        (
+            "a_kernel_module_seems_to_be_loaded",
+            a_kernel_module_seems_to_be_loaded,
+        ),
+        (
+            "a_program_is_executed_by_its_descriptor",
+            a_program_is_executed_by_its_descriptor,
+        ),
+    ];
+    for (name, test) in tests {
+        let begin = Instant::now();
+        test();
+        println!(
+            "test {name} ... ok ({:.1} s)",
+            begin.elapsed().as_secs_f64()
+        );
+    }
+}
+
+struct Run {
+    outcome: Outcome,
+    console: String,
+    events: Vec<Event>,
+    took: Duration,
+}
+
+impl Run {
+    fn says(&self, expected: &str) {
+        assert!(
+            self.console.contains(expected),
+            "no {expected:?} in:\n{}",
+            self.console
+        );
+    }
+}
+
+/// Run `script` as init.
+fn run(script: &str, change: impl FnOnce(&mut Plan)) -> Run {
+    let work = tempfile::tempdir().unwrap();
+    let archive = support::image(DV).expect("it was there");
+    let mut plan = support::plan(work.path(), &archive, "mipsel", "/etc/try");
+    plan.timeout_s = 20;
+    let contents = format!("#!/bin/sh\n{script}").into_bytes();
+    plan.static_files = vec![(
+        "/etc/try".into(),
+        StaticFile::Inline {
+            contents,
+            mode: 0o755,
+        },
+    )];
+    change(&mut plan);
+    support::unpack_with_tar(&plan);
+    let mut control = support::Recorder::new(|_| None);
+    let begin = Instant::now();
+    let outcome = UserBackend.run(&plan, &mut control).unwrap();
+    Run {
+        outcome,
+        console: control.console().replace('\r', ""),
+        events: std::mem::take(&mut control.events),
+        took: begin.elapsed(),
+    }
+}
+
+fn what_init_has_no_handler_for_comes_to_nothing() {
+    let script = "kill -USR2 $$; (kill -ALRM 1; kill -PIPE 1); echo lives\ntrap 'echo handled' USR1; kill -USR1 1\nsh -c 'kill -USR2 $$'; echo child $?\nsleep 60 &\nkill -TERM $$; sleep 60\n";
+    let run = run(script, |_| {});
+    for expected in ["lives\n", "handled\n", "child 145\n"] {
+        run.says(expected);
+    }
+    // This shell has set the default action itself, which its emulator cannot be kept from carrying out.
+    assert!(
+        matches!(&run.outcome, Outcome::GuestEnded { how } if how.contains("block_signal 15")),
+        "{:?}",
+        run.outcome
+    );
+}
+
+fn an_init_that_crashes_ends_the_run_as_a_panic() {
+    let run = run("sleep 60 &\nkill -SEGV $$\nsleep 60\n", |_| {});
+    assert!(
+        matches!(&run.outcome, Outcome::GuestEnded { how } if how.contains("killed by signal 11") && how.contains("panic")),
+        "{:?}",
+        run.outcome
+    );
+    assert!(run.took < Duration::from_secs(15), "{:?}", run.took);
+    run.says("Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b\n");
+    let crash = |event: &Event| matches!(event.what, What::Crash { signal: 11, .. });
+    assert_eq!(run.events.iter().filter(|event| crash(event)).count(), 1);
+}
+
+fn a_blocked_signal_is_neither_delivered_nor_waited_for() {
+    // The last dies of a signal that nobody sends with a system call.
+    let script = "sh -c 'kill -ABRT $$; kill -TERM $$; echo survives'\nsh -c 'ulimit -f 0; echo x > /tmp/big'; echo limit $?\nyes | sed q; echo after\n";
+    let run = run(script, |plan| {
+        plan.blocked_signals = vec![libc::SIGABRT, libc::SIGTERM, libc::SIGPIPE, libc::SIGXFSZ];
+    });
+    run.says("survives\n");
+    run.says("after\n");
+    assert!(run.took < Duration::from_secs(15), "{:?}", run.took);
+    assert!(
+        !run.events
+            .iter()
+            .any(|event| matches!(event.what, What::Crash { .. })),
+        "{}",
+        run.console
+    );
+    for wanted in [libc::SIGABRT, libc::SIGTERM] {
+        let blocked = run.events.iter().any(|event| {
+            matches!(event.what, What::Signal { signal, blocked: true, syscall: "kill", .. } if signal == wanted)
+        });
+        assert!(blocked, "signal {wanted}");
+    }
+}
+
+fn programs_run_in_a_chroot_as_outside() {
+    let script = r"
+mkdir -p /nr/etc; cp -a /bin /lib /nr/
+printf '#!/bin/sh\necho script $0\n' > /nr/etc/script; chmod 755 /nr/etc/script
+chroot /nr /bin/sh -c 'cd /etc; ./script; ../bin/cat /dev/zero && echo leak'
+echo outside
+";
+    let run = run(script, |_| {});
+    run.says("script ./script\n");
+    run.says("can't open '/dev/zero'");
+    run.says("outside\n");
+}
+
+fn a_kernel_module_seems_to_be_loaded() {
+    // This busybox has no such applets.
+    let script = "busybox insmod /lib/nf-nat.ko; busybox insmod /lib/usb.ko && busybox rmmod usb && cat /proc/modules\n";
+    let run = run(script, |_| {});
+    run.says("nf_nat 16384 0 - Live");
+    assert!(!run.console.contains("usb"), "{}", run.console);
+}
+
+fn a_program_is_executed_by_its_descriptor() {
+    let script = r"
+printf '#!/bin/sh\necho ran $1\n' > /tmp/named; cp /bin/busybox /tmp/gone; chmod 755 /tmp/named
+exec 5</tmp/named; exec 6</tmp/gone; rm /tmp/gone
+/proc/self/fd/5 named
+/proc/self/fd/6
+/proc/self/fd/0; echo terminal $?
+";
+    let run = run(script, |_| {});
+    run.says("ran named\n");
+    // What this busybox says when it is called by a number.
+    run.says("6: applet not found\n");
+    run.says("terminal 126\n");
+}
