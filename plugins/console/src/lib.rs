@@ -75,7 +75,7 @@ fn search(host: &impl Results, args: &Args) -> Result<Console> {
         total: found.total,
         file_lines: found.lines,
         file: status.path_of("console.log"),
-        note: newer(status.why.as_deref()),
+        note: status.note,
         line_numbers: found.matches.iter().map(|line| line.line).collect(),
         lines: found
             .matches
@@ -90,11 +90,6 @@ fn search(host: &impl Results, args: &Args) -> Result<Console> {
             .collect(),
         next: nothing.then(|| Next::call("console", json!(args.run))),
     })
-}
-
-/// What the host says about the choice of the run.
-fn newer(why: Option<&str>) -> Option<String> {
-    why?.split_once(" Note: ").map(|(_, note)| note.to_owned())
 }
 
 plugin!(console);
@@ -187,7 +182,7 @@ mod tests {
     fn a_newer_run_is_told_of() {
         let host = FakeHost::new()
             .text("console.log", "boot\n")
-            .state("completed", "ended. Note: run 3 is newer and died");
+            .note("run 3 is newer and died");
         let answer = call::<console>(&host, json!({ "project_dir": "p" })).unwrap();
         assert_eq!(answer["note"], "run 3 is newer and died");
     }

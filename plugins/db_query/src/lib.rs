@@ -73,7 +73,7 @@ fn query(host: &impl Results, args: &Args) -> Result<Queried> {
         rows: found.rows.into_iter().map(named).collect(),
         columns,
         file: status.path_of("plugins.db"),
-        note: newer(status.why.as_deref()),
+        note: status.note,
     })
 }
 
@@ -86,11 +86,6 @@ fn without_parameters(error: Error) -> Error {
         ),
         other => other,
     }
-}
-
-/// What the host says about the choice of the run.
-fn newer(why: Option<&str>) -> Option<String> {
-    why?.split_once(" Note: ").map(|(_, note)| note.to_owned())
 }
 
 /// Column names as keys of a row: of equal names the later ones get a number, so that no cell is lost.

@@ -111,7 +111,7 @@ impl Evidence {
                 files.notes.dedup();
                 files.notes
             },
-            newer: take_note(&mut status),
+            newer: status.note.take(),
             project_dir,
             status,
             record,
@@ -132,14 +132,6 @@ impl Evidence {
         }
         arguments
     }
-}
-
-/// Part the host's note on the choice of the run from why the run is in its state.
-fn take_note(status: &mut ResultsStatus) -> Option<String> {
-    let (why, note) = status.why.as_deref()?.split_once(" Note: ")?;
-    let note = note.to_owned();
-    status.why = Some(why.to_owned());
-    Some(note)
 }
 
 /// What the guest started first: as the run noted it, else as it was told to.

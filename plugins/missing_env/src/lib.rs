@@ -56,7 +56,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Names> {
         uboot.extend(logged(&log.text));
     }
     let status = run.status()?;
-    let mut notes: Vec<String> = newer(status.why.as_deref()).into_iter().collect();
+    let mut notes: Vec<String> = status.note.clone().into_iter().collect();
     // Each of the two has a plugin of its own: one that was off does not hide what the other found.
     let env = match env {
         Err(Error::Unavailable(missing)) if log.is_some() => {
@@ -103,11 +103,6 @@ fn logged(log: &str) -> impl Iterator<Item = String> {
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.contains('='))
         .map(str::to_owned)
-}
-
-/// What the host says about the choice of the run.
-fn newer(why: Option<&str>) -> Option<String> {
-    why?.split_once(" Note: ").map(|(_, note)| note.to_owned())
 }
 
 plugin!(missing_env);

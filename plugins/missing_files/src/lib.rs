@@ -90,7 +90,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Wanted> {
             .then(|| Next::call("pseudofile_failures", json!(args.run))),
         missing_files: files,
         file: status.path_of("plugins.db"),
-        note: newer(status.why.as_deref()),
+        note: status.note,
     })
 }
 
@@ -144,11 +144,6 @@ fn fix(path: &str) -> Option<&'static str> {
         _ if path.starts_with('/') => Some("add_static_file"),
         _ => None,
     }
-}
-
-/// What the host says about the choice of the run.
-fn newer(why: Option<&str>) -> Option<String> {
-    why?.split_once(" Note: ").map(|(_, note)| note.to_owned())
 }
 
 plugin!(missing_files);

@@ -138,7 +138,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Sockets> {
     let notes = [
         caveat(&ended.state).map(str::to_owned),
         (context.stateless && total > 0).then(|| older.to_owned()),
-        newer(ended.why.as_deref()),
+        ended.note,
     ];
     let notes: Vec<String> = notes.into_iter().flatten().collect();
     Ok(Sockets {
@@ -174,11 +174,6 @@ fn caveat(state: &str) -> Option<&'static str> {
         "completed" => Some("The run has ended: nothing answers any more."),
         _ => None,
     }
-}
-
-/// What the host says about the choice of the run.
-fn newer(why: Option<&str>) -> Option<String> {
-    why?.split_once(" Note: ").map(|(_, note)| note.to_owned())
 }
 
 plugin!(netbinds);
@@ -340,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_newer_run_is_told_of() {
-        let host = host().state("completed", "ended. Note: run 3 is newer and died");
+        let host = host().note("run 3 is newer and died");
         let answer = call::<netbinds>(&host, json!({ "project_dir": "p" })).unwrap();
         assert!(
             answer["note"]

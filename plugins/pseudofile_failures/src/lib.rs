@@ -63,13 +63,8 @@ fn read(host: &impl Results, args: &Args) -> Result<Ranked> {
         pseudofile_failures: failures,
         total,
         file: status.path_of("pseudofiles_failures.yaml"),
-        note: newer(status.why.as_deref()),
+        note: status.note,
     })
-}
-
-/// What the host says about the choice of the run.
-fn newer(why: Option<&str>) -> Option<String> {
-    why?.split_once(" Note: ").map(|(_, note)| note.to_owned())
 }
 
 plugin!(pseudofile_failures);

@@ -223,6 +223,9 @@ pub struct ResultsStatus {
     /// What that is concluded from.
     #[serde(default)]
     pub why: Option<String>,
+    /// Where this is not the newest run: what became of that one.
+    #[serde(default)]
+    pub note: Option<String>,
     /// The run that wrote it, where one of this machine did.
     #[serde(default)]
     pub run_id: Option<String>,

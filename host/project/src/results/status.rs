@@ -84,10 +84,6 @@ pub(super) fn status(results: &Results) -> Result<Value> {
             ),
         )
     };
-    let why = match &results.note {
-        Some(note) => format!("{why}. Note: {note}"),
-        None => why,
-    };
     let run = results
         .dir
         .file_name()
@@ -106,6 +102,9 @@ pub(super) fn status(results: &Results) -> Result<Value> {
         "run_id": record.map(|record| record.run_id),
         "files": listed,
     });
+    if let Some(note) = &results.note {
+        status["note"] = note.as_str().into();
+    }
     if total > MAX_FILES {
         status["files_total"] = total.into();
     }

@@ -83,6 +83,13 @@ impl FakeHost {
         self
     }
 
+    /// What `status` says of newer runs.
+    #[must_use]
+    pub fn note(mut self, note: &str) -> Self {
+        self.files.note = Some(note.to_owned());
+        self
+    }
+
     /// The arguments of every call of `function`, in order.
     pub fn calls(&self, function: &str) -> Vec<Value> {
         self.calls

@@ -16,6 +16,7 @@ pub(super) struct Files {
     pub values: BTreeMap<String, Value>,
     pub texts: BTreeMap<String, String>,
     pub state: Option<(String, String)>,
+    pub note: Option<String>,
 }
 
 impl Files {
@@ -32,7 +33,7 @@ impl Files {
         let files: Vec<Value> = names
             .map(|(name, bytes)| json!({ "name": name, "bytes": bytes }))
             .collect();
-        json!({ "results_dir": RESULTS_DIR, "run": 0, "state": state, "why": why, "files": files })
+        json!({ "results_dir": RESULTS_DIR, "run": 0, "state": state, "why": why, "note": self.note, "files": files })
     }
 
     pub fn read_yaml(&self, file: &str) -> Result<Value> {
