@@ -80,8 +80,10 @@ pub enum Read {
     /// No model: `EINVAL`.
     #[default]
     Default,
-    /// These bytes, then end of file (`const_buf`, `zero`, `one`, `empty`, and `const_map`, `from_file`, `stateful` at start).
+    /// These bytes, then end of file (`const_buf`, `zero`, `one`, `empty`, and `const_map`, `from_file` at start).
     Bytes(Vec<u8>),
+    /// These bytes at first, later what was written last (`stateful`).
+    Stateful(Vec<u8>),
 }
 
 /// Write models.
@@ -92,6 +94,8 @@ pub enum Write {
     Discard,
     /// `EINVAL` (`unhandled`).
     Unhandled,
+    /// Return this value without effect (`return_const`).
+    Return(i32),
 }
 
 /// Ioctl models.

@@ -219,7 +219,7 @@ fn version(plan: &Plan) -> String {
 /// What reading a model gives; `None` where reading fails.
 pub fn contents(model: &Pseudofile) -> Option<&[u8]> {
     match &model.read {
-        Read::Bytes(bytes) => Some(bytes),
+        Read::Bytes(bytes) | Read::Stateful(bytes) => Some(bytes),
         Read::Default => None,
     }
 }

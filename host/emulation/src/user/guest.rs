@@ -23,6 +23,8 @@ use crate::plan::Plan;
 
 /// Events of one kind about one thing by one process are dropped beyond this many.
 const SAME_EVENTS: u32 = 200;
+/// Where the guest finds its console.
+pub const CONSOLE: &str = "/dev/console";
 /// Different things that are counted; beyond, all are dropped.
 const DIFFERENT_EVENTS: usize = 200_000;
 
@@ -67,6 +69,10 @@ pub struct Guest<'a> {
     pub ended: Option<String>,
     /// The exit of init, kept waiting because other processes live on.
     pub init_exit: Option<Call>,
+    /// Readers of the kernel's log, which wait since when: nothing is ever logged there.
+    pub log_readers: Vec<(Instant, Call)>,
+    /// Files whose contents outlive a descriptor, by path: stateful models, and settings of the kernel that the guest only believes to change.
+    pub kept: HashMap<String, Rc<OwnedFd>>,
     seen: HashMap<u64, u32>,
 }
 
@@ -102,6 +108,8 @@ impl<'a> Guest<'a> {
             listening: HashMap::new(),
             ended: None,
             init_exit: None,
+            log_readers: Vec::new(),
+            kept: HashMap::new(),
             seen: HashMap::new(),
         }
     }
@@ -240,6 +248,16 @@ impl<'a> Guest<'a> {
             Err(error) => return Err(error),
         };
         let real = paths::of_descriptor(found.as_fd());
+        // A descriptor of the console, by `/proc/self/fd`, `/dev/stdout` and the like.
+        let terminal = real
+            .as_ref()
+            .is_some_and(|real| paths::is_below(real, "/dev/pts"));
+        if terminal
+            && paths::status(&found).is_ok_and(|status| self.console.is_behind(&status))
+            && let Some(device) = self.devices.get(CONSOLE)
+        {
+            return Ok(Some((CONSOLE.to_owned(), device.clone())));
+        }
         Ok(real.filter(|real| real != path).and_then(|real| {
             self.devices
                 .get(&real)

@@ -40,13 +40,14 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let rootfs = rootfs::prepare(&plan.cache_dir, &plan.archive, UserBackend::guest_uid())?;
     let devices = Devices::new(plan, &rootfs.nodes, arch);
     let emulator = Emulator::prepare(plan, &qemus)?;
-    let console = Console::open()
+    let console = Console::open(UserBackend::guest_uid())
         .map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
     let filter = filter::build(filter::Options {
         model_ioctls: plan
             .pseudofiles
             .iter()
             .any(|(_, model)| !model.ioctl.is_empty()),
+        model_files: !plan.pseudofiles.is_empty(),
         model_devices: plan
             .pseudofiles
             .iter()
@@ -371,6 +372,7 @@ impl Supervisor<'_> {
             );
         }
         super::listening::sweep(&mut self.guest);
+        handlers::wake_log_readers(&mut self.guest);
         handlers::release_init(&mut self.guest);
     }
 

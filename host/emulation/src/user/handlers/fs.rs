@@ -2,17 +2,16 @@
 
 use std::rc::Rc;
 
-use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::super::devices::{self, Backing, Device};
+use super::super::devices::{Backing, Device};
 use super::super::filter::LOG_FD;
-use super::super::guest::{Guest, is_machine};
+use super::super::guest::{CONSOLE, Guest, is_machine};
 use super::super::notify::{Action, Call};
 use super::super::{inside, paths, qemu};
-use super::exec;
-use crate::event::{Operation, What};
-use crate::plan::Write;
+use super::model::memory_file;
+use super::{exec, model};
 
 /// `open` and its kin.
 pub fn open(
@@ -52,14 +51,23 @@ pub fn open(
             process_file(guest, call, &path).unwrap_or(Action::Continue)
         }
         Err(errno) => {
-            if flags & libc::O_CREAT == 0 || is_machine(&path) {
-                guest.missing(call, syscall, &path, flags, errno);
-            } else {
+            if flags & libc::O_CREAT != 0 && can_create(guest, call, &path) {
                 guest.looked(call, syscall, &path, flags, None);
+            } else {
+                guest.missing(call, syscall, &path, flags, errno);
             }
             Action::Continue
         }
     }
+}
+
+/// Whether a file comes to be where nothing is: in `/proc` and `/sys` none does, and `/dev` holds shared memory and the like.
+fn can_create(guest: &mut Guest<'_>, call: &Call, path: &str) -> bool {
+    if !is_machine(path) {
+        return true;
+    }
+    let parent = paths::parent(path);
+    paths::is_below(path, "/dev") && matches!(guest.look(call, parent, true), Ok(None))
 }
 
 /// qemu's log goes to a descriptor whose writes the supervisor sees; what is behind it does not matter.
@@ -82,6 +90,7 @@ fn open_device(
     flags: i32,
 ) -> Action {
     let given = match &device.backing {
+        Backing::Model(index) => return model::open(guest, call, path, *index, flags),
         Backing::Console => guest.console.reopen().map(Rc::new),
         Backing::Host(host) => {
             rustix::fs::open(*host, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map(Rc::new)
@@ -92,7 +101,6 @@ fn open_device(
             }
             memory_file(path, contents)
         }
-        Backing::Model(index) => open_model(guest, call, path, *index, flags),
         Backing::Nothing => Err(Errno::NXIO),
     };
     match given {
@@ -103,64 +111,6 @@ fn open_device(
         },
         Err(errno) => errno.into(),
     }
-}
-
-/// The name of a memory file tells which path it stands for, whatever the guest does with its descriptor.
-pub const MEMORY_FILE: &str = "rookery:";
-
-fn memory_file(path: &str, contents: &[u8]) -> Result<Rc<std::os::fd::OwnedFd>, Errno> {
-    let mut end = path.len().min(200);
-    while !path.is_char_boundary(end) {
-        end -= 1;
-    }
-    let name = format!("{MEMORY_FILE}{}", path.get(..end).unwrap_or_default());
-    let fd = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)?;
-    let mut written = 0;
-    while let Some(rest) = contents.get(written..).filter(|rest| !rest.is_empty()) {
-        written += rustix::io::pwrite(&fd, rest, written as u64)?;
-    }
-    Ok(Rc::new(fd))
-}
-
-/// A model's file: its contents in memory, private to this open. Where reading must fail, a descriptor whose reads fail with `EINVAL`.
-fn open_model(
-    guest: &mut Guest<'_>,
-    call: &Call,
-    path: &str,
-    index: usize,
-    flags: i32,
-) -> Result<Rc<std::os::fd::OwnedFd>, Errno> {
-    let plan = guest.plan;
-    let Some((_, model)) = plan.pseudofiles.get(index) else {
-        return Err(Errno::NXIO);
-    };
-    let access = flags & libc::O_ACCMODE;
-    let contents = devices::contents(model);
-    if contents.is_none() && access != libc::O_WRONLY {
-        guest.report_call(
-            call,
-            What::Unmodelled {
-                path: path.to_owned(),
-                operation: Operation::Read,
-            },
-        );
-    }
-    let refuses_writes = access != libc::O_RDONLY && model.write == Write::Unhandled;
-    if refuses_writes {
-        guest.report_call(
-            call,
-            What::Unmodelled {
-                path: path.to_owned(),
-                operation: Operation::Write,
-            },
-        );
-    }
-    let fails_reads = contents.is_none() && access == libc::O_RDONLY && model.ioctl.is_empty();
-    if fails_reads || (refuses_writes && access == libc::O_WRONLY && model.ioctl.is_empty()) {
-        return rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC)
-            .map(Rc::new);
-    }
-    memory_file(path, contents.unwrap_or_default())
 }
 
 /// What `/proc` tells about another process: its program, not the emulator.
@@ -249,6 +199,9 @@ pub fn readlink(
     }
     let own = guest.who(call).pid;
     let spelled = paths::own_proc(&path, own);
+    if let Some(target) = descriptor_target(guest, &spelled) {
+        return give_link(guest, call, index, &target);
+    }
     if let Some(pid) = spelled
         .strip_prefix("/proc/")
         .and_then(|rest| rest.strip_suffix("/exe"))
@@ -259,24 +212,43 @@ pub fn readlink(
             .map(|record| record.who.program.clone())
             .filter(|program| !program.is_empty())
     {
-        let room = usize::try_from(call.arg(index + 2)).unwrap_or(0);
-        let bytes = program
-            .as_bytes()
-            .get(..program.len().min(room))
-            .unwrap_or_default();
-        let memory = guest
-            .caller(call)
-            .and_then(super::super::procs::Record::memory);
-        if call.is_valid()
-            && memory.is_some_and(|memory| memory.write(call.arg(index + 1), bytes).is_ok())
-        {
-            return Action::Return(i64::try_from(bytes.len()).unwrap_or(0));
-        }
+        return give_link(guest, call, index, &program);
     }
     if matches!(guest.look(call, &path, false), Ok(Some(_))) {
         return Errno::INVAL.into();
     }
     Action::Continue
+}
+
+/// What `/proc/PID/fd/N` leads to, where the guest must not see what really is there.
+fn descriptor_target(guest: &Guest<'_>, path: &str) -> Option<String> {
+    let (pid, fd) = path.strip_prefix("/proc/")?.split_once("/fd/")?;
+    let record = guest.procs.by_guest_pid(pid.parse().ok()?)?;
+    let fd: u32 = fd.parse().ok()?;
+    let link = record.directory(i32::try_from(fd).ok()?)?;
+    if let Some(path) = model::path_of(&link) {
+        return Some(path.to_owned());
+    }
+    let status = rustix::fs::stat(format!("/proc/{}/fd/{fd}", record.host_pid)).ok()?;
+    guest.console.is_behind(&status).then(|| CONSOLE.to_owned())
+}
+
+/// Answer a `readlink` whose path is the argument `index`.
+fn give_link(guest: &mut Guest<'_>, call: &Call, index: usize, target: &str) -> Action {
+    let room = usize::try_from(call.arg(index + 2)).unwrap_or(0);
+    let bytes = target
+        .as_bytes()
+        .get(..target.len().min(room))
+        .unwrap_or_default();
+    let memory = guest
+        .caller(call)
+        .and_then(super::super::procs::Record::memory);
+    match memory {
+        Some(memory) if call.is_valid() && memory.write(call.arg(index + 1), bytes).is_ok() => {
+            Action::Return(i64::try_from(bytes.len()).unwrap_or(0))
+        }
+        _ => Errno::FAULT.into(),
+    }
 }
 
 /// `mknod` of a device: remembered, with an empty file in its place.

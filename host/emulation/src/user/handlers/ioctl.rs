@@ -6,7 +6,7 @@ use super::super::guest::Guest;
 use super::super::notify::{Action, Call};
 use super::super::procs::Record;
 use super::super::qemu::GUEST_BASE;
-use super::fs::MEMORY_FILE;
+use super::model;
 use crate::event::{Operation, What};
 use crate::plan::{Ioctl, IoctlCommand, Pseudofile};
 
@@ -42,8 +42,7 @@ pub fn model_of<'a>(
     fd: i32,
 ) -> Option<(String, &'a Pseudofile)> {
     let link = guest.caller(call)?.directory(fd)?;
-    let path = link.strip_prefix("/memfd:")?.strip_prefix(MEMORY_FILE)?;
-    let path = path.strip_suffix(" (deleted)").unwrap_or(path);
+    let path = model::path_of(&link)?;
     let plan = guest.plan;
     match guest.devices.get(path)?.backing {
         super::super::devices::Backing::Model(index) => plan
