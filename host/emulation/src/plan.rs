@@ -42,6 +42,9 @@ pub struct Plan {
     pub uboot_env: Vec<(String, String)>,
     /// The kernel release that the guest sees, where the configuration names a kernel.
     pub kernel_release: Option<String>,
+    /// What `/proc/cmdline` ends with (`core.kernel_cmdline_append`).
+    #[serde(default)]
+    pub kernel_cmdline_append: Option<String>,
     /// Record every open, exec and bind in `plugins.db`.
     pub record_events: bool,
     /// Record missing boot arguments and environment.

@@ -20,7 +20,8 @@ pub(super) const HOST: &str = "127.0.0.1";
 pub(super) struct Bridges {
     rows: Log,
     endpoints_path: PathBuf,
-    endpoints: Vec<String>,
+    /// What is bridged now, in the order in which it came to be.
+    endpoints: Vec<((&'static str, IpAddr, u16), String)>,
     /// Who listens, for forwards that do not say.
     listeners: HashMap<(&'static str, IpAddr, u16), String>,
     dirty: bool,
@@ -80,9 +81,14 @@ impl Collector for Bridges {
                         }
                     })
                     .collect();
-                self.endpoints.push(format!(
-                    "{proto} {HOST}:{host_port} -> {guest}:{port} ({printable})\n"
-                ));
+                let line = format!("{proto} {HOST}:{host_port} -> {guest}:{port} ({printable})\n");
+                self.endpoints.push(((proto, *ip, *port), line));
+                self.dirty = true;
+            }
+            What::Unlisten { proto, ip, port } => {
+                let gone = (*proto, *ip, *port);
+                self.listeners.remove(&gone);
+                self.endpoints.retain(|(at, _)| *at != gone);
                 self.dirty = true;
             }
             _ => {}
@@ -92,7 +98,12 @@ impl Collector for Bridges {
     fn flush(&mut self, _now: Duration) -> io::Result<()> {
         self.rows.flush()?;
         if self.dirty {
-            write_atomic(&self.endpoints_path, self.endpoints.concat().as_bytes())?;
+            let lines: String = self
+                .endpoints
+                .iter()
+                .map(|(_, line)| line.as_str())
+                .collect();
+            write_atomic(&self.endpoints_path, lines.as_bytes())?;
             self.dirty = false;
         }
         Ok(())
@@ -147,5 +158,16 @@ mod tests {
             read("endpoints.txt"),
             "tcp 127.0.0.1:40080 -> [::]:80 (httpd?[2J)\n"
         );
+        bridges.event(&Event {
+            at: Duration::ZERO,
+            process: Process::default(),
+            what: What::Unlisten {
+                proto: "tcp",
+                ip,
+                port: 80,
+            },
+        });
+        bridges.flush(Duration::ZERO).unwrap();
+        assert_eq!(read("endpoints.txt"), "");
     }
 }

@@ -142,8 +142,9 @@ impl Emulator {
             IoctlCommand::Number(number) => Some(number),
             IoctlCommand::Any => None,
         });
-        let patched = ioctl_table::patch(&mut file, &mut table, numbers);
         let any = commands().any(|command| command == IoctlCommand::Any);
+        let small = ioctl_table::SMALL.into_iter().filter(|_| any);
+        let patched = ioctl_table::patch(&mut file, &mut table, numbers.chain(small));
         Ok(Self {
             file: (!patched.is_empty()).then_some(file),
             patched,
@@ -373,6 +374,7 @@ impl Supervisor<'_> {
         }
         super::listening::sweep(&mut self.guest);
         handlers::wake_log_readers(&mut self.guest);
+        self.guest.report_repeated();
         handlers::release_init(&mut self.guest);
     }
 
@@ -389,6 +391,7 @@ impl Supervisor<'_> {
         while let Some(bytes) = self.console.read() {
             self.guest.report(Process::default(), What::Console(bytes));
         }
+        self.guest.report_repeated();
     }
 }
 

@@ -8,10 +8,12 @@ use rustix::io::Errno;
 use super::super::devices::{Backing, Device};
 use super::super::filter::LOG_FD;
 use super::super::guest::{CONSOLE, Guest, is_machine};
+use super::super::mounts::LISTINGS;
 use super::super::notify::{Action, Call};
 use super::super::{inside, paths, qemu};
 use super::model::memory_file;
 use super::{exec, model};
+use crate::event::What;
 
 /// `open` and its kin.
 pub fn open(
@@ -34,8 +36,17 @@ pub fn open(
     } else {
         "open"
     };
+    if let Some(action) = mount_table(guest, call, &path) {
+        return action;
+    }
     if flags & libc::O_PATH != 0 || (!is_machine(&path) && !guest.plan.record_events) {
         return Action::Continue;
+    }
+    if let Some(action) =
+        setting(guest, call, &path, flags).or_else(|| interface(guest, &path, flags))
+    {
+        guest.looked(call, syscall, &path, flags, Some(0));
+        return action;
     }
     match guest.look(call, &path, flags & libc::O_NOFOLLOW == 0) {
         Ok(Some((real, device))) => {
@@ -101,9 +112,103 @@ fn open_device(
             }
             memory_file(path, contents)
         }
+        Backing::Directory => open_directory(guest, call, path, flags),
         Backing::Nothing => Err(Errno::NXIO),
     };
-    match given {
+    give(given, flags)
+}
+
+/// A directory of `/proc` that only holds models: the sandbox keeps one that lists them.
+fn open_directory(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    path: &str,
+    flags: i32,
+) -> Result<Rc<std::os::fd::OwnedFd>, Errno> {
+    if flags & libc::O_ACCMODE != libc::O_RDONLY {
+        return Err(Errno::ISDIR);
+    }
+    let (root, pid) = guest.view(call).ok_or(Errno::SRCH)?;
+    let listing = format!("{LISTINGS}{path}");
+    paths::open(&root, &listing, pid, OFlags::RDONLY | OFlags::DIRECTORY).map(Rc::new)
+}
+
+/// A setting of the kernel that only the host's root may change: the guest believes that it does, and reads what it wrote.
+fn setting(guest: &mut Guest<'_>, call: &Call, path: &str, flags: i32) -> Option<Action> {
+    let below = path.strip_prefix("/proc/sys/")?;
+    if guest.kept.contains_key(path) {
+        return Some(give(model::kept(guest, path, b"", flags), flags));
+    }
+    if flags & libc::O_ACCMODE == libc::O_RDONLY {
+        return None;
+    }
+    let initial = match guest.devices.get(path).map(|device| &device.backing) {
+        Some(Backing::Contents(contents)) => contents.clone(),
+        Some(_) => return None,
+        // Those of its network are the guest's own.
+        None if paths::is_below(below, "net") => return None,
+        None => {
+            let (root, pid) = guest.view(call)?;
+            let file = paths::open(&root, path, pid, OFlags::PATH).ok()?;
+            let status = paths::status(&file).ok()?;
+            if status.st_mode & libc::S_IFMT != libc::S_IFREG {
+                return None;
+            }
+            // What it is now would be the supervisor's, not the guest's.
+            Vec::new()
+        }
+    };
+    let detail = below.to_owned();
+    guest.report_call(
+        call,
+        What::Faked {
+            syscall: "sysctl",
+            detail,
+        },
+    );
+    Some(give(model::kept(guest, path, &initial, flags), flags))
+}
+
+/// What `/sys/class/net` tells about an interface: `/sys` is not the kernel's, the interfaces are.
+fn interface(guest: &mut Guest<'_>, path: &str, flags: i32) -> Option<Action> {
+    let (name, file) = path.strip_prefix("/sys/class/net/")?.split_once('/')?;
+    if flags & libc::O_ACCMODE != libc::O_RDONLY || guest.devices.get(path).is_some() {
+        return None;
+    }
+    let text = guest.network()?.link(name).ok()?.describe(file)?;
+    Some(give(memory_file(path, text.as_bytes()), flags))
+}
+
+/// The kernel's table of mounts shows the sandbox's own and lacks those that were only said to be made.
+fn mount_table(guest: &mut Guest<'_>, call: &Call, path: &str) -> Option<Action> {
+    let own = guest.who(call).pid;
+    let named = |path: &str| -> Option<&'static str> {
+        let (pid, file) = path.strip_prefix("/proc/")?.split_once('/')?;
+        pid.parse::<u32>().ok()?;
+        ["mounts", "mountinfo"]
+            .into_iter()
+            .find(|name| *name == file)
+    };
+    let (root, pid) = match path {
+        "/etc/mtab" => guest.view(call)?,
+        path if named(&paths::own_proc(path, own)).is_some() => guest.view(call)?,
+        _ => return None,
+    };
+    // `/etc/mtab` is often a link to it.
+    let file = paths::open(&root, path, pid, OFlags::RDONLY).ok()?;
+    let name = named(&paths::of_descriptor(&file)?)?;
+    let mut kernels = String::new();
+    std::io::Read::read_to_string(&mut std::fs::File::from(file), &mut kernels).ok()?;
+    let text = if name == "mounts" {
+        guest.mounts.table(&kernels)
+    } else {
+        guest.mounts.info(&kernels)
+    };
+    Some(give(memory_file(path, text.as_bytes()), 0))
+}
+
+fn give(file: Result<Rc<std::os::fd::OwnedFd>, Errno>, flags: i32) -> Action {
+    match file {
         Ok(fd) => Action::Give {
             fd,
             number: None,
@@ -175,7 +280,12 @@ pub fn access(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path
         }
         Ok(None) => {
             guest.looked(call, syscall, &path, 0, None);
-            Action::Continue
+            // Root may change every setting; here it seems so.
+            if paths::is_below(&path, "/proc/sys") {
+                Action::Return(0)
+            } else {
+                Action::Continue
+            }
         }
         Err(errno) => {
             guest.missing(call, syscall, &path, 0, errno);

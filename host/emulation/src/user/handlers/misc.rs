@@ -223,7 +223,12 @@ fn missing_variables(guest: &mut Guest<'_>, who: &Process, argv: &[String]) {
         .skip(1)
         .flat_map(|argument| names_looked_for(argument))
     {
+        let appended = guest.plan.kernel_cmdline_append.as_deref();
         let known = guest.plan.env.iter().any(|(known, _)| *known == name)
+            || appended.is_some_and(|text| {
+                text.split(' ')
+                    .any(|word| word.starts_with(&format!("{name}=")))
+            })
             || matches!(name.as_str(), "root" | "init" | "console");
         if !known {
             guest.report(who.clone(), What::EnvMissing { name });
