@@ -3,7 +3,7 @@
 mod support;
 
 use rookery_emulation::event::{Event, Operation, What};
-use rookery_emulation::plan::{Pseudofile, Read, Write};
+use rookery_emulation::plan::{Pseudofile, Read, StaticFile, Write};
 
 fn main() {
     if !support::can_run() {
@@ -89,6 +89,28 @@ busybox tty | grep -q 'not a tty' || echo a terminal
     assert_eq!(missing(&events), Vec::<&str>::new(), "{console}");
 }
 
+/// A program that opens `device` for both, writes four bytes, and exits with the first byte that it then reads.
+fn write_and_read(device: &str) -> Vec<u8> {
+    use support::mips::{self, A0, A1, A2, BUFFER, PATH, S0, V0};
+    let transfer = |number, address| {
+        let [a, b] = mips::load(A1, address);
+        let [c, d] = mips::load(A2, 4);
+        let [e, f, g] = mips::call(number);
+        [mips::add(A0, S0, 0), a, b, c, d, e, f, g]
+    };
+    let code = [
+        &mips::load(A0, PATH)[..],
+        &mips::load(A1, 2),
+        &mips::call(4005),
+        &[mips::add(S0, V0, 0)],
+        &transfer(4004, PATH),
+        &transfer(4003, BUFFER),
+        &mips::load_byte(A0, BUFFER),
+        &mips::call(4246),
+    ];
+    mips::program(&code.concat(), device)
+}
+
 fn a_write_to_a_model_changes_nothing_but_a_stateful_one() {
     let work = tempfile::tempdir().unwrap();
     let script = "
@@ -98,6 +120,7 @@ echo state $(cat /dev/state); echo NEW >/dev/state; echo state $(cat /dev/state)
 printf x >/dev/unhandled 2>/dev/null || echo unhandled fails
 cat /dev/empty 2>/dev/null || echo unreadable
 (echo x >&3) 3</dev/const 2>/dev/null || echo read only
+/etc/both; echo first byte $?
 ";
     let Some(mut plan) = support::script_plan(work.path(), script) else {
         return;
@@ -108,6 +131,11 @@ cat /dev/empty 2>/dev/null || echo unreadable
         ..Pseudofile::default()
     };
     let text = |text: &str| Read::Bytes(text.into());
+    let both = StaticFile::Inline {
+        contents: write_and_read("/dev/const"),
+        mode: 0o755,
+    };
+    plan.static_files.push(("/etc/both".into(), both));
     plan.pseudofiles = vec![
         ("/dev/const".into(), model(text("hello\n"), Write::Discard)),
         (
@@ -128,6 +156,7 @@ cat /dev/empty 2>/dev/null || echo unreadable
             "unhandled fails",
             "unreadable",
             "read only",
+            "first byte 104",
         ],
     );
 }

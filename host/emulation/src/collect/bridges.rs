@@ -1,6 +1,6 @@
 //! `vpn_bridges.csv` and `endpoints.txt`: the guest's ports that can be reached from the host.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ pub(super) const HOST: &str = "127.0.0.1";
 
 pub(super) struct Bridges {
     rows: Log,
+    written: HashSet<String>,
     endpoints_path: PathBuf,
     /// What is bridged now, in the order in which it came to be.
     endpoints: Vec<((&'static str, IpAddr, u16), String)>,
@@ -32,6 +33,7 @@ impl Bridges {
     pub(super) fn new(directory: &Path) -> Self {
         Self {
             rows: Log::new(directory, "vpn_bridges.csv", Some(HEADER), LIMIT),
+            written: HashSet::new(),
             endpoints_path: directory.join("endpoints.txt"),
             endpoints: Vec::new(),
             listeners: HashMap::new(),
@@ -54,7 +56,7 @@ impl Collector for Bridges {
                 port,
                 host_port,
             } => {
-                if self.endpoints.len() >= MAX_ENDPOINTS {
+                if self.endpoints.len() >= MAX_ENDPOINTS || self.written.len() >= MAX_ENDPOINTS {
                     self.dropped += 1;
                     return;
                 }
@@ -64,13 +66,14 @@ impl Collector for Bridges {
                     .unwrap_or(&event.process.name);
                 let ipvn = if ip.is_ipv4() { "ipv4" } else { "ipv6" };
                 let guest = address(*ip);
-                self.rows.push(
-                    format!(
-                        "{},{ipvn},{proto},{guest},{port},{host_port}\n",
-                        field(listener)
-                    )
-                    .as_bytes(),
+                let row = format!(
+                    "{},{ipvn},{proto},{guest},{port},{host_port}\n",
+                    field(listener)
                 );
+                // A service that starts again gets the same bridge.
+                if self.written.insert(row.clone()) {
+                    self.rows.push(row.as_bytes());
+                }
                 let printable: String = listener
                     .chars()
                     .map(|character| {

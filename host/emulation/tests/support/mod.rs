@@ -1,6 +1,8 @@
 //! Running a real guest from a test: a plan, a control that records events, and a root filesystem in the backend's cache.
 #![allow(dead_code, reason = "each user of this module needs a part of it")]
 
+pub mod mips;
+
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
