@@ -93,10 +93,13 @@ busybox tty | grep -q 'not a tty' || echo a terminal
 fn write_and_read(device: &str) -> Vec<u8> {
     use support::mips::{self, A0, A1, A2, BUFFER, PATH, S0, V0};
     let transfer = |number, address| {
-        let [a, b] = mips::load(A1, address);
-        let [c, d] = mips::load(A2, 4);
-        let [e, f, g] = mips::call(number);
-        [mips::add(A0, S0, 0), a, b, c, d, e, f, g]
+        [
+            &[mips::add(A0, S0, 0)][..],
+            &mips::load(A1, address),
+            &mips::load(A2, 4),
+            &mips::call(number),
+        ]
+        .concat()
     };
     let code = [
         &mips::load(A0, PATH)[..],
@@ -250,6 +253,8 @@ fn models_of_proc_have_directories_and_interfaces_tell_the_truth() {
 echo /proc/vendor/*; [ -d /proc/vendor ] && echo directory; cat /proc/vendor/model
 cat /proc/cmdline; echo TERM $TERM
 ifconfig eth0 mtu 1400
+busybox brctl addbr lan && busybox brctl addif lan eth0 && busybox brctl delif lan eth0 && busybox brctl delbr lan && echo bridged
+busybox brctl delbr eth0
 echo mtu $(cat /sys/class/net/eth0/mtu) address $(cat /sys/class/net/eth0/address)
 ifconfig eth0 | grep HWaddr
 ";
@@ -279,6 +284,14 @@ ifconfig eth0 | grep HWaddr
         ],
     );
     assert!(console.contains("HWaddr 52:54:00:12:34:56"), "{console}");
+    // Not every host's kernel has bridges.
+    let bridged = ["bridged", "not supported"];
+    assert!(
+        bridged.iter().any(|text| console.contains(text)),
+        "{console}"
+    );
+    let refused = |event: &Event| matches!(&event.what, What::InterfaceMissing { name, command: 0x89A1, result: -1 } if name == "eth0");
+    assert!(events.iter().any(refused), "{console}");
     assert!(!missing(&events).contains(&"/proc/vendor"));
 }
 

@@ -66,28 +66,15 @@ fn long(bytes: &[u8], at: usize) -> Option<u64> {
 
 /// Find the table in an emulator's file. `None` where nothing has its exact shape, or what has is for another architecture.
 pub fn find(file: &[u8], arch: &Arch) -> Option<Table> {
-    let first = BEGINNING.first()?.to_ne_bytes();
-    let begins = |at: &usize| {
+    let begins = |at: usize| {
         BEGINNING
             .iter()
             .enumerate()
             .all(|(i, command)| word(file, at + i * ENTRY + 4) == Some(*command))
     };
-    let mut from = 0;
-    let start = loop {
-        let hit = from
-            + file
-                .get(from..)?
-                .windows(4)
-                .position(|window| window == first)?;
-        from = hit + 1;
-        let Some(at) = hit.checked_sub(4) else {
-            continue;
-        };
-        if at % 8 == 0 && word(file, at) == Some(arch.tcgets) && begins(&at) {
-            break at;
-        }
-    };
+    let start = (0..file.len())
+        .step_by(8)
+        .find(|at| word(file, *at) == Some(arch.tcgets) && begins(*at))?;
     let mut table = Table::default();
     for i in 0..ENTRIES_MAX {
         let at = start + i * ENTRY;

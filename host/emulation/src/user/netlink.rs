@@ -7,6 +7,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 const NLMSG_ERROR: u16 = 2;
 const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
 const REQUEST: u16 = 1;
 const ACK: u16 = 4;
@@ -14,6 +15,8 @@ const CREATE_EXCLUSIVE: u16 = 0x400 | 0x200;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
 const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_FD: u16 = 28;
@@ -21,6 +24,7 @@ const IFLA_CARRIER: u16 = 33;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
 const VETH_PEER: u16 = 1;
+const VLAN_ID: u16 = 1;
 const IFF_UP: u32 = 1;
 
 /// A connection to the network namespace in which it was made.
@@ -74,6 +78,48 @@ impl Netlink {
         self.request(CREATE_EXCLUSIVE, &body)
     }
 
+    /// Make a bridge.
+    pub fn add_bridge(&self, name: &str) -> io::Result<()> {
+        let mut body = interface(0);
+        body.extend(attribute(IFLA_IFNAME, &text(name)));
+        let info = attribute(INFO_KIND, &text("bridge"));
+        body.extend(attribute(IFLA_LINKINFO, &info));
+        self.request(CREATE_EXCLUSIVE, &body)
+    }
+
+    /// Make the VLAN `number` of an interface, under the name that `vconfig` gives it.
+    pub fn add_vlan(&self, name: &str, number: u32) -> io::Result<()> {
+        let id = u16::try_from(number).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+        let mut info = attribute(INFO_KIND, &text("vlan"));
+        info.extend(attribute(INFO_DATA, &attribute(VLAN_ID, &id.to_ne_bytes())));
+        let mut body = interface(0);
+        body.extend(attribute(IFLA_IFNAME, &text(&format!("{name}.{id}"))));
+        body.extend(attribute(IFLA_LINK, &self.link(name)?.index.to_ne_bytes()));
+        body.extend(attribute(IFLA_LINKINFO, &info));
+        self.request(CREATE_EXCLUSIVE, &body)
+    }
+
+    /// Remove an interface, if it is of that kind.
+    pub fn delete(&self, name: &str, kind: &str) -> io::Result<()> {
+        let link = self.link(name)?;
+        if link.made_as != kind {
+            return Err(io::Error::from_raw_os_error(libc::EPERM));
+        }
+        let answer = self.exchange(RTM_DELLINK, REQUEST | ACK, &of_index(link.index))?;
+        outcome(&answer)
+    }
+
+    /// Make an interface a port of a bridge, or of none.
+    pub fn set_master(&self, port: u32, bridge: Option<&str>) -> io::Result<()> {
+        let master = match bridge {
+            Some(name) => self.link(name)?.index,
+            None => 0,
+        };
+        let mut body = of_index(port);
+        body.extend(attribute(IFLA_MASTER, &master.to_ne_bytes()));
+        self.request(0, &body)
+    }
+
     /// An interface as it is now.
     pub fn link(&self, name: &str) -> io::Result<Link> {
         let mut body = interface(0);
@@ -87,11 +133,7 @@ impl Netlink {
 
     fn request(&self, flags: u16, body: &[u8]) -> io::Result<()> {
         let answer = self.exchange(RTM_NEWLINK, REQUEST | ACK | flags, body)?;
-        match error_of(&answer) {
-            Some(0) => Ok(()),
-            Some(error) => Err(io::Error::from_raw_os_error(error)),
-            None => Err(io::ErrorKind::InvalidData.into()),
-        }
+        outcome(&answer)
     }
 
     /// One message and the kernel's answer, which is there when the message has been sent.
@@ -108,6 +150,14 @@ impl Netlink {
             rustix::net::recv(self.0.as_fd(), answer.as_mut_slice(), RecvFlags::DONTWAIT)?;
         answer.truncate(received);
         Ok(answer)
+    }
+}
+
+fn outcome(answer: &[u8]) -> io::Result<()> {
+    match error_of(answer) {
+        Some(0) => Ok(()),
+        Some(error) => Err(io::Error::from_raw_os_error(error)),
+        None => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 
@@ -140,6 +190,8 @@ pub struct Link {
     mtu: u32,
     state: u8,
     carrier: u8,
+    /// The kind that a netlink message gave when it was made.
+    made_as: String,
 }
 
 /// Flags that `/sys` does not show, because they are the driver's: running, and those beyond 16 bits.
@@ -168,6 +220,12 @@ impl Link {
                 IFLA_MTU => link.mtu = number()?,
                 IFLA_OPERSTATE => link.state = byte,
                 IFLA_CARRIER => link.carrier = byte,
+                // The kind comes first.
+                IFLA_LINKINFO => {
+                    let kind = value.get(4..).unwrap_or_default().split(|byte| *byte == 0);
+                    let kind = kind.into_iter().next().unwrap_or_default();
+                    link.made_as = String::from_utf8_lossy(kind).into_owned();
+                }
                 _ => {}
             }
             rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
@@ -212,6 +270,14 @@ fn interface(set: u32) -> Vec<u8> {
     message
 }
 
+/// A `struct ifinfomsg` about the interface `index`.
+fn of_index(index: u32) -> Vec<u8> {
+    let mut message = vec![0; 4];
+    message.extend(index.to_ne_bytes());
+    message.extend([0; 8]);
+    message
+}
+
 fn text(name: &str) -> Vec<u8> {
     [name.as_bytes(), &[0]].concat()
 }
@@ -242,7 +308,9 @@ mod tests {
         answer.extend(attribute(IFLA_ADDRESS, &[0x52, 0x54, 0, 0x12, 0x34, 0x56]));
         answer.extend(attribute(IFLA_MTU, &1500_u32.to_ne_bytes()));
         answer.extend(attribute(IFLA_OPERSTATE, &[6]));
+        answer.extend(attribute(IFLA_LINKINFO, &attribute(INFO_KIND, b"veth\0")));
         let link = Link::parse(&answer).unwrap();
+        assert_eq!(link.made_as, "veth");
         for (file, text) in [
             ("address", "52:54:00:12:34:56\n"),
             ("mtu", "1500\n"),

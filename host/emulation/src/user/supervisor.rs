@@ -114,7 +114,7 @@ fn emulators(plan: &Plan) -> Result<Vec<Qemu>> {
     Ok(std::iter::once(own.clone()).chain(others).collect())
 }
 
-/// What is changed about the emulator for the sake of ioctl models.
+/// What is changed about the emulator for the sake of ioctl models, and of ioctls of the network that it does not know.
 #[derive(Default)]
 struct Emulator {
     file: Option<Vec<u8>>,
@@ -129,13 +129,15 @@ impl Emulator {
                 .iter()
                 .flat_map(|(_, model)| model.ioctl.iter().map(|(command, _)| *command))
         };
-        let Some(qemu) = qemus.first().filter(|_| commands().next().is_some()) else {
+        let Some(qemu) = qemus.first() else {
             return Ok(Self::default());
         };
         let mut file =
             std::fs::read(&qemu.path).map_err(|error| Error::io("read", &qemu.path, &error))?;
         let Some(mut table) = ioctl_table::find(&file, qemu.arch) else {
-            tracing::warn!(qemu = %qemu.path.display(), "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models");
+            if commands().next().is_some() {
+                tracing::warn!(qemu = %qemu.path.display(), "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models");
+            }
             return Ok(Self::default());
         };
         let numbers = commands().filter_map(|command| match command {
@@ -144,7 +146,11 @@ impl Emulator {
         });
         let any = commands().any(|command| command == IoctlCommand::Any);
         let small = ioctl_table::SMALL.into_iter().filter(|_| any);
-        let patched = ioctl_table::patch(&mut file, &mut table, numbers.chain(small));
+        let patched = ioctl_table::patch(
+            &mut file,
+            &mut table,
+            numbers.chain(small).chain(handlers::network_commands()),
+        );
         Ok(Self {
             file: (!patched.is_empty()).then_some(file),
             patched,

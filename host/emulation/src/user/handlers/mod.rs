@@ -9,10 +9,12 @@ mod misc;
 mod model;
 mod mount;
 mod net;
+mod network;
 mod signal;
 mod status;
 
 pub use misc::{release_init, wake_log_readers};
+pub use network::commands as network_commands;
 
 use super::filter::LOG_FD;
 use super::guest::Guest;
