@@ -110,7 +110,7 @@ fn open_device(
             if path == "/proc/cmdline" {
                 super::misc::reads_command_line(guest, call);
             }
-            memory_file(path, contents)
+            memory_file(path, contents).and_then(|file| model::reopen(&file, flags))
         }
         Backing::Directory => open_directory(guest, call, path, flags),
         Backing::Nothing => Err(Errno::NXIO),
