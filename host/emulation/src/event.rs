@@ -155,6 +155,15 @@ pub enum What {
         /// The negative errno.
         result: i32,
     },
+    /// Something happened again and again: only how often is reported from some number on.
+    Repeated {
+        /// One of these events.
+        what: Box<What>,
+        /// How many more there were since the last report.
+        times: u64,
+    },
+    /// A sentence about what this run lacks.
+    Note(&'static str),
     /// Something of the machine that this backend fakes: a kernel module, the clock, a reboot request.
     Faked {
         /// The guest syscall.

@@ -42,6 +42,9 @@ pub struct Plan {
     pub uboot_env: Vec<(String, String)>,
     /// The kernel release that the guest sees, where the configuration names a kernel.
     pub kernel_release: Option<String>,
+    /// What `/proc/cmdline` ends with (`core.kernel_cmdline_append`).
+    #[serde(default)]
+    pub kernel_cmdline_append: Option<String>,
     /// Record every open, exec and bind in `plugins.db`.
     pub record_events: bool,
     /// Record missing boot arguments and environment.
@@ -80,8 +83,10 @@ pub enum Read {
     /// No model: `EINVAL`.
     #[default]
     Default,
-    /// These bytes, then end of file (`const_buf`, `zero`, `one`, `empty`, and `const_map`, `from_file`, `stateful` at start).
+    /// These bytes, then end of file (`const_buf`, `zero`, `one`, `empty`, and `const_map`, `from_file` at start).
     Bytes(Vec<u8>),
+    /// These bytes at first, later what was written last (`stateful`).
+    Stateful(Vec<u8>),
 }
 
 /// Write models.
@@ -92,6 +97,8 @@ pub enum Write {
     Discard,
     /// `EINVAL` (`unhandled`).
     Unhandled,
+    /// Return this value without effect (`return_const`).
+    Return(i32),
 }
 
 /// Ioctl models.

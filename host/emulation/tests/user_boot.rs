@@ -339,65 +339,24 @@ fn models_devices_and_static_files_are_what_the_guest_sees() {
     assert!(!missing("/dev/model"));
 }
 
-/// A static little-endian MIPS program: opens `device`, makes one ioctl, and exits with its result (or errno) plus the first byte that
-/// it wrote.
+/// A program that opens `device`, makes one ioctl, and exits with its result (or errno) plus the first byte that it wrote.
 fn ioctl_program(device: &str, command: u32) -> Vec<u8> {
-    const BASE: u32 = 0x40_0000;
-    const CODE: u32 = 52 + 32;
-    let (a0, a1, a2, v0, t0, t1) = (4, 5, 6, 2, 8, 9);
-    let lui = |rt: u32, value: u32| 0x3c00_0000 | rt << 16 | value;
-    let ori = |rt: u32, value: u32| 0x3400_0000 | rt << 21 | rt << 16 | value;
-    let li = |rt: u32, value: u32| 0x2400_0000 | rt << 16 | value;
-    let addu = |rd: u32, rs: u32, rt: u32| rs << 21 | rt << 16 | rd << 11 | 0x21;
-    let syscall = 0x0c;
-    let (buffer, path) = (CODE + 20 * 4, CODE + 20 * 4 + 64);
+    use support::mips::{self, A0, A1, A2, BUFFER, PATH, T1, V0};
     let code = [
-        lui(a0, BASE >> 16),
-        ori(a0, path),
-        li(a1, 2),
-        li(a2, 0),
-        li(v0, 4005),
-        syscall,
-        addu(a0, v0, 0),
-        lui(a1, command >> 16),
-        ori(a1, command & 0xFFFF),
-        lui(a2, BASE >> 16),
-        ori(a2, buffer),
-        li(v0, 4054),
-        syscall,
-        addu(a0, v0, 0),
-        lui(t0, BASE >> 16),
-        0x9000_0000 | t0 << 21 | t1 << 16 | buffer,
-        addu(a0, a0, t1),
-        li(v0, 4246),
-        syscall,
-        0,
+        &mips::load(A0, PATH)[..],
+        &mips::load(A1, 2),
+        &mips::load(A2, 0),
+        &mips::call(4005),
+        &[mips::add(A0, V0, 0)],
+        &mips::load(A1, command),
+        &mips::load(A2, BUFFER),
+        &mips::call(4054),
+        &[mips::add(A0, V0, 0)],
+        &mips::load_byte(T1, BUFFER),
+        &[mips::add(A0, A0, T1)],
+        &mips::call(4246),
     ];
-    let size = path + 64;
-    let mut file = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
-    let header = [
-        0x0008_0002,
-        1,
-        BASE + CODE,
-        52,
-        0,
-        0x5000_1001,
-        0x0020_0034,
-        1,
-        0,
-    ];
-    let segment = [1, 0, BASE, BASE, size, size, 7, 0x1000];
-    file.extend(
-        header
-            .iter()
-            .chain(&segment)
-            .chain(&code)
-            .flat_map(|word: &u32| word.to_le_bytes()),
-    );
-    file.resize(path as usize, 0);
-    file.extend(device.as_bytes());
-    file.resize(size as usize, 0);
-    file
+    mips::program(&code.concat(), device)
 }
 
 fn ioctls_that_qemu_does_not_know_reach_their_models() {

@@ -187,8 +187,7 @@ fn a_newer_run_is_the_first_finding() {
         answer["findings"][0]["next"],
         json!({ "tool": "health", "arguments": { "results_dir": "/p/results/3" } })
     );
-    let refused =
-        look(&quiet().note("run 4 left nothing: its configuration was probably refused"));
+    let refused = look(&quiet().note("run 4 left nothing: its configuration was probably refused"));
     assert_eq!(refused["findings"][0]["next"]["tool"], "run");
 }
 

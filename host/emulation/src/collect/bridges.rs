@@ -1,6 +1,6 @@
 //! `vpn_bridges.csv` and `endpoints.txt`: the guest's ports that can be reached from the host.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,10 @@ pub(super) const HOST: &str = "127.0.0.1";
 
 pub(super) struct Bridges {
     rows: Log,
+    written: HashSet<String>,
     endpoints_path: PathBuf,
-    endpoints: Vec<String>,
+    /// What is bridged now, in the order in which it came to be.
+    endpoints: Vec<((&'static str, IpAddr, u16), String)>,
     /// Who listens, for forwards that do not say.
     listeners: HashMap<(&'static str, IpAddr, u16), String>,
     dirty: bool,
@@ -31,6 +33,7 @@ impl Bridges {
     pub(super) fn new(directory: &Path) -> Self {
         Self {
             rows: Log::new(directory, "vpn_bridges.csv", Some(HEADER), LIMIT),
+            written: HashSet::new(),
             endpoints_path: directory.join("endpoints.txt"),
             endpoints: Vec::new(),
             listeners: HashMap::new(),
@@ -53,7 +56,7 @@ impl Collector for Bridges {
                 port,
                 host_port,
             } => {
-                if self.endpoints.len() >= MAX_ENDPOINTS {
+                if self.endpoints.len() >= MAX_ENDPOINTS || self.written.len() >= MAX_ENDPOINTS {
                     self.dropped += 1;
                     return;
                 }
@@ -63,13 +66,14 @@ impl Collector for Bridges {
                     .unwrap_or(&event.process.name);
                 let ipvn = if ip.is_ipv4() { "ipv4" } else { "ipv6" };
                 let guest = address(*ip);
-                self.rows.push(
-                    format!(
-                        "{},{ipvn},{proto},{guest},{port},{host_port}\n",
-                        field(listener)
-                    )
-                    .as_bytes(),
+                let row = format!(
+                    "{},{ipvn},{proto},{guest},{port},{host_port}\n",
+                    field(listener)
                 );
+                // A service that starts again gets the same bridge.
+                if self.written.insert(row.clone()) {
+                    self.rows.push(row.as_bytes());
+                }
                 let printable: String = listener
                     .chars()
                     .map(|character| {
@@ -80,9 +84,14 @@ impl Collector for Bridges {
                         }
                     })
                     .collect();
-                self.endpoints.push(format!(
-                    "{proto} {HOST}:{host_port} -> {guest}:{port} ({printable})\n"
-                ));
+                let line = format!("{proto} {HOST}:{host_port} -> {guest}:{port} ({printable})\n");
+                self.endpoints.push(((proto, *ip, *port), line));
+                self.dirty = true;
+            }
+            What::Unlisten { proto, ip, port } => {
+                let gone = (*proto, *ip, *port);
+                self.listeners.remove(&gone);
+                self.endpoints.retain(|(at, _)| *at != gone);
                 self.dirty = true;
             }
             _ => {}
@@ -92,7 +101,12 @@ impl Collector for Bridges {
     fn flush(&mut self, _now: Duration) -> io::Result<()> {
         self.rows.flush()?;
         if self.dirty {
-            write_atomic(&self.endpoints_path, self.endpoints.concat().as_bytes())?;
+            let lines: String = self
+                .endpoints
+                .iter()
+                .map(|(_, line)| line.as_str())
+                .collect();
+            write_atomic(&self.endpoints_path, lines.as_bytes())?;
             self.dirty = false;
         }
         Ok(())
@@ -147,5 +161,16 @@ mod tests {
             read("endpoints.txt"),
             "tcp 127.0.0.1:40080 -> [::]:80 (httpd?[2J)\n"
         );
+        bridges.event(&Event {
+            at: Duration::ZERO,
+            process: Process::default(),
+            what: What::Unlisten {
+                proto: "tcp",
+                ip,
+                port: 80,
+            },
+        });
+        bridges.flush(Duration::ZERO).unwrap();
+        assert_eq!(read("endpoints.txt"), "");
     }
 }

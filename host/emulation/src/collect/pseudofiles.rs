@@ -150,17 +150,17 @@ impl Failures {
 }
 
 impl Failure {
-    fn note(&mut self, operation: &Operation) {
+    fn note(&mut self, operation: &Operation, times: u64) {
         match operation {
             Operation::Open { write } => {
-                self.opens += 1;
+                self.opens += times;
                 self.opened_for_writing |= write;
             }
-            Operation::Read => self.reads += 1,
-            Operation::Write => self.writes += 1,
+            Operation::Read => self.reads += times,
+            Operation::Write => self.writes += times,
             Operation::Ioctl { command } => {
                 if self.ioctls.len() < MAX_COMMANDS || self.ioctls.contains_key(command) {
-                    *self.ioctls.entry(*command).or_default() += 1;
+                    *self.ioctls.entry(*command).or_default() += times;
                 }
             }
         }
@@ -264,7 +264,11 @@ fn is_pseudofile(path: &str) -> bool {
 
 impl Collector for Failures {
     fn event(&mut self, event: &Event) {
-        match &event.what {
+        let (what, times) = match &event.what {
+            What::Repeated { what, times } => (&**what, *times),
+            what => (what, 1),
+        };
+        match what {
             What::Crash { .. } if self.crashed.len() < MAX_PATHS => {
                 self.dirty |= self
                     .crashed
@@ -281,8 +285,8 @@ impl Collector for Failures {
                     return;
                 }
                 let failure = self.by_path.entry(path).or_default();
-                failure.hits += 1;
-                failure.note(operation);
+                failure.hits += times;
+                failure.note(operation, times);
                 if failure.callers.len() < MAX_CALLERS {
                     failure
                         .callers

@@ -11,12 +11,15 @@ use super::Collectors;
 use super::bridges::HOST;
 use super::file::{one_line, write_atomic};
 use crate::backend::{Check, Outcome};
+use crate::event::What;
 use crate::plan::Plan;
 
 const NAME: &str = "rookery_run.json";
 /// Distinct things that were faked, in all.
 const MAX_FAKED: usize = 200;
 const MAX_DETAIL: usize = 160;
+/// How events that were only counted are called among the drops.
+const REPEATED: &str = "repeated events";
 
 /// The record of a run, written at its start and again at its end.
 #[derive(Debug, Serialize)]
@@ -76,6 +79,21 @@ impl Record {
         } else {
             *self.dropped.entry("faked").or_default() += 1;
         }
+    }
+
+    /// Events that were counted and not reported one by one. The files that count them are right, all others lack them.
+    pub(crate) fn repeated(&mut self, what: &What, times: u64) {
+        if !matches!(what, What::Unmodelled { .. }) {
+            *self.dropped.entry(REPEATED).or_default() += times;
+        }
+    }
+
+    /// A note on what was repeated so often that it is not in the result files.
+    pub(crate) fn repeated_note(&self) -> Option<String> {
+        let times = self.dropped.get(REPEATED)?;
+        Some(format!(
+            "{times} events that repeated earlier ones of the same program are missing from the result files, which hold the first of each kind only"
+        ))
     }
 
     /// One note for each syscall that was faked. The details, which are the guest's text, stay in the file.

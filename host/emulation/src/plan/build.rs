@@ -63,6 +63,9 @@ impl Plan {
             nvram: nvram(config, &mut notes),
             uboot_env: uboot_env(config, &mut notes),
             kernel_release: string(config, "core", "kernel").and_then(kernel_release),
+            kernel_cmdline_append: string(config, "core", "kernel_cmdline_append")
+                .map(|text| text.trim().replace('\n', " "))
+                .filter(|text| !text.is_empty()),
             record_events: is_enabled(config, "db")
                 && LOGGERS.iter().any(|logger| is_enabled(config, logger)),
             record_env: is_enabled(config, "env"),
@@ -137,7 +140,8 @@ fn env(config: &Value, notes: &mut Notes) -> Vec<(String, String)> {
         let Some(value) = value.as_str() else {
             continue;
         };
-        let own = name.starts_with("igloo_")
+        // The one of Penguin's own that it gives to the kernel.
+        let own = name != "igloo_task_size" && name.starts_with("igloo_")
             || name.starts_with("IGLOO_")
             || PENGUINS_OWN.contains(&name.as_str());
         if own {

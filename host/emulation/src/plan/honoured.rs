@@ -9,10 +9,6 @@ use super::notes::Notes;
 /// Keys that have no effect when they are set, by their path, with what that means.
 const IGNORED: &[(&[&str], &str)] = &[
     (
-        &["core", "kernel_cmdline_append"],
-        "core.kernel_cmdline_append is not honoured: there is no guest kernel; put boot arguments into env",
-    ),
-    (
         &["core", "extra_qemu_args"],
         "core.extra_qemu_args is not honoured: the embedded emulator runs no system QEMU",
     ),

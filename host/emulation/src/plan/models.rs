@@ -84,7 +84,10 @@ impl Reader<'_> {
                 }
                 bytes
             }
-            "stateful" => text(value, "initial").into_bytes(),
+            "stateful" => {
+                let initial = text(value, "initial").into_bytes();
+                return Ok(Read::Stateful(self.cut(initial, notes)));
+            }
             "const_map" => self.const_map(value)?,
             "from_file" => self.file(value, notes).unwrap_or_default(),
             "const_map_file" => match in_project(self.project_dir, &text(value, "filename")) {
@@ -122,17 +125,9 @@ impl Reader<'_> {
         match model_name(value) {
             "default" | "discard" => Write::Discard,
             "unhandled" => Write::Unhandled,
-            "return_const"
-                if value
-                    .get("const")
-                    .and_then(Value::as_i64)
-                    .is_some_and(|value| value < 0) =>
-            {
-                notes.about(
-                    "the write model return_const fails with EINVAL whatever its value",
-                    self.path,
-                );
-                Write::Unhandled
+            "return_const" => {
+                let value = value.get("const").and_then(Value::as_i64);
+                Write::Return(value.and_then(|v| i32::try_from(v).ok()).unwrap_or(0))
             }
             other => {
                 notes.about(
@@ -314,10 +309,10 @@ mod tests {
 
     fn bytes(read: &Value) -> (Vec<u8>, usize) {
         let (model, notes) = model(&json!({ "read": read }));
-        let Read::Bytes(bytes) = model.unwrap().read else {
-            panic!("no bytes for {read}")
-        };
-        (bytes, notes.len())
+        match model.unwrap().read {
+            Read::Bytes(bytes) | Read::Stateful(bytes) => (bytes, notes.len()),
+            Read::Default => panic!("no bytes for {read}"),
+        }
     }
 
     #[test]
@@ -437,6 +432,20 @@ mod tests {
             ]
         );
         assert_eq!(notes.len(), 2, "{notes:?}");
+        for (write, expected) in [
+            (
+                json!({ "model": "return_const", "const": -5 }),
+                Write::Return(-5),
+            ),
+            (
+                json!({ "model": "return_const", "const": 2 }),
+                Write::Return(2),
+            ),
+            (json!({ "model": "discard" }), Write::Discard),
+        ] {
+            let (model, notes) = self::model(&json!({ "write": write }));
+            assert_eq!((model.unwrap().write, notes.len()), (expected, 0));
+        }
         let whole = self::model(&json!({ "ioctl": { "model": "zero" } }))
             .0
             .unwrap();

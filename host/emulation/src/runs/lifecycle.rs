@@ -87,6 +87,7 @@ impl Lifecycle {
             self.record.counted(collectors);
         }
         self.state.notes.extend(self.record.faked_notes());
+        self.state.notes.extend(self.record.repeated_note());
         self.record.ended(outcome, reason, self.state.elapsed());
         self.record.write(&self.state.notes);
         self.state.end(status, reason);
@@ -120,10 +121,25 @@ impl Lifecycle {
                 self.state_dirty |= self.sockets.remove(&(*proto, *ip, *port)).is_some();
             }
             What::Faked { syscall, detail } => self.record.faked(syscall, detail),
+            What::Mount {
+                target,
+                fstype,
+                faked: true,
+                ..
+            } => self.record.faked("mount", &format!("{fstype} on {target}")),
+            What::Repeated { what, times } => self.record.repeated(what, *times),
+            What::Note(sentence) => self.note(sentence),
             _ => {}
         }
         if self.state.phase == "preparing" {
             self.enter("booting");
+        }
+    }
+
+    fn note(&mut self, sentence: &str) {
+        if !self.state.notes.iter().any(|known| known == sentence) {
+            self.state.notes.push(sentence.to_owned());
+            self.state_dirty = true;
         }
     }
 

@@ -158,6 +158,11 @@ impl Arch {
         self.class == 32
     }
 
+    /// Whether the first byte of a number is its highest.
+    pub fn is_big_endian(&self) -> bool {
+        self.data == BIG
+    }
+
     /// A plausible `/proc/cpuinfo`; firmware reads the machine's name from it.
     pub fn cpuinfo(&self) -> String {
         match self.qemu {

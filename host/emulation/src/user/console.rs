@@ -1,5 +1,6 @@
 //! The guest's console: a terminal whose other end the supervisor reads.
 
+use rustix::fs::{Gid, Stat, Uid};
 use rustix::io::Errno;
 use rustix::pty::OpenptFlags;
 use rustix::termios::{OptionalActions, Winsize};
@@ -18,8 +19,9 @@ const FLAGS: OpenptFlags = OpenptFlags::RDWR
     .union(OpenptFlags::CLOEXEC);
 
 impl Console {
-    /// A terminal that passes every byte on unchanged.
-    pub fn open() -> rustix::io::Result<Self> {
+    /// A terminal that passes every byte on unchanged, and that belongs to the user `owner`: opening it by `/proc/self/fd` takes the
+    /// right to its node.
+    pub fn open(owner: u32) -> rustix::io::Result<Self> {
         let master = rustix::pty::openpt(FLAGS)?;
         rustix::pty::unlockpt(&master)?;
         let guest = rustix::pty::ioctl_tiocgptpeer(&master, FLAGS)?;
@@ -36,8 +38,23 @@ impl Console {
                 ws_ypixel: 0,
             },
         )?;
+        if rustix::process::geteuid().is_root() {
+            let (user, group) = (Uid::from_raw(owner), Gid::from_raw(owner));
+            rustix::fs::fchown(&guest, Some(user), Some(group))?;
+        }
         rustix::io::ioctl_fionbio(&master, true)?;
         Ok(Self { master, guest })
+    }
+
+    /// The status of its node on the host.
+    pub fn status(&self) -> rustix::io::Result<Stat> {
+        rustix::fs::fstat(&self.guest)
+    }
+
+    /// Whether a status is that of its node.
+    pub fn is_behind(&self, status: &Stat) -> bool {
+        self.status()
+            .is_ok_and(|own| (own.st_dev, own.st_ino) == (status.st_dev, status.st_ino))
     }
 
     /// The guest's end once more: an open of its own, so that one process's `O_NONBLOCK` is not another's.

@@ -33,6 +33,11 @@ impl Datagrams {
         }
     }
 
+    /// Where datagrams of clients go.
+    pub fn service(&self) -> SocketAddr {
+        self.service
+    }
+
     /// What to wait for.
     pub fn sockets(&self) -> impl Iterator<Item = &UdpSocket> {
         std::iter::once(&self.front).chain(self.clients.iter().map(|client| &client.socket))

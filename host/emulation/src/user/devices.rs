@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rookery_project::Node;
 
 use super::arch::Arch;
+use super::mounts::LISTINGS;
 use super::paths;
 use crate::plan::{Plan, Pseudofile, Read, StaticFile};
 
@@ -19,6 +20,8 @@ pub enum Backing {
     Host(&'static str),
     /// Fixed contents.
     Contents(Vec<u8>),
+    /// A directory of `/proc` that only holds models.
+    Directory,
     /// A node without a driver: opening it fails with `ENXIO`.
     Nothing,
 }
@@ -88,6 +91,13 @@ impl Devices {
             ),
             ("/proc/sys/kernel/hotplug", "\n".to_owned()),
             ("/proc/sys/kernel/modprobe", "/sbin/modprobe\n".to_owned()),
+            // The kernel shows these in the host's own network namespace only.
+            ("/proc/sys/net/core/rmem_max", "212992\n".to_owned()),
+            ("/proc/sys/net/core/wmem_max", "212992\n".to_owned()),
+            ("/proc/sys/net/core/rmem_default", "212992\n".to_owned()),
+            ("/proc/sys/net/core/wmem_default", "212992\n".to_owned()),
+            ("/proc/sys/net/core/netdev_max_backlog", "1000\n".to_owned()),
+            ("/proc/sys/net/core/optmem_max", "20480\n".to_owned()),
         ] {
             let backing = Backing::Contents(contents.into_bytes());
             devices.by_path.insert(
@@ -171,15 +181,33 @@ impl Devices {
         self.by_path.get(path)
     }
 
-    /// The paths that must show in listings, and the permission bits there. `/proc` is the kernel's and takes none.
+    /// A directory that the kernel has not, but that a model of `/proc` lies below.
+    pub fn directory(&self, path: &str) -> Option<Device> {
+        let holds = |(known, device): (&String, &Device)| {
+            matches!(device.backing, Backing::Model(_)) && paths::is_below(known, path)
+        };
+        (paths::is_below(path, "/proc") && self.by_path.iter().any(holds)).then_some(Device {
+            mode: libc::S_IFDIR | 0o555,
+            numbers: (0, 0),
+            size: 0,
+            backing: Backing::Directory,
+        })
+    }
+
+    /// The paths that must show in listings, and the permission bits there. `/proc` is the kernel's and takes none: its models are listed
+    /// elsewhere.
     pub fn placeholders(&self) -> Vec<(String, u32)> {
-        let shown = self
-            .by_path
-            .iter()
-            .filter(|(path, _)| !paths::is_below(path, "/proc"));
-        shown
-            .map(|(path, device)| (path.clone(), device.mode))
-            .collect()
+        let shown = |(path, device): (&String, &Device)| {
+            let listed = if !paths::is_below(path, "/proc") {
+                path.clone()
+            } else if matches!(device.backing, Backing::Model(_)) {
+                format!("{LISTINGS}{path}")
+            } else {
+                return None;
+            };
+            Some((listed, device.mode))
+        };
+        self.by_path.iter().filter_map(shown).collect()
     }
 }
 
@@ -201,16 +229,24 @@ fn driver(numbers: (u32, u32)) -> Backing {
     }
 }
 
+/// Variables of the plan that only the environment holds.
+const NOT_BOOTED_WITH: &[&str] = &["TERM", "LD_LIBRARY_PATH"];
+
 /// The boot arguments as the guest's kernel would show them.
 fn command_line(plan: &Plan) -> String {
     let mut line = format!("root=/dev/vda init={} console=ttyS0", plan.init);
-    for (name, value) in &plan.env {
+    let boot = |(name, _): &&(String, String)| !NOT_BOOTED_WITH.contains(&name.as_str());
+    for (name, value) in plan.env.iter().filter(boot) {
         line.push(' ');
         line.push_str(name);
         if !value.is_empty() {
             line.push('=');
             line.push_str(value);
         }
+    }
+    if let Some(more) = &plan.kernel_cmdline_append {
+        line.push(' ');
+        line.push_str(more);
     }
     line.push('\n');
     line
@@ -227,7 +263,7 @@ fn version(plan: &Plan) -> String {
 /// What reading a model gives; `None` where reading fails.
 pub fn contents(model: &Pseudofile) -> Option<&[u8]> {
     match &model.read {
-        Read::Bytes(bytes) => Some(bytes),
+        Read::Bytes(bytes) | Read::Stateful(bytes) => Some(bytes),
         Read::Default => None,
     }
 }
@@ -255,6 +291,7 @@ pub(super) mod tests {
             nvram: vec![],
             uboot_env: vec![],
             kernel_release: None,
+            kernel_cmdline_append: None,
             record_events: true,
             record_env: true,
             timeout_s: 5,
@@ -273,10 +310,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn boot_arguments_are_the_plans_environment() {
+    fn boot_arguments_are_the_plans_environment_and_what_is_appended() {
+        let mut plan = plan();
+        plan.env.push(("TERM".into(), "vt100".into()));
+        plan.kernel_cmdline_append = Some("mtdparts=x:1m(a)".into());
         assert_eq!(
-            command_line(&plan()),
-            "root=/dev/vda init=/sbin/init console=ttyS0 board=x1 quiet\n"
+            command_line(&plan),
+            "root=/dev/vda init=/sbin/init console=ttyS0 board=x1 quiet mtdparts=x:1m(a)\n"
         );
     }
 
@@ -310,6 +350,7 @@ pub(super) mod tests {
             devices.get("/dev/n").unwrap().backing,
             Backing::Host("/dev/null")
         );
+        assert!(devices.directory("/proc").is_some() && devices.directory("/proc/y").is_none());
         assert!(
             devices
                 .placeholders()

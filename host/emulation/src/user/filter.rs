@@ -45,6 +45,21 @@ const fn test(call: i64, argument: u32, when: When, verdict: Verdict) -> Test {
 /// The descriptor that qemu's log is given: writes to it go to the supervisor.
 pub const LOG_FD: u32 = 900;
 
+/// The descriptors that files get whose reads and writes the supervisor must see.
+pub const WATCHED_FDS: std::ops::RangeInclusive<u32> = 512..=LOG_FD - 1;
+
+/// What reads and writes through a descriptor.
+const TRANSFERS: &[i64] = &[
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_pread64,
+    libc::SYS_preadv,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_pwrite64,
+    libc::SYS_pwritev,
+];
+
 const NEW_NAMESPACES: u32 = 0x7E02_0080;
 const FAMILY: i32 = libc::EAFNOSUPPORT;
 
@@ -117,7 +132,7 @@ const NOTIFY: &[i64] = &[
     libc::SYS_setfsuid, libc::SYS_setfsgid, libc::SYS_setgroups,
     libc::SYS_getuid, libc::SYS_geteuid, libc::SYS_getgid, libc::SYS_getegid, libc::SYS_getresuid, libc::SYS_getresgid,
     libc::SYS_init_module, libc::SYS_finit_module, libc::SYS_delete_module,
-    libc::SYS_reboot, libc::SYS_ioctl,
+    libc::SYS_reboot, libc::SYS_ioctl, libc::SYS_syslog,
     libc::SYS_settimeofday, libc::SYS_clock_settime, libc::SYS_sethostname, libc::SYS_setdomainname,
 ];
 
@@ -131,7 +146,7 @@ const PRETEND: &[i64] = &[
 /// Calls refused with `EPERM` rather than `ENOSYS`, because a program gives up more politely then.
 #[rustfmt::skip]
 const REFUSE: &[i64] = &[
-    libc::SYS_ptrace, libc::SYS_unshare, libc::SYS_setns, libc::SYS_syslog, libc::SYS_quotactl, libc::SYS_iopl, libc::SYS_ioperm,
+    libc::SYS_ptrace, libc::SYS_unshare, libc::SYS_setns, libc::SYS_quotactl, libc::SYS_iopl, libc::SYS_ioperm,
     libc::SYS_adjtimex, libc::SYS_clock_adjtime, libc::SYS_open_by_handle_at, libc::SYS_name_to_handle_at,
 ];
 
@@ -193,6 +208,8 @@ const ALLOW: &[i64] = &[
 pub struct Options {
     /// A model answers ioctls, so every ioctl goes to the supervisor.
     pub model_ioctls: bool,
+    /// A file is modelled, so what is read and written through watched descriptors goes to the supervisor.
+    pub model_files: bool,
     /// A device is modelled, so a descriptor's status goes to the supervisor.
     pub model_devices: bool,
 }
@@ -221,6 +238,12 @@ pub fn build(options: Options) -> Vec<Instruction> {
                 When::Equals(low(*command)),
                 Verdict::Allow,
             ));
+        }
+    }
+    if options.model_files {
+        for call in TRANSFERS {
+            let watched = When::Within(*WATCHED_FDS.start(), *WATCHED_FDS.end());
+            filter.test(&test(*call, 0, watched, Verdict::Notify));
         }
     }
     if !options.model_devices {
@@ -458,8 +481,12 @@ mod tests {
         assert_eq!(verdict(libc::SYS_setsockopt, &[3, 1, 2]), RET_ALLOW);
         let models = build(Options {
             model_ioctls: true,
+            model_files: true,
             model_devices: true,
         });
+        assert_eq!(run(&models, libc::SYS_read, &[600]), RET_USER_NOTIF);
+        assert_eq!(run(&models, libc::SYS_read, &[3]), RET_ALLOW);
+        assert_eq!(run(&models, libc::SYS_read, &[LOG_FD]), RET_ALLOW);
         assert_eq!(run(&models, libc::SYS_ioctl, &[0, 0x5401]), RET_USER_NOTIF);
         assert_eq!(
             run(&models, libc::SYS_newfstatat, &[0, 0, 0, 0x1000]),

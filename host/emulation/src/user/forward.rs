@@ -29,7 +29,24 @@ const FORWARDS_MAX: usize = 128;
 pub struct Forwarder {
     helper: Pid,
     socket: OwnedFd,
-    forwards: HashMap<Endpoint, u16>,
+    forwards: HashMap<Endpoint, Forward>,
+}
+
+#[derive(Debug)]
+struct Forward {
+    /// Of the host.
+    port: u16,
+    /// Nothing listens in the guest at present. It keeps the host's port while that is not needed for another.
+    idle: bool,
+}
+
+/// Why a port is not forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoForward {
+    /// Another forward leads there already.
+    Known,
+    /// There are too many, or the host has no port for it.
+    Full,
 }
 
 impl Forwarder {
@@ -55,19 +72,48 @@ impl Forwarder {
         })
     }
 
-    /// Forward to a guest's port; gives the port on 127.0.0.1 of the host, where there is a new one.
-    pub fn forward(&mut self, endpoint: Endpoint) -> Option<u16> {
+    /// Forward to a guest's port; gives the port on 127.0.0.1 of the host.
+    pub fn forward(&mut self, endpoint: Endpoint) -> Result<u16, NoForward> {
+        if let Some(known) = self.forwards.get_mut(&endpoint) {
+            known.idle = false;
+            return Ok(known.port);
+        }
         // A service that listens everywhere is reached once, whichever family came first.
-        let port = endpoint.address.port();
-        let everywhere = |known: &Endpoint| {
-            known.proto == endpoint.proto
-                && known.address.port() == port
+        let everywhere = |(known, forward): (&Endpoint, &Forward)| {
+            !forward.idle
+                && known.proto == endpoint.proto
+                && known.address.port() == endpoint.address.port()
                 && known.address.ip().is_unspecified()
         };
-        let known = self.forwards.contains_key(&endpoint) || self.forwards.keys().any(everywhere);
-        if known || self.forwards.len() >= FORWARDS_MAX {
-            return None;
+        if self.forwards.iter().any(everywhere) {
+            return Err(NoForward::Known);
         }
+        if self.forwards.len() >= FORWARDS_MAX {
+            self.drop_idle().ok_or(NoForward::Full)?;
+        }
+        let port = self.listen(endpoint).ok_or(NoForward::Full)?;
+        self.forwards
+            .insert(endpoint, Forward { port, idle: false });
+        Ok(port)
+    }
+
+    /// Nothing listens at a guest's port any more.
+    pub fn idle(&mut self, endpoint: &Endpoint) {
+        if let Some(forward) = self.forwards.get_mut(endpoint) {
+            forward.idle = true;
+        }
+    }
+
+    fn drop_idle(&mut self) -> Option<()> {
+        let (endpoint, _) = self.forwards.iter().find(|(_, forward)| forward.idle)?;
+        let endpoint = *endpoint;
+        self.forwards.remove(&endpoint);
+        let request = format!("drop {} {}", endpoint.proto, reachable(endpoint.address));
+        send_with_fd(&self.socket, request.as_bytes(), None).ok()
+    }
+
+    fn listen(&self, endpoint: Endpoint) -> Option<u16> {
+        let port = endpoint.address.port();
         let (entry, port) = if endpoint.proto == "udp" {
             let front = bind(port, UdpSocket::bind)?;
             front.set_nonblocking(true).ok()?;
@@ -81,7 +127,6 @@ impl Forwarder {
         };
         let request = format!("{} {}", endpoint.proto, reachable(endpoint.address));
         send_with_fd(&self.socket, request.as_bytes(), Some(entry.as_fd())).ok()?;
-        self.forwards.insert(endpoint, port);
         Some(port)
     }
 
@@ -95,6 +140,15 @@ impl Forwarder {
         send_with_fd(&self.socket, request.as_bytes(), None)?;
         receive_with_fd(&self.socket, &mut [0; 8])?
             .1
+            .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// A connection to the guest's network namespace.
+    pub fn network(&self) -> io::Result<Netlink> {
+        send_with_fd(&self.socket, b"socket netlink", None)?;
+        let socket = receive_with_fd(&self.socket, &mut [0; 8])?.1;
+        socket
+            .map(Netlink::from)
             .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 
@@ -200,6 +254,14 @@ fn serve(supervisor: &OwnedFd) {
                     pumps.add(TcpListener::from(entry), target);
                 }
             }
+            (text, None) if text.starts_with("drop ") => {
+                let mut words = text.split(' ').skip(1);
+                if let (Some(proto), Some(Ok(target))) =
+                    (words.next(), words.next().map(str::parse))
+                {
+                    pumps.remove(proto == "udp", target);
+                }
+            }
             (text, None) => {
                 let socket = make_socket(text);
                 let fd = socket.as_ref().ok().map(AsFd::as_fd);
@@ -210,6 +272,9 @@ fn serve(supervisor: &OwnedFd) {
 }
 
 fn make_socket(request: &str) -> io::Result<OwnedFd> {
+    if request.ends_with("netlink") {
+        return Netlink::open().map(OwnedFd::from);
+    }
     let family = if request.contains(" 6 ") {
         AddressFamily::INET6
     } else {

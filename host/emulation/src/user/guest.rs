@@ -13,6 +13,8 @@ use rustix::io::Errno;
 use super::console::Console;
 use super::devices::{Device, Devices};
 use super::forward::Forwarder;
+use super::mounts::Mounts;
+use super::netlink::Netlink;
 use super::notify::Call;
 use super::procs::{Record, Table};
 use super::qemu::Qemu;
@@ -21,8 +23,12 @@ use crate::backend::Control;
 use crate::event::{Event, Operation, Process, What};
 use crate::plan::Plan;
 
-/// Events of one kind about one thing by one process are dropped beyond this many.
+/// Events of one kind about one thing by one program are only counted beyond this many.
 const SAME_EVENTS: u32 = 200;
+/// As `SAME_EVENTS`, of those that cost the guest as much as us: programs that start and end.
+const SAME_PROGRAMS: u32 = 20_000;
+/// Where the guest finds its console.
+pub const CONSOLE: &str = "/dev/console";
 /// Different things that are counted; beyond, all are dropped.
 const DIFFERENT_EVENTS: usize = 200_000;
 
@@ -67,7 +73,16 @@ pub struct Guest<'a> {
     pub ended: Option<String>,
     /// The exit of init, kept waiting because other processes live on.
     pub init_exit: Option<Call>,
+    /// Readers of the kernel's log, which wait since when: nothing is ever logged there.
+    pub log_readers: Vec<(Instant, Call)>,
+    /// What it believes to be mounted.
+    pub mounts: Mounts,
+    /// Files whose contents outlive a descriptor, by path: stateful models, and settings of the kernel that the guest only believes to change.
+    pub kept: HashMap<String, Rc<OwnedFd>>,
+    network: Option<Netlink>,
     seen: HashMap<u64, u32>,
+    /// What is only counted: the first of its kind, and how many there were since they were last reported.
+    repeated: HashMap<u64, (Process, What, u64)>,
 }
 
 impl<'a> Guest<'a> {
@@ -102,6 +117,11 @@ impl<'a> Guest<'a> {
             listening: HashMap::new(),
             ended: None,
             init_exit: None,
+            log_readers: Vec::new(),
+            mounts: Mounts::default(),
+            kept: HashMap::new(),
+            repeated: HashMap::new(),
+            network: None,
             seen: HashMap::new(),
         }
     }
@@ -127,6 +147,14 @@ impl<'a> Guest<'a> {
             .unwrap_or_default()
     }
 
+    /// Its network namespace.
+    pub fn network(&mut self) -> Option<&Netlink> {
+        if self.network.is_none() {
+            self.network = self.forwarder.as_ref()?.network().ok();
+        }
+        self.network.as_ref()
+    }
+
     /// Whether init has children that live; orphans are its children too.
     pub fn has_other_processes(&self) -> bool {
         let init = self.init.as_raw_nonzero();
@@ -140,11 +168,25 @@ impl<'a> Guest<'a> {
 
     /// Report what a process did.
     pub fn report(&mut self, process: Process, what: What) {
-        if self.is_flood(&process, &what) {
-            return;
+        match self.is_flood(&process, &what) {
+            None => self.send(process, what),
+            Some(key) => {
+                self.repeated.entry(key).or_insert((process, what, 0)).2 += 1;
+            }
         }
+    }
+
+    fn send(&mut self, process: Process, what: What) {
         let at = self.started.elapsed();
         self.control.event(Event { at, process, what });
+    }
+
+    /// Report how often has happened what was only counted since.
+    pub fn report_repeated(&mut self) {
+        for (process, what, times) in std::mem::take(&mut self.repeated).into_values() {
+            let what = Box::new(what);
+            self.send(process, What::Repeated { what, times });
+        }
     }
 
     /// Report what the caller did.
@@ -153,10 +195,12 @@ impl<'a> Guest<'a> {
         self.report(process, what);
     }
 
-    fn is_flood(&mut self, process: &Process, what: &What) -> bool {
+    /// Under which number an event is only counted, where there were too many like it.
+    fn is_flood(&mut self, process: &Process, what: &What) -> Option<u64> {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
         std::mem::discriminant(what).hash(&mut hasher);
+        let kind = hasher.finish();
         process.program.hash(&mut hasher);
         match what {
             What::Path { path, syscall, .. } => (path, syscall).hash(&mut hasher),
@@ -174,24 +218,43 @@ impl<'a> Guest<'a> {
             What::Console(_)
             | What::Listen { .. }
             | What::Unlisten { .. }
-            | What::Forward { .. } => return false,
+            | What::Note(_)
+            | What::Repeated { .. }
+            | What::Forward { .. } => return None,
         }
+        let most = if matches!(what, What::Exec { .. } | What::Exit { .. }) {
+            SAME_PROGRAMS
+        } else {
+            SAME_EVENTS
+        };
         let (key, full) = (hasher.finish(), self.seen.len() >= DIFFERENT_EVENTS);
         match self.seen.get_mut(&key) {
             Some(count) => {
                 *count = count.saturating_add(1);
-                *count > SAME_EVENTS
+                (*count > most).then_some(key)
             }
-            None if full => true,
+            // One number for all of a kind, so that these are bounded, too.
+            None if full => Some(kind),
             None => {
                 self.seen.insert(key, 1);
-                false
+                None
             }
         }
     }
 
-    /// A path argument, made absolute by the directory argument where there is one, and normalised. `EFAULT` where it is unreadable.
+    /// A path argument as [`Guest::raw_path`] gives it, by the machine's own name where it is below a bind of `/dev`, `/proc` or `/sys`.
     pub fn path(
+        &mut self,
+        call: &Call,
+        directory: Option<usize>,
+        argument: usize,
+    ) -> Result<String, Errno> {
+        self.raw_path(call, directory, argument)
+            .map(|path| self.mounts.canonical(path))
+    }
+
+    /// A path argument, made absolute by the directory argument where there is one, and normalised. `EFAULT` where it is unreadable.
+    pub fn raw_path(
         &mut self,
         call: &Call,
         directory: Option<usize>,
@@ -249,9 +312,22 @@ impl<'a> Guest<'a> {
             Ok(found) => found,
             // Beyond what the supervisor resolves for it: another user's, or behind a link of /proc.
             Err(Errno::ACCESS | Errno::XDEV) => return Ok(None),
+            Err(Errno::NOENT) if let Some(directory) = self.devices.directory(path) => {
+                return Ok(Some((path.to_owned(), directory)));
+            }
             Err(error) => return Err(error),
         };
         let real = paths::of_descriptor(found.as_fd());
+        // A descriptor of the console, by `/proc/self/fd`, `/dev/stdout` and the like.
+        let terminal = real
+            .as_ref()
+            .is_some_and(|real| paths::is_below(real, "/dev/pts"));
+        if terminal
+            && paths::status(&found).is_ok_and(|status| self.console.is_behind(&status))
+            && let Some(device) = self.devices.get(CONSOLE)
+        {
+            return Ok(Some((CONSOLE.to_owned(), device.clone())));
+        }
         Ok(real.filter(|real| real != path).and_then(|real| {
             self.devices
                 .get(&real)

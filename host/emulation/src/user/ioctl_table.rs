@@ -3,7 +3,7 @@
 //! Entries have 56 bytes: guest command, host command (`u32`), name, access (`u32`), padding, handler, five argument types (`u32`),
 //! padding. The table ends with guest command 0. An entry whose only argument type is "integer" passes the argument on as it is.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::arch::Arch;
 use super::procs::Record;
@@ -33,8 +33,13 @@ const SPARE: &[&[u8]] = &[
 pub struct Table {
     /// Offsets in the file of entries that may be overwritten.
     pub spare: Vec<u64>,
+    /// Offsets of the entries of [`SMALL`].
+    small: HashMap<u32, u64>,
     known: HashSet<u32>,
 }
+
+/// Commands of files that the emulator knows, and that drivers use as plain numbers of their own: `FIBMAP`, `FIGETBSZ`.
+pub const SMALL: [u32; 2] = [1, 2];
 
 impl Table {
     /// Whether the emulator passes a guest's command on by itself.
@@ -61,34 +66,24 @@ fn long(bytes: &[u8], at: usize) -> Option<u64> {
 
 /// Find the table in an emulator's file. `None` where nothing has its exact shape, or what has is for another architecture.
 pub fn find(file: &[u8], arch: &Arch) -> Option<Table> {
-    let first = BEGINNING.first()?.to_ne_bytes();
-    let begins = |at: &usize| {
+    let begins = |at: usize| {
         BEGINNING
             .iter()
             .enumerate()
             .all(|(i, command)| word(file, at + i * ENTRY + 4) == Some(*command))
     };
-    let mut from = 0;
-    let start = loop {
-        let hit = from
-            + file
-                .get(from..)?
-                .windows(4)
-                .position(|window| window == first)?;
-        from = hit + 1;
-        let Some(at) = hit.checked_sub(4) else {
-            continue;
-        };
-        if at % 8 == 0 && word(file, at) == Some(arch.tcgets) && begins(&at) {
-            break at;
-        }
-    };
+    let start = (0..file.len())
+        .step_by(8)
+        .find(|at| word(file, *at) == Some(arch.tcgets) && begins(*at))?;
     let mut table = Table::default();
     for i in 0..ENTRIES_MAX {
         let at = start + i * ENTRY;
         let command = word(file, at)?;
         if command == 0 {
             return Some(table);
+        }
+        if SMALL.contains(&command) {
+            table.small.insert(command, at as u64);
         }
         let (name, handler) = (long(file, at + 8)?, long(file, at + 24)?);
         if handler == 0
@@ -151,10 +146,12 @@ pub fn patch(
 ) -> HashSet<u32> {
     let mut patched = HashSet::new();
     for command in commands {
-        if table.knows(command) || patched.contains(&command) {
+        let small = table.small.remove(&command);
+        if patched.contains(&command) || (small.is_none() && table.knows(command)) {
             continue;
         }
-        let Some(at) = table.spare.pop().and_then(|at| usize::try_from(at).ok()) else {
+        let at = small.or_else(|| table.spare.pop());
+        let Some(at) = at.and_then(|at| usize::try_from(at).ok()) else {
             break;
         };
         if file
@@ -234,8 +231,17 @@ mod tests {
                 table.spare.len()
             );
             assert!(!table.knows(0x4004_6e01));
-            let patched = patch(&mut file, &mut table, [0x4004_6e01, qemu.arch.tcgets]);
-            assert_eq!(patched, HashSet::from([0x4004_6e01]));
+            let commands = [0x4004_6e01, qemu.arch.tcgets, 2];
+            let small = table.small.get(&2).copied();
+            let patched = patch(&mut file, &mut table, commands);
+            assert_eq!(patched, HashSet::from([0x4004_6e01, 2]));
+            if let Some(at) = small {
+                // Its argument is passed on as it is.
+                assert_eq!(
+                    word(&file, usize::try_from(at).unwrap() + 32),
+                    Some(TYPE_INT)
+                );
+            }
             assert!(find(&file, qemu.arch).unwrap().knows(0x4004_6e01) || !table.spare.is_empty());
         }
     }

@@ -34,6 +34,9 @@ pub fn sweep(guest: &mut Guest<'_>) {
         .collect();
     for endpoint in gone {
         if let Some(who) = guest.listening.remove(&endpoint) {
+            if let Some(forwarder) = &mut guest.forwarder {
+                forwarder.idle(&endpoint);
+            }
             guest.report(
                 who,
                 What::Unlisten {

@@ -19,6 +19,7 @@ mod inside;
 mod ioctl_table;
 mod listening;
 mod mem;
+mod mounts;
 mod netlink;
 mod notify;
 mod paths;

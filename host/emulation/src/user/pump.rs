@@ -57,6 +57,15 @@ impl Pumps {
         self.datagrams.push(Datagrams::new(front, target));
     }
 
+    /// Take no more clients for `target`. Those of a TCP service that are there are served on.
+    pub fn remove(&mut self, datagrams: bool, target: SocketAddr) {
+        if datagrams {
+            self.datagrams.retain(|known| known.service() != target);
+        } else {
+            self.listeners.retain(|(_, known)| *known != target);
+        }
+    }
+
     /// Wait until something happens, and move bytes. `false` where waiting fails.
     pub fn wait(&mut self, also: BorrowedFd<'_>) -> bool {
         let room = self.connections.len() < CONNECTIONS_MAX;

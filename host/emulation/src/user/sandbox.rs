@@ -14,6 +14,7 @@ use rustix::process::Signal;
 use rustix::thread::{Gid, Uid};
 
 use super::confine::{Doing, await_go, confine};
+use super::mounts::LISTINGS;
 use super::netlink::Netlink;
 use super::paths;
 use super::qemu::Qemu;
@@ -333,32 +334,30 @@ fn mount_proc_and_sys(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
     ] {
         fs::create_dir_all(sys.join(name)).doing("make /sys")?;
     }
-    for (index, name) in ["lo"]
+    for name in ["lo"]
         .into_iter()
         .chain(setup.netdevs.iter().map(String::as_str))
-        .enumerate()
     {
-        describe_interface(&sys.join("class/net").join(name), index + 1)
+        describe_interface(&sys.join("class/net").join(name))
             .doing("describe an interface in /sys")?;
     }
     Ok(())
 }
 
-fn describe_interface(directory: &Path, index: usize) -> io::Result<()> {
+/// The files of an interface in `/sys`. What those tell that have no contents here is asked when they are read.
+fn describe_interface(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory.join("statistics"))?;
-    let mac = format!("52:54:00:12:34:{:02x}\n", 0x55 + index);
-    let index = format!("{index}\n");
     for (name, value) in [
-        ("address", mac.as_str()),
-        ("mtu", "1500\n"),
-        ("operstate", "up\n"),
-        ("carrier", "1\n"),
-        ("ifindex", &index),
-        ("type", "1\n"),
-        ("flags", "0x1003\n"),
+        ("address", ""),
+        ("mtu", ""),
+        ("operstate", ""),
+        ("carrier", ""),
+        ("ifindex", ""),
+        ("type", ""),
+        ("flags", ""),
         ("uevent", ""),
         ("dev_id", "0x0\n"),
-        ("iflink", &index),
+        ("iflink", ""),
     ] {
         fs::write(directory.join(name), value)?;
     }
@@ -397,6 +396,10 @@ fn place_programs(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
             }
             Err(_) => {}
         }
+    }
+    let listed = |(path, _): &&(String, u32)| paths::is_below(path, LISTINGS);
+    for (path, mode) in setup.placeholders.iter().filter(listed) {
+        place(&root.join(path.trim_start_matches('/')), *mode);
     }
     let link = root.join(LAUNCHER_PATH.trim_start_matches('/'));
     let _ = fs::remove_file(&link);
@@ -440,8 +443,10 @@ fn make_network(netdevs: &[String], socket: &OwnedFd) -> Result<(), String> {
     process::new_network().doing("make a network namespace")?;
     let inside = Netlink::open().doing("open netlink")?;
     inside.up("lo").doing("set lo up")?;
-    for name in netdevs.iter().filter(|name| name.as_str() != "lo") {
-        match inside.add(name, elsewhere.as_fd()) {
+    let names = netdevs.iter().filter(|name| name.as_str() != "lo");
+    for (name, number) in names.zip(0x56..) {
+        let mac = [0x52, 0x54, 0, 0x12, 0x34, number];
+        match inside.add(name, mac, elsewhere.as_fd()) {
             Ok(()) => {
                 let _ = outside.up(name);
                 let _ = inside.up(name);

@@ -40,13 +40,14 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let rootfs = rootfs::prepare(&plan.cache_dir, &plan.archive, UserBackend::guest_uid())?;
     let devices = Devices::new(plan, &rootfs.nodes, arch);
     let emulator = Emulator::prepare(plan, &qemus)?;
-    let console = Console::open()
+    let console = Console::open(UserBackend::guest_uid())
         .map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
     let filter = filter::build(filter::Options {
         model_ioctls: plan
             .pseudofiles
             .iter()
             .any(|(_, model)| !model.ioctl.is_empty()),
+        model_files: !plan.pseudofiles.is_empty(),
         model_devices: plan
             .pseudofiles
             .iter()
@@ -113,7 +114,7 @@ fn emulators(plan: &Plan) -> Result<Vec<Qemu>> {
     Ok(std::iter::once(own.clone()).chain(others).collect())
 }
 
-/// What is changed about the emulator for the sake of ioctl models.
+/// What is changed about the emulator for the sake of ioctl models, and of ioctls of the network that it does not know.
 #[derive(Default)]
 struct Emulator {
     file: Option<Vec<u8>>,
@@ -128,21 +129,28 @@ impl Emulator {
                 .iter()
                 .flat_map(|(_, model)| model.ioctl.iter().map(|(command, _)| *command))
         };
-        let Some(qemu) = qemus.first().filter(|_| commands().next().is_some()) else {
+        let Some(qemu) = qemus.first() else {
             return Ok(Self::default());
         };
         let mut file =
             std::fs::read(&qemu.path).map_err(|error| Error::io("read", &qemu.path, &error))?;
         let Some(mut table) = ioctl_table::find(&file, qemu.arch) else {
-            tracing::warn!(qemu = %qemu.path.display(), "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models");
+            if commands().next().is_some() {
+                tracing::warn!(qemu = %qemu.path.display(), "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models");
+            }
             return Ok(Self::default());
         };
         let numbers = commands().filter_map(|command| match command {
             IoctlCommand::Number(number) => Some(number),
             IoctlCommand::Any => None,
         });
-        let patched = ioctl_table::patch(&mut file, &mut table, numbers);
         let any = commands().any(|command| command == IoctlCommand::Any);
+        let small = ioctl_table::SMALL.into_iter().filter(|_| any);
+        let patched = ioctl_table::patch(
+            &mut file,
+            &mut table,
+            numbers.chain(small).chain(handlers::network_commands()),
+        );
         Ok(Self {
             file: (!patched.is_empty()).then_some(file),
             patched,
@@ -371,6 +379,8 @@ impl Supervisor<'_> {
             );
         }
         super::listening::sweep(&mut self.guest);
+        handlers::wake_log_readers(&mut self.guest);
+        self.guest.report_repeated();
         handlers::release_init(&mut self.guest);
     }
 
@@ -387,6 +397,7 @@ impl Supervisor<'_> {
         while let Some(bytes) = self.console.read() {
             self.guest.report(Process::default(), What::Console(bytes));
         }
+        self.guest.report_repeated();
     }
 }
 

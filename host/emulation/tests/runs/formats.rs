@@ -19,6 +19,10 @@ pub const TESTS: &[(&str, fn())] = &[
         the_record_holds_what_penguin_has_no_file_for,
     ),
     (
+        "formats::what_is_faked_or_only_counted_is_said",
+        what_is_faked_or_only_counted_is_said,
+    ),
+    (
         "formats::headers_keys_and_tables_are_those_of_a_recorded_run",
         headers_keys_and_tables_are_those_of_a_recorded_run,
     ),
@@ -137,6 +141,26 @@ fn the_record_holds_what_penguin_has_no_file_for() {
     assert!(
         !status["notes"].to_string().contains("x.ko"),
         "the guest's text stays in the file"
+    );
+}
+
+fn what_is_faked_or_only_counted_is_said() {
+    let world = World::new();
+    let status = world.run(&[
+        ("flash", "/data"),
+        ("missing", "/dev/dsa"),
+        ("again", "/dev/dsa"),
+        ("end", "init exited with status 0"),
+    ]);
+    let record: Value = serde_json::from_str(&world.result(0, "rookery_run.json")).unwrap();
+    assert_eq!(record["faked"], json!({ "mount": { "jffs2 on /data": 1 } }));
+    assert_eq!(record["dropped"], json!({ "repeated events": 7 }));
+    let failures = world.result(0, "pseudofiles_failures.yaml");
+    assert!(failures.contains("hits: 51\n"), "{failures}");
+    let notes = status["notes"].to_string();
+    assert!(
+        notes.contains("mount was answered") && notes.contains("7 events"),
+        "{notes}"
     );
 }
 

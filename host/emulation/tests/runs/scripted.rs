@@ -149,6 +149,29 @@ fn events(step: &str, argument: &str) -> Vec<What> {
                 faked: false,
             }]
         }
+        "flash" => vec![What::Mount {
+            source: "/dev/mtdblock4".into(),
+            target: text,
+            fstype: "jffs2".into(),
+            result: 0,
+            faked: true,
+        }],
+        "again" => {
+            let missing = What::Unmodelled {
+                path: text,
+                operation: Operation::Open { write: false },
+            };
+            let exit = What::Exit {
+                code: Some(0),
+                signal: None,
+            };
+            [(missing, 50), (exit, 7)]
+                .map(|(what, times)| What::Repeated {
+                    what: Box::new(what),
+                    times,
+                })
+                .into()
+        }
         "interface" => vec![What::InterfaceMissing {
             name: text,
             command: 0x8914,

@@ -1,6 +1,7 @@
 //! Running a real guest from a test: a plan, a control that records events, and a root filesystem in the backend's cache.
 #![allow(dead_code, reason = "each user of this module needs a part of it")]
 
+pub mod mips;
 pub mod native;
 
 use std::collections::VecDeque;
@@ -8,9 +9,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rookery_emulation::backend::{Control, Request};
+use rookery_emulation::backend::{Backend, Control, Request};
 use rookery_emulation::event::{Event, What};
-use rookery_emulation::plan::Plan;
+use rookery_emulation::plan::{Plan, StaticFile};
 use rookery_emulation::user::{UserBackend, rootfs};
 use rookery_project::{Node, Unpacked};
 
@@ -91,6 +92,7 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
         nvram: vec![],
         uboot_env: vec![],
         kernel_release: None,
+        kernel_cmdline_append: None,
         record_events: true,
         record_env: true,
         timeout_s: 30,
@@ -115,9 +117,40 @@ pub fn image(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// A plan that runs `script` in a firmware with a busybox: the demo's, where it was made, else one from outside the repository.
+pub fn script_plan(work: &Path, script: &str) -> Option<Plan> {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/demo/rootfs.tar.gz");
+    let (archive, arch) = if demo.exists() {
+        (demo, "armel")
+    } else {
+        (image("dv-mipsel-uclibc.rootfs.tar.gz")?, "mipsel")
+    };
+    let mut plan = plan(work, &archive, arch, "/etc/script");
+    let contents = format!(
+        "#!/bin/sh\nmkdir -p /tmp/bin && busybox --install -s /tmp/bin 2>/dev/null\nexport PATH=$PATH:/tmp/bin\n{script}\necho the end\n"
+    );
+    plan.static_files = vec![(
+        "/etc/script".into(),
+        StaticFile::Inline {
+            contents: contents.into(),
+            mode: 0o755,
+        },
+    )];
+    unpack_with_tar(&plan);
+    Some(plan)
+}
+
+/// Run a plan to its end; gives what the console showed, and what happened. The script must have come to its end.
+pub fn run(plan: &Plan) -> (String, Vec<Event>) {
+    let mut control = Recorder::new(|_| None);
+    UserBackend.run(plan, &mut control).expect("the run works");
+    let console = control.console();
+    assert!(console.contains("the end"), "{console}");
+    (console, std::mem::take(&mut control.events))
+}
+
 /// Whether guests can run here; says that the test is skipped where they cannot.
 pub fn can_run() -> bool {
-    use rookery_emulation::backend::Backend;
     let availability = UserBackend.probe();
     for check in availability
         .checks

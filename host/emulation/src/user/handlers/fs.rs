@@ -2,17 +2,18 @@
 
 use std::rc::Rc;
 
-use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::super::devices::{self, Backing, Device};
+use super::super::devices::{Backing, Device};
 use super::super::filter::LOG_FD;
-use super::super::guest::{Guest, is_machine};
+use super::super::guest::{CONSOLE, Guest, is_machine};
+use super::super::mounts::LISTINGS;
 use super::super::notify::{Action, Call};
 use super::super::{inside, paths, qemu};
-use super::{exec, program_file};
-use crate::event::{Operation, What};
-use crate::plan::Write;
+use super::model::memory_file;
+use super::{exec, model, program_file};
+use crate::event::What;
 
 /// `open` and its kin.
 pub fn open(
@@ -36,8 +37,17 @@ pub fn open(
     } else {
         "open"
     };
+    if let Some(action) = mount_table(guest, call, &path) {
+        return action;
+    }
     if flags & libc::O_PATH != 0 || (!is_machine(&path) && !guest.plan.record_events) {
         return Action::Continue;
+    }
+    if let Some(action) =
+        setting(guest, call, &path, flags).or_else(|| interface(guest, &path, flags))
+    {
+        guest.looked(call, syscall, &path, flags, Some(0));
+        return action;
     }
     match guest.look(call, &path, flags & libc::O_NOFOLLOW == 0) {
         Ok(Some((real, device))) => {
@@ -53,14 +63,23 @@ pub fn open(
             process_file(guest, call, &path).unwrap_or(Action::Continue)
         }
         Err(errno) => {
-            if flags & libc::O_CREAT == 0 || is_machine(&path) {
-                guest.missing(call, syscall, &path, flags, errno);
-            } else {
+            if flags & libc::O_CREAT != 0 && can_create(guest, call, &path) {
                 guest.looked(call, syscall, &path, flags, None);
+            } else {
+                guest.missing(call, syscall, &path, flags, errno);
             }
             Action::Continue
         }
     }
+}
+
+/// Whether a file comes to be where nothing is: in `/proc` and `/sys` none does, and `/dev` holds shared memory and the like.
+fn can_create(guest: &mut Guest<'_>, call: &Call, path: &str) -> bool {
+    if !is_machine(path) {
+        return true;
+    }
+    let parent = paths::parent(path);
+    paths::is_below(path, "/dev") && matches!(guest.look(call, parent, true), Ok(None))
 }
 
 /// qemu's log goes to a descriptor whose writes the supervisor sees; what is behind it does not matter.
@@ -83,6 +102,7 @@ fn open_device(
     flags: i32,
 ) -> Action {
     let given = match &device.backing {
+        Backing::Model(index) => return model::open(guest, call, path, *index, flags),
         Backing::Console => guest.console.reopen().map(Rc::new),
         Backing::Host(host) => {
             rustix::fs::open(*host, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map(Rc::new)
@@ -91,12 +111,105 @@ fn open_device(
             if path == "/proc/cmdline" {
                 super::misc::reads_command_line(guest, call);
             }
-            memory_file(path, contents)
+            memory_file(path, contents).and_then(|file| model::reopen(&file, flags))
         }
-        Backing::Model(index) => open_model(guest, call, path, *index, flags),
+        Backing::Directory => open_directory(guest, call, path, flags),
         Backing::Nothing => Err(Errno::NXIO),
     };
-    match given {
+    give(given, flags)
+}
+
+/// A directory of `/proc` that only holds models: the sandbox keeps one that lists them.
+fn open_directory(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    path: &str,
+    flags: i32,
+) -> Result<Rc<std::os::fd::OwnedFd>, Errno> {
+    if flags & libc::O_ACCMODE != libc::O_RDONLY {
+        return Err(Errno::ISDIR);
+    }
+    let (root, pid) = guest.view(call).ok_or(Errno::SRCH)?;
+    let listing = format!("{LISTINGS}{path}");
+    paths::open(&root, &listing, pid, OFlags::RDONLY | OFlags::DIRECTORY).map(Rc::new)
+}
+
+/// A setting of the kernel that only the host's root may change: the guest believes that it does, and reads what it wrote.
+fn setting(guest: &mut Guest<'_>, call: &Call, path: &str, flags: i32) -> Option<Action> {
+    let below = path.strip_prefix("/proc/sys/")?;
+    if guest.kept.contains_key(path) {
+        return Some(give(model::kept(guest, path, b"", flags), flags));
+    }
+    if flags & libc::O_ACCMODE == libc::O_RDONLY {
+        return None;
+    }
+    let initial = match guest.devices.get(path).map(|device| &device.backing) {
+        Some(Backing::Contents(contents)) => contents.clone(),
+        Some(_) => return None,
+        // Those of its network are the guest's own.
+        None if paths::is_below(below, "net") => return None,
+        None => {
+            let (root, pid) = guest.view(call)?;
+            let file = paths::open(&root, path, pid, OFlags::PATH).ok()?;
+            let status = paths::status(&file).ok()?;
+            if status.st_mode & libc::S_IFMT != libc::S_IFREG {
+                return None;
+            }
+            // What it is now would be the supervisor's, not the guest's.
+            Vec::new()
+        }
+    };
+    let detail = below.to_owned();
+    guest.report_call(
+        call,
+        What::Faked {
+            syscall: "sysctl",
+            detail,
+        },
+    );
+    Some(give(model::kept(guest, path, &initial, flags), flags))
+}
+
+/// What `/sys/class/net` tells about an interface: `/sys` is not the kernel's, the interfaces are.
+fn interface(guest: &mut Guest<'_>, path: &str, flags: i32) -> Option<Action> {
+    let (name, file) = path.strip_prefix("/sys/class/net/")?.split_once('/')?;
+    if flags & libc::O_ACCMODE != libc::O_RDONLY || guest.devices.get(path).is_some() {
+        return None;
+    }
+    let text = guest.network()?.link(name).ok()?.describe(file)?;
+    Some(give(memory_file(path, text.as_bytes()), flags))
+}
+
+/// The kernel's table of mounts shows the sandbox's own and lacks those that were only said to be made.
+fn mount_table(guest: &mut Guest<'_>, call: &Call, path: &str) -> Option<Action> {
+    let own = guest.who(call).pid;
+    let named = |path: &str| -> Option<&'static str> {
+        let (pid, file) = path.strip_prefix("/proc/")?.split_once('/')?;
+        pid.parse::<u32>().ok()?;
+        ["mounts", "mountinfo"]
+            .into_iter()
+            .find(|name| *name == file)
+    };
+    let (root, pid) = match path {
+        "/etc/mtab" => guest.view(call)?,
+        path if named(&paths::own_proc(path, own)).is_some() => guest.view(call)?,
+        _ => return None,
+    };
+    // `/etc/mtab` is often a link to it.
+    let file = paths::open(&root, path, pid, OFlags::RDONLY).ok()?;
+    let name = named(&paths::of_descriptor(&file)?)?;
+    let mut kernels = String::new();
+    std::io::Read::read_to_string(&mut std::fs::File::from(file), &mut kernels).ok()?;
+    let text = if name == "mounts" {
+        guest.mounts.table(&kernels)
+    } else {
+        guest.mounts.info(&kernels)
+    };
+    Some(give(memory_file(path, text.as_bytes()), 0))
+}
+
+fn give(file: Result<Rc<std::os::fd::OwnedFd>, Errno>, flags: i32) -> Action {
+    match file {
         Ok(fd) => Action::Give {
             fd,
             number: None,
@@ -104,64 +217,6 @@ fn open_device(
         },
         Err(errno) => errno.into(),
     }
-}
-
-/// The name of a memory file tells which path it stands for, whatever the guest does with its descriptor.
-pub const MEMORY_FILE: &str = "rookery:";
-
-fn memory_file(path: &str, contents: &[u8]) -> Result<Rc<std::os::fd::OwnedFd>, Errno> {
-    let mut end = path.len().min(200);
-    while !path.is_char_boundary(end) {
-        end -= 1;
-    }
-    let name = format!("{MEMORY_FILE}{}", path.get(..end).unwrap_or_default());
-    let fd = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)?;
-    let mut written = 0;
-    while let Some(rest) = contents.get(written..).filter(|rest| !rest.is_empty()) {
-        written += rustix::io::pwrite(&fd, rest, written as u64)?;
-    }
-    Ok(Rc::new(fd))
-}
-
-/// A model's file: its contents in memory, private to this open. Where reading must fail, a descriptor whose reads fail with `EINVAL`.
-fn open_model(
-    guest: &mut Guest<'_>,
-    call: &Call,
-    path: &str,
-    index: usize,
-    flags: i32,
-) -> Result<Rc<std::os::fd::OwnedFd>, Errno> {
-    let plan = guest.plan;
-    let Some((_, model)) = plan.pseudofiles.get(index) else {
-        return Err(Errno::NXIO);
-    };
-    let access = flags & libc::O_ACCMODE;
-    let contents = devices::contents(model);
-    if contents.is_none() && access != libc::O_WRONLY {
-        guest.report_call(
-            call,
-            What::Unmodelled {
-                path: path.to_owned(),
-                operation: Operation::Read,
-            },
-        );
-    }
-    let refuses_writes = access != libc::O_RDONLY && model.write == Write::Unhandled;
-    if refuses_writes {
-        guest.report_call(
-            call,
-            What::Unmodelled {
-                path: path.to_owned(),
-                operation: Operation::Write,
-            },
-        );
-    }
-    let fails_reads = contents.is_none() && access == libc::O_RDONLY && model.ioctl.is_empty();
-    if fails_reads || (refuses_writes && access == libc::O_WRONLY && model.ioctl.is_empty()) {
-        return rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC)
-            .map(Rc::new);
-    }
-    memory_file(path, contents.unwrap_or_default())
 }
 
 /// What `/proc` tells about another process: its program, not the emulator.
@@ -228,7 +283,12 @@ pub fn access(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path
         }
         Ok(None) => {
             guest.looked(call, syscall, &path, 0, None);
-            Action::Continue
+            // Root may change every setting; here it seems so.
+            if paths::is_below(&path, "/proc/sys") {
+                Action::Return(0)
+            } else {
+                Action::Continue
+            }
         }
         Err(errno) => {
             guest.missing(call, syscall, &path, 0, errno);
@@ -256,6 +316,9 @@ pub fn readlink(
     }
     let own = guest.who(call).pid;
     let spelled = paths::own_proc(&path, own);
+    if let Some(target) = descriptor_target(guest, &spelled) {
+        return give_link(guest, call, index, &target);
+    }
     if let Some(pid) = spelled
         .strip_prefix("/proc/")
         .and_then(|rest| rest.strip_suffix("/exe"))
@@ -265,24 +328,43 @@ pub fn readlink(
             .map(|record| record.who.program.clone())
             .filter(|program| !program.is_empty())
     {
-        let room = usize::try_from(call.arg(index + 2)).unwrap_or(0);
-        let bytes = program
-            .as_bytes()
-            .get(..program.len().min(room))
-            .unwrap_or_default();
-        let memory = guest
-            .caller(call)
-            .and_then(super::super::procs::Record::memory);
-        if call.is_valid()
-            && memory.is_some_and(|memory| memory.write(call.arg(index + 1), bytes).is_ok())
-        {
-            return Action::Return(i64::try_from(bytes.len()).unwrap_or(0));
-        }
+        return give_link(guest, call, index, &program);
     }
     if matches!(guest.look(call, &path, false), Ok(Some(_))) {
         return Errno::INVAL.into();
     }
     Action::Continue
+}
+
+/// What `/proc/PID/fd/N` leads to, where the guest must not see what really is there.
+fn descriptor_target(guest: &Guest<'_>, path: &str) -> Option<String> {
+    let (pid, fd) = path.strip_prefix("/proc/")?.split_once("/fd/")?;
+    let record = guest.procs.by_guest_pid(pid.parse().ok()?)?;
+    let fd: u32 = fd.parse().ok()?;
+    let link = record.directory(i32::try_from(fd).ok()?)?;
+    if let Some(path) = model::path_of(&link) {
+        return Some(path.to_owned());
+    }
+    let status = rustix::fs::stat(format!("/proc/{}/fd/{fd}", record.host_pid)).ok()?;
+    guest.console.is_behind(&status).then(|| CONSOLE.to_owned())
+}
+
+/// Answer a `readlink` whose path is the argument `index`.
+fn give_link(guest: &mut Guest<'_>, call: &Call, index: usize, target: &str) -> Action {
+    let room = usize::try_from(call.arg(index + 2)).unwrap_or(0);
+    let bytes = target
+        .as_bytes()
+        .get(..target.len().min(room))
+        .unwrap_or_default();
+    let memory = guest
+        .caller(call)
+        .and_then(super::super::procs::Record::memory);
+    match memory {
+        Some(memory) if call.is_valid() && memory.write(call.arg(index + 1), bytes).is_ok() => {
+            Action::Return(i64::try_from(bytes.len()).unwrap_or(0))
+        }
+        _ => Errno::FAULT.into(),
+    }
 }
 
 /// `mknod` of a device: remembered, with an empty file in its place.

@@ -6,7 +6,7 @@ use super::super::guest::Guest;
 use super::super::notify::{Action, Call};
 use super::super::procs::Record;
 use super::super::qemu::GUEST_BASE;
-use super::fs::MEMORY_FILE;
+use super::model;
 use crate::event::{Operation, What};
 use crate::plan::{Ioctl, IoctlCommand, Pseudofile};
 
@@ -15,6 +15,13 @@ pub fn ioctl(guest: &mut Guest<'_>, call: &Call) -> Action {
     let command = call.int(1).cast_unsigned();
     if let Some((path, model)) = model_of(guest, call, call.int(0)) {
         return answer_model(guest, call, &path, model, command);
+    }
+    let taught = is_taught(guest, call, command);
+    if taught {
+        let address = argument(guest, call);
+        if let Some(action) = super::network::ioctl(guest, call, command, address) {
+            return action;
+        }
     }
     if let Some(name) = interface(guest, call, command) {
         let result = -Errno::NODEV.raw_os_error();
@@ -28,7 +35,7 @@ pub fn ioctl(guest: &mut Guest<'_>, call: &Call) -> Action {
         );
     }
     // A command that was taught to the emulator for a model's sake carries a guest pointer: never the kernel's business.
-    if is_taught(guest, call, command) {
+    if taught {
         Errno::NOTTY.into()
     } else {
         Action::Continue
@@ -42,8 +49,7 @@ pub fn model_of<'a>(
     fd: i32,
 ) -> Option<(String, &'a Pseudofile)> {
     let link = guest.caller(call)?.directory(fd)?;
-    let path = link.strip_prefix("/memfd:")?.strip_prefix(MEMORY_FILE)?;
-    let path = path.strip_suffix(" (deleted)").unwrap_or(path);
+    let path = model::path_of(&link)?;
     let plan = guest.plan;
     match guest.devices.get(path)?.backing {
         super::super::devices::Backing::Model(index) => plan
@@ -85,29 +91,27 @@ fn answer_model(
 }
 
 fn write_data(guest: &mut Guest<'_>, call: &Call, command: u32, data: &[u8], value: i64) -> Action {
-    let raw = is_taught(guest, call, command);
-    let base = if raw
-        && guest
-            .qemus
-            .first()
-            .is_some_and(|qemu| qemu.arch.is_32_bit())
-    {
-        GUEST_BASE
+    let address = if is_taught(guest, call, command) {
+        argument(guest, call)
     } else {
-        0
+        call.arg(2)
     };
     let memory = guest.caller(call).and_then(Record::memory);
-    // A 32-bit guest's pointer may come sign-extended.
-    let pointer = if base == 0 {
-        call.arg(2)
-    } else {
-        call.arg(2) & 0xFFFF_FFFF
-    };
     match memory {
-        Some(memory) if call.is_valid() && memory.write(base + pointer, data).is_ok() => {
+        Some(memory) if call.is_valid() && memory.write(address, data).is_ok() => {
             Action::Return(value)
         }
         _ => Errno::FAULT.into(),
+    }
+}
+
+/// Where the argument of a command is that the emulator passes on as it is. A 32-bit guest's pointer may come sign-extended.
+fn argument(guest: &Guest<'_>, call: &Call) -> u64 {
+    let first = guest.qemus.first();
+    if first.is_some_and(|qemu| qemu.arch.is_32_bit()) {
+        GUEST_BASE + (call.arg(2) & 0xFFFF_FFFF)
+    } else {
+        call.arg(2)
     }
 }
 

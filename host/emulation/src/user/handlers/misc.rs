@@ -1,5 +1,7 @@
 //! What is left: the end of processes, the machine's clock and power, and what the guest looks for in its boot arguments.
 
+use std::time::{Duration, Instant};
+
 use rustix::io::Errno;
 
 use super::super::guest::Guest;
@@ -54,6 +56,37 @@ pub fn exit(guest: &mut Guest<'_>, call: &Call) -> Action {
     }
     guest.procs.remove(pid);
     Action::Continue
+}
+
+/// How long a reader of the kernel's log waits before it is asked to call again: a signal would not end its wait.
+const LOG_WAIT: Duration = Duration::from_secs(3);
+/// Readers that wait at most.
+const LOG_READERS: usize = 64;
+
+/// `syslog`: the kernel's log is the host's, so the guest sees an empty one.
+pub fn kernel_log(guest: &mut Guest<'_>, call: &Call) -> Action {
+    const READ: i32 = 2;
+    match call.int(0) {
+        READ if guest.log_readers.len() < LOG_READERS => {
+            guest.log_readers.push((Instant::now(), call.clone()));
+            Action::Later
+        }
+        READ => Errno::INTR.into(),
+        // Open and close; reading, clearing and measuring; the console's level.
+        0..=10 => Action::Return(0),
+        _ => Errno::INVAL.into(),
+    }
+}
+
+/// Let those who have waited for the kernel's log call again.
+pub fn wake_log_readers(guest: &mut Guest<'_>) {
+    guest.log_readers.retain(|(since, call)| {
+        let waits = since.elapsed() < LOG_WAIT && call.is_valid();
+        if !waits {
+            call.answer(&Errno::INTR.into());
+        }
+        waits
+    });
 }
 
 /// Let init end once nothing else lives.
@@ -191,7 +224,12 @@ fn missing_variables(guest: &mut Guest<'_>, who: &Process, argv: &[String]) {
         .skip(1)
         .flat_map(|argument| names_looked_for(argument))
     {
+        let appended = guest.plan.kernel_cmdline_append.as_deref();
         let known = guest.plan.env.iter().any(|(known, _)| *known == name)
+            || appended.is_some_and(|text| {
+                text.split(' ')
+                    .any(|word| word.starts_with(&format!("{name}=")))
+            })
             || matches!(name.as_str(), "root" | "init" | "console");
         if !known {
             guest.report(who.clone(), What::EnvMissing { name });

@@ -7,15 +7,19 @@ mod identity;
 mod ioctl;
 mod log;
 mod misc;
+mod model;
 mod mount;
 mod net;
+mod network;
 mod pretend;
 mod program_file;
 mod signal;
 mod status;
 
-pub use misc::release_init;
+pub use misc::{release_init, wake_log_readers};
+pub use network::commands as network_commands;
 
+use super::filter::LOG_FD;
 use super::guest::Guest;
 use super::notify::{Action, Call};
 
@@ -67,7 +71,16 @@ fn dispatch(guest: &mut Guest<'_>, call: &Call) -> Action {
         libc::SYS_mount => mount::mount(guest, call),
         libc::SYS_umount2 => mount::unmount(guest, call),
         libc::SYS_ioctl => ioctl::ioctl(guest, call),
-        libc::SYS_write | libc::SYS_writev => log::write(guest, call),
+        libc::SYS_write | libc::SYS_writev if call.int(0).cast_unsigned() == LOG_FD => {
+            log::write(guest, call)
+        }
+        libc::SYS_read | libc::SYS_readv | libc::SYS_pread64 | libc::SYS_preadv => {
+            model::read(guest, call)
+        }
+        libc::SYS_write | libc::SYS_writev | libc::SYS_pwrite64 | libc::SYS_pwritev => {
+            model::write(guest, call)
+        }
+        libc::SYS_syslog => misc::kernel_log(guest, call),
         libc::SYS_chown | libc::SYS_lchown => {
             identity::change_owner(guest, call, Some((None, 0)), [1, 2])
         }

@@ -1,5 +1,7 @@
 //! Mounts. The guest has no right to mount; the supervisor does it for it, or says that it was done.
 
+use std::os::fd::OwnedFd;
+
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::mount::{
@@ -7,19 +9,33 @@ use rustix::mount::{
 };
 
 use super::super::guest::Guest;
+use super::super::mounts::is_own;
 use super::super::notify::{Action, Call};
 use super::super::{inside, mem, paths};
 use crate::event::What;
 
-/// Where the sandbox's own mounts are: they stay.
-const OWN: &[&str] = &["/proc", "/sys", "/dev", "/dev/pts", "/.rookery", "/.q", "/"];
+/// Types that a firmware's kernel knows and that only seem to be mounted: the directory stays as it is.
+#[rustfmt::skip]
+const FAKED: &[&str] = &[
+    "9p", "adfs", "affs", "aufs", "autofs", "binfmt_misc", "bpf", "btrfs", "cgroup", "cgroup2", "cifs", "configfs", "cramfs", "debugfs",
+    "devfs", "devtmpfs", "efivarfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "functionfs", "fuse", "fuseblk", "fusectl", "hfs",
+    "hfsplus", "hugetlbfs", "iso9660", "jffs2", "jfs", "logfs", "minix", "mini_fo", "mqueue", "msdos", "ncpfs", "nfs", "nfs4", "nfsd",
+    "nilfs2", "ntfs", "ntfs3", "pstore", "reiserfs", "romfs", "rootfs", "rpc_pipefs", "securityfs", "selinuxfs", "smb3", "smbfs",
+    "squashfs", "texfat", "tfat", "thfsplus", "tntfs", "tracefs", "tuxera", "ubifs", "udf", "ufsd", "unionfs", "usbdevfs", "usbfs",
+    "vfat", "xfs", "yaffs", "yaffs2",
+];
 
-/// Memory of one file system that the guest mounts.
-const SIZE: &str = "64m";
+/// What becomes of a mount that succeeds.
+enum Done {
+    /// It is there.
+    Mounted,
+    /// It only seems so.
+    Faked,
+}
 
 /// `mount`.
 pub fn mount(guest: &mut Guest<'_>, call: &Call) -> Action {
-    let target = match guest.path(call, None, 1) {
+    let target = match guest.raw_path(call, None, 1) {
         Ok(target) => target,
         Err(errno) => return errno.into(),
     };
@@ -32,118 +48,223 @@ pub fn mount(guest: &mut Guest<'_>, call: &Call) -> Action {
             .map(|s| mem::text(&s))
             .unwrap_or_default()
     };
-    let (source, fstype) = (text(guest, 0), text(guest, 2));
-    let flags = call.arg(3);
-    let (result, faked) = carry_out(guest, call, &target, &fstype, flags);
-    let code = result.map_or_else(|errno| -errno.raw_os_error(), |()| 0);
+    let request = Request {
+        source: text(guest, 0),
+        fstype: text(guest, 2),
+        flags: call.arg(3),
+        options: text(guest, 4),
+        target,
+    };
+    let result = carry_out(guest, call, &request);
+    let faked = matches!(result, Ok(Done::Faked));
+    let code = result
+        .as_ref()
+        .map_or_else(|errno| -errno.raw_os_error(), |_| 0);
     guest.report_call(
         call,
         What::Mount {
-            source,
-            target,
-            fstype,
+            source: request.source,
+            target: request.target,
+            fstype: request.fstype,
             result: code,
             faked,
         },
     );
-    result.map_or_else(Action::from, |()| Action::Return(0))
+    result.map_or_else(Action::from, |_| Action::Return(0))
 }
 
-/// The outcome, and whether it is only pretended.
-fn carry_out(
-    guest: &mut Guest<'_>,
-    call: &Call,
-    target: &str,
-    fstype: &str,
+struct Request {
+    source: String,
+    target: String,
+    fstype: String,
     flags: u64,
-) -> (Result<(), Errno>, bool) {
-    let Some((root, pid)) = guest.view(call) else {
-        return (Err(Errno::SRCH), false);
-    };
-    let at = match paths::open(&root, target, pid, OFlags::PATH | OFlags::DIRECTORY)
-        .or_else(|_| paths::open(&root, target, pid, OFlags::PATH))
-    {
-        Ok(at) => at,
-        Err(errno) => return (Err(errno), false),
-    };
-    let real = paths::of_descriptor(&at).unwrap_or_else(|| target.to_owned());
-    if OWN.contains(&real.as_str()) || flags & (libc::MS_REMOUNT | PROPAGATION) != 0 {
-        return (Ok(()), true);
+    options: String,
+}
+
+fn carry_out(guest: &mut Guest<'_>, call: &Call, request: &Request) -> Result<Done, Errno> {
+    let (root, pid) = guest.view(call).ok_or(Errno::SRCH)?;
+    let at = paths::open(&root, &request.target, pid, OFlags::PATH)?;
+    let real = paths::of_descriptor(&at).unwrap_or_else(|| request.target.clone());
+    if request.flags & (libc::MS_REMOUNT | PROPAGATION) != 0 {
+        return Ok(Done::Mounted);
     }
-    if flags & (libc::MS_BIND | libc::MS_MOVE) != 0 {
-        let Ok(source) = guest.path(call, None, 0) else {
-            return (Err(Errno::FAULT), false);
-        };
-        let from = match paths::open(&root, &source, pid, OFlags::PATH) {
-            Ok(from) => from,
-            Err(errno) => return (Err(errno), false),
-        };
-        let moves = flags & libc::MS_MOVE != 0;
-        if moves && paths::of_descriptor(&from).is_some_and(|from| OWN.contains(&from.as_str())) {
-            return (Ok(()), true);
+    if is_own(&real) {
+        guest.mounts.redo(&real);
+        return Ok(Done::Mounted);
+    }
+    if request.flags & (libc::MS_BIND | libc::MS_MOVE) != 0 {
+        let source = guest.path(call, None, 0)?;
+        let moves = request.flags & libc::MS_MOVE != 0;
+        return bind(guest, call, &source, &at, &real, moves);
+    }
+    match request.fstype.as_str() {
+        "tmpfs" | "ramfs" => mount_tmpfs(guest, call, request, &at),
+        "proc" => bind(guest, call, "/proc", &at, &real, false),
+        "sysfs" => bind(guest, call, "/sys", &at, &real, false),
+        "devpts" => bind(guest, call, "/dev/pts", &at, &real, false),
+        "" => Err(Errno::INVAL),
+        known if FAKED.contains(&known) || known.starts_with("fuse.") => {
+            guest.mounts.fake(&request.source, &real, known);
+            Ok(Done::Faked)
         }
-        return (
-            inside::run(&guest.pidfd, || attach(&from, &at, !moves)),
-            false,
-        );
-    }
-    match fstype {
-        "tmpfs" | "ramfs" => (inside::run(&guest.pidfd, || mount_tmpfs(&at)), false),
-        "overlay" | "overlayfs" => (Err(Errno::NODEV), false),
-        // Flash, disks, control groups, debugging: the directory stays as it is.
-        _ => (Ok(()), true),
+        _ => Err(Errno::NODEV),
     }
 }
 
 const PROPAGATION: u64 = libc::MS_PRIVATE | libc::MS_SHARED | libc::MS_SLAVE | libc::MS_UNBINDABLE;
 
-fn attach(from: &std::os::fd::OwnedFd, at: &std::os::fd::OwnedFd, copy: bool) -> Result<(), Errno> {
-    let both = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+/// Show a directory or a file at another place, or move what is mounted on it there.
+fn bind(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    source: &str,
+    at: &OwnedFd,
+    target: &str,
+    moves: bool,
+) -> Result<Done, Errno> {
+    let (root, pid) = guest.view(call).ok_or(Errno::SRCH)?;
+    let from = paths::open(&root, source, pid, OFlags::PATH)?;
+    let source = paths::of_descriptor(&from).unwrap_or_else(|| source.to_owned());
+    if moves && is_own(&source) {
+        return Ok(Done::Faked);
+    }
+    inside::run(&guest.pidfd, || attach(&from, at, !moves))?;
+    if moves {
+        guest.mounts.unbind(&source);
+    }
+    let source = guest.mounts.canonical(source);
+    guest.mounts.bind(target, &source);
+    Ok(Done::Mounted)
+}
+
+fn attach(from: &OwnedFd, at: &OwnedFd, copy: bool) -> Result<(), Errno> {
     if copy {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE
             | OpenTreeFlags::OPEN_TREE_CLOEXEC
             | OpenTreeFlags::AT_EMPTY_PATH
             | OpenTreeFlags::AT_RECURSIVE;
         let tree = rustix::mount::open_tree(from, "", flags)?;
-        return rustix::mount::move_mount(&tree, "", at, "", both);
+        return move_to(&tree, at);
     }
+    move_to(from, at)
+}
+
+fn move_to(from: &OwnedFd, at: &OwnedFd) -> Result<(), Errno> {
+    let both = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     rustix::mount::move_mount(from, "", at, "", both)
 }
 
-fn mount_tmpfs(at: &std::os::fd::OwnedFd) -> Result<(), Errno> {
-    let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    rustix::mount::fsconfig_set_string(&context, "size", SIZE)?;
-    rustix::mount::fsconfig_set_string(&context, "mode", "0755")?;
-    rustix::mount::fsconfig_create(&context)?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    let mount = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-    let both = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    rustix::mount::move_mount(&mount, "", at, "", both)
+/// The guest's mounts as the kernel knows them.
+fn table(guest: &Guest<'_>) -> String {
+    let init = guest.init.as_raw_nonzero();
+    std::fs::read_to_string(format!("/proc/{init}/mountinfo")).unwrap_or_default()
 }
 
-/// `umount2`: of what the guest mounted itself; anything else only seems to go.
-pub fn unmount(guest: &mut Guest<'_>, call: &Call) -> Action {
-    let target = match guest.path(call, None, 0) {
-        Ok(target) => target,
-        Err(errno) => return errno.into(),
+fn mount_tmpfs(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    request: &Request,
+    at: &OwnedFd,
+) -> Result<Done, Errno> {
+    let option = |name: &str| {
+        request
+            .options
+            .split(',')
+            .filter_map(|option| option.split_once('='))
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     };
-    let Some((root, pid)) = guest.view(call) else {
-        return Errno::SRCH.into();
-    };
-    let at = match paths::open(&root, &target, pid, OFlags::PATH) {
-        Ok(at) => at,
-        Err(errno) => return errno.into(),
-    };
-    if paths::of_descriptor(&at).is_none_or(|real| OWN.contains(&real.as_str())) {
-        return Action::Return(0);
+    let table = table(guest);
+    let wanted = option("size").and_then(bytes);
+    let size = guest.mounts.room(wanted, &table).ok_or(Errno::NOMEM)?;
+    let mode = option("mode")
+        .and_then(|mode| u32::from_str_radix(mode, 8).ok())
+        .map_or(0o1777, |mode| mode & 0o7777);
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    if request.flags & libc::MS_NOEXEC != 0 {
+        attributes |= MountAttrFlags::MOUNT_ATTR_NOEXEC;
     }
-    let result = inside::run(&guest.pidfd, || {
-        rustix::process::fchdir(&at)?;
-        rustix::mount::unmount(".", UnmountFlags::DETACH)
-    });
-    match result {
-        // No mount point: one that was only pretended.
-        Ok(()) | Err(Errno::INVAL) => Action::Return(0),
+    if request.flags & libc::MS_RDONLY != 0 {
+        attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
+    }
+    inside::run(&guest.pidfd, || {
+        let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        let set =
+            |name: &str, value: &str| rustix::mount::fsconfig_set_string(&context, name, value);
+        // The name is shown only; one that the kernel does not take is left out.
+        let _ = set("source", &request.source);
+        set("size", &size.to_string())?;
+        set("mode", &format!("{mode:o}"))?;
+        rustix::mount::fsconfig_create(&context)?;
+        let mount = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+        move_to(&mount, at)
+    })?;
+    let device = device(guest, call, &request.target).unwrap_or_default();
+    guest.mounts.took(device, size);
+    Ok(Done::Mounted)
+}
+
+/// The device number of the file system that is at a path.
+fn device(guest: &mut Guest<'_>, call: &Call, path: &str) -> Option<u64> {
+    let (root, pid) = guest.view(call)?;
+    let file = paths::open(&root, path, pid, OFlags::PATH).ok()?;
+    paths::status(&file).ok().map(|status| status.st_dev)
+}
+
+/// A size as `mount` takes it: `64m`. A share of the memory, or none, is left to us.
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match text.get(digits.len()..)? {
+        "" => 1,
+        "k" | "K" => 1 << 10,
+        "m" | "M" => 1 << 20,
+        "g" | "G" => 1 << 30,
+        _ => return None,
+    };
+    digits
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(unit)
+        .filter(|bytes| *bytes > 0)
+}
+
+/// `umount2`: of what the guest mounted itself; the sandbox's own mounts only seem to go.
+pub fn unmount(guest: &mut Guest<'_>, call: &Call) -> Action {
+    match take_down(guest, call) {
+        Ok(()) => Action::Return(0),
         Err(errno) => errno.into(),
     }
+}
+
+fn take_down(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
+    let target = guest.raw_path(call, None, 0)?;
+    let (root, pid) = guest.view(call).ok_or(Errno::SRCH)?;
+    let at = paths::open(&root, &target, pid, OFlags::PATH)?;
+    let real = paths::of_descriptor(&at).ok_or(Errno::INVAL)?;
+    match guest.mounts.undo(&real) {
+        Some(true) => return Ok(()),
+        Some(false) => return Err(Errno::INVAL),
+        None => {}
+    }
+    let lazily = call.int(1) & libc::MNT_DETACH != 0;
+    let device = paths::status(&at).map(|status| status.st_dev)?;
+    // The kernel refuses while anybody holds it.
+    drop(at);
+    // What is mounted below the source came along.
+    let flags = if lazily || guest.mounts.is_bound(&real) {
+        UnmountFlags::DETACH
+    } else {
+        UnmountFlags::empty()
+    };
+    let path = real.as_str();
+    let result = inside::run(&guest.pidfd, || {
+        rustix::mount::unmount(path, flags | UnmountFlags::NOFOLLOW)
+    });
+    if result.is_ok() {
+        guest.mounts.unbind(&real);
+        if flags.contains(UnmountFlags::DETACH) {
+            guest.mounts.detached(device);
+        }
+    }
+    result
 }

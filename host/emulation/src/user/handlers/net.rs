@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use rustix::net::SocketType;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
 
+use super::super::forward::NoForward;
 use super::super::guest::{Endpoint, Guest};
 use super::super::notify::{Action, Call};
 use crate::event::What;
@@ -90,20 +91,22 @@ fn listens(guest: &mut Guest<'_>, call: &Call, endpoint: Endpoint) {
         let forwarded = guest
             .forwarder
             .as_mut()
-            .and_then(|forwarder| forwarder.forward(endpoint));
-        if let Some(host_port) = forwarded {
-            guest.report(
-                who,
-                What::Forward {
-                    proto,
-                    ip,
-                    port,
-                    host_port,
-                },
-            );
-        }
+            .map(|forwarder| forwarder.forward(endpoint));
+        let what = match forwarded {
+            Some(Ok(host_port)) => What::Forward {
+                proto,
+                ip,
+                port,
+                host_port,
+            },
+            Some(Err(NoForward::Full)) => What::Note(NOT_FORWARDED),
+            Some(Err(NoForward::Known)) | None => return,
+        };
+        guest.report(who, what);
     }
 }
+
+const NOT_FORWARDED: &str = "more ports of the guest listen at once than are forwarded: the host has no port for some of them";
 
 /// A copy of the caller's socket. It stays in the guest's network namespace, whoever uses it.
 pub fn socket(guest: &mut Guest<'_>, call: &Call) -> Result<OwnedFd, Errno> {

@@ -5,9 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use rustix::io::Errno;
 
 use super::super::devices::Device;
-use super::super::guest::{Guest, is_machine};
+use super::super::guest::{CONSOLE, Guest, is_machine};
 use super::super::notify::{Action, Call};
-use super::fs::MEMORY_FILE;
+use super::model;
 
 /// `stat`, `lstat`, `newfstatat`.
 pub fn stat(
@@ -19,7 +19,15 @@ pub fn stat(
 ) -> Action {
     let flags = if directory.is_some() { call.int(3) } else { 0 };
     match find(guest, call, directory, path, flags) {
-        Some((path, device)) => give(guest, call, buffer, &stat_bytes(&path, &device)),
+        Some((path, device)) => {
+            let mut bytes = stat_bytes(&path, &device);
+            if path == CONSOLE
+                && let Ok(own) = guest.console.status()
+            {
+                name_console(&mut bytes, &own);
+            }
+            give(guest, call, buffer, &bytes)
+        }
         None => Action::Continue,
     }
 }
@@ -27,7 +35,15 @@ pub fn stat(
 /// `statx`.
 pub fn statx(guest: &mut Guest<'_>, call: &Call) -> Action {
     match find(guest, call, Some(0), 1, call.int(2)) {
-        Some((path, device)) => give(guest, call, 4, &statx_bytes(&path, &device)),
+        Some((path, device)) => {
+            let mut bytes = statx_bytes(&path, &device);
+            if path == CONSOLE
+                && let Ok(own) = guest.console.status()
+            {
+                name_console_x(&mut bytes, &own);
+            }
+            give(guest, call, 4, &bytes)
+        }
         None => Action::Continue,
     }
 }
@@ -72,8 +88,7 @@ fn find(
 /// A descriptor that a model was given as.
 fn of_descriptor(guest: &mut Guest<'_>, call: &Call) -> Option<(String, Device)> {
     let link = guest.caller(call)?.directory(call.int(0))?;
-    let path = link.strip_prefix("/memfd:")?.strip_prefix(MEMORY_FILE)?;
-    let path = path.strip_suffix(" (deleted)").unwrap_or(path).to_owned();
+    let path = model::path_of(&link)?.to_owned();
     let device = guest.devices.get(&path)?.clone();
     Some((path, device))
 }
@@ -98,6 +113,42 @@ fn inode(path: &str) -> u64 {
 }
 
 const BLOCK: u64 = 4096;
+
+/// Make a status that of the console's own node, as `fstat` of a descriptor shows it: `ttyname` compares them.
+fn name_console(bytes: &mut [u8; 144], own: &rustix::fs::Stat) {
+    for (at, value) in [
+        (std::mem::offset_of!(libc::stat, st_dev), own.st_dev),
+        (std::mem::offset_of!(libc::stat, st_ino), own.st_ino),
+        (std::mem::offset_of!(libc::stat, st_rdev), own.st_rdev),
+    ] {
+        if let Some(field) = bytes.get_mut(at..at + 8) {
+            field.copy_from_slice(&value.to_ne_bytes());
+        }
+    }
+}
+
+/// As `name_console`, for `statx`.
+fn name_console_x(bytes: &mut [u8; 256], own: &rustix::fs::Stat) {
+    let mut put = |at: usize, value: &[u8]| {
+        if let Some(field) = bytes.get_mut(at..at + value.len()) {
+            field.copy_from_slice(value);
+        }
+    };
+    put(
+        std::mem::offset_of!(libc::statx, stx_ino),
+        &own.st_ino.to_ne_bytes(),
+    );
+    for (at, device) in [
+        (std::mem::offset_of!(libc::statx, stx_dev_major), own.st_dev),
+        (
+            std::mem::offset_of!(libc::statx, stx_rdev_major),
+            own.st_rdev,
+        ),
+    ] {
+        put(at, &libc::major(device).to_ne_bytes());
+        put(at + 4, &libc::minor(device).to_ne_bytes());
+    }
+}
 
 /// `struct stat` of x86-64.
 fn stat_bytes(path: &str, device: &Device) -> [u8; 144] {

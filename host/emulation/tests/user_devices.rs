@@ -1,0 +1,315 @@
+//! What a guest's shell sees of its devices, of `/proc` and of its mounts. One thread and no test harness: a supervisor forks.
+
+mod support;
+
+use rookery_emulation::event::{Event, Operation, What};
+use rookery_emulation::plan::{Pseudofile, Read, StaticFile, Write};
+
+fn main() {
+    if !support::can_run() {
+        return;
+    }
+    let tests: &[(&str, fn())] = &[
+        (
+            "the_console_is_reached_by_every_name_of_its_descriptor",
+            the_console_is_reached_by_every_name_of_its_descriptor,
+        ),
+        (
+            "a_write_to_a_model_changes_nothing_but_a_stateful_one",
+            a_write_to_a_model_changes_nothing_but_a_stateful_one,
+        ),
+        (
+            "what_only_the_host_may_answer_fails_nowhere",
+            what_only_the_host_may_answer_fails_nowhere,
+        ),
+        (
+            "a_mount_is_in_the_table_until_it_is_undone",
+            a_mount_is_in_the_table_until_it_is_undone,
+        ),
+        (
+            "models_of_proc_have_directories_and_interfaces_tell_the_truth",
+            models_of_proc_have_directories_and_interfaces_tell_the_truth,
+        ),
+        (
+            "what_happens_too_often_is_counted",
+            what_happens_too_often_is_counted,
+        ),
+    ];
+    for (name, test) in tests {
+        test();
+        println!("test {name} ... ok");
+    }
+}
+
+fn missing(events: &[Event]) -> Vec<&str> {
+    events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Unmodelled {
+                path,
+                operation: Operation::Open { .. },
+            } => Some(path.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn has(console: &str, expected: &[&str]) {
+    let console = console.replace('\r', "");
+    for line in expected {
+        assert!(
+            console.lines().any(|known| known == *line),
+            "no line {line:?} in:\n{console}"
+        );
+    }
+}
+
+fn the_console_is_reached_by_every_name_of_its_descriptor() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "
+for i in /dev/stdout /dev/stderr /proc/self/fd/1 /dev/fd/1; do echo by $i >$i; done
+echo link $(readlink /proc/$$/fd/2)
+busybox tty | grep -q 'not a tty' || echo a terminal
+";
+    let Some(plan) = support::script_plan(work.path(), script) else {
+        return;
+    };
+    let (console, events) = support::run(&plan);
+    has(
+        &console,
+        &[
+            "by /dev/stdout",
+            "by /dev/stderr",
+            "by /proc/self/fd/1",
+            "by /dev/fd/1",
+            "link /dev/console",
+            "a terminal",
+        ],
+    );
+    assert_eq!(missing(&events), Vec::<&str>::new(), "{console}");
+}
+
+/// A program that opens `device` for both, writes four bytes, and exits with the first byte that it then reads.
+fn write_and_read(device: &str) -> Vec<u8> {
+    use support::mips::{self, A0, A1, A2, BUFFER, PATH, S0, V0};
+    let transfer = |number, address| {
+        [
+            &[mips::add(A0, S0, 0)][..],
+            &mips::load(A1, address),
+            &mips::load(A2, 4),
+            &mips::call(number),
+        ]
+        .concat()
+    };
+    let code = [
+        &mips::load(A0, PATH)[..],
+        &mips::load(A1, 2),
+        &mips::call(4005),
+        &[mips::add(S0, V0, 0)],
+        &transfer(4004, PATH),
+        &transfer(4003, BUFFER),
+        &mips::load_byte(A0, BUFFER),
+        &mips::call(4246),
+    ];
+    mips::program(&code.concat(), device)
+}
+
+fn a_write_to_a_model_changes_nothing_but_a_stateful_one() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "
+dd if=/dev/zero of=/dev/const bs=4 count=1 conv=notrunc 2>/dev/null && echo written
+echo read $(cat /dev/const)
+echo state $(cat /dev/state); echo NEW >/dev/state; echo state $(cat /dev/state)
+printf x >/dev/unhandled 2>/dev/null || echo unhandled fails
+cat /dev/empty 2>/dev/null || echo unreadable
+(echo x >&3) 3</dev/const 2>/dev/null || echo read only
+/etc/both; echo first byte $?
+";
+    let Some(mut plan) = support::script_plan(work.path(), script) else {
+        return;
+    };
+    let model = |read, write| Pseudofile {
+        read,
+        write,
+        ..Pseudofile::default()
+    };
+    let text = |text: &str| Read::Bytes(text.into());
+    let both = StaticFile::Inline {
+        contents: write_and_read("/dev/const"),
+        mode: 0o755,
+    };
+    plan.static_files.push(("/etc/both".into(), both));
+    plan.pseudofiles = vec![
+        ("/dev/const".into(), model(text("hello\n"), Write::Discard)),
+        (
+            "/dev/state".into(),
+            model(Read::Stateful("OLD\n".into()), Write::Discard),
+        ),
+        ("/dev/unhandled".into(), model(text(""), Write::Unhandled)),
+        ("/dev/empty".into(), model(Read::Default, Write::Discard)),
+    ];
+    let (console, _) = support::run(&plan);
+    has(
+        &console,
+        &[
+            "written",
+            "read hello",
+            "state OLD",
+            "state NEW",
+            "unhandled fails",
+            "unreadable",
+            "read only",
+            "first byte 104",
+        ],
+    );
+}
+
+fn what_only_the_host_may_answer_fails_nowhere() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "
+busybox dmesg && echo dmesg works
+for i in kernel/panic kernel/core_pattern vm/overcommit_memory net/core/rmem_max net/ipv4/ip_forward; do
+    echo 1 >/proc/sys/$i && echo $i $(cat /proc/sys/$i)
+done
+echo x >/dev/shm/file && echo shm works
+echo x >/proc/nothing
+";
+    let Some(plan) = support::script_plan(work.path(), script) else {
+        return;
+    };
+    let (console, events) = support::run(&plan);
+    has(
+        &console,
+        &[
+            "dmesg works",
+            "shm works",
+            "kernel/panic 1",
+            "kernel/core_pattern 1",
+            "vm/overcommit_memory 1",
+            "net/core/rmem_max 1",
+            "net/ipv4/ip_forward 1",
+        ],
+    );
+    assert_eq!(missing(&events), ["/proc/nothing"], "{console}");
+}
+
+fn a_mount_is_in_the_table_until_it_is_undone() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "
+cd /tmp; mkdir a b c
+mount -t jffs2 /dev/mtdblock4 a; mount -t tmpfs -o size=1m,mode=1777 memory b; mount --bind /dev c
+mount -t nosuch none a || echo unknown
+echo table $(grep -c /tmp /proc/mounts) $(grep -c rookery /proc/mounts) $(grep jffs2 /proc/self/mounts)
+echo space $(df -k b | grep -c 1024) $(ls -ld b | cut -c1-10)
+cat c/model
+for i in a b c /proc; do n=0; while umount $i; do n=$((n+1)); done; echo $i undone $n times; done
+";
+    let Some(mut plan) = support::script_plan(work.path(), script) else {
+        return;
+    };
+    plan.pseudofiles = vec![(
+        "/dev/model".into(),
+        Pseudofile {
+            read: Read::Bytes("of the bound device\n".into()),
+            ..Pseudofile::default()
+        },
+    )];
+    let (console, events) = support::run(&plan);
+    has(
+        &console,
+        &[
+            "unknown",
+            "space 1 drwxrwxrwt",
+            "of the bound device",
+            "a undone 1 times",
+            "b undone 1 times",
+            "c undone 1 times",
+            "/proc undone 1 times",
+        ],
+    );
+    let table = console.lines().find(|line| line.starts_with("table"));
+    let table = table.unwrap_or_default();
+    assert!(
+        table.contains(" 0 /dev/mtdblock4 /tmp/a jffs2 "),
+        "{console}"
+    );
+    let faked: Vec<_> = events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Mount {
+                target,
+                faked: true,
+                ..
+            } => Some(target.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(faked, ["/tmp/a"]);
+}
+
+fn models_of_proc_have_directories_and_interfaces_tell_the_truth() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "
+echo /proc/vendor/*; [ -d /proc/vendor ] && echo directory; cat /proc/vendor/model
+cat /proc/cmdline; echo TERM $TERM
+ifconfig eth0 mtu 1400
+busybox brctl addbr lan && busybox brctl addif lan eth0 && busybox brctl delif lan eth0 && busybox brctl delbr lan && echo bridged
+busybox brctl delbr eth0
+echo mtu $(cat /sys/class/net/eth0/mtu) address $(cat /sys/class/net/eth0/address)
+ifconfig eth0 | grep HWaddr
+";
+    let Some(mut plan) = support::script_plan(work.path(), script) else {
+        return;
+    };
+    plan.netdevs = vec!["eth0".into()];
+    plan.env = vec![("TERM".into(), "vt100".into())];
+    plan.kernel_cmdline_append = Some("board=x".into());
+    plan.pseudofiles = vec![(
+        "/proc/vendor/model".into(),
+        Pseudofile {
+            read: Read::Bytes("model of proc\n".into()),
+            ..Pseudofile::default()
+        },
+    )];
+    let (console, events) = support::run(&plan);
+    has(
+        &console,
+        &[
+            "/proc/vendor/model",
+            "directory",
+            "model of proc",
+            "root=/dev/vda init=/etc/script console=ttyS0 board=x",
+            "TERM vt100",
+            "mtu 1400 address 52:54:00:12:34:56",
+        ],
+    );
+    assert!(console.contains("HWaddr 52:54:00:12:34:56"), "{console}");
+    // Not every host's kernel has bridges.
+    let bridged = ["bridged", "not supported"];
+    assert!(
+        bridged.iter().any(|text| console.contains(text)),
+        "{console}"
+    );
+    let refused = |event: &Event| matches!(&event.what, What::InterfaceMissing { name, command: 0x89A1, result: -1 } if name == "eth0");
+    assert!(events.iter().any(refused), "{console}");
+    assert!(!missing(&events).contains(&"/proc/vendor"));
+}
+
+fn what_happens_too_often_is_counted() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "i=0; while [ $i -lt 250 ]; do [ -e /dev/missing ]; i=$((i+1)); done";
+    let Some(plan) = support::script_plan(work.path(), script) else {
+        return;
+    };
+    let (_, events) = support::run(&plan);
+    let hits =
+        |what: &What| matches!(what, What::Unmodelled { path, .. } if path == "/dev/missing");
+    let counted: u64 = events
+        .iter()
+        .map(|event| match &event.what {
+            What::Repeated { what, times } if hits(what) => *times,
+            what => u64::from(hits(what)),
+        })
+        .sum();
+    assert_eq!(counted, 250);
+}
