@@ -138,7 +138,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Sockets> {
     let notes = [
         caveat(&ended.state).map(str::to_owned),
         (context.stateless && total > 0).then(|| older.to_owned()),
-        ended.note,
+        ended.note.clone(),
     ];
     let notes: Vec<String> = notes.into_iter().flatten().collect();
     Ok(Sockets {
