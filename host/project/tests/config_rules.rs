@@ -44,6 +44,25 @@ fn null_lets_the_lower_file_show_where_it_is_legal() {
 }
 
 #[test]
+fn an_optional_field_that_is_null_everywhere_has_no_default() {
+    let nulls = "core: {mem: null, smp: null, fs: null}\nlib_inject: {enabled: null, stubs: {l: {s: {type: null, return: 1}}}}\nnetwork: {external: {mac: null}}\npseudofiles: {/dev/x: {read: {model: from_plugin, plugin: p, function: null}}}\n";
+    let config = config(&[("patch_1.yaml", nulls)]);
+    assert_eq!(config["core"]["fs"], "./base/empty_fs.tar.gz");
+    for absent in [
+        "/core/mem",
+        "/core/smp",
+        "/lib_inject/enabled",
+        "/lib_inject/stubs/l/s/type",
+        "/network/external/mac",
+        "/pseudofiles/~1dev~1x/read/function",
+    ] {
+        assert_eq!(config.pointer(absent), None, "{absent}");
+    }
+    let missing = refused(&[("config.yaml", &CONFIG.replace("nvram: {}", "nvram: null"))]);
+    assert!(missing.to_string().contains("is required"), "{missing}");
+}
+
+#[test]
 fn lists_and_other_values_do_not_mix() {
     let strace = "core: {strace: [httpd], guest_cmd: true, shared_dir: true}";
     assert_eq!(

@@ -6,7 +6,7 @@ use super::files::{self, MAIN};
 use super::load::Layer;
 use super::plugins::unknown_argument;
 use super::refusal::{Kind, Refusal, dotted};
-use super::schema::{ARCHITECTURES, PROJECT, Problem, Scope, Type, check, complete};
+use super::schema::{ARCHITECTURES, Nulls, PROJECT, Problem, Scope, Type, check, complete};
 use super::templates::{canonical_arch, resolve_kernel_version};
 use super::value::{Key, Map, Value};
 use super::yaml;
@@ -27,7 +27,7 @@ pub fn finish(
         legacy_timeout(map, warnings);
     }
     // Defaults first: the additions look at them.
-    let mut config = complete(Type::Model(&PROJECT), merged);
+    let mut config = complete(Type::Model(&PROJECT), merged, Nulls::Keep);
     let arch = config
         .get("core")
         .and_then(|core| core.get("arch"))
@@ -68,7 +68,7 @@ pub fn finish(
     }
     let config = check(Type::Model(&PROJECT), config, Scope::Whole)
         .map_err(|problems| whole(layers, &problems))?;
-    let mut config = complete(Type::Model(&PROJECT), config);
+    let mut config = complete(Type::Model(&PROJECT), config, Nulls::Drop);
     rules(dir, &config, layers)?;
     if let Some(core) = section(&mut config, "core")
         && !core.contains_key(&Key::from("fs"))

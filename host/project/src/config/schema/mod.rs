@@ -13,7 +13,7 @@ mod sections;
 mod static_files;
 
 pub use check::{Problem, Scope, check, did_you_mean};
-pub use complete::complete;
+pub use complete::{Nulls, complete};
 pub use merge::{MergeError, merge};
 pub use sections::{ARCHITECTURES, PLUGIN, PROJECT, STUBS};
 
