@@ -4,7 +4,9 @@
 //! what [`write()`] emits means the same to readers of either version.
 
 mod read;
+mod relax;
 mod scalar;
+mod source;
 #[cfg(test)]
 mod tests;
 mod text;
