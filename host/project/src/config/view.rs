@@ -17,6 +17,9 @@ use crate::{Error, Result};
 /// Strings that a higher file extends instead of replacing them.
 const JOINED: [&str; 4] = ["extra_qemu_args", "kernel_cmdline_append", "extra", "body"];
 
+/// Sections whose lists mean something by their order.
+const ORDERED: [&str; 2] = ["pseudofiles", "static_files"];
+
 /// `config.effective`
 pub fn effective(dir: &Path) -> Result<Json> {
     let loaded = load(dir, Patch::OnDisk)?;
@@ -125,11 +128,17 @@ pub fn effective_key(
         || paths::get(tree, path),
         |layer| paths::get(&layer.tree, path),
     );
-    let joined = path
-        .last()
-        .is_some_and(|name| JOINED.contains(&name.as_str()));
+    let lower = paths::get(&loaded.below, path);
+    let kind = Kind {
+        joined: path
+            .last()
+            .is_some_and(|name| JOINED.contains(&name.as_str())),
+        ordered: path
+            .first()
+            .is_some_and(|section| ORDERED.contains(&section.as_str())),
+    };
     let overridden =
-        ours.is_some_and(|ours| !value.is_some_and(|value| holds(value, ours, joined)));
+        ours.is_some_and(|ours| !value.is_some_and(|value| holds(value, ours, lower, kind)));
     if let Some(file) = set_by.filter(|file| overridden && *file != PATCH) {
         warnings.push(format!(
             "{} is overridden by {file}; change it there, or remove it from that file",
@@ -153,18 +162,33 @@ fn set_by<'a>(loaded: &'a Loaded, path: &[String]) -> Option<&'a str> {
         .map(|layer| layer.file.as_str())
 }
 
-/// Whether all that `ours` says is so in `value`.
-fn holds(value: &Value, ours: &Value, joined: bool) -> bool {
+/// How values at a path combine.
+#[derive(Clone, Copy)]
+struct Kind {
+    joined: bool,
+    ordered: bool,
+}
+
+/// Whether all that `ours` says is so in `value`, when `lower` is what lower files say.
+fn holds(value: &Value, ours: &Value, lower: Option<&Value>, kind: Kind) -> bool {
     match (value, ours) {
         (_, Value::Null) => true,
         (Value::Map(value), Value::Map(ours)) => ours.iter().all(|(key, ours)| {
+            let lower = lower.and_then(Value::as_map).and_then(|map| map.get(key));
             *ours == Value::Null
                 || value
                     .get(key)
-                    .is_some_and(|value| holds(value, ours, joined))
+                    .is_some_and(|value| holds(value, ours, lower, kind))
         }),
+        (Value::List(value), Value::List(ours)) if kind.ordered => {
+            let before = match lower {
+                Some(Value::List(items)) => items.as_slice(),
+                _ => &[],
+            };
+            value == ours || *value == [before, ours].concat()
+        }
         (Value::List(value), Value::List(ours)) => ours.iter().all(|item| value.contains(item)),
-        (Value::Str(value), Value::Str(ours)) if joined => value.contains(ours.as_str()),
+        (Value::Str(value), Value::Str(ours)) if kind.joined => value.contains(ours.as_str()),
         _ => value.equals_like_python(ours),
     }
 }

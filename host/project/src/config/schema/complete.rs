@@ -78,12 +78,9 @@ fn fields(model: &Model, mut map: Map, nulls: Nulls) -> Map {
 
 fn default(field: &Field) -> Value {
     match field.default {
-        Default::Required | Default::RequiredOverall | Default::Absent => Value::Null,
-        Default::Bool(flag) => Value::Bool(flag),
-        Default::Int(number) => Value::Int(number),
-        Default::Str(text) => Value::from(text),
         Default::List => Value::List(Vec::new()),
         // The defaults of a model that no file names.
         Default::Map => complete(field.ty, Value::empty(), Nulls::Drop),
+        scalar => scalar.scalar().unwrap_or(Value::Null),
     }
 }
