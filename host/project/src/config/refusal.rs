@@ -75,6 +75,15 @@ impl Refusal {
             problems: problems.iter().map(describe).collect(),
         }
     }
+
+    /// The problems without their lines, which move when the file is written anew.
+    pub fn same_problems(&self) -> impl Iterator<Item = String> {
+        self.problems.iter().map(|problem| {
+            let (start, rest) = problem.split_once(" (line ").unwrap_or((problem, ""));
+            let rest = rest.split_once(')').map_or(rest, |(_, rest)| rest);
+            format!("{start}{rest}")
+        })
+    }
 }
 
 /// Keys as a dotted path, with what a terminal could misread escaped.
