@@ -131,6 +131,35 @@ fn a_patch_that_is_listed_and_found_applies_twice() {
 }
 
 #[test]
+fn numbers_and_booleans_stand_for_each_other_where_penguin_lets_them() {
+    let patch = "core: {shared_dir: 1, core_dumps: 0.0}\npseudofiles: {/dev/x: {ioctl: {true: {model: zero}, 2.0: {model: zero}}}}\n";
+    let config = config(&[("patch_1.yaml", patch)]);
+    assert_eq!(config["core"]["shared_dir"], json!({"path": "shared"}));
+    assert_eq!(config["core"].get("core_dumps"), None);
+    assert_eq!(
+        config["pseudofiles"]["/dev/x"]["ioctl"],
+        json!({"1": {"model": "zero"}, "2": {"model": "zero"}})
+    );
+    for illegal in [
+        "core: {shared_dir: 2}",
+        "pseudofiles: {/dev/x: {ioctl: {2.5: {model: zero}}}}",
+    ] {
+        assert_eq!(
+            refused(&[("patch_1.yaml", illegal)]).kind,
+            Kind::Structure,
+            "{illegal}"
+        );
+    }
+}
+
+#[test]
+fn drop_ins_lose_one_extension() {
+    let config = config(&[("plugins.d/x.py.py", ""), ("init.d/c.c.c", "")]);
+    assert!(config["plugins"].get("x.py").is_some());
+    assert!(config["static_files"].get("/igloo/init.d/c.c").is_some());
+}
+
+#[test]
 fn templates_see_the_main_file_and_their_own_variables() {
     let main =
         CONFIG.replace("version: 2", "version: 2, mem: 1G") + "vars: {a: x, b: '{{ a }}y'}\n";

@@ -181,7 +181,7 @@ fn additions(dir: &Path, config: &Value, arch: Option<&str>) -> Result<Vec<Addit
             }
             // Penguin compiles C; its output's name is known only there.
             let target = if is_c {
-                name.trim_end_matches(".c")
+                name.strip_suffix(".c").unwrap_or(&name)
             } else {
                 &name
             };
@@ -210,7 +210,7 @@ fn additions(dir: &Path, config: &Value, arch: Option<&str>) -> Result<Vec<Addit
         if !dir.join("plugins.d").join(&name).is_file() {
             continue;
         }
-        let plugin = name.trim_end_matches(".py");
+        let plugin = name.strip_suffix(".py").unwrap_or(&name);
         let sidecar = format!("plugins.d/{plugin}.yaml");
         let arguments = match files::read(dir, &sidecar)? {
             Some(text) => yaml::parse(&text).map_err(|error| Refusal::yaml(&sidecar, &error))?,

@@ -13,5 +13,6 @@ mod text;
 mod write;
 
 pub use read::{YamlError, locate, parse, parse_result};
+pub use scalar::resolve_core;
 pub use text::decode;
 pub use write::write;
