@@ -153,6 +153,18 @@ fn numbers_and_booleans_stand_for_each_other_where_penguin_lets_them() {
 }
 
 #[test]
+fn a_large_file_with_many_faults_is_refused_soon() {
+    let entries: String = (0..20_000).map(|n| format!("  k{n}: [{n}]\n")).collect();
+    let start = std::time::Instant::now();
+    let refusal = refused(&[("patch_1.yaml", &format!("nvram:\n{entries}"))]);
+    assert!(start.elapsed().as_secs() < 10);
+    assert!(
+        refusal.problems[1].starts_with("nvram.k1 (line 3)"),
+        "{refusal}"
+    );
+}
+
+#[test]
 fn drop_ins_lose_one_extension() {
     let config = config(&[("plugins.d/x.py.py", ""), ("init.d/c.c.c", "")]);
     assert!(config["plugins"].get("x.py").is_some());

@@ -236,7 +236,7 @@ impl Change<'_> {
                 self.warnings.push(format!("the project still does not load: {refusal}. Remove or set what is wrong, or reset the patch"));
                 None
             }
-            (Err(refusal), before) => return Err(self.refusal(before.as_ref(), &refusal)),
+            (Err(refusal), before) => return Err(unloadable(before.as_ref(), &refusal)),
         };
         if let Some(loaded) = &loaded
             && self.adds
@@ -277,20 +277,6 @@ impl Change<'_> {
                     .all(|problem| before.same_problems().any(|known| known == problem)))
     }
 
-    fn refusal(&self, before: Option<&Refusal>, now: &Refusal) -> Error {
-        match before {
-            None => Error::InvalidArgument(format!(
-                "refused, because the project would not load any more: {now}. Nothing was written"
-            )),
-            Some(before) if before.file == PATCH => Error::InvalidArgument(format!(
-                "refused: {PATCH} stopped the project from loading before ({before}), and with this change: {now}. First unset what is wrong in it, or reset it with reset_patch. Nothing was written"
-            )),
-            Some(before) => Error::Conflict(format!(
-                "the project did not load before this change either: {before}. Repair that file; nothing was written"
-            )),
-        }
-    }
-
     /// What lower files set, and why the project does not load now, if it does not.
     fn below(&self, text: Option<&str>) -> (Value, Option<Refusal>) {
         let now = load(self.dir, Patch::Text(text.unwrap_or("{}\n")));
@@ -307,6 +293,21 @@ impl Change<'_> {
                 Err(refusal) => (Value::empty(), Some(refusal)),
             },
         }
+    }
+}
+
+/// Why a change is refused, after which the project does not load; `before` is why it did not load without the change.
+fn unloadable(before: Option<&Refusal>, now: &Refusal) -> Error {
+    match before {
+        None => Error::InvalidArgument(format!(
+            "refused, because the project would not load any more: {now}. Nothing was written"
+        )),
+        Some(before) if before.file == PATCH => Error::InvalidArgument(format!(
+            "refused: {PATCH} stopped the project from loading before ({before}), and with this change: {now}. First unset what is wrong in it, or reset it with reset_patch. Nothing was written"
+        )),
+        Some(before) => Error::Conflict(format!(
+            "the project did not load before this change either: {before}. Repair that file; nothing was written"
+        )),
     }
 }
 

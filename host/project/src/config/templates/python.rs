@@ -116,7 +116,7 @@ fn quoted(out: &mut impl Write, text: &str) -> fmt::Result {
             '\\' => out.write_str("\\\\")?,
             c if c == quote => write!(out, "\\{c}")?,
             '\0'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{ad}' => {
-                write!(out, "\\x{:02x}", u32::from(c))?
+                write!(out, "\\x{:02x}", u32::from(c))?;
             }
             c => out.write_char(c)?,
         }

@@ -7,6 +7,7 @@ mod read;
 mod relax;
 mod scalar;
 mod source;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -11,6 +11,7 @@ use super::super::value::{Key, Map, Value};
 use super::relax::relax;
 use super::scalar::{resolve_core, resolve_result};
 use super::source::{Place, check_scalar, content_start, extent};
+use super::tags::{self, Typed};
 use super::text::{check_characters, check_directives, check_outside};
 use crate::{Error, Result};
 
@@ -45,7 +46,7 @@ impl fmt::Display for YamlError {
 pub fn parse(text: &str) -> Result<Value, YamlError> {
     check_characters(text)?;
     check_directives(text)?;
-    core(text, HashSet::new()).map(|(value, _)| value)
+    core(text, Paths::new()).map(|(value, _)| value)
 }
 
 /// Read a result file that Penguin's Python wrote.
@@ -60,15 +61,18 @@ pub fn parse_result(text: &str) -> Result<Json> {
         .map_err(|stop| Error::InvalidArgument(format!("not a YAML result file: {}", stop.error())))
 }
 
+/// Paths of nodes.
+pub type Paths = HashSet<Vec<String>>;
+
 /// The nodes at some paths, each with its line and column.
 pub type Places = HashMap<Vec<String>, (usize, usize)>;
 
 /// Where the nodes at `paths` are, in a text that [`parse`] accepts.
-pub fn locate(text: &str, paths: HashSet<Vec<String>>) -> Places {
+pub fn locate(text: &str, paths: Paths) -> Places {
     core(text, paths).map_or_else(|_| Places::new(), |(_, places)| places)
 }
 
-fn core(text: &str, wanted: HashSet<Vec<String>>) -> Result<(Value, Places), YamlError> {
+fn core(text: &str, wanted: Paths) -> Result<(Value, Places), YamlError> {
     // Blanks after the last line end would count as a line of a block.
     let (before, last) = text.rsplit_once('\n').unwrap_or(("", text));
     let text = if last.trim_matches(' ').is_empty() && !before.is_empty() {
@@ -141,7 +145,7 @@ struct Reader<'a> {
     documents: usize,
     /// Character ranges of scalars, and whether a tab may stand in them.
     scalars: Vec<(Range<usize>, bool)>,
-    wanted: HashSet<Vec<String>>,
+    wanted: Paths,
     found: Places,
 }
 
@@ -157,7 +161,7 @@ impl<'a> Reader<'a> {
             root: None,
             documents: 0,
             scalars: Vec::new(),
-            wanted: HashSet::new(),
+            wanted: Paths::new(),
             found: Places::new(),
         }
     }
@@ -370,48 +374,20 @@ impl<'a> Reader<'a> {
             (ScalarStyle::Plain, Schema::Result) => resolve_result(text, self.in_mapping()),
             _ => Value::from(text),
         };
-        let Some(tag) = tag else {
-            return Ok(untagged());
-        };
-        if tag.handle == "!" && tag.suffix.is_empty() || tag.handle.is_empty() && tag.suffix == "!"
-        {
-            return if text.is_empty() && style == ScalarStyle::Plain {
-                Err(error(span, "a lone '!'; write \"\" for empty text"))
-            } else {
-                Ok(untagged())
-            };
-        }
-        let typed = match (tag.is_yaml_core_schema(), tag.suffix.as_str()) {
-            (true, "str") => Some(Value::from(text)),
-            (true, "binary") => base64(text).map(Value::Bytes),
-            (true, "int" | "float" | "bool" | "null") => {
-                match (resolve_core(text), tag.suffix.as_str()) {
-                    (Value::Int(number), "float") => text
-                        .parse()
-                        .ok()
-                        .map(Value::Float)
-                        .or(Some(Value::Int(number))),
-                    (value @ Value::Int(_), "int")
-                    | (value @ Value::Float(_), "float")
-                    | (value @ Value::Bool(_), "bool")
-                    | (value @ Value::Null, "null") => Some(value),
-                    _ => None,
-                }
-            }
-            _ if self.schema == Schema::Result => return Ok(untagged()),
-            _ => {
-                return Err(error(
+        let accepts_foreign = self.schema == Schema::Result;
+        match tag {
+            None => Ok(untagged()),
+            Some(tag) => match tags::typed(tag, text, style) {
+                Typed::As(value) => Ok(value),
+                Typed::Untagged => Ok(untagged()),
+                Typed::Foreign if accepts_foreign => Ok(untagged()),
+                Typed::Foreign => Err(error(
                     span,
                     &format!("tag {tag} is not accepted; write a plain value"),
-                ));
-            }
-        };
-        typed.ok_or_else(|| {
-            error(
-                span,
-                &format!("{text:?} is not what its tag {tag} promises"),
-            )
-        })
+                )),
+                Typed::Not(problem) => Err(error(span, &problem)),
+            },
+        }
     }
 
     fn container_tag(
@@ -481,9 +457,4 @@ fn error(span: Span, message: &str) -> YamlError {
         column: span.start.col() + 1,
         message: message.to_owned(),
     }
-}
-
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let compact: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-    data_encoding::BASE64.decode(&compact).ok()
 }

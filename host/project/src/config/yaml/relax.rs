@@ -48,6 +48,11 @@ impl Relaxer {
         matches!(self.peek(ahead), None | Some(' ' | '\t' | '\n'))
     }
 
+    fn spaces(&self, ahead: usize) -> usize {
+        let rest = self.chars.get(self.at + ahead..).unwrap_or_default();
+        count(rest, |c| c == ' ')
+    }
+
     fn is_marker(&self) -> bool {
         is_marker(self.chars.get(self.at..).unwrap_or_default())
     }
@@ -75,9 +80,7 @@ impl Relaxer {
     /// The end of a line inside brackets or quotes: the next one is indented deeper than what surrounds it.
     fn newline(&mut self) {
         self.copy();
-        let indent = (0..)
-            .take_while(|ahead| self.peek(*ahead) == Some(' '))
-            .count();
+        let indent = self.spaces(0);
         let wanted = self.indents.last().map_or(0, |column| column + 2);
         let is_empty = matches!(self.peek(indent), None | Some('\n'));
         if !is_empty && !self.is_marker() && self.out.len() < self.limit {
@@ -122,7 +125,7 @@ impl Relaxer {
             _ => {}
         }
         if self.depth == 0 {
-            self.indents.retain(|open| *open <= column);
+            while self.indents.pop_if(|open| *open > column).is_some() {}
         }
         let in_flow = self.depth > 0;
         match c {
@@ -152,9 +155,8 @@ impl Relaxer {
             }
             '&' | '*' | '!' => {
                 self.start_key(column);
-                while !self.is_blank(0)
-                    && !(in_flow && matches!(self.peek(0), Some(',' | '[' | ']' | '{' | '}')))
-                {
+                let flow_end = |c| in_flow && matches!(c, Some(',' | '[' | ']' | '{' | '}'));
+                while !self.is_blank(0) && !flow_end(self.peek(0)) {
                     self.copy();
                 }
             }
@@ -213,8 +215,8 @@ impl Relaxer {
             if c == '\n' {
                 if in_flow {
                     self.newline();
-                } else if self.continues() {
-                    self.copy();
+                } else if let Some(blank) = self.continues() {
+                    (0..blank).for_each(|_| self.copy());
                 } else {
                     return;
                 }
@@ -224,43 +226,38 @@ impl Relaxer {
         }
     }
 
-    /// Whether unquoted text goes on after this line.
-    fn continues(&self) -> bool {
-        let rest = self.chars.get(self.at..).unwrap_or_default();
-        let blank = rest.iter().take_while(|c| matches!(c, ' ' | '\n')).count();
-        let column = rest[..blank]
-            .iter()
-            .rev()
-            .take_while(|c| **c == ' ')
-            .count();
-        let next = is_marker(rest.get(blank..).unwrap_or_default());
+    /// How many blanks and line ends are in between, where unquoted text goes on after this line.
+    fn continues(&self) -> Option<usize> {
+        let rest = self.chars.get(self.at..)?;
+        let blank = count(rest, |c| matches!(c, ' ' | '\n'));
+        let (between, next) = rest.split_at(blank);
+        let column = between.iter().rev().take_while(|c| **c == ' ').count();
         let deeper = self.indents.last().is_none_or(|last| column > *last);
-        deeper && !(column == 0 && next) && !matches!(rest.get(blank), None | Some('#'))
+        let ends = column == 0 && is_marker(next) || matches!(next.first(), None | Some('#'));
+        (deeper && !ends).then_some(blank)
     }
 
     /// A literal or folded block: lines at least as deep as its first.
     fn block(&mut self) {
-        let header: String = self.chars[self.at..]
-            .iter()
-            .take_while(|c| **c != '\n')
-            .collect();
-        self.copy_line();
         let least = self.indents.last().map_or(0, |column| column + 1);
-        let given = header.chars().take(3).find_map(|c| c.to_digit(10));
+        let mut header = (1..3).map_while(|ahead| self.peek(ahead).filter(|c| *c != '\n'));
+        let given = header.find_map(|c| c.to_digit(10));
         let mut indent = given.map(|digit| (least + digit as usize).saturating_sub(1));
+        self.copy_line();
         while self.peek(0) == Some('\n') {
-            let spaces = (1..)
-                .take_while(|ahead| self.peek(*ahead) == Some(' '))
-                .count();
-            if !matches!(self.peek(1 + spaces), None | Some('\n')) {
-                if spaces < *indent.get_or_insert(spaces.max(least)) {
-                    return;
-                }
+            let spaces = self.spaces(1);
+            let is_empty = matches!(self.peek(1 + spaces), None | Some('\n'));
+            if !is_empty && spaces < *indent.get_or_insert(spaces.max(least)) {
+                return;
             }
             self.copy();
             self.copy_line();
         }
     }
+}
+
+fn count(chars: &[char], such: impl Fn(char) -> bool) -> usize {
+    chars.iter().take_while(|c| such(**c)).count()
 }
 
 /// Whether a document starts or ends here.

@@ -75,8 +75,8 @@ pub fn check_scalar(
 
 /// Whether a question mark marks the key that starts here.
 fn is_explicit(chars: &[char], start: usize) -> bool {
-    let before = chars.get(..start).unwrap_or_default().iter().rev();
-    before.skip_while(|c| matches!(c, ' ' | '\n')).next() == Some(&'?')
+    let mut before = chars.get(..start).unwrap_or_default().iter().rev();
+    before.find(|c| !matches!(c, ' ' | '\n')) == Some(&'?')
 }
 
 fn colon_is_below(chars: &[char], key: &Range<usize>) -> bool {

@@ -90,13 +90,21 @@ fn a_layout_that_only_penguins_scanner_reads_is_read_alike() {
         assert_eq!(parse(text), parse(same), "{text:?}");
         assert!(parse(text).is_ok(), "{text:?}");
     }
-    // Lines are indented by a bounded amount.
-    let hostile = format!(
-        "{}a: [\n{}",
-        "- ".repeat(30) + &" ".repeat(500_000),
-        "b,\n".repeat(200_000)
-    );
-    assert!(parse(&hostile).is_err());
+}
+
+#[test]
+fn a_hostile_layout_costs_little() {
+    let broken = "a: [\nb]\n";
+    for hostile in [
+        "- ".repeat(30) + &" ".repeat(500_000) + "a: [\n" + &"b,\n".repeat(200_000),
+        broken.to_owned() + "a" + &"\n".repeat(500_000),
+        broken.to_owned() + &"- ".repeat(200_000) + &"\na: |\n".repeat(50_000),
+        broken.to_owned() + "{" + &"a\n".repeat(200_000),
+    ] {
+        let start = std::time::Instant::now();
+        assert!(parse(&hostile).is_err());
+        assert!(start.elapsed().as_secs() < 20, "{}", &hostile[..60]);
+    }
 }
 
 #[test]
