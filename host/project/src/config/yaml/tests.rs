@@ -62,6 +62,8 @@ fn what_only_the_parser_here_would_read_is_refused() {
         "{\"a\"\n: b}",
         "{a\nb: c}",
         "a:\n  : b\n",
+        "a: b\u{85}c",
+        "a: \"b\u{2028}c\"",
     ] {
         assert!(parse(text).is_err(), "{text:?}");
     }

@@ -25,13 +25,13 @@ pub fn decode(bytes: &[u8]) -> Result<String, YamlError> {
     })
 }
 
-/// Characters that Penguin's reader refuses unless they are escaped in a double-quoted string.
+/// Characters that Penguin's reader refuses, or takes for a line end, unless they are escaped in a double-quoted string.
 pub fn check_characters(text: &str) -> Result<(), YamlError> {
-    let printable = |c: char| matches!(c, '\t' | '\n' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..);
+    let printable = |c: char| matches!(c, '\t' | '\n' | ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{fffd}' | '\u{10000}'..);
     for (number, line) in text.split('\n').enumerate() {
         if let Some((column, c)) = line.chars().enumerate().find(|(_, c)| !printable(*c)) {
             let message = format!(
-                "control character U+{:04X}; write it as an escape in a double-quoted string",
+                "character U+{:04X} is no text, or a line end to Penguin; write it as an escape in a double-quoted string",
                 u32::from(c)
             );
             return Err(YamlError {
