@@ -188,7 +188,13 @@ fn what_would_tear_the_command_line_apart_is_refused() {
     ] {
         fixture.refuses(json!({"env": {key: value}}), "env");
     }
-    fixture.refuses(json!({"env": {"A": "x".repeat(4000)}}), "4095");
+    fixture.refuses(json!({"env": {"A": "x".repeat(4100)}}), "4095");
+    let close = fixture
+        .apply(json!({"env": {"A": "x".repeat(4000)}}))
+        .unwrap();
+    assert!(close["warnings"].to_string().contains("4095"), "{close}");
+    let unrelated = fixture.apply(json!({"netdevs": ["eth9"]})).unwrap();
+    assert_eq!(unrelated["warnings"], json!([]));
     fixture
         .apply(json!({"env": {"igloo_note": "x y"}}))
         .unwrap();
@@ -469,6 +475,34 @@ fn a_patch_that_stops_penguin_is_repaired_or_explained() {
         fs::read(fixture.dir.path().join(".rookery/unreadable-1.yaml")).unwrap(),
         b"env: {A: \xff}"
     );
+}
+
+#[test]
+fn a_patch_with_two_faults_is_repaired_step_by_step() {
+    let fixture = fixture(&[(PATCH, "env: {A: 5}\ncore: {smp: many}\nbogus: 1\n")]);
+    let answer = fixture.project.remove("bogus", &json!({})).unwrap();
+    assert!(
+        answer["warnings"]
+            .to_string()
+            .contains("still does not load"),
+        "{answer}"
+    );
+    let shown = fixture.project.patch().unwrap();
+    assert!(
+        shown["history"][1]["change"]
+            .to_string()
+            .contains("does not load with it"),
+        "{shown}"
+    );
+    fixture.apply(json!({"env": {"A": "5"}})).unwrap();
+    let worse = fixture.apply(json!({"core": {"strace": true, "ltrace": true, "smp": 1}}));
+    let message = worse.unwrap_err().to_string();
+    assert!(
+        message.contains("before") && message.contains("reset"),
+        "{message}"
+    );
+    fixture.apply(json!({"core": {"smp": 2}})).unwrap();
+    fixture.project.effective().unwrap();
 }
 
 #[test]

@@ -130,6 +130,25 @@ fn what_is_not_held_cannot_be_removed_and_the_answer_says_what_is() {
 }
 
 #[test]
+fn what_was_set_is_removed_by_the_name_it_was_set_by() {
+    let fixture = fixture(&[]);
+    let node = json!({"read": {"model": "zero"}, "ioctl": {"0x5401": {"model": "zero"}}});
+    fixture
+        .apply(json!({"pseudofiles": {"/dev/x": node}}))
+        .unwrap();
+    let unset = |path: &str| fixture.project.remove(path, &json!({})).unwrap();
+    unset("pseudofiles./dev/x.ioctl.0x5401");
+    let left = unset("pseudofiles./dev/x.read");
+    assert_eq!(
+        left["patch"],
+        json!({"pseudofiles": {"/dev/x": {}}}),
+        "the node exists"
+    );
+    unset("pseudofiles./dev/x");
+    assert_eq!(fixture.text(), None);
+}
+
+#[test]
 fn sixteen_writers_lose_nothing() {
     let fixture = fixture(&[]);
     let dir = fixture.dir.path();

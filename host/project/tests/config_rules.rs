@@ -44,6 +44,25 @@ fn null_lets_the_lower_file_show_where_it_is_legal() {
 }
 
 #[test]
+fn an_optional_field_that_is_null_everywhere_has_no_default() {
+    let nulls = "core: {mem: null, smp: null, fs: null}\nlib_inject: {enabled: null, stubs: {l: {s: {type: null, return: 1}}}}\nnetwork: {external: {mac: null}}\npseudofiles: {/dev/x: {read: {model: from_plugin, plugin: p, function: null}}}\n";
+    let config = config(&[("patch_1.yaml", nulls)]);
+    assert_eq!(config["core"]["fs"], "./base/empty_fs.tar.gz");
+    for absent in [
+        "/core/mem",
+        "/core/smp",
+        "/lib_inject/enabled",
+        "/lib_inject/stubs/l/s/type",
+        "/network/external/mac",
+        "/pseudofiles/~1dev~1x/read/function",
+    ] {
+        assert_eq!(config.pointer(absent), None, "{absent}");
+    }
+    let missing = refused(&[("config.yaml", &CONFIG.replace("nvram: {}", "nvram: null"))]);
+    assert!(missing.to_string().contains("is required"), "{missing}");
+}
+
+#[test]
 fn lists_and_other_values_do_not_mix() {
     let strace = "core: {strace: [httpd], guest_cmd: true, shared_dir: true}";
     assert_eq!(
@@ -109,6 +128,48 @@ fn a_patch_that_is_listed_and_found_applies_twice() {
             .iter()
             .any(|warning| warning.contains("nope.yaml"))
     );
+}
+
+#[test]
+fn numbers_and_booleans_stand_for_each_other_where_penguin_lets_them() {
+    let patch = "core: {shared_dir: 1, core_dumps: 0.0}\npseudofiles: {/dev/x: {ioctl: {true: {model: zero}, 2.0: {model: zero}}}}\n";
+    let config = config(&[("patch_1.yaml", patch)]);
+    assert_eq!(config["core"]["shared_dir"], json!({"path": "shared"}));
+    assert_eq!(config["core"].get("core_dumps"), None);
+    assert_eq!(
+        config["pseudofiles"]["/dev/x"]["ioctl"],
+        json!({"1": {"model": "zero"}, "2": {"model": "zero"}})
+    );
+    for illegal in [
+        "core: {shared_dir: 2}",
+        "pseudofiles: {/dev/x: {ioctl: {2.5: {model: zero}}}}",
+    ] {
+        assert_eq!(
+            refused(&[("patch_1.yaml", illegal)]).kind,
+            Kind::Structure,
+            "{illegal}"
+        );
+    }
+}
+
+#[test]
+fn a_large_file_with_many_faults_is_refused_soon() {
+    let entries: Vec<_> = (0..20_000).map(|n| format!("  k{n}: [{n}]\n")).collect();
+    let text = "nvram:\n".to_owned() + &entries.concat();
+    let start = std::time::Instant::now();
+    let refusal = refused(&[("patch_1.yaml", &text)]);
+    assert!(start.elapsed().as_secs() < 10);
+    assert!(
+        refusal.problems[1].starts_with("nvram.k1 (line 3)"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn drop_ins_lose_one_extension() {
+    let config = config(&[("plugins.d/x.py.py", ""), ("init.d/c.c.c", "")]);
+    assert!(config["plugins"].get("x.py").is_some());
+    assert!(config["static_files"].get("/igloo/init.d/c.c").is_some());
 }
 
 #[test]

@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 
 /// Changes shown; older ones are counted.
 const REVISIONS: usize = 10;
+/// What the host says of a revision that cannot be brought back.
+const UNLOADABLE: &str = " (the project does not load with it)";
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
@@ -47,7 +49,7 @@ fn show_patch(host: &impl Config, args: Args) -> Result<Shown> {
     let count = fitting(shown.history.iter().take(REVISIONS), USUAL_BYTES);
     shown.history.truncate(count);
     Ok(Shown {
-        next: shown.history.get(1).map(|last| {
+        next: shown.history.get(1).filter(|last| !last.change.ends_with(UNLOADABLE)).map(|last| {
             Next::call("reset_patch", json!({ "project_dir": args.project_dir, "to_revision": last.revision, "dry_run": true }))
         }),
         patch_file: shown.patch_file,
@@ -93,6 +95,21 @@ mod tests {
             (&json!(30), &json!(true), &json!(30))
         );
         assert_eq!(answer["next"]["arguments"]["to_revision"], 29);
+    }
+
+    #[test]
+    fn a_revision_that_does_not_load_is_not_suggested() {
+        let history = [
+            ("set env.X", 2),
+            ("edited (the project does not load with it)", 1),
+        ]
+        .map(|(change, n)| json!({ "revision": n, "time": "t", "change": change }));
+        let host = FakeHost::new().answer(
+            "config.patch",
+            json!({ "patch_file": "/p/x", "exists": true, "patch": {}, "history": history }),
+        );
+        let answer = call::<show_patch>(&host, json!({ "project_dir": "p" })).unwrap();
+        assert!(answer.get("next").is_none(), "{answer}");
     }
 
     #[test]

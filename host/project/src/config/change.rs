@@ -6,14 +6,14 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::files::PATCH;
-use super::guard::{command_line, guard, lossy_json};
+use super::guard::{guard, lossy_json};
 use super::load::{Loaded, Patch, load};
 use super::refusal::{Refusal, dotted};
 use super::schema::{PROJECT, Problem, Scope, Type, check};
 use super::store::{Store, history, read_patch};
 use super::templates::{map_strings, neutralise, restore};
 use super::value::Value;
-use super::{edit, paths, view, yaml};
+use super::{command_line, edit, paths, view, yaml};
 use crate::{Error, Result};
 
 /// Readers of YAML give up on longer keys.
@@ -229,14 +229,21 @@ impl Change<'_> {
         } else {
             old_text.clone()
         };
-        let loaded = load(self.dir, new_text.as_deref().map_or(Patch::Absent, Patch::Text)).map_err(|refusal| match &broken {
-            Some(before) if before.file != PATCH => {
-                Error::Conflict(format!("the project did not load before this change either: {before}. Repair that file; nothing was written"))
+        let new_patch = new_text.as_deref().map_or(Patch::Absent, Patch::Text);
+        let loaded = match (load(self.dir, new_patch), &broken) {
+            (Ok(loaded), _) => Some(loaded),
+            (Err(refusal), Some(before)) if self.repairs(before, &refusal) => {
+                self.warnings.push(format!("the project still does not load: {refusal}. Remove or set what is wrong, or reset the patch"));
+                None
             }
-            _ => Error::InvalidArgument(format!("refused, because the project would not load any more: {refusal}. Nothing was written")),
-        })?;
-        if self.adds {
-            command_line(&loaded.config).map_err(Error::InvalidArgument)?;
+            (Err(refusal), before) => return Err(unloadable(before.as_ref(), &refusal)),
+        };
+        if let Some(loaded) = &loaded
+            && self.adds
+            && self.touched.iter().any(|path| command_line::is_on_it(path))
+        {
+            let warning = command_line::check(&loaded.config).map_err(Error::InvalidArgument)?;
+            self.warnings.extend(warning);
         }
         let mut revision = history(self.dir)?.last().map(|revision| revision.number);
         if let Some(store) = store.filter(|_| changed) {
@@ -254,11 +261,20 @@ impl Change<'_> {
             changed,
             self.dry_run,
             &new,
-            Some(&loaded),
+            loaded.as_ref(),
             &self.touched,
             revision,
             self.warnings,
         ))
+    }
+
+    /// Whether a change of a patch that was wrong before leaves nothing wrong that was not.
+    fn repairs(&self, before: &Refusal, now: &Refusal) -> bool {
+        before.file == PATCH
+            && (!self.adds
+                || now
+                    .same_problems()
+                    .all(|problem| before.same_problems().any(|known| known == problem)))
     }
 
     /// What lower files set, and why the project does not load now, if it does not.
@@ -277,6 +293,21 @@ impl Change<'_> {
                 Err(refusal) => (Value::empty(), Some(refusal)),
             },
         }
+    }
+}
+
+/// Why a change is refused, after which the project does not load; `before` is why it did not load without the change.
+fn unloadable(before: Option<&Refusal>, now: &Refusal) -> Error {
+    match before {
+        None => Error::InvalidArgument(format!(
+            "refused, because the project would not load any more: {now}. Nothing was written"
+        )),
+        Some(before) if before.file == PATCH => Error::InvalidArgument(format!(
+            "refused: {PATCH} stopped the project from loading before ({before}), and with this change: {now}. First unset what is wrong in it, or reset it with reset_patch. Nothing was written"
+        )),
+        Some(before) => Error::Conflict(format!(
+            "the project did not load before this change either: {before}. Repair that file; nothing was written"
+        )),
     }
 }
 

@@ -3,8 +3,9 @@
 //! Penguin appends lists of different files to each other, so the file holds of a list only what lower files lack.
 
 use super::guard::octal;
-use super::schema::{PROJECT, Table, Tagged, Type};
-use super::value::{Key, Map, Value};
+use super::schema::{Field, PROJECT, Table, Tagged, Type};
+use super::templates::{map_strings, neutralise};
+use super::value::{Key, Map, Value, command_number};
 
 /// `new`, which was checked, laid over the content of the patch file; `below` is what lower files set.
 ///
@@ -97,16 +98,46 @@ impl Editor<'_> {
         let same = |map: &Map| map.get(&tag) == new.get(&tag);
         let old = if same(&old) { old } else { Map::new() };
         let below = below.filter(|value| value.as_map().is_some_and(same));
-        self.entries(
-            |key| {
-                model
-                    .and_then(|model| model.field(&key.text()))
-                    .map_or(Type::Any, |field| field.ty)
-            },
+        let field = |key: &Key| model.and_then(|model| model.field(&key.text()));
+        let mut laid = self.entries(
+            |key| field(key).map_or(Type::Any, |field| field.ty),
             old,
             new,
             below,
-        )
+        );
+        if let (Value::Map(laid), Some(Value::Map(lower))) = (&mut laid, below) {
+            self.cover(laid, lower, field);
+        }
+        laid
+    }
+
+    /// Penguin merges two entries of one model: what the lower one sets and this one leaves out must be set to its default.
+    fn cover(
+        &mut self,
+        laid: &mut Map,
+        lower: &Map,
+        field: impl Fn(&Key) -> Option<&'static Field>,
+    ) {
+        for (key, value) in lower {
+            let default = field(key).and_then(|field| field.default.scalar());
+            let shows = match laid.get(key) {
+                None => *value != Value::Null && default.as_ref() != Some(value),
+                // Lists have their own rule.
+                Some(Value::Map(given)) => value
+                    .as_map()
+                    .is_some_and(|lower| lower.keys().any(|key| !given.contains_key(key))),
+                Some(_) => false,
+            };
+            match default {
+                _ if !shows || *key == Key::from("provenance") => {}
+                Some(default) => drop(laid.insert(key.clone(), default)),
+                None => self.warnings.push(format!(
+                    "{}.{}: what a lower file sets here stays, because Penguin cannot unset it; use another model, or change that file",
+                    self.path.join("."),
+                    key.text()
+                )),
+            }
+        }
     }
 
     /// A model for all commands cannot be laid over a table of lower files, but `*` in a table can.
@@ -131,8 +162,24 @@ impl Editor<'_> {
         if whole(&new) && (old.is_empty() || whole(&old)) && !lower_has_table {
             return self.tagged(union, old, new, below);
         }
-        let below = if lower_has_table { below } else { None };
-        self.entries(|_| table.values, as_table(old), as_table(new), below)
+        let lower = below
+            .and_then(Value::as_map)
+            .map(|map| Value::Map(as_table(map.clone())));
+        let mut laid = self.entries(
+            |_| table.values,
+            as_table(old),
+            as_table(new),
+            lower.as_ref().filter(|_| lower_has_table),
+        );
+        // A table replaces a lower model for all commands, so it takes that in.
+        if let (false, Value::Map(laid), Some(Value::Map(mut lower))) =
+            (lower_has_table, &mut laid, lower)
+            && let Some(model) = lower.shift_remove(&Key::from("*"))
+        {
+            laid.entry("*".into())
+                .or_insert_with(|| map_strings(model, neutralise));
+        }
+        laid
     }
 
     fn names(
@@ -244,14 +291,7 @@ fn number_keys(table: &mut Value) {
         .into_iter()
         .map(|(key, value)| {
             let number = match &key {
-                Key::Str(text) => match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))
-                {
-                    Some(digits) if digits.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                        i128::from_str_radix(digits, 16).ok()
-                    }
-                    _ if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
-                    _ => None,
-                },
+                Key::Str(text) => command_number(text),
                 _ => None,
             };
             (number.map_or(key, Key::Int), value)

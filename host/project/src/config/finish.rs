@@ -6,7 +6,7 @@ use super::files::{self, MAIN};
 use super::load::Layer;
 use super::plugins::unknown_argument;
 use super::refusal::{Kind, Refusal, dotted};
-use super::schema::{ARCHITECTURES, PROJECT, Problem, Scope, Type, check, complete};
+use super::schema::{ARCHITECTURES, Nulls, PROJECT, Problem, Scope, Type, check, complete};
 use super::templates::{canonical_arch, resolve_kernel_version};
 use super::value::{Key, Map, Value};
 use super::yaml;
@@ -27,7 +27,7 @@ pub fn finish(
         legacy_timeout(map, warnings);
     }
     // Defaults first: the additions look at them.
-    let mut config = complete(Type::Model(&PROJECT), merged);
+    let mut config = complete(Type::Model(&PROJECT), merged, Nulls::Keep);
     let arch = config
         .get("core")
         .and_then(|core| core.get("arch"))
@@ -68,7 +68,7 @@ pub fn finish(
     }
     let config = check(Type::Model(&PROJECT), config, Scope::Whole)
         .map_err(|problems| whole(layers, &problems))?;
-    let mut config = complete(Type::Model(&PROJECT), config);
+    let mut config = complete(Type::Model(&PROJECT), config, Nulls::Drop);
     rules(dir, &config, layers)?;
     if let Some(core) = section(&mut config, "core")
         && !core.contains_key(&Key::from("fs"))
@@ -181,7 +181,7 @@ fn additions(dir: &Path, config: &Value, arch: Option<&str>) -> Result<Vec<Addit
             }
             // Penguin compiles C; its output's name is known only there.
             let target = if is_c {
-                name.trim_end_matches(".c")
+                name.strip_suffix(".c").unwrap_or(&name)
             } else {
                 &name
             };
@@ -210,7 +210,7 @@ fn additions(dir: &Path, config: &Value, arch: Option<&str>) -> Result<Vec<Addit
         if !dir.join("plugins.d").join(&name).is_file() {
             continue;
         }
-        let plugin = name.trim_end_matches(".py");
+        let plugin = name.strip_suffix(".py").unwrap_or(&name);
         let sidecar = format!("plugins.d/{plugin}.yaml");
         let arguments = match files::read(dir, &sidecar)? {
             Some(text) => yaml::parse(&text).map_err(|error| Refusal::yaml(&sidecar, &error))?,

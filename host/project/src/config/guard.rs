@@ -2,25 +2,11 @@
 
 use std::path::Path;
 
+use super::command_line::is_exported;
 use super::plugins::declared_arguments;
 use super::schema::Problem;
 use super::value::{Key, Map, Value};
 
-/// The kernel's limit for its command line, its NUL left out.
-const MAX_COMMAND_LINE: usize = 4095;
-/// Room for what Penguin itself puts there.
-const OWN_COMMAND_LINE: usize = 256;
-/// Variables that Penguin exports from a quoted file instead of the command line.
-const EXPORTED: [&str; 8] = [
-    "ROOT_SHELL",
-    "SHARED_DIR",
-    "WWW",
-    "CID",
-    "STRACE",
-    "PROJ_NAME",
-    "LD_LIBRARY_PATH",
-    "TERM",
-];
 /// Names that the framework itself gives to plugins.
 const FRAMEWORK: [&str; 11] = [
     "verbose",
@@ -103,35 +89,6 @@ pub fn lossy_json(fragment: &serde_json::Value) -> Vec<Problem> {
         }
     }
     problems
-}
-
-/// The command line of a merged configuration must fit.
-pub fn command_line(config: &Value) -> Result<(), String> {
-    let env = config.get("env").and_then(Value::as_map);
-    let tokens = env
-        .into_iter()
-        .flatten()
-        .filter(|(key, _)| !is_exported(&key.text()));
-    let variables: usize = tokens
-        .map(|(key, value)| key.text().len() + value.as_str().map_or(0, str::len) + 2)
-        .sum();
-    let appended = config
-        .get("core")
-        .and_then(|core| core.get("kernel_cmdline_append"))
-        .and_then(Value::as_str)
-        .map_or(0, str::len);
-    let length = OWN_COMMAND_LINE + variables + appended;
-    if length > MAX_COMMAND_LINE {
-        return Err(format!(
-            "the kernel command line would be about {length} bytes long, and {MAX_COMMAND_LINE} is the limit; shorten or remove 'env' values"
-        ));
-    }
-    Ok(())
-}
-
-fn is_exported(key: &str) -> bool {
-    EXPORTED.contains(&key)
-        || (key.starts_with("igloo_") || key.starts_with("IGLOO_")) && key != "igloo_task_size"
 }
 
 struct Guard<'a> {

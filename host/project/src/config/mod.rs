@@ -1,6 +1,7 @@
 //! A project's configuration: read as Penguin reads it, merged as Penguin merges it, changed without bricking it.
 
 mod change;
+mod command_line;
 mod edit;
 mod files;
 mod finish;

@@ -1,10 +1,20 @@
 //! Dotted paths: `env.igloo_init`, `pseudofiles./dev/dsa.read`, `netdevs.eth0`.
 
 use super::templates::restore;
-use super::value::{Key, Value};
+use super::value::{Key, Value, command_number};
 
-/// The keys that a dotted path means in a tree, keys that contain dots matched longest first; items of a list by their text.
+/// The keys that a dotted path means in a tree, keys that contain dots matched longest first; items of a list by their text,
+/// numbers in any notation.
 pub fn resolve(tree: &Value, dotted: &str) -> Option<Vec<String>> {
+    by_name(tree, dotted).or_else(|| {
+        let step = dotted.split('.').next().unwrap_or_default();
+        let number = command_number(step)?.to_string();
+        let rest = dotted.get(step.len()..).unwrap_or_default();
+        (number != step).then(|| by_name(tree, &(number + rest)))?
+    })
+}
+
+fn by_name(tree: &Value, dotted: &str) -> Option<Vec<String>> {
     let mut candidates: Vec<String> = match tree {
         Value::Map(map) => map.keys().map(name).collect(),
         Value::List(items) => items.iter().filter_map(item_text).collect(),
@@ -40,8 +50,17 @@ pub fn get<'a>(tree: &'a Value, path: &[String]) -> Option<&'a Value> {
     })
 }
 
-/// Take the value at a path out, and what it leaves empty.
+/// Take the value at a path out, and what it leaves empty; but an empty pseudofile or plugin still says that it exists.
 pub fn remove(tree: &mut Value, path: &[String]) -> bool {
+    let kept = match path.first().map(String::as_str) {
+        Some("pseudofiles" | "plugins") => 2,
+        _ => 0,
+    };
+    take(tree, path, kept)
+}
+
+/// `kept` is how many steps down an emptied mapping stays.
+fn take(tree: &mut Value, path: &[String], kept: usize) -> bool {
     let Some((step, rest)) = path.split_first() else {
         return false;
     };
@@ -54,10 +73,10 @@ pub fn remove(tree: &mut Value, path: &[String]) -> bool {
                 return false;
             };
             if !rest.is_empty() {
-                if !remove(value, rest) {
+                if !take(value, rest, kept.saturating_sub(1)) {
                     return false;
                 }
-                let emptied = matches!(value, Value::Map(map) if map.is_empty())
+                let emptied = kept != 1 && matches!(value, Value::Map(map) if map.is_empty())
                     || matches!(value, Value::List(items) if items.is_empty());
                 if !emptied {
                     return true;
@@ -141,7 +160,11 @@ mod tests {
             &mut tree,
             &["pseudofiles".into(), "/dev/x".into(), "y".into()]
         ));
-        assert!(get(&tree, &["pseudofiles".into(), "/dev/x".into()]).is_none());
+        // The node itself was made, too.
+        assert_eq!(
+            get(&tree, &["pseudofiles".into(), "/dev/x".into()]),
+            Some(&Value::empty())
+        );
         assert!(remove(&mut tree, &["netdevs".into(), "eth0".into()]));
         assert!(remove(&mut tree, &["netdevs".into(), "br0.1".into()]));
         assert!(tree.get("netdevs").is_none());

@@ -55,10 +55,15 @@ impl Refusal {
 
     /// Problems at paths in a file whose text is known.
     pub fn at(kind: Kind, file: &str, text: &str, problems: &[Problem]) -> Self {
+        let prefixes = |problem: &Problem| {
+            let path = problem.path.clone();
+            (0..=path.len()).map(move |length| path[..length].to_vec())
+        };
+        let places = locate(text, problems.iter().flat_map(prefixes).collect());
         let describe = |problem: &Problem| {
-            let place = (0..=problem.path.len())
+            let place = prefixes(problem)
                 .rev()
-                .find_map(|length| locate(text, problem.path.get(..length)?));
+                .find_map(|prefix| places.get(&prefix));
             let line = place
                 .map(|(line, _)| format!(" (line {line})"))
                 .unwrap_or_default();
@@ -69,6 +74,15 @@ impl Refusal {
             file: file.to_owned(),
             problems: problems.iter().map(describe).collect(),
         }
+    }
+
+    /// The problems without their lines, which move when the file is written anew.
+    pub fn same_problems(&self) -> impl Iterator<Item = String> {
+        self.problems.iter().map(|problem| {
+            let (start, rest) = problem.split_once(" (line ").unwrap_or((problem, ""));
+            let rest = rest.split_once(')').map_or(rest, |(_, rest)| rest);
+            format!("{start}{rest}")
+        })
     }
 }
 

@@ -48,6 +48,17 @@ impl Key {
     }
 }
 
+/// The number of an ioctl command or an offset, written in decimal or hexadecimal digits.
+pub fn command_number(text: &str) -> Option<i128> {
+    let (digits, radix) = text
+        .strip_prefix("0x")
+        .or_else(|| text.strip_prefix("0X"))
+        .map_or((text, 10), |digits| (digits, 16));
+    // `from_str_radix` takes a sign.
+    let plain = !digits.starts_with(['+', '-']);
+    plain.then(|| i128::from_str_radix(digits, radix).ok())?
+}
+
 impl From<&str> for Key {
     fn from(text: &str) -> Self {
         Self::Str(text.to_owned())

@@ -17,6 +17,12 @@ use crate::{Error, Result};
 /// Strings that a higher file extends instead of replacing them.
 const JOINED: [&str; 4] = ["extra_qemu_args", "kernel_cmdline_append", "extra", "body"];
 
+/// What is said of a revision that cannot be brought back; the tool `show_patch` looks for it.
+const UNLOADABLE: &str = " (the project does not load with it)";
+
+/// Sections whose lists mean something by their order.
+const ORDERED: [&str; 2] = ["pseudofiles", "static_files"];
+
 /// `config.effective`
 pub fn effective(dir: &Path) -> Result<Json> {
     let loaded = load(dir, Patch::OnDisk)?;
@@ -96,9 +102,16 @@ pub fn patch(dir: &Path) -> Result<Json> {
         Ok(loaded) => warnings.extend(loaded.warnings),
         Err(refusal) => warnings.push(format!("the project does not load: {refusal}")),
     }
-    let history: Vec<_> = history(dir)?
+    let mut history: Vec<_> = history(dir)?.into_iter().rev().collect();
+    // The one before is what an undo goes back to.
+    if let Some(last) = history.get_mut(1)
+        && let Some(text) = &last.patch
+        && load(dir, Patch::Text(text)).is_err()
+    {
+        last.change += UNLOADABLE;
+    }
+    let history: Vec<_> = history
         .iter()
-        .rev()
         .map(|revision| json!({ "revision": revision.number, "time": revision.time, "change": revision.change }))
         .collect();
     Ok(json!({
@@ -125,11 +138,17 @@ pub fn effective_key(
         || paths::get(tree, path),
         |layer| paths::get(&layer.tree, path),
     );
-    let joined = path
-        .last()
-        .is_some_and(|name| JOINED.contains(&name.as_str()));
+    let lower = paths::get(&loaded.below, path);
+    let kind = Kind {
+        joined: path
+            .last()
+            .is_some_and(|name| JOINED.contains(&name.as_str())),
+        ordered: path
+            .first()
+            .is_some_and(|section| ORDERED.contains(&section.as_str())),
+    };
     let overridden =
-        ours.is_some_and(|ours| !value.is_some_and(|value| holds(value, ours, joined)));
+        ours.is_some_and(|ours| !value.is_some_and(|value| holds(value, ours, lower, kind)));
     if let Some(file) = set_by.filter(|file| overridden && *file != PATCH) {
         warnings.push(format!(
             "{} is overridden by {file}; change it there, or remove it from that file",
@@ -153,18 +172,33 @@ fn set_by<'a>(loaded: &'a Loaded, path: &[String]) -> Option<&'a str> {
         .map(|layer| layer.file.as_str())
 }
 
-/// Whether all that `ours` says is so in `value`.
-fn holds(value: &Value, ours: &Value, joined: bool) -> bool {
+/// How values at a path combine.
+#[derive(Clone, Copy)]
+struct Kind {
+    joined: bool,
+    ordered: bool,
+}
+
+/// Whether all that `ours` says is so in `value`, when `lower` is what lower files say.
+fn holds(value: &Value, ours: &Value, lower: Option<&Value>, kind: Kind) -> bool {
     match (value, ours) {
         (_, Value::Null) => true,
         (Value::Map(value), Value::Map(ours)) => ours.iter().all(|(key, ours)| {
+            let lower = lower.and_then(Value::as_map).and_then(|map| map.get(key));
             *ours == Value::Null
                 || value
                     .get(key)
-                    .is_some_and(|value| holds(value, ours, joined))
+                    .is_some_and(|value| holds(value, ours, lower, kind))
         }),
+        (Value::List(value), Value::List(ours)) if kind.ordered => {
+            let before = match lower {
+                Some(Value::List(items)) => items.as_slice(),
+                _ => &[],
+            };
+            value == ours || *value == [before, ours].concat()
+        }
         (Value::List(value), Value::List(ours)) => ours.iter().all(|item| value.contains(item)),
-        (Value::Str(value), Value::Str(ours)) if joined => value.contains(ours.as_str()),
+        (Value::Str(value), Value::Str(ours)) if kind.joined => value.contains(ours.as_str()),
         _ => value.equals_like_python(ours),
     }
 }

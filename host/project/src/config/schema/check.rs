@@ -1,6 +1,7 @@
 //! Validation and normalisation of what a file says, or of the merged whole.
 
 use super::super::value::{Key, Map, Value};
+use super::super::yaml::resolve_core;
 use super::convert::{convert, decimal, expected};
 use super::{Default, Keys, Model, Rule, Table, Tagged, Type};
 
@@ -90,6 +91,13 @@ impl Checker {
                 self.table(table, map)
             }
             (Type::Short(model, _), Value::Bool(true)) => self.model(model, Map::new()),
+            // Penguin takes 0 and 1 for false and true.
+            (Type::Short(..), value @ (Value::Int(_) | Value::Float(_))) => {
+                match convert(Type::Bool, &value, false) {
+                    Some(flag) => self.value(ty, flag),
+                    None => self.problem(mismatch(ty, &value)),
+                }
+            }
             (Type::Short(model, field), value @ Value::Str(_)) => {
                 self.model(model, Map::from([(field.into(), value)]))
             }
@@ -209,12 +217,18 @@ impl Checker {
     }
 }
 
-/// A key as its table has it. Decimal digits in quotes are a number; other notations in quotes are not.
+/// A key as its table has it. Decimal digits in quotes are a number, and so are whole floats and booleans without quotes.
 fn table_key(keys: Keys, key: &Key) -> Option<Key> {
     match (keys, key) {
         (Keys::Str, Key::Str(_)) | (Keys::Int | Keys::IntOrStar, Key::Int(_)) => Some(key.clone()),
         (Keys::IntOrStar, Key::Str(text)) if text == "*" => Some(key.clone()),
         (Keys::Int | Keys::IntOrStar, Key::Str(text)) => decimal(text.trim()).map(Key::Int),
+        (Keys::Int | Keys::IntOrStar, Key::Other(text)) => {
+            match convert(Type::Int, &resolve_core(text), false) {
+                Some(Value::Int(number)) => Some(Key::Int(number)),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

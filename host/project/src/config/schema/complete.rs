@@ -1,26 +1,35 @@
 //! The defaults of everything that no file sets.
 
 use super::super::value::{Key, Map, Value};
-use super::{Default, Model, Type};
+use super::{Default, Field, Model, Type};
 
-/// A checked value with its defaults filled in and its nulls left out, in the order of the description.
-pub fn complete(ty: Type, value: Value) -> Value {
+/// What becomes of an optional field that a file sets to null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nulls {
+    /// It stays, so that no default takes its place.
+    Keep,
+    /// It is left out.
+    Drop,
+}
+
+/// A checked value with the defaults of absent fields filled in, in the order of the description.
+pub fn complete(ty: Type, value: Value, nulls: Nulls) -> Value {
     match (ty, value) {
-        (Type::Optional(ty) | Type::NullIsEmpty(ty), value) => complete(*ty, value),
+        (Type::Optional(ty) | Type::NullIsEmpty(ty), value) => complete(*ty, value, nulls),
         (Type::List(item), Value::List(items)) => Value::List(
             items
                 .into_iter()
-                .map(|value| complete(*item, value))
+                .map(|value| complete(*item, value, nulls))
                 .collect(),
         ),
-        (Type::Table(table), Value::Map(map)) => Value::Map(entries(table.values, map)),
+        (Type::Table(table), Value::Map(map)) => Value::Map(entries(table.values, map, nulls)),
         (Type::OneOrTable(union, table), Value::Map(map))
             if !map.contains_key(&Key::from(union.tag)) =>
         {
-            Value::Map(entries(table.values, map))
+            Value::Map(entries(table.values, map, nulls))
         }
         (Type::Model(model) | Type::Short(model, _), Value::Map(map)) => {
-            Value::Map(fields(model, map))
+            Value::Map(fields(model, map, nulls))
         }
         (Type::Tagged(union) | Type::OneOrTable(union, _), Value::Map(map)) => {
             match map
@@ -28,7 +37,7 @@ pub fn complete(ty: Type, value: Value) -> Value {
                 .and_then(Value::as_str)
                 .and_then(|name| union.variant(name))
             {
-                Some(model) => Value::Map(fields(model, map)),
+                Some(model) => Value::Map(fields(model, map, nulls)),
                 None => Value::Map(map),
             }
         }
@@ -36,38 +45,42 @@ pub fn complete(ty: Type, value: Value) -> Value {
     }
 }
 
-fn entries(ty: Type, map: Map) -> Map {
+fn entries(ty: Type, map: Map, nulls: Nulls) -> Map {
     map.into_iter()
-        .map(|(key, value)| (key, complete(ty, value)))
+        .map(|(key, value)| (key, complete(ty, value, nulls)))
         .collect()
 }
 
-fn fields(model: &Model, mut map: Map) -> Map {
+fn fields(model: &Model, mut map: Map, nulls: Nulls) -> Map {
     let mut out = Map::with_capacity(model.fields.len());
     for field in model.fields {
-        let value = map
-            .shift_remove(&Key::from(field.name))
-            .map_or_else(|| default(field.default), |value| complete(field.ty, value));
-        let value = if field.default == Default::Map && matches!(field.ty, Type::Model(_)) {
-            complete(field.ty, value)
-        } else {
-            value
-        };
+        let key = Key::from(field.name);
+        let given = map.shift_remove(&key);
+        // A section that is null everywhere is missing, not empty.
+        let kept = nulls == Nulls::Keep && field.default != Default::RequiredOverall;
+        if given == Some(Value::Null) {
+            if kept {
+                out.insert(key, Value::Null);
+            }
+            continue;
+        }
+        let value = given.map_or_else(|| default(field), |value| complete(field.ty, value, nulls));
         if value != Value::Null {
-            out.insert(field.name.into(), value);
+            out.insert(key, value);
         }
     }
-    out.extend(map.into_iter().filter(|(_, value)| *value != Value::Null));
+    out.extend(
+        map.into_iter()
+            .filter(|(_, value)| nulls == Nulls::Keep || *value != Value::Null),
+    );
     out
 }
 
-fn default(default: Default) -> Value {
-    match default {
-        Default::Required | Default::RequiredOverall | Default::Absent => Value::Null,
-        Default::Bool(flag) => Value::Bool(flag),
-        Default::Int(number) => Value::Int(number),
-        Default::Str(text) => Value::from(text),
+fn default(field: &Field) -> Value {
+    match field.default {
         Default::List => Value::List(Vec::new()),
-        Default::Map => Value::empty(),
+        // The defaults of a model that no file names.
+        Default::Map => complete(field.ty, Value::empty(), Nulls::Drop),
+        scalar => scalar.scalar().unwrap_or(Value::Null),
     }
 }

@@ -13,11 +13,11 @@ mod sections;
 mod static_files;
 
 pub use check::{Problem, Scope, check, did_you_mean};
-pub use complete::complete;
+pub use complete::{Nulls, complete};
 pub use merge::{MergeError, merge};
 pub use sections::{ARCHITECTURES, PLUGIN, PROJECT, STUBS};
 
-use super::value::Map;
+use super::value::{Map, Value};
 
 /// What a value may be, and how two of them merge.
 #[derive(Debug, Clone, Copy)]
@@ -138,6 +138,18 @@ pub enum Default {
 
 /// A condition that no single field can state; the error says what is wrong and what to write.
 pub type Rule = fn(&Map) -> Result<(), String>;
+
+impl Default {
+    /// The value, where it is a single one.
+    pub fn scalar(self) -> Option<Value> {
+        match self {
+            Self::Bool(flag) => Some(Value::Bool(flag)),
+            Self::Int(number) => Some(Value::Int(number)),
+            Self::Str(text) => Some(Value::from(text)),
+            Self::Required | Self::RequiredOverall | Self::Absent | Self::List | Self::Map => None,
+        }
+    }
+}
 
 impl Model {
     /// The field of a name.

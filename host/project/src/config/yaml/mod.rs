@@ -4,12 +4,16 @@
 //! what [`write()`] emits means the same to readers of either version.
 
 mod read;
+mod relax;
 mod scalar;
+mod source;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod text;
 mod write;
 
 pub use read::{YamlError, locate, parse, parse_result};
+pub use scalar::resolve_core;
 pub use text::decode;
 pub use write::write;

@@ -1,15 +1,18 @@
 //! From YAML text to a [`Value`], with the refusals that Penguin's loader has and bounds on what hostile text can cost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::Value as Json;
 
 use super::super::value::{Key, Map, Value};
+use super::relax::relax;
 use super::scalar::{resolve_core, resolve_result};
-use super::text::{check_characters, check_tabs};
+use super::source::{Place, check_scalar, content_start, extent};
+use super::tags::{self, Typed};
+use super::text::{check_characters, check_directives, check_outside};
 use crate::{Error, Result};
 
 /// Nesting that Penguin's recursive loader survives with room to spare.
@@ -17,7 +20,6 @@ const MAX_DEPTH: usize = 64;
 /// Bytes of scalars plus [`NODE_WEIGHT`] a node, aliases counted as often as they are used.
 const MAX_WEIGHT: usize = 32 << 20;
 const NODE_WEIGHT: usize = 32;
-
 /// Where and why a text is not the YAML that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct YamlError {
@@ -43,12 +45,8 @@ impl fmt::Display for YamlError {
 /// and `!!binary`. An empty document is [`Value::Null`].
 pub fn parse(text: &str) -> Result<Value, YamlError> {
     check_characters(text)?;
-    let mut reader = Reader::new(text, Schema::Core);
-    reader.run()?;
-    if reader.has_tabs {
-        check_tabs(text, &reader.scalars)?;
-    }
-    Ok(reader.finish())
+    check_directives(text)?;
+    core(text, Paths::new()).map(|(value, _)| value)
 }
 
 /// Read a result file that Penguin's Python wrote.
@@ -60,15 +58,62 @@ pub fn parse_result(text: &str) -> Result<Json> {
     reader
         .run()
         .map(|()| reader.finish().to_json())
-        .map_err(|error| Error::InvalidArgument(format!("not a YAML result file: {error}")))
+        .map_err(|stop| Error::InvalidArgument(format!("not a YAML result file: {}", stop.error())))
 }
 
-/// Line and column of the node at `path` in a text that [`parse`] accepts.
-pub fn locate(text: &str, path: &[String]) -> Option<(usize, usize)> {
-    let mut reader = Reader::new(text, Schema::Core);
-    reader.wanted = Some(path.to_vec());
-    reader.run().ok()?;
-    reader.found
+/// Paths of nodes.
+pub type Paths = HashSet<Vec<String>>;
+
+/// The nodes at some paths, each with its line and column.
+pub type Places = HashMap<Vec<String>, (usize, usize)>;
+
+/// Where the nodes at `paths` are, in a text that [`parse`] accepts.
+pub fn locate(text: &str, paths: Paths) -> Places {
+    core(text, paths).map_or_else(|_| Places::new(), |(_, places)| places)
+}
+
+fn core(text: &str, wanted: Paths) -> Result<(Value, Places), YamlError> {
+    // Blanks after the last line end would count as a line of a block.
+    let (before, last) = text.rsplit_once('\n').unwrap_or(("", text));
+    let text = if last.trim_matches(' ').is_empty() && !before.is_empty() {
+        &text[..=before.len()]
+    } else {
+        text
+    };
+    let read = |text: &str, wanted| {
+        let mut reader = Reader::new(text, Schema::Core);
+        reader.wanted = wanted;
+        reader.run()?;
+        check_outside(&reader.chars, &reader.scalars).map_err(Stop::Content)?;
+        let places = std::mem::take(&mut reader.found);
+        Ok((reader.finish(), places))
+    };
+    match read(text, wanted.clone()) {
+        Err(Stop::Layout(error)) => match read(&relax(text), wanted) {
+            Err(Stop::Content(again)) => Err(again),
+            Err(_) => Err(error),
+            Ok(value) => Ok(value),
+        },
+        read => read.map_err(Stop::error),
+    }
+}
+
+/// Why reading ended early.
+enum Stop {
+    /// The parser refuses a layout that Penguin's scanner may accept.
+    Layout(YamlError),
+    /// The parser refuses the text.
+    Grammar(YamlError),
+    /// The text is YAML, but not what is asked for.
+    Content(YamlError),
+}
+
+impl Stop {
+    fn error(self) -> YamlError {
+        match self {
+            Self::Layout(error) | Self::Grammar(error) | Self::Content(error) => error,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -86,10 +131,12 @@ struct Frame {
     container: Container,
     anchor: usize,
     weight: usize,
+    in_brackets: bool,
 }
 
 struct Reader<'a> {
     text: &'a str,
+    chars: Vec<char>,
     schema: Schema,
     stack: Vec<Frame>,
     anchors: HashMap<usize, (Value, usize)>,
@@ -98,15 +145,15 @@ struct Reader<'a> {
     documents: usize,
     /// Character ranges of scalars, and whether a tab may stand in them.
     scalars: Vec<(Range<usize>, bool)>,
-    has_tabs: bool,
-    wanted: Option<Vec<String>>,
-    found: Option<(usize, usize)>,
+    wanted: Paths,
+    found: Places,
 }
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str, schema: Schema) -> Self {
         Self {
             text,
+            chars: text.chars().collect(),
             schema,
             stack: Vec::new(),
             anchors: HashMap::new(),
@@ -114,23 +161,15 @@ impl<'a> Reader<'a> {
             root: None,
             documents: 0,
             scalars: Vec::new(),
-            has_tabs: schema == Schema::Core && text.contains('\t'),
-            wanted: None,
-            found: None,
+            wanted: Paths::new(),
+            found: Places::new(),
         }
     }
 
-    fn run(&mut self) -> Result<(), YamlError> {
+    fn run(&mut self) -> Result<(), Stop> {
         for event in Parser::new_from_str(self.text) {
-            let (event, span) = event.map_err(|error| {
-                let mark = error.marker();
-                YamlError {
-                    line: mark.line(),
-                    column: mark.col() + 1,
-                    message: error.info().to_owned(),
-                }
-            })?;
-            self.event(event, span)?;
+            let (event, span) = event.map_err(|error| refused(&error))?;
+            self.event(event, span).map_err(Stop::Content)?;
         }
         Ok(())
     }
@@ -151,13 +190,18 @@ impl<'a> Reader<'a> {
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
-                if self.has_tabs {
-                    self.scalars.push((
-                        span.start.index()..span.end.index(),
-                        style != ScalarStyle::Plain,
-                    ));
+                let extent = extent(&self.chars, style, span);
+                if self.schema == Schema::Core {
+                    let place = Place {
+                        is_key: self.expects_key(),
+                        in_brackets: self.in_brackets(),
+                    };
+                    check_scalar(&self.chars, &extent, style, place)
+                        .map_err(|message| error(span, message))?;
                 }
-                let value = self.scalar(&text, style, tag.as_deref(), span)?;
+                self.scalars.push((extent, style != ScalarStyle::Plain));
+                let text = self.without_added_line_end(&text, style, span);
+                let value = self.scalar(text, style, tag.as_deref(), span)?;
                 let weight = text.len() + NODE_WEIGHT;
                 self.weigh(weight, span)?;
                 self.node(value, anchor, weight, span)?;
@@ -202,10 +246,13 @@ impl<'a> Reader<'a> {
         }
         self.weigh(NODE_WEIGHT, span)?;
         self.look_for(span);
+        let start = content_start(&self.chars, span);
+        let in_brackets = self.in_brackets() || matches!(self.chars.get(start), Some('[' | '{'));
         self.stack.push(Frame {
             container,
             anchor,
             weight: NODE_WEIGHT,
+            in_brackets,
         });
         Ok(())
     }
@@ -243,7 +290,7 @@ impl<'a> Reader<'a> {
                 match &mut frame.container {
                     Container::List(items) => items.push(value),
                     Container::Map(map, pending) => match pending.take() {
-                        None => *pending = Some(as_key(value, self.text, span)?),
+                        None => *pending = Some(as_key(value, &self.chars, span)?),
                         Some(key) if schema == Schema::Core && map.contains_key(&key) => {
                             return Err(error(
                                 span,
@@ -261,22 +308,36 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Remember where the wanted node starts, when the stack says that it is the one starting now.
+    /// Remember where the node starts, if it is wanted.
     fn look_for(&mut self, span: Span) {
-        let Some(wanted) = &self.wanted else { return };
-        if self.found.is_some() || wanted.len() != self.stack.len() {
+        if self.wanted.is_empty() {
             return;
         }
-        let here = self
+        let path: Option<Vec<String>> = self
             .stack
             .iter()
-            .zip(wanted)
-            .all(|(frame, step)| match &frame.container {
-                Container::List(items) => items.len().to_string() == *step,
-                Container::Map(_, key) => key.as_ref().is_some_and(|key| key.text() == *step),
-            });
-        if here {
-            self.found = Some((span.start.line(), span.start.col() + 1));
+            .map(|frame| match &frame.container {
+                Container::List(items) => Some(items.len().to_string()),
+                Container::Map(_, key) => key.as_ref().map(Key::text),
+            })
+            .collect();
+        if let Some(path) = path.filter(|path| self.wanted.contains(path)) {
+            let place = (span.start.line(), span.start.col() + 1);
+            self.found.entry(path).or_insert(place);
+        }
+    }
+
+    fn in_brackets(&self) -> bool {
+        self.stack.last().is_some_and(|frame| frame.in_brackets)
+    }
+
+    /// A block at the end of a text that has no last line end gets one from the parser, and none from Penguin's.
+    fn without_added_line_end<'t>(&self, text: &'t str, style: ScalarStyle, span: Span) -> &'t str {
+        let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        let is_last = span.end.index() >= self.chars.len() && self.chars.last() != Some(&'\n');
+        match text.strip_suffix('\n') {
+            Some(stripped) if is_block && is_last => stripped,
+            _ => text,
         }
     }
 
@@ -313,44 +374,20 @@ impl<'a> Reader<'a> {
             (ScalarStyle::Plain, Schema::Result) => resolve_result(text, self.in_mapping()),
             _ => Value::from(text),
         };
-        let Some(tag) = tag else {
-            return Ok(untagged());
-        };
-        if tag.handle == "!" && tag.suffix.is_empty() || tag.handle.is_empty() && tag.suffix == "!"
-        {
-            return Ok(Value::from(text));
-        }
-        let typed = match (tag.is_yaml_core_schema(), tag.suffix.as_str()) {
-            (true, "str") => Some(Value::from(text)),
-            (true, "binary") => base64(text).map(Value::Bytes),
-            (true, "int" | "float" | "bool" | "null") => {
-                match (resolve_core(text), tag.suffix.as_str()) {
-                    (Value::Int(number), "float") => text
-                        .parse()
-                        .ok()
-                        .map(Value::Float)
-                        .or(Some(Value::Int(number))),
-                    (value @ Value::Int(_), "int")
-                    | (value @ Value::Float(_), "float")
-                    | (value @ Value::Bool(_), "bool")
-                    | (value @ Value::Null, "null") => Some(value),
-                    _ => None,
-                }
-            }
-            _ if self.schema == Schema::Result => return Ok(untagged()),
-            _ => {
-                return Err(error(
+        let accepts_foreign = self.schema == Schema::Result;
+        match tag {
+            None => Ok(untagged()),
+            Some(tag) => match tags::typed(tag, text, style) {
+                Typed::As(value) => Ok(value),
+                Typed::Untagged => Ok(untagged()),
+                Typed::Foreign if accepts_foreign => Ok(untagged()),
+                Typed::Foreign => Err(error(
                     span,
                     &format!("tag {tag} is not accepted; write a plain value"),
-                ));
-            }
-        };
-        typed.ok_or_else(|| {
-            error(
-                span,
-                &format!("{text:?} is not what its tag {tag} promises"),
-            )
-        })
+                )),
+                Typed::Not(problem) => Err(error(span, &problem)),
+            },
+        }
     }
 
     fn container_tag(
@@ -374,11 +411,14 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn as_key(value: Value, text: &str, span: Span) -> Result<Key, YamlError> {
+fn as_key(value: Value, chars: &[char], span: Span) -> Result<Key, YamlError> {
     let source = || {
-        text.chars()
-            .skip(span.start.index())
-            .take(span.end.index().saturating_sub(span.start.index()).min(64))
+        let range = span.start.index()..span.end.index();
+        chars
+            .get(range)
+            .unwrap_or_default()
+            .iter()
+            .take(64)
             .collect()
     };
     match value {
@@ -391,15 +431,30 @@ fn as_key(value: Value, text: &str, span: Span) -> Result<Key, YamlError> {
     }
 }
 
+/// What the parser says, with the cause of what people cannot guess.
+fn refused(error: &ScanError) -> Stop {
+    let (mark, info) = (error.marker(), error.info());
+    let message = if info.contains("invalid Unicode character escape") {
+        "an escape such as \\ud83d\\ude00 is half a character each to Penguin; write the character itself, or \\U0001F600"
+    } else {
+        info
+    };
+    let error = YamlError {
+        line: mark.line(),
+        column: mark.col() + 1,
+        message: message.to_owned(),
+    };
+    if info.contains("indentation") || info.contains("comments must be separated") {
+        Stop::Layout(error)
+    } else {
+        Stop::Grammar(error)
+    }
+}
+
 fn error(span: Span, message: &str) -> YamlError {
     YamlError {
         line: span.start.line(),
         column: span.start.col() + 1,
         message: message.to_owned(),
     }
-}
-
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let compact: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-    data_encoding::BASE64.decode(&compact).ok()
 }

@@ -23,6 +23,9 @@ fn what_penguins_loader_refuses_is_refused_with_its_place() {
         "a: b\tc\n",
         "a: b\n\t\nc: d\n",
         "a: b\t# c\n",
+        "a: \"b\"\t\n",
+        "a: 'b'\t # c\n",
+        "{\"a\"\t: b}\n",
     ] {
         assert!(parse(tabbed).is_err(), "{tabbed:?}");
     }
@@ -42,6 +45,68 @@ fn what_penguins_loader_refuses_is_refused_with_its_place() {
     assert!(parse("a: *nope").is_err());
     assert!(parse("? [a]\n: b").is_err());
     assert!(decode(b"a: \xff").is_err());
+}
+
+#[test]
+fn what_only_the_parser_here_would_read_is_refused() {
+    for text in [
+        "{a: &x A, b: *x, c: &x C}",
+        "a: &x 1\nb: &x [2]\n",
+        "a: &x# c\n",
+        "%YAML 2.0\n---\na: b\n",
+        "\u{feff}a: b\n",
+        "{a: :b}",
+        "{a: |b}",
+        "[a?b]",
+        "{a: !}",
+        "{\"a\"\n: b}",
+        "{a\nb: c}",
+        "a:\n  : b\n",
+        "a: b\u{85}c",
+        "a: \"b\u{2028}c\"",
+    ] {
+        assert!(parse(text).is_err(), "{text:?}");
+    }
+    assert!(parse(&format!("{{{}: b}}", "a".repeat(1100))).is_err());
+    assert!(message("a: \"\\ud83d\\ude00\"").contains("write the character itself"));
+    assert!(parse("? \"d\n  e\"\n: f\ng: ! 5\n").is_ok());
+}
+
+#[test]
+fn a_layout_that_only_penguins_scanner_reads_is_read_alike() {
+    for (text, same) in [
+        ("/x: {\n    type: dir\n}\n", "/x: {type: dir}"),
+        (
+            "k:\n  /x: {\n    a: [\nb,\n  c\n]\n}\nl: d\n",
+            "{k: {/x: {a: [b, c]}}, l: d}",
+        ),
+        ("a:\n  - b: \"c\nd\n\n e\"\n", "a: [{b: \"c d\\ne\"}]"),
+        ("a: 'b'# c\nd: [e,# f\ng]# h\n", "{a: b, d: [e, g]}"),
+        (
+            "k:\n  a: plain [ \"\n   [ more\n  b: |\n   [ \"\n    {\n  c: \"x\ny\"\n",
+            "k: {a: 'plain [ \" [ more', b: \"[ \\\"\\n {\\n\", c: x y}",
+        ),
+        ("a: |\n  b", "a: b"),
+        ("a: |+\n  b\n ", "a: \"b\\n\""),
+    ] {
+        assert_eq!(parse(text), parse(same), "{text:?}");
+        assert!(parse(text).is_ok(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_hostile_layout_costs_little() {
+    let broken = "a: [\nb]\n";
+    for hostile in [
+        "- ".repeat(30) + &" ".repeat(500_000) + "a: [\n" + &"b,\n".repeat(200_000),
+        broken.to_owned() + "a" + &"\n".repeat(500_000),
+        broken.to_owned() + &"- ".repeat(200_000) + &"\na: |\n".repeat(50_000),
+        broken.to_owned() + "{" + &"a\n".repeat(200_000),
+    ] {
+        let start = std::time::Instant::now();
+        assert!(parse(&hostile).is_err());
+        assert!(start.elapsed().as_secs() < 20, "{}", &hostile[..60]);
+    }
 }
 
 #[test]
@@ -77,12 +142,11 @@ fn tags_of_the_core_schema_and_binary_are_understood() {
 #[test]
 fn the_place_of_a_path_is_found() {
     let text = "env:\n  A: x\nlist:\n  - a\n  - {b: c}\n";
-    assert_eq!(locate(text, &["env".into(), "A".into()]), Some((2, 6)));
-    assert_eq!(
-        locate(text, &["list".into(), "1".into(), "b".into()]),
-        Some((5, 9))
-    );
-    assert_eq!(locate(text, &["nope".into()]), None);
+    let path = |dotted: &str| dotted.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let places = locate(text, ["env.A", "list.1.b", "nope"].map(path).into());
+    assert_eq!(places.get(&path("env.A")), Some(&(2, 6)));
+    assert_eq!(places.get(&path("list.1.b")), Some(&(5, 9)));
+    assert_eq!(places.get(&path("nope")), None);
 }
 
 #[test]

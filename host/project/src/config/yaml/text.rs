@@ -1,5 +1,6 @@
 //! The text of a YAML file, before and beside its grammar.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::read::YamlError;
@@ -24,13 +25,13 @@ pub fn decode(bytes: &[u8]) -> Result<String, YamlError> {
     })
 }
 
-/// Characters that Penguin's reader refuses unless they are escaped in a double-quoted string.
+/// Characters that Penguin's reader refuses, or takes for a line end, unless they are escaped in a double-quoted string.
 pub fn check_characters(text: &str) -> Result<(), YamlError> {
-    let printable = |c: char| matches!(c, '\t' | '\n' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..);
+    let printable = |c: char| matches!(c, '\t' | '\n' | ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{fffd}' | '\u{10000}'..);
     for (number, line) in text.split('\n').enumerate() {
         if let Some((column, c)) = line.chars().enumerate().find(|(_, c)| !printable(*c)) {
             let message = format!(
-                "control character U+{:04X}; write it as an escape in a double-quoted string",
+                "character U+{:04X} is no text, or a line end to Penguin; write it as an escape in a double-quoted string",
                 u32::from(c)
             );
             return Err(YamlError {
@@ -43,20 +44,69 @@ pub fn check_characters(text: &str) -> Result<(), YamlError> {
     Ok(())
 }
 
-/// Penguin's scanner knows tabs only within quoted strings, block text and comments; YAML 1.2 allows them in more places.
-pub fn check_tabs(text: &str, scalars: &[(Range<usize>, bool)]) -> Result<(), YamlError> {
+/// Penguin's reader knows version 1 of YAML only, and one byte order mark.
+pub fn check_directives(text: &str) -> Result<(), YamlError> {
+    let refuse = |line, message: &str| {
+        Err(YamlError {
+            line,
+            column: 1,
+            message: message.to_owned(),
+        })
+    };
+    if text.starts_with('\u{feff}') {
+        return refuse(1, "a second byte order mark (U+FEFF); remove it");
+    }
+    let head = text.split('\n').enumerate();
+    for (index, line) in
+        head.take_while(|(_, line)| line.is_empty() || line.starts_with(['%', '#']))
+    {
+        let version = line.strip_prefix("%YAML").map(str::trim_start);
+        if version.is_some_and(|version| !version.starts_with("1.")) {
+            return refuse(
+                index + 1,
+                "this version of YAML is not read; remove the line",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What stands outside of scalars and comments: no tabs, which YAML 1.2 allows in more places than Penguin's scanner, and
+/// no anchor that is set twice.
+pub fn check_outside(chars: &[char], scalars: &[(Range<usize>, bool)]) -> Result<(), YamlError> {
     let mut scalars = scalars.iter().peekable();
+    let mut anchors = HashSet::new();
     let (mut line, mut column, mut comment, mut blank_before) = (1, 1, false, true);
-    for (index, c) in text.chars().enumerate() {
+    for (index, c) in chars.iter().enumerate() {
         while scalars.next_if(|(range, _)| range.end <= index).is_some() {}
         let scalar = scalars.peek().filter(|(range, _)| range.contains(&index));
+        let refuse = |message: String| {
+            Err(YamlError {
+                line,
+                column,
+                message,
+            })
+        };
         match c {
             '\t' if !comment && !scalar.is_some_and(|(_, tabs)| *tabs) => {
-                return Err(YamlError {
-                    line,
-                    column,
-                    message: "a tab; indent and separate with spaces".to_owned(),
-                });
+                return refuse("a tab; indent and separate with spaces".to_owned());
+            }
+            '&' | '*' if !comment && scalar.is_none() => {
+                let rest = chars.get(index + 1..).unwrap_or_default();
+                let name = |c: &&char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+                let name: String = rest.iter().take_while(name).collect();
+                let after = rest.get(name.len());
+                let ends = matches!(after, None | Some(' ' | '\n' | ',' | ']' | '}'));
+                if name.is_empty() || !ends {
+                    return refuse(
+                        "the name of an anchor has only letters, digits, '-' and '_'".to_owned(),
+                    );
+                }
+                if *c == '&' && !anchors.insert(name.clone()) {
+                    return refuse(format!(
+                        "anchor &{name} is set a second time; give it another name"
+                    ));
+                }
             }
             '#' if blank_before && scalar.is_none() => comment = true,
             '\n' => {
@@ -65,7 +115,7 @@ pub fn check_tabs(text: &str, scalars: &[(Range<usize>, bool)]) -> Result<(), Ya
             }
             _ => {}
         }
-        blank_before = c == ' ' || c == '\t';
+        blank_before = *c == ' ' || *c == '\t';
         column += 1;
     }
     Ok(())

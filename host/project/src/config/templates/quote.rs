@@ -1,0 +1,76 @@
+//! Text that must reach the guest as it is, though it looks like a template.
+
+use super::super::value::{Key, Value};
+
+const OPENERS: [&str; 3] = ["{{", "{%", "{#"];
+
+/// Whether Penguin would render this string.
+pub fn is_template(text: &str) -> bool {
+    OPENERS.iter().any(|opener| text.contains(opener))
+}
+
+/// The string that Penguin renders to `text`: openers become expressions that print them.
+pub fn neutralise(text: &str) -> String {
+    if !is_template(text) {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some(opener) = OPENERS.iter().find(|opener| rest.starts_with(**opener)) {
+            out.extend(["{{ '", opener, "' }}"]);
+            rest = rest.get(opener.len()..).unwrap_or_default();
+        } else {
+            // A carriage return would be made a line feed once the string is a template.
+            if c == '\r' {
+                out += "{{ '\\r' }}";
+            } else {
+                out.push(c);
+            }
+            rest = rest.get(c.len_utf8()..).unwrap_or_default();
+        }
+    }
+    out
+}
+
+/// What [`neutralise`] was given, or the string itself where it holds a template that a person wrote.
+pub fn restore(text: &str) -> String {
+    if !is_template(text) {
+        return text.to_owned();
+    }
+    let mut plain = text.replace("{{ '\\r' }}", "\r");
+    for opener in OPENERS {
+        plain = plain.replace(&format!("{{{{ '{opener}' }}}}"), opener);
+    }
+    if neutralise(&plain) == text {
+        plain
+    } else {
+        text.to_owned()
+    }
+}
+
+/// Apply a change of strings to a whole tree, keys included.
+pub fn map_strings(value: Value, change: fn(&str) -> String) -> Value {
+    match value {
+        Value::Str(text) => Value::Str(change(&text)),
+        Value::List(items) => Value::List(
+            items
+                .into_iter()
+                .map(|value| map_strings(value, change))
+                .collect(),
+        ),
+        Value::Map(map) => Value::Map(
+            map.into_iter()
+                .map(|(key, value)| {
+                    let key = if let Key::Str(text) = &key {
+                        Key::Str(change(text))
+                    } else {
+                        key
+                    };
+                    (key, map_strings(value, change))
+                })
+                .collect(),
+        ),
+        other => other,
+    }
+}
