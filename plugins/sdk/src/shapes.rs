@@ -64,6 +64,9 @@ pub struct Patch {
     /// Its changes, the newest first.
     #[serde(default)]
     pub history: Vec<Revision>,
+    /// The revision before, where the project loads with it.
+    #[serde(default)]
+    pub undo: Option<u64>,
 }
 
 /// One change of the patch.

@@ -9,8 +9,6 @@ use serde_json::{Map, Value, json};
 
 /// Changes shown; older ones are counted.
 const REVISIONS: usize = 10;
-/// What the host says of a revision that cannot be brought back.
-const UNLOADABLE: &str = " (the project does not load with it)";
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
@@ -49,8 +47,8 @@ fn show_patch(host: &impl Config, args: Args) -> Result<Shown> {
     let count = fitting(shown.history.iter().take(REVISIONS), USUAL_BYTES);
     shown.history.truncate(count);
     Ok(Shown {
-        next: shown.history.get(1).filter(|last| !last.change.ends_with(UNLOADABLE)).map(|last| {
-            Next::call("reset_patch", json!({ "project_dir": args.project_dir, "to_revision": last.revision, "dry_run": true }))
+        next: shown.undo.map(|revision| {
+            Next::call("reset_patch", json!({ "project_dir": args.project_dir, "to_revision": revision, "dry_run": true }))
         }),
         patch_file: shown.patch_file,
         exists: shown.exists,
@@ -83,7 +81,7 @@ mod tests {
             .map(|n| json!({ "revision": n, "time": "t", "change": "set env.X" }))
             .collect();
         let host = FakeHost::new()
-            .answer("config.patch", json!({ "patch_file": "/p/x", "exists": true, "patch": { "env": { "X": "1" } }, "yaml": "…", "history": history }));
+            .answer("config.patch", json!({ "patch_file": "/p/x", "exists": true, "patch": { "env": { "X": "1" } }, "yaml": "…", "history": history, "undo": 29 }));
         let answer = call::<show_patch>(&host, json!({ "project_dir": "p" })).unwrap();
         assert_eq!(answer["history"].as_array().unwrap().len(), 10);
         assert_eq!(
@@ -98,30 +96,15 @@ mod tests {
     }
 
     #[test]
-    fn a_revision_that_does_not_load_is_not_suggested() {
-        let history = [
-            ("set env.X", 2),
-            ("edited (the project does not load with it)", 1),
-        ]
-        .map(|(change, n)| json!({ "revision": n, "time": "t", "change": change }));
+    fn no_patch_is_an_empty_patch_with_nothing_to_undo() {
         let host = FakeHost::new().answer(
             "config.patch",
-            json!({ "patch_file": "/p/x", "exists": true, "patch": {}, "history": history }),
-        );
-        let answer = call::<show_patch>(&host, json!({ "project_dir": "p" })).unwrap();
-        assert!(answer.get("next").is_none(), "{answer}");
-    }
-
-    #[test]
-    fn no_patch_is_an_empty_patch() {
-        let host = FakeHost::new().answer(
-            "config.patch",
-            json!({ "patch_file": "/p/x", "exists": false, "patch": null }),
+            json!({ "patch_file": "/p/x", "exists": false, "patch": null, "undo": null }),
         );
         let answer = call::<show_patch>(&host, json!({ "project_dir": "p" })).unwrap();
         assert_eq!(
-            (&answer["exists"], &answer["patch"]),
-            (&json!(false), &json!({}))
+            (&answer["exists"], &answer["patch"], answer.get("next")),
+            (&json!(false), &json!({}), None)
         );
     }
 

@@ -17,9 +17,6 @@ use crate::{Error, Result};
 /// Strings that a higher file extends instead of replacing them.
 const JOINED: [&str; 4] = ["extra_qemu_args", "kernel_cmdline_append", "extra", "body"];
 
-/// What is said of a revision that cannot be brought back; the tool `show_patch` looks for it.
-const UNLOADABLE: &str = " (the project does not load with it)";
-
 /// Sections whose lists mean something by their order.
 const ORDERED: [&str; 2] = ["pseudofiles", "static_files"];
 
@@ -102,16 +99,15 @@ pub fn patch(dir: &Path) -> Result<Json> {
         Ok(loaded) => warnings.extend(loaded.warnings),
         Err(refusal) => warnings.push(format!("the project does not load: {refusal}")),
     }
-    let mut history: Vec<_> = history(dir)?.into_iter().rev().collect();
-    // The one before is what an undo goes back to.
-    if let Some(last) = history.get_mut(1)
-        && let Some(text) = &last.patch
-        && load(dir, Patch::Text(text)).is_err()
-    {
-        last.change += UNLOADABLE;
-    }
+    let history = history(dir)?;
+    let undo = history.iter().rev().nth(1).filter(|before| {
+        let text = before.patch.as_deref();
+        text.is_none_or(|text| load(dir, Patch::Text(text)).is_ok())
+    });
+    let undo = undo.map(|before| before.number);
     let history: Vec<_> = history
         .iter()
+        .rev()
         .map(|revision| json!({ "revision": revision.number, "time": revision.time, "change": revision.change }))
         .collect();
     Ok(json!({
@@ -121,6 +117,7 @@ pub fn patch(dir: &Path) -> Result<Json> {
         "yaml": text.unwrap_or_default(),
         "warnings": warnings,
         "history": history,
+        "undo": undo,
     }))
 }
 
