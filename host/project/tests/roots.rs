@@ -4,10 +4,14 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use rookery_project::{Cancel, Error, Roots};
+use serde_json::json;
 
 fn project(dir: &std::path::Path) {
     fs::create_dir_all(dir).unwrap();
-    fs::write(dir.join("config.yaml"), "core: {version: 2}\n").unwrap();
+    let sections =
+        "env: {}\npseudofiles: {}\nnvram: {}\nlib_inject: {}\nstatic_files: {}\nplugins: {}\n";
+    let config = format!("core: {{version: 2, arch: armel}}\n{sections}");
+    fs::write(dir.join("config.yaml"), config).unwrap();
 }
 
 #[test]
@@ -75,6 +79,35 @@ fn what_lies_outside_is_denied_and_the_roots_are_named() {
         roots.create("p", "../out", &Cancel::default()),
         Err(Error::Denied(_))
     ));
+}
+
+#[test]
+fn nothing_is_written_through_a_link_that_took_the_place_of_the_project() {
+    let base = tempfile::tempdir().unwrap();
+    let (root, outside) = (base.path().join("root"), base.path().join("outside"));
+    project(&root.join("p"));
+    project(&outside);
+    let entries = || fs::read_dir(&outside).unwrap().count();
+    let opened = Roots::new([root.clone()]).unwrap().project("p").unwrap();
+    let change = || opened.apply(json!({"env": {"A": "1"}}), &json!({}));
+    let denied = |what: &str| {
+        let error = change().expect_err(what);
+        assert!(matches!(error, Error::Denied(_)), "{what}: {error}");
+        assert_eq!(entries(), 1, "{what}");
+    };
+
+    fs::rename(root.join("p"), root.join("q")).unwrap();
+    symlink(&outside, root.join("p")).unwrap();
+    denied("the project is a link");
+    fs::remove_file(root.join("p")).unwrap();
+    fs::rename(root.join("q"), root.join("p")).unwrap();
+    symlink(&outside, root.join("p/.rookery")).unwrap();
+    denied("its folder is a link");
+    fs::remove_file(root.join("p/.rookery")).unwrap();
+    symlink(outside.join("new"), root.join("p/patch_90_mcp.yaml")).unwrap();
+    denied("its patch is a link");
+    fs::remove_file(root.join("p/patch_90_mcp.yaml")).unwrap();
+    change().expect("it is a project again");
 }
 
 #[test]

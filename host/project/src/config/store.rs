@@ -2,18 +2,20 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, PATCH};
 use crate::{Error, Result};
 
 const FOLDER: &str = ".rookery";
+const HISTORY: &str = "history.jsonl";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A history that outgrows this is cut to its newest [`KEPT`] revisions.
 const MAX_HISTORY: u64 = 4 << 20;
@@ -36,9 +38,40 @@ pub struct Revision {
 }
 
 /// The project's patch, locked against other writers as long as this lives.
+///
+/// Everything is written through descriptors of the project's directory and of the folder in it: whoever puts a link in the place of
+/// one of them has nothing written elsewhere.
 pub struct Store<'a> {
     dir: &'a Path,
+    project: Held,
+    folder: Held,
     _lock: File,
+}
+
+/// A directory that stays the same, whatever its name comes to mean.
+struct Held(OwnedFd);
+
+impl Held {
+    /// `dir` is canonical: what is opened must lie there and nowhere else.
+    fn open(dir: &Path) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let held = rustix::fs::open(dir, flags, Mode::empty())
+            .map(Self)
+            .map_err(|errno| match errno {
+                rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR => is_link(dir),
+                errno => Error::io("open", dir, &errno.into()),
+            })?;
+        match fs::read_link(held.path("")) {
+            Ok(real) if real == dir => Ok(held),
+            _ => Err(is_link(dir)),
+        }
+    }
+
+    /// The path of `name` in it, for as long as it is held.
+    fn path(&self, name: &str) -> PathBuf {
+        let own = PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
+        if name.is_empty() { own } else { own.join(name) }
+    }
 }
 
 /// The text of the patch file, or nothing where it does not exist.
@@ -54,7 +87,7 @@ pub fn read_patch(dir: &Path) -> Result<Option<String>> {
 
 /// The history, the oldest revision first. What a crash left half-written is left out.
 pub fn history(dir: &Path) -> Result<Vec<Revision>> {
-    let path = dir.join(FOLDER).join("history.jsonl");
+    let path = dir.join(FOLDER).join(HISTORY);
     let open = OpenOptions::new()
         .read(true)
         .custom_flags(OFlags::NOFOLLOW.bits().cast_signed() | OFlags::NONBLOCK.bits().cast_signed())
@@ -79,23 +112,23 @@ pub fn history(dir: &Path) -> Result<Vec<Revision>> {
 impl<'a> Store<'a> {
     /// Wait for other writers, then keep them out.
     pub fn lock(dir: &'a Path) -> Result<Self> {
-        let folder = dir.join(FOLDER);
-        refuse_link(dir, FOLDER)?;
-        match fs::create_dir(&folder) {
+        let project = Held::open(dir)?;
+        let name = dir.join(FOLDER);
+        match fs::create_dir(project.path(FOLDER)) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                return Err(Error::io("create", &folder, &error));
+                return Err(Error::io("create", &name, &error));
             }
             _ => {}
         }
-        let path = folder.join("lock");
+        let folder = Held::open(&name)?;
         let flags = OFlags::NOFOLLOW.bits().cast_signed();
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .custom_flags(flags)
-            .open(&path);
-        let lock = lock.map_err(|error| Error::io("open", &path, &error))?;
+            .open(folder.path("lock"));
+        let lock = lock.map_err(|error| Error::io("open", &name.join("lock"), &error))?;
         let start = Instant::now();
         while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             if start.elapsed() > PATIENCE {
@@ -106,7 +139,12 @@ impl<'a> Store<'a> {
             }
             sleep(Duration::from_millis(2));
         }
-        let store = Self { dir, _lock: lock };
+        let store = Self {
+            dir,
+            project,
+            folder,
+            _lock: lock,
+        };
         store.sweep();
         Ok(store)
     }
@@ -132,30 +170,29 @@ impl<'a> Store<'a> {
             .last()
             .map_or(1, |revision| revision.number + 1);
         let target = format!("{FOLDER}/unreadable-{next}.yaml");
-        let from = self.dir.join(PATCH);
-        fs::rename(&from, self.dir.join(&target))
-            .map_err(|error| Error::io("move away", &from, &error))?;
+        fs::rename(self.project.path(PATCH), self.project.path(&target))
+            .map_err(|error| Error::io("move away", &self.dir.join(PATCH), &error))?;
         Ok(target)
     }
 
     fn write(&self, text: Option<&str>) -> Result<()> {
         refuse_link(self.dir, PATCH)?;
-        let path = self.dir.join(PATCH);
+        let shown = self.dir.join(PATCH);
         match text {
-            Some(text) => write_whole(&path, text)?,
-            None => match fs::remove_file(&path) {
+            Some(text) => write_whole(&self.project, PATCH, text, &shown),
+            None => match fs::remove_file(self.project.path(PATCH)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(Error::io("remove", &path, &error));
+                    Err(Error::io("remove", &shown, &error))
                 }
-                _ => {}
+                _ => sync(&self.project, &shown),
             },
         }
-        sync_dir(self.dir)
     }
 
     fn note(&self, number: u64, change: &str, text: Option<&str>) -> Result<()> {
-        let path = self.dir.join(FOLDER).join("history.jsonl");
-        let io = |error: &std::io::Error| Error::io("write the history", &path, error);
+        let shown = self.dir.join(FOLDER).join(HISTORY);
+        let path = self.folder.path(HISTORY);
+        let io = |error: &std::io::Error| Error::io("write the history", &shown, error);
         let entry = Revision {
             number,
             time: now(),
@@ -170,7 +207,8 @@ impl<'a> Store<'a> {
                 .iter()
                 .skip(history.len().saturating_sub(KEPT))
                 .filter_map(|entry| serde_json::to_string(entry).ok());
-            write_whole(&path, &kept.map(|line| line + "\n").collect::<String>())?;
+            let kept: String = kept.map(|line| line + "\n").collect();
+            write_whole(&self.folder, HISTORY, &kept, &shown)?;
         }
         let flags = OFlags::NOFOLLOW.bits().cast_signed();
         let mut file = OpenOptions::new()
@@ -188,8 +226,8 @@ impl<'a> Store<'a> {
     /// Remove what a writer that was killed left behind.
     fn sweep(&self) {
         let prefix = format!(".{PATCH}.tmp-");
-        for name in files::names(self.dir, |name| name.starts_with(&prefix)) {
-            let _ = fs::remove_file(self.dir.join(name));
+        for name in files::names(&self.project.path(""), |name| name.starts_with(&prefix)) {
+            let _ = fs::remove_file(self.project.path(&name));
         }
     }
 }
@@ -197,22 +235,24 @@ impl<'a> Store<'a> {
 fn refuse_link(dir: &Path, name: &str) -> Result<()> {
     let path = dir.join(name);
     match fs::symlink_metadata(&path) {
-        Ok(metadata) if metadata.is_symlink() => Err(Error::Denied(format!(
-            "{} is a symbolic link; put the file itself there, nothing is written through a link",
-            path.display()
-        ))),
+        Ok(metadata) if metadata.is_symlink() => Err(is_link(&path)),
         _ => Ok(()),
     }
 }
 
-/// Write beside the file, make it durable, then rename over it.
-fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let io = |error: &std::io::Error| Error::io("write", path, error);
-    let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+fn is_link(path: &Path) -> Error {
+    Error::Denied(format!(
+        "{} is a symbolic link, or was moved; put the thing itself there, nothing is written through a link",
+        path.display()
+    ))
+}
+
+/// Write beside the file, make it durable, then rename over it. `shown` is its name for people.
+fn write_whole(folder: &Held, name: &str, text: &str, shown: &Path) -> Result<()> {
+    let io = |error: &std::io::Error| Error::io("write", shown, error);
     let mut file = tempfile::Builder::new()
         .prefix(&format!(".{name}.tmp-"))
-        .tempfile_in(&folder)
+        .tempfile_in(folder.path(""))
         .map_err(|error| io(&error))?;
     file.write_all(text.as_bytes())
         .map_err(|error| io(&error))?;
@@ -220,14 +260,13 @@ fn write_whole(path: &Path, text: &str) -> Result<()> {
         .set_permissions(Permissions::from_mode(0o644))
         .map_err(|error| io(&error))?;
     file.as_file().sync_all().map_err(|error| io(&error))?;
-    file.persist(path).map_err(|error| io(&error.error))?;
-    sync_dir(&folder)
+    file.persist(folder.path(name))
+        .map_err(|error| io(&error.error))?;
+    sync(folder, shown)
 }
 
-fn sync_dir(dir: &Path) -> Result<()> {
-    File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(|error| Error::io("make durable", dir, &error))
+fn sync(folder: &Held, shown: &Path) -> Result<()> {
+    rustix::fs::fsync(&folder.0).map_err(|errno| Error::io("make durable", shown, &errno.into()))
 }
 
 fn now() -> String {
