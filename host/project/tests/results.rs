@@ -57,7 +57,7 @@ fn the_newest_completed_run_is_chosen_by_number() {
         (&json!(10), &json!("completed"))
     );
     assert!(
-        status["why"]
+        status["note"]
             .as_str()
             .unwrap()
             .contains("run 14 left nothing"),

@@ -3,6 +3,9 @@
 use super::super::value::{Key, Value};
 
 const OPENERS: [&str; 3] = ["{{", "{%", "{#"];
+/// What else is printed by an expression: a carriage return, which would be made a line feed once the string is a template, and with it
+/// a brace that would become part of that expression.
+const RETURNS: [(&str, &str); 2] = [("{\r", "{{ '{\\r' }}"), ("\r", "{{ '\\r' }}")];
 
 /// Whether Penguin would render this string.
 pub fn is_template(text: &str) -> bool {
@@ -20,13 +23,13 @@ pub fn neutralise(text: &str) -> String {
         if let Some(opener) = OPENERS.iter().find(|opener| rest.starts_with(**opener)) {
             out.extend(["{{ '", opener, "' }}"]);
             rest = rest.get(opener.len()..).unwrap_or_default();
+        } else if let Some((text, printed)) =
+            RETURNS.iter().find(|(text, _)| rest.starts_with(text))
+        {
+            out += printed;
+            rest = rest.get(text.len()..).unwrap_or_default();
         } else {
-            // A carriage return would be made a line feed once the string is a template.
-            if c == '\r' {
-                out += "{{ '\\r' }}";
-            } else {
-                out.push(c);
-            }
+            out.push(c);
             rest = rest.get(c.len_utf8()..).unwrap_or_default();
         }
     }
@@ -38,7 +41,10 @@ pub fn restore(text: &str) -> String {
     if !is_template(text) {
         return text.to_owned();
     }
-    let mut plain = text.replace("{{ '\\r' }}", "\r");
+    let mut plain = text.to_owned();
+    for (text, printed) in RETURNS {
+        plain = plain.replace(printed, text);
+    }
     for opener in OPENERS {
         plain = plain.replace(&format!("{{{{ '{opener}' }}}}"), opener);
     }

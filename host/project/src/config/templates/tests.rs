@@ -31,6 +31,24 @@ fn variables_are_those_that_penguin_has() {
 }
 
 #[test]
+fn every_short_text_of_template_characters_renders_to_itself() {
+    let mut texts = vec![String::new()];
+    for _ in 0..4 {
+        texts = texts
+            .iter()
+            .flat_map(|text| ['{', '}', '%', '#', '\r', '\''].map(|c| format!("{text}{c}")))
+            .collect();
+        for text in &texts {
+            let quoted = neutralise(text);
+            if quoted != *text {
+                assert_eq!(render(&quoted).as_ref(), Ok(text), "{quoted}");
+            }
+            assert_eq!(restore(&quoted), *text);
+        }
+    }
+}
+
+#[test]
 fn neutralised_text_renders_to_itself() {
     for text in [
         "{{7*7}}",
@@ -44,6 +62,7 @@ fn neutralised_text_renders_to_itself() {
         "{{ '\\r' }}",
         "{",
         "{ {",
+        "{\r{%",
         "plain\r",
     ] {
         assert_eq!(
