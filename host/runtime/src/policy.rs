@@ -100,7 +100,7 @@ impl fmt::Display for Interface {
 ///
 /// ```toml
 /// digests = ["9f86d081…"]        # optional: only components with these SHA-256 digests load
-/// concurrent_calls = 8           # optional: guests that run at the same time, of which one plugin has at most half
+/// concurrent_calls = 8           # optional: guests that run at the same time, of which one plugin has at most three quarters
 ///
 /// [default]
 /// grant = ["config", "results"]  # every plugin may import these

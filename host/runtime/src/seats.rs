@@ -1,4 +1,5 @@
-//! Seats: who may run a guest now. One plugin takes at most half of them, so that one whose tools loop or sleep leaves room for others.
+//! Seats: who may run a guest now. One plugin takes at most three quarters of them, so that one whose tools loop or sleep leaves room
+//! for others.
 
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ impl Seats {
     pub(crate) fn new(seats: usize) -> Self {
         Self {
             all: Arc::new(Semaphore::new(seats)),
-            share: seats.div_ceil(2),
+            share: (seats - seats.div_ceil(4)).max(1),
         }
     }
 
@@ -72,7 +73,7 @@ mod tests {
         let seats = Seats::new(4);
         let (greedy, other) = (seats.share(), seats.share());
         let taken: Vec<_> = (0..8).map_while(|_| greedy.seat().now_or_never()).collect();
-        assert_eq!(taken.len(), 2);
+        assert_eq!(taken.len(), 3);
         assert!(other.seat().now_or_never().is_some());
         drop(taken);
         assert!(greedy.seat().now_or_never().is_some());

@@ -440,7 +440,7 @@ async fn too_many_calls_are_told_to_come_back() {
     for call in calls {
         call.await.unwrap();
     }
-    assert_eq!(busy.load(Ordering::Relaxed), 80 - 64);
+    assert_eq!(busy.load(Ordering::Relaxed), 80 - 32);
 }
 
 #[tokio::test(flavor = "multi_thread")]
