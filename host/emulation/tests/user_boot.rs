@@ -1,5 +1,6 @@
 //! Real guests under the embedded backend. One thread and no test harness: a supervisor forks.
 
+#[macro_use]
 mod support;
 
 use std::cell::RefCell;
@@ -28,40 +29,14 @@ fn main() {
     if !support::can_run() {
         return;
     }
-    let tests: &[(&str, fn())] = &[
-        (
-            "a_mips_firmware_answers_http_through_forwarded_ports",
-            a_mips_firmware_answers_http_through_forwarded_ports,
-        ),
-        (
-            "a_guest_that_took_its_loopback_down_is_still_reached",
-            a_guest_that_took_its_loopback_down_is_still_reached,
-        ),
-        (
-            "models_devices_and_static_files_are_what_the_guest_sees",
-            models_devices_and_static_files_are_what_the_guest_sees,
-        ),
-        (
-            "ioctls_that_qemu_does_not_know_reach_their_models",
-            ioctls_that_qemu_does_not_know_reach_their_models,
-        ),
-        (
-            "an_init_that_is_missing_is_an_error_that_names_it",
-            an_init_that_is_missing_is_an_error_that_names_it,
-        ),
-        (
-            "nothing_survives_a_killed_supervisor",
-            nothing_survives_a_killed_supervisor,
-        ),
+    run_in_turn![
+        a_mips_firmware_answers_http_through_forwarded_ports,
+        a_guest_that_took_its_loopback_down_is_still_reached,
+        models_devices_and_static_files_are_what_the_guest_sees,
+        ioctls_that_qemu_does_not_know_reach_their_models,
+        an_init_that_is_missing_is_an_error_that_names_it,
+        nothing_survives_a_killed_supervisor,
     ];
-    for (name, test) in tests {
-        let begin = Instant::now();
-        test();
-        println!(
-            "test {name} ... ok ({:.1} s)",
-            begin.elapsed().as_secs_f64()
-        );
-    }
 }
 
 fn dv_plan(work: &Path) -> Option<Plan> {

@@ -1,5 +1,6 @@
 //! What a guest's shell sees of its devices, of `/proc` and of its mounts. One thread and no test harness: a supervisor forks.
 
+#[macro_use]
 mod support;
 
 use rookery_emulation::event::{Event, Operation, What};
@@ -9,36 +10,14 @@ fn main() {
     if !support::can_run() {
         return;
     }
-    let tests: &[(&str, fn())] = &[
-        (
-            "the_console_is_reached_by_every_name_of_its_descriptor",
-            the_console_is_reached_by_every_name_of_its_descriptor,
-        ),
-        (
-            "a_write_to_a_model_changes_nothing_but_a_stateful_one",
-            a_write_to_a_model_changes_nothing_but_a_stateful_one,
-        ),
-        (
-            "what_only_the_host_may_answer_fails_nowhere",
-            what_only_the_host_may_answer_fails_nowhere,
-        ),
-        (
-            "a_mount_is_in_the_table_until_it_is_undone",
-            a_mount_is_in_the_table_until_it_is_undone,
-        ),
-        (
-            "models_of_proc_have_directories_and_interfaces_tell_the_truth",
-            models_of_proc_have_directories_and_interfaces_tell_the_truth,
-        ),
-        (
-            "what_happens_too_often_is_counted",
-            what_happens_too_often_is_counted,
-        ),
+    run_in_turn![
+        the_console_is_reached_by_every_name_of_its_descriptor,
+        a_write_to_a_model_changes_nothing_but_a_stateful_one,
+        what_only_the_host_may_answer_fails_nowhere,
+        a_mount_is_in_the_table_until_it_is_undone,
+        models_of_proc_have_directories_and_interfaces_tell_the_truth,
+        what_happens_too_often_is_counted,
     ];
-    for (name, test) in tests {
-        test();
-        println!("test {name} ... ok");
-    }
 }
 
 fn missing(events: &[Event]) -> Vec<&str> {

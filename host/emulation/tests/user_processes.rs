@@ -1,5 +1,6 @@
 //! What processes of a real guest do to each other: signals, identities, execs. One thread and no test harness: a supervisor forks.
 
+#[macro_use]
 mod support;
 
 use std::time::{Duration, Instant};
@@ -15,40 +16,14 @@ fn main() {
     if !support::can_run() || support::image(DV).is_none() {
         return;
     }
-    let tests: &[(&str, fn())] = &[
-        (
-            "what_init_has_no_handler_for_comes_to_nothing",
-            what_init_has_no_handler_for_comes_to_nothing,
-        ),
-        (
-            "an_init_that_crashes_ends_the_run_as_a_panic",
-            an_init_that_crashes_ends_the_run_as_a_panic,
-        ),
-        (
-            "a_blocked_signal_is_neither_delivered_nor_waited_for",
-            a_blocked_signal_is_neither_delivered_nor_waited_for,
-        ),
-        (
-            "programs_run_in_a_chroot_as_outside",
-            programs_run_in_a_chroot_as_outside,
-        ),
-        (
-            "a_kernel_module_seems_to_be_loaded",
-            a_kernel_module_seems_to_be_loaded,
-        ),
-        (
-            "a_program_is_executed_by_its_descriptor",
-            a_program_is_executed_by_its_descriptor,
-        ),
+    run_in_turn![
+        what_init_has_no_handler_for_comes_to_nothing,
+        an_init_that_crashes_ends_the_run_as_a_panic,
+        a_blocked_signal_is_neither_delivered_nor_waited_for,
+        programs_run_in_a_chroot_as_outside,
+        a_kernel_module_seems_to_be_loaded,
+        a_program_is_executed_by_its_descriptor,
     ];
-    for (name, test) in tests {
-        let begin = Instant::now();
-        test();
-        println!(
-            "test {name} ... ok ({:.1} s)",
-            begin.elapsed().as_secs_f64()
-        );
-    }
 }
 
 struct Run {

@@ -1,6 +1,8 @@
 //! New projects: complete, or not there at all.
 
 mod common;
+#[path = "common/creating.rs"]
+mod creating;
 #[path = "common/images.rs"]
 mod images;
 
@@ -9,28 +11,13 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use common::shared;
+use creating::{create, names};
 use images::{Archive, elf, small_root};
 use rookery_project::{Cancel, Error, Roots};
 use serde_json::{Value, json};
 
-fn create(root: &Path, rootfs: &str, output: &str) -> Result<Value, Error> {
-    Roots::new([root.to_owned()])
-        .unwrap()
-        .create(rootfs, output, &Cancel::default())
-}
-
 fn yaml(path: &Path) -> Value {
     serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// Names in a directory, hidden ones included.
-fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(dir)
-        .unwrap()
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
 
 #[test]

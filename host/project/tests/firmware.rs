@@ -9,24 +9,10 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use common::shared;
-use images::{Archive, elf, gzip, mipsel, small_root};
+use images::{Archive, elf, firmware, gzip, mipsel, small_root};
 use proptest::prelude::*;
 use rookery_project::{Cancel, Error, Firmware, Roots, unpack};
 use serde_json::{Value, json};
-
-/// A project with this archive.
-fn firmware(archive: &[u8]) -> (tempfile::TempDir, Result<Firmware, Error>) {
-    let dir = tempfile::tempdir().unwrap();
-    fs::create_dir(dir.path().join("base")).unwrap();
-    fs::write(dir.path().join("config.yaml"), "{}").unwrap();
-    fs::write(dir.path().join("base/fs.tar.gz"), archive).unwrap();
-    let project = Roots::new([dir.path().to_owned()])
-        .unwrap()
-        .project(".")
-        .unwrap();
-    let firmware = project.firmware(&Cancel::default());
-    (dir, firmware)
-}
 
 fn refused(archive: &[u8]) -> String {
     let (_dir, firmware) = firmware(archive);

@@ -1,31 +1,17 @@
 //! New projects of odd firmware, and several builds at once.
 
+#[path = "common/creating.rs"]
+mod creating;
 #[path = "common/images.rs"]
 mod images;
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 
+use creating::{create, names};
 use images::{Archive, elf, small_root};
-use rookery_project::{Cancel, Error, Roots};
+use rookery_project::Error;
 use serde_json::Value;
-
-fn create(root: &Path, rootfs: &str, output: &str) -> Result<Value, Error> {
-    Roots::new([root.to_owned()])
-        .unwrap()
-        .create(rootfs, output, &Cancel::default())
-}
-
-/// Names in a directory, hidden ones included.
-fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(dir)
-        .unwrap()
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
 
 #[test]
 fn what_keeps_programs_from_running_is_warned_of() {

@@ -3,21 +3,8 @@
 #[path = "common/images.rs"]
 mod images;
 
-use std::fs;
-
-use images::{gzip, mipsel, small_root};
-use rookery_project::{Cancel, Error, Firmware, Roots};
-
-/// A project with this archive.
-fn firmware(archive: &[u8]) -> (tempfile::TempDir, Result<Firmware, Error>) {
-    let dir = tempfile::tempdir().unwrap();
-    fs::create_dir(dir.path().join("base")).unwrap();
-    fs::write(dir.path().join("config.yaml"), "{}").unwrap();
-    fs::write(dir.path().join("base/fs.tar.gz"), archive).unwrap();
-    let roots = Roots::new([dir.path().to_owned()]).unwrap();
-    let firmware = roots.project(".").unwrap().firmware(&Cancel::default());
-    (dir, firmware)
-}
+use images::{firmware, gzip, mipsel, small_root};
+use rookery_project::{Cancel, Error, Roots};
 
 fn refused(archive: &[u8]) -> String {
     match firmware(archive).1 {

@@ -149,6 +149,18 @@ pub fn run(plan: &Plan) -> (String, Vec<Event>) {
     (console, std::mem::take(&mut control.events))
 }
 
+/// Run tests one after the other on this thread, since a supervisor forks.
+#[allow(unused_macros, reason = "each user of this module needs a part of it")]
+macro_rules! run_in_turn {
+    ($($test:ident),* $(,)?) => {
+        $(
+            let begin = std::time::Instant::now();
+            $test();
+            println!("test {} ... ok ({:.1} s)", stringify!($test), begin.elapsed().as_secs_f64());
+        )*
+    };
+}
+
 /// Whether guests can run here; says that the test is skipped where they cannot.
 pub fn can_run() -> bool {
     let availability = UserBackend.probe();

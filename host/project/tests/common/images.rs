@@ -1,7 +1,9 @@
 //! Small root filesystem archives, hostile ones included.
 
+use std::fs;
 use std::io::Write;
 
+use rookery_project::{Cancel, Error, Firmware, Roots};
 use tar::{Builder, EntryType, Header};
 
 /// The smallest ELF program of an architecture: a header and nothing else.
@@ -146,4 +148,19 @@ pub fn small_root(prefix: &str) -> Archive {
         .hard_link(&at("bin/[["), &at("bin/busybox"))
         .device(&at("dev/dsa"), 240, 3)
         .dir(&at("lib"))
+}
+
+/// The root filesystem of a project with this archive, and the project's directory.
+#[allow(dead_code, reason = "each user of this module needs a part of it")]
+pub fn firmware(archive: &[u8]) -> (tempfile::TempDir, Result<Firmware, Error>) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("base")).unwrap();
+    fs::write(dir.path().join("config.yaml"), "{}").unwrap();
+    fs::write(dir.path().join("base/fs.tar.gz"), archive).unwrap();
+    let project = Roots::new([dir.path().to_owned()])
+        .unwrap()
+        .project(".")
+        .unwrap();
+    let firmware = project.firmware(&Cancel::default());
+    (dir, firmware)
 }

@@ -2,6 +2,7 @@
 
 mod component;
 mod definition;
+mod nulls;
 mod schema;
 
 use std::io::Read;
