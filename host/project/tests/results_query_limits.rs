@@ -55,7 +55,7 @@ fn no_single_call_of_a_function_outlives_the_time_limit() {
         let start = Instant::now();
         let error = query(&results, sql, &json!({"timeout_ms": 500})).expect_err(sql);
         assert!(
-            start.elapsed() < Duration::from_secs(4),
+            start.elapsed() < Duration::from_secs(10),
             "{sql}: {:?}",
             start.elapsed()
         );
