@@ -18,7 +18,7 @@ use super::netlink::Netlink;
 use super::notify::Call;
 use super::procs::{Record, Table};
 use super::qemu::Qemu;
-use super::{mem, paths, procs};
+use super::{mem, paths, procs, signals};
 use crate::backend::Control;
 use crate::event::{Event, Operation, Process, What};
 use crate::plan::Plan;
@@ -59,6 +59,8 @@ pub struct Guest<'a> {
     pub patched: HashSet<u32>,
     /// Where the emulator's ioctl table lies in its file, and the entries that may be overwritten, for models of any command.
     pub ioctl_table: Option<super::ioctl_table::Table>,
+    /// The host's number under which the guest's `SIGABRT` is sent.
+    pub abort: i32,
     /// Its console.
     pub console: &'a Console,
     /// The host pid of its init.
@@ -110,6 +112,7 @@ impl<'a> Guest<'a> {
             qemus,
             patched: HashSet::new(),
             ioctl_table: None,
+            abort: libc::SIGABRT,
             console,
             init,
             pidfd,
@@ -187,6 +190,11 @@ impl<'a> Guest<'a> {
             let what = Box::new(what);
             self.send(process, What::Repeated { what, times });
         }
+    }
+
+    /// The number that the host's `signal` has in the guest, and in the configuration.
+    pub fn signal(&self, signal: i32) -> i32 {
+        signals::in_guest(&self.plan.arch, self.abort, signal)
     }
 
     /// Report what the caller did.

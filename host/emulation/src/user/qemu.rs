@@ -66,6 +66,18 @@ impl Qemu {
         })
     }
 
+    /// The version that `program`, its file, says: `qemu-arm version 10.0.13 (…)`.
+    pub fn version(&self, program: &[u8]) -> Option<(u32, u32)> {
+        let words = format!("qemu-{} version ", self.arch.qemu);
+        let at = memchr::memmem::find(program, words.as_bytes())? + words.len();
+        let number = program.get(at..at + 16)?;
+        let number = number
+            .split(|byte| !byte.is_ascii_digit() && *byte != b'.')
+            .next()?;
+        let mut parts = std::str::from_utf8(number).ok()?.split('.');
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    }
+
     /// Its name inside the guest.
     pub fn guest_path(&self) -> String {
         format!("/.rookery/qemu-{}", self.arch.qemu)

@@ -22,10 +22,24 @@ const MIPS: &[(i32, i32)] = &[
     (libc::SIGXFSZ, 31),
 ];
 
+/// The first of the realtime signals that the C library leaves to programs.
+const RTMIN: i32 = 34;
+
+/// The host's number under which an emulator of this version sends a guest's `SIGABRT`. Since 8.2 qemu tells it from its own by a
+/// realtime signal; since 10.0 the first of these serves itself.
+pub fn abort_of(version: Option<(u32, u32)>) -> i32 {
+    match version {
+        Some((10.., _)) => RTMIN + 1,
+        Some((9, _) | (8, 2..)) => RTMIN,
+        _ => libc::SIGABRT,
+    }
+}
+
 /// The number in a guest of Penguin's architecture `arch`, which is also what the configuration means, of the host's `signal`.
-pub fn in_guest(arch: &str, signal: i32) -> i32 {
+pub fn in_guest(arch: &str, abort: i32, signal: i32) -> i32 {
     let other = MIPS.iter().find(|(host, _)| *host == signal);
     match other {
+        _ if signal == abort => libc::SIGABRT,
         Some((_, mips)) if arch.starts_with("mips") => *mips,
         _ => signal,
     }
@@ -37,14 +51,33 @@ mod tests {
 
     #[test]
     fn a_mips_guest_has_its_own_numbers_and_no_two_signals_share_one() {
-        assert_eq!(in_guest("armel", libc::SIGUSR1), libc::SIGUSR1);
-        assert_eq!(in_guest("mipseb", libc::SIGUSR1), 16);
-        assert_eq!(in_guest("mipsel", libc::SIGTERM), libc::SIGTERM);
+        assert_eq!(
+            in_guest("armel", libc::SIGABRT, libc::SIGUSR1),
+            libc::SIGUSR1
+        );
+        assert_eq!(in_guest("mipseb", 35, libc::SIGUSR1), 16);
+        assert_eq!(in_guest("mipsel", 35, libc::SIGTERM), libc::SIGTERM);
         // 16 is a signal that MIPS does not have, and 7 one that only MIPS has.
         let hosts = (1..32).filter(|signal| *signal != libc::SIGSTKFLT);
         let guests: std::collections::BTreeSet<i32> =
-            hosts.map(|signal| in_guest("mipsel", signal)).collect();
+            hosts.map(|signal| in_guest("mipsel", 35, signal)).collect();
         assert_eq!(guests.len(), 30);
         assert!(!guests.contains(&7));
+    }
+
+    #[test]
+    fn an_abort_is_known_by_the_number_of_the_emulators_version() {
+        for (version, number) in [
+            (None, libc::SIGABRT),
+            (Some((7, 2)), libc::SIGABRT),
+            (Some((8, 1)), libc::SIGABRT),
+            (Some((8, 2)), 34),
+            (Some((9, 0)), 34),
+            (Some((10, 0)), 35),
+            (Some((11, 1)), 35),
+        ] {
+            assert_eq!(abort_of(version), number, "{version:?}");
+            assert_eq!(in_guest("mipsel", number, number), libc::SIGABRT);
+        }
     }
 }

@@ -20,7 +20,7 @@ use super::reach::Reach;
 use super::sandbox::Setup;
 use super::sys::notify::Instruction;
 use super::world::World;
-use super::{UserBackend, filter, handlers, ioctl_table, rootfs, static_files};
+use super::{UserBackend, filter, handlers, ioctl_table, rootfs, signals, static_files};
 use crate::backend::{Control, Outcome, Request};
 use crate::event::{Process, What};
 use crate::plan::{IoctlCommand, Plan};
@@ -82,6 +82,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     );
     guest.patched = emulator.patched;
     guest.ioctl_table = emulator.table;
+    guest.abort = signals::abort_of(emulator.version);
     world.start()?;
     guest.started = Instant::now();
     let mut supervisor = Supervisor {
@@ -120,6 +121,7 @@ struct Emulator {
     file: Option<Vec<u8>>,
     patched: std::collections::HashSet<u32>,
     table: Option<ioctl_table::Table>,
+    version: Option<(u32, u32)>,
 }
 
 impl Emulator {
@@ -134,11 +136,15 @@ impl Emulator {
         };
         let mut file =
             std::fs::read(&qemu.path).map_err(|error| Error::io("read", &qemu.path, &error))?;
+        let version = qemu.version(&file);
         let Some(mut table) = ioctl_table::find(&file, qemu.arch) else {
             if commands().next().is_some() {
                 tracing::warn!(qemu = %qemu.path.display(), "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models");
             }
-            return Ok(Self::default());
+            return Ok(Self {
+                version,
+                ..Self::default()
+            });
         };
         let numbers = commands().filter_map(|command| match command {
             IoctlCommand::Number(number) => Some(number),
@@ -155,6 +161,7 @@ impl Emulator {
             file: (!patched.is_empty()).then_some(file),
             patched,
             table: any.then_some(table),
+            version,
         })
     }
 }

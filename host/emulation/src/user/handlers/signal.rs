@@ -2,7 +2,6 @@
 
 use super::super::guest::Guest;
 use super::super::notify::{Action, Call};
-use super::super::signals;
 use crate::event::What;
 
 /// Signals that a program dies of by its own fault.
@@ -95,7 +94,7 @@ fn init_died(guest: &mut Guest<'_>, call: &Call, signal: i32, fault: bool) {
             signal: death,
         },
     );
-    let signal = signals::in_guest(&guest.plan.arch, signal);
+    let signal = guest.signal(signal);
     guest.ended = Some(if fault {
         let panic = format!(
             "Kernel panic - not syncing: Attempted to kill init! exitcode={signal:#010x}\r\n"
@@ -117,7 +116,7 @@ pub fn kill_thread(
     thread: i32,
     signal: i32,
 ) -> Action {
-    let number = signals::in_guest(&guest.plan.arch, signal);
+    let number = guest.signal(signal);
     if !guest.plan.blocked_signals.contains(&number) {
         return Action::Continue;
     }
@@ -149,7 +148,7 @@ pub fn send(
     if signal == 0 {
         return Action::Continue;
     }
-    let signal = signals::in_guest(&guest.plan.arch, signal);
+    let signal = guest.signal(signal);
     let blocked = guest.plan.blocked_signals.contains(&signal);
     guest.report_call(
         call,
