@@ -17,6 +17,7 @@ const EXPORTED: [&str; 8] = [
     "LD_LIBRARY_PATH",
     "TERM",
 ];
+
 /// The command line of a merged configuration must fit; a warning where only our guess of Penguin's own part says that it does not.
 pub fn check(config: &Value) -> Result<Option<String>, String> {
     let env = config.get("env").and_then(Value::as_map);

@@ -53,77 +53,31 @@ pub(super) fn free_column(columns: &[String]) -> Option<usize> {
         .find_map(|free| columns.iter().position(|c| c == free))
 }
 
+#[rustfmt::skip] // One layout a line.
 const NETBINDS: &[&[&str]] = &[
     &["procname", "ipvn", "domain", "guest_ip", "guest_port"],
-    &[
-        "procname",
-        "ipvn",
-        "domain",
-        "guest_ip",
-        "guest_port",
-        "time",
-    ],
-    &[
-        "procname",
-        "ipvn",
-        "domain",
-        "guest_ip",
-        "guest_port",
-        "pid",
-        "time",
-    ],
-    &[
-        "procname",
-        "ipvn",
-        "domain",
-        "guest_ip",
-        "guest_port",
-        "pid",
-        "time",
-        "state",
-        "closed_time",
-    ],
+    &["procname", "ipvn", "domain", "guest_ip", "guest_port", "time"],
+    &["procname", "ipvn", "domain", "guest_ip", "guest_port", "pid", "time"],
+    &["procname", "ipvn", "domain", "guest_ip", "guest_port", "pid", "time", "state", "closed_time"],
 ];
+#[rustfmt::skip]
+const LIFECYCLE: &[&str] = &[
+    "procname", "ipvn", "domain", "guest_ip", "guest_port", "pid", "state", "transient",
+    "open_count", "close_count", "flap_count", "first_open", "last_close", "total_uptime",
+];
+#[rustfmt::skip]
+const EVENTS: &[&str] = &["event", "procname", "ipvn", "domain", "guest_ip", "guest_port", "pid", "time"];
+#[rustfmt::skip]
+const BRIDGES: &[&str] = &["procname", "ipvn", "domain", "guest_ip", "guest_port", "host_port"];
 
 /// The table in a file of this name.
 pub(super) fn table(file: &str) -> Table {
     let layouts: &[&[&str]] = match file {
         "netbinds.csv" => NETBINDS,
         "netbinds_summary.csv" => &[&["n_procs", "n_sockets", "bound_www", "time"]],
-        "netbind_events.csv" => &[&[
-            "event",
-            "procname",
-            "ipvn",
-            "domain",
-            "guest_ip",
-            "guest_port",
-            "pid",
-            "time",
-        ]],
-        "netbinds_lifecycle.csv" => &[&[
-            "procname",
-            "ipvn",
-            "domain",
-            "guest_ip",
-            "guest_port",
-            "pid",
-            "state",
-            "transient",
-            "open_count",
-            "close_count",
-            "flap_count",
-            "first_open",
-            "last_close",
-            "total_uptime",
-        ]],
-        "vpn_bridges.csv" => &[&[
-            "procname",
-            "ipvn",
-            "domain",
-            "guest_ip",
-            "guest_port",
-            "host_port",
-        ]],
+        "netbind_events.csv" => &[EVENTS],
+        "netbinds_lifecycle.csv" => &[LIFECYCLE],
+        "vpn_bridges.csv" => &[BRIDGES],
         "lifeguard.csv" => &[&["signal", "target_process", "blocked", "mechanism"]],
         "mounts.csv" => &[&["source", "target", "fs", "retval"]],
         "iface_ioctl.log" => &[&["ioctl", "iface", "retval"]],

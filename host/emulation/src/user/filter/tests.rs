@@ -1,0 +1,140 @@
+//! What the filter decides for each kind of system call.
+
+use super::*;
+
+/// What the filter returns for a call, as the kernel would run it.
+fn run(filter: &[Instruction], call: i64, arguments: &[u32]) -> u32 {
+    let (mut at, mut word) = (0_usize, 0_u32);
+    for _ in 0..filter.len() {
+        let i = filter[at];
+        at += 1;
+        let hit = match i.code {
+            LOAD_WORD => {
+                word = match i.value {
+                    OFFSET_NUMBER => u32::try_from(call).unwrap(),
+                    OFFSET_ARCH => AUDIT_ARCH_X86_64,
+                    offset => arguments
+                        .get((offset as usize - 16) / 8)
+                        .copied()
+                        .unwrap_or(0),
+                };
+                continue;
+            }
+            JUMP => {
+                at += i.value as usize;
+                continue;
+            }
+            RETURN => return i.value,
+            JUMP_EQUAL => word == i.value,
+            JUMP_GREATER => word > i.value,
+            JUMP_GREATER_OR_EQUAL => word >= i.value,
+            JUMP_ANY_BIT => word & i.value != 0,
+            code => panic!("instruction {code:#x}"),
+        };
+        at += usize::from(if hit { i.jump_true } else { i.jump_false });
+    }
+    panic!("the filter does not end")
+}
+
+fn verdict(call: i64, arguments: &[u32]) -> u32 {
+    run(&build(Options::default()), call, arguments)
+}
+
+#[test]
+fn calls_get_the_verdict_of_their_list() {
+    assert_eq!(verdict(libc::SYS_read, &[]), RET_ALLOW);
+    assert_eq!(verdict(libc::SYS_openat, &[]), RET_USER_NOTIF);
+    assert_eq!(verdict(libc::SYS_ptrace, &[]), RET_ERRNO | 1);
+    for call in [
+        libc::SYS_bpf,
+        libc::SYS_io_uring_setup,
+        libc::SYS_keyctl,
+        libc::SYS_userfaultfd,
+        libc::SYS_clone3,
+        libc::SYS_perf_event_open,
+        999,
+    ] {
+        assert_eq!(verdict(call, &[]), RET_ERRNO | 0x26, "call {call}");
+    }
+    assert_eq!(verdict(0x4000_0000, &[]), RET_ERRNO | 0x26);
+}
+
+#[test]
+fn only_families_that_a_namespace_confines_get_a_socket() {
+    for (family, protocol, allowed) in [
+        (1, 0, true),
+        (2, 6, true),
+        (10, 0, true),
+        (17, 0, true),
+        (16, 0, true),
+        (16, 15, true),
+        (16, 12, false),
+        (16, 16, false),
+        (40, 0, false),
+        (38, 0, false),
+        (0, 0, false),
+    ] {
+        assert_eq!(
+            verdict(libc::SYS_socket, &[family, 1, protocol]) == RET_ALLOW,
+            allowed,
+            "family {family} protocol {protocol}"
+        );
+    }
+}
+
+#[test]
+fn namespaces_and_the_death_signal_stay_as_they_are() {
+    assert_eq!(verdict(libc::SYS_clone, &[17]), RET_ALLOW);
+    for flag in [
+        libc::CLONE_NEWUSER,
+        libc::CLONE_NEWNS,
+        libc::CLONE_NEWNET,
+        libc::CLONE_NEWPID,
+        libc::CLONE_NEWIPC,
+        libc::CLONE_NEWUTS,
+        libc::CLONE_NEWCGROUP,
+    ] {
+        assert_eq!(
+            verdict(libc::SYS_clone, &[flag.cast_unsigned() | 0x11]),
+            RET_ERRNO | 1
+        );
+    }
+    assert_eq!(verdict(libc::SYS_prctl, &[1]), RET_ERRNO);
+    assert_eq!(verdict(libc::SYS_prctl, &[15]), RET_ALLOW);
+}
+
+#[test]
+fn arguments_decide_what_the_supervisor_sees() {
+    assert_eq!(verdict(libc::SYS_write, &[1]), RET_ALLOW);
+    assert_eq!(verdict(libc::SYS_write, &[LOG_FD]), RET_USER_NOTIF);
+    assert_eq!(verdict(libc::SYS_ioctl, &[0, 0x5401]), RET_ALLOW);
+    assert_eq!(verdict(libc::SYS_ioctl, &[0, 0x8914]), RET_USER_NOTIF);
+    assert_eq!(verdict(libc::SYS_ioctl, &[0, 0x5412]), RET_ERRNO | 1);
+    assert_eq!(verdict(libc::SYS_newfstatat, &[0, 0, 0, 0x1000]), RET_ALLOW);
+    assert_eq!(verdict(libc::SYS_rt_sigaction, &[15, 1]), RET_USER_NOTIF);
+    assert_eq!(verdict(libc::SYS_rt_sigaction, &[15, 0]), RET_ALLOW);
+    assert_eq!(verdict(libc::SYS_rt_sigaction, &[11, 1]), RET_ALLOW);
+    assert_eq!(verdict(libc::SYS_setsockopt, &[3, 1, 33]), RET_USER_NOTIF);
+    assert_eq!(verdict(libc::SYS_setsockopt, &[3, 1, 2]), RET_ALLOW);
+    let models = build(Options {
+        model_ioctls: true,
+        model_files: true,
+        model_devices: true,
+    });
+    assert_eq!(run(&models, libc::SYS_read, &[600]), RET_USER_NOTIF);
+    assert_eq!(run(&models, libc::SYS_read, &[3]), RET_ALLOW);
+    assert_eq!(run(&models, libc::SYS_read, &[LOG_FD]), RET_ALLOW);
+    assert_eq!(run(&models, libc::SYS_ioctl, &[0, 0x5401]), RET_USER_NOTIF);
+    assert_eq!(
+        run(&models, libc::SYS_newfstatat, &[0, 0, 0, 0x1000]),
+        RET_USER_NOTIF
+    );
+}
+
+#[test]
+fn no_call_is_in_two_lists() {
+    let mut all: Vec<i64> = [NOTIFY, ALLOW, PRETEND, REFUSE].concat();
+    all.sort_unstable();
+    let twice: Vec<_> = all.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+}
