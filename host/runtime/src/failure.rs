@@ -142,7 +142,7 @@ impl Stop {
     }
 
     fn message(&self, tool: &str) -> String {
-        const LESS: &str = "The same call will very likely end the same way: ask for less (a smaller limit, a narrower pattern).";
+        const LESS: &str = "The same call will very likely end the same way: ask for less, where the tool has a limit or a pattern to narrow.";
         const DEFECT: &str = "This is a defect of the tool: the same call will very likely end the same way, other arguments may work.";
         let less =
             |budget: &str| format!("{LESS} The operator can raise `{budget}` in the policy.");

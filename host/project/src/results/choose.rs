@@ -98,16 +98,3 @@ fn no_run(project: &Path, refused: Option<String>) -> Error {
         how_to_enable: how,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_digits_are_the_name_of_a_run() {
-        assert_eq!(
-            (number("12"), number("12x"), number("")),
-            (Some(12), None, None)
-        );
-    }
-}

@@ -187,3 +187,16 @@ impl Times {
         age.is_some_and(|age| age < QUIET) && spread.is_some_and(|spread| spread > COPIED)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_digits_are_the_name_of_a_run() {
+        assert_eq!(
+            (number("12"), number("12x"), number("")),
+            (Some(12), None, None)
+        );
+    }
+}

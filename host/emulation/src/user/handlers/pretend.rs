@@ -79,15 +79,10 @@ impl Called {
             .filter_map(|argument| module_name(argument));
         let removes = self.arguments.iter().any(|argument| argument == "-r");
         match self.name {
-            "insmod" => names
-                .next()
-                .into_iter()
-                .for_each(|name| load(modules, &name)),
-            "modprobe" if !removes => {
-                names
-                    .next()
-                    .into_iter()
-                    .for_each(|name| load(modules, &name));
+            "insmod" | "modprobe" if !removes => {
+                if let Some(name) = names.next() {
+                    load(modules, &name);
+                }
             }
             "rmmod" | "modprobe" => names.for_each(|name| unload(modules, &name)),
             _ => {}
