@@ -12,6 +12,7 @@ use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,11 @@ const SEAL_BYTES: usize = 32;
 const RECORD_FORMAT: &str = concat!("3-", env!("CARGO_PKG_VERSION"));
 /// Largest file that is read back.
 const FILE_BYTES: u64 = 512 << 20;
+
+/// A day: so precise is the time of a file's last use, so that most starts write nothing.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Files that were not used for so many days go when something new is kept: they are of earlier releases, or of plugins that are gone.
+const UNUSED_DAYS: u32 = 60;
 
 /// A directory of sealed files; without one, everything is a miss and nothing is kept.
 pub(crate) struct Cache {
@@ -121,7 +127,7 @@ impl Cache {
             file.write_all(&seal)?;
             file.write_all(content)?;
             file.persist(place.dir.join(name))?;
-            Ok(())
+            place.prune()
         });
         if let Err(error) = written {
             tracing::warn!(name, %error, "cannot write to the cache");
@@ -155,6 +161,21 @@ impl Place {
         }
         let key = key(&dir).map_err(|error| format!("cannot make or read its key: {error}"))?;
         Ok(Self { dir, key })
+    }
+
+    /// Remove what nobody used for long. The key stays: it ages, too, but is neither code nor record.
+    fn prune(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let path = entry.path();
+            let kept_here = path
+                .extension()
+                .is_some_and(|extension| extension == "json" || extension == "cwasm");
+            if kept_here && is_older(&entry.metadata()?, DAY * UNUSED_DAYS) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// The key goes into an outer hash too, so that a seal says nothing about the seal of a longer content.
@@ -208,9 +229,19 @@ fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     if !metadata.is_file() || metadata.len() > max {
         return Err(io::Error::other("not a regular file, or too large"));
     }
+    if is_older(&metadata, DAY) {
+        // A cache that is part of a read-only image is not pruned either.
+        let _ = file.set_modified(SystemTime::now());
+    }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
     file.take(max).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+fn is_older(metadata: &fs::Metadata, age: Duration) -> bool {
+    let modified = metadata.modified().ok();
+    // A time in the future is no age.
+    modified.is_some_and(|time| time.elapsed().is_ok_and(|since| since > age))
 }
 
 fn record_name(digest: &str) -> String {
@@ -296,6 +327,24 @@ mod tests {
         fs::remove_file(&a).unwrap();
         fs::write(&a, &good).unwrap();
         assert_eq!(cache.record("aa"), Some(record("one")));
+    }
+
+    #[test]
+    fn what_nobody_used_for_long_goes_when_something_new_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path());
+        cache.keep_record("old", &record("old"));
+        cache.keep_record("used", &record("used"));
+        for digest in ["old", "used"] {
+            let long_ago = SystemTime::now() - DAY * (UNUSED_DAYS + 1);
+            let file = File::open(file(dir.path(), digest)).unwrap();
+            file.set_modified(long_ago).unwrap();
+        }
+        assert_eq!(cache.record("used"), Some(record("used")));
+        cache.keep_record("new", &record("new"));
+        assert_eq!(cache.record("old"), None);
+        assert_eq!(cache.record("used"), Some(record("used")));
+        assert_eq!(Cache::open(dir.path()).record("new"), Some(record("new")));
     }
 
     #[test]
