@@ -21,6 +21,7 @@ fn main() {
         an_init_that_crashes_ends_the_run_as_a_panic,
         a_blocked_signal_is_neither_delivered_nor_waited_for,
         programs_run_in_a_chroot_as_outside,
+        the_root_can_be_changed_to_a_file_system_that_the_guest_made,
         a_kernel_module_seems_to_be_loaded,
         a_program_is_executed_by_its_descriptor,
     ];
@@ -134,6 +135,35 @@ echo outside
     run.says("script ./script\n");
     run.says("can't open '/dev/zero'");
     run.says("outside\n");
+}
+
+fn the_root_can_be_changed_to_a_file_system_that_the_guest_made() {
+    // As the early init of many a firmware does it.
+    let script = r"
+mkdir /new; pivot_root /new /new 2>/dev/null || echo refused
+mount -t tmpfs -o size=64m ram /new; mkdir /new/old; cp -a /bin /lib /usr /new/
+mknod /new/zero c 1 5
+umount /proc; cd /new; pivot_root . old; mount -t proc proc /proc
+[ -d /old/etc ] && [ -d /proc/1/root/old ] && echo both roots
+head -c 2 /zero | wc -c; echo x >/dev/null && echo null
+[ -e /old/proc/1 ] || echo moved
+grep ' / \| /old ' /proc/mounts
+exec chroot . sh -c 'head -c 4 /bin/busybox | tail -c 3; echo; echo pivoted'
+";
+    let run = run(script, |_| {});
+    for line in [
+        "refused\n",
+        "both roots\n",
+        "2\n",
+        "null\n",
+        "moved\n",
+        "ELF\n",
+        "pivoted\n",
+    ] {
+        run.says(line);
+    }
+    run.says("rootfs /old rootfs");
+    run.says("ram / tmpfs");
 }
 
 fn a_kernel_module_seems_to_be_loaded() {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rookery_project::Node;
 
 use super::arch::Arch;
+use super::guest::is_machine;
 use super::mounts::LISTINGS;
 use super::paths;
 use crate::plan::{Plan, Pseudofile, Read, StaticFile};
@@ -174,6 +175,21 @@ impl Devices {
                 self.by_path.insert(path.to_owned(), device);
             }
         }
+    }
+
+    /// `new` becomes the root, and the old root is seen at `aside`. The machine's own are where they were, and cover what `new` has there.
+    pub fn pivot(&mut self, new: &str, aside: &str) {
+        let moved = |(path, device): (String, Device)| {
+            if is_machine(&path) {
+                return Some((path, device));
+            }
+            let path = paths::after_pivot(&path, new, aside);
+            (!is_machine(&path)).then_some((path, device))
+        };
+        self.by_path = std::mem::take(&mut self.by_path)
+            .into_iter()
+            .filter_map(moved)
+            .collect();
     }
 
     /// What the supervisor answers for a path.

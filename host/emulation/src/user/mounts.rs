@@ -111,6 +111,22 @@ impl Mounts {
         }
     }
 
+    /// `new` becomes the root, and the old root is seen at `aside`. What the sandbox keeps at the root has come along.
+    pub fn pivot(&mut self, new: &str, aside: &str) {
+        let moved = |path: &mut String| {
+            if !is_own(path) && !is_machine(path) {
+                *path = paths::after_pivot(path, new, aside);
+            }
+        };
+        self.faked
+            .iter_mut()
+            .for_each(|faked| moved(&mut faked.target));
+        for (target, source) in &mut self.bound {
+            moved(target);
+            moved(source);
+        }
+    }
+
     /// The machine's own name for `path`, where it leads to a part of `/dev`, `/proc` or `/sys`.
     pub fn canonical(&self, path: String) -> String {
         if let Some(listed) = path.strip_prefix(LISTINGS)
@@ -175,7 +191,8 @@ impl Mounts {
             let Some(target) = fields.get(1).copied().filter(|at| self.shows(at)) else {
                 continue;
             };
-            let known = replacement(&self.canonical(target.to_owned()));
+            let fstype = fields.get(2).copied().unwrap_or_default();
+            let known = replacement(&self.canonical(target.to_owned()), fstype);
             if let (Some(known), true) = (known, fields.first() == Some(&"rookery")) {
                 fields = vec![known.0, target, known.1, "rw,relatime", "0", "0"];
             }
@@ -197,14 +214,12 @@ impl Mounts {
             let Some(target) = line.split(' ').nth(4).filter(|at| self.shows(at)) else {
                 continue;
             };
-            match (
-                replacement(&self.canonical(target.to_owned())),
-                line.split_once(" - "),
-            ) {
-                (Some((source, fstype)), Some((front, back)))
-                    if back.split(' ').nth(1) == Some("rookery") =>
-                {
-                    let _ = writeln!(text, "{front} - {fstype} {source} rw");
+            let (front, back) = line.split_once(" - ").unwrap_or_default();
+            let mut back = back.split(' ');
+            let (fstype, source) = (back.next().unwrap_or_default(), back.next());
+            match replacement(&self.canonical(target.to_owned()), fstype) {
+                Some((shown, fstype)) if source == Some("rookery") => {
+                    let _ = writeln!(text, "{front} - {fstype} {shown} rw");
                 }
                 _ => {
                     text.push_str(line);
@@ -230,11 +245,12 @@ impl Mounts {
 }
 
 /// What a machine has mounted where the sandbox has something of its own.
-fn replacement(target: &str) -> Option<(&'static str, &'static str)> {
-    match target {
-        "/" => Some(("rootfs", "rootfs")),
-        "/dev" => Some(("devtmpfs", "devtmpfs")),
-        "/sys" => Some(("sysfs", "sysfs")),
+fn replacement(target: &str, fstype: &str) -> Option<(&'static str, &'static str)> {
+    match (target, fstype) {
+        // The guest's first root, wherever it is seen now.
+        (_, "overlay") => Some(("rootfs", "rootfs")),
+        ("/dev", _) => Some(("devtmpfs", "devtmpfs")),
+        ("/sys", _) => Some(("sysfs", "sysfs")),
         _ => None,
     }
 }
@@ -303,6 +319,22 @@ mod tests {
         mounts.detached(libc::makedev(0, 0));
         assert_eq!(mounts.room(Some(8 << 20), ""), Some(8 << 20));
         assert_eq!(mounts.memory.len(), 1);
+    }
+
+    #[test]
+    fn mounts_keep_their_places_when_the_root_changes() {
+        let mut mounts = Mounts::default();
+        mounts.fake("/dev/mtdblock4", "/mnt/data", "jffs2");
+        mounts.fake("/dev/mtdblock5", "/conf", "jffs2");
+        mounts.bind("/mnt/jail/dev", "/dev");
+        mounts.pivot("/mnt", "/initrd");
+        let table = mounts.table("rookery /initrd overlay rw 0 0\nram / tmpfs rw 0 0\n");
+        assert_eq!(
+            table,
+            "rootfs /initrd rootfs rw,relatime 0 0\nram / tmpfs rw 0 0\n\
+             /dev/mtdblock4 /data jffs2 rw,relatime 0 0\n/dev/mtdblock5 /initrd/conf jffs2 rw,relatime 0 0\n"
+        );
+        assert_eq!(mounts.canonical("/jail/dev/x".into()), "/dev/x");
     }
 
     #[test]

@@ -48,6 +48,15 @@ pub fn is_below(path: &str, directory: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// What an absolute path is called once `new` is the root and the old root is seen at `aside`.
+pub fn after_pivot(path: &str, new: &str, aside: &str) -> String {
+    if is_below(path, new) {
+        normalise(path.get(new.len()..).unwrap_or_default())
+    } else {
+        normalise(&format!("{aside}{path}"))
+    }
+}
+
 /// `/proc/self` and its kin, which mean another process when the supervisor resolves them, spelled with the guest's own pid.
 pub fn own_proc(path: &str, pid: u32) -> String {
     let Some(rest) = path.strip_prefix("/proc/") else {

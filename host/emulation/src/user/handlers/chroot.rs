@@ -11,8 +11,10 @@ use super::super::notify::{Action, Call};
 use super::super::sandbox::LAUNCHER_PATH;
 use super::super::{inside, paths};
 
-/// Files or directories of the guest's first root.
-const PROGRAMS: &[(&str, bool)] = &[(LAUNCHER_PATH, false), ("/.rookery", true)];
+/// What the sandbox keeps at the guest's root: where it is, and whether that is a directory.
+pub(super) type Kept = (&'static str, bool);
+
+const PROGRAMS: &[Kept] = &[(LAUNCHER_PATH, false), ("/.rookery", true)];
 
 /// `chroot`. The kernel carries it out; where the programs cannot be brought along, nothing can be executed there.
 pub fn chroot(guest: &mut Guest<'_>, call: &Call) -> Action {
@@ -23,15 +25,20 @@ pub fn chroot(guest: &mut Guest<'_>, call: &Call) -> Action {
         return Action::Continue;
     };
     if let Ok(at) = paths::open(&root, &path, pid, OFlags::PATH | OFlags::DIRECTORY)
-        && let Err(error) = inside::run(&guest.pidfd, || bring_programs(&at))
+        && let Err(error) = inside::run(&guest.pidfd, || bring(PROGRAMS, &at, &mut Vec::new()))
     {
         tracing::debug!(%error, path, "the launcher cannot be brought into a new root");
     }
     Action::Continue
 }
 
-fn bring_programs(at: &OwnedFd) -> Result<(), Errno> {
-    for (path, is_directory) in PROGRAMS {
+/// Show `kept` below `at` as at the root, and note the names of what was not there before.
+pub(super) fn bring(
+    kept: &[Kept],
+    at: &OwnedFd,
+    brought: &mut Vec<&'static str>,
+) -> Result<(), Errno> {
+    for (path, is_directory) in kept {
         let name = path.trim_start_matches('/');
         let own = rustix::fs::statat(CWD, *path, AtFlags::SYMLINK_NOFOLLOW)?;
         if rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
@@ -55,6 +62,7 @@ fn bring_programs(at: &OwnedFd) -> Result<(), Errno> {
         let tree = rustix::mount::open_tree(CWD, *path, copy)?;
         let from = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
         rustix::mount::move_mount(&tree, "", at, name, from)?;
+        brought.push(name);
     }
     Ok(())
 }

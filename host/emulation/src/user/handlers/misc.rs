@@ -112,16 +112,6 @@ pub fn answer(guest: &mut Guest<'_>, call: &Call, number: i64) -> Action {
         libc::SYS_swapon => ("swapon", "a swap area"),
         libc::SYS_swapoff => ("swapoff", "a swap area"),
         libc::SYS_setdomainname => ("setdomainname", "the domain name"),
-        libc::SYS_pivot_root => {
-            guest.report_call(
-                call,
-                What::Faked {
-                    syscall: "pivot_root",
-                    detail: "refused: the root stays".into(),
-                },
-            );
-            return Errno::INVAL.into();
-        }
         _ => return Action::Continue,
     };
     guest.report_call(

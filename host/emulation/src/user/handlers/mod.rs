@@ -11,6 +11,7 @@ mod model;
 mod mount;
 mod net;
 mod network;
+mod pivot;
 mod pretend;
 mod program_file;
 mod signal;
@@ -68,6 +69,7 @@ fn dispatch(guest: &mut Guest<'_>, call: &Call) -> Action {
         libc::SYS_pidfd_send_signal => signal::send_by_descriptor(guest, call),
         libc::SYS_rt_sigaction => signal::action(guest, call),
         libc::SYS_chroot => chroot::chroot(guest, call),
+        libc::SYS_pivot_root => pivot::pivot_root(guest, call),
         libc::SYS_mount => mount::mount(guest, call),
         libc::SYS_umount2 => mount::unmount(guest, call),
         libc::SYS_ioctl => ioctl::ioctl(guest, call),
