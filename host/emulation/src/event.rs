@@ -1,6 +1,7 @@
 //! What happened in the guest, as a backend saw it. Collectors turn these into Penguin's result files.
 //!
-//! Strings come from the guest: they are data, may hold any character, and are bounded by the backend to 4 KiB each.
+//! Strings come from the guest: they are data, may hold any character, and are bounded by the backend to 4 KiB each, and
+//! lists of them to 32 KiB together.
 
 use std::net::IpAddr;
 use std::time::Duration;

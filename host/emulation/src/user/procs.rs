@@ -100,13 +100,14 @@ fn status(pid: u32) -> Option<Status> {
 /// What an emulator's command line tells: the process's name after a slash, the program, the guest's arguments.
 fn program_of(pid: u32) -> Option<(String, String, Vec<String>)> {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let mut words = line.split(|byte| *byte == 0).map(mem::text);
-    let path = words.next().filter(|path| path.starts_with('/'))?;
-    let argv0 = words.by_ref().skip_while(|word| word != "-0").nth(1)?;
+    // What follows the last NUL is no word.
+    let line = line.strip_suffix(&[0]).unwrap_or(&line);
+    let mut words = line.split(|byte| *byte == 0);
+    let path = words.next().filter(|path| path.starts_with(b"/"))?;
+    let argv0 = words.by_ref().skip_while(|word| *word != b"-0").nth(1)?;
     let program = words.next()?;
-    let mut argv: Vec<String> = std::iter::once(argv0).chain(words.take(256)).collect();
-    argv.pop(); // what follows the last NUL
-    Some((path, program, argv))
+    let argv = mem::texts(std::iter::once(argv0).chain(words));
+    Some((mem::text(path), mem::text(program), argv))
 }
 
 /// What Penguin calls a process that executed `path`.

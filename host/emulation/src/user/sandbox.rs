@@ -27,8 +27,8 @@ pub const LAUNCHER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher")
 /// What the path of every guest exec is overwritten with.
 pub const LAUNCHER_PATH: &str = "/.q";
 
-/// Bytes that the guest may write to its files, and to `/tmp`-like mounts each.
-const DISK: &str = "512m";
+/// Bytes that the guest may write to its files, and how many files it may make; each costs the host's kernel memory.
+const DISK: &str = "size=512m,nr_inodes=65536";
 
 /// Everything that the child needs; made by the supervisor before it forks.
 #[derive(Debug)]
@@ -159,7 +159,7 @@ fn mount_root(setup: &Setup<'_>) -> Result<PathBuf, String> {
         .map(Path::new)
         .find(|path| path.is_dir() && !covers_qemu(path))
         .ok_or("the host has no /tmp, or qemu lies below it; put qemu elsewhere")?;
-    let options = CString::new(format!("mode=0755,size={DISK}")).doing("name mount options")?;
+    let options = CString::new(format!("mode=0755,{DISK}")).doing("name mount options")?;
     rustix::mount::mount(
         "rookery",
         base,
@@ -223,7 +223,7 @@ fn mount_dev(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
     } else {
         links_and_directories(&dev)
     };
-    mount_tmpfs(&dev, c"mode=0755,size=4m")?;
+    mount_tmpfs(&dev, c"mode=0755,size=4m,nr_inodes=16384")?;
     for name in ["null", "zero", "full", "random", "urandom", "tty"] {
         let path = dev.join(name);
         fs::write(&path, "").doing("make a device")?;
@@ -316,7 +316,7 @@ fn mount_proc_and_sys(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
         .doing("mount /proc (a container that masks parts of /proc forbids it)")?;
     // The kernel refuses a real sysfs here; firmware looks for little more than its interfaces.
     let sys = root.join("sys");
-    mount_tmpfs(&sys, c"mode=0755,size=4m")?;
+    mount_tmpfs(&sys, c"mode=0755,size=4m,nr_inodes=4096")?;
     for name in [
         "block",
         "bus",
