@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::Collector;
-use super::crashes::signal_name;
+use super::crashes::ending;
 use super::rows::{self, Syscall, python_dict, python_list};
 use crate::event::{Event, What};
 
@@ -111,6 +111,8 @@ impl Database {
         connection.busy_timeout(PATIENCE)?;
         // A killed supervisor leaves a consistent file through the journal; only a crash of the machine could harm it.
         connection.pragma_update(None, "synchronous", "OFF")?;
+        // Else a transaction that outgrows the cache asks for the locked file page by page, with patience for each.
+        connection.pragma_update(None, "cache_spill", "OFF")?;
         connection.execute_batch(SCHEMA)?;
         Ok(Self {
             connection,
@@ -289,10 +291,7 @@ impl Collector for Database {
                 .programs
                 .remove(&event.process.pid)
                 .map_or(0, |program| program.started);
-            let (code, reason) = match signal {
-                Some(signal) => (128 + signal, format!("signal:{}", signal_name(signal))),
-                None => (code.unwrap_or_default(), "exit_group".into()),
-            };
+            let (code, reason) = ending(code, signal);
             self.push(
                 String::new(),
                 Row::Exit {
