@@ -4,7 +4,7 @@ mod build;
 mod files;
 mod honoured;
 mod models;
-mod notes;
+pub(crate) mod notes;
 mod paths;
 
 use std::path::PathBuf;

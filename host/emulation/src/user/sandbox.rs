@@ -57,7 +57,7 @@ pub struct Setup<'a> {
 pub mod message {
     /// The world is ready; the listener comes with it.
     pub const READY: u8 = b'R';
-    /// Something does not work, but the guest can do without.
+    /// Something does not work, but the guest can do without: what kind of thing, a colon, and which.
     pub const WARNING: u8 = b'W';
     /// The guest cannot start.
     pub const FAILED: u8 = b'F';
@@ -113,7 +113,10 @@ fn build(
             tell(
                 socket,
                 message::WARNING,
-                &format!("static_files: {}: {error}", static_files::subject(change)),
+                &format!(
+                    "static files that could not be made or changed: {}: {error}",
+                    static_files::subject(change)
+                ),
             );
         }
     }
@@ -454,7 +457,7 @@ fn make_network(netdevs: &[String], socket: &OwnedFd) -> Result<(), String> {
             Err(error) => tell(
                 socket,
                 message::WARNING,
-                &format!("the network interface {name} could not be made: {error}"),
+                &format!("network interfaces that could not be made: {name}: {error}"),
             ),
         }
     }
