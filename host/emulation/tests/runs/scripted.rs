@@ -2,6 +2,7 @@
 //!
 //! The script is the plan's `env`, in order: `("sleep_ms", "50")`, `("listen", "80")`, …
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,15 @@ impl Backend for Scripted {
 
     fn stop_grace(&self) -> Duration {
         Duration::from_millis(700)
+    }
+
+    fn sweep(&self, plan: &Plan) {
+        let mut swept = std::fs::File::options();
+        let file = swept
+            .append(true)
+            .create(true)
+            .open(plan.results_dir.join("swept"));
+        file.unwrap().write_all(b"swept\n").unwrap();
     }
 
     fn run(&self, plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
