@@ -113,14 +113,12 @@ impl Record {
 
     /// A note on the files that could not be written.
     pub(crate) fn failures_note(&self) -> Option<String> {
-        let failure = |(file, why): (&&str, &String)| format!("{file} ({why})");
-        let failures: Vec<_> = self.failures.iter().map(failure).collect();
-        (!failures.is_empty()).then(|| {
-            format!(
-                "result files are missing or incomplete because they could not be written: {}",
-                failures.join(", ")
-            )
-        })
+        let why = self.failures.values().next()?;
+        let files: Vec<_> = self.failures.keys().copied().collect();
+        Some(format!(
+            "result files are missing or incomplete because they could not be written ({why}): {}",
+            files.join(", ")
+        ))
     }
 
     pub(crate) fn ended(&mut self, outcome: &Result<Outcome>, reason: &str, elapsed_s: f64) {

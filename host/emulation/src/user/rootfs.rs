@@ -47,13 +47,12 @@ pub fn slot(cache: &Path, archive: &Path, uid: u32) -> Result<PathBuf> {
 pub fn prepare(cache: &Path, archive: &Path, uid: u32) -> Result<Rootfs> {
     let slot = slot(cache, archive, uid)?;
     let list = slot.join("unpacked.json");
-    let in_use = match hold(&slot) {
-        Some(held) => held,
-        None => {
-            tidy(cache);
-            unpack(cache, archive, uid, &slot)?;
-            hold(&slot).ok_or_else(|| Error::Internal(format!("{} is gone", slot.display())))?
-        }
+    let in_use = if let Some(held) = hold(&slot) {
+        held
+    } else {
+        tidy(cache);
+        unpack(cache, archive, uid, &slot)?;
+        hold(&slot).ok_or_else(|| Error::Internal(format!("{} is gone", slot.display())))?
     };
     let text = fs::read(&list).map_err(|error| Error::io("read", &list, &error))?;
     let unpacked: Unpacked = serde_json::from_slice(&text).map_err(|error| {

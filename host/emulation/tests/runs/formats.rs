@@ -170,7 +170,7 @@ fn files_that_could_not_be_written_are_said() {
     assert_eq!(status["status"], "finished");
     let note = status["notes"].to_string();
     assert!(
-        note.contains("could not be written: system_map.yaml"),
+        note.contains("could not be written (") && note.contains("): system_map.yaml"),
         "{note}"
     );
     let record: Value = serde_json::from_str(&world.result(0, "rookery_run.json")).unwrap();
