@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         let Some(spec) = args.next() else {
             return ExitCode::from(2);
         };
+        log_to_stderr();
         return rookery_emulation::supervise(Path::new(&spec));
     }
     let cli = Cli::parse();
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// stdout belongs to results and to the protocol.
+/// stdout belongs to results and to the protocol. Starts no thread.
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("ROOKERY_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,rmcp=error"));

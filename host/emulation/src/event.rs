@@ -1,7 +1,9 @@
 //! What happened in the guest, as a backend saw it. Collectors turn these into Penguin's result files.
 //!
-//! Strings come from the guest: they are data, may hold any character, and are bounded by the backend to 4 KiB each.
+//! Strings come from the guest: they are data, may hold any character, and are bounded by the backend to 4 KiB each, and
+//! lists of them to 32 KiB together.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -49,7 +51,7 @@ pub enum What {
     Exit {
         /// Its exit code, where it exited.
         code: Option<i32>,
-        /// The signal that killed it.
+        /// The signal that killed it. Neither is known where nobody saw the end.
         signal: Option<i32>,
     },
     /// A path was looked at or opened.
@@ -163,7 +165,7 @@ pub enum What {
         times: u64,
     },
     /// A sentence about what this run lacks.
-    Note(&'static str),
+    Note(Cow<'static, str>),
     /// Something of the machine that this backend fakes: a kernel module, the clock, a reboot request.
     Faked {
         /// The guest syscall.

@@ -4,7 +4,7 @@ mod build;
 mod files;
 mod honoured;
 mod models;
-mod notes;
+pub(crate) mod notes;
 mod paths;
 
 use std::path::PathBuf;
@@ -122,7 +122,7 @@ pub enum StaticFile {
         /// Its mode.
         mode: u32,
     },
-    /// A copy of a file or directory of the host, below the project.
+    /// A copy of a file or directory of the host, below the project. Links in the directory stay links.
     Host {
         /// Its absolute path on the host, without links.
         path: PathBuf,

@@ -17,6 +17,8 @@ fn main() {
         a_mount_is_in_the_table_until_it_is_undone,
         models_of_proc_have_directories_and_interfaces_tell_the_truth,
         what_happens_too_often_is_counted,
+        the_number_of_files_that_cost_memory_is_limited,
+        what_could_not_be_made_before_the_start_is_noted,
     ];
 }
 
@@ -291,4 +293,35 @@ fn what_happens_too_often_is_counted() {
         })
         .sum();
     assert_eq!(counted, 250);
+}
+
+fn the_number_of_files_that_cost_memory_is_limited() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "
+mkdir -p /tmp/small; busybox mount -t tmpfs -o size=4k none /tmp/small
+busybox stat -f -c '%n %c' /tmp /dev /sys /tmp/small
+mkdir /tmp/small/$(seq -s ' /tmp/small/' 1030) 2>/dev/null || echo full
+";
+    let Some(plan) = support::script_plan(work.path(), script) else {
+        return;
+    };
+    let (console, _) = support::run(&plan);
+    let limits = ["/tmp 65536", "/dev 16384", "/sys 4096", "/tmp/small 1024"];
+    has(&console, &limits);
+    has(&console, &["full"]);
+}
+
+fn what_could_not_be_made_before_the_start_is_noted() {
+    let work = tempfile::tempdir().unwrap();
+    let Some(mut plan) = support::script_plan(work.path(), "") else {
+        return;
+    };
+    let file = StaticFile::Move {
+        from: "/missing".into(),
+        mode: None,
+    };
+    plan.static_files.push(("/etc/moved".into(), file));
+    let (_, events) = support::run(&plan);
+    let noted = |event: &Event| matches!(&event.what, What::Note(note) if note.contains("/etc/moved: No such file"));
+    assert!(events.iter().any(noted));
 }

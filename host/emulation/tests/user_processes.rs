@@ -24,6 +24,7 @@ fn main() {
         the_root_can_be_changed_to_a_file_system_that_the_guest_made,
         a_kernel_module_seems_to_be_loaded,
         a_program_is_executed_by_its_descriptor,
+        a_process_that_is_killed_has_not_exited,
     ];
 }
 
@@ -187,4 +188,17 @@ exec 5</tmp/named; exec 6</tmp/gone; rm /tmp/gone
     // What this busybox says when it is called by a number.
     run.says("6: applet not found\n");
     run.says("terminal 126\n");
+}
+
+fn a_process_that_is_killed_has_not_exited() {
+    let script =
+        "sleep 60 & victim=$!\nsleep 1; kill -9 $victim\nwait $victim; echo wait $?\nsleep 1\n";
+    let run = run(script, |_| {});
+    run.says("wait 137\n");
+    let killed = |event: &Event| {
+        let signal = Some(libc::SIGKILL);
+        matches!(event.what, What::Exit { code: None, signal: of } if of == signal)
+    };
+    let ends: Vec<_> = run.events.iter().filter(|event| killed(event)).collect();
+    assert_eq!(ends.len(), 1, "{}", run.console);
 }

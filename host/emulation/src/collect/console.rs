@@ -43,9 +43,8 @@ impl Collector for Console {
         if let What::Console(bytes) = &event.what {
             self.look_for_panic(bytes);
             self.log.push(bytes);
-            if let Err(error) = self.log.flush() {
-                tracing::error!(%error, "cannot write console.log");
-            }
+            // What fails is kept, and fails again where it is looked at.
+            let _ = self.log.flush();
         }
     }
 
@@ -80,5 +79,19 @@ mod tests {
             std::fs::read(directory.path().join("console.log")).unwrap(),
             b"boot\xff\r\nKernel panic - not syncing"
         );
+    }
+
+    #[test]
+    fn output_that_a_full_disk_does_not_take_is_a_failure() {
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", directory.path().join("console.log")).unwrap();
+        let mut console = Console::new(directory.path());
+        console.flush(Duration::ZERO).unwrap();
+        console.event(&Event {
+            at: Duration::ZERO,
+            process: Process::default(),
+            what: What::Console(b"boot".to_vec()),
+        });
+        assert!(console.flush(Duration::ZERO).is_err());
     }
 }

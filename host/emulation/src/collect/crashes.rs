@@ -47,12 +47,24 @@ impl Crashes {
 }
 
 /// The name of a signal, as Penguin writes it.
-pub(super) fn signal_name(signal: i32) -> String {
+fn signal_name(signal: i32) -> String {
     let name = signal_hook::low_level::signal_name(signal).unwrap_or_default();
     if name.is_empty() {
         format!("SIG{signal}")
     } else {
         name.to_owned()
+    }
+}
+
+/// How a process ended, as Penguin writes it: its exit status and the reason. Where nobody saw the end, there is no status.
+pub(super) fn ending(code: Option<i32>, signal: Option<i32>) -> (i32, String) {
+    match (code, signal) {
+        (_, Some(signal)) => (
+            signal.saturating_add(128),
+            format!("signal:{}", signal_name(signal)),
+        ),
+        (Some(code), None) => (code, "exit_group".into()),
+        (None, None) => (-1, "unknown".into()),
     }
 }
 
@@ -126,6 +138,14 @@ impl Collector for Crashes {
 mod tests {
     use super::*;
     use crate::event::Process;
+
+    #[test]
+    fn an_end_that_nobody_saw_is_no_success() {
+        assert_eq!(ending(Some(0), None), (0, "exit_group".into()));
+        assert_eq!(ending(None, Some(9)), (137, "signal:SIGKILL".into()));
+        assert_eq!(ending(None, None), (-1, "unknown".into()));
+        assert_eq!(ending(None, Some(i32::MAX)).0, i32::MAX);
+    }
 
     #[test]
     fn the_same_crash_again_is_counted() {

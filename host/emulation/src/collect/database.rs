@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::Collector;
-use super::crashes::signal_name;
+use super::crashes::ending;
 use super::rows::{self, Syscall, python_dict, python_list};
 use crate::event::{Event, What};
 
@@ -33,9 +33,13 @@ CREATE TABLE proc_exit (id INTEGER NOT NULL, pid INTEGER NOT NULL, create_time I
 ";
 
 const MAX_ROWS: i64 = 3_000_000;
-/// Rows that wait for the next transaction; a reader that holds the database for long makes them wait.
+/// What the text of all rows takes together.
+const MAX_BYTES: usize = 1 << 30;
+/// Rows that wait for the next transaction, and their text; a reader that holds the database for long makes them wait.
 const MAX_QUEUE: usize = 100_000;
+const MAX_QUEUE_BYTES: usize = 64 << 20;
 const BATCH: usize = 2000;
+const BATCH_BYTES: usize = 8 << 20;
 /// Columns `arg0` to `arg5`.
 const ARGUMENTS: usize = 6;
 const MAX_PROCESSES: usize = 20_000;
@@ -46,8 +50,9 @@ const PATIENCE_AT_END: Duration = Duration::from_secs(5);
 enum Row {
     Syscall(Syscall),
     Exec {
-        argv: Vec<String>,
-        envp: Vec<String>,
+        argc: usize,
+        argv: String,
+        envp: String,
     },
     Start {
         pid: u32,
@@ -68,6 +73,18 @@ struct Queued {
     row: Row,
 }
 
+impl Queued {
+    /// How much text it holds.
+    fn bytes(&self) -> usize {
+        let row = match &self.row {
+            Row::Syscall(call) => call.arguments.iter().map(|(_, text)| text.len()).sum(),
+            Row::Exec { argv, envp, .. } => argv.len() + envp.len(),
+            Row::Start { .. } | Row::Exit { .. } => 0,
+        };
+        self.procname.len() + row
+    }
+}
+
 /// What is remembered of a live process.
 struct Program {
     argv0: String,
@@ -77,6 +94,11 @@ struct Program {
 pub(super) struct Database {
     connection: Connection,
     queue: Vec<Queued>,
+    queued_bytes: usize,
+    /// With how much text in the queue it is next written.
+    write_at: usize,
+    /// How much more text there may be.
+    room: usize,
     programs: HashMap<u32, Program>,
     next_id: i64,
     dropped: u64,
@@ -89,10 +111,15 @@ impl Database {
         connection.busy_timeout(PATIENCE)?;
         // A killed supervisor leaves a consistent file through the journal; only a crash of the machine could harm it.
         connection.pragma_update(None, "synchronous", "OFF")?;
+        // Else a transaction that outgrows the cache asks for the locked file page by page, with patience for each.
+        connection.pragma_update(None, "cache_spill", "OFF")?;
         connection.execute_batch(SCHEMA)?;
         Ok(Self {
             connection,
             queue: Vec::new(),
+            queued_bytes: 0,
+            write_at: BATCH_BYTES,
+            room: MAX_BYTES,
             programs: HashMap::new(),
             next_id: 1,
             dropped: 0,
@@ -101,8 +128,16 @@ impl Database {
 
     fn push(&mut self, procname: String, row: Row) {
         let queued = i64::try_from(self.queue.len()).unwrap_or(i64::MAX);
-        if self.queue.len() < MAX_QUEUE && self.next_id.saturating_add(queued) <= MAX_ROWS {
-            self.queue.push(Queued { procname, row });
+        let row = Queued { procname, row };
+        let bytes = row.bytes();
+        if self.queue.len() < MAX_QUEUE
+            && self.queued_bytes + bytes <= MAX_QUEUE_BYTES
+            && self.next_id.saturating_add(queued) <= MAX_ROWS
+            && bytes <= self.room
+        {
+            self.room -= bytes;
+            self.queued_bytes += bytes;
+            self.queue.push(row);
         } else {
             self.dropped += 1;
         }
@@ -159,6 +194,7 @@ impl Database {
         transaction.commit()?;
         self.next_id = id;
         self.queue.clear();
+        self.queued_bytes = 0;
         Ok(())
     }
 }
@@ -190,16 +226,11 @@ fn insert(
             }
             statement.raw_execute()?;
         }
-        Row::Exec { argv, envp } => {
+        Row::Exec { argc, argv, envp } => {
             event("exec", 0)?;
             connection
                 .prepare_cached("INSERT INTO exec VALUES (?, '', ?, ?, ?, 0, 0)")?
-                .execute(params![
-                    id,
-                    argv.len().to_string(),
-                    python_list(argv),
-                    python_dict(envp)
-                ])?;
+                .execute(params![id, argc.to_string(), argv, envp])?;
         }
         Row::Start {
             pid,
@@ -245,8 +276,9 @@ impl Collector for Database {
             self.push(
                 procname,
                 Row::Exec {
-                    argv: argv.clone(),
-                    envp: envp.clone(),
+                    argc: argv.len(),
+                    argv: python_list(argv),
+                    envp: python_dict(envp),
                 },
             );
         }
@@ -259,10 +291,7 @@ impl Collector for Database {
                 .programs
                 .remove(&event.process.pid)
                 .map_or(0, |program| program.started);
-            let (code, reason) = match signal {
-                Some(signal) => (128 + signal, format!("signal:{}", signal_name(signal))),
-                None => (code.unwrap_or_default(), "exit_group".into()),
-            };
+            let (code, reason) = ending(code, signal);
             self.push(
                 String::new(),
                 Row::Exit {
@@ -273,10 +302,11 @@ impl Collector for Database {
                 },
             );
         }
-        if self.queue.len() % BATCH == BATCH - 1
-            && let Err(error) = self.write()
-        {
-            tracing::debug!(%error, "plugins.db is busy; its rows wait");
+        if self.queue.len() % BATCH == BATCH - 1 || self.queued_bytes >= self.write_at {
+            if let Err(error) = self.write() {
+                tracing::debug!(%error, "plugins.db is busy; its rows wait");
+            }
+            self.write_at = self.queued_bytes + BATCH_BYTES;
         }
     }
 
@@ -302,148 +332,4 @@ impl Collector for Database {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::Process;
-
-    fn happen(database: &mut Database, pid: u32, what: What) {
-        let process = Process {
-            pid,
-            ppid: 1,
-            program: "/bin/busybox".into(),
-            name: "dsad".into(),
-        };
-        database.event(&Event {
-            at: Duration::from_millis(396),
-            process,
-            what,
-        });
-    }
-
-    fn path(path: &str) -> What {
-        What::Path {
-            syscall: "openat",
-            path: path.into(),
-            flags: 2,
-            result: Some(-2),
-        }
-    }
-
-    fn count(database: &Connection, table: &str) -> i64 {
-        database
-            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
-                row.get(0)
-            })
-            .unwrap()
-    }
-
-    #[test]
-    fn rows_answer_the_questions_that_penguins_rows_answer() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut database = Database::create(directory.path()).unwrap();
-        let argv = vec!["/usr/sbin/dsad".to_owned(), "-d".to_owned()];
-        happen(
-            &mut database,
-            412,
-            What::Exec {
-                path: "/usr/sbin/dsad".into(),
-                argv,
-                envp: vec!["A=1".into()],
-                result: 0,
-            },
-        );
-        happen(&mut database, 412, path("/dev/it's"));
-        happen(
-            &mut database,
-            412,
-            What::Exit {
-                code: None,
-                signal: Some(11),
-            },
-        );
-        database.finish(Duration::ZERO).unwrap();
-        let reader = Connection::open(directory.path().join("plugins.db")).unwrap();
-        let missing: (String, i64, String, String) = reader
-            .query_row(
-                "SELECT e.procname, s.retno, s.retno_repr, s.arg1_repr FROM syscall s JOIN event e USING (id) WHERE s.retno = -2",
-                [],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
-            )
-            .unwrap();
-        assert_eq!(
-            missing,
-            (
-                "/usr/sbin/dsad".into(),
-                -2,
-                "ENOENT(No such file or directory)".into(),
-                "filename=0x0(\"/dev/it's\")".into()
-            )
-        );
-        let exec: (String, String, String) = reader
-            .query_row("SELECT argc, argv, envp FROM exec", [], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })
-            .unwrap();
-        assert_eq!(
-            exec,
-            (
-                "2".into(),
-                "['/usr/sbin/dsad', '-d']".into(),
-                "{'A': '1'}".into()
-            )
-        );
-        let exit: (i64, i64, String) = reader
-            .query_row(
-                "SELECT create_time, code, reason FROM proc_exit",
-                [],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-            )
-            .unwrap();
-        assert_eq!(exit, (396, 139, "signal:SIGSEGV".into()));
-        let every_row_is_an_event = "SELECT count(*) FROM event WHERE id NOT IN \
-            (SELECT id FROM syscall UNION SELECT id FROM exec UNION SELECT id FROM proc_start UNION SELECT id FROM proc_exit)";
-        assert_eq!(
-            reader
-                .query_row(every_row_is_an_event, [], |row| row.get::<_, i64>(0))
-                .unwrap(),
-            0
-        );
-    }
-
-    #[test]
-    fn a_reader_that_holds_the_database_delays_rows_and_loses_none() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut database = Database::create(directory.path()).unwrap();
-        let reader = Connection::open(directory.path().join("plugins.db")).unwrap();
-        reader
-            .execute_batch("BEGIN; SELECT count(*) FROM event")
-            .unwrap();
-        let mut held = reader.prepare("SELECT count(*) FROM event").unwrap();
-        let mut rows = held.query([]).unwrap();
-        rows.next().unwrap();
-        happen(&mut database, 1, path("/x"));
-        database.flush(Duration::ZERO).unwrap();
-        assert_eq!(database.queue.len(), 1, "the row waits");
-        drop(rows);
-        drop(held);
-        reader.execute_batch("COMMIT").unwrap();
-        database.flush(Duration::ZERO).unwrap();
-        assert_eq!(count(&reader, "syscall"), 1);
-    }
-
-    #[test]
-    fn a_flood_is_written_in_batches() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut database = Database::create(directory.path()).unwrap();
-        for number in 0..3 * BATCH {
-            happen(&mut database, 1, path(&number.to_string()));
-        }
-        assert!(database.queue.len() < BATCH);
-        database.finish(Duration::ZERO).unwrap();
-        assert_eq!(
-            count(&database.connection, "syscall"),
-            i64::try_from(3 * BATCH).unwrap()
-        );
-        assert_eq!(database.dropped, 0);
-    }
-}
+mod tests;

@@ -20,6 +20,9 @@ pub(crate) fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// What waits in memory for a disk that is full.
+const PENDING_MAX: usize = 1 << 20;
+
 /// A file that only grows, up to a limit. What comes after the limit is counted and dropped.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -55,21 +58,23 @@ impl Log {
             .ok()
             .and_then(|length| self.room.checked_sub(length))
         {
-            Some(room) => {
+            Some(room) if self.pending.len() < PENDING_MAX => {
                 self.room = room;
                 self.pending.extend_from_slice(entry);
             }
-            None => self.dropped += 1,
+            _ => self.dropped += 1,
         }
     }
 
-    /// Hand everything to the kernel.
+    /// Hand everything to the kernel; what it does not take is kept for the next time.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        if self.pending.is_empty() {
-            return Ok(());
+        while !self.pending.is_empty() {
+            let pending = std::mem::take(&mut self.pending);
+            let written = self.open().and_then(|file| file.write(&pending));
+            self.pending = pending;
+            self.pending.drain(..written?);
         }
-        let pending = std::mem::take(&mut self.pending);
-        self.open()?.write_all(&pending)
+        Ok(())
     }
 
     /// Entries that did not fit.
@@ -174,6 +179,23 @@ mod tests {
             "h\nabc\nx\n"
         );
         assert_eq!(log.dropped(), 2);
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_written_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = Log::new(directory.path(), "log", None, 1 << 30);
+        std::os::unix::fs::symlink("/dev/full", directory.path().join("log")).unwrap();
+        log.push(b"abc\n");
+        assert!(log.flush().is_err());
+        log.push(&vec![b'x'; PENDING_MAX]);
+        log.push(b"dropped\n");
+        assert_eq!(log.dropped(), 1);
+        std::fs::remove_file(directory.path().join("log")).unwrap();
+        log.file = None;
+        log.flush().unwrap();
+        let text = std::fs::read(directory.path().join("log")).unwrap();
+        assert!(text.starts_with(b"abc\nx") && text.len() == 4 + PENDING_MAX);
     }
 
     #[test]

@@ -11,23 +11,51 @@ use super::file::{one_line, write_atomic};
 use crate::event::{Event, Operation, What};
 
 const MAX_ENTRIES: usize = 20_000;
+/// What the lines of one file take together.
+const MAX_BYTES: usize = 8 << 20;
+/// The longest line, in characters; a longer one is cut.
+const MAX_LINE: usize = 4096;
 
 pub(super) struct Health {
     directory: PathBuf,
-    devices: BTreeSet<String>,
-    programs: BTreeSet<String>,
-    commands: BTreeSet<String>,
+    devices: Lines,
+    programs: Lines,
+    commands: Lines,
     sockets: HashSet<(bool, u16, u32)>,
     dropped: u64,
+}
+
+/// Distinct lines of a file.
+#[derive(Default)]
+struct Lines {
+    all: BTreeSet<String>,
+    bytes: usize,
+}
+
+impl Lines {
+    /// Add a line; false where there is no room.
+    fn insert(&mut self, entry: &str) -> bool {
+        let line: String = one_line(entry).chars().take(MAX_LINE).collect();
+        if self.all.contains(&line) {
+            return true;
+        }
+        let bytes = self.bytes + line.len();
+        let fits = self.all.len() < MAX_ENTRIES && bytes <= MAX_BYTES;
+        if fits {
+            self.bytes = bytes;
+            self.all.insert(line);
+        }
+        fits
+    }
 }
 
 impl Health {
     pub(super) fn new(directory: &Path) -> Self {
         Self {
             directory: directory.to_owned(),
-            devices: BTreeSet::new(),
-            programs: BTreeSet::new(),
-            commands: BTreeSet::new(),
+            devices: Lines::default(),
+            programs: Lines::default(),
+            commands: Lines::default(),
             sockets: HashSet::new(),
             dropped: 0,
         }
@@ -35,15 +63,11 @@ impl Health {
 
     /// Distinct programs, sockets and devices: the counters that make the score.
     pub(super) fn counts(&self) -> (usize, usize, usize) {
-        (self.programs.len(), self.sockets.len(), self.devices.len())
-    }
-}
-
-fn insert(set: &mut BTreeSet<String>, entry: &str, dropped: &mut u64) {
-    if set.len() < MAX_ENTRIES {
-        set.insert(one_line(entry));
-    } else if !set.contains(entry) {
-        *dropped += 1;
+        (
+            self.programs.all.len(),
+            self.sockets.len(),
+            self.devices.all.len(),
+        )
     }
 }
 
@@ -56,19 +80,16 @@ impl Collector for Health {
                 result: 0,
                 ..
             } => {
-                insert(&mut self.programs, path, &mut self.dropped);
-                insert(
-                    &mut self.commands,
-                    &format!("{path} {}", argv.join(" ")),
-                    &mut self.dropped,
-                );
+                let command = format!("{path} {}", argv.join(" "));
+                self.dropped += u64::from(!self.programs.insert(path));
+                self.dropped += u64::from(!self.commands.insert(&command));
             }
             What::Path { path, .. }
             | What::Unmodelled {
                 path,
                 operation: Operation::Open { .. },
             } if path.starts_with("/dev/") => {
-                insert(&mut self.devices, path, &mut self.dropped);
+                self.dropped += u64::from(!self.devices.insert(path));
             }
             What::Listen { ip, port, .. } => {
                 if self.sockets.len() < MAX_ENTRIES {
@@ -97,7 +118,7 @@ impl Collector for Health {
             ("nbound_sockets", sockets),
             ("nsyscalls", 0),
             ("nexecs", programs),
-            ("nexecs_args", self.commands.len()),
+            ("nexecs_args", self.commands.all.len()),
             ("nioctls", 0),
         ];
         let mut text = String::new();
@@ -110,7 +131,7 @@ impl Collector for Health {
             ("health_procs.txt", &self.programs),
             ("health_procs_with_args.txt", &self.commands),
         ] {
-            let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+            let text: String = lines.all.iter().flat_map(|line| [line, "\n"]).collect();
             write_atomic(&self.directory.join(name), text.as_bytes())?;
         }
         Ok(())
@@ -118,5 +139,36 @@ impl Collector for Health {
 
     fn dropped(&self) -> (&'static str, u64) {
         ("health", self.dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Process;
+
+    #[test]
+    fn command_lines_take_a_bounded_number_of_bytes() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut health = Health::new(directory.path());
+        let long = "a".repeat(MAX_LINE);
+        for number in 0..3000 {
+            health.event(&Event {
+                at: Duration::ZERO,
+                process: Process::default(),
+                what: What::Exec {
+                    path: "/bin/true".into(),
+                    argv: vec![number.to_string(), long.clone(), long.clone()],
+                    envp: Vec::new(),
+                    result: 0,
+                },
+            });
+        }
+        let kept = health.commands.all.len();
+        assert_eq!(kept, MAX_BYTES / MAX_LINE);
+        assert_eq!(health.dropped, 3000 - kept as u64);
+        health.finish(Duration::ZERO).unwrap();
+        let file = directory.path().join("health_procs_with_args.txt");
+        assert!(file.metadata().unwrap().len() <= (MAX_BYTES + kept) as u64);
     }
 }

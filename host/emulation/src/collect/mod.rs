@@ -153,13 +153,16 @@ impl Collectors {
     }
 
     fn each(&mut self, run: impl Fn(&mut dyn Collector) -> io::Result<()>) {
-        let mut failures = Vec::new();
+        let mut results = Vec::new();
         for collector in self.all() {
-            if let Err(error) = run(collector) {
-                failures.push((collector.dropped().0, error.to_string()));
-            }
+            results.push((run(collector), collector.dropped().0));
         }
-        self.failures.extend(failures);
+        for (result, name) in results {
+            match result {
+                Ok(()) => self.failures.remove(name),
+                Err(error) => self.failures.insert(name, error.to_string()),
+            };
+        }
     }
 
     fn all(&mut self) -> Vec<&mut dyn Collector> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Collector;
-use super::crashes::signal_name;
+use super::crashes::ending;
 use super::file::{one_line, write_atomic};
 use crate::event::{Event, What};
 
@@ -165,17 +165,13 @@ impl Collector for Processes {
                 let index = self.find(event);
                 self.alive.remove(&event.process.pid);
                 if let Some(process) = index.and_then(|index| self.seen.get_mut(index)) {
-                    process.exit = Some(match signal {
-                        Some(signal) => Exit {
-                            code: 128 + signal,
-                            reason: format!("signal:{}", signal_name(*signal)),
-                        },
-                        None => Exit {
-                            code: code.unwrap_or_default(),
-                            reason: "exit_group".into(),
-                        },
-                    });
+                    let (code, reason) = ending(*code, *signal);
+                    process.exit = Some(Exit { code, reason });
                 }
+            }
+            // A daemon that serves may have been forked and have executed nothing.
+            What::Listen { .. } => {
+                self.find(event);
             }
             _ => {}
         }
@@ -253,15 +249,21 @@ mod tests {
             },
         );
         happen(91, 1, "httpd", exec());
+        let listen = What::Listen {
+            proto: "tcp",
+            ip: "0.0.0.0".parse().unwrap(),
+            port: 80,
+        };
+        happen(92, 1, "forked", listen);
         processes.finish(Duration::ZERO).unwrap();
         let text = std::fs::read_to_string(directory.path().join("system_map.yaml")).unwrap();
-        assert!(text.starts_with("schema_version: 1\ngenerated_by: processes\nprocess_count: 5\nprocesses:\n- pid: 1\n  ppid: 0\n  name: init\n  create_time: 137\n"), "{text}");
+        assert!(text.starts_with("schema_version: 1\ngenerated_by: processes\nprocess_count: 6\nprocesses:\n- pid: 1\n  ppid: 0\n  name: init\n  create_time: 137\n"), "{text}");
         assert!(
             text.contains("  exit:\n    code: 139\n    reason: signal:SIGSEGV\n"),
             "{text}"
         );
         assert!(text.contains("  exit: null\n"), "{text}");
-        let tree = "tree: |\n  init (1)\n  |- sh (88)\n  |  |- mount (90) [exit: 32]\n  |  `- dsad (90) [exit: 139]\n  `- httpd (91)\n";
+        let tree = "tree: |\n  init (1)\n  |- sh (88)\n  |  |- mount (90) [exit: 32]\n  |  `- dsad (90) [exit: 139]\n  |- httpd (91)\n  `- forked (92)\n";
         assert!(text.ends_with(tree), "{text}");
     }
 }

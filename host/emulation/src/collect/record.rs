@@ -111,6 +111,16 @@ impl Record {
         self.failures.extend(failures);
     }
 
+    /// A note on the files that could not be written.
+    pub(crate) fn failures_note(&self) -> Option<String> {
+        let why = self.failures.values().next()?;
+        let files: Vec<_> = self.failures.keys().copied().collect();
+        Some(format!(
+            "result files are missing or incomplete because they could not be written ({why}): {}",
+            files.join(", ")
+        ))
+    }
+
     pub(crate) fn ended(&mut self, outcome: &Result<Outcome>, reason: &str, elapsed_s: f64) {
         self.outcome = Some(match outcome {
             Ok(outcome) => serde_json::to_value(outcome).unwrap_or_default(),
@@ -121,15 +131,16 @@ impl Record {
     }
 
     /// Write the file, with the run's `notes`.
-    pub(crate) fn write(&self, notes: &[String]) {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
+    pub(crate) fn write(&mut self, notes: &[String]) {
+        let mut value = serde_json::to_value(&*self).unwrap_or_default();
         if let Some(object) = value.as_object_mut() {
             object.insert("notes".into(), json!(notes));
         }
         let text = serde_json::to_string_pretty(&value).unwrap_or_default() + "\n";
-        if let Err(error) = write_atomic(&self.results_dir.join(NAME), text.as_bytes()) {
-            tracing::error!(%error, "cannot write {NAME}");
-        }
+        match write_atomic(&self.results_dir.join(NAME), text.as_bytes()) {
+            Ok(()) => self.failures.remove(NAME),
+            Err(error) => self.failures.insert(NAME, error.to_string()),
+        };
     }
 
     /// The host's address at which forwarded ports answer.

@@ -114,11 +114,12 @@ impl Collector for Readiness {
     }
 
     fn flush(&mut self, _now: Duration) -> io::Result<()> {
-        for (name, mut line) in self.pending.drain(..) {
+        while let Some((name, line)) = self.pending.first_mut() {
             if !line.ends_with('\n') {
                 line.push('\n');
             }
             write_atomic(&self.directory.join(name), line.as_bytes())?;
+            self.pending.remove(0);
         }
         Ok(())
     }

@@ -210,6 +210,8 @@ impl Invocation {
     pub(super) fn sweep(&self) {
         match &self.place {
             Place::Host { engine, .. } => {
+                // The wrapper may be about to start its container.
+                self.end_processes(Signal::KILL);
                 self.engine(engine, &["rm", "--force", &self.name]);
                 self.clean();
             }

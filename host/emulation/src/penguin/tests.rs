@@ -205,6 +205,24 @@ fn on_a_host_the_container_is_interrupted() {
 }
 
 #[test]
+fn what_a_killed_supervisor_left_on_a_host_is_ended() {
+    let world = World::new();
+    let wrapper = world.program("penguin", "[ \"$1\" = down ] || sleep 5");
+    let engine = world.program("docker", "");
+    let place = Place::Host { wrapper, engine };
+    let invocation = Invocation::new(place.clone(), &world.plan).unwrap();
+    let started = Instant::now();
+    let mut child = invocation.command().spawn().unwrap();
+    while world.calls("penguin").is_empty() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    PenguinBackend { place: Some(place) }.sweep(&world.plan);
+    child.wait().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(4));
+    assert!(world.calls("docker")[0].contains("rm --force rookery-"));
+}
+
+#[test]
 fn reachable_ports_become_events_and_output_is_kept() {
     let world = World::new();
     let rows =

@@ -1,29 +1,29 @@
-//! Notes on what is not honoured, gathered by kind so that a hundred of a kind are one sentence.
+//! Notes on what is not honoured or does not work, gathered by kind so that a hundred of a kind are one sentence.
 
 /// How many examples a note names.
 const EXAMPLES: usize = 3;
 
-/// The notes of a plan, in the order in which their kinds came up.
+/// The notes of a plan or a run, in the order in which their kinds came up.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
+pub(crate) struct Notes {
     kinds: Vec<(String, Vec<String>)>,
 }
 
 impl Notes {
     /// A sentence by itself.
-    pub(super) fn say(&mut self, sentence: impl Into<String>) {
+    pub(crate) fn say(&mut self, sentence: impl Into<String>) {
         self.kinds.push((sentence.into(), Vec::new()));
     }
 
     /// A sentence that is said once, however often it is true.
-    pub(super) fn once(&mut self, sentence: &str) {
+    pub(crate) fn once(&mut self, sentence: &str) {
         if !self.kinds.iter().any(|(kind, _)| kind == sentence) {
             self.say(sentence);
         }
     }
 
     /// `what` is something about which `sentence` is true.
-    pub(super) fn about(&mut self, sentence: &str, what: impl Into<String>) {
+    pub(crate) fn about(&mut self, sentence: &str, what: impl Into<String>) {
         let what = what.into();
         match self.kinds.iter_mut().find(|(kind, _)| kind == sentence) {
             Some((_, examples)) => examples.push(what),
@@ -31,7 +31,7 @@ impl Notes {
         }
     }
 
-    pub(super) fn into_vec(self) -> Vec<String> {
+    pub(crate) fn into_vec(self) -> Vec<String> {
         self.kinds
             .into_iter()
             .map(|(sentence, examples)| render(sentence, &examples))

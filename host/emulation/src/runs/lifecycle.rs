@@ -51,7 +51,7 @@ impl Lifecycle {
         backend: &dyn Backend,
         inbox: Inbox,
     ) -> Result<Self> {
-        let record = collect::Record::new(&spec.run_id, backend.name(), &spec.host, &spec.plan);
+        let mut record = collect::Record::new(&spec.run_id, backend.name(), &spec.host, &spec.plan);
         let collectors = if backend.writes_results() {
             None
         } else {
@@ -89,7 +89,12 @@ impl Lifecycle {
         self.state.notes.extend(self.record.faked_notes());
         self.state.notes.extend(self.record.repeated_note());
         self.record.ended(outcome, reason, self.state.elapsed());
+        // Whether it can be written is a part of what it says.
         self.record.write(&self.state.notes);
+        if let Some(note) = self.record.failures_note() {
+            self.state.notes.push(note);
+            self.record.write(&self.state.notes);
+        }
         self.state.end(status, reason);
         self.run.write(&self.state)
     }
@@ -140,6 +145,9 @@ impl Lifecycle {
         if !self.state.notes.iter().any(|known| known == sentence) {
             self.state.notes.push(sentence.to_owned());
             self.state_dirty = true;
+            if self.collectors.is_some() {
+                self.record.write(&self.state.notes);
+            }
         }
     }
 

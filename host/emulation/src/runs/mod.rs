@@ -95,7 +95,7 @@ impl Registry {
     /// The run status (`wit/emulation.wit`) now.
     pub fn status(&self, run_id: &str) -> Result<Value> {
         let run = self.store.open(run_id)?;
-        Ok(status(&run.spec()?, &run.state()?))
+        Ok(status(&run.spec()?, &self.settled(&run)?))
     }
 
     /// The project directory of a run.
@@ -158,9 +158,8 @@ impl Registry {
                 break;
             }
         }
-        let mut state = run.state()?;
+        let mut state = self.settled(&run)?;
         if killed && state.status == Status::Failed {
-            self.clear_up(&spec);
             state.end(Status::Stopped, "the run was stopped; its supervisor had to be killed, so files that are written at the end are missing");
             run.write(&state)?;
         }
@@ -202,20 +201,29 @@ impl Registry {
 
     fn sweep(&self) {
         self.store.sweep(|run| {
-            if let Ok(spec) = run.spec() {
-                self.clear_up(&spec);
-            }
-            let _ = run.state();
+            let _ = self.settled(run);
         });
     }
 
-    fn clear_up(&self, spec: &Spec) {
-        if let Some(backend) = (self.backends)()
-            .into_iter()
-            .find(|backend| backend.name() == spec.backend)
-        {
+    /// The state of a run. What a dead supervisor left running is ended.
+    fn settled(&self, run: &RunDir) -> Result<State> {
+        let mut state = run.state()?;
+        if !state.orphaned {
+            return Ok(state);
+        }
+        let spec = run.spec()?;
+        // A backend may know what runs by the project only, so this must not meet the project's next run.
+        let lock = lock::acquire(&spec.plan.project_dir);
+        if matches!(lock, Ok(Attempt::Busy(_))) {
+            return Ok(state);
+        }
+        let backends = (self.backends)();
+        if let Some(backend) = backends.iter().find(|known| known.name() == spec.backend) {
             backend.sweep(&spec.plan);
         }
+        state.orphaned = false;
+        run.write(&state)?;
+        Ok(state)
     }
 }
 

@@ -48,6 +48,9 @@ pub(super) struct State {
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) notes: Vec<String>,
     pub(super) live: Live,
+    /// Its supervisor died, and what that may have left has not been cleared up.
+    #[serde(default)]
+    pub(super) orphaned: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +88,7 @@ impl State {
             endpoints: Vec::new(),
             notes,
             live,
+            orphaned: false,
         }
     }
 
@@ -171,6 +175,7 @@ impl RunDir {
                           files that are written at the end are missing";
             let last_sign = self.last_sign();
             state.end(Status::Failed, reason);
+            state.orphaned = true;
             state.elapsed_s = state
                 .elapsed_s
                 .map(|elapsed| (elapsed - last_sign).max(0.0));
@@ -244,7 +249,7 @@ impl Store {
             .is_ok_and(|state| !state.has_ended() && state.owner.is_alive())
     }
 
-    /// Forget runs that ended long ago, and give the unended runs of dead supervisors to `orphan`.
+    /// Forget runs that ended long ago, and give to `orphan` those of dead supervisors that were not cleared up.
     pub(super) fn sweep(&self, mut orphan: impl FnMut(&RunDir)) {
         let Ok(entries) = fs::read_dir(&self.runs) else {
             return;
@@ -256,7 +261,7 @@ impl Store {
             let run = RunDir(entry.path());
             match run.recorded() {
                 Ok(state) if !state.has_ended() && state.owner.is_alive() => {}
-                Ok(state) if !state.has_ended() => orphan(&run),
+                Ok(state) if !state.has_ended() || state.orphaned => orphan(&run),
                 _ if is_old(&entry) => {
                     let _ = fs::remove_dir_all(run.path());
                 }
@@ -374,6 +379,10 @@ mod tests {
         let mut orphans = Vec::new();
         store.sweep(|run| orphans.push(run.path().to_owned()));
         assert_eq!(orphans, [orphan.path()]);
+        // Who looks at it does not clear up what it left.
+        assert!(orphan.state().unwrap().has_ended());
+        store.sweep(|run| orphans.push(run.path().to_owned()));
+        assert_eq!(orphans, [orphan.path(), orphan.path()]);
         assert!(store.open(old).is_err());
         assert!(store.open(recent).is_ok());
     }

@@ -136,11 +136,13 @@ const NOTIFY: &[i64] = &[
     libc::SYS_settimeofday, libc::SYS_clock_settime, libc::SYS_sethostname, libc::SYS_setdomainname,
 ];
 
-/// Calls that succeed without effect, because the guest may not do them and firmware expects that root may.
+/// Calls that succeed without effect, because the guest may not do them and firmware expects that root may. What it would flush is
+/// in memory, but the kernel would flush every disk of the host.
 #[rustfmt::skip]
 const PRETEND: &[i64] = &[
     libc::SYS_capset, libc::SYS_sched_setscheduler, libc::SYS_sched_setparam, libc::SYS_setpriority, libc::SYS_ioprio_set,
     libc::SYS_mlockall, libc::SYS_mlock, libc::SYS_vhangup, libc::SYS_acct, libc::SYS_personality,
+    libc::SYS_sync, libc::SYS_syncfs,
 ];
 
 /// Calls refused with `EPERM` rather than `ENOSYS`, because a program gives up more politely then.
@@ -157,7 +159,7 @@ const ALLOW: &[i64] = &[
     libc::SYS_read, libc::SYS_write, libc::SYS_close, libc::SYS_fstat, libc::SYS_lseek, libc::SYS_pread64, libc::SYS_pwrite64,
     libc::SYS_readv, libc::SYS_writev, libc::SYS_preadv, libc::SYS_pwritev, libc::SYS_preadv2, libc::SYS_pwritev2, libc::SYS_pipe,
     libc::SYS_pipe2, libc::SYS_dup, libc::SYS_dup2, libc::SYS_dup3, libc::SYS_fcntl, libc::SYS_flock, libc::SYS_fsync,
-    libc::SYS_fdatasync, libc::SYS_sync, libc::SYS_syncfs, libc::SYS_sync_file_range, libc::SYS_truncate, libc::SYS_ftruncate,
+    libc::SYS_fdatasync, libc::SYS_sync_file_range, libc::SYS_truncate, libc::SYS_ftruncate,
     libc::SYS_getdents, libc::SYS_getdents64, libc::SYS_getcwd, libc::SYS_chdir, libc::SYS_fchdir, libc::SYS_rename,
     libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_mkdir, libc::SYS_mkdirat, libc::SYS_rmdir, libc::SYS_link,
     libc::SYS_linkat, libc::SYS_unlink, libc::SYS_unlinkat, libc::SYS_symlink, libc::SYS_symlinkat, libc::SYS_chmod,

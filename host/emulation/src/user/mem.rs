@@ -97,6 +97,24 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
 }
 
+/// What the strings of one list in an event take together, and how many they are.
+const TEXTS_BYTES: usize = 32 * 1024;
+const TEXTS_MAX: usize = 256;
+
+/// As [`text`] each of a list, such as the arguments of a program: as many from its beginning as an event may hold.
+pub fn texts<'a>(all: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
+    let mut left = TEXTS_BYTES;
+    all.into_iter()
+        .take(TEXTS_MAX)
+        .map(text)
+        .take_while(|text| {
+            let fits = text.len() <= left;
+            left = left.saturating_sub(text.len());
+            fits
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +144,8 @@ mod tests {
     fn event_text_never_exceeds_its_bound() {
         assert_eq!(text("é".repeat(3000).as_bytes()).len(), 4096);
         assert_eq!(text(b"a\xff"), "a\u{fffd}");
+        let many = |word: &[u8]| texts(vec![word; 2000]);
+        assert_eq!(many(&[b'a'; 4000]).concat().len(), 8 * 4000);
+        assert_eq!(many(b"").len(), 256);
     }
 }

@@ -26,7 +26,10 @@ const MOUNTS_MAX: usize = 256;
 /// Memory of all file systems together that the guest mounts, and of one that asks for no size.
 const MEMORY: u64 = 512 << 20;
 const MEMORY_DEFAULT: u64 = 64 << 20;
-const MEMORY_MIN: u64 = 1 << 20;
+/// What one counts for at least: it holds files, even where it has no room for their contents.
+const MEMORY_MIN: u64 = 4 << 20;
+/// The part of that memory in which one file may be had. An empty one costs the host's kernel more than a kilobyte.
+const MEMORY_OF_FILE: u64 = 4096;
 
 /// A mount without effect.
 #[derive(Debug, Clone)]
@@ -64,6 +67,11 @@ pub fn is_own(path: &str) -> bool {
 
 fn is_hidden(path: &str) -> bool {
     paths::is_below(path, "/.rookery") || HIDDEN.contains(&path)
+}
+
+/// How many files a file system in memory of `bytes` may hold.
+pub fn files_in(bytes: u64) -> u64 {
+    bytes.max(MEMORY_MIN) / MEMORY_OF_FILE
 }
 
 impl Mounts {
@@ -171,7 +179,7 @@ impl Mounts {
     pub fn took(&mut self, device: u64, bytes: u64) {
         self.memory.push(Memory {
             device,
-            bytes,
+            bytes: bytes.max(MEMORY_MIN),
             detached: false,
         });
     }
@@ -302,12 +310,12 @@ mod tests {
     fn all_file_systems_in_memory_share_one_budget() {
         let mut mounts = Mounts::default();
         let mut table = String::new();
-        let mut total = 0;
+        let (mut total, mut files) = (0, 0);
         for minor in 0..200 {
             let Some(bytes) = mounts.room((minor % 2 == 0).then_some(30 << 20), &table) else {
                 break;
             };
-            total += bytes;
+            (total, files) = (total + bytes, files + files_in(bytes));
             mounts.took(libc::makedev(0, minor), bytes);
             let _ = writeln!(table, "{minor} 1 0:{minor} / /m rw - tmpfs m rw");
         }
@@ -315,9 +323,11 @@ mod tests {
             total <= MEMORY && total > MEMORY - 2 * MEMORY_MIN,
             "{total}"
         );
+        assert!(files <= MEMORY / MEMORY_OF_FILE, "{files}");
         assert_eq!(mounts.room(Some(4096), &table), None);
         mounts.detached(libc::makedev(0, 0));
-        assert_eq!(mounts.room(Some(8 << 20), ""), Some(8 << 20));
+        assert_eq!(mounts.room(Some(4096), ""), Some(4096));
+        assert_eq!(files_in(4096), 1024);
         assert_eq!(mounts.memory.len(), 1);
     }
 

@@ -24,7 +24,7 @@ pub struct Record {
     pub gid: Option<[u32; 3]>,
     /// An exec that was redirected and is not yet known to have worked.
     pub exec: Option<Rc<PendingExec>>,
-    /// The signal that it killed itself with, as qemu does for a guest's fatal signal.
+    /// The signal that it dies of: its own, as qemu sends a guest's fatal signal, or a `SIGKILL`.
     pub fatal: Option<i32>,
     /// The beginning of a log line of qemu.
     pub log_line: String,
@@ -77,6 +77,8 @@ struct Status {
     group: u32,
     parent: u32,
     guest_pid: u32,
+    /// Its process group, as the guest numbers it.
+    guest_group: u32,
 }
 
 fn status(pid: u32) -> Option<Status> {
@@ -94,19 +96,21 @@ fn status(pid: u32) -> Option<Status> {
         group: field("Tgid:")?,
         parent: field("PPid:")?,
         guest_pid: field("NStgid:")?,
+        guest_group: field("NSpgid:")?,
     })
 }
 
 /// What an emulator's command line tells: the process's name after a slash, the program, the guest's arguments.
 fn program_of(pid: u32) -> Option<(String, String, Vec<String>)> {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let mut words = line.split(|byte| *byte == 0).map(mem::text);
-    let path = words.next().filter(|path| path.starts_with('/'))?;
-    let argv0 = words.by_ref().skip_while(|word| word != "-0").nth(1)?;
+    // What follows the last NUL is no word.
+    let line = line.strip_suffix(&[0]).unwrap_or(&line);
+    let mut words = line.split(|byte| *byte == 0);
+    let path = words.next().filter(|path| path.starts_with(b"/"))?;
+    let argv0 = words.by_ref().skip_while(|word| *word != b"-0").nth(1)?;
     let program = words.next()?;
-    let mut argv: Vec<String> = std::iter::once(argv0).chain(words.take(256)).collect();
-    argv.pop(); // what follows the last NUL
-    Some((path, program, argv))
+    let argv = mem::texts(std::iter::once(argv0).chain(words));
+    Some((mem::text(path), mem::text(program), argv))
 }
 
 /// What Penguin calls a process that executed `path`.
@@ -175,6 +179,28 @@ impl Table {
             unseen.extend(children(host_pid));
         }
         self.by_guest_pid(pid)
+    }
+
+    /// Take note that `by` sends `SIGKILL` to `target`, which is as `kill` has it. Nobody can see the end of those that die of it, and
+    /// init never does.
+    pub fn killed(&mut self, by: &Process, target: i32) {
+        let group = |host_pid| status(host_pid).map(|status| status.guest_group);
+        let wanted = match target {
+            0 => self
+                .by_guest_pid(by.pid)
+                .and_then(|own| group(own.host_pid)),
+            _ => Some(target.unsigned_abs()),
+        };
+        for record in self.by_pid.values_mut() {
+            let hit = match target {
+                -1 => record.who.pid != by.pid,
+                1.. => Some(record.who.pid) == wanted,
+                _ => group(record.host_pid) == wanted,
+            };
+            if hit && record.who.pid != 1 {
+                record.fatal = Some(libc::SIGKILL);
+            }
+        }
     }
 
     /// Whether a process with the same parent as `who`, or that parent, meets a condition.
@@ -318,5 +344,31 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(table.find(1, std::process::id()).is_none());
+    }
+
+    #[test]
+    fn those_that_a_group_or_a_process_is_killed_with_die_of_it() {
+        use std::os::unix::process::CommandExt;
+        let mut children = [(); 3].map(|()| {
+            let mut sleep = std::process::Command::new("sleep");
+            sleep.arg("60").process_group(0).spawn().unwrap()
+        });
+        let pids = children.each_ref().map(std::process::Child::id);
+        let mut table = Table::default();
+        for pid in pids {
+            table.of_thread(pid);
+        }
+        let [one, group, _] = pids.map(u32::cast_signed);
+        let by = Process::default();
+        table.killed(&by, one);
+        table.killed(&by, -group);
+        let fatal = pids.map(|pid| table.by_guest_pid(pid).unwrap().fatal);
+        assert_eq!(fatal, [Some(libc::SIGKILL), Some(libc::SIGKILL), None]);
+        table.killed(&by, -1);
+        assert!(table.by_pid.values().all(|record| record.fatal.is_some()));
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 }

@@ -1,11 +1,21 @@
 //! The unpacked root filesystem, kept between runs: the read-only lower layer of every guest.
 
 use std::fs;
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rookery_project::{Cancel, Error, Node, Result, Unpacked};
+use rustix::fs::FlockOperation;
+
+/// How long an unpacked root filesystem is kept that no run uses.
+const KEPT: Duration = Duration::from_hours(7 * 24);
+/// Unpacking takes less; what is older was left by a supervisor that was killed.
+const UNPACKING: Duration = Duration::from_hours(1);
+/// What begins the name of anything that is being made or removed.
+const TEMPORARY: &str = ".unpack-";
 
 /// An unpacked root filesystem.
 #[derive(Debug)]
@@ -14,6 +24,8 @@ pub struct Rootfs {
     pub directory: PathBuf,
     /// The device nodes of its archive, which are not in the directory.
     pub nodes: Vec<Node>,
+    /// Keeps others from removing it.
+    _in_use: File,
 }
 
 /// Where the root filesystem of `archive` is kept, unpacked for a guest that runs as `uid`: below it, `root/` and `unpacked.json`.
@@ -35,9 +47,13 @@ pub fn slot(cache: &Path, archive: &Path, uid: u32) -> Result<PathBuf> {
 pub fn prepare(cache: &Path, archive: &Path, uid: u32) -> Result<Rootfs> {
     let slot = slot(cache, archive, uid)?;
     let list = slot.join("unpacked.json");
-    if !list.exists() {
+    let in_use = if let Some(held) = hold(&slot) {
+        held
+    } else {
+        tidy(cache);
         unpack(cache, archive, uid, &slot)?;
-    }
+        hold(&slot).ok_or_else(|| Error::Internal(format!("{} is gone", slot.display())))?
+    };
     let text = fs::read(&list).map_err(|error| Error::io("read", &list, &error))?;
     let unpacked: Unpacked = serde_json::from_slice(&text).map_err(|error| {
         Error::Internal(format!(
@@ -49,13 +65,52 @@ pub fn prepare(cache: &Path, archive: &Path, uid: u32) -> Result<Rootfs> {
     Ok(Rootfs {
         directory: slot.join("root"),
         nodes: unpacked.nodes,
+        _in_use: in_use,
     })
+}
+
+/// Mark an unpacked root filesystem as used now, and until the file is closed. `None` where there is none.
+fn hold(slot: &Path) -> Option<File> {
+    let directory = File::open(slot).ok()?;
+    rustix::fs::flock(&directory, FlockOperation::LockShared).ok()?;
+    // Looked for under the lock: another run may just have removed it.
+    slot.join("unpacked.json").exists().then_some(())?;
+    let _ = directory.set_modified(SystemTime::now());
+    Some(directory)
+}
+
+/// Remove what no run uses any more.
+fn tidy(cache: &Path) {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        let changed = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = changed.map_or(Duration::ZERO, |changed| {
+            changed.elapsed().unwrap_or_default()
+        });
+        if name.starts_with(TEMPORARY) && age > UNPACKING {
+            let _ = fs::remove_dir_all(path);
+        } else if name.starts_with("rootfs-") && age > KEPT {
+            remove_unused(&path, &cache.join(format!("{TEMPORARY}{name}")));
+        }
+    }
+}
+
+/// Remove a root filesystem, by way of another name: half of one must not be found under its own.
+fn remove_unused(slot: &Path, aside: &Path) {
+    let Ok(directory) = File::open(slot) else {
+        return;
+    };
+    let unused = rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok();
+    if unused && fs::rename(slot, aside).is_ok() {
+        let _ = fs::remove_dir_all(aside);
+    }
 }
 
 fn unpack(cache: &Path, archive: &Path, uid: u32, slot: &Path) -> Result<()> {
     fs::create_dir_all(cache).map_err(|error| Error::io("create", cache, &error))?;
     let temporary = tempfile::Builder::new()
-        .prefix(".unpack-")
+        .prefix(TEMPORARY)
         .tempdir_in(cache)
         .map_err(|error| Error::io("write to", cache, &error))?;
     let root = temporary.path().join("root");
@@ -83,4 +138,40 @@ fn hand_over(path: &Path, uid: u32) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_root_filesystem_takes_the_place_of_those_that_nobody_uses() {
+        let cache = tempfile::tempdir().unwrap();
+        let make = |name: &str, age: Duration| {
+            let slot = cache.path().join(name);
+            fs::create_dir_all(slot.join("root")).unwrap();
+            fs::write(slot.join("unpacked.json"), "{}").unwrap();
+            let directory = File::open(&slot).unwrap();
+            directory.set_modified(SystemTime::now() - age).unwrap();
+            slot
+        };
+        let (hours, days) = (Duration::from_hours, |days: u64| {
+            Duration::from_hours(24 * days)
+        });
+        let gone = [make(".unpack-dead", hours(2)), make("rootfs-old", days(8))];
+        let used = make("rootfs-used", days(8));
+        let in_use = hold(&used).unwrap();
+        in_use.set_modified(SystemTime::now() - days(8)).unwrap();
+        let kept = [
+            make(".unpack-now", hours(0)),
+            make("rootfs-new", days(6)),
+            make("plugins", days(90)),
+            used,
+        ];
+        tidy(cache.path());
+        assert!(gone.iter().all(|slot| !slot.exists()));
+        assert!(kept.iter().all(|slot| slot.exists()));
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), kept.len());
+        assert!(hold(&gone[1]).is_none());
+    }
 }

@@ -27,8 +27,8 @@ pub const LAUNCHER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher")
 /// What the path of every guest exec is overwritten with.
 pub const LAUNCHER_PATH: &str = "/.q";
 
-/// Bytes that the guest may write to its files, and to `/tmp`-like mounts each.
-const DISK: &str = "512m";
+/// Bytes that the guest may write to its files, and how many files it may make; each costs the host's kernel memory.
+const DISK: &str = "size=512m,nr_inodes=65536";
 
 /// Everything that the child needs; made by the supervisor before it forks.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub struct Setup<'a> {
 pub mod message {
     /// The world is ready; the listener comes with it.
     pub const READY: u8 = b'R';
-    /// Something does not work, but the guest can do without.
+    /// Something does not work, but the guest can do without: what kind of thing, a colon, and which.
     pub const WARNING: u8 = b'W';
     /// The guest cannot start.
     pub const FAILED: u8 = b'F';
@@ -113,7 +113,10 @@ fn build(
             tell(
                 socket,
                 message::WARNING,
-                &format!("static_files: {}: {error}", static_files::subject(change)),
+                &format!(
+                    "static files that could not be made or changed: {}: {error}",
+                    static_files::subject(change)
+                ),
             );
         }
     }
@@ -159,7 +162,7 @@ fn mount_root(setup: &Setup<'_>) -> Result<PathBuf, String> {
         .map(Path::new)
         .find(|path| path.is_dir() && !covers_qemu(path))
         .ok_or("the host has no /tmp, or qemu lies below it; put qemu elsewhere")?;
-    let options = CString::new(format!("mode=0755,size={DISK}")).doing("name mount options")?;
+    let options = CString::new(format!("mode=0755,{DISK}")).doing("name mount options")?;
     rustix::mount::mount(
         "rookery",
         base,
@@ -223,7 +226,7 @@ fn mount_dev(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
     } else {
         links_and_directories(&dev)
     };
-    mount_tmpfs(&dev, c"mode=0755,size=4m")?;
+    mount_tmpfs(&dev, c"mode=0755,size=4m,nr_inodes=16384")?;
     for name in ["null", "zero", "full", "random", "urandom", "tty"] {
         let path = dev.join(name);
         fs::write(&path, "").doing("make a device")?;
@@ -316,7 +319,7 @@ fn mount_proc_and_sys(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
         .doing("mount /proc (a container that masks parts of /proc forbids it)")?;
     // The kernel refuses a real sysfs here; firmware looks for little more than its interfaces.
     let sys = root.join("sys");
-    mount_tmpfs(&sys, c"mode=0755,size=4m")?;
+    mount_tmpfs(&sys, c"mode=0755,size=4m,nr_inodes=4096")?;
     for name in [
         "block",
         "bus",
@@ -454,7 +457,7 @@ fn make_network(netdevs: &[String], socket: &OwnedFd) -> Result<(), String> {
             Err(error) => tell(
                 socket,
                 message::WARNING,
-                &format!("the network interface {name} could not be made: {error}"),
+                &format!("network interfaces that could not be made: {name}: {error}"),
             ),
         }
     }

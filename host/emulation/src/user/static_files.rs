@@ -1,11 +1,12 @@
 //! `static_files`: read on the host before the start, applied inside the guest's root, where no link leads out.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use rookery_project::{Error, Result};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use super::paths;
 use crate::plan::StaticFile;
@@ -86,14 +87,22 @@ fn load_host(
     depth: u32,
     changes: &mut Vec<Change>,
 ) -> Result<()> {
-    let metadata = fs::metadata(host).map_err(|error| Error::io("read", host, &error))?;
-    if metadata.is_dir() && depth < 32 {
+    let unreadable = |error: std::io::Error| Error::io("read", host, &error);
+    let metadata = fs::symlink_metadata(host).map_err(unreadable)?;
+    if metadata.is_symlink() {
+        // A link stays one: where it leads is the guest's affair, and never the host's.
+        let target = fs::read_link(host).map_err(unreadable)?;
+        changes.push(Change::Symlink {
+            path: path.to_owned(),
+            target: target.to_string_lossy().into_owned(),
+        });
+    } else if metadata.is_dir() && depth < 32 {
         changes.push(Change::Directory {
             path: path.to_owned(),
             mode: 0o755,
         });
-        for entry in fs::read_dir(host).map_err(|error| Error::io("read", host, &error))? {
-            let entry = entry.map_err(|error| Error::io("read", host, &error))?;
+        for entry in fs::read_dir(host).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
             let name = entry.file_name();
             load_host(
                 &paths::join(path, &name.to_string_lossy()),
@@ -104,14 +113,23 @@ fn load_host(
             )?;
         }
     } else if metadata.is_file() {
-        let contents = fs::read(host).map_err(|error| Error::io("read", host, &error))?;
         changes.push(Change::File {
             path: path.to_owned(),
-            contents,
+            contents: read_without_links(host).map_err(unreadable)?,
             mode,
         });
     }
     Ok(())
+}
+
+/// Read a file by its path, in which the kernel follows no link: it lies where the path says, also when a link was just put there.
+fn read_without_links(path: &Path) -> std::io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let resolve = ResolveFlags::NO_SYMLINKS;
+    let file = rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve)?;
+    let mut contents = Vec::new();
+    fs::File::from(file).read_to_end(&mut contents)?;
+    Ok(contents)
 }
 
 /// Make a change. `/` must be the guest's root.
@@ -192,5 +210,41 @@ fn remove(path: &str) -> std::io::Result<()> {
         Ok(_) => fs::remove_file(path),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_link_below_a_directory_of_the_project_leads_into_the_host() {
+        let host = tempfile::tempdir().unwrap();
+        let host = host.path().canonicalize().unwrap();
+        let files = host.join("files");
+        fs::create_dir_all(files.join("below")).unwrap();
+        fs::write(files.join("below/plain"), "mine").unwrap();
+        fs::write(host.join("secret"), "the host's").unwrap();
+        symlink(host.join("secret"), files.join("out")).unwrap();
+        symlink(".", files.join("circle")).unwrap();
+        symlink(&host, files.join("below/up")).unwrap();
+        let file = StaticFile::Host {
+            path: files.clone(),
+            mode: 0o755,
+        };
+        let changes = load(&[("/etc/d".into(), file)]).unwrap();
+        let contents: Vec<_> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::File { path, contents, .. } => Some((path.as_str(), contents.as_slice())),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(contents, [("/etc/d/below/plain", &b"mine"[..])]);
+        let links = changes
+            .iter()
+            .filter(|change| matches!(change, Change::Symlink { .. }));
+        assert_eq!(links.count(), 3);
+        assert!(read_without_links(&files.join("below/up/secret")).is_err());
     }
 }

@@ -23,6 +23,7 @@ use super::world::World;
 use super::{UserBackend, filter, handlers, ioctl_table, rootfs, signals, static_files};
 use crate::backend::{Control, Outcome, Request};
 use crate::event::{Process, What};
+use crate::plan::notes::Notes;
 use crate::plan::{IoctlCommand, Plan};
 
 /// How often processes and sockets that ended unseen are looked for.
@@ -67,8 +68,17 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     };
     let world = World::build(&rootfs, &setup)?;
     let filter = setup.filter;
+    let mut notes = Notes::default();
+    for (kind, which) in world
+        .warnings
+        .iter()
+        .filter_map(|text| text.split_once(": "))
+    {
+        notes.about(kind, which);
+    }
+    emulator.note.iter().for_each(|note| notes.once(note));
     let forwarder = Forwarder::start(&world.pidfd)
-        .inspect_err(|error| tracing::warn!(%error, "no port of the guest is forwarded"))
+        .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
         .ok();
     let mut guest = Guest::new(
         plan,
@@ -85,6 +95,9 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     guest.abort = signals::abort_of(emulator.version);
     world.start()?;
     guest.started = Instant::now();
+    for note in notes.into_vec() {
+        guest.report(Process::default(), What::Note(note.into()));
+    }
     let mut supervisor = Supervisor {
         guest,
         world,
@@ -122,6 +135,8 @@ struct Emulator {
     patched: std::collections::HashSet<u32>,
     table: Option<ioctl_table::Table>,
     version: Option<(u32, u32)>,
+    /// What it lacks.
+    note: Option<&'static str>,
 }
 
 impl Emulator {
@@ -138,11 +153,10 @@ impl Emulator {
             std::fs::read(&qemu.path).map_err(|error| Error::io("read", &qemu.path, &error))?;
         let version = qemu.version(&file);
         let Some(mut table) = ioctl_table::find(&file, qemu.arch) else {
-            if commands().next().is_some() {
-                tracing::warn!(qemu = %qemu.path.display(), "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models");
-            }
+            let note = "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models";
             return Ok(Self {
                 version,
+                note: commands().next().map(|_| note),
                 ..Self::default()
             });
         };
@@ -162,6 +176,7 @@ impl Emulator {
             patched,
             table: any.then_some(table),
             version,
+            note: None,
         })
     }
 }

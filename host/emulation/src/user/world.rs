@@ -27,6 +27,8 @@ pub struct World {
     pub socket: OwnedFd,
     /// The guest's system calls.
     pub listener: Rc<Listener>,
+    /// What did not work, as [`message::WARNING`] has it.
+    pub warnings: Vec<String>,
     /// The namespace with the other ends of interface pairs; they vanish with it.
     _outside: std::fs::File,
 }
@@ -95,6 +97,7 @@ impl World {
         timeout.map_err(|error| failed("set a timeout", &error))?;
         go(&socket)?;
         let mut buffer = [0_u8; 4096];
+        let mut warnings = Vec::new();
         loop {
             let (length, fd) = receive_with_fd(&socket, &mut buffer)
                 .map_err(|error| failed("build the guest's world", &error))?;
@@ -110,10 +113,14 @@ impl World {
                         pidfd: Rc::new(pidfd),
                         socket,
                         listener: Rc::new(Listener::new(fd)),
+                        warnings,
                         _outside: outside,
                     });
                 }
-                (Some(&message::WARNING), _) => tracing::warn!("{text}"),
+                (Some(&message::WARNING), _) => {
+                    tracing::warn!("{text}");
+                    warnings.push(text);
+                }
                 (Some(_), _) => return Err(Error::Backend(text)),
                 (None, _) => {
                     return Err(Error::Backend(

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{World, eventually};
 
 pub const TESTS: &[(&str, fn())] = &[
     (
@@ -21,6 +21,14 @@ pub const TESTS: &[(&str, fn())] = &[
     (
         "formats::what_is_faked_or_only_counted_is_said",
         what_is_faked_or_only_counted_is_said,
+    ),
+    (
+        "formats::a_note_is_in_the_record_while_the_run_goes_on",
+        a_note_is_in_the_record_while_the_run_goes_on,
+    ),
+    (
+        "formats::files_that_could_not_be_written_are_said",
+        files_that_could_not_be_written_are_said,
     ),
     (
         "formats::headers_keys_and_tables_are_those_of_a_recorded_run",
@@ -142,6 +150,31 @@ fn the_record_holds_what_penguin_has_no_file_for() {
         !status["notes"].to_string().contains("x.ko"),
         "the guest's text stays in the file"
     );
+}
+
+fn a_note_is_in_the_record_while_the_run_goes_on() {
+    let world = World::new();
+    let run_id = world.start(&[("note", "eth9 is missing")]).unwrap();
+    eventually("the note is written", || {
+        world
+            .result(0, "rookery_run.json")
+            .contains("eth9 is missing")
+    });
+    let status = world.registry().stop(&run_id).unwrap();
+    assert_eq!(status["notes"], json!(["eth9 is missing"]));
+}
+
+fn files_that_could_not_be_written_are_said() {
+    let world = World::new();
+    let status = world.run(&[("in_the_way", "system_map.yaml"), ("end", "done")]);
+    assert_eq!(status["status"], "finished");
+    let note = status["notes"].to_string();
+    assert!(
+        note.contains("could not be written (") && note.contains("): system_map.yaml"),
+        "{note}"
+    );
+    let record: Value = serde_json::from_str(&world.result(0, "rookery_run.json")).unwrap();
+    assert_eq!(record["notes"], status["notes"]);
 }
 
 fn what_is_faked_or_only_counted_is_said() {

@@ -291,6 +291,11 @@ fn a_killed_supervisor_is_a_failed_run_and_frees_the_project() {
         status,
         "stopping what is dead is no error"
     );
+    assert_eq!(
+        world.result(0, "swept"),
+        "swept\n",
+        "what it left is cleared up by the first to see it, once"
+    );
     assert_eq!(world.result(0, "console.log"), "kept\n");
     assert!(!world.project().join("results/0/.ran").exists());
     let database =

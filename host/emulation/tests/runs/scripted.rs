@@ -2,6 +2,8 @@
 //!
 //! The script is the plan's `env`, in order: `("sleep_ms", "50")`, `("listen", "80")`, …
 
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rookery_emulation::backend::{Availability, Backend, Check, Control, Outcome, Request};
@@ -68,12 +70,22 @@ impl Backend for Scripted {
         Duration::from_millis(700)
     }
 
+    fn sweep(&self, plan: &Plan) {
+        let mut swept = std::fs::File::options();
+        let file = swept
+            .append(true)
+            .create(true)
+            .open(plan.results_dir.join("swept"));
+        file.unwrap().write_all(b"swept\n").unwrap();
+    }
+
     fn run(&self, plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         let started = Instant::now();
         let mut guest = Guest {
             started,
             deadline: started + Duration::from_secs(plan.timeout_s),
             deaf: false,
+            results_dir: plan.results_dir.clone(),
         };
         for (step, argument) in &plan.env {
             if let Some(outcome) = guest.step(control, step, argument)? {
@@ -129,6 +141,7 @@ fn events(step: &str, argument: &str) -> Vec<What> {
             },
         ],
         "env" => vec![What::EnvMissing { name: text }],
+        "note" => vec![What::Note(text.into())],
         "crash" => vec![What::Crash {
             signal: libc::SIGSEGV,
             pc: Some(0x13a8c),
@@ -194,6 +207,7 @@ struct Guest {
     deadline: Instant,
     /// Ignores every request.
     deaf: bool,
+    results_dir: PathBuf,
 }
 
 impl Guest {
@@ -216,6 +230,7 @@ impl Guest {
             "fail" => return Err(Error::Backend(argument.into())),
             "panic" => panic!("{argument}"),
             "deaf" => self.deaf = true,
+            "in_the_way" => std::fs::create_dir(self.results_dir.join(argument)).unwrap(),
             "stuck" => std::thread::sleep(Duration::from_mins(10)),
             _ => {
                 for what in events(step, argument) {

@@ -104,6 +104,13 @@ fn namespaces_and_the_death_signal_stay_as_they_are() {
 }
 
 #[test]
+fn a_guest_does_not_flush_the_hosts_disks() {
+    for call in [libc::SYS_sync, libc::SYS_syncfs] {
+        assert_eq!(verdict(call, &[]), RET_ERRNO);
+    }
+}
+
+#[test]
 fn arguments_decide_what_the_supervisor_sees() {
     assert_eq!(verdict(libc::SYS_write, &[1]), RET_ALLOW);
     assert_eq!(verdict(libc::SYS_write, &[LOG_FD]), RET_USER_NOTIF);

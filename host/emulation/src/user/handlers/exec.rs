@@ -170,7 +170,7 @@ impl Request {
     }
 
     fn event(&self, result: i32) -> What {
-        let strings = |all: &[Vec<u8>]| all.iter().take(256).map(|s| mem::text(s)).collect();
+        let strings = |all: &[Vec<u8>]| mem::texts(all.iter().map(Vec::as_slice));
         What::Exec {
             path: self.file.path.clone(),
             argv: strings(&self.argv),

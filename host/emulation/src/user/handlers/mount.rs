@@ -9,7 +9,7 @@ use rustix::mount::{
 };
 
 use super::super::guest::Guest;
-use super::super::mounts::is_own;
+use super::super::mounts::{files_in, is_own};
 use super::super::notify::{Action, Call};
 use super::super::{inside, mem, paths};
 use crate::event::What;
@@ -194,6 +194,7 @@ fn mount_tmpfs(
         // The name is shown only; one that the kernel does not take is left out.
         let _ = set("source", &request.source);
         set("size", &size.to_string())?;
+        set("nr_inodes", &files_in(size).to_string())?;
         set("mode", &format!("{mode:o}"))?;
         rustix::mount::fsconfig_create(&context)?;
         let mount = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;

@@ -99,7 +99,7 @@ fn listens(guest: &mut Guest<'_>, call: &Call, endpoint: Endpoint) {
                 port,
                 host_port,
             },
-            Some(Err(NoForward::Full)) => What::Note(NOT_FORWARDED),
+            Some(Err(NoForward::Full)) => What::Note(NOT_FORWARDED.into()),
             Some(Err(NoForward::Known)) | None => return,
         };
         guest.report(who, what);

@@ -160,10 +160,13 @@ pub fn send(
         },
     );
     if blocked {
-        Action::Return(0)
-    } else {
-        Action::Continue
+        return Action::Return(0);
     }
+    if signal == libc::SIGKILL {
+        let by = guest.who(call);
+        guest.procs.killed(&by, target);
+    }
+    Action::Continue
 }
 
 /// `rt_sigaction` with a new action.
