@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rookery_project::{Cancel, Error, Node, Result, Unpacked};
+use rookery_project::{Cancel, Error, Node, Result, SetId, Unpacked};
 
 /// An unpacked root filesystem.
 #[derive(Debug)]
@@ -14,13 +14,19 @@ pub struct Rootfs {
     pub directory: PathBuf,
     /// The device nodes of its archive, which are not in the directory.
     pub nodes: Vec<Node>,
+    /// Its programs that give their owner's rights, which the files in the directory do not.
+    pub set_ids: Vec<SetId>,
 }
+
+/// Told apart from what earlier versions left: these lists have more in them.
+const FORMAT: u32 = 2;
 
 /// Where the root filesystem of `archive` is kept, unpacked for a guest that runs as `uid`: below it, `root/` and `unpacked.json`.
 pub fn slot(cache: &Path, archive: &Path, uid: u32) -> Result<PathBuf> {
     let metadata = fs::metadata(archive).map_err(|error| Error::io("read", archive, &error))?;
     let mut hasher = DefaultHasher::new();
     (
+        FORMAT,
         archive,
         metadata.len(),
         metadata.mtime(),
@@ -49,6 +55,7 @@ pub fn prepare(cache: &Path, archive: &Path, uid: u32) -> Result<Rootfs> {
     Ok(Rootfs {
         directory: slot.join("root"),
         nodes: unpacked.nodes,
+        set_ids: unpacked.set_ids,
     })
 }
 
