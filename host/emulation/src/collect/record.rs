@@ -100,7 +100,11 @@ impl Record {
     pub(crate) fn faked_notes(&self) -> Vec<String> {
         let note = |(syscall, details): (&String, &BTreeMap<String, u64>)| {
             let times: u64 = details.values().sum();
-            format!("{syscall} was answered without effect, {times} times; {NAME} has the details")
+            let what = match syscall.as_str() {
+                "exit_group" => "init has ended, and the guest went on without it".to_owned(),
+                _ => format!("{syscall} was answered without effect, {times} times"),
+            };
+            format!("{what}; {NAME} has the details")
         };
         self.faked.iter().map(note).collect()
     }

@@ -63,10 +63,21 @@ pub fn refresh(guest: &mut Guest<'_>) {
     let init = guest.init.as_raw_nonzero();
     let table = fs::read_to_string(format!("/proc/{init}/net/dev")).unwrap_or_default();
     let there: BTreeSet<String> = named(&table).take(SHOWN_MAX).collect();
-    let Ok(shown) = shown(init.get()) else {
+    let Ok(root) = fs::File::open(format!("/proc/{init}/root")) else {
         return;
     };
-    let gone: Vec<_> = shown.difference(&there).collect();
+    let Ok(shown) = shown(&root) else {
+        return;
+    };
+    // Others may have made directories there, too.
+    let is_ours = |name: &str| {
+        let file = format!("{CLASS}/{name}/ifindex");
+        paths::open(&root, &file, 0, OFlags::PATH | OFlags::NOFOLLOW).is_ok()
+    };
+    let gone: Vec<_> = shown
+        .difference(&there)
+        .filter(|name| is_ours(name))
+        .collect();
     let new: Vec<_> = there
         .difference(&shown)
         .map(|name| {
@@ -93,10 +104,8 @@ fn named(table: &str) -> impl Iterator<Item = String> {
     names.map(|(name, _)| name.trim().to_owned())
 }
 
-fn shown(init: i32) -> Result<BTreeSet<String>, Errno> {
-    let root = fs::File::open(format!("/proc/{init}/root"));
-    let root = root.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-    let directory = paths::open(&root, CLASS, 0, OFlags::RDONLY | OFlags::DIRECTORY)?;
+fn shown(root: &fs::File) -> Result<BTreeSet<String>, Errno> {
+    let directory = paths::open(root, CLASS, 0, OFlags::RDONLY | OFlags::DIRECTORY)?;
     let names = rustix::fs::Dir::new(directory)?.take(2 * SHOWN_MAX);
     Ok(names
         .filter_map(|entry| entry.ok()?.file_name().to_str().map(str::to_owned).ok())

@@ -136,13 +136,6 @@ fn reboot(guest: &mut Guest<'_>, call: &Call) -> Action {
     let command = call.int(2).cast_unsigned();
     match REBOOTS.iter().find(|(known, _)| *known == command) {
         Some((_, name)) => {
-            guest.report_call(
-                call,
-                What::Faked {
-                    syscall: "reboot",
-                    detail: (*name).to_owned(),
-                },
-            );
             guest.ended = Some(format!("the guest called reboot ({name})"));
         }
         None if CTRL_ALT_DEL.contains(&command) => {}
