@@ -27,6 +27,7 @@ fn main() {
         limits_are_raised_as_far_as_they_can_be_and_lowered_at_will,
         a_set_user_id_program_of_the_archive_has_roots_rights,
         a_mips_program_may_use_dsp_instructions,
+        a_reboot_ends_the_run_and_is_nothing_that_was_faked,
     ];
 }
 
@@ -240,4 +241,25 @@ fn a_mips_program_may_use_dsp_instructions() {
             .push(("/etc/dsp".into(), executable(&code.concat(), "")));
     });
     run.says("gave 7\n");
+}
+
+fn a_reboot_ends_the_run_and_is_nothing_that_was_faked() {
+    use support::mips::{A0, A1, A2, call, load};
+    let code = [
+        &load(A0, 0xfee1_dead)[..],
+        &load(A1, 0x2812_1969),
+        &load(A2, 0x0123_4567),
+        &call(4088),
+    ];
+    let run = run("/etc/restart; sleep 60\n", |plan| {
+        plan.static_files
+            .push(("/etc/restart".into(), executable(&code.concat(), "")));
+    });
+    assert!(
+        matches!(&run.outcome, Outcome::GuestEnded { how } if how == "the guest called reboot (reboot)"),
+        "{:?}",
+        run.outcome
+    );
+    let faked = |event: &Event| matches!(event.what, What::Faked { .. });
+    assert!(!run.events.iter().any(faked));
 }

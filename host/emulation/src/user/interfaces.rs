@@ -90,7 +90,9 @@ pub fn refresh(guest: &mut Guest<'_>) {
     }
     let class = Path::new(CLASS);
     let _ = inside::run(&guest.pidfd, || {
-        gone.iter().for_each(|name| remove(&class.join(name)));
+        for name in &gone {
+            remove(&class.join(name));
+        }
         for (name, is_bridge) in &new {
             let _ = describe(&class.join(name), *is_bridge);
         }
