@@ -92,7 +92,7 @@ pub enum Read {
 /// Write models.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Write {
-    /// Accept and record (`default`, `discard`).
+    /// Accept (`default`, `discard`).
     #[default]
     Discard,
     /// `EINVAL` (`unhandled`).

@@ -242,4 +242,5 @@ const CALLS_TO_MAKE: &[i64] = &[
     libc::SYS_fork, libc::SYS_chdir, libc::SYS_fchdir, libc::SYS_chroot, libc::SYS_close, libc::SYS_dup2, libc::SYS_socket,
     libc::SYS_unlink, libc::SYS_symlink, libc::SYS_rename, libc::SYS_mkdir, libc::SYS_link, libc::SYS_rt_sigqueueinfo,
     libc::SYS_rt_tgsigqueueinfo, libc::SYS_pidfd_send_signal, libc::SYS_rt_sigaction, libc::SYS_setsockopt,
+    libc::SYS_setrlimit, libc::SYS_prlimit64,
 ];

@@ -19,6 +19,10 @@ fn main() {
         what_happens_too_often_is_counted,
         the_number_of_files_that_cost_memory_is_limited,
         what_could_not_be_made_before_the_start_is_noted,
+        a_device_node_is_where_its_file_is_recorded_or_not,
+        a_firmwares_own_terminal_nodes_make_terminals,
+        an_interface_that_the_guest_makes_has_its_directory,
+        the_host_name_is_what_was_written_to_its_setting,
     ];
 }
 
@@ -324,4 +328,99 @@ fn what_could_not_be_made_before_the_start_is_noted() {
     let (_, events) = support::run(&plan);
     let noted = |event: &Event| matches!(&event.what, What::Note(note) if note.contains("/etc/moved: No such file"));
     assert!(events.iter().any(noted));
+}
+
+fn a_device_node_is_where_its_file_is_recorded_or_not() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "
+cd /tmp; mkdir a
+mknod n c 1 3; echo text >n; mv n m; echo renamed $(wc -c <m); echo text >n; echo replaced $(cat n)
+rm m; [ -e m ] || echo removed
+ln -s /dev/ttyS0 tty; echo by a link >tty
+mount -t tmpfs memory a; mknod a/n c 1 3; umount a; mount -t tmpfs memory a; : >a/n; echo text >a/n; echo another $(cat a/n)
+cat /dev/model; rm /dev/model; [ -e /dev/model ] || echo no model
+mknod /dev/model c 127 0; cat /dev/model; [ -c /dev/model ] && echo a model again
+";
+    for record_events in [true, false] {
+        let Some(mut plan) = support::script_plan(work.path(), script) else {
+            return;
+        };
+        plan.record_events = record_events;
+        plan.pseudofiles = vec![(
+            "/dev/model".into(),
+            Pseudofile {
+                read: Read::Bytes("contents\n".into()),
+                ..Pseudofile::default()
+            },
+        )];
+        let (console, _) = support::run(&plan);
+        has(
+            &console,
+            &[
+                "renamed 0",
+                "replaced text",
+                "removed",
+                "by a link",
+                "another text",
+                "contents",
+                "no model",
+                "a model again",
+            ],
+        );
+        assert_eq!(console.matches("contents").count(), 2, "{console}");
+    }
+}
+
+fn a_firmwares_own_terminal_nodes_make_terminals() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "
+: <>/dev/ptmx && echo the archives
+rm /dev/ptmx; mknod /dev/ptmx c 5 2 && : <>/dev/ptmx && echo one made later
+";
+    let Some(mut plan) = support::script_plan(work.path(), script) else {
+        return;
+    };
+    let node = StaticFile::Device {
+        block: false,
+        major: 5,
+        minor: 2,
+        mode: 0o666,
+    };
+    plan.static_files.push(("/dev/ptmx".into(), node));
+    let (console, _) = support::run(&plan);
+    has(&console, &["the archives", "one made later"]);
+}
+
+fn an_interface_that_the_guest_makes_has_its_directory() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "
+cd /sys/class/net
+if busybox brctl addbr br7; then
+    [ -d br7/bridge ] && echo made among *
+    busybox brctl delbr br7; [ -e br7 ] || echo removed from *
+else
+    echo no bridges here
+fi
+";
+    let Some(plan) = support::script_plan(work.path(), script) else {
+        return;
+    };
+    let (console, _) = support::run(&plan);
+    // Not every host's kernel has bridges.
+    if !console.contains("no bridges here") {
+        has(&console, &["made among br7 lo", "removed from lo"]);
+    }
+}
+
+fn the_host_name_is_what_was_written_to_its_setting() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "
+echo router >/proc/sys/kernel/hostname; echo name $(uname -n)
+busybox hostname other; echo setting $(cat /proc/sys/kernel/hostname) name $(uname -n)
+";
+    let Some(plan) = support::script_plan(work.path(), script) else {
+        return;
+    };
+    let (console, _) = support::run(&plan);
+    has(&console, &["name router", "setting other name other"]);
 }

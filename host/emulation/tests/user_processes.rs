@@ -25,6 +25,11 @@ fn main() {
         a_kernel_module_seems_to_be_loaded,
         a_program_is_executed_by_its_descriptor,
         a_process_that_is_killed_has_not_exited,
+        a_script_is_executed_whatever_its_name,
+        limits_are_raised_as_far_as_they_can_be_and_lowered_at_will,
+        a_set_user_id_program_of_the_archive_has_roots_rights,
+        a_mips_program_may_use_dsp_instructions,
+        a_reboot_ends_the_run_and_is_nothing_that_was_faked,
     ];
 }
 
@@ -201,4 +206,104 @@ fn a_process_that_is_killed_has_not_exited() {
     };
     let ends: Vec<_> = run.events.iter().filter(|event| killed(event)).collect();
     assert_eq!(ends.len(), 1, "{}", run.console);
+}
+
+fn a_script_is_executed_whatever_its_name() {
+    let script = "mkdir /tmp/d; printf '#!/bin/sh\\necho own script $1\\n' >/tmp/d/iptables; chmod 755 /tmp/d/iptables; /tmp/d/iptables start\n";
+    run(script, |_| {}).says("own script start\n");
+}
+
+fn limits_are_raised_as_far_as_they_can_be_and_lowered_at_will() {
+    let script = "
+(ulimit -n 64; echo few $(ulimit -n); ls -d /tmp && echo executed)
+ulimit -n 65535 && echo many $(ulimit -n)
+ulimit -c unlimited && echo core
+(ulimit -n 100; ulimit -n 65535; echo own limit $(ulimit -n))
+";
+    let run = run(script, |_| {});
+    for line in [
+        "few 64\n",
+        "executed\n",
+        "many 4096\n",
+        "core\n",
+        "own limit 100\n",
+    ] {
+        run.says(line);
+    }
+}
+
+fn executable(code: &[u32], path: &str) -> StaticFile {
+    StaticFile::Inline {
+        contents: support::mips::program(code, path),
+        mode: 0o755,
+    }
+}
+
+fn a_set_user_id_program_of_the_archive_has_roots_rights() {
+    use support::mips::{A0, A1, A2, PATH, V0, add, call, load};
+    const SETUID: u32 = 4023;
+    const EXECVE: u32 = 4011;
+    const GETEUID: u32 = 4049;
+    const EXIT: u32 = 4001;
+    let drops = |path| {
+        let code = [
+            &load(A0, 99)[..],
+            &call(SETUID),
+            &load(A0, PATH),
+            &load(A1, 0),
+            &load(A2, 0),
+            &call(EXECVE),
+        ];
+        executable(&code.concat(), path)
+    };
+    let tells = || {
+        let code = [&call(GETEUID)[..], &[add(A0, V0, 0)], &call(EXIT)];
+        executable(&code.concat(), "")
+    };
+    let script = "/etc/to_set_id; echo with $?; /etc/to_plain; echo without $?; rm /etc/set_id; cp /etc/plain /etc/set_id; /etc/to_set_id; echo replaced $?\n";
+    let run = run(script, |plan| {
+        plan.static_files.extend([
+            ("/etc/to_set_id".into(), drops("/etc/set_id")),
+            ("/etc/to_plain".into(), drops("/etc/plain")),
+            ("/etc/set_id".into(), tells()),
+            ("/etc/plain".into(), tells()),
+        ]);
+        support::unpack_with_tar(plan);
+        support::give_set_id(plan, "/etc/set_id");
+    });
+    run.says("with 0\n");
+    run.says("without 99\n");
+    run.says("replaced 99\n");
+}
+
+fn a_mips_program_may_use_dsp_instructions() {
+    use support::mips::{A0, call, load};
+    const ADDU_QB: u32 = 0x7d2a_4010;
+    let code = [&[ADDU_QB][..], &load(A0, 7), &call(4001)];
+    let run = run("/etc/dsp; echo gave $?\n", |plan| {
+        plan.static_files
+            .push(("/etc/dsp".into(), executable(&code.concat(), "")));
+    });
+    run.says("gave 7\n");
+}
+
+fn a_reboot_ends_the_run_and_is_nothing_that_was_faked() {
+    use support::mips::{A0, A1, A2, call, load};
+    let code = [
+        &load(A0, 0xfee1_dead)[..],
+        &load(A1, 0x2812_1969),
+        &load(A2, 0x0123_4567),
+        &call(4088),
+    ];
+    let run = run("/etc/restart; sleep 60\n", |plan| {
+        plan.static_files
+            .push(("/etc/restart".into(), executable(&code.concat(), "")));
+    });
+    assert!(
+        matches!(&run.outcome, Outcome::GuestEnded { how } if how == "the guest called reboot (reboot)"),
+        "{:?}",
+        run.outcome
+    );
+    let faked = |event: &Event| matches!(event.what, What::Faked { .. });
+    assert!(!run.events.iter().any(faked));
 }

@@ -293,6 +293,8 @@ fn modes_links_nodes_and_long_names_survive() {
             .file_type()
             .is_fifo()
     );
+    let program = &report.set_ids[0];
+    assert_eq!((&*program.path, program.bits), ("/bin/busybox", 0o4000));
     assert!(!into.join("dev/dsa").exists());
     let node = &report.nodes[0];
     assert_eq!(

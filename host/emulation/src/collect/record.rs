@@ -99,8 +99,10 @@ impl Record {
     /// One note for each syscall that was faked. The details, which are the guest's text, stay in the file.
     pub(crate) fn faked_notes(&self) -> Vec<String> {
         let note = |(syscall, details): (&String, &BTreeMap<String, u64>)| {
-            let times: u64 = details.values().sum();
-            format!("{syscall} was answered without effect, {times} times; {NAME} has the details")
+            format!(
+                "{}; {NAME} has the details",
+                came_to(syscall, details.values().sum())
+            )
         };
         self.faked.iter().map(note).collect()
     }
@@ -151,5 +153,27 @@ impl Record {
             .trim()
             .parse::<std::net::IpAddr>()
             .map_or_else(|_| HOST.to_owned(), |ip| ip.to_string())
+    }
+}
+
+/// What came of a syscall that was faked.
+fn came_to(syscall: &str, times: u64) -> String {
+    match syscall {
+        "exit_group" => "init has ended, and the guest went on without it".to_owned(),
+        _ => format!("{syscall} was answered without effect, {times} times"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_of_init_is_not_called_without_effect() {
+        assert!(came_to("exit_group", 1).starts_with("init has ended"));
+        assert_eq!(
+            came_to("init_module", 2),
+            "init_module was answered without effect, 2 times"
+        );
     }
 }

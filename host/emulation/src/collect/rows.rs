@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::errno;
-use crate::event::{Event, What};
+use crate::event::{Event, Operation, What};
 
 /// `AT_FDCWD`, as a 32-bit guest passes it.
 const AT_FDCWD: i64 = 0xffff_ff9c;
@@ -72,15 +72,11 @@ pub(super) fn syscall(event: &Event) -> Option<Syscall> {
         }),
         What::InterfaceMissing {
             command, result, ..
-        } => Some(Syscall {
-            name: "sys_ioctl".into(),
-            result: Some((*result).into()),
-            arguments: vec![
-                (-1, "fd=0xffffffff([???])".into()),
-                number("cmd", (*command).into()),
-                number("arg", 0),
-            ],
-        }),
+        } => Some(ioctl("", *command, *result)),
+        What::Unmodelled {
+            path,
+            operation: Operation::Ioctl { command },
+        } => Some(ioctl(path, *command, -libc::ENOTTY)),
         What::Signal {
             syscall,
             signal,
@@ -132,6 +128,20 @@ fn path_call(name: &str, path: &str, flags: i32, result: Option<i32>) -> Syscall
         name: format!("sys_{name}"),
         result: result.map(i64::from),
         arguments,
+    }
+}
+
+/// On the file `path`, where it is known.
+fn ioctl(path: &str, command: u32, result: i32) -> Syscall {
+    let path = if path.is_empty() { "[???]" } else { path };
+    Syscall {
+        name: "sys_ioctl".into(),
+        result: Some(result.into()),
+        arguments: vec![
+            (-1, format!("fd=0xffffffff({path})")),
+            number("cmd", command.into()),
+            number("arg", 0),
+        ],
     }
 }
 
@@ -270,6 +280,27 @@ mod tests {
             ]
         );
         assert_eq!(path("open", None).result_text(), "");
+    }
+
+    #[test]
+    fn an_ioctl_without_a_model_names_its_file() {
+        let event = Event {
+            at: std::time::Duration::ZERO,
+            process: crate::event::Process::default(),
+            what: What::Unmodelled {
+                path: "/dev/gpio".into(),
+                operation: Operation::Ioctl {
+                    command: 0x4004_6e01,
+                },
+            },
+        };
+        let call = syscall(&event).unwrap();
+        assert_eq!((call.name.as_str(), call.result), ("sys_ioctl", Some(-25)));
+        let texts: Vec<_> = call.arguments.iter().map(|(_, text)| &**text).collect();
+        assert_eq!(
+            texts,
+            ["fd=0xffffffff(/dev/gpio)", "cmd=0x40046e01", "arg=0x0"]
+        );
     }
 
     #[test]

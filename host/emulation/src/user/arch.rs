@@ -117,6 +117,27 @@ pub const ARCHES: &[Arch] = &[
 /// A program of the 32-bit MIPS ABI for 64-bit processors.
 const EF_MIPS_ABI2: u32 = 0x20;
 
+/// What else the flags of a MIPS program ask for.
+const EF_MIPS_NAN2008: u32 = 0x400;
+const EF_MIPS_ARCH: u32 = 0xF000_0000;
+const EF_MIPS_ARCH_32R6: u32 = 0x9000_0000;
+const EF_MIPS_ARCH_64R6: u32 = 0xA000_0000;
+const EF_MIPS_MACH: u32 = 0x00FF_0000;
+const EF_MIPS_MACH_5900: u32 = 0x0092_0000;
+
+/// The emulator chooses a 24Kf, which many a router's processor exceeds by its DSP instructions.
+const MIPS_WITH_DSP: &str = "74Kf";
+
+/// The flags of a 32-bit ELF file.
+fn flags(header: &[u8], big_endian: bool) -> Option<u32> {
+    let word: [u8; 4] = header.get(36..40)?.try_into().ok()?;
+    Some(if big_endian {
+        u32::from_be_bytes(word)
+    } else {
+        u32::from_le_bytes(word)
+    })
+}
+
 impl Arch {
     /// By Penguin's name.
     pub fn by_name(name: &str) -> Option<&'static Self> {
@@ -138,19 +159,23 @@ impl Arch {
         } else {
             u16::from_le_bytes(half)
         };
-        let n32 = machine == 8 && class == 32 && {
-            let word: [u8; 4] = header.get(36..40)?.try_into().ok()?;
-            let flags = if data == BIG {
-                u32::from_be_bytes(word)
-            } else {
-                u32::from_le_bytes(word)
-            };
-            flags & EF_MIPS_ABI2 != 0
-        };
+        let n32 = machine == 8 && class == 32 && flags(header, data == BIG)? & EF_MIPS_ABI2 != 0;
         ARCHES.iter().find(|arch| {
             (arch.class, arch.data, arch.elf) == (class, data, machine)
                 && arch.qemu.contains("n32") == n32
         })
+    }
+
+    /// The processor for a program of this architecture with this header, where it must not be the emulator's own choice.
+    pub fn cpu(&self, header: &[u8]) -> Option<&'static str> {
+        if !matches!(self.qemu, "mips" | "mipsel") {
+            return None;
+        }
+        let flags = flags(header, self.is_big_endian())?;
+        let chosen_by_flags = flags & EF_MIPS_NAN2008 != 0
+            || matches!(flags & EF_MIPS_ARCH, EF_MIPS_ARCH_32R6 | EF_MIPS_ARCH_64R6)
+            || flags & EF_MIPS_MACH == EF_MIPS_MACH_5900;
+        (!chosen_by_flags).then_some(MIPS_WITH_DSP)
     }
 
     /// Whether pointers have 32 bits.
@@ -167,8 +192,8 @@ impl Arch {
     pub fn cpuinfo(&self) -> String {
         match self.qemu {
             name if name.starts_with("mips") => {
-                "system type\t\t: MIPS Malta\nmachine\t\t\t: Unknown\nprocessor\t\t: 0\ncpu model\t\t: MIPS 24Kc V0.0  FPU V0.0\nBogoMIPS\t\t: 1000.00\n\
-                 wait instruction\t: yes\ntlb_entries\t\t: 16\nisa\t\t\t: mips1 mips2 mips32r1 mips32r2\n"
+                "system type\t\t: MIPS Malta\nmachine\t\t\t: Unknown\nprocessor\t\t: 0\ncpu model\t\t: MIPS 74Kc V0.0  FPU V0.0\nBogoMIPS\t\t: 1000.00\n\
+                 wait instruction\t: yes\ntlb_entries\t\t: 16\nisa\t\t\t: mips1 mips2 mips32r1 mips32r2\nASEs implemented\t: mips16 dsp dsp2\n"
             }
             "arm" | "armeb" => {
                 "processor\t: 0\nmodel name\t: ARMv7 Processor rev 1 (v7l)\nBogoMIPS\t: 125.00\nFeatures\t: half thumb fastmult vfp edsp neon vfpv3 tls\n\
@@ -224,6 +249,23 @@ mod tests {
         }
         assert_eq!(Arch::of_elf(b"\x7fELF"), None);
         assert_eq!(Arch::of_elf(b""), None);
+    }
+
+    #[test]
+    fn a_mips_program_gets_dsp_instructions_unless_its_flags_ask_for_another_processor() {
+        let cpu = |data, flags| {
+            let header = header(1, data, 8, flags);
+            Arch::of_elf(&header).unwrap().cpu(&header)
+        };
+        for flags in [0x7000_1001, 0x5000_1001, 0] {
+            assert_eq!(cpu(1, flags), Some("74Kf"), "{flags:#x}");
+            assert_eq!(cpu(2, flags), Some("74Kf"), "{flags:#x}");
+        }
+        for flags in [0x9000_1400, 0x7000_1400, 0x2092_1000, 0x8000_0020] {
+            assert_eq!(cpu(1, flags), None, "{flags:#x}");
+        }
+        let arm = header(1, 1, 40, 0);
+        assert_eq!(Arch::of_elf(&arm).unwrap().cpu(&arm), None);
     }
 
     #[test]

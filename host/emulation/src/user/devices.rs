@@ -1,11 +1,10 @@
 //! The files that the supervisor answers for: models of the plan, device nodes, and the parts of `/proc` that would show the host.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rookery_project::Node;
 
 use super::arch::Arch;
-use super::guest::is_machine;
 use super::mounts::LISTINGS;
 use super::paths;
 use crate::plan::{Plan, Pseudofile, Read, StaticFile};
@@ -40,14 +39,56 @@ pub struct Device {
     pub backing: Backing,
 }
 
+impl Device {
+    /// A device node, with the driver that every machine has for its numbers, or none.
+    pub fn node(block: bool, numbers: (u32, u32), mode: u32) -> Self {
+        let (kind, backing) = if block {
+            (libc::S_IFBLK, Backing::Nothing)
+        } else {
+            (libc::S_IFCHR, driver(numbers))
+        };
+        Self {
+            mode: kind | mode & 0o7777,
+            numbers,
+            size: 0,
+            backing,
+        }
+    }
+
+    fn is_block(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFBLK
+    }
+}
+
+/// A file of the guest: the numbers of its file system and of its inode.
+pub type FileId = (u64, u64);
+
+/// The file that has this status.
+pub fn id(status: &rustix::fs::Stat) -> FileId {
+    (status.st_dev, status.st_ino)
+}
+
 /// All paths that the supervisor answers for.
 #[derive(Debug, Default)]
 pub struct Devices {
+    /// Those of the plan and of the archive.
     by_path: HashMap<String, Device>,
+    /// Of these, the paths that answer only where their file is.
+    placed: HashSet<String>,
+    /// The files that stand for devices, whatever they come to be called, with the path that each was made for.
+    by_file: HashMap<FileId, (String, Device)>,
 }
+
+/// Files that may stand for devices; those that were removed count, too.
+const FILES_MAX: usize = 10_000;
 
 /// The major number that modelled character devices show: one that Linux keeps for local use.
 const MODEL_MAJOR: u32 = 240;
+
+/// The caller's own terminal.
+const TTY: (u32, u32) = (5, 0);
+/// The device that makes pseudo-terminals.
+pub const PTMX: (u32, u32) = (5, 2);
 
 impl Devices {
     /// Those of a plan and of its archive.
@@ -58,14 +99,12 @@ impl Devices {
             ("/dev/ttyS0", (4, 64)),
             ("/dev/kmsg", (1, 11)),
         ] {
-            devices.add_node(path, false, numbers, 0o600);
+            devices.add_node(path, Device::node(false, numbers, 0o600));
         }
         for node in nodes {
             devices.add_node(
                 &paths::normalise(&node.path),
-                node.block,
-                (node.major, node.minor),
-                node.mode,
+                Device::node(node.block, (node.major, node.minor), node.mode),
             );
         }
         for (path, file) in &plan.static_files {
@@ -76,7 +115,10 @@ impl Devices {
                 mode,
             } = file
             {
-                devices.add_node(&paths::normalise(path), *block, (*major, *minor), *mode);
+                devices.add_node(
+                    &paths::normalise(path),
+                    Device::node(*block, (*major, *minor), *mode),
+                );
             }
         }
         for (path, contents) in [
@@ -153,43 +195,57 @@ impl Devices {
         );
     }
 
-    /// A device node comes to be: one of the archive, or the guest's `mknod`. A model that is there stays.
-    pub fn add_node(&mut self, path: &str, block: bool, numbers: (u32, u32), mode: u32) {
-        let kind = if block { libc::S_IFBLK } else { libc::S_IFCHR };
-        let backing = if block {
-            Backing::Nothing
-        } else {
-            driver(numbers)
-        };
-        let device = Device {
-            mode: kind | mode & 0o7777,
-            numbers,
-            size: 0,
-            backing,
-        };
-        match self.by_path.get_mut(path) {
-            Some(there) if matches!(there.backing, Backing::Model(_)) => {
-                (there.mode, there.numbers) = (device.mode, numbers);
-            }
-            _ => {
-                self.by_path.insert(path.to_owned(), device);
-            }
+    /// A device node of the archive, or of the plan.
+    fn add_node(&mut self, path: &str, node: Device) {
+        // Those of the sandbox work: a terminal is its opener's.
+        let sandboxes = matches!(
+            (path, node.numbers),
+            ("/dev/ptmx", PTMX) | ("/dev/tty", TTY)
+        );
+        if !sandboxes || node.is_block() {
+            self.by_path.insert(path.to_owned(), node);
         }
     }
 
-    /// `new` becomes the root, and the old root is seen at `aside`. The machine's own are where they were, and cover what `new` has there.
-    pub fn pivot(&mut self, new: &str, aside: &str) {
-        let moved = |(path, device): (String, Device)| {
-            if is_machine(&path) {
-                return Some((path, device));
-            }
-            let path = paths::after_pivot(&path, new, aside);
-            (!is_machine(&path)).then_some((path, device))
-        };
-        self.by_path = std::mem::take(&mut self.by_path)
-            .into_iter()
-            .filter_map(moved)
-            .collect();
+    /// A file stands for a path, which answers where that file is from now on.
+    pub fn place(&mut self, path: &str, file: FileId) {
+        if let Some(device) = self.by_path.get(path) {
+            self.placed.insert(path.to_owned());
+            self.by_file.insert(file, (path.to_owned(), device.clone()));
+        }
+    }
+
+    /// The guest has made a node: a file stands for it. A model of its path answers for it.
+    pub fn make(&mut self, path: &str, mut node: Device, file: FileId) {
+        if let Some(model) = self.by_path.get(path)
+            && matches!(model.backing, Backing::Model(_))
+        {
+            node.backing = model.backing.clone();
+            node.size = model.size;
+        }
+        self.by_file.insert(file, (path.to_owned(), node));
+    }
+
+    /// Whether no more nodes can be made.
+    pub fn is_full(&self) -> bool {
+        self.by_file.len() >= FILES_MAX
+    }
+
+    /// A file system is gone: its number may come to be another's.
+    pub fn forget(&mut self, file_system: u64) {
+        self.by_file.retain(|(of, _), _| *of != file_system);
+    }
+
+    /// The device that a file stands for, and the path that it was made for.
+    pub fn of_file(&self, file: FileId) -> Option<(String, Device)> {
+        self.by_file.get(&file).cloned()
+    }
+
+    /// What the supervisor answers for a path whatever is there.
+    pub fn without_file(&self, path: &str) -> Option<&Device> {
+        self.by_path
+            .get(path)
+            .filter(|_| !self.placed.contains(path))
     }
 
     /// What the supervisor answers for a path.
@@ -337,6 +393,27 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn terminals_are_the_sandboxs_own() {
+        let nodes = [node("/dev/ptmx", 5, 2), node("/dev/tty", 5, 0)];
+        let devices = Devices::new(&plan(), &nodes, Arch::by_name("mipsel").unwrap());
+        assert_eq!(devices.get("/dev/ptmx"), None);
+        assert_eq!(devices.get("/dev/tty"), None);
+    }
+
+    #[test]
+    fn a_device_is_where_its_file_is() {
+        let nodes = [node("/dev/gpio", 127, 3)];
+        let mut devices = Devices::new(&plan(), &nodes, Arch::by_name("mipsel").unwrap());
+        assert!(devices.without_file("/dev/gpio").is_some());
+        devices.place("/dev/gpio", (9, 1));
+        assert_eq!(devices.without_file("/dev/gpio"), None);
+        assert_eq!(devices.of_file((9, 1)).unwrap().0, "/dev/gpio");
+        assert_eq!(devices.of_file((8, 1)), None);
+        devices.forget(9);
+        assert_eq!(devices.of_file((9, 1)), None);
+    }
+
+    #[test]
     fn a_model_keeps_the_numbers_of_the_archives_node() {
         let mut plan = plan();
         plan.pseudofiles = vec![
@@ -359,13 +436,12 @@ pub(super) mod tests {
             libc::S_IFREG
         );
         assert_eq!(devices.get("/dev/wd").unwrap().backing, Backing::Nothing);
-        devices.add_node("/dev/gpio", false, (1, 3), 0o666);
-        assert_eq!(devices.get("/dev/gpio").unwrap().backing, Backing::Model(0));
-        devices.add_node("/dev/n", false, (1, 3), 0o666);
-        assert_eq!(
-            devices.get("/dev/n").unwrap().backing,
-            Backing::Host("/dev/null")
-        );
+        let null = Device::node(false, (1, 3), 0o666);
+        devices.make("/dev/gpio", null.clone(), (9, 1));
+        devices.make("/dev/n", null, (9, 2));
+        let backing = |file| devices.of_file(file).map(|(_, device)| device.backing);
+        assert_eq!(backing((9, 1)), Some(Backing::Model(0)));
+        assert_eq!(backing((9, 2)), Some(Backing::Host("/dev/null")));
         assert!(devices.directory("/proc").is_some() && devices.directory("/proc/y").is_none());
         assert!(
             devices

@@ -100,6 +100,8 @@ const TESTS: &[Test] = &[
     test(libc::SYS_rt_sigaction, 0, When::Within(libc::SIGUSR2 as u32, libc::SIGTERM as u32), Verdict::Notify),
     test(libc::SYS_rt_sigaction, 0, When::Equals(libc::SIGPWR as u32), Verdict::Notify),
     test(libc::SYS_writev, 0, When::Equals(LOG_FD), Verdict::Notify),
+    // A query has no new limit.
+    test(libc::SYS_prlimit64, 2, When::Equals(0), Verdict::Allow),
 ];
 
 /// Terminal and descriptor commands that never concern a model; tested only where no model answers ioctls.
@@ -133,7 +135,8 @@ const NOTIFY: &[i64] = &[
     libc::SYS_getuid, libc::SYS_geteuid, libc::SYS_getgid, libc::SYS_getegid, libc::SYS_getresuid, libc::SYS_getresgid,
     libc::SYS_init_module, libc::SYS_finit_module, libc::SYS_delete_module,
     libc::SYS_reboot, libc::SYS_ioctl, libc::SYS_syslog,
-    libc::SYS_settimeofday, libc::SYS_clock_settime, libc::SYS_sethostname, libc::SYS_setdomainname,
+    libc::SYS_settimeofday, libc::SYS_clock_settime, libc::SYS_uname, libc::SYS_sethostname, libc::SYS_setdomainname,
+    libc::SYS_setrlimit, libc::SYS_prlimit64,
 ];
 
 /// Calls that succeed without effect, because the guest may not do them and firmware expects that root may. What it would flush is
@@ -195,10 +198,10 @@ const ALLOW: &[i64] = &[
     libc::SYS_sched_yield, libc::SYS_sched_getparam, libc::SYS_sched_getscheduler, libc::SYS_sched_get_priority_max,
     libc::SYS_sched_get_priority_min, libc::SYS_sched_rr_get_interval, libc::SYS_sched_setaffinity,
     libc::SYS_sched_getaffinity, libc::SYS_sched_getattr, libc::SYS_getpriority, libc::SYS_ioprio_get, libc::SYS_getrlimit,
-    libc::SYS_setrlimit, libc::SYS_prlimit64, libc::SYS_getrusage, libc::SYS_times, libc::SYS_getcpu, libc::SYS_pidfd_open,
+    libc::SYS_getrusage, libc::SYS_times, libc::SYS_getcpu, libc::SYS_pidfd_open,
     // time and identity
     libc::SYS_time, libc::SYS_gettimeofday, libc::SYS_clock_gettime, libc::SYS_clock_getres, libc::SYS_clock_nanosleep,
-    libc::SYS_nanosleep, libc::SYS_uname, libc::SYS_sysinfo, libc::SYS_getrandom,
+    libc::SYS_nanosleep, libc::SYS_sysinfo, libc::SYS_getrandom,
     // sockets
     libc::SYS_connect, libc::SYS_accept, libc::SYS_accept4, libc::SYS_sendto, libc::SYS_recvfrom, libc::SYS_sendmsg,
     libc::SYS_recvmsg, libc::SYS_sendmmsg, libc::SYS_recvmmsg, libc::SYS_shutdown, libc::SYS_getsockname,

@@ -7,18 +7,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Instant;
 
+use rookery_project::SetId;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::console::Console;
-use super::devices::{Device, Devices};
+use super::devices::{self, Device, Devices, FileId};
 use super::forward::Forwarder;
 use super::mounts::Mounts;
 use super::netlink::Netlink;
 use super::notify::Call;
 use super::procs::{Record, Table};
 use super::qemu::Qemu;
-use super::{mem, paths, procs, signals};
+use super::{interfaces, mem, paths, procs, signals};
 use crate::backend::Control;
 use crate::event::{Event, Operation, Process, What};
 use crate::plan::Plan;
@@ -57,8 +58,10 @@ pub struct Guest<'a> {
     pub qemus: &'a [Qemu],
     /// Ioctl commands that the emulator's table was given in advance.
     pub patched: HashSet<u32>,
-    /// Where the emulator's ioctl table lies in its file, and the entries that may be overwritten, for models of any command.
+    /// Where the emulator's ioctl table lies in its file, and the entries that may be overwritten.
     pub ioctl_table: Option<super::ioctl_table::Table>,
+    /// The emulator logs every system call before it makes it, for models of any command.
+    pub announces_ioctls: bool,
     /// The host's number under which the guest's `SIGABRT` is sent.
     pub abort: i32,
     /// Its console.
@@ -81,6 +84,10 @@ pub struct Guest<'a> {
     pub mounts: Mounts,
     /// Files whose contents outlive a descriptor, by path: stateful models, and settings of the kernel that the guest only believes to change.
     pub kept: HashMap<String, Rc<OwnedFd>>,
+    /// Programs of the archive that give their owner's rights, and how; their files do not show it.
+    pub set_ids: HashMap<FileId, u32>,
+    /// Its host name, once it was given one.
+    pub host_name: Vec<u8>,
     network: Option<Netlink>,
     seen: HashMap<u64, u32>,
     /// What is only counted: the first of its kind, and how many there were since they were last reported.
@@ -112,6 +119,7 @@ impl<'a> Guest<'a> {
             qemus,
             patched: HashSet::new(),
             ioctl_table: None,
+            announces_ioctls: false,
             abort: libc::SIGABRT,
             console,
             init,
@@ -124,6 +132,8 @@ impl<'a> Guest<'a> {
             mounts: Mounts::default(),
             kept: HashMap::new(),
             repeated: HashMap::new(),
+            set_ids: HashMap::new(),
+            host_name: Vec::new(),
             network: None,
             seen: HashMap::new(),
         }
@@ -300,11 +310,14 @@ impl<'a> Guest<'a> {
         let own = self.caller(call).map_or(0, |record| record.who.pid);
         let spelled = paths::own_proc(path, own);
         for path in [path, &spelled] {
-            if let Some(device) = self.devices.get(path).cloned()
+            if let Some(device) = self.devices.without_file(path).cloned()
                 && self.is_of_first_root(call, path)
             {
                 return Ok(Some((path.to_owned(), device)));
             }
+        }
+        if paths::is_below(path, interfaces::CLASS) {
+            interfaces::refresh(self);
         }
         let (root, pid) = self.view(call).ok_or(Errno::SRCH)?;
         let found = match paths::open(
@@ -325,20 +338,24 @@ impl<'a> Guest<'a> {
             }
             Err(error) => return Err(error),
         };
+        let status = paths::status(&found)?;
+        if let Some(found) = self.devices.of_file(devices::id(&status)) {
+            return Ok(Some(found));
+        }
         let real = paths::of_descriptor(found.as_fd());
         // A descriptor of the console, by `/proc/self/fd`, `/dev/stdout` and the like.
         let terminal = real
             .as_ref()
             .is_some_and(|real| paths::is_below(real, "/dev/pts"));
         if terminal
-            && paths::status(&found).is_ok_and(|status| self.console.is_behind(&status))
+            && self.console.is_behind(&status)
             && let Some(device) = self.devices.get(CONSOLE)
         {
             return Ok(Some((CONSOLE.to_owned(), device.clone())));
         }
         Ok(real.filter(|real| real != path).and_then(|real| {
             self.devices
-                .get(&real)
+                .without_file(&real)
                 .cloned()
                 .map(|device| (real, device))
         }))
@@ -361,6 +378,31 @@ impl<'a> Guest<'a> {
         own.is_some() && own == first
     }
 
+    /// Learn which files stand for the devices, and which are the archive's programs `set_ids`, before init is started.
+    pub fn find_files(&mut self, set_ids: &[SetId]) {
+        let Ok(root) = File::open(format!("/proc/{}/root", self.init.as_raw_nonzero())) else {
+            return;
+        };
+        let find = |path: &str| {
+            let file = paths::open(&root, path, 0, OFlags::PATH | OFlags::NOFOLLOW).ok()?;
+            Some(devices::id(&paths::status(file).ok()?))
+        };
+        for (path, _) in self.devices.placeholders() {
+            if let Some(file) = find(&path) {
+                self.devices.place(&path, file);
+            }
+        }
+        let found = |program: &SetId| Some((find(&program.path)?, program.bits));
+        self.set_ids = set_ids.iter().filter_map(found).collect();
+    }
+
+    /// The set-user-id and set-group-id bits that a program's file has in the archive.
+    pub fn set_id_bits(&self, program: &OwnedFd) -> u32 {
+        let status = paths::status(program).ok();
+        let bits = status.and_then(|status| self.set_ids.get(&devices::id(&status)));
+        bits.copied().unwrap_or(0)
+    }
+
     /// Report a look at a path that the supervisor saw fail.
     pub fn missing(
         &mut self,
@@ -381,7 +423,7 @@ impl<'a> Guest<'a> {
             };
             self.report_call(call, what);
         }
-        if is_emulators_own(path) {
+        if is_emulators_own(path) || !(is_machine(path) || self.plan.record_events) {
             return;
         }
         let what = What::Path {

@@ -233,6 +233,11 @@ impl Link {
         Some(link)
     }
 
+    /// Whether it is a bridge.
+    pub fn is_bridge(&self) -> bool {
+        self.made_as == "bridge"
+    }
+
     /// The text of one of its files.
     pub fn describe(&self, file: &str) -> Option<String> {
         let states = [

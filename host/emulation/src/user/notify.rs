@@ -85,7 +85,13 @@ impl Call {
                 number,
                 close_on_exec,
             } => {
-                let given = abi::answer_fd(listener, id, fd.as_fd(), *number, *close_on_exec);
+                let give =
+                    |number| abi::answer_fd(listener, id, fd.as_fd(), number, *close_on_exec);
+                let given = give(*number).or_else(|error| match error.raw_os_error() {
+                    // Beyond the limit that the caller has set itself: better without the number than not at all.
+                    Some(libc::EBADF) if number.is_some() => give(None),
+                    _ => Err(error),
+                });
                 match given.as_ref().map_err(io::Error::raw_os_error) {
                     Err(Some(errno)) if errno != libc::ENOENT => {
                         abi::answer(listener, id, -i64::from(errno))
@@ -117,7 +123,7 @@ pub enum Action {
     Give {
         /// What the guest gets a descriptor of.
         fd: Rc<OwnedFd>,
-        /// The number that it must have.
+        /// The number that it must have, where the caller's limit allows it.
         number: Option<u32>,
         /// Whether it closes on exec.
         close_on_exec: bool,

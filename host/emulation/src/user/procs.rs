@@ -306,7 +306,12 @@ impl Record {
         self.memory = None;
     }
 
-    /// A program of this mode starts in it. All files are root's.
+    /// Whether it believes to have root's rights.
+    pub fn is_root(&self) -> bool {
+        self.uid.is_none_or(|ids| ids[1] == 0)
+    }
+
+    /// A program of this mode, with the set-id bits that it has in the archive, starts in it. All files are root's.
     pub fn take_rights(&mut self, mode: u32) {
         for (ids, bit) in [
             (&mut self.uid, libc::S_ISUID),

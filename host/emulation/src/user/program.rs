@@ -9,7 +9,12 @@ pub const HEADER: usize = 256;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A program for an architecture that qemu runs.
-    Elf(&'static Arch),
+    Elf {
+        /// Its architecture.
+        arch: &'static Arch,
+        /// The processor to emulate, where the emulator's own choice lacks what firmware is compiled for.
+        cpu: Option<&'static str>,
+    },
     /// A script, with its interpreter and the one argument that may follow it.
     Script {
         /// The interpreter's path, as written.
@@ -24,7 +29,8 @@ pub enum Kind {
 /// Recognise a file by its first [`HEADER`] bytes, as the kernel does.
 pub fn recognise(header: &[u8]) -> Kind {
     if let Some(arch) = Arch::of_elf(header) {
-        return Kind::Elf(arch);
+        let cpu = arch.cpu(header);
+        return Kind::Elf { arch, cpu };
     }
     let Some(line) = header.strip_prefix(b"#!") else {
         return Kind::Unknown;

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rookery_project::{Cancel, Error, Node, Result, Unpacked};
+use rookery_project::{Cancel, Error, Node, Result, SetId, Unpacked};
 use rustix::fs::FlockOperation;
 
 /// How long an unpacked root filesystem is kept that no run uses.
@@ -24,15 +24,21 @@ pub struct Rootfs {
     pub directory: PathBuf,
     /// The device nodes of its archive, which are not in the directory.
     pub nodes: Vec<Node>,
+    /// Its programs that give their owner's rights, which the files in the directory do not.
+    pub set_ids: Vec<SetId>,
     /// Keeps others from removing it.
     _in_use: File,
 }
+
+/// Told apart from what earlier versions left: these lists have more in them.
+const FORMAT: u32 = 2;
 
 /// Where the root filesystem of `archive` is kept, unpacked for a guest that runs as `uid`: below it, `root/` and `unpacked.json`.
 pub fn slot(cache: &Path, archive: &Path, uid: u32) -> Result<PathBuf> {
     let metadata = fs::metadata(archive).map_err(|error| Error::io("read", archive, &error))?;
     let mut hasher = DefaultHasher::new();
     (
+        FORMAT,
         archive,
         metadata.len(),
         metadata.mtime(),
@@ -65,6 +71,7 @@ pub fn prepare(cache: &Path, archive: &Path, uid: u32) -> Result<Rootfs> {
     Ok(Rootfs {
         directory: slot.join("root"),
         nodes: unpacked.nodes,
+        set_ids: unpacked.set_ids,
         _in_use: in_use,
     })
 }

@@ -14,6 +14,8 @@ use rustix::process::Signal;
 use rustix::thread::{Gid, Uid};
 
 use super::confine::{Doing, await_go, confine};
+use super::firmware_dev;
+use super::interfaces;
 use super::mounts::LISTINGS;
 use super::netlink::Netlink;
 use super::paths;
@@ -121,7 +123,11 @@ fn build(
         }
     }
     for (path, mode) in &setup.placeholders {
-        place(Path::new(path), *mode);
+        let path = Path::new(path);
+        if path.is_symlink() {
+            let _ = fs::remove_file(path);
+        }
+        place(path, *mode);
     }
     for descriptor in [
         rustix::stdio::dup2_stdin,
@@ -224,7 +230,7 @@ fn mount_dev(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
     let kept = if dev.is_symlink() {
         Vec::new()
     } else {
-        links_and_directories(&dev)
+        firmware_dev::take(&dev)
     };
     mount_tmpfs(&dev, c"mode=0755,size=4m,nr_inodes=16384")?;
     for name in ["null", "zero", "full", "random", "urandom", "tty"] {
@@ -255,13 +261,7 @@ fn mount_dev(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
     ] {
         let _ = symlink(target, dev.join(name));
     }
-    for (path, target) in kept {
-        let path = dev.join(path);
-        let _ = match target {
-            Some(target) => symlink(target, path),
-            None => fs::create_dir_all(path),
-        };
-    }
+    firmware_dev::put_back(kept, &dev);
     for (path, mode) in setup
         .placeholders
         .iter()
@@ -270,33 +270,6 @@ fn mount_dev(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
         place(&root.join(path.trim_start_matches('/')), *mode);
     }
     Ok(())
-}
-
-/// What the firmware's own `/dev` holds besides nodes: relative paths, with the target for a link.
-fn links_and_directories(dev: &Path) -> Vec<(PathBuf, Option<PathBuf>)> {
-    let mut found = Vec::new();
-    let mut pending = vec![PathBuf::new()];
-    while let Some(relative) = pending.pop() {
-        for entry in fs::read_dir(dev.join(&relative))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .take(4096)
-        {
-            let path = relative.join(entry.file_name());
-            match entry.file_type() {
-                Ok(kind) if kind.is_symlink() => {
-                    found.push((path, fs::read_link(entry.path()).ok()));
-                }
-                Ok(kind) if kind.is_dir() => {
-                    found.push((path.clone(), None));
-                    pending.push(path);
-                }
-                _ => {}
-            }
-        }
-    }
-    found
 }
 
 /// An empty file where nothing is.
@@ -341,28 +314,8 @@ fn mount_proc_and_sys(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
         .into_iter()
         .chain(setup.netdevs.iter().map(String::as_str))
     {
-        describe_interface(&sys.join("class/net").join(name))
+        interfaces::describe(&sys.join("class/net").join(name), false)
             .doing("describe an interface in /sys")?;
-    }
-    Ok(())
-}
-
-/// The files of an interface in `/sys`. What those tell that have no contents here is asked when they are read.
-fn describe_interface(directory: &Path) -> io::Result<()> {
-    fs::create_dir_all(directory.join("statistics"))?;
-    for (name, value) in [
-        ("address", ""),
-        ("mtu", ""),
-        ("operstate", ""),
-        ("carrier", ""),
-        ("ifindex", ""),
-        ("type", ""),
-        ("flags", ""),
-        ("uevent", ""),
-        ("dev_id", "0x0\n"),
-        ("iflink", ""),
-    ] {
-        fs::write(directory.join(name), value)?;
     }
     Ok(())
 }

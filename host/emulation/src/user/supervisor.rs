@@ -91,8 +91,10 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         forwarder,
     );
     guest.patched = emulator.patched;
+    guest.announces_ioctls = emulator.announces_ioctls;
     guest.ioctl_table = emulator.table;
     guest.abort = signals::abort_of(emulator.version);
+    guest.find_files(&rootfs.set_ids);
     world.start()?;
     guest.started = Instant::now();
     for note in notes.into_vec() {
@@ -134,6 +136,7 @@ struct Emulator {
     file: Option<Vec<u8>>,
     patched: std::collections::HashSet<u32>,
     table: Option<ioctl_table::Table>,
+    announces_ioctls: bool,
     version: Option<(u32, u32)>,
     /// What it lacks.
     note: Option<&'static str>,
@@ -174,7 +177,8 @@ impl Emulator {
         Ok(Self {
             file: (!patched.is_empty()).then_some(file),
             patched,
-            table: any.then_some(table),
+            table: Some(table),
+            announces_ioctls: any,
             version,
             note: None,
         })

@@ -13,7 +13,7 @@ use rookery_emulation::backend::{Backend, Control, Request};
 use rookery_emulation::event::{Event, What};
 use rookery_emulation::plan::{Plan, StaticFile};
 use rookery_emulation::user::{UserBackend, rootfs};
-use rookery_project::{Node, Unpacked};
+use rookery_project::{Node, SetId, Unpacked};
 
 /// What is done on each event: it may ask for something.
 pub type OnEvent<'a> = Box<dyn FnMut(&Event) -> Option<Request> + 'a>;
@@ -224,6 +224,21 @@ pub fn unpack_with_tar(plan: &Plan) {
         serde_json::to_vec(&unpacked).expect("a list is JSON"),
     )
     .expect("the cache can be written");
+}
+
+/// Let the archive say that a file of it gives its owner's rights.
+pub fn give_set_id(plan: &Plan, path: &str) {
+    let slot = rootfs::slot(&plan.cache_dir, &plan.archive, UserBackend::guest_uid())
+        .expect("the archive is there");
+    let list = slot.join("unpacked.json");
+    let text = std::fs::read(&list).expect("it was unpacked");
+    let mut unpacked: Unpacked = serde_json::from_slice(&text).expect("it is a list");
+    unpacked.set_ids.push(SetId {
+        path: path.to_owned(),
+        bits: libc::S_ISUID,
+    });
+    let text = serde_json::to_vec(&unpacked).expect("a list is JSON");
+    std::fs::write(&list, text).expect("the cache can be written");
 }
 
 /// `crw------- 0/0 5,1 1970-01-01 00:00 ./dev/console`

@@ -59,11 +59,10 @@ pub(super) fn survey(image: &Image, cancel: &Cancel) -> Result<Survey> {
             let path = mention.as_bytes().trim_ascii_end();
             let path = path.strip_suffix(b".").unwrap_or(path);
             let path = path.strip_suffix(b"/").unwrap_or(path);
-            if let Some(name) = path
+            if path
                 .strip_prefix(b"/dev/")
-                .filter(|name| !is_known(name, &DEVICES))
+                .is_some_and(|name| !is_known(name, &DEVICES))
             {
-                let _ = name;
                 keep(&mut survey.devices, path, MAX_NAMES);
             } else if path
                 .strip_prefix(b"/proc/")

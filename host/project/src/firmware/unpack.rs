@@ -21,6 +21,17 @@ pub struct Unpacked {
     pub bytes: u64,
     /// Device nodes, which an unprivileged user cannot make.
     pub nodes: Vec<Node>,
+    /// Files whose set-user-id or set-group-id bits were dropped.
+    pub set_ids: Vec<SetId>,
+}
+
+/// A file of the archive that gives its owner's rights to whoever executes it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SetId {
+    /// Absolute path in the guest.
+    pub path: String,
+    /// Its set-user-id and set-group-id bits.
+    pub bits: u32,
 }
 
 /// A device node of the archive.
@@ -43,7 +54,7 @@ pub struct Node {
 /// Every entry lands below `into`; device nodes are not made but reported. Hostile archives (`..`, links that lead out, bombs)
 /// are refused. Symbolic links are written as they are, and last, so nothing is ever written through one.
 ///
-/// Owners are not set, and set-user-id bits are dropped, as the files belong to the caller. What the caller could not read
+/// Owners are not set, and set-user-id bits are not set but reported, as the files belong to the caller. What the caller could not read
 /// is made readable. `into` appears complete or not at all; it must not exist, or be empty.
 pub fn unpack(archive: &Path, into: &Path, cancel: &Cancel) -> Result<Unpacked> {
     let image = Image::of(archive, cancel)?;
@@ -105,6 +116,11 @@ impl Target<'_> {
                 Content::File { bytes, .. } if !tree.is_second_name(entry) => {
                     self.file(path, entry)?;
                     unpacked.bytes += bytes;
+                    let bits = entry.mode & 0o6000;
+                    if bits != 0 {
+                        let path = shown(path);
+                        unpacked.set_ids.push(SetId { path, bits });
+                    }
                 }
                 Content::Fifo => {
                     let at = self.at(path);

@@ -123,6 +123,8 @@ fn arguments_decide_what_the_supervisor_sees() {
     assert_eq!(verdict(libc::SYS_rt_sigaction, &[11, 1]), RET_ALLOW);
     assert_eq!(verdict(libc::SYS_setsockopt, &[3, 1, 33]), RET_USER_NOTIF);
     assert_eq!(verdict(libc::SYS_setsockopt, &[3, 1, 2]), RET_ALLOW);
+    assert_eq!(verdict(libc::SYS_prlimit64, &[0, 7, 0]), RET_ALLOW);
+    assert_eq!(verdict(libc::SYS_prlimit64, &[0, 7, 8]), RET_USER_NOTIF);
     let models = build(Options {
         model_ioctls: true,
         model_files: true,

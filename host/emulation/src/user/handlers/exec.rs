@@ -97,6 +97,7 @@ enum Resolved {
     /// A program under its emulator.
     Program {
         qemu: Qemu,
+        cpu: Option<&'static str>,
         path: Vec<u8>,
         argv: Vec<Vec<u8>>,
         /// Of the program's file: it may give its owner's rights.
@@ -117,7 +118,9 @@ impl Request {
         }
         for depth in 0..=DEPTH {
             let (kind, mode) = program_file::recognise(&file)?;
+            // A script of such a name is somebody's own.
             if depth == 0
+                && matches!(kind, Kind::Elf { .. })
                 && let Some(called) = pretend::called(&absolute, self.busybox, &self.argv)
             {
                 let words: Vec<_> = self.argv.iter().map(|word| mem::text(word)).collect();
@@ -132,7 +135,7 @@ impl Request {
                 return Ok(Resolved::Exit(0));
             }
             match kind {
-                Kind::Elf(arch) => {
+                Kind::Elf { arch, cpu } => {
                     let qemu = guest
                         .qemus
                         .iter()
@@ -141,9 +144,10 @@ impl Request {
                         .clone();
                     return Ok(Resolved::Program {
                         qemu,
+                        cpu,
                         path,
                         argv,
-                        mode,
+                        mode: mode | guest.set_id_bits(&file),
                     });
                 }
                 Kind::Script {
@@ -191,10 +195,14 @@ fn redirect(
     let (command, mode) = match resolved {
         Resolved::Program {
             qemu,
+            cpu,
             path,
             argv,
             mode,
-        } => (command_line(guest, qemu, &request.name, path, argv), *mode),
+        } => {
+            let options = options(guest, qemu, *cpu);
+            (command_line(&request.name, options, path, argv), *mode)
+        }
         Resolved::Exit(_) => (Vec::new(), 0),
     };
     let blob = blob(resolved, &command, &request.envp);
@@ -246,37 +254,41 @@ fn redirect(
     Action::Continue
 }
 
+/// The emulator's options.
+fn options(guest: &Guest<'_>, qemu: &Qemu, cpu: Option<&str>) -> Vec<(&'static str, String)> {
+    let release = guest.plan.kernel_release.as_deref();
+    let log = if guest.announces_ioctls {
+        "unimp,strace"
+    } else {
+        "unimp"
+    };
+    let mut options = vec![
+        ("-r", release.unwrap_or(DEFAULT_KERNEL_RELEASE).to_owned()),
+        ("-d", log.to_owned()),
+        ("-D", LOG_PATH.to_owned()),
+    ];
+    options.extend(cpu.map(|cpu| ("-cpu", cpu.to_owned())));
+    if qemu.arch.is_32_bit() && (guest.ioctl_table.is_some() || !guest.patched.is_empty()) {
+        options.push(("-B", format!("{GUEST_BASE:#x}")));
+    }
+    options
+}
+
 /// How qemu is called for a program.
 fn command_line(
-    guest: &Guest<'_>,
-    qemu: &Qemu,
     name: &str,
+    options: Vec<(&str, String)>,
     path: &[u8],
     argv: &[Vec<u8>],
 ) -> Vec<Vec<u8>> {
-    let release = guest
-        .plan
-        .kernel_release
-        .as_deref()
-        .unwrap_or(DEFAULT_KERNEL_RELEASE);
     // The first word is for the supervisor, which recognises a forked process by it.
     let mut words: Vec<Vec<u8>> = vec![format!("/{name}").into_bytes()];
-    let mut option =
-        |name: &str, value: &[u8]| words.extend([name.as_bytes().to_vec(), value.to_vec()]);
-    option("-r", release.as_bytes());
-    option(
-        "-d",
-        if guest.ioctl_table.is_some() {
-            b"unimp,strace"
-        } else {
-            b"unimp"
-        },
-    );
-    option("-D", LOG_PATH.as_bytes());
-    if qemu.arch.is_32_bit() && (guest.ioctl_table.is_some() || !guest.patched.is_empty()) {
-        option("-B", format!("{GUEST_BASE:#x}").as_bytes());
-    }
-    option("-0", argv.first().map_or(path, Vec::as_slice));
+    let options = options.into_iter();
+    words.extend(options.flat_map(|(name, value)| [name.into(), value.into()]));
+    words.extend([
+        b"-0".to_vec(),
+        argv.first().map_or(path, Vec::as_slice).to_vec(),
+    ]);
     words.push(path.to_vec());
     words.extend(argv.iter().skip(1).cloned());
     words

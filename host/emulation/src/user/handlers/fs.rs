@@ -5,7 +5,7 @@ use std::rc::Rc;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::super::devices::{Backing, Device};
+use super::super::devices::{self, Backing, Device, PTMX};
 use super::super::filter::LOG_FD;
 use super::super::guest::{CONSOLE, Guest, is_machine};
 use super::super::mounts::LISTINGS;
@@ -40,7 +40,7 @@ pub fn open(
     if let Some(action) = mount_table(guest, call, &path) {
         return action;
     }
-    if flags & libc::O_PATH != 0 || (!is_machine(&path) && !guest.plan.record_events) {
+    if flags & libc::O_PATH != 0 {
         return Action::Continue;
     }
     if let Some(action) =
@@ -268,9 +268,6 @@ pub fn access(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path
     let Ok(path) = guest.path(call, directory, path) else {
         return Action::Continue;
     };
-    if !is_machine(&path) && !guest.plan.record_events {
-        return Action::Continue;
-    }
     let syscall = if directory.is_some() {
         "faccessat"
     } else {
@@ -401,8 +398,14 @@ pub fn mknod(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index
     if exists {
         return Errno::EXIST.into();
     }
-    guest.devices.add_node(&real, block, numbers, mode & 0o7777);
+    if guest.devices.is_full() {
+        return Errno::NOSPC.into();
+    }
+    let makes_terminals = !block && numbers == PTMX;
     let place = || {
+        if makes_terminals {
+            return rustix::fs::symlinkat("/dev/pts/ptmx", &parent, name);
+        }
         rustix::fs::mknodat(
             &parent,
             name,
@@ -411,10 +414,16 @@ pub fn mknod(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index
             0,
         )
     };
-    match inside::run(&guest.pidfd, place) {
-        Ok(()) => Action::Return(0),
-        Err(errno) => errno.into(),
+    if let Err(errno) = inside::run(&guest.pidfd, place) {
+        return errno.into();
     }
+    if !makes_terminals
+        && let Ok(status) = rustix::fs::statat(&parent, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
+    {
+        let node = Device::node(block, numbers, mode);
+        guest.devices.make(&real, node, devices::id(&status));
+    }
+    Action::Return(0)
 }
 
 #[cfg(test)]

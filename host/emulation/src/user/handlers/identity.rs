@@ -56,7 +56,7 @@ pub fn answer(guest: &mut Guest<'_>, call: &Call) -> Option<Action> {
             | libc::SYS_setfsgid
     );
     // Whoever gave root's rights up does not get them back by asking; many a daemon makes sure of it.
-    let privileged = record.uid.is_none_or(|ids| ids[1] == 0);
+    let privileged = record.is_root();
     let ids = if of_group {
         &mut record.gid
     } else {

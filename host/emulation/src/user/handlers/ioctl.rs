@@ -49,7 +49,12 @@ pub fn model_of<'a>(
     fd: i32,
 ) -> Option<(String, &'a Pseudofile)> {
     let link = guest.caller(call)?.directory(fd)?;
-    let path = model::path_of(&link)?;
+    behind(guest, &link)
+}
+
+/// The model that a descriptor with this link was given as.
+fn behind<'a>(guest: &Guest<'a>, link: &str) -> Option<(String, &'a Pseudofile)> {
+    let path = model::path_of(link)?;
     let plan = guest.plan;
     match guest.devices.get(path)?.backing {
         super::super::devices::Backing::Model(index) => plan
@@ -58,6 +63,21 @@ pub fn model_of<'a>(
             .map(|(path, model)| (path.clone(), model)),
         _ => None,
     }
+}
+
+/// The modelled paths that the caller has open.
+pub fn open_models(guest: &mut Guest<'_>, call: &Call) -> Vec<String> {
+    let pid = guest.caller(call).map_or(0, |record| record.host_pid);
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"));
+    let paths = descriptors.into_iter().flatten().flatten();
+    let mut paths: Vec<String> = paths
+        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+        .filter_map(|link| behind(guest, &link.to_string_lossy()))
+        .map(|(path, _)| path)
+        .collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths
 }
 
 fn answer_model(

@@ -68,11 +68,7 @@ fn take(guest: &mut Guest<'_>, call: &Call, text: &str) {
         record.log_line.clear();
     }
     if let Some(command) = unsupported_ioctl(&line).filter(|_| line.ends_with('\n')) {
-        let what = What::Unmodelled {
-            path: String::new(),
-            operation: Operation::Ioctl { command },
-        };
-        guest.report_call(call, what);
+        refused(guest, call, command);
     } else if let Some((fd, command)) = ioctl_ahead(&line) {
         learn(guest, call, fd, command);
     }
@@ -93,15 +89,41 @@ fn ioctl_ahead(line: &str) -> Option<(i32, u32)> {
     fields.next().is_none().then_some((fd, command))
 }
 
-/// Give the process's emulator an entry for a command that it does not know, where a model waits for it.
+/// Commands of sockets, which are no model's.
+const OF_SOCKETS: std::ops::RangeInclusive<u32> = 0x8900..=0x8BFF;
+
+/// The emulator has refused a command and does not tell of which descriptor: it counts for every model that the caller has open, usually
+/// one. The next time it comes to the supervisor, which then knows.
+fn refused(guest: &mut Guest<'_>, call: &Call, command: u32) {
+    let mut models = Vec::new();
+    // Where ioctls are announced, one of a model was learned before it was made.
+    if !guest.announces_ioctls && !OF_SOCKETS.contains(&command) {
+        models = super::ioctl::open_models(guest, call);
+    }
+    if models.is_empty() {
+        models.push(String::new());
+    } else {
+        teach(guest, call, command);
+    }
+    for path in models {
+        let operation = Operation::Ioctl { command };
+        guest.report_call(call, What::Unmodelled { path, operation });
+    }
+}
+
+/// An ioctl is about to be made.
 fn learn(guest: &mut Guest<'_>, call: &Call, fd: i32, command: u32) {
+    if super::ioctl::model_of(guest, call, fd).is_some() {
+        teach(guest, call, command);
+    }
+}
+
+/// Give the process's emulator an entry for a command that it does not know, where a model waits for it.
+fn teach(guest: &mut Guest<'_>, call: &Call, command: u32) {
     let Some(table) = guest.ioctl_table.clone() else {
         return;
     };
-    if super::ioctl::model_of(guest, call, fd).is_none()
-        || table.knows(command)
-        || guest.patched.contains(&command)
-    {
+    if table.knows(command) || guest.patched.contains(&command) {
         return;
     }
     let Some(record) = guest.caller(call) else {

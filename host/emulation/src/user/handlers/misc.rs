@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::super::guest::Guest;
-use super::super::inside;
 use super::super::notify::{Action, Call};
 use crate::event::{Process, What};
 
@@ -104,7 +103,6 @@ pub fn answer(guest: &mut Guest<'_>, call: &Call, number: i64) -> Action {
     let (syscall, detail) = match number {
         libc::SYS_reboot => return reboot(guest, call),
         libc::SYS_setsockopt if call.int(1) == libc::SOL_SOCKET => return Action::Return(0),
-        libc::SYS_sethostname => return set_host_name(guest, call),
         libc::SYS_init_module | libc::SYS_finit_module => ("init_module", "a kernel module"),
         libc::SYS_delete_module => ("delete_module", "a kernel module"),
         libc::SYS_settimeofday => ("settimeofday", "the machine's clock"),
@@ -128,13 +126,6 @@ fn reboot(guest: &mut Guest<'_>, call: &Call) -> Action {
     let command = call.int(2).cast_unsigned();
     match REBOOTS.iter().find(|(known, _)| *known == command) {
         Some((_, name)) => {
-            guest.report_call(
-                call,
-                What::Faked {
-                    syscall: "reboot",
-                    detail: (*name).to_owned(),
-                },
-            );
             guest.ended = Some(format!("the guest called reboot ({name})"));
         }
         None if CTRL_ALT_DEL.contains(&command) => {}
@@ -147,24 +138,6 @@ fn reboot(guest: &mut Guest<'_>, call: &Call) -> Action {
         ),
     }
     Action::Return(0)
-}
-
-fn set_host_name(guest: &mut Guest<'_>, call: &Call) -> Action {
-    let mut name = [0_u8; 64];
-    let length = usize::try_from(call.arg(1)).unwrap_or(usize::MAX);
-    let Some(part) = name.get_mut(..length) else {
-        return Errno::INVAL.into();
-    };
-    let memory = guest
-        .caller(call)
-        .and_then(super::super::procs::Record::memory);
-    if memory.is_none_or(|memory| memory.read(call.arg(0), part).is_err()) {
-        return Errno::FAULT.into();
-    }
-    match inside::run(&guest.pidfd, || rustix::system::sethostname(part)) {
-        Ok(()) => Action::Return(0),
-        Err(errno) => errno.into(),
-    }
 }
 
 /// The caller has opened `/proc/cmdline`: what it and its siblings look for there may be missing.

@@ -3,8 +3,10 @@
 mod chroot;
 mod exec;
 mod fs;
+mod host_name;
 mod identity;
 mod ioctl;
+mod limits;
 mod log;
 mod misc;
 mod model;
@@ -82,6 +84,10 @@ fn dispatch(guest: &mut Guest<'_>, call: &Call) -> Action {
         libc::SYS_write | libc::SYS_writev | libc::SYS_pwrite64 | libc::SYS_pwritev => {
             model::write(guest, call)
         }
+        libc::SYS_setrlimit => limits::set(guest, call, 0, 0),
+        libc::SYS_prlimit64 if call.int(0) == 0 => limits::set(guest, call, 1, call.arg(3)),
+        libc::SYS_uname => host_name::get(guest),
+        libc::SYS_sethostname => host_name::set(guest, call),
         libc::SYS_syslog => misc::kernel_log(guest, call),
         libc::SYS_chown | libc::SYS_lchown => {
             identity::change_owner(guest, call, Some((None, 0)), [1, 2])

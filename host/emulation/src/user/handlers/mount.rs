@@ -262,6 +262,9 @@ fn take_down(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
         rustix::mount::unmount(path, flags | UnmountFlags::NOFOLLOW)
     });
     if result.is_ok() {
+        if !guest.mounts.is_bound(&real) {
+            guest.devices.forget(device);
+        }
         guest.mounts.unbind(&real);
         if flags.contains(UnmountFlags::DETACH) {
             guest.mounts.detached(device);

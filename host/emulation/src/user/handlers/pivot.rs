@@ -47,7 +47,6 @@ fn carry_out(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
     }
     inside::run(&guest.pidfd, || pivot(&new, &old_name, aside))?;
     guest.mounts.pivot(&new_name, aside);
-    guest.devices.pivot(&new_name, aside);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
+use rustix::io::Errno;
 use rustix::process::Pid;
 
 /// The namespaces of a guest.
@@ -66,6 +67,17 @@ pub fn new_network() -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::last_os_error())
+    }
+}
+
+/// The limit of a process, soft and hard, as it is until `new` takes its place.
+pub fn limit(pid: u32, resource: u32, new: Option<[u64; 2]>) -> rustix::io::Result<[u64; 2]> {
+    let mut old = [0_u64; 2];
+    let new = new.as_ref().map_or(std::ptr::null(), |new| new.as_ptr());
+    // SAFETY: both point to a `struct rlimit64`, which is two words, or `new` to nothing.
+    match unsafe { libc::syscall(libc::SYS_prlimit64, pid, resource, new, old.as_mut_ptr()) } {
+        0 => Ok(old),
+        _ => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)),
     }
 }
 
