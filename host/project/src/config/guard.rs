@@ -227,6 +227,12 @@ impl Guard<'_> {
         if process == "PID" || !process.is_empty() && process.bytes().all(|b| b.is_ascii_digit()) {
             self.refuse(at, "a process's directory cannot be modelled; /proc/PID in results stands for any process");
         }
+        if path.starts_with("/dev/mtd") || path == "/proc/mtd" {
+            self.warnings.push(format!(
+                "{}: Penguin takes this for flash, which its plugin mtd serves (plugins.mtd.devices), and leaves the model out",
+                path.escape_debug()
+            ));
+        }
         if matches!(node.get("size"), Some(Value::Int(..0))) {
             self.refuse(at, "'size' must not be negative");
         }
@@ -235,46 +241,6 @@ impl Guard<'_> {
                 node.get(operation).and_then(|model| model.get("filename"))
             {
                 self.host_path(&["pseudofiles", path, operation, "filename"], file, false);
-            }
-        }
-        if let Some(read) = node.get("read")
-            && let Some(Value::Map(vals)) = read.get("vals")
-        {
-            self.sparse(path, read, vals);
-        }
-    }
-
-    /// Data beyond the size of a sparse file stops the run.
-    fn sparse(&mut self, path: &str, read: &Value, vals: &Map) {
-        let size = if let Some(Value::Int(size)) = read.get("size") {
-            *size
-        } else {
-            0x10000
-        };
-        for (offset, data) in vals {
-            let length = match data {
-                Value::Str(text) => text.len(),
-                Value::List(items) if items.iter().all(|item| matches!(item, Value::Int(_))) => {
-                    if !items.iter().all(|item| matches!(item, Value::Int(0..=255))) {
-                        self.refuse(
-                            &["pseudofiles", path, "read", "vals"],
-                            "a list of numbers is a list of bytes, 0 to 255",
-                        );
-                    }
-                    items.len()
-                }
-                Value::List(items) => items
-                    .iter()
-                    .filter_map(Value::as_str)
-                    .map(|text| text.len() + 1)
-                    .sum::<usize>()
-                    .saturating_sub(1),
-                _ => 0,
-            };
-            let Key::Int(start) = offset else { continue };
-            let end = start.saturating_add(i128::try_from(length).unwrap_or(i128::MAX));
-            if *start < 0 || end > size {
-                self.refuse(&["pseudofiles", path, "read", "vals"], format!("data at {start} reaches to {end}, but the file has {size} bytes; raise 'size'"));
             }
         }
     }
@@ -365,6 +331,11 @@ impl Guard<'_> {
         let existing = path.ancestors().find_map(|path| path.canonicalize().ok());
         if existing.is_none_or(|existing| !existing.starts_with(&root)) {
             self.refuse(at, "lies outside the project directory; copy the file into the project and name it relative to that");
+        } else if let Ok(relative) = path.strip_prefix(&root)
+            && Path::new(text).is_absolute()
+        {
+            let relative = relative.display();
+            self.refuse(at, format!("is absolute, and the project has another path inside Penguin; write it relative to the project: {relative}"));
         } else if must_exist && !path.exists() {
             self.refuse(at, "does not exist; put the file into the project first");
         }
