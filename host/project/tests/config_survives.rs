@@ -181,3 +181,28 @@ fn a_change_says_whether_the_project_loads_with_it() {
     assert_eq!(mended("env.A"), false, "the other is still no string");
     assert_eq!(mended("env.B"), true);
 }
+
+#[test]
+fn a_decimal_mode_that_looks_octal_is_refused() {
+    let dir = |mode: Value| json!({"static_files": {"/tmp": {"type": "dir", "mode": mode}}});
+    let fixture = fixture(&[]);
+    for (mode, written) in [(755, "\"0755\""), (1777, "\"01777\""), (2755, "\"02755\"")] {
+        fixture.refuses(dir(json!(mode)), written);
+    }
+    for (mode, bits) in [
+        (json!("1777"), 0o1777),
+        (json!("0o644"), 0o644),
+        (json!(0o1777), 0o1777),
+        (json!(0o755), 0o755),
+    ] {
+        fixture.apply(dir(mode)).unwrap();
+        assert_eq!(fixture.value("static_files./tmp.mode"), bits);
+    }
+    for wrong in [json!("rwx"), json!(70_000)] {
+        fixture.refuses(dir(wrong), "octal");
+    }
+    let patch = json!({"type": "binary_patch", "file_offset": 1, "asm": "nop", "mode": "thumb"});
+    fixture
+        .apply(json!({"static_files": {"/x": patch}}))
+        .unwrap();
+}

@@ -46,6 +46,15 @@ pub fn octal(text: &str) -> Option<i128> {
         .flatten()
 }
 
+/// Whether a decimal number is one that people mean in octal: `755`, `1777`.
+fn looks_octal(number: u64) -> bool {
+    const USUAL: [u64; 20] = [
+        400, 440, 444, 500, 550, 555, 600, 640, 644, 660, 664, 666, 700, 711, 744, 750, 755, 770,
+        775, 777,
+    ];
+    number < 4000 && USUAL.contains(&(number % 1000))
+}
+
 /// What Penguin would convert without a word, and so lose: JSON types that are not what the guest sees, and nulls.
 pub fn lossy_json(fragment: &serde_json::Value) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -65,14 +74,23 @@ pub fn lossy_json(fragment: &serde_json::Value) -> Vec<Problem> {
         for (key, value) in value.as_object().into_iter().flatten() {
             let mode = value
                 .get("mode")
-                .and_then(serde_json::Value::as_str)
-                .filter(|_| section == "static_files");
-            if let Some(mode) =
-                mode.filter(|mode| octal(mode).is_none() && value["type"] != "binary_patch")
+                .filter(|_| section == "static_files" && value["type"] != "binary_patch");
+            if let Some(text) = mode.and_then(serde_json::Value::as_str)
+                && octal(text).is_none()
             {
                 refuse(
                     &[section, key, "mode"],
-                    &format!("{mode:?} is no file mode; write it in octal, \"0755\""),
+                    &format!("{text:?} is no file mode; write it in octal, \"0755\""),
+                );
+            }
+            if let Some(number) = mode.and_then(serde_json::Value::as_u64)
+                && looks_octal(number)
+            {
+                refuse(
+                    &[section, key, "mode"],
+                    &format!(
+                        "{number} is a decimal number, octal {number:o}; write \"0{number}\" in quotes"
+                    ),
                 );
             }
             if section == "nvram" && (value.is_boolean() || value.is_f64()) {
