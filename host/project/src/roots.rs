@@ -95,9 +95,7 @@ impl Roots {
                     return self.open_results(&joined.to_string_lossy());
                 }
                 match self.open_results(dir) {
-                    Err(Error::NotFound(_) | Error::InvalidArgument(_)) if !self.exists(dir) => {
-                        Err(absent(project.dir(), &joined))
-                    }
+                    Err(Error::NotFound(_)) => Err(absent(project.dir(), &joined)),
                     opened => opened,
                 }
             }
@@ -110,15 +108,6 @@ impl Roots {
 
     fn open_results(&self, dir: &str) -> Result<Results> {
         Results::open(self, self.directory(dir, "result")?)
-    }
-
-    /// Whether there is something at a path, absolute or relative to the first root.
-    fn exists(&self, path: &str) -> bool {
-        self.first().join(path).exists()
-    }
-
-    fn first(&self) -> &Path {
-        self.dirs.first().map_or(Path::new("/"), PathBuf::as_path)
     }
 
     /// Make a new project (see `wit/config.wit`, `init-project`).
@@ -177,11 +166,12 @@ impl Roots {
                 self.list()
             )));
         }
-        let full = self.first().join(path);
+        let first = self.dirs.first().map_or(Path::new("/"), PathBuf::as_path);
+        let full = first.join(path);
         match resolve(&full) {
             Ok(real) if self.root_of(&real).is_some() => Ok(real),
             Ok(_) => Err(self.outside(path, what)),
-            Err(_) if full.is_symlink() && !full.exists() => Err(Error::InvalidArgument(format!(
+            Err(_) if full.is_symlink() && !full.exists() => Err(Error::NotFound(format!(
                 "the {what} {path:?} is a link that leads to nothing; the roots are {}",
                 self.list()
             ))),

@@ -156,8 +156,10 @@ fn a_reset_tells_what_every_key_of_both_patches_is_then() {
     let paths = |options: Value| {
         let answer = fixture.project.reset(&options).unwrap();
         let effective = answer["effective"].as_array().unwrap();
-        let paths = effective.iter().map(|key| key["path"].clone());
-        Value::from_iter(paths)
+        effective
+            .iter()
+            .map(|key| key["path"].clone())
+            .collect::<Value>()
     };
     assert_eq!(paths(json!({"to_revision": 1})), json!(["env.A", "env.B"]));
     assert_eq!(paths(json!({})), json!(["env.A"]));

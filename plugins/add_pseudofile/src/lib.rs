@@ -18,8 +18,8 @@ struct Args {
     target: ChangeTarget,
     /// Guest path
     path: String,
-    /// "zero", "one", "empty", or e.g. {"model":"const_buf","val":"text"}, {"model":"sequence","vals":["a","b"]},
-    /// {"model":"const_map","vals":{"0":"at offset 0"}}
+    /// "zero", "one", "empty" or e.g. {"model":"const_buf","val":"text"}; also sequence (`vals`: a list, one for each read),
+    /// const_map (`vals`: text by offset)
     read: Option<Model>,
     /// "discard" or e.g. {"model":"return_const","const":0}
     write: Option<Model>,

@@ -22,13 +22,13 @@ pub fn reason(error: &Error) -> String {
         | Error::Denied(why)
         | Error::Limit(why)
         | Error::Backend(why)
-        | Error::Internal(why) => why.clone(),
+        | Error::Internal(why)
+        | Error::Other((_, why)) => why.clone(),
         Error::Unavailable(missing) => format!(
             "{} is not available: {}. {}",
             missing.what, missing.why, missing.how_to_enable
         ),
         Error::Cancelled => "cancelled".to_owned(),
-        Error::Other((_, why)) => why.clone(),
     }
 }
 

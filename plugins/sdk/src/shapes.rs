@@ -84,6 +84,10 @@ pub struct Revision {
 
 /// What a function of `config-mutation` did; the answer of every change tool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of the answer"
+)]
 pub struct Change {
     /// The project, absolute.
     #[serde(default, skip_serializing_if = "String::is_empty")]

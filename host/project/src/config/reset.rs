@@ -100,14 +100,12 @@ fn replace(
     what: &str,
     warnings: &mut Vec<String>,
 ) -> Result<u64> {
-    match old {
-        Ok(old) => store.replace(old.as_deref(), text, what),
-        Err(_) => {
-            let aside = store.set_aside()?;
-            warnings.push(format!("the unreadable patch was moved to {aside}"));
-            store.replace(None, text, what)
-        }
+    if let Ok(old) = old {
+        return store.replace(old.as_deref(), text, what);
     }
+    let aside = store.set_aside()?;
+    warnings.push(format!("the unreadable patch was moved to {aside}"));
+    store.replace(None, text, what)
 }
 
 /// What the patch set before, and what it sets now.

@@ -135,7 +135,7 @@ impl Times {
         else {
             return Life::Over;
         };
-        if oldest - newest <= COPIED {
+        if oldest <= newest.saturating_add(COPIED) {
             return Life::Over;
         }
         if newest < QUIET {

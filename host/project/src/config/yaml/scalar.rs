@@ -43,7 +43,9 @@ pub fn resolve_result(text: &str, in_mapping: bool) -> Value {
         Value::Bool(_) | Value::Null | Value::Str(_) => true,
         Value::Bytes(_) | Value::List(_) | Value::Map(_) => false,
     };
-    let is_whole = || text.is_empty() || typed.to_json().to_string() == text;
+    let is_whole = || {
+        text.is_empty() || serde_json::to_string(&typed.to_json()).is_ok_and(|json| json == text)
+    };
     if agreed && (in_mapping || is_whole()) {
         typed
     } else {
