@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_change_of_a_large_patch_is_answered_in_short() {
         let keys = (0..20_000).map(|n| (format!("key{n}"), json!("a value")));
-        let nvram = Map::from_iter(keys);
+        let nvram = keys.collect::<Map<_, _>>();
         let effective: Vec<_> = nvram
             .iter()
             .map(|(key, value)| json!({ "path": format!("nvram.{key}"), "value": value }))

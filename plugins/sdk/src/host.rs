@@ -216,3 +216,30 @@ impl<T: Log + Config + ConfigMutation + Creation + Emulation + Results + Firmwar
     for T
 {
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn options_have_the_contract_s_names_and_leave_defaults_to_the_host() {
+        assert_eq!(json!(CsvOptions::default()), json!({}));
+        let rows = CsvOptions {
+            limit: Some(10),
+            offset: Some(20),
+            ..CsvOptions::default()
+        };
+        assert_eq!(json!(rows), json!({ "limit": 10, "offset": 20 }));
+        let newest = json!({ "limit": 3, "from_end": true, "max_line_bytes": 500 });
+        assert_eq!(json!(SearchOptions::newest(3)), newest);
+        let search = SearchOptions {
+            case_insensitive: true,
+            context: Some(2),
+            ..SearchOptions::newest(3)
+        };
+        assert_eq!(json!(search)["case_insensitive"], true);
+        assert_eq!(json!(search)["context"], 2);
+    }
+}

@@ -236,7 +236,7 @@ impl Guard<'_> {
             .iter()
             .find_map(|place| path.strip_prefix(place));
         if rest.is_none_or(str::is_empty) || !is_clean(path) {
-            self.refuse(at, "must be a path below /dev, /proc or /sys without '.', '..', '//', a trailing '/' or control characters; others are skipped at run time. others are skipped at run time. For ordinary files use add_static_file (static_files)");
+            self.refuse(at, "must be a path below /dev, /proc or /sys without '.', '..', '//', a trailing '/' or control characters; others are skipped at run time. For ordinary files use add_static_file (static_files)");
         }
         let process = path
             .strip_prefix("/proc/")
