@@ -8,6 +8,7 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use serde_json::Value;
 
+use crate::results::absent;
 use crate::{Cancel, Error, Project, Result, Results, create};
 
 /// The directories below which everything must lie.
@@ -88,11 +89,17 @@ impl Roots {
         let project = project.map(|dir| self.project(dir)).transpose()?;
         match (project, results_dir) {
             (Some(project), None) => Results::of_project(self, project.dir()),
-            (Some(project), Some(dir)) if project.dir().join(dir).is_dir() => {
+            (Some(project), Some(dir)) => {
                 let joined = project.dir().join(dir);
-                self.open_results(&joined.to_string_lossy())
+                if joined.is_dir() {
+                    return self.open_results(&joined.to_string_lossy());
+                }
+                match self.open_results(dir) {
+                    Err(Error::NotFound(_)) => Err(absent(project.dir(), &joined)),
+                    opened => opened,
+                }
             }
-            (_, Some(dir)) => self.open_results(dir),
+            (None, Some(dir)) => self.open_results(dir),
             (None, None) => Err(Error::InvalidArgument(
                 "name a project or a result directory: `project_dir` or `results_dir`".into(),
             )),
@@ -100,7 +107,7 @@ impl Roots {
     }
 
     fn open_results(&self, dir: &str) -> Result<Results> {
-        Results::open(self.directory(dir, "result")?)
+        Results::open(self, self.directory(dir, "result")?)
     }
 
     /// Make a new project (see `wit/config.wit`, `init-project`).
@@ -160,9 +167,14 @@ impl Roots {
             )));
         }
         let first = self.dirs.first().map_or(Path::new("/"), PathBuf::as_path);
-        match resolve(&first.join(path)) {
+        let full = first.join(path);
+        match resolve(&full) {
             Ok(real) if self.root_of(&real).is_some() => Ok(real),
             Ok(_) => Err(self.outside(path, what)),
+            Err(_) if full.is_symlink() && !full.exists() => Err(Error::NotFound(format!(
+                "the {what} {path:?} is a link that leads to nothing; the roots are {}",
+                self.list()
+            ))),
             Err(error) => Err(Error::InvalidArgument(format!(
                 "cannot resolve the {what} {path:?}: {error}; the roots are {}",
                 self.list()

@@ -136,3 +136,23 @@ fn a_bad_pattern_a_slow_search_and_a_cancelled_one_end_clearly() {
         Err(Error::Cancelled)
     );
 }
+
+#[test]
+fn the_middle_of_a_very_long_line_is_not_its_start() {
+    // A long line is searched in pieces; the second one begins here.
+    let mut log = vec![b'a'; (256 - 64) << 10];
+    log.extend_from_slice(b"foo");
+    log.extend(std::iter::repeat_n(b'b', 256 << 10));
+    log.extend_from_slice(b"\nfoo\n");
+    let (_dir, results) = with_file("console.log", &log);
+    let start = search(&results, "^foo", Value::Null);
+    assert_eq!(
+        (&start["total"], &start["matches"][0]["line"]),
+        (&json!(1), &json!(2))
+    );
+    for anywhere in ["foo", "afoob", "^aa*foo"] {
+        let first = search(&results, anywhere, json!({"from_end": false}));
+        assert_eq!(first["matches"][0]["line"], 1, "{anywhere}");
+    }
+    assert_eq!(search(&results, "", Value::Null)["total"], 2);
+}

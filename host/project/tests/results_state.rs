@@ -53,7 +53,7 @@ fn date(file: &Path, time: SystemTime) {
 const DONE: &[&str] = &[".ran", "summary.json", "console.log"];
 
 #[test]
-fn only_a_console_that_grows_beside_older_files_is_a_run_that_goes_on() {
+fn only_a_file_that_changes_beside_older_ones_is_a_run_that_goes_on() {
     let project = Project::new(&[("0", &["console.log", "runtime.yaml"])]);
     assert_eq!(project.state(), "died", "a copy has all files at once");
     let now = SystemTime::now();
@@ -71,6 +71,76 @@ fn only_a_console_that_grows_beside_older_files_is_a_run_that_goes_on() {
     );
     date(&console, now - Duration::from_secs(20));
     assert_eq!(project.state(), "died");
+    fs::write(project.run("0").join("netbinds.csv"), "").unwrap();
+    assert_eq!(
+        project.state(),
+        "running",
+        "a router prints nothing for minutes"
+    );
+}
+
+#[test]
+fn a_run_that_may_only_be_quiet_is_not_called_dead_for_sure() {
+    let project = Project::new(&[("0", &["console.log", "core_config.yaml"])]);
+    let age = |file: &str, seconds: u64| {
+        let time = SystemTime::now() - Duration::from_secs(seconds);
+        date(&project.run("0").join(file), time);
+    };
+    let perhaps = || {
+        let status = project.status();
+        assert_eq!(status["state"], "died");
+        let said = status["why"]
+            .as_str()
+            .unwrap()
+            .contains("goes on and is quiet");
+        assert_eq!(status["perhaps_running"] == true, said, "{status}");
+        said
+    };
+    let config = project.run("0").join("core_config.yaml");
+    age("core_config.yaml", 1000);
+    age("console.log", 30);
+    assert!(perhaps(), "it has no timeout");
+    fs::write(&config, "core: {timeout: 900}\n").unwrap();
+    age("core_config.yaml", 1000);
+    assert!(perhaps(), "its timeout has just passed");
+    fs::write(&config, "core: {timeout: 600}\n").unwrap();
+    age("core_config.yaml", 1000);
+    assert!(!perhaps(), "Penguin has killed it by now");
+    fs::write(&config, "").unwrap();
+    age("core_config.yaml", 90_000);
+    age("console.log", 80_000);
+    assert!(!perhaps(), "nobody waits for a day");
+    age("console.log", 30);
+    fs::write(project.run("0").join("penguin.log"), "").unwrap();
+    assert!(!perhaps(), "Penguin's output was kept after its end");
+}
+
+#[test]
+fn a_run_of_real_penguin_goes_on_while_its_supervisor_lives() {
+    let project = Project::new(&[("0", &["console.log"]), ("1", &[])]);
+    fs::write(project.0.path().join(".rookery-run.lock"), "run-p-1").unwrap();
+    let state = |run: &str| {
+        let status = project.open(Some(run)).unwrap().status().unwrap();
+        (status["state"].clone(), status["run_id"].clone())
+    };
+    assert_eq!(state("results/1"), (json!("never-ran"), Value::Null));
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("supervise"), "read line\n").unwrap();
+    let mut supervisor = Command::new("sh")
+        .args(["supervise", "/state/runs/run-p-1/spec.json"])
+        .stdin(std::process::Stdio::piped())
+        .current_dir(directory.path())
+        .spawn()
+        .unwrap();
+    assert_eq!(state("results/1"), (json!("running"), json!("run-p-1")));
+    assert_eq!(
+        state("results/0"),
+        (json!("died"), Value::Null),
+        "that run is older"
+    );
+    supervisor.kill().unwrap();
+    supervisor.wait().unwrap();
+    assert_eq!(state("results/1"), (json!("never-ran"), Value::Null));
 }
 
 #[test]
@@ -137,8 +207,17 @@ fn a_newer_run_that_did_not_complete_is_told_of() {
         note.contains("run 1 is newer and died") && note.contains(&newer),
         "{note}"
     );
+    assert_eq!(
+        status["newer"],
+        json!({"run": 1, "state": "died", "results_dir": newer})
+    );
     let newest = project.open(Some("results/1")).unwrap().status().unwrap();
-    assert_eq!(newest.get("note"), None);
+    assert_eq!((newest.get("note"), newest.get("newer")), (None, None));
+    symlink("./2", project.run("latest")).unwrap();
+    assert_eq!(
+        project.status()["newer"],
+        json!({"run": 2, "state": "never-ran", "results_dir": null})
+    );
 }
 
 #[test]
@@ -177,6 +256,29 @@ fn what_is_no_run_says_what_to_give_instead() {
     symlink("./0", refused.run("latest")).unwrap();
     let error = refusal(&refused, None);
     assert!(error.contains("run 0 left nothing"), "{error}");
+    let link = refusal(&refused, Some("results/latest"));
+    assert!(link.contains("leads to nothing"), "{link}");
+}
+
+#[test]
+fn a_result_directory_that_a_project_does_not_have_is_named_as_the_project_s() {
+    let project = Project::new(&[("0", DONE)]);
+    symlink("./1", project.run("latest")).unwrap();
+    let roots = Roots::new([project.0.path().parent().unwrap().to_owned()]).unwrap();
+    let name = project.0.path().file_name().unwrap().to_str().unwrap();
+    for (dir, what) in [
+        ("results/latest", "left nothing"),
+        ("results/7", "does not exist"),
+    ] {
+        let error = roots.results(Some(name), Some(dir)).unwrap_err();
+        let error = error.to_string();
+        let named = project.0.path().join(dir).display().to_string();
+        let known = project.run("0").display().to_string();
+        assert!(
+            error.contains(what) && error.contains(&named) && error.contains(&known),
+            "{error}"
+        );
+    }
 }
 
 #[test]

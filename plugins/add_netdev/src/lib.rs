@@ -16,7 +16,7 @@ struct Args {
     name: String,
 }
 
-/// Give the guest a network interface (`netdevs`), when it reports `SIOC…: No such device`. Gives `patch` and `effective` values. Next: `run`.
+/// Give the guest a network interface (`netdevs`), when it reports `SIOC…: No such device`.
 #[tool(
     idempotent,
     title = "Add network interface",

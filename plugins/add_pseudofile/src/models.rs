@@ -21,119 +21,38 @@ pub enum Ioctl {
     Commands(Map<String, Value>),
 }
 
-/// Operation, model, and the fields that the model cannot do without.
-const MODELS: &[(&str, &str, &[&str])] = &[
-    ("read", "zero", &[]),
-    ("read", "one", &[]),
-    ("read", "empty", &[]),
-    ("read", "const_buf", &["val"]),
-    ("read", "const_map", &["vals"]),
-    ("read", "const_map_file", &["filename", "vals"]),
-    ("read", "cycle", &["val"]),
-    ("read", "from_file", &["filename"]),
-    ("read", "stateful", &[]),
-    ("read", "sequence", &["vals"]),
-    ("read", "from_plugin", &["plugin"]),
-    ("read", "custom", &["model_name"]),
-    ("read", "default", &[]),
-    ("write", "discard", &[]),
-    ("write", "to_file", &["filename"]),
-    ("write", "return_const", &["const"]),
-    ("write", "unhandled", &[]),
-    ("write", "from_plugin", &["plugin"]),
-    ("write", "custom", &["model_name"]),
-    ("write", "default", &[]),
-    ("ioctl", "return_const", &[]),
-    ("ioctl", "zero", &[]),
-    ("ioctl", "unhandled", &[]),
-    ("ioctl", "write_data", &["data"]),
-    ("ioctl", "from_plugin", &["plugin"]),
-    ("ioctl", "custom", &["model_name"]),
-];
-
-/// A path that a pseudofile can have.
-pub fn path(path: &str) -> Result<&str> {
-    if !["/dev/", "/proc/", "/sys/"]
-        .iter()
-        .any(|below| path.len() > below.len() && path.starts_with(below))
-    {
-        return Err(invalid(
-            "`path` must lie below /dev, /proc or /sys; for other files use add_static_file.",
-        ));
+impl Model {
+    /// In full. Some clients send an object as its text.
+    pub fn full(self) -> Value {
+        match self {
+            Self::Name(text) => object(&text).unwrap_or_else(|| json!({ "model": text })),
+            Self::Object(model) => Value::Object(model),
+        }
     }
-    if path.split('/').any(|part| part == ".." || part == ".") {
-        return Err(invalid(
-            "`path` must not contain `.` or `..` parts: write where the file is.",
-        ));
-    }
-    if path == "/proc/PID" || path.starts_with("/proc/PID/") {
-        return Err(invalid(
-            "/proc/PID stands for any process in pseudofile_failures; such a path cannot be modelled.",
-        ));
-    }
-    Ok(path)
 }
 
-/// The dotted path of a part of a pseudofile.
-pub fn replaceable_path(path: &str, part: &str) -> String {
-    format!("pseudofiles.{path}.{part}")
-}
-
-/// A model in full, with the fields that it needs.
-pub fn model(operation: &str, given: Model) -> Result<Value> {
-    let model = match given {
-        Model::Name(name) => Map::from_iter([("model".to_owned(), Value::String(name))]),
-        Model::Object(model) => model,
-    };
-    let known = || {
-        MODELS
-            .iter()
-            .filter(|(of, ..)| *of == operation)
-            .map(|(_, name, _)| *name)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let Some(name) = model.get("model").and_then(Value::as_str) else {
-        return Err(invalid(format!(
-            "`{operation}` needs a `model`, one of: {}.",
-            known()
-        )));
-    };
-    let Some((_, name, needed)) = MODELS
-        .iter()
-        .find(|(of, known, _)| *of == operation && *known == name)
-    else {
-        return Err(invalid(format!(
-            "`{operation}` has no model `{}`; there are: {}.",
-            name.escape_default(),
-            known()
-        )));
-    };
-    match needed.iter().find(|field| !model.contains_key(**field)) {
-        Some(field) => Err(invalid(format!(
-            "the {operation} model `{name}` needs `{field}`: {{\"model\": \"{name}\", \"{field}\": …}}."
-        ))),
-        None => Ok(Value::Object(model)),
-    }
+fn object(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok().filter(Value::is_object)
 }
 
 /// Ioctl models by command, as decimal text or `*`.
 ///
 /// Always by command: one model for the whole operation cannot be merged over the commands that a generated project has.
 pub fn ioctl_models(given: Ioctl) -> Result<Map<String, Value>> {
+    let given = match given {
+        Ioctl::Name(text) => object(&text).unwrap_or(Value::String(text)),
+        Ioctl::Commands(commands) => Value::Object(commands),
+    };
     let commands = match given {
-        Ioctl::Name(name) => Map::from_iter([("*".to_owned(), Value::String(name))]),
-        Ioctl::Commands(object) if object.contains_key("model") => {
-            Map::from_iter([("*".to_owned(), Value::Object(object))])
-        }
-        Ioctl::Commands(commands) => commands,
+        Value::Object(commands) if !commands.contains_key("model") => commands,
+        one => Map::from_iter([("*".to_owned(), one)]),
     };
     let mut models = Map::new();
     for (written, answer) in commands {
         let command = command(&written)?;
         let answer = match answer {
-            Value::String(name) => model("ioctl", Model::Name(name))?,
-            Value::Object(object) => model("ioctl", Model::Object(object))?,
+            Value::String(name) => Model::Name(name).full(),
+            Value::Object(object) => Model::Object(object).full(),
             Value::Number(value) if value.is_i64() => {
                 json!({ "model": "return_const", "val": value })
             }

@@ -2,9 +2,7 @@
 
 use rookery_plugin::answer::{budget, fitting, shorten};
 use rookery_plugin::args::RunSelector;
-use rookery_plugin::{
-    Answer, Error, QueryOptions, Result, Results, RunResults, invalid, plugin, tool,
-};
+use rookery_plugin::{Answer, QueryOptions, Result, Results, RunResults, plugin, tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -40,7 +38,7 @@ struct Queried {
     note: Option<String>,
 }
 
-/// Query a run's events by SQL, for what no other tool answers. Tables, joined by `id`: event(type, procname),
+/// Query a run's events by SQL, for what no other tool answers; a run with plugin `db` has some. Tables, joined by `id`: event(type, procname),
 /// syscall(name, retno, arg0_repr…), exec(argv, envp), read and write(fd, fname, buffer). `guest_path(arg0_repr, …)` is a
 /// syscall's path. Gives `columns` and `rows`.
 #[tool(
@@ -55,8 +53,7 @@ fn db_query(host: &impl Results, args: Args) -> Result<Answer<Queried>> {
 
 fn query(host: &impl Results, args: &Args) -> Result<Queried> {
     let run = host.open_results(&args.run)?;
-    let found = run.query(&args.sql, &json!([]), &QueryOptions::rows(args.limit));
-    let mut found = found.map_err(without_parameters)?;
+    let mut found = run.query(&args.sql, &json!([]), &QueryOptions::rows(args.limit))?;
     let mut cut = false;
     for cell in found.rows.iter_mut().flatten() {
         cut |= shorten(cell, LONGEST_CELL);
@@ -77,17 +74,6 @@ fn query(host: &impl Results, args: &Args) -> Result<Queried> {
     })
 }
 
-/// The host speaks of parameters, which this tool does not take.
-fn without_parameters(error: Error) -> Error {
-    match error {
-        Error::InvalidArgument(why) if why.contains("`params`") => invalid(
-            "the query has parameters (`?` or `:name`), which have no values here: write the values into `sql`, such as \
-             SELECT id FROM event WHERE procname = 'httpd'",
-        ),
-        other => other,
-    }
-}
-
 /// Column names as keys of a row: of equal names the later ones get a number, so that no cell is lost.
 fn distinct(columns: Vec<String>) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(columns.len());
@@ -106,8 +92,8 @@ plugin!(db_query);
 
 #[cfg(test)]
 mod tests {
-    use rookery_plugin::Unavailable;
     use rookery_plugin::testing::{FakeHost, call, check};
+    use rookery_plugin::{Error, Unavailable, invalid};
 
     use super::*;
 
@@ -171,19 +157,6 @@ mod tests {
         assert_eq!(
             answer,
             json!({ "available": false, "what": "plugins.db", "why": "no logger", "how_to_enable": "enable db" })
-        );
-    }
-
-    #[test]
-    fn a_parameter_is_refused_in_words_of_this_tool() {
-        let host = FakeHost::new().fail(
-            "run-results.query",
-            invalid("the query has 1 parameters, but `params` holds 0"),
-        );
-        let error = call::<db_query>(&host, json!({ "sql": "SELECT :a", "project_dir": "p" }));
-        assert!(
-            matches!(&error, Err(Error::InvalidArgument(why)) if why.contains("`sql`") && !why.contains("params`")),
-            "{error:?}"
         );
     }
 

@@ -18,8 +18,6 @@ const CANDIDATES: usize = 5;
 pub struct Evidence {
     pub project_dir: Option<String>,
     pub status: ResultsStatus,
-    /// What the host says about the choice of this run: another is newer.
-    pub newer: Option<String>,
     pub record: Record,
     pub score: Option<f64>,
     pub panicked: bool,
@@ -42,12 +40,12 @@ pub struct Evidence {
 impl Evidence {
     pub fn gather(host: &(impl Results + Firmware), which: &RunSelector) -> Result<Self> {
         let run = host.open_results(which)?;
-        let mut status = run.status()?;
+        let status = run.status()?;
         let project_dir = which
             .project_dir
             .clone()
             .or_else(|| status.project_dir().map(str::to_owned));
-        let mut files = Files::of(&run);
+        let mut files = Files::of(&run, &status);
         let record = Record::read(&files.yaml("rookery_run.json")?.unwrap_or_default());
         let panic = run.search("console.log", "Kernel panic", &SearchOptions::newest(1));
         let panic = files
@@ -111,7 +109,6 @@ impl Evidence {
                 files.notes.dedup();
                 files.notes
             },
-            newer: status.note.take(),
             project_dir,
             status,
             record,

@@ -1,5 +1,6 @@
 //! The files of a run, each of which may be missing, and may be damaged without spoiling the rest.
 
+use rookery_plugin::shapes::ResultsStatus;
 use rookery_plugin::{CsvOptions, Error, Result, RunResults};
 use serde_json::{Map, Value, json};
 
@@ -10,14 +11,16 @@ const TEXT: u32 = 4096;
 
 pub struct Files<'a, R> {
     run: &'a R,
+    status: &'a ResultsStatus,
     /// What was found damaged.
     pub notes: Vec<String>,
 }
 
 impl<'a, R: RunResults> Files<'a, R> {
-    pub fn of(run: &'a R) -> Self {
+    pub fn of(run: &'a R, status: &'a ResultsStatus) -> Self {
         Self {
             run,
+            status,
             notes: Vec::new(),
         }
     }
@@ -29,6 +32,10 @@ impl<'a, R: RunResults> Files<'a, R> {
             Err(Error::Cancelled) => return Err(Error::Cancelled),
             Err(Error::Unavailable(missing)) if missing.why.starts_with("damaged") => {
                 self.notes.push(format!("{file} is damaged"));
+            }
+            Err(Error::Unavailable(missing)) if self.status.has(file) => {
+                self.notes
+                    .push(format!("{file} cannot be read: {}", missing.why));
             }
             Err(Error::NotFound(_) | Error::Unavailable(_)) => {}
             Err(_) => self.notes.push(format!("{file} cannot be read")),

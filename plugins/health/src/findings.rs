@@ -36,6 +36,14 @@ impl Finding {
         self
     }
 
+    /// Run the project again, where it is known.
+    fn run_next(self, evidence: &Evidence) -> Self {
+        match &evidence.project_dir {
+            Some(project) => self.next("run", json!({ "project_dir": project })),
+            None => self,
+        }
+    }
+
     fn next(mut self, tool: &str, arguments: Value) -> Self {
         self.next = Some(Next::call(tool, arguments));
         self
@@ -60,21 +68,31 @@ pub fn findings(evidence: &Evidence) -> Vec<Finding> {
 
 /// The run that was chosen is not the newest.
 fn newer(evidence: &Evidence) -> Option<Finding> {
-    let (what, other) = match evidence.newer.as_ref()?.split_once(';') {
-        Some((what, how)) => (what, how.rsplit_once("results_dir ")),
-        None => (evidence.newer.as_deref()?, None),
+    let newer = evidence.status.newer.as_ref()?;
+    let what = match newer.state.as_str() {
+        "running" => "goes on",
+        "never-ran" => "left nothing: its configuration was probably refused",
+        "died" => "died",
+        _ => "did not complete",
     };
-    let found = Finding::new(format!("This is not the newest run: {what}."));
-    Some(match other {
-        Some((_, dir)) => found.next("health", json!({ "results_dir": dir })),
-        None => found.next("run", json!({ "project_dir": evidence.project_dir })),
+    let run = newer.run;
+    let found = Finding::new(format!(
+        "This is not the newest run: run {run} is newer and {what}."
+    ));
+    Some(match &newer.results_dir {
+        Some(dir) => found.next("health", json!({ "results_dir": dir })),
+        None => found.run_next(evidence),
     })
 }
 
 /// A run that did not end as a run should.
 fn end(evidence: &Evidence) -> Option<Finding> {
     match evidence.status.state.as_str() {
-        "never-ran" => Some(Finding::new("Nothing has run here yet.").next("run", json!({ "project_dir": evidence.project_dir }))),
+        "never-ran" => Some(Finding::new("Nothing has run here yet.").run_next(evidence)),
+        "died" if evidence.status.perhaps_running => Some(
+            Finding::new("The run has not ended, and nothing was written lately: it died, or it goes on and is quiet. What is missing here says nothing about the firmware.")
+                .next("console", evidence.results()),
+        ),
         "died" => Some(
             Finding::new("The run died before it could write its results: it is not a quiet firmware, and what is missing here says nothing about it.")
                 .next("console", evidence.results()),
@@ -108,8 +126,11 @@ fn init(evidence: &Evidence) -> Option<Finding> {
         .iter()
         .map(|candidate| format!("init candidate {}", candidate.path));
     let found = found.because(names);
-    Some(match other {
-        Some(other) => found.next("set_env", json!({ "project_dir": evidence.project_dir, "key": "igloo_init", "value": other.path })),
+    Some(match evidence.project_dir.as_ref().zip(other) {
+        Some((project, other)) => found.next(
+            "set_env",
+            json!({ "project_dir": project, "key": "igloo_init", "value": other.path }),
+        ),
         None => found.next("console", evidence.results()),
     })
 }
@@ -119,27 +140,27 @@ fn is_same(path: &str, current: &str) -> bool {
 }
 
 fn crashes(evidence: &Evidence) -> Option<Finding> {
-    let crashes = evidence
-        .crashes
-        .as_ref()
-        .filter(|crashes| !crashes.is_empty())?;
+    let mut crashes: Vec<_> = evidence.crashes.as_ref()?.iter().collect();
+    crashes.sort_by_key(|crash| std::cmp::Reverse(crash.count));
+    let worst = crashes.first()?;
     let total = crashes
         .iter()
         .fold(0_u64, |sum, crash| sum.saturating_add(crash.count));
-    let worst = crashes.iter().max_by_key(|crash| crash.count)?;
-    let arguments = match worst.proc.as_str() {
-        "" => evidence.results(),
-        proc => evidence.results_and("procname", json!(proc)),
-    };
     let shown = crashes
         .iter()
         .take(CRASHES)
         .map(|crash| format!("{}: {} ×{}", crash.proc, crash.signame, crash.count));
-    Some(
-        Finding::new(format!("Fatal signals reached programs, {total} times."))
-            .because(shown)
-            .next("missing_files", arguments),
-    )
+    let found =
+        Finding::new(format!("Fatal signals reached programs, {total} times.")).because(shown);
+    Some(match worst.proc.as_str() {
+        // Without events there is no telling what a program looked for.
+        _ if !evidence.status.has("plugins.db") => found.next("console", evidence.results()),
+        "" => found.next("missing_files", evidence.results()),
+        proc => found.next(
+            "missing_files",
+            evidence.results_and("procname", json!(proc)),
+        ),
+    })
 }
 
 fn devices(evidence: &Evidence) -> Option<Finding> {

@@ -128,7 +128,7 @@ fn a_damaged_file_is_noted_and_spoils_no_other() {
     ];
     for damaged in &files[..5] {
         let damage = (*damaged).to_owned();
-        let host = quiet()
+        let host = FakeHost::new()
             .text("scores.txt", "score_type,score\nnopanic,0.00\n")
             .answer_with("run-results.read-yaml", move |asked| {
                 let why = if asked["file"] == damage.as_str() {
@@ -177,8 +177,11 @@ fn what_a_summary_lacks_comes_from_the_older_files() {
 
 #[test]
 fn a_newer_run_is_the_first_finding() {
-    let note = "run 3 is newer and died; to look at it give results_dir /p/results/3";
-    let answer = look(&quiet().note(note));
+    let newer = |newer: Value| {
+        let status = json!({ "results_dir": "/p/results/2", "state": "completed", "newer": newer });
+        look(&quiet().answer("run-results.status", status))
+    };
+    let answer = newer(json!({ "run": 3, "state": "died", "results_dir": "/p/results/3" }));
     assert!(
         findings(&answer)[0].contains("run 3 is newer and died"),
         "{answer}"
@@ -187,8 +190,12 @@ fn a_newer_run_is_the_first_finding() {
         answer["findings"][0]["next"],
         json!({ "tool": "health", "arguments": { "results_dir": "/p/results/3" } })
     );
-    let refused = look(&quiet().note("run 4 left nothing: its configuration was probably refused"));
-    assert_eq!(refused["findings"][0]["next"]["tool"], "run");
+    let refused = newer(json!({ "run": 4, "state": "never-ran", "results_dir": null }));
+    assert!(findings(&refused)[0].contains("run 4 is newer and left nothing"));
+    assert_eq!(
+        refused["findings"][0]["next"],
+        json!({ "tool": "run", "arguments": { "project_dir": "router" } })
+    );
 }
 
 #[test]
@@ -236,7 +243,8 @@ fn what_the_run_recorded_becomes_findings_with_next_calls() {
         .yaml("summary.json", json!({ "score": 24.0, "binds": [{ "port": 80, "state": "listening" }, { "port": 7, "state": "closed" }] }))
         .yaml("crashes.yaml", json!({ "crashes": [{ "proc": "dsad", "signame": "SIGSEGV", "signal": 11, "count": 4 }] }))
         .yaml("pseudofiles_failures.yaml", json!({ "/dev/dsa": { "impact": { "crashing_callers": 1 } }, "/dev/x": {} }))
-        .yaml("env_missing.yaml", json!(["sxid"]));
+        .yaml("env_missing.yaml", json!(["sxid"]))
+        .text("plugins.db", "");
     let answer = look(&host);
     let tools: Vec<_> = answer["findings"]
         .as_array()
@@ -320,5 +328,64 @@ fn a_project_that_never_ran_says_how_to_run_it() {
     assert_eq!(
         answer,
         json!({ "available": false, "what": "results", "why": "never run", "how_to_enable": "Run the project first" })
+    );
+}
+
+#[test]
+fn the_worst_crash_is_told_first_and_only_of_recorded_events_more() {
+    let crash =
+        |proc: &str, count: u64| json!({ "proc": proc, "signame": "SIGSEGV", "count": count });
+    let crashes =
+        json!({ "crashes": [crash("a", 1), crash("b", 1), crash("c", 1), crash("worst", 500)] });
+    let host = quiet().yaml("crashes.yaml", crashes);
+    let finding = look(&host)["findings"][0].clone();
+    assert_eq!(finding["evidence"][0], "worst: SIGSEGV ×500");
+    assert_eq!(finding["next"]["tool"], "console", "there is no plugins.db");
+    let finding = look(&host.text("plugins.db", ""))["findings"][0].clone();
+    assert_eq!(finding["next"]["arguments"]["procname"], "worst");
+}
+
+#[test]
+fn a_file_that_holds_too_much_is_noted() {
+    let host = quiet().answer_with("run-results.read-yaml", |asked| {
+        Err(Error::Unavailable(Unavailable {
+            what: asked["file"].to_string(),
+            why: "it holds more values than are read at once".into(),
+            how_to_enable: String::new(),
+        }))
+    });
+    let notes = look(&host)["notes"].to_string();
+    assert!(
+        notes.contains("crashes.yaml cannot be read: it holds more"),
+        "{notes}"
+    );
+    assert!(!notes.contains("env_missing.yaml"), "that is not there");
+}
+
+#[test]
+fn results_without_a_project_are_given_no_call_that_needs_one() {
+    let host = |state: &str| {
+        let status = json!({ "results_dir": "/collected/run0", "state": state });
+        FakeHost::new()
+            .text(
+                "console.log",
+                "Kernel panic - not syncing: exitcode=0x00000000\n",
+            )
+            .answer("run-results.status", status)
+    };
+    for state in ["never-ran", "completed"] {
+        let answer = call::<health>(&host(state), json!({ "results_dir": "collected/run0" }));
+        let answer = answer.unwrap().to_string();
+        assert!(!answer.contains("project_dir"), "{answer}");
+    }
+}
+
+#[test]
+fn a_run_that_may_only_be_quiet_is_not_called_dead() {
+    let status = json!({ "results_dir": "/p/results/1", "state": "died", "perhaps_running": true });
+    let answer = look(&FakeHost::new().answer("run-results.status", status));
+    assert!(
+        findings(&answer)[0].contains("goes on and is quiet"),
+        "{answer}"
     );
 }

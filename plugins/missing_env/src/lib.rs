@@ -69,15 +69,24 @@ fn read(host: &impl Results, args: &Args) -> Result<Names> {
         env => names(&env?),
     };
     let next = env
-        .first()
+        .iter()
+        .find(|name| is_settable(name))
         .map(|key| ("set_env", key))
-        .or_else(|| uboot.first().map(|key| ("set_uboot_env", key)));
+        .or_else(|| {
+            let key = uboot.iter().find(|name| is_settable(name))?;
+            Some(("set_uboot_env", key))
+        });
+    let project = args.run.project_dir.as_deref().or(status.project_dir());
     Ok(Names {
         note: (!notes.is_empty()).then(|| notes.join(" ")),
         total: env.len() + uboot.len(),
         truncated: env.len() > NAMES || uboot.len() > NAMES,
-        next: next
-            .map(|(tool, key)| Next::call(tool, json!({ "project_dir": args.run.project_dir.as_deref().or(status.project_dir()), "key": key, "value": "1" }))),
+        next: project.zip(next).map(|(project, (tool, key))| {
+            Next::call(
+                tool,
+                json!({ "project_dir": project, "key": key, "value": "1" }),
+            )
+        }),
         missing_env: env.into_iter().take(NAMES).collect(),
         uboot: uboot.into_iter().take(NAMES).collect(),
         file: status.path_of("env_missing.yaml"),
@@ -95,6 +104,12 @@ fn names(list: &Value) -> BTreeSet<String> {
             _ => None,
         })
         .collect()
+}
+
+/// Whether a name can be set as it is shown: escapes stand for other characters, and some none can be named.
+fn is_settable(name: &str) -> bool {
+    let settable = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'=' | b'\\');
+    !name.is_empty() && name.bytes().all(settable)
 }
 
 /// The names in `uboot.log`, one a line; `name=value` is a variable that was set.
@@ -139,6 +154,25 @@ mod tests {
             answer["next"],
             json!({ "tool": "set_env", "arguments": { "project_dir": "/projects/fake", "key": "08", "value": "1" } })
         );
+    }
+
+    #[test]
+    fn only_a_call_that_works_comes_next() {
+        let next = |names: Value, results_dir: &str| {
+            let status = json!({ "results_dir": results_dir, "state": "completed" });
+            let host = FakeHost::new()
+                .yaml("env_missing.yaml", names)
+                .answer("run-results.status", status);
+            let answer = call::<missing_env>(&host, json!({ "results_dir": "r" })).unwrap();
+            answer.get("next").map(|next| next["arguments"].clone())
+        };
+        let odd = json!(["a b", "b\\u{1b}c", "c=", "é", "sane"]);
+        assert_eq!(
+            next(odd.clone(), "/p/results/0"),
+            Some(json!({ "project_dir": "/p", "key": "sane", "value": "1" }))
+        );
+        assert_eq!(next(odd, "/collected/run0"), None, "no project is known");
+        assert_eq!(next(json!(["a b"]), "/p/results/0"), None);
     }
 
     #[test]

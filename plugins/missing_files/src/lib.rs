@@ -4,7 +4,7 @@ mod calls;
 
 use rookery_plugin::answer::{USUAL_BYTES, fitting, shorten};
 use rookery_plugin::args::RunSelector;
-use rookery_plugin::{Answer, Next, Result, Results, RunResults, plugin, tool};
+use rookery_plugin::{Answer, Next, Result, Results, RunResults, change, plugin, tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ struct File {
     hits: u64,
     /// Who looked for it first and last.
     callers: Vec<String>,
-    /// The tool that can add it; none for a relative path.
+    /// The tool that can add it; none where none can.
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<&'static str>,
 }
@@ -134,15 +134,14 @@ fn text(cell: &Value) -> Option<String> {
 }
 
 fn fix(path: &str) -> Option<&'static str> {
-    match path {
-        _ if ["/dev/", "/proc/", "/sys/"]
-            .iter()
-            .any(|below| path.starts_with(below)) =>
-        {
-            Some("add_pseudofile")
-        }
-        _ if path.starts_with('/') => Some("add_static_file"),
-        _ => None,
+    let parts = path.strip_prefix('/')?.split('/');
+    let first = parts.clone().next()?;
+    if matches!(first, "dev" | "proc" | "sys") {
+        change::can_be_modelled(path).then_some("add_pseudofile")
+    } else {
+        // As is refused by `add_static_file`, too.
+        let clean = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\\');
+        parts.into_iter().all(clean).then_some("add_static_file")
     }
 }
 

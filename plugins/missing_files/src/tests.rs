@@ -363,3 +363,23 @@ fn that_no_call_was_recorded_is_not_that_nothing_was_missed() {
         .unwrap();
     assert_eq!(none["total"], 0, "others called");
 }
+
+#[test]
+fn no_fix_is_named_that_would_be_refused() {
+    for (path, fix) in [
+        ("/etc/x", Some("add_static_file")),
+        ("/dev/x", Some("add_pseudofile")),
+        ("/proc/sys/x", Some("add_pseudofile")),
+        ("/proc/412/cmdline", None),
+        ("/proc/PID/maps", None),
+        ("/dev/mtd0", None),
+        ("/dev", None),
+        ("/etc//x", None),
+        ("/etc/../x", None),
+        ("/etc/x/", None),
+        ("x", None),
+        ("/", None),
+    ] {
+        assert_eq!(super::fix(path), fix, "{path}");
+    }
+}

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use rookery_plugin::answer::{USUAL_BYTES, fitting};
 use rookery_plugin::args::RunSelector;
+use rookery_plugin::shapes::ResultsStatus;
 use rookery_plugin::{
     Answer, CsvOptions, Next, Result, Results, RunResults, optional, plugin, tool,
 };
@@ -136,7 +137,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Sockets> {
     sockets.truncate(kept);
     let older = "Its table has no states: every socket counts as listening.";
     let notes = [
-        caveat(&ended.state).map(str::to_owned),
+        caveat(&ended).map(str::to_owned),
         (context.stateless && total > 0).then(|| older.to_owned()),
         ended.note.clone(),
     ];
@@ -163,8 +164,11 @@ fn options(state: Option<State>, limit: u32) -> CsvOptions {
 }
 
 /// What the states of a run's sockets are worth: they are only made final at its end.
-fn caveat(state: &str) -> Option<&'static str> {
-    match state {
+fn caveat(run: &ResultsStatus) -> Option<&'static str> {
+    match run.state.as_str() {
+        "died" if run.perhaps_running => Some(
+            "The run died, or goes on and is quiet: sockets that were closed since still count as listening.",
+        ),
         "running" => {
             Some("The run goes on: sockets that were closed since still count as listening.")
         }

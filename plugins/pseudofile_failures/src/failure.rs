@@ -1,5 +1,6 @@
 //! One path of `pseudofiles_failures.yaml`.
 
+use rookery_plugin::change::can_be_modelled;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -119,13 +120,13 @@ fn ioctl(event: &Value) -> (Value, u64) {
     (Value::Object(shown), total)
 }
 
-/// Arguments for `add_pseudofile`; none where the path is not one file.
+/// Arguments for `add_pseudofile`; none where it would refuse the path.
 fn suggestion(
     path: &str,
     models: Option<&Value>,
     project: Option<&str>,
 ) -> Option<Map<String, Value>> {
-    if path.starts_with("/proc/PID") {
+    if !can_be_modelled(path) {
         return None;
     }
     let mut arguments = Map::new();

@@ -119,14 +119,16 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_stands_for_any_process_has_no_suggestion() {
-        let entry = json!({ "/proc/PID/oom_adj": { "impact": { "hits": 1 }, "events": {}, "suggest": { "write": { "model": "discard" } } } });
-        let answer = call::<pseudofile_failures>(
-            &FakeHost::new().yaml("pseudofiles_failures.yaml", entry),
-            json!({ "results_dir": "r" }),
-        )
-        .unwrap();
-        assert_eq!(answer["pseudofile_failures"][0].get("suggest"), None);
+    fn a_path_that_cannot_be_modelled_has_no_suggestion() {
+        for path in ["/proc/PID/oom_adj", "/proc/7/oom_adj", "/dev/mtd0"] {
+            let entry = json!({ path: { "impact": { "hits": 1 }, "events": {}, "suggest": { "write": { "model": "discard" } } } });
+            let answer = call::<pseudofile_failures>(
+                &FakeHost::new().yaml("pseudofiles_failures.yaml", entry),
+                json!({ "results_dir": "r" }),
+            )
+            .unwrap();
+            assert_eq!(answer["pseudofile_failures"][0].get("suggest"), None);
+        }
     }
 
     #[test]

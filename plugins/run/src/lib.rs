@@ -10,21 +10,16 @@ use serde::{Deserialize, Serialize};
 struct Args {
     /// Project
     project_dir: String,
-    /// Seconds until the guest is stopped
-    #[serde(default = "usual_timeout")]
+    /// Seconds until the guest is stopped; default: the project's core.timeout, else 60
     #[schemars(range(min = 1, max = 86400))]
-    timeout: u32,
+    timeout: Option<u32>,
     /// Seconds to wait for its end
     #[serde(default = "usual_wait")]
     #[schemars(range(min = 0, max = 50))]
     wait_s: u32,
-    /// user: embedded; penguin: container
+    /// user: embedded; penguin: real Penguin; auto: the first that works here
     #[serde(default)]
     backend: Backend,
-}
-
-fn usual_timeout() -> u32 {
-    60
 }
 
 fn usual_wait() -> u32 {
@@ -93,11 +88,13 @@ mod tests {
             json!({ "description": "Seconds to wait for its end", "type": "integer", "minimum": 0, "maximum": 50, "default": 40 })
         );
         assert_eq!(
-            (
-                &properties["timeout"]["default"],
-                &properties["backend"]["enum"]
-            ),
-            (&json!(60), &json!(["auto", "user", "penguin"]))
+            properties["backend"]["enum"],
+            json!(["auto", "user", "penguin"])
+        );
+        assert_eq!(
+            properties["timeout"].get("default"),
+            None,
+            "the project says"
         );
     }
 
@@ -107,7 +104,7 @@ mod tests {
         let answer = call::<run>(&host, json!({ "project_dir": "p" })).unwrap();
         assert_eq!(
             host.calls("emulation.start"),
-            [json!({ "project": "p", "options": { "timeout_s": 60, "backend": "auto" } })]
+            [json!({ "project": "p", "options": { "backend": "auto" } })]
         );
         assert_eq!(
             host.calls("emulation.wait"),
@@ -136,6 +133,10 @@ mod tests {
             json!({ "tool": "health", "arguments": { "results_dir": "/p/results/0" } })
         );
         assert_eq!(host.calls("emulation.wait"), [] as [Value; 0]);
+        assert_eq!(
+            host.calls("emulation.start")[0]["options"],
+            json!({ "timeout_s": 5, "backend": "user" })
+        );
     }
 
     #[test]
@@ -145,7 +146,7 @@ mod tests {
             panic!()
         };
         assert!(
-            message.contains("run_wait {\"run_id\":\"r1\"}"),
+            message.contains("cannot be read: disk. Call run_wait {\"run_id\":\"r1\"}"),
             "{message}"
         );
     }

@@ -171,6 +171,56 @@ pub fn shorten(value: &mut Value, bytes: usize) -> bool {
     any
 }
 
+/// Make `value` fit into about `bytes` of JSON, and say whether that took anything away.
+///
+/// Long strings are cut first; then of each object and list the first members are kept, and `…` says how many more there are.
+pub fn fit(value: &mut Value, bytes: usize) -> bool {
+    const LONGEST: usize = 300;
+    let fits = |value: &Value| serde_json::to_string(value).map_or(0, |text| text.len()) <= bytes;
+    if fits(value) {
+        return false;
+    }
+    shorten(value, LONGEST);
+    let whole = std::mem::take(value);
+    let mut most = bytes.next_power_of_two();
+    loop {
+        *value = thinned(&whole, most);
+        if most <= 1 || fits(value) {
+            return true;
+        }
+        most /= 2;
+    }
+}
+
+fn thinned(value: &Value, most: usize) -> Value {
+    let more = |all: usize| (all > most).then(|| format!("({} more)", all - most));
+    match value {
+        Value::Object(members) => {
+            let kept = members.iter().take(most);
+            let kept = kept.map(|(name, value)| (name.clone(), thinned(value, most)));
+            let more = more(members.len()).map(|more| ("…".to_owned(), more.into()));
+            kept.chain(more).collect()
+        }
+        Value::Array(items) => {
+            let kept = items.iter().take(most).map(|item| thinned(item, most));
+            let more = more(items.len()).map(|more| format!("… {more}").into());
+            kept.chain(more).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// Keep the first of `lines` that fit into `bytes`, with a word on how many more there are; says whether any was dropped.
+pub fn few(lines: &mut Vec<String>, bytes: usize) -> bool {
+    let kept = fitting(&*lines, bytes);
+    let dropped = lines.len() - kept;
+    lines.truncate(kept);
+    if dropped > 0 {
+        lines.push(format!("and {dropped} more"));
+    }
+    dropped > 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +238,23 @@ mod tests {
         assert!(shorten(&mut value, 3));
         assert_eq!(value, json!({ "a": ["ä… (4 bytes more)"], "b": 7 }));
         assert!(!shorten(&mut json!("short"), 5));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_where_it_was() {
+        let list: Vec<_> = (0..100).collect();
+        let mut value = json!({ "a": list, "b": { "x": 1, "y": 2 } });
+        assert!(!fit(&mut value.clone(), 1000));
+        assert!(fit(&mut value, 60));
+        assert_eq!(
+            value,
+            json!({ "a": [0, 1, 2, 3, 4, 5, 6, 7, "… (92 more)"], "b": { "x": 1, "y": 2 } })
+        );
+        assert!(fit(&mut value, 1), "as near as can be");
+        let mut lines = vec!["first".to_owned(), "second".to_owned()];
+        assert!(!few(&mut lines, 100));
+        assert!(few(&mut lines, 10));
+        assert_eq!(lines, ["first", "and 1 more"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::answer::{Next, shorten};
+use crate::answer::{Next, USUAL_BYTES, few, fit, fitting, shorten};
 use crate::args::ChangeTarget;
 use crate::error::Result;
 use crate::host::{ApplyOptions, ConfigMutation};
@@ -10,6 +10,9 @@ use crate::shapes::Change;
 
 /// Strings of a patch are echoed up to this many bytes; the patch file has them whole.
 const LONGEST_TEXT: usize = 300;
+/// Bytes that the patch may take of an answer; what was touched, and what is to be said of it, take as much together.
+const PATCH_BYTES: usize = USUAL_BYTES / 2;
+const OTHER_BYTES: usize = USUAL_BYTES / 4;
 
 /// Merge `fragment` into the patch of the project, after dropping what the patch held at the paths in `replace`.
 pub fn apply(
@@ -28,11 +31,99 @@ pub fn apply(
 
 /// Make the host's change an answer: bounded, and with the next call where something was written.
 pub fn finish(mut change: Change) -> Change {
-    shorten(&mut change.patch, LONGEST_TEXT);
+    let mut cut = shorten(&mut change.patch, LONGEST_TEXT) | fit(&mut change.patch, PATCH_BYTES);
     for effective in &mut change.effective {
-        shorten(&mut effective.value, LONGEST_TEXT);
+        cut |= shorten(&mut effective.value, LONGEST_TEXT) | fit(&mut effective.value, OTHER_BYTES);
     }
+    let touched = change.effective.len();
+    let shown = fitting(&change.effective, OTHER_BYTES);
+    if shown < touched {
+        change.effective.truncate(shown);
+        change.effective_total = Some(touched);
+    }
+    cut |= few(&mut change.warnings, OTHER_BYTES);
+    change.truncated = cut || shown < touched;
+    // What still is wrong stands in the patch.
+    let tool = if change.loads { "run" } else { "show_patch" };
     change.next = (change.changed && !change.dry_run)
-        .then(|| Next::call("run", json!({ "project_dir": change.project_dir })));
+        .then(|| Next::call(tool, json!({ "project_dir": change.project_dir })));
     change
+}
+
+/// Whether a pseudofile can have this path: `add_pseudofile` refuses others, and flash is not for it.
+pub fn can_be_modelled(path: &str) -> bool {
+    let Some((place, rest)) = path.strip_prefix('/').and_then(|path| path.split_once('/')) else {
+        return false;
+    };
+    let first = rest.split('/').next().unwrap_or_default();
+    let special = match place {
+        "dev" => first.starts_with("mtd"),
+        "proc" => matches!(first, "PID" | "mtd") || first.bytes().all(|b| b.is_ascii_digit()),
+        place => place != "sys",
+    };
+    let clean = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\\');
+    !special && rest.split('/').all(clean)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+
+    use super::*;
+
+    fn change(answer: Value) -> Change {
+        finish(serde_json::from_value(answer).unwrap())
+    }
+
+    #[test]
+    fn a_change_of_a_large_patch_is_answered_in_short() {
+        let keys = (0..20_000).map(|n| (format!("key{n}"), json!("a value")));
+        let nvram = keys.collect::<Map<_, _>>();
+        let effective: Vec<_> = nvram
+            .iter()
+            .map(|(key, value)| json!({ "path": format!("nvram.{key}"), "value": value }))
+            .collect();
+        let warnings = vec!["some key is overridden by a file of the user"; 1000];
+        let answer = change(json!({
+            "changed": true, "patch": { "nvram": nvram, "env": { "a": "1" } }, "effective": effective, "warnings": warnings
+        }));
+        assert_eq!(answer.patch["env"]["a"], "1", "every section is shown");
+        assert!(
+            answer.patch["nvram"]["…"]
+                .as_str()
+                .unwrap()
+                .contains("more")
+        );
+        assert_eq!(
+            (answer.truncated, answer.effective_total),
+            (true, Some(20_000))
+        );
+        assert!(answer.warnings.last().unwrap().contains("more"));
+        assert!(serde_json::to_string(&answer).unwrap().len() <= USUAL_BYTES + 500);
+        let section = json!([{ "path": "nvram", "value": nvram }]);
+        let answer = change(json!({ "patch": {}, "effective": section }));
+        assert!(serde_json::to_string(&answer).unwrap().len() <= USUAL_BYTES);
+    }
+
+    #[test]
+    fn a_change_that_fits_is_answered_whole() {
+        let answer = change(json!({
+            "changed": true, "project_dir": "/p", "patch": { "env": { "a": "1" } },
+            "effective": [{ "path": "env.a", "value": "1", "overridden": false }], "loads": true
+        }));
+        assert_eq!(
+            serde_json::to_value(answer).unwrap(),
+            json!({
+                "project_dir": "/p", "changed": true, "patch": { "env": { "a": "1" } },
+                "effective": [{ "path": "env.a", "value": "1", "overridden": false }],
+                "next": { "tool": "run", "arguments": { "project_dir": "/p" } }
+            })
+        );
+    }
+
+    #[test]
+    fn a_project_that_does_not_load_is_not_run_next() {
+        let answer = change(json!({ "changed": true, "project_dir": "/p", "loads": false }));
+        assert_eq!(answer.next.unwrap().tool, "show_patch");
+    }
 }

@@ -13,6 +13,25 @@ pub fn invalid(message: impl Into<String>) -> Error {
     Error::InvalidArgument(message.into())
 }
 
+/// What an error says, for a sentence of one's own.
+pub fn reason(error: &Error) -> String {
+    match error {
+        Error::InvalidArgument(why)
+        | Error::NotFound(why)
+        | Error::Conflict(why)
+        | Error::Denied(why)
+        | Error::Limit(why)
+        | Error::Backend(why)
+        | Error::Internal(why)
+        | Error::Other((_, why)) => why.clone(),
+        Error::Unavailable(missing) => format!(
+            "{} is not available: {}. {}",
+            missing.what, missing.why, missing.how_to_enable
+        ),
+        Error::Cancelled => "cancelled".to_owned(),
+    }
+}
+
 /// `None` where a thing is not there, the error where something else is wrong.
 ///
 /// For the parts of an answer that may be missing without spoiling it.

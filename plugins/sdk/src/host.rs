@@ -73,8 +73,9 @@ pub trait Emulation {
 /// Options of [`Emulation::start`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StartOptions {
-    /// Seconds after which the run ends.
-    pub timeout_s: u32,
+    /// Seconds after which the run ends; by default what the project says (`core.timeout`), else 60.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u32>,
     /// `auto`, `user` or `penguin`.
     pub backend: String,
 }
@@ -115,6 +116,9 @@ pub struct CsvOptions {
     /// At most this many rows; the host's default is 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+    /// Leave out this many rows first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u32>,
 }
 
 /// Options of [`RunResults::search`].
@@ -126,6 +130,12 @@ pub struct SearchOptions {
     pub from_end: bool,
     /// Cut longer lines.
     pub max_line_bytes: u32,
+    /// Take capitals and small letters for the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub case_insensitive: bool,
+    /// Lines to give before and after each match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<u32>,
 }
 
 impl SearchOptions {
@@ -135,6 +145,8 @@ impl SearchOptions {
             limit,
             from_end: true,
             max_line_bytes: 500,
+            case_insensitive: false,
+            context: None,
         }
     }
 }
@@ -203,4 +215,31 @@ pub trait Host:
 impl<T: Log + Config + ConfigMutation + Creation + Emulation + Results + Firmware + Live> Host
     for T
 {
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn options_have_the_contract_s_names_and_leave_defaults_to_the_host() {
+        assert_eq!(json!(CsvOptions::default()), json!({}));
+        let rows = CsvOptions {
+            limit: Some(10),
+            offset: Some(20),
+            ..CsvOptions::default()
+        };
+        assert_eq!(json!(rows), json!({ "limit": 10, "offset": 20 }));
+        let newest = json!({ "limit": 3, "from_end": true, "max_line_bytes": 500 });
+        assert_eq!(json!(SearchOptions::newest(3)), newest);
+        let search = SearchOptions {
+            case_insensitive: true,
+            context: Some(2),
+            ..SearchOptions::newest(3)
+        };
+        assert_eq!(json!(search)["case_insensitive"], true);
+        assert_eq!(json!(search)["context"], 2);
+    }
 }

@@ -84,6 +84,10 @@ pub struct Revision {
 
 /// What a function of `config-mutation` did; the answer of every change tool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of the answer"
+)]
 pub struct Change {
     /// The project, absolute.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -110,9 +114,23 @@ pub struct Change {
     /// What keeps it from being effective.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// What to call next; set by the tool, not by the host.
+    /// Whether the project loads with it; where it does not, `warnings` say why.
+    #[serde(default = "yes", skip_serializing)]
+    #[schemars(skip)]
+    pub loads: bool,
+    /// Whether an answer leaves parts out; the patch file has all. Set by the tool, as are the fields below.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+    /// How many keys were touched, where `effective` holds fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_total: Option<usize>,
+    /// What to call next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What one touched key now is.
@@ -229,6 +247,12 @@ pub struct ResultsStatus {
     /// Where this is not the newest run: what became of that one.
     #[serde(default)]
     pub note: Option<String>,
+    /// The same as data.
+    #[serde(default)]
+    pub newer: Option<NewerRun>,
+    /// Of a run that `died`: it may as well go on and be quiet.
+    #[serde(default)]
+    pub perhaps_running: bool,
     /// The run that wrote it, where one of this machine did.
     #[serde(default)]
     pub run_id: Option<String>,
@@ -248,6 +272,24 @@ impl ResultsStatus {
         let (base, _) = self.results_dir.trim_end_matches('/').rsplit_once('/')?;
         base.strip_suffix("/results")
     }
+
+    /// Whether the run left this file.
+    pub fn has(&self, file: &str) -> bool {
+        self.files.iter().any(|one| one.name == file)
+    }
+}
+
+/// A run that is newer than the one looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct NewerRun {
+    /// Its number.
+    pub run: u64,
+    /// `completed`, `died`, `running` or `never-ran`.
+    #[serde(default)]
+    pub state: String,
+    /// Absolute; none where it left not even a directory.
+    #[serde(default)]
+    pub results_dir: Option<String>,
 }
 
 /// One result file.
@@ -308,12 +350,18 @@ pub struct Match {
     /// Whether the line is longer than `text`.
     #[serde(default)]
     pub cut: bool,
+    /// The lines before it, as many as asked for.
+    #[serde(default)]
+    pub before: Vec<String>,
+    /// The lines after it.
+    #[serde(default)]
+    pub after: Vec<String>,
 }
 
 /// `run-results.read-text`: a range of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Text {
-    /// Invalid UTF-8 replaced.
+    /// Control characters and what is no UTF-8 escaped.
     #[serde(default)]
     pub text: String,
     /// Where it starts.

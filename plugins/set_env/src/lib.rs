@@ -13,12 +13,12 @@ struct Args {
     target: ChangeTarget,
     /// Name; `igloo_init` is the init program
     key: String,
-    /// Quoted, numbers too: "1"
+    /// A string: "1", not 1
     #[serde(deserialize_with = "rookery_plugin::args::text")]
     value: String,
 }
 
-/// Set a boot argument or environment variable (`env`), such as `missing_env` lists. Gives `patch` and `effective` values. Next: `run`.
+/// Set a boot argument or environment variable (`env`), such as `missing_env` lists.
 #[tool(
     destructive,
     idempotent,

@@ -13,12 +13,12 @@ struct Args {
     target: ChangeTarget,
     /// NVRAM key
     key: String,
-    /// Quoted, numbers too: "1"
+    /// A string: "1", not 1
     #[serde(deserialize_with = "rookery_plugin::args::text")]
     value: String,
 }
 
-/// Set an NVRAM value (`nvram`) that the guest's programs read. Gives `patch` and `effective` values. Next: `run`.
+/// Set an NVRAM value (`nvram`) that the guest's programs read.
 #[tool(
     destructive,
     idempotent,

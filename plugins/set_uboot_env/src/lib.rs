@@ -13,12 +13,12 @@ struct Args {
     target: ChangeTarget,
     /// Variable
     key: String,
-    /// Quoted, numbers too: "1"
+    /// A string: "1", not 1
     #[serde(deserialize_with = "rookery_plugin::args::text")]
     value: String,
 }
 
-/// Set a U-Boot variable (`uboot_env`), e.g. one that `missing_env` lists under `uboot`. Gives `patch` and `effective` values. Next: `run`.
+/// Set a U-Boot variable (`uboot_env`), e.g. one that `missing_env` lists under `uboot`.
 #[tool(
     destructive,
     idempotent,

@@ -1,6 +1,6 @@
 //! `show_patch`
 
-use rookery_plugin::answer::{USUAL_BYTES, fitting, shorten};
+use rookery_plugin::answer::{USUAL_BYTES, few, fit, fitting};
 use rookery_plugin::shapes::Revision;
 use rookery_plugin::{Config, Next, Result, plugin, tool};
 use schemars::JsonSchema;
@@ -41,10 +41,9 @@ struct Shown {
 )]
 fn show_patch(host: &impl Config, args: Args) -> Result<Shown> {
     let mut shown = host.patch(&args.project_dir)?;
-    let cut = serde_json::to_string(&shown.patch).map_or(0, |text| text.len()) > USUAL_BYTES
-        && shorten(&mut shown.patch, 200);
+    let cut = fit(&mut shown.patch, USUAL_BYTES) | few(&mut shown.warnings, USUAL_BYTES / 4);
     let total = shown.history.len();
-    let count = fitting(shown.history.iter().take(REVISIONS), USUAL_BYTES);
+    let count = fitting(shown.history.iter().take(REVISIONS), USUAL_BYTES / 4);
     shown.history.truncate(count);
     Ok(Shown {
         next: shown.undo.map(|revision| {
@@ -117,6 +116,20 @@ mod tests {
         let answer = call::<show_patch>(&host, json!({ "project_dir": "p" })).unwrap();
         assert_eq!(answer["truncated"], true);
         assert!(answer.to_string().len() < 1000);
+    }
+
+    #[test]
+    fn a_patch_of_many_keys_is_cut() {
+        let nvram: Map<_, _> = (0..20_000).map(|n| (format!("k{n}"), json!("1"))).collect();
+        let patch = json!({ "nvram": nvram, "env": { "a": "1" } });
+        let host = FakeHost::new().answer(
+            "config.patch",
+            json!({ "patch_file": "/p/x", "exists": true, "patch": patch }),
+        );
+        let answer = call::<show_patch>(&host, json!({ "project_dir": "p" })).unwrap();
+        assert_eq!(answer["truncated"], true);
+        assert_eq!(answer["patch"]["env"]["a"], "1");
+        assert!(answer.to_string().len() < 10_000);
     }
 
     #[test]

@@ -3,17 +3,18 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
+use super::answer::Answer;
 use super::files::PATCH;
 use super::guard::{guard, lossy_json};
-use super::load::{Loaded, Patch, load};
+use super::load::{Patch, load};
 use super::refusal::{Refusal, dotted};
 use super::schema::{PROJECT, Problem, Scope, Type, check};
 use super::store::{Store, history, read_patch};
-use super::templates::{map_strings, neutralise, restore};
+use super::templates::{map_strings, neutralise};
 use super::value::Value;
-use super::{command_line, edit, paths, view, yaml};
+use super::{command_line, edit, models, paths, yaml};
 use crate::{Error, Result};
 
 /// Readers of YAML give up on longer keys.
@@ -23,13 +24,14 @@ const MAX_TEXT: usize = 1 << 20;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Options {
-    dry_run: bool,
+pub struct Options {
+    pub dry_run: bool,
     replace: Vec<String>,
-    to_revision: Option<u64>,
+    pub to_revision: Option<u64>,
 }
 
-fn options(options: &Json) -> Result<Options> {
+/// The options of any change.
+pub fn options(options: &Json) -> Result<Options> {
     if options.is_null() {
         return Ok(Options::default());
     }
@@ -75,7 +77,10 @@ pub fn apply(dir: &Path, fragment: &Json, given: &Json) -> Result<Json> {
     };
     change.run(|mut patch, below, warnings| {
         for dotted in &options.replace {
-            if let Some(path) = paths::resolve(&patch, dotted) {
+            // The fragment knows where a dot ends a key: `/dev/x.read` may be another file of the patch.
+            let meant =
+                paths::resolve(&addition, dotted).or_else(|| paths::resolve(&patch, dotted));
+            if let Some(path) = meant {
                 paths::remove(&mut patch, &path);
             }
         }
@@ -111,90 +116,6 @@ pub fn remove(dir: &Path, path: &str, given: &Json) -> Result<Json> {
             )))
         }
     })
-}
-
-/// Drop the patch, or bring one of its revisions back as it was.
-pub fn reset(dir: &Path, given: &Json) -> Result<Json> {
-    let options = options(given)?;
-    let store = if options.dry_run {
-        None
-    } else {
-        Some(Store::lock(dir)?)
-    };
-    let old = read_patch(dir);
-    let mut warnings = Vec::new();
-    let revisions = history(dir)?;
-    let (text, what) = match options.to_revision {
-        None => (None, "reset".to_owned()),
-        Some(0) => (None, "reset to revision 0".to_owned()),
-        Some(number) => {
-            let Some(revision) = revisions.iter().find(|revision| revision.number == number) else {
-                let known: Vec<_> = revisions
-                    .iter()
-                    .map(|revision| revision.number.to_string())
-                    .collect();
-                let known = if known.is_empty() {
-                    "none yet".to_owned()
-                } else {
-                    known.join(", ")
-                };
-                return Err(Error::NotFound(format!(
-                    "there is no revision {number}; there are {known}, and 0 for no patch"
-                )));
-            };
-            (
-                revision.patch.clone(),
-                format!("reset to revision {number}"),
-            )
-        }
-    };
-    let patch = text.as_deref().map_or(Patch::Absent, Patch::Text);
-    let loaded = match load(dir, patch) {
-        Ok(loaded) => Some(loaded),
-        Err(refusal) if text.is_some() => {
-            return Err(Error::InvalidArgument(format!(
-                "with that revision the project does not load: {refusal}. Nothing was written"
-            )));
-        }
-        Err(refusal) => {
-            warnings.push(format!(
-                "the project does not load without the patch: {refusal}"
-            ));
-            None
-        }
-    };
-    let touched = old
-        .as_ref()
-        .ok()
-        .and_then(|text| parse_patch(text.as_deref()).ok())
-        .map(|tree| paths::leaves(&tree))
-        .unwrap_or_default();
-    let changed = !matches!(&old, Ok(old) if *old == text);
-    let revision = match (&store, &old) {
-        (Some(store), Ok(old)) if changed => {
-            Some(store.replace(old.as_deref(), text.as_deref(), &what)?)
-        }
-        (Some(store), Err(Error::InvalidArgument(_))) => {
-            warnings.push(format!(
-                "the unreadable patch was moved to {}",
-                store.set_aside()?
-            ));
-            Some(store.replace(None, text.as_deref(), &what)?)
-        }
-        (_, Err(error)) if !matches!(error, Error::InvalidArgument(_)) => return Err(error.clone()),
-        _ => revisions.last().map(|revision| revision.number),
-    };
-    let tree = parse_patch(text.as_deref())?;
-    Ok(answer(
-        dir,
-        changed,
-        options.dry_run,
-        &tree,
-        loaded.as_ref(),
-        &touched,
-        revision,
-        warnings,
-    ))
 }
 
 /// A planned change of the patch's content.
@@ -238,12 +159,8 @@ impl Change<'_> {
             }
             (Err(refusal), before) => return Err(unloadable(before.as_ref(), &refusal)),
         };
-        if let Some(loaded) = &loaded
-            && self.adds
-            && self.touched.iter().any(|path| command_line::is_on_it(path))
-        {
-            let warning = command_line::check(&loaded.config).map_err(Error::InvalidArgument)?;
-            self.warnings.extend(warning);
+        if let Some(loaded) = loaded.as_ref().filter(|_| self.adds) {
+            self.check_merged(&loaded.config)?;
         }
         let mut revision = history(self.dir)?.last().map(|revision| revision.number);
         if let Some(store) = store.filter(|_| changed) {
@@ -256,16 +173,31 @@ impl Change<'_> {
             }
             revision = Some(number);
         }
-        Ok(answer(
-            self.dir,
+        Ok(Answer {
+            dir: self.dir,
             changed,
-            self.dry_run,
-            &new,
-            loaded.as_ref(),
-            &self.touched,
+            dry_run: self.dry_run,
+            patch: &new,
+            loaded: loaded.as_ref(),
+            touched: &self.touched,
             revision,
-            self.warnings,
-        ))
+            warnings: self.warnings,
+        }
+        .into_json())
+    }
+
+    /// What is only wrong together with what other files say.
+    fn check_merged(&mut self, config: &Value) -> Result<()> {
+        if self.touched.iter().any(|path| command_line::is_on_it(path)) {
+            let warning = command_line::check(config).map_err(Error::InvalidArgument)?;
+            self.warnings.extend(warning);
+        }
+        let problems = models::check(config, &self.touched, &mut self.warnings);
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(refused(&problems))
+        }
     }
 
     /// Whether a change of a patch that was wrong before leaves nothing wrong that was not.
@@ -383,45 +315,4 @@ fn summary(touched: &[Vec<String>]) -> String {
         names.push(format!("and {} more", touched.len() - SHOWN));
     }
     names.join(", ")
-}
-
-#[allow(
-    clippy::too_many_arguments,
-    reason = "the parts of one answer, put together in one place"
-)]
-fn answer(
-    dir: &Path,
-    changed: bool,
-    dry_run: bool,
-    tree: &Value,
-    loaded: Option<&Loaded>,
-    touched: &[Vec<String>],
-    revision: Option<u64>,
-    mut warnings: Vec<String>,
-) -> Json {
-    let mut effective = Vec::new();
-    if let Some(loaded) = loaded {
-        let holds_something = tree.as_map().is_some_and(|map| !map.is_empty());
-        if holds_something && !loaded.layers.iter().any(|layer| layer.file == PATCH) {
-            warnings.push(format!("core.auto_patching is off in config.yaml, so {PATCH} is not applied; set it to true or list the file below 'patches'"));
-        }
-        for path in touched {
-            effective.push(view::effective_key(loaded, tree, path, &mut warnings));
-        }
-        for warning in &loaded.warnings {
-            if !warnings.contains(warning) {
-                warnings.push(warning.clone());
-            }
-        }
-    }
-    json!({
-        "project_dir": dir.to_string_lossy(),
-        "patch_file": dir.join(PATCH).to_string_lossy(),
-        "changed": changed,
-        "dry_run": dry_run,
-        "patch": map_strings(tree.clone(), restore).to_json(),
-        "effective": effective,
-        "revision": revision.unwrap_or(0),
-        "warnings": warnings,
-    })
 }

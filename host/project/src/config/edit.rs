@@ -118,18 +118,27 @@ impl Editor<'_> {
         lower: &Map,
         field: impl Fn(&Key) -> Option<&'static Field>,
     ) {
+        let entries_stay = |laid: &Map, key: &Key, value: &Value| match (laid.get(key), value) {
+            (Some(Value::Map(given)), Value::Map(lower)) => {
+                lower.keys().any(|key| !given.contains_key(key))
+            }
+            _ => false,
+        };
+        // Data of a sparse file that stays needs the room that it has.
+        let vals = Key::from("vals");
+        let data_stays = lower
+            .get(&vals)
+            .is_some_and(|value| entries_stay(laid, &vals, value));
         for (key, value) in lower {
             let default = field(key).and_then(|field| field.default.scalar());
             let shows = match laid.get(key) {
                 None => *value != Value::Null && default.as_ref() != Some(value),
                 // Lists have their own rule.
-                Some(Value::Map(given)) => value
-                    .as_map()
-                    .is_some_and(|lower| lower.keys().any(|key| !given.contains_key(key))),
-                Some(_) => false,
+                Some(_) => entries_stay(laid, key, value),
             };
             match default {
                 _ if !shows || *key == Key::from("provenance") => {}
+                Some(_) if data_stays && *key == Key::from("size") => {}
                 Some(default) => drop(laid.insert(key.clone(), default)),
                 None => self.warnings.push(format!(
                     "{}.{}: what a lower file sets here stays, because Penguin cannot unset it; use another model, or change that file",

@@ -46,6 +46,15 @@ pub fn octal(text: &str) -> Option<i128> {
         .flatten()
 }
 
+/// Whether a decimal number is one that people mean in octal: `755`, `1777`.
+fn looks_octal(number: u64) -> bool {
+    const USUAL: [u64; 20] = [
+        400, 440, 444, 500, 550, 555, 600, 640, 644, 660, 664, 666, 700, 711, 744, 750, 755, 770,
+        775, 777,
+    ];
+    number < 4000 && USUAL.contains(&(number % 1000))
+}
+
 /// What Penguin would convert without a word, and so lose: JSON types that are not what the guest sees, and nulls.
 pub fn lossy_json(fragment: &serde_json::Value) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -65,14 +74,23 @@ pub fn lossy_json(fragment: &serde_json::Value) -> Vec<Problem> {
         for (key, value) in value.as_object().into_iter().flatten() {
             let mode = value
                 .get("mode")
-                .and_then(serde_json::Value::as_str)
-                .filter(|_| section == "static_files");
-            if let Some(mode) =
-                mode.filter(|mode| octal(mode).is_none() && value["type"] != "binary_patch")
+                .filter(|_| section == "static_files" && value["type"] != "binary_patch");
+            if let Some(text) = mode.and_then(serde_json::Value::as_str)
+                && octal(text).is_none()
             {
                 refuse(
                     &[section, key, "mode"],
-                    &format!("{mode:?} is no file mode; write it in octal, \"0755\""),
+                    &format!("{text:?} is no file mode; write it in octal, \"0755\""),
+                );
+            }
+            if let Some(number) = mode.and_then(serde_json::Value::as_u64)
+                && looks_octal(number)
+            {
+                refuse(
+                    &[section, key, "mode"],
+                    &format!(
+                        "{number} is a decimal number, octal {number:o}; write \"0{number}\" in quotes"
+                    ),
                 );
             }
             if section == "nvram" && (value.is_boolean() || value.is_f64()) {
@@ -218,7 +236,7 @@ impl Guard<'_> {
             .iter()
             .find_map(|place| path.strip_prefix(place));
         if rest.is_none_or(str::is_empty) || !is_clean(path) {
-            self.refuse(at, "must be a path below /dev, /proc or /sys without '.', '..', '//', a trailing '/' or control characters; others are skipped at run time. For ordinary files use static_files");
+            self.refuse(at, "must be a path below /dev, /proc or /sys without '.', '..', '//', a trailing '/' or control characters; others are skipped at run time. For ordinary files use add_static_file (static_files)");
         }
         let process = path
             .strip_prefix("/proc/")
@@ -226,6 +244,12 @@ impl Guard<'_> {
             .unwrap_or_default();
         if process == "PID" || !process.is_empty() && process.bytes().all(|b| b.is_ascii_digit()) {
             self.refuse(at, "a process's directory cannot be modelled; /proc/PID in results stands for any process");
+        }
+        if path.starts_with("/dev/mtd") || path == "/proc/mtd" {
+            self.warnings.push(format!(
+                "{}: Penguin takes this for flash, which its plugin mtd serves (plugins.mtd.devices), and leaves the model out",
+                path.escape_debug()
+            ));
         }
         if matches!(node.get("size"), Some(Value::Int(..0))) {
             self.refuse(at, "'size' must not be negative");
@@ -235,46 +259,6 @@ impl Guard<'_> {
                 node.get(operation).and_then(|model| model.get("filename"))
             {
                 self.host_path(&["pseudofiles", path, operation, "filename"], file, false);
-            }
-        }
-        if let Some(read) = node.get("read")
-            && let Some(Value::Map(vals)) = read.get("vals")
-        {
-            self.sparse(path, read, vals);
-        }
-    }
-
-    /// Data beyond the size of a sparse file stops the run.
-    fn sparse(&mut self, path: &str, read: &Value, vals: &Map) {
-        let size = if let Some(Value::Int(size)) = read.get("size") {
-            *size
-        } else {
-            0x10000
-        };
-        for (offset, data) in vals {
-            let length = match data {
-                Value::Str(text) => text.len(),
-                Value::List(items) if items.iter().all(|item| matches!(item, Value::Int(_))) => {
-                    if !items.iter().all(|item| matches!(item, Value::Int(0..=255))) {
-                        self.refuse(
-                            &["pseudofiles", path, "read", "vals"],
-                            "a list of numbers is a list of bytes, 0 to 255",
-                        );
-                    }
-                    items.len()
-                }
-                Value::List(items) => items
-                    .iter()
-                    .filter_map(Value::as_str)
-                    .map(|text| text.len() + 1)
-                    .sum::<usize>()
-                    .saturating_sub(1),
-                _ => 0,
-            };
-            let Key::Int(start) = offset else { continue };
-            let end = start.saturating_add(i128::try_from(length).unwrap_or(i128::MAX));
-            if *start < 0 || end > size {
-                self.refuse(&["pseudofiles", path, "read", "vals"], format!("data at {start} reaches to {end}, but the file has {size} bytes; raise 'size'"));
             }
         }
     }
@@ -365,6 +349,11 @@ impl Guard<'_> {
         let existing = path.ancestors().find_map(|path| path.canonicalize().ok());
         if existing.is_none_or(|existing| !existing.starts_with(&root)) {
             self.refuse(at, "lies outside the project directory; copy the file into the project and name it relative to that");
+        } else if let Ok(relative) = path.strip_prefix(&root)
+            && Path::new(text).is_absolute()
+        {
+            let relative = relative.display();
+            self.refuse(at, format!("is absolute, and the project has another path inside Penguin; write it relative to the project: {relative}"));
         } else if must_exist && !path.exists() {
             self.refuse(at, "does not exist; put the file into the project first");
         }

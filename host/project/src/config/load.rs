@@ -197,7 +197,7 @@ impl Loader<'_> {
     }
 
     /// The patches to apply, in order; those that were found by name are added to the configuration's own list.
-    fn patches(&self, main: &mut Value, auto_patching: bool) -> Vec<String> {
+    fn patches(&mut self, main: &mut Value, auto_patching: bool) -> Vec<String> {
         let Value::Map(map) = main else {
             return Vec::new();
         };
@@ -220,6 +220,13 @@ impl Loader<'_> {
                     .unwrap_or(found.len());
                 found.insert(place, PATCH.to_owned());
             }
+            self.warnings
+                .extend(found.iter().filter(|file| queue.contains(file)).map(|file| {
+                    format!(
+                        "{} is listed below 'patches' and also found by its name, so it is applied twice and its lists are doubled; take it out of 'patches' in {MAIN}",
+                        file.escape_debug()
+                    )
+                }));
             add_to_list(
                 map,
                 found

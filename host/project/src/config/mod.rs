@@ -1,5 +1,6 @@
 //! A project's configuration: read as Penguin reads it, merged as Penguin merges it, changed without bricking it.
 
+mod answer;
 mod change;
 mod command_line;
 mod edit;
@@ -7,9 +8,11 @@ mod files;
 mod finish;
 mod guard;
 mod load;
+mod models;
 mod paths;
 mod plugins;
 mod refusal;
+mod reset;
 pub mod schema;
 mod store;
 mod templates;
@@ -20,5 +23,6 @@ pub mod yaml;
 pub use load::{Layer, Loaded, Patch, load};
 pub use refusal::{Kind, Refusal};
 
-pub(crate) use change::{apply, remove, reset};
+pub(crate) use change::{apply, remove};
+pub(crate) use reset::reset;
 pub(crate) use view::{effective, lookup, patch};

@@ -97,9 +97,7 @@ fn take(tree: &mut Value, path: &[String], kept: usize) -> bool {
 pub fn leaves(tree: &Value) -> Vec<Vec<String>> {
     fn walk(node: &Value, path: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
         match node {
-            Value::Map(map)
-                if !map.is_empty() && node.get("model").is_none() && node.get("type").is_none() =>
-            {
+            Value::Map(map) if !map.is_empty() && !is_model(path, node) => {
                 for (key, value) in map {
                     path.push(name(key));
                     walk(value, path, out);
@@ -108,6 +106,11 @@ pub fn leaves(tree: &Value) -> Vec<Vec<String>> {
             }
             _ => out.push(path.clone()),
         }
+    }
+    // A variable may be called `model`, too.
+    fn is_model(path: &[String], node: &Value) -> bool {
+        matches!(path, [section, _, ..] if section == "pseudofiles" || section == "static_files")
+            && (node.get("model").is_some() || node.get("type").is_some())
     }
     let mut out = Vec::new();
     walk(tree, &mut Vec::new(), &mut out);
@@ -151,6 +154,30 @@ mod tests {
         );
         assert_eq!(path("netdevs.br0.1").as_deref(), Some("netdevs|br0.1"));
         assert_eq!(path("env.c"), None);
+    }
+
+    #[test]
+    fn a_model_is_one_leaf_and_a_variable_called_model_is_another() {
+        let tree = Value::from_json(&serde_json::json!({
+            "env": {"model": "X1", "a": "1"},
+            "nvram": {"type": "router"},
+            "pseudofiles": {"/dev/x": {"read": {"model": "const_buf", "val": "1"}}},
+            "static_files": {"/x": {"type": "dir", "mode": 493}},
+        }));
+        let leaves: Vec<_> = leaves(&tree)
+            .into_iter()
+            .map(|path| path.join("|"))
+            .collect();
+        assert_eq!(
+            leaves,
+            [
+                "env|model",
+                "env|a",
+                "nvram|type",
+                "pseudofiles|/dev/x|read",
+                "static_files|/x"
+            ]
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The patch file and its history on disk: written whole, one writer at a time, never half.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -17,10 +17,11 @@ use crate::{Error, Result};
 const FOLDER: &str = ".rookery";
 const HISTORY: &str = "history.jsonl";
 const PATIENCE: Duration = Duration::from_secs(30);
-/// A history that outgrows this is cut to its newest [`KEPT`] revisions.
-const MAX_HISTORY: u64 = 4 << 20;
-const KEPT: usize = 100;
-/// More of a history than this is not ours.
+/// A history that outgrows this is cut to the newest revisions that fit into half of it.
+const MAX_HISTORY: usize = 4 << 20;
+/// Revisions that are kept however large they are: undoing needs the one before.
+const KEPT: usize = 2;
+/// More of a history than this, counted from its end, is not ours.
 const MAX_READ: u64 = 64 << 20;
 
 /// One state of the patch file.
@@ -95,9 +96,11 @@ pub fn history(dir: &Path) -> Result<Vec<Revision>> {
     let text = match open {
         Ok(mut file) => {
             let mut text = Vec::new();
-            Read::take(&mut file, MAX_READ)
-                .read_to_end(&mut text)
-                .map_err(|error| Error::io("read the history", &path, &error))?;
+            let io = |error| Error::io("read the history", &path, &error);
+            let size = file.metadata().map_err(io)?.len();
+            file.seek(SeekFrom::Start(size.saturating_sub(MAX_READ)))
+                .and_then(|_| Read::take(&mut file, MAX_READ).read_to_end(&mut text))
+                .map_err(io)?;
             String::from_utf8_lossy(&text).into_owned()
         }
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -201,13 +204,8 @@ impl<'a> Store<'a> {
         };
         let line =
             serde_json::to_string(&entry).map_err(|error| Error::Internal(error.to_string()))?;
-        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_HISTORY) {
-            let history = history(self.dir)?;
-            let kept = history
-                .iter()
-                .skip(history.len().saturating_sub(KEPT))
-                .filter_map(|entry| serde_json::to_string(entry).ok());
-            let kept: String = kept.map(|line| line + "\n").collect();
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_HISTORY as u64) {
+            let kept = newest(&history(self.dir)?, MAX_HISTORY / 2);
             write_whole(&self.folder, HISTORY, &kept, &shown)?;
         }
         let flags = OFlags::NOFOLLOW.bits().cast_signed();
@@ -230,6 +228,19 @@ impl<'a> Store<'a> {
             let _ = fs::remove_file(self.project.path(&name));
         }
     }
+}
+
+/// The lines of the newest revisions that fit into `bytes`.
+fn newest(history: &[Revision], bytes: usize) -> String {
+    let mut left = bytes;
+    let lines = history.iter().rev().enumerate().map_while(|(at, entry)| {
+        let line = serde_json::to_string(entry).ok()? + "\n";
+        let fits = line.len() <= left;
+        left = left.saturating_sub(line.len());
+        (fits || at < KEPT).then_some(line)
+    });
+    let lines: Vec<_> = lines.collect();
+    lines.into_iter().rev().collect()
 }
 
 fn refuse_link(dir: &Path, name: &str) -> Result<()> {
@@ -298,7 +309,27 @@ fn rfc3339(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::rfc3339;
+    use super::{KEPT, MAX_HISTORY, Store, history, newest, rfc3339};
+
+    #[test]
+    fn a_history_of_large_patches_keeps_the_newest_revisions() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        let store = Store::lock(&dir).unwrap();
+        let text = |number: u64| format!("{number}{}", "a".repeat(MAX_HISTORY / 4));
+        let mut old = None;
+        for number in 1..=20 {
+            let new = text(number);
+            assert_eq!(store.replace(old.as_deref(), Some(&new), "x"), Ok(number));
+            old = Some(new);
+        }
+        let history = history(&dir).unwrap();
+        assert!(history.len() < 10 && history.len() >= KEPT);
+        let last = &history[history.len() - KEPT..];
+        assert_eq!((last[0].number, last[1].number), (19, 20));
+        assert_eq!(last[0].patch, Some(text(19)));
+        assert_eq!(newest(&history, 0).lines().count(), KEPT, "never fewer");
+    }
 
     #[test]
     fn times_are_rfc_3339() {

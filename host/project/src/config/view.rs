@@ -93,18 +93,22 @@ pub fn patch(dir: &Path) -> Result<Json> {
         |tree| map_strings(tree, restore).to_json(),
     );
     match load(dir, Patch::OnDisk) {
-        Ok(loaded) if text.is_some() && !loaded.layers.iter().any(|layer| layer.file == PATCH) => {
-            warnings.push(format!("core.auto_patching is off in config.yaml, so {PATCH} is not applied; set it to true or list the file below 'patches'"));
+        Ok(loaded) => {
+            warnings.extend(not_applied(&loaded).filter(|_| text.is_some()));
+            warnings.extend(loaded.warnings);
         }
-        Ok(loaded) => warnings.extend(loaded.warnings),
         Err(refusal) => warnings.push(format!("the project does not load: {refusal}")),
     }
     let history = history(dir)?;
-    let undo = history.iter().rev().nth(1).filter(|before| {
-        let text = before.patch.as_deref();
-        text.is_none_or(|text| load(dir, Patch::Text(text)).is_ok())
-    });
-    let undo = undo.map(|before| before.number);
+    let before = match history.as_slice() {
+        [.., before, _] => Some((before.number, before.patch.as_deref())),
+        // Before the first there was none.
+        [first] if first.number == 1 => Some((0, None)),
+        _ => None,
+    };
+    let undo = before
+        .filter(|(_, text)| text.is_none_or(|text| load(dir, Patch::Text(text)).is_ok()))
+        .map(|(number, _)| number);
     let history: Vec<_> = history
         .iter()
         .rev()
@@ -119,6 +123,12 @@ pub fn patch(dir: &Path) -> Result<Json> {
         "history": history,
         "undo": undo,
     }))
+}
+
+/// Why the patch has no effect, if it has none.
+pub fn not_applied(loaded: &Loaded) -> Option<String> {
+    let applied = loaded.layers.iter().any(|layer| layer.file == PATCH);
+    (!applied).then(|| format!("core.auto_patching is off in config.yaml, so {PATCH} is not applied; set it to true or list the file below 'patches'"))
 }
 
 /// What a key that a change touched now is, and whether a higher file overrides the patch there.

@@ -2,15 +2,48 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
 use super::status::{completed, number};
 use super::{Results, place};
 use crate::roots::Roots;
 use crate::{Error, Result};
 
-/// A result directory, and what to say about the choice.
+/// A result directory, and the run that is newer.
 pub(super) struct Chosen {
     pub dir: PathBuf,
-    pub note: Option<String>,
+    pub newer: Option<Newer>,
+}
+
+/// A run that is newer than the one that was chosen.
+#[derive(Debug, Clone)]
+pub(super) struct Newer {
+    run: u64,
+    state: String,
+    /// None where the run left not even a directory.
+    dir: Option<PathBuf>,
+}
+
+impl Newer {
+    /// For people.
+    pub(super) fn note(&self) -> String {
+        let run = self.run;
+        let Some(dir) = &self.dir else {
+            return format!("run {run} left nothing: its configuration was probably refused");
+        };
+        let what = match self.state.as_str() {
+            "running" => "goes on",
+            "never-ran" => "left nothing",
+            "died" => "died",
+            _ => "did not complete",
+        };
+        let dir = dir.display();
+        format!("run {run} is newer and {what}; to look at it give results_dir {dir}")
+    }
+
+    pub(super) fn json(&self) -> Value {
+        json!({ "run": self.run, "state": self.state, "results_dir": self.dir })
+    }
 }
 
 /// The newest completed run of a project, else the newest. Runs are the directories of `results` with a number for a name.
@@ -37,48 +70,46 @@ pub(super) fn choose(roots: &Roots, project: &Path) -> Result<Chosen> {
         .ok()
         .and_then(|to| number(to.file_name()?.to_str()?))
         .filter(|latest| runs.first().is_none_or(|(newest, _)| latest > newest))
-        .map(|run| format!("run {run} left nothing: its configuration was probably refused"));
+        .map(|run| Newer {
+            run,
+            state: "never-ran".to_owned(),
+            dir: None,
+        });
     let Some(newest) = runs.first() else {
-        return Err(no_run(project, refused));
+        return Err(no_run(project, refused.as_ref()));
     };
     let chosen = runs
         .iter()
         .find(|(_, dir)| completed(dir))
         .unwrap_or(newest);
-    let newer = (chosen.0 != newest.0).then(|| newer(newest.0, &newest.1));
+    let newer = (chosen.0 != newest.0).then(|| newer(roots, newest.0, &newest.1));
     let dir = chosen
         .1
         .canonicalize()
         .map_err(|e| Error::io("open", &chosen.1, &e))?;
     Ok(Chosen {
         dir,
-        note: refused.or(newer),
+        newer: refused.or(newer),
     })
 }
 
-/// What there is to say about a run that is newer than the one that was chosen.
-fn newer(run: u64, dir: &Path) -> String {
-    let state = Results::open(dir.to_owned())
-        .and_then(|run| run.status())
+fn newer(roots: &Roots, run: u64, dir: &Path) -> Newer {
+    let status = Results::open(roots, dir.to_owned()).and_then(|run| run.status());
+    let state = status
         .ok()
         .and_then(|status| status["state"].as_str().map(str::to_owned));
-    let what = match state.as_deref() {
-        Some("running") => "goes on",
-        Some("never-ran") => "left nothing",
-        Some("died") => "died",
-        _ => "did not complete",
-    };
-    format!(
-        "run {run} is newer and {what}; to look at it give results_dir {}",
-        dir.display()
-    )
+    Newer {
+        run,
+        state: state.unwrap_or_default(),
+        dir: Some(dir.to_owned()),
+    }
 }
 
-fn no_run(project: &Path, refused: Option<String>) -> Error {
+fn no_run(project: &Path, refused: Option<&Newer>) -> Error {
     let others = place::runs(&project.join("results"));
     let (why, how) = if let Some(refused) = refused {
         (
-            refused,
+            refused.note(),
             "Run the project again: `run` says what is wrong with its configuration".to_owned(),
         )
     } else if others.is_empty() {

@@ -74,7 +74,10 @@ pub(super) fn is_known(file: &str) -> bool {
 /// The error for a file that is not there.
 pub(super) fn missing(results: &Results, file: &str) -> Error {
     let status = results.status().unwrap_or_default();
-    let state = status["state"].as_str().unwrap_or_default();
+    let state = match status["state"].as_str().unwrap_or_default() {
+        "died" if status["perhaps_running"] == true => "quiet",
+        state => state,
+    };
     let (why, how_to_enable) = match source(file) {
         Some(_) if state == "never-ran" => (
             "the run left no result files at all".into(),
@@ -136,13 +139,14 @@ fn reason(file: &str, source: &Source, state: &str, plugins: &Value) -> (String,
         (When::End, "running") => "it is written when the run ends, and the run goes on",
         (When::Start, "died") => "the run ended before it was written",
         (When::End, "died") => "it is written when a run ends, and this one died",
+        (When::End, "quiet") => "it is written when a run ends, and this one died, or goes on",
         _ => "the run did not write it, or it was removed since",
     };
     let how = match (source.plugins.first(), source.when, state) {
         (Some(plugin), ..) if !known => enable(&needed(file, plugin), plugins),
         (_, When::Event(_), _) => "It appears once that happens in a run".to_owned(),
         (_, _, "running") => "Wait for the end of the run, or stop it".to_owned(),
-        (_, _, "died") => "Look with `console` at the end of console.log for the cause, fix it, and run again; a timeout ends a run properly".to_owned(),
+        (_, _, "died" | "quiet") => "Look with `console` at the end of console.log for the cause, fix it, and run again; a timeout ends a run properly".to_owned(),
         _ => "Run the project again".to_owned(),
     };
     (format!("{why}{maybe}"), how)

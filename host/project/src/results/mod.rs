@@ -1,5 +1,6 @@
 //! What a run left behind: one directory of result files, read-only, whoever wrote it.
 
+mod alive;
 mod choose;
 mod csv;
 mod database;
@@ -24,6 +25,8 @@ use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+pub(crate) use place::absent;
+
 use crate::roots::{Roots, open_beneath, open_dir};
 use crate::{Cancel, Error, Result};
 
@@ -42,28 +45,31 @@ pub struct Results {
     /// Every file is opened from here, so the directory cannot be swapped for another.
     handle: Arc<OwnedFd>,
     recovered: Arc<database::Recovered>,
-    /// What is to be said about how this directory was chosen.
-    note: Option<String>,
+    /// The project whose run this is, where it lies below a root.
+    project: Option<PathBuf>,
+    /// The run that is newer, where this one was chosen before it.
+    newer: Option<choose::Newer>,
 }
 
 impl Results {
     /// Open a directory whose path is canonical and confined.
-    pub(crate) fn open(dir: PathBuf) -> Result<Self> {
+    pub(crate) fn open(roots: &Roots, dir: PathBuf) -> Result<Self> {
         let handle = Arc::new(open_dir(&dir)?);
         place::check(&dir)?;
         Ok(Self {
+            project: place::project(roots, &dir),
             dir,
             handle,
             recovered: Arc::default(),
-            note: None,
+            newer: None,
         })
     }
 
     /// The newest completed run of a project, else its newest.
     pub(crate) fn of_project(roots: &Roots, project: &Path) -> Result<Self> {
         let chosen = choose::choose(roots, project)?;
-        let mut results = Self::open(chosen.dir)?;
-        results.note = chosen.note;
+        let mut results = Self::open(roots, chosen.dir)?;
+        results.newer = chosen.newer;
         Ok(results)
     }
 

@@ -12,13 +12,20 @@ use crate::{Error, Result};
 pub(super) fn parse(name: &str, raw: &[u8]) -> Result<Value> {
     let text = String::from_utf8_lossy(raw);
     let text = text.trim_start_matches('\u{feff}');
-    let parsed = if Path::new(name).extension().is_some_and(|e| e == "json") {
-        serde_json::from_str(text)
-            .or_else(|error| serde_json::from_str(&finite(text)).map_err(|_| error))
-            .map_err(|error| error.to_string())
-    } else {
-        parse_result(text).map_err(|error| error.to_string())
+    let is_json = Path::new(name).extension().is_some_and(|e| e == "json");
+    let read = |text: &str| {
+        if is_json {
+            serde_json::from_str(text)
+                .or_else(|error| serde_json::from_str(&finite(text)).map_err(|_| error))
+                .map_err(|error| error.to_string())
+        } else {
+            parse_result(text).map_err(|error| error.to_string())
+        }
     };
+    let parsed = read(text).or_else(|error| match without_halves(text, is_json) {
+        Some(text) => read(&text),
+        None => Err(error),
+    });
     parsed.map_err(|error| {
         // The reader weighs a document as it would be with its aliases expanded.
         if error.contains("aliases are expanded") && !text.contains('*') {
@@ -45,6 +52,43 @@ pub(super) fn damaged(name: &str, how: &str) -> Error {
         why: format!("damaged: {how}"),
         how_to_enable: "The run may have died while it was written, or a copy was cut off: run the project again, or copy the file again".into(),
     }
+}
+
+/// The text with a replacement character for each escape that is half a character, or none where it has no such.
+///
+/// Python writes so what is no UTF-8 in a guest's name. Two halves are a character in JSON (`pairs`), and nothing in YAML.
+fn without_halves(text: &str, pairs: bool) -> Option<String> {
+    let half = |text: &str, lead: &str| {
+        let digits = text.strip_prefix("\\u")?.get(..4)?;
+        let is_half = digits.starts_with(['d', 'D'])
+            && digits.get(1..2).is_some_and(|digit| lead.contains(digit));
+        is_half.then_some(6)
+    };
+    let mut out = String::with_capacity(text.len());
+    let mut any = false;
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        out.push_str(before);
+        let second = half(escape, "89abAB")
+            .and_then(|end| half(&escape[end..], "cdefCDEF"))
+            .filter(|_| pairs);
+        let length = if second.is_some() {
+            12
+        } else if half(escape, "89abcdefABCDEF").is_some() {
+            any = true;
+            out.push('\u{fffd}');
+            rest = &escape[6..];
+            continue;
+        } else {
+            // A backslash and what it escapes.
+            1 + escape[1..].chars().next().map_or(0, char::len_utf8)
+        };
+        out.push_str(&escape[..length]);
+        rest = &escape[length..];
+    }
+    out.push_str(rest);
+    any.then_some(out)
 }
 
 /// JSON with `null` for the numbers that Python writes and JSON does not have.
@@ -104,6 +148,25 @@ mod tests {
         assert_eq!(
             parse("summary.json", "\u{feff}{\"score\": 1}".as_bytes()).unwrap(),
             json!({"score": 1})
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_no_utf_8_spoils_no_other() {
+        let json = br#"{"a\udcff": "\ud83d\ude00 \\udcff \ud83dx", "score": NaN}"#;
+        assert_eq!(
+            parse("summary.json", json).unwrap(),
+            json!({"a\u{fffd}": "\u{1f600} \\udcff \u{fffd}x", "score": null})
+        );
+        let yaml = b"\"/dev/\\uDCFFx\": {a: 1}\n/dev/y: \"\\uD83D\\uDE00\"\n";
+        assert_eq!(
+            parse("x.yaml", yaml).unwrap(),
+            json!({"/dev/\u{fffd}x": {"a": 1}, "/dev/y": "\u{fffd}\u{fffd}"})
+        );
+        assert_eq!(
+            parse("x.yaml", b"- a\\udcff\n").unwrap(),
+            json!(["a\\udcff"]),
+            "no escape outside of quotes"
         );
     }
 

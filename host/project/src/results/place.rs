@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::files;
+use crate::roots::Roots;
 use crate::{Error, Result};
 
 /// Directories named in an error.
@@ -40,6 +41,28 @@ pub(super) fn check(dir: &Path) -> Result<()> {
         )
     };
     Err(Error::InvalidArgument(why))
+}
+
+/// The project that a directory is a run of (`PROJECT/results/N`), if it lies below a root.
+pub(super) fn project(roots: &Roots, dir: &Path) -> Option<PathBuf> {
+    let results = dir.parent()?;
+    let project = results.parent().filter(|_| results.ends_with("results"))?;
+    (is_project(project) && roots.contains(project)).then(|| project.to_owned())
+}
+
+/// What to say of a result directory of a project that is not there.
+pub(crate) fn absent(project: &Path, dir: &Path) -> Error {
+    let what = if dir.is_symlink() {
+        "leads to a run that left nothing: its configuration was probably refused"
+    } else {
+        "does not exist"
+    };
+    Error::NotFound(format!(
+        "{} {what}; leave results_dir out for the newest complete run of {}{}",
+        dir.display(),
+        project.display(),
+        list(", or give one of ", &runs(&project.join("results")))
+    ))
 }
 
 /// The directories below `dir` that hold results, sorted.

@@ -148,6 +148,7 @@ impl Scan<'_> {
         let mut buffer = vec![0; CHUNK];
         let mut offset = 0;
         let mut mid_line = false;
+        let mut is_piece = false;
         loop {
             cancel.check()?;
             if Instant::now() > deadline {
@@ -166,8 +167,8 @@ impl Scan<'_> {
                 _ => filled,
             };
             let region = chunk.get(..whole).unwrap_or_default();
-            self.region(region, offset)?;
-            let is_piece = !at_end && memrchr(b'\n', region).is_none();
+            self.region(region, offset, is_piece)?;
+            is_piece = !at_end && memrchr(b'\n', region).is_none();
             offset += if is_piece { whole - OVERLAP } else { whole } as u64;
             mid_line = region.last().map_or(mid_line, |&last| last != b'\n');
             if at_end {
@@ -177,9 +178,22 @@ impl Scan<'_> {
         }
     }
 
-    fn region(&mut self, region: &[u8], base: u64) -> Result<()> {
+    /// Search whole lines, or a piece of a long one; `continues` where the first began before.
+    fn region(&mut self, region: &[u8], base: u64, continues: bool) -> Result<()> {
         let mut counted = 0;
         let mut at = 0;
+        if continues {
+            let end = memchr(b'\n', region).unwrap_or(region.len());
+            // What matches at the very start was seen in the piece before; here it would be taken for a line's start.
+            if self.is_match(&region[..end], 1)? {
+                self.hit(Hit {
+                    line: self.newlines + 1,
+                    offset: base,
+                    bytes: end,
+                });
+            }
+            at = end + 1;
+        }
         while let Some(rest) = region.get(at..).filter(|rest| !rest.is_empty()) {
             let Some((found, confirmed)) = self.next_match(rest)? else {
                 break;
@@ -192,7 +206,7 @@ impl Scan<'_> {
             let line = &rest[start..end];
             let start = at + start;
             at += end + 1;
-            if !confirmed && !self.is_match(line)? {
+            if !confirmed && !self.is_match(line, 0)? {
                 continue;
             }
             self.newlines += memchr_iter(b'\n', &region[counted..start]).count() as u64;
@@ -220,12 +234,12 @@ impl Scan<'_> {
         }
     }
 
-    fn is_match(&self, line: &[u8]) -> Result<bool> {
+    fn is_match(&self, line: &[u8], from: usize) -> Result<bool> {
         let Some(matcher) = &self.matcher else {
             return Ok(true);
         };
         matcher
-            .is_match(line)
+            .is_match_at(line, from.min(line.len()))
             .map_err(|e| Error::Internal(e.to_string()))
     }
 

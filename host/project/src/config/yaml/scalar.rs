@@ -18,13 +18,14 @@ pub fn resolve_core(text: &str) -> Value {
 
 /// A scalar of a result file: typed where readers of YAML 1.1 and 1.2 agree, otherwise its source text.
 ///
-/// In mappings the prefixed integers of `core_config.yaml` (`0o755`) are numbers too; in lists they are names of the guest.
+/// In mappings the prefixed integers of `core_config.yaml` (`0o755`) are numbers too. In lists stand names of the guest, of which
+/// no character may be lost.
 pub fn resolve_result(text: &str, in_mapping: bool) -> Value {
     let typed = resolve_core(text);
     let agreed = match &typed {
         Value::Int(_) => {
             let digits = text.trim_start_matches(['+', '-']);
-            let prefixed = digits.starts_with("0x") || (in_mapping && digits.starts_with("0o"));
+            let prefixed = digits.starts_with("0x") || digits.starts_with("0o");
             prefixed || digits == "0" || !digits.starts_with('0')
         }
         // YAML 1.1 wants a point, digits before it or none but no sign, and a signed exponent.
@@ -42,7 +43,10 @@ pub fn resolve_result(text: &str, in_mapping: bool) -> Value {
         Value::Bool(_) | Value::Null | Value::Str(_) => true,
         Value::Bytes(_) | Value::List(_) | Value::Map(_) => false,
     };
-    if agreed {
+    let is_whole = || {
+        text.is_empty() || serde_json::to_string(&typed.to_json()).is_ok_and(|json| json == text)
+    };
+    if agreed && (in_mapping || is_whole()) {
         typed
     } else {
         Value::Str(text.to_owned())
@@ -182,11 +186,14 @@ mod tests {
     #[test]
     fn result_scalars_are_typed_only_where_both_versions_agree() {
         for text in [
-            "08", "0o17", "0755", "1e3", "1.5e3", "-.5", "+.5", "1_000", "12:30",
+            "08", "0o17", "0755", "1e3", "1.5e3", "-.5", "+.5", "1_000", "12:30", "0x1F", "+1",
+            "1.50", "True", "~",
         ] {
             assert_eq!(resolve_result(text, false), Value::from(text), "{text}");
         }
         assert_eq!(resolve_result("12", false), Value::Int(12));
+        assert_eq!(resolve_result("1.5", false), Value::Float(1.5));
+        assert_eq!(resolve_result("", false), Value::Null);
         assert_eq!(resolve_result("0o755", true), Value::Int(0o755));
         assert_eq!(resolve_result("15.212", true), Value::Float(15.212));
         assert_eq!(resolve_result("1.0e+16", true), Value::Float(1e16));

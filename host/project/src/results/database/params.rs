@@ -16,10 +16,7 @@ pub(super) fn bind(statement: &mut Statement<'_>, params: &Value) -> Result<(), 
         Value::Null if needed == 0 => Ok(()),
         Value::Array(values) => {
             if values.len() != needed {
-                return Err(wrong(format!(
-                    "the query has {needed} parameters, but `params` holds {}",
-                    values.len()
-                )));
+                return Err(unbound(needed, values.len()));
             }
             for (index, value) in values.iter().enumerate() {
                 statement.raw_bind_parameter(index + 1, parameter(value).map_err(wrong)?)?;
@@ -47,18 +44,22 @@ pub(super) fn bind(statement: &mut Statement<'_>, params: &Value) -> Result<(), 
             if bound == needed {
                 Ok(())
             } else {
-                Err(wrong(format!(
-                    "the query has {needed} parameters, but `params` gives {bound}"
-                )))
+                Err(unbound(needed, bound))
             }
         }
-        Value::Null => Err(wrong(format!(
-            "the query has {needed} parameters: give them as `params`, an array or an object"
-        ))),
+        Value::Null => Err(unbound(needed, 0)),
         _ => Err(wrong(
             "`params` must be an array (for `?`) or an object (for `:name`)".into(),
         )),
     }
+}
+
+/// Worded for those, too, who can give no values.
+fn unbound(needed: usize, given: usize) -> Failure {
+    Failure::Error(Error::InvalidArgument(format!(
+        "the query has {needed} parameters (`?` or `:name`) and {given} values for them: write the values into the SQL, such as \
+         SELECT id FROM event WHERE procname = 'httpd', or give one for each"
+    )))
 }
 
 fn parameter(value: &Value) -> Result<ToSqlOutput<'static>, String> {

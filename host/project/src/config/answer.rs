@@ -1,0 +1,56 @@
+//! What a change answers.
+
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+
+use super::files::PATCH;
+use super::load::Loaded;
+use super::templates::{map_strings, restore};
+use super::value::{Map, Value};
+use super::view;
+
+/// A change that was made, or would be.
+pub struct Answer<'a> {
+    pub dir: &'a Path,
+    pub changed: bool,
+    pub dry_run: bool,
+    /// The patch after it.
+    pub patch: &'a Value,
+    /// The project after it, unless that does not load.
+    pub loaded: Option<&'a Loaded>,
+    pub touched: &'a [Vec<String>],
+    pub revision: Option<u64>,
+    pub warnings: Vec<String>,
+}
+
+impl Answer<'_> {
+    pub fn into_json(mut self) -> Json {
+        let mut effective = Vec::new();
+        if let Some(loaded) = self.loaded {
+            if self.patch.as_map().is_some_and(|map| !Map::is_empty(map)) {
+                self.warnings.extend(view::not_applied(loaded));
+            }
+            for path in self.touched {
+                let key = view::effective_key(loaded, self.patch, path, &mut self.warnings);
+                effective.push(key);
+            }
+            for warning in &loaded.warnings {
+                if !self.warnings.contains(warning) {
+                    self.warnings.push(warning.clone());
+                }
+            }
+        }
+        json!({
+            "project_dir": self.dir.to_string_lossy(),
+            "patch_file": self.dir.join(PATCH).to_string_lossy(),
+            "changed": self.changed,
+            "dry_run": self.dry_run,
+            "patch": map_strings(self.patch.clone(), restore).to_json(),
+            "effective": effective,
+            "loads": self.loaded.is_some(),
+            "revision": self.revision.unwrap_or(0),
+            "warnings": self.warnings,
+        })
+    }
+}
