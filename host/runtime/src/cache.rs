@@ -42,6 +42,11 @@ struct Place {
     key: Vec<u8>,
 }
 
+/// Why this cache directory would not be used. Makes it, if it is not there.
+pub fn check_cache(dir: &Path) -> Result<(), String> {
+    Place::open(dir).map(drop)
+}
+
 /// What admission found out about a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
