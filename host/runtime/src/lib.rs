@@ -17,6 +17,7 @@ mod host;
 mod interface;
 mod limits;
 mod linker;
+mod meaning;
 mod meter;
 mod policy;
 mod runtime;

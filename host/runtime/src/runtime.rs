@@ -23,7 +23,7 @@ use crate::policy::cores;
 use crate::seats::{Seats, Share};
 use crate::{
     Audit, Failure, LoadReport, Plugin, Policy, ProgressSink, Rejected, RuntimeConfig, Success,
-    Tool, Usage, arguments as schema_check, text,
+    Tool, Usage, arguments as schema_check, meaning, text,
 };
 
 /// All admitted components.
@@ -168,11 +168,7 @@ impl Runtime {
         else {
             return Vec::new();
         };
-        violations(
-            &entry.input,
-            schema,
-            &schema_check::tidied(arguments, schema),
-        )
+        violations(&entry.input, schema, &meaning::meant(arguments, schema))
     }
 
     /// Call a tool. `arguments` must have passed [`Self::check_arguments`].
@@ -217,7 +213,7 @@ impl Runtime {
         };
         let arguments = self.schema(tool, "inputSchema").map_or_else(
             || arguments.clone(),
-            |schema| schema_check::tidied(arguments, schema),
+            |schema| meaning::meant(arguments, schema),
         );
         let arguments = arguments.to_string();
         if arguments.len() > entry.limits.argument_bytes {
@@ -275,7 +271,7 @@ impl Runtime {
         let Some(schema) = self.schema(tool, "outputSchema") else {
             return Ok(output);
         };
-        let output = schema_check::tidied(&output, schema);
+        let output = meaning::tidied(&output, schema);
         match violations(&entry.output, schema, &output).as_slice() {
             [] => Ok(output),
             found => Err(Reason::Malformed(found.join("; "))),

@@ -61,9 +61,9 @@ pub fn success(tool: &str, success: Success, output: Output) -> CallToolResult {
     with_usage(result, &usage)
 }
 
-/// The reply to a call that failed, with an example of one that does not where the arguments are to blame.
+/// The reply to a call that failed, with an example of one that is right where the arguments are to blame and the tool gives none.
 pub fn failure(failure: &Failure, example: impl FnOnce() -> String) -> CallToolResult {
-    let example = if failure.kind == "invalid-argument" {
+    let example = if failure.kind == "invalid-argument" && !failure.message.contains("Example: ") {
         example()
     } else {
         String::new()
