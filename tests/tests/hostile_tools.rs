@@ -212,7 +212,7 @@ fn no_lie_about_a_tool_is_admitted_and_each_is_told_by_its_reason() -> Result<()
         (b'e', "nnn\" is not legal"),
         (b'f', "its root must have \"type\": \"object\""),
         (b'g', "refers to \"http://localhost/x.json\""),
-        (b'h', "it must be an object schema"),
+        (b'h', "its root must have \"type\": \"object\""),
         (b'i', "its description has 51200 characters"),
         (b'j', "its description holds the hidden character U+202E"),
         (b'k', "its definition is not a JSON object"),

@@ -20,8 +20,8 @@ fn rejection(place: &Place, policy: &str) -> String {
 }
 
 /// As `plugins check` looks at a file.
-fn check(place: &Place, file: &std::path::Path) -> LoadReport {
-    let mut runtime = Runtime::new(place.config("")).unwrap();
+fn check(place: &Place, file: &std::path::Path, policy: &str) -> LoadReport {
+    let mut runtime = Runtime::new(place.config(policy)).unwrap();
     runtime.check(&[place.dir.path().join("plugins")], &[file.to_owned()])
 }
 
@@ -55,7 +55,7 @@ fn a_sound_plugin_says_what_it_is_and_what_it_can_do() {
         definition["inputSchema"]["properties"]["n"],
         json!({"type": "integer", "minimum": 0, "description": "A number for it."})
     );
-    let checked = check(&place, &place.plugin("probe.wasm"));
+    let checked = check(&place, &place.plugin("probe.wasm"), "");
     assert_eq!(checked.plugins[0].digest, plugin.digest);
     assert_eq!(checked.plugins[0].tools, plugin.tools);
 }
@@ -173,12 +173,18 @@ fn a_file_is_checked_beside_the_plugins_that_are_there() {
     let mut place = Place::with_probe();
     let copy = place.dir.path().join("probe.wasm");
     fs::copy(probe(), &copy).unwrap();
-    let refused = check(&place, &copy).rejected.remove(0).reason;
+    let granted = "[plugin.probe]\ngrant = ['config-mutation', 'creation', 'emulation', 'live']";
+    let refused = check(&place, &copy, granted).rejected.remove(0).reason;
     assert!(refused.contains("already served by"), "{refused}");
     // Where it can be replaced, it is taken for the next version.
     place.built_in = false;
-    let refused = check(&place, &copy).rejected.remove(0).reason;
-    assert!(refused.contains("grant = ["), "{refused}");
+    let report = check(&place, &copy, granted);
+    assert_eq!((report.plugins.len(), report.rejected.len()), (1, 0));
+    assert!(
+        check(&place, &copy, "").rejected[0]
+            .reason
+            .contains("grant = [")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -379,7 +385,7 @@ proptest! {
         let place = Place::empty();
         let file = place.plugin("probe.wasm");
         fs::write(&file, damaged(fs::read(probe()).unwrap(), &damages)).unwrap();
-        let report = check(&place, &file);
+        let report = check(&place, &file, "");
         prop_assert_eq!(report.plugins.len() + report.rejected.len(), 1);
         for plugin in report.plugins {
             prop_assert!(!plugin.tools.is_empty());
