@@ -126,8 +126,8 @@ impl Policy {
                 .collect();
         if let Some((section, pin)) = sections
             .iter()
-            .find_map(|(section, rules)| Some((section, rules.digest.as_deref()?)))
-            .filter(|(_, pin)| *pin != digest)
+            .filter_map(|(section, rules)| Some((section, rules.digest.as_deref()?)))
+            .find(|(_, pin)| *pin != digest)
         {
             return Err(format!(
                 "the policy pins {section} to digest {pin}, but the file has {digest}; it was replaced or the pin is old"

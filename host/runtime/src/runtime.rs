@@ -182,7 +182,9 @@ impl Runtime {
         progress: ProgressSink,
     ) -> Result<Success, Failure> {
         let (answer, usage) = self.ask(tool, arguments, cancel, progress).await;
-        if let (Some(audit), Some(tool)) = (&self.audit, self.tools.get(tool)) {
+        if let Some(audit) = &self.audit
+            && let Some(tool) = self.tools.get(tool)
+        {
             let outcome = answer.as_ref().map_or_else(Stop::kind, |_| "ok");
             audit.record(tool, arguments, outcome, &usage);
         }

@@ -118,6 +118,13 @@ fn pins_refuse_other_digests_and_say_how_to_admit_them() {
     let pinned = policy(&format!("[plugin.x]\ndigest = '{DIGEST}'"));
     assert!(refusal(&pinned).contains("it was replaced"));
     assert!(pinned.terms("y", &other, true).is_ok());
+    let pinned = policy(&format!(
+        "[plugin.x]\ndigest = '{DIGEST}'\n[plugin.'{other}']\ndigest = '{other}'"
+    ));
+    assert!(
+        refusal(&pinned).contains("it was replaced"),
+        "every pin counts"
+    );
 }
 
 #[test]
