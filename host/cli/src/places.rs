@@ -41,7 +41,7 @@ impl StateDir {
 pub struct PluginOptions {
     /// A directory with plugins (*.wasm), in place of the default ones; can be given several times [default: `plugins` beside this
     /// program, which has the built-in tools, and rookery/plugins below `$XDG_DATA_HOME` or ~/.local/share, which is for your own]
-    /// [env: ROOKERY_PLUGINS, separated by `:`]
+    /// [env: `ROOKERY_PLUGINS`, separated by `:`]
     #[arg(long, value_name = "DIR")]
     plugins: Vec<PathBuf>,
     /// What plugins may do: interfaces, digests and budgets, as TOML, which docs/policy.md explains [default: built-in plugins may do

@@ -24,7 +24,7 @@ Example, in an MCP client's configuration:
   {\"mcpServers\": {\"rookery\": {\"command\": \"rookery\", \"args\": [\"serve\", \"--root\", \"/home/me/firmware\"]}}}")]
 pub struct Serve {
     /// A directory below which projects lie; can be given several times, and relative paths start at the first
-    /// [env: ROOKERY_ROOT, separated by `:`]
+    /// [env: `ROOKERY_ROOT`, separated by `:`]
     #[arg(long = "root", value_name = "DIR", required = given_or(&[], ROOTS).is_empty())]
     roots: Vec<PathBuf>,
     /// Append a line of JSON to this file for each call: the tool, its digest, its arguments' digest, what came of it
