@@ -18,7 +18,7 @@ RUN apt-get update \
  && rustup target add wasm32-wasip2
 WORKDIR /src
 COPY . .
-RUN make plugins host
+RUN make LOCKED=--locked plugins host
 
 FROM debian:bookworm-slim
 RUN apt-get update \

@@ -2,6 +2,10 @@
 # Everything is built once, in the release profile: the demo, the tests and the benches run the same binaries.
 
 .DEFAULT_GOAL := help
+# Cargo uses all cores by itself, and `setup` comes first.
+.NOTPARALLEL:
+# CI sets it to --locked. By hand a new tool's folder goes into Cargo.lock by itself.
+LOCKED ?=
 .PHONY: help setup build host plugins test-plugins demo test bench lint docs check-clients clean
 
 # A tool is a folder of plugins/, a hostile or test-only one of tests/plugins/.
@@ -9,7 +13,7 @@ TOOLS := $(notdir $(patsubst %/Cargo.toml,%,$(filter-out plugins/sdk%,$(wildcard
 TEST_TOOLS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard tests/plugins/*/Cargo.toml)))
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 COMPONENTS := $(TARGET)/wasm32-wasip2/plugin
-CARGO_PLUGIN := cargo build --locked --profile plugin --target wasm32-wasip2
+CARGO_PLUGIN := cargo build $(LOCKED) --profile plugin --target wasm32-wasip2
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,7 +25,7 @@ build: setup host plugins ## Build the host and all tools into dist/
 	@dist/rookery plugins list >/dev/null # compiles the tools now, so that no client waits for it
 
 host:
-	cargo build --locked --release
+	cargo build $(LOCKED) --release
 	@install -D $(TARGET)/release/rookery dist/rookery
 
 plugins:
@@ -43,19 +47,19 @@ demo: build dist/demo/rootfs.tar.gz ## Play the rehosting loop on a small firmwa
 
 # The host's crates are tested as they were built; tools are tested apart, because together they would be built with other features.
 test: build test-plugins dist/demo/rootfs.tar.gz ## Run every test
-	ROOKERY_DIST=$(CURDIR)/dist cargo test --locked --release --no-fail-fast
-	cargo test --locked --release --no-fail-fast $(addprefix -p ,$(TOOLS) $(TEST_TOOLS) rookery-plugin rookery-plugin-macros)
+	ROOKERY_DIST=$(CURDIR)/dist cargo test $(LOCKED) --release --no-fail-fast
+	cargo test $(LOCKED) --release --no-fail-fast $(addprefix -p ,$(TOOLS) $(TEST_TOOLS) rookery-plugin rookery-plugin-macros)
 
 bench: build test-plugins dist/demo/rootfs.tar.gz ## Print the performance ratios, measured side by side
 	@ROOKERY_DIST=$(CURDIR)/dist $(TARGET)/release/bench
 
 lint: setup ## Formatting, lints as errors, licences and sources where cargo-deny is installed
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "lint: cargo-deny is not installed, 'cargo deny check' SKIPPED"; fi
 
 docs: setup ## Build the API documentation, broken links as errors
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --workspace --exclude rookery-tests
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --no-deps --workspace --exclude rookery-tests
 
 clean: ## Remove everything that was built
 	rm -rf dist $(TARGET)

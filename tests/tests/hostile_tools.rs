@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rookery_tests::session::Options;
 use rookery_tests::{Session, places};
 use serde_json::json;
@@ -158,9 +158,68 @@ async fn a_file_that_is_no_component_is_skipped_with_a_reason_and_the_rest_serve
 #[tokio::test]
 async fn no_tool_can_take_the_name_of_a_built_in_one() -> Result<()> {
     let root = tempfile::tempdir()?;
-    let client = session(root.path()).await?;
+    let folder = root.path().join("odd");
+    std::fs::create_dir(&folder)?;
+    // A sound plugin, but for its name; and it comes first in the alphabet, not in the order of the directories.
+    std::fs::copy(
+        places::dist().join("plugins/health.wasm"),
+        folder.join("a_health.wasm"),
+    )?;
+    let mut options = Options::new(root.path());
+    options.plugins.push(folder);
+    let client = Session::with(&options).await?;
     let tools = client.tools().await?;
-    assert_eq!(tools.iter().filter(|name| *name == "run").count(), 1);
-    assert!(client.log().contains("liar.wasm"), "{}", client.log());
+    assert_eq!(tools.iter().filter(|name| *name == "health").count(), 1);
+    assert!(
+        client.log().contains("a_health.wasm")
+            && client.log().contains("`health` is already served by"),
+        "{}",
+        client.log()
+    );
     client.close().await
+}
+
+#[test]
+fn no_lie_about_a_tool_is_admitted_and_each_is_told_by_its_reason() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let component = std::fs::read(places::dist().join("test-plugins/liar.wasm"))?;
+    let word = b"which-lie:a";
+    let at = component
+        .windows(word.len())
+        .position(|window| window == word)
+        .context("the liar holds its word")?
+        + word.len()
+        - 1;
+    let refusal = |lie: u8| -> Result<Option<String>> {
+        let mut component = component.clone();
+        component[at] = lie;
+        let file = root.path().join("liar.wasm");
+        std::fs::write(&file, component)?;
+        let output = std::process::Command::new(places::dist().join("rookery"))
+            .args(["plugins", "check", "--json", "--cache-dir"])
+            .arg(places::dist().join("cache"))
+            .arg(&file)
+            .output()?;
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        Ok(report["rejected"][0]["reason"].as_str().map(str::to_owned))
+    };
+    assert_eq!(refusal(b'-')?, None, "without a lie it is a sound plugin");
+    for (lie, reason) in [
+        (b'a', "`run` is already served by"),
+        (b'b', "\"Not A Name\" is not legal"),
+        (b'c', "\"../../etc/passwd\" is not legal"),
+        (b'd', "\"\" is not legal"),
+        (b'e', "nnn\" is not legal"),
+        (b'f', "its root must have \"type\": \"object\""),
+        (b'g', "refers to \"http://localhost/x.json\""),
+        (b'h', "its root must have \"type\": \"object\""),
+        (b'i', "its description has 51200 characters"),
+        (b'j', "its description holds the hidden character U+202E"),
+        (b'k', "its definition is not a JSON object"),
+        (b'l', "its definition has no `inputSchema`"),
+    ] {
+        let refusal = refusal(lie)?.context("a lie was admitted")?;
+        assert!(refusal.contains(reason), "{reason}: {refusal}");
+    }
+    Ok(())
 }

@@ -13,7 +13,7 @@ use crate::show::{self, text};
 /// Check that this machine has what Rookery needs
 #[derive(Args)]
 #[command(after_help = "\
-Exits with 1 if no emulation backend works, no tool is loaded, or a directory cannot be written.
+Exits with 1 if no emulation backend works, no tool is loaded, or the state directory cannot be written.
 
 Example:
   rookery doctor")]
@@ -33,7 +33,7 @@ impl Doctor {
         let places = [
             check_dir("state", &self.options.state().path()?, true),
             // One that was filled before and is read-only serves well, in a container image for example.
-            check_dir("cache", &self.options.cache()?, false),
+            check_cache(&self.options.cache()?),
         ];
         let ok = backends
             .as_array()
@@ -64,6 +64,21 @@ fn check_dir(name: &str, dir: &Path, needed: bool) -> Value {
             json!({"name": name, "path": path, "ok": false, "needed": needed, "detail": format!("cannot be written: {error}"), "fix": format!("make it writable, or name another with --{name}-dir")})
         }
     }
+}
+
+/// What the runtime would say of this cache: it has to be writable the first time, and closed to others.
+fn check_cache(dir: &Path) -> Value {
+    let mut place = check_dir("cache", dir, false);
+    if place["ok"] == true
+        && let Err(reason) = rookery_runtime::check_cache(dir)
+    {
+        place["ok"] = json!(false);
+        place["needed"] = json!(false);
+        place["detail"] = json!(format!(
+            "is not used, so every start compiles every plugin: {reason}"
+        ));
+    }
+    place
 }
 
 fn describe(report: &Value) -> Vec<String> {
@@ -97,6 +112,9 @@ fn describe(report: &Value) -> Vec<String> {
             text(rejected, "file"),
             text(rejected, "reason")
         ));
+    }
+    for warning in plugins["warnings"].as_array().into_iter().flatten() {
+        lines.push(format!("  opt {}", warning.as_str().unwrap_or_default()));
     }
     for place in report["directories"].as_array().into_iter().flatten() {
         lines.push(format!(

@@ -9,7 +9,7 @@ use rookery_project::{Cancel, Roots};
 use serde_json::Value;
 
 use crate::interrupt::Interrupt;
-use crate::places::{absolute, existing_parent, utf8};
+use crate::places::{existing_parent, resolve, utf8};
 use crate::show::{self, Activity, text};
 
 /// Make a project from a root filesystem
@@ -32,12 +32,14 @@ pub struct Init {
 
 impl Init {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
-        let rootfs = absolute(&self.rootfs)?;
-        let output = absolute(
+        let rootfs = resolve(&self.rootfs)?;
+        // A link is what the user calls it.
+        let named = Some(&self.rootfs).filter(|path| path.file_name().is_some());
+        let output = resolve(
             &self
                 .output
                 .clone()
-                .unwrap_or_else(|| default_output(&rootfs)),
+                .unwrap_or_else(|| default_output(named.unwrap_or(&rootfs))),
         )?;
         let allowed = Roots::new([existing_parent(&output), existing_parent(&rootfs)])?;
 

@@ -39,16 +39,13 @@ impl StateDir {
 /// Which plugins are loaded and what they may do.
 #[derive(Args, Clone)]
 pub struct PluginOptions {
-    /// Directories with plugins (*.wasm), in place of the default ones [default: `plugins` beside this program, which has the built-in
-    /// tools, and rookery/plugins below `$XDG_DATA_HOME` or ~/.local/share, which is for your own]
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "ROOKERY_PLUGINS",
-        value_delimiter = ':'
-    )]
+    /// A directory with plugins (*.wasm), in place of the default ones; can be given several times [default: `plugins` beside this
+    /// program, which has the built-in tools, and rookery/plugins below `$XDG_DATA_HOME` or ~/.local/share, which is for your own]
+    /// [env: `ROOKERY_PLUGINS`, separated by `:`]
+    #[arg(long, value_name = "DIR")]
     plugins: Vec<PathBuf>,
-    /// What plugins may do: interfaces, digests and budgets, as TOML [default: everything is granted]
+    /// What plugins may do: interfaces, digests and budgets, as TOML, which docs/policy.md explains [default: built-in plugins may do
+    /// everything, others may only read]
     #[arg(long, value_name = "FILE", env = "ROOKERY_POLICY")]
     policy: Option<PathBuf>,
     /// Where compiled plugins are kept [default: rookery below `$XDG_CACHE_HOME` or ~/.cache]
@@ -61,22 +58,20 @@ pub struct PluginOptions {
 impl PluginOptions {
     /// The directories that are searched: those given, which must exist, or the default ones that do.
     pub fn dirs(&self) -> anyhow::Result<Vec<PathBuf>> {
-        if let Some(missing) = self.plugins.iter().find(|dir| !dir.is_dir()) {
+        let given = given_or(&self.plugins, "ROOKERY_PLUGINS");
+        if let Some(missing) = given.iter().find(|dir| !dir.is_dir()) {
             bail!(
                 "{} is not a directory; --plugins takes directories that hold *.wasm files",
                 missing.display()
             );
         }
-        if !self.plugins.is_empty() {
-            return Ok(self.plugins.clone());
+        if !given.is_empty() {
+            return Ok(given);
         }
-        let beside = std::env::current_exe()
-            .ok()
-            .and_then(|exe| Some(exe.parent()?.join("plugins")));
         let own = user_dir("XDG_DATA_HOME", ".local/share", "--plugins")
             .ok()
             .map(|dir| dir.join("plugins"));
-        Ok([beside, own]
+        Ok([built_in(), own]
             .into_iter()
             .flatten()
             .filter(|dir| dir.is_dir())
@@ -97,6 +92,8 @@ impl PluginOptions {
         Ok(RuntimeConfig {
             cache_dir: self.cache()?,
             policy,
+            built_in: built_in(),
+            audit: None,
             roots,
             runs,
         })
@@ -122,6 +119,23 @@ impl PluginOptions {
     }
 }
 
+/// The directory of the built-in plugins.
+fn built_in() -> Option<PathBuf> {
+    let exe = std::env::current_exe().ok()?;
+    Some(exe.parent()?.join("plugins"))
+}
+
+/// The paths of the command line, or those of an environment variable, which alone are separated by `:`.
+pub fn given_or(given: &[PathBuf], variable: &str) -> Vec<PathBuf> {
+    if !given.is_empty() {
+        return given.to_vec();
+    }
+    let paths = std::env::var_os(variable).unwrap_or_default();
+    std::env::split_paths(&paths)
+        .filter(|path| !path.as_os_str().is_empty())
+        .collect()
+}
+
 /// `$VARIABLE/rookery`, or `~/FALLBACK/rookery`.
 fn user_dir(variable: &str, fallback: &str, option: &str) -> anyhow::Result<PathBuf> {
     let absolute =
@@ -140,6 +154,21 @@ fn user_dir(variable: &str, fallback: &str, option: &str) -> anyhow::Result<Path
 /// The absolute path of `path`, which need not exist.
 pub fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("cannot resolve {}", path.display()))
+}
+
+/// `path` without links and `..`, as projects are compared; what of it does not exist stays as it is.
+pub fn resolve(path: &Path) -> anyhow::Result<PathBuf> {
+    let path = absolute(path)?;
+    for ancestor in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (ancestor.canonicalize(), path.strip_prefix(ancestor)) {
+            return Ok(if rest.as_os_str().is_empty() {
+                real
+            } else {
+                real.join(rest)
+            });
+        }
+    }
+    Ok(path)
 }
 
 /// `path` as the text that the project crate takes.

@@ -5,29 +5,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use rookery_project::Roots;
-use rookery_runtime::{LoadReport, Plugin};
+use rookery_runtime::{Interface, LoadReport, Plugin, Runtime};
 use serde_json::{Value, json};
 
 use crate::places::PluginOptions;
 use crate::show;
-
-/// What each interface lets a component do.
-const ABILITIES: &[(&str, &str)] = &[
-    ("config", "reads the configuration of projects"),
-    (
-        "config-mutation",
-        "changes the configuration of projects, in their patch file",
-    ),
-    ("creation", "makes new projects"),
-    ("results", "reads the results of runs"),
-    ("firmware", "reads the firmware's files"),
-    ("emulation", "starts, watches and stops runs"),
-    (
-        "live",
-        "runs commands in a running guest and talks to its ports",
-    ),
-    ("log", "writes to the log and reports progress"),
-];
 
 /// List plugins, or check files before they are used
 #[derive(Subcommand)]
@@ -48,7 +30,7 @@ pub struct List {
     json: bool,
 }
 
-/// Admit files as `serve` would, and say what they can do or why they are refused
+/// Admit files as `serve` would beside the plugins that it loads, and say what they can do or why they are refused
 #[derive(Args)]
 #[command(after_help = "\
 Exits with 1 if a file is refused.
@@ -86,7 +68,7 @@ impl Plugins {
 impl List {
     fn execute(&self) -> anyhow::Result<ExitCode> {
         let dirs = self.options.dirs()?;
-        let (_, report) = self.options.load(no_roots()?)?;
+        let (_, report) = self.options.load(a_root()?)?;
         show::result(&json!(report), self.json, |_| {
             let mut lines = describe(&report);
             if report.plugins.is_empty() {
@@ -108,13 +90,8 @@ impl List {
 
 impl Check {
     fn execute(&self) -> anyhow::Result<ExitCode> {
-        let mut report = LoadReport::default();
-        for file in &self.files {
-            match rookery_runtime::check(self.options.config(no_roots()?)?, file) {
-                Ok(plugin) => report.plugins.push(plugin),
-                Err(rejected) => report.rejected.push(rejected),
-            }
-        }
+        let mut runtime = Runtime::new(self.options.config(a_root()?)?)?;
+        let report = runtime.check(&self.options.dirs()?, &self.files);
         show::result(&json!(report), self.json, |_| describe(&report));
         Ok(if report.rejected.is_empty() {
             ExitCode::SUCCESS
@@ -124,8 +101,8 @@ impl Check {
     }
 }
 
-/// Checking reaches no project.
-fn no_roots() -> anyhow::Result<Roots> {
+/// Loading reaches no project, but a runtime has a root.
+fn a_root() -> anyhow::Result<Roots> {
     Ok(Roots::new(std::env::current_dir())?)
 }
 
@@ -137,7 +114,11 @@ fn describe(report: &LoadReport) -> Vec<String> {
             format!("  {}", rejected.reason),
         ]
     });
-    admitted.chain(refused).collect()
+    let warnings = report
+        .warnings
+        .iter()
+        .map(|warning| format!("warning: {warning}"));
+    admitted.chain(refused).chain(warnings).collect()
 }
 
 fn describe_plugin(plugin: &Plugin) -> Vec<String> {
@@ -168,12 +149,10 @@ fn describe_plugin(plugin: &Plugin) -> Vec<String> {
 
 /// `None` for what gives no ability: shared types.
 fn ability(import: &str) -> Option<String> {
-    let name = import.rsplit('/').next().unwrap_or(import);
-    let name = name.split('@').next().unwrap_or(name);
-    match ABILITIES.iter().find(|(known, _)| *known == name) {
-        _ if name == "types" => None,
-        Some((_, ability)) => Some((*ability).to_owned()),
-        None => Some(format!("uses {import}")),
+    match Interface::from_name(import) {
+        Some(Interface::Types) => None,
+        Some(interface) => Some(interface.ability().to_owned()),
+        None => Some(format!("use {import}")),
     }
 }
 
@@ -188,9 +167,9 @@ fn size(file: &Path) -> String {
 pub fn overview(options: &PluginOptions) -> anyhow::Result<Value> {
     let dirs = options.dirs()?;
     let dirs: Vec<_> = dirs.iter().map(|dir| dir.to_string_lossy()).collect();
-    let (runtime, report) = options.load(no_roots()?)?;
+    let (runtime, report) = options.load(a_root()?)?;
     Ok(
-        json!({"dirs": dirs, "plugins": report.plugins.len(), "tools": runtime.tools().len(), "rejected": report.rejected}),
+        json!({"dirs": dirs, "plugins": report.plugins.len(), "tools": runtime.tools().len(), "rejected": report.rejected, "warnings": report.warnings}),
     )
 }
 
@@ -199,16 +178,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn imports_are_told_as_sentences() {
+    fn imports_are_told_as_abilities() {
         assert_eq!(
-            ability("rookery:plugin/results@0.1.0").as_deref(),
-            Some("reads the results of runs")
-        );
-        assert_eq!(
-            ability("live").as_deref(),
-            Some("runs commands in a running guest and talks to its ports")
+            ability("results").as_deref(),
+            Some("read what runs left behind")
         );
         assert_eq!(ability("types"), None);
-        assert_eq!(ability("new-one").as_deref(), Some("uses new-one"));
+        assert_eq!(ability("new-one").as_deref(), Some("use new-one"));
     }
 }

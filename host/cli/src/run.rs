@@ -10,7 +10,7 @@ use rookery_project::{Cancel, Roots};
 use serde_json::{Value, json};
 
 use crate::interrupt::Interrupt;
-use crate::places::{StateDir, absolute, existing_parent, utf8};
+use crate::places::{StateDir, existing_parent, resolve, utf8};
 use crate::show::{self, Activity, text};
 use crate::summary;
 
@@ -20,7 +20,8 @@ const POLL: Duration = Duration::from_millis(250);
 /// Run a project until its timeout, and summarise what came of it
 #[derive(Args)]
 #[command(after_help = "\
-Ctrl-c stops the run and keeps its results; a second ctrl-c leaves at once.
+Ctrl-c stops the run and keeps its results; a second ctrl-c leaves at once, with 130. However else this program ends (SIGTERM, a closed
+terminal), the run goes on until its timeout.
 
 Example:
   rookery run dlink-850l --timeout 60")]
@@ -28,7 +29,7 @@ pub struct Run {
     /// The project directory
     project: PathBuf,
     /// Seconds until the run is ended [default: the project's own]
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=604_800))]
     timeout: Option<u64>,
     /// Emulation backend
     #[arg(long, value_parser = ["auto", "user", "penguin"], default_value = "auto", env = "ROOKERY_BACKEND")]
@@ -42,7 +43,7 @@ pub struct Run {
 
 impl Run {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
-        let dir = absolute(&self.project)?;
+        let dir = resolve(&self.project)?;
         let roots = Roots::new([existing_parent(&dir)])?;
         let project = roots.project(utf8(&dir)?)?;
         let runs = self.state.runs(roots.clone())?;

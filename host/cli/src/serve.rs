@@ -7,36 +7,42 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use rookery_project::Roots;
-use rookery_runtime::{LoadReport, Runtime};
+use rookery_runtime::{Audit, LoadReport, Runtime};
 use tokio::runtime;
 
-use crate::places::PluginOptions;
+use crate::places::{PluginOptions, given_or};
+
+const ROOTS: &str = "ROOKERY_ROOT";
 
 /// Serve the tools over MCP on stdin and stdout
 #[derive(Args)]
 #[command(after_help = "\
-Tools reach projects, root filesystems and results below the roots, and nothing else.
+Tools reach projects, root filesystems and results below the roots, and nothing else. What they may do there is the policy's to say:
+see docs/policy.md.
 
 Example, in an MCP client's configuration:
   {\"mcpServers\": {\"rookery\": {\"command\": \"rookery\", \"args\": [\"serve\", \"--root\", \"/home/me/firmware\"]}}}")]
 pub struct Serve {
-    /// Directories below which all projects lie; relative paths start at the first
-    #[arg(
-        long = "root",
-        value_name = "DIR",
-        required = true,
-        env = "ROOKERY_ROOT",
-        value_delimiter = ':'
-    )]
+    /// A directory below which projects lie; can be given several times, and relative paths start at the first
+    /// [env: `ROOKERY_ROOT`, separated by `:`]
+    #[arg(long = "root", value_name = "DIR", required = given_or(&[], ROOTS).is_empty())]
     roots: Vec<PathBuf>,
+    /// Append a line of JSON to this file for each call: the tool, its digest, its arguments' digest, what came of it
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
     #[command(flatten)]
     plugins: PluginOptions,
 }
 
 impl Serve {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
-        let roots = Roots::new(self.roots.iter().cloned())?;
-        let config = self.plugins.config(roots)?;
+        let roots = Roots::new(given_or(&self.roots, ROOTS))?;
+        let mut config = self.plugins.config(roots)?;
+        if let Some(file) = &self.audit {
+            let audit = Audit::open(file)
+                .with_context(|| format!("cannot write the audit to {}", file.display()))?;
+            config.audit = Some(audit);
+        }
         let dirs = self.plugins.dirs()?;
         let load = move || {
             let mut tools = Runtime::new(config)?;
@@ -60,6 +66,9 @@ impl Serve {
 fn report(loaded: &LoadReport) {
     for rejected in &loaded.rejected {
         tracing::warn!("skipped {}: {}", rejected.file.display(), rejected.reason);
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
     }
     if loaded.plugins.is_empty() {
         tracing::warn!("no plugin was loaded, so there are no tools: see `rookery plugins list`");

@@ -4,22 +4,28 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use rookery_server::visible;
+use rookery_server::{make_visible, visible};
 use serde_json::{Value, json};
 
 /// A result: one JSON object for scripts, or lines for people. Text from a guest cannot reach the terminal unescaped.
 pub fn result(value: &Value, json: bool, lines: impl FnOnce(&Value) -> Vec<String>) {
-    let text = if json {
-        value.to_string()
+    line(&if json {
+        json_text(value)
     } else {
-        lines(value).join("\n")
-    };
-    line(&text);
+        visible(&lines(value).join("\n")).into_owned()
+    });
 }
 
-/// One piece of text on stdout. A reader that went away is no error; a full disk is the end.
-pub fn line(text: &str) {
-    let written = writeln!(io::stdout(), "{}", visible(text));
+/// Escaped before it is written as JSON: an escape of ours in the text would be none of JSON's.
+fn json_text(value: &Value) -> String {
+    let mut value = value.clone();
+    make_visible(&mut value);
+    value.to_string()
+}
+
+/// One piece of visible text on stdout. A reader that went away is no error; a full disk is the end.
+fn line(text: &str) {
+    let written = writeln!(io::stdout(), "{text}");
     if let Err(error) = written
         && error.kind() != io::ErrorKind::BrokenPipe
     {
@@ -31,7 +37,7 @@ pub fn line(text: &str) {
 /// An error, with its causes: to stderr for people, as `{"error": "…"}` on stdout for scripts.
 pub fn error(error: &anyhow::Error, json: bool) {
     if json {
-        line(&json!({"error": format!("{error:#}")}).to_string());
+        line(&json_text(&json!({"error": format!("{error:#}")})));
     } else {
         let _ = writeln!(io::stderr(), "error: {}", visible(&format!("{error:#}")));
     }

@@ -104,15 +104,7 @@ pub fn describe(status: &Value, findings: &Value) -> Vec<String> {
         &mut lines,
         "services that listened",
         findings["services"].as_array(),
-        |bind| {
-            format!(
-                "{}  {} {}:{}",
-                text(bind, "proc"),
-                text(bind, "proto"),
-                text(bind, "ip"),
-                bind["port"]
-            )
-        },
+        service,
     );
     if findings["services"].is_null() {
         lines.push("no service listened".to_owned());
@@ -121,21 +113,7 @@ pub fn describe(status: &Value, findings: &Value) -> Vec<String> {
         &mut lines,
         "device files that failed, worst first",
         findings["pseudofiles"].as_array(),
-        |failure| {
-            let callers: Vec<_> = failure["callers"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .take(3)
-                .collect();
-            format!(
-                "{}  {} times, by {}",
-                text(failure, "path"),
-                failure["hits"],
-                callers.join(", ")
-            )
-        },
+        pseudofile,
     );
     section(
         &mut lines,
@@ -150,14 +128,7 @@ pub fn describe(status: &Value, findings: &Value) -> Vec<String> {
         &mut lines,
         "fatal signals",
         findings["crashes"].as_array(),
-        |crash| {
-            format!(
-                "{}  {}, {} times",
-                text(crash, "proc"),
-                text(crash, "signame"),
-                crash["count"]
-            )
-        },
+        crash,
     );
     section(
         &mut lines,
@@ -167,6 +138,23 @@ pub fn describe(status: &Value, findings: &Value) -> Vec<String> {
     );
     lines.push(format!("results in {}", text(status, "results_dir")));
     lines
+}
+
+fn service(bind: &Value) -> String {
+    let (proc, proto, ip) = (text(bind, "proc"), text(bind, "proto"), text(bind, "ip"));
+    format!("{proc}  {proto} {ip}:{}", bind["port"])
+}
+
+fn pseudofile(failure: &Value) -> String {
+    let callers = failure["callers"].as_array().into_iter().flatten();
+    let callers: Vec<_> = callers.filter_map(Value::as_str).take(3).collect();
+    let (path, hits) = (text(failure, "path"), &failure["hits"]);
+    format!("{path}  {hits} times, by {}", callers.join(", "))
+}
+
+fn crash(crash: &Value) -> String {
+    let (proc, signal) = (text(crash, "proc"), text(crash, "signame"));
+    format!("{proc}  {signal}, {} times", crash["count"])
 }
 
 fn section(

@@ -65,7 +65,7 @@ fn hostile_lines_are_escaped_cut_and_counted_once() {
     log.extend_from_slice(b"\nlast");
     let (_dir, results) = with_file("console.log", &log);
     let found = search(&results, "clear", Value::Null);
-    assert_eq!(found["matches"][0]["text"], "\\x1b[2Jclear \\xff");
+    assert_eq!(found["matches"][0]["text"], "\\u{1b}[2Jclear \\xff");
     let needle = search(&results, "needle", json!({"max_line_bytes": 40}));
     assert_eq!((&needle["total"], &needle["lines"]), (&json!(1), &json!(3)));
     assert_eq!(needle["matches"][0]["cut"], true);

@@ -28,7 +28,7 @@ const RECORD_FORMAT: &str = concat!("3-", env!("CARGO_PKG_VERSION"));
 const FILE_BYTES: u64 = 512 << 20;
 
 /// A day: so precise is the time of a file's last use, so that most starts write nothing.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 /// Files that were not used for so many days go when something new is kept: they are of earlier releases, or of plugins that are gone.
 const UNUSED_DAYS: u32 = 60;
 
@@ -40,6 +40,11 @@ pub(crate) struct Cache {
 struct Place {
     dir: PathBuf,
     key: Vec<u8>,
+}
+
+/// Why this cache directory would not be used. Makes it, if it is not there.
+pub fn check_cache(dir: &Path) -> Result<(), String> {
+    Place::open(dir).map(drop)
 }
 
 /// What admission found out about a component.

@@ -13,8 +13,8 @@ use crate::admission;
 use crate::bindings::ToolFullPre;
 use crate::cache::Cache;
 use crate::host::State;
+use crate::interface::Interface;
 use crate::linker::Linkers;
-use crate::policy::Interface;
 
 /// What compiling and linking needs.
 pub(crate) struct Machine {

@@ -135,10 +135,15 @@ impl Stop {
     /// The failure of `tool` for the agent.
     pub(crate) fn into_failure(self, tool: &str, usage: Usage) -> Failure {
         Failure {
-            kind: self.reason.kind().to_owned(),
+            kind: self.kind().to_owned(),
             message: self.message(tool),
             usage,
         }
+    }
+
+    /// The word for programs: [`Failure::kind`].
+    pub(crate) fn kind(&self) -> &'static str {
+        self.reason.kind()
     }
 
     fn message(&self, tool: &str) -> String {
@@ -164,8 +169,7 @@ impl Stop {
             Reason::CpuBudget(_) => less("cpu_ms"),
             Reason::WallBudget(_) => less("wall_ms"),
             Reason::HostCallBudget(_) => less("host_calls"),
-            Reason::OutputBudget { bytes: Some(_), .. } => less("output_kib"),
-            Reason::OutputBudget { bytes: None, .. } => "Ask for less.".to_owned(),
+            Reason::OutputBudget { .. } => LESS.to_owned(),
             Reason::HostDefect => "Try once more; if it fails again, tell the operator.".to_owned(),
         };
         format!(

@@ -6,6 +6,7 @@
 
 mod admission;
 mod arguments;
+mod audit;
 mod bindings;
 mod cache;
 mod code;
@@ -13,8 +14,10 @@ mod engine;
 mod failure;
 mod guests;
 mod host;
+mod interface;
 mod limits;
 mod linker;
+mod meaning;
 mod meter;
 mod policy;
 mod runtime;
@@ -25,12 +28,16 @@ mod wasi;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use policy::{Interface, Policy, PolicyError};
+pub use audit::Audit;
+pub use cache::check_cache;
+pub use interface::Interface;
+pub use policy::{Policy, PolicyError};
 use rookery_emulation::Runs;
 use rookery_project::Roots;
-pub use runtime::{Runtime, check};
+pub use runtime::Runtime;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+pub use text::is_hidden;
 
 /// What a runtime needs.
 pub struct RuntimeConfig {
@@ -38,6 +45,10 @@ pub struct RuntimeConfig {
     pub cache_dir: PathBuf,
     /// What tools may do.
     pub policy: Policy,
+    /// The directory whose components came with the program: they are granted everything that the policy does not deny.
+    pub built_in: Option<PathBuf>,
+    /// Where calls are recorded.
+    pub audit: Option<Audit>,
     /// The projects that tools may reach.
     pub roots: Roots,
     /// The runs that tools may reach.
@@ -88,6 +99,8 @@ pub struct LoadReport {
     pub plugins: Vec<Plugin>,
     /// Files that were skipped.
     pub rejected: Vec<Rejected>,
+    /// What of the policy had no effect.
+    pub warnings: Vec<String>,
 }
 
 /// What a call used of its budgets.

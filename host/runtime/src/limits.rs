@@ -16,6 +16,9 @@ pub(crate) const RANDOM_BYTES: u64 = 1 << 20;
 /// Resources that a guest may hold at once.
 pub(crate) const RESOURCES: usize = 1024;
 
+/// What the policy's `output_kib` may be at most. A server sends 1 MiB, and data twice: only MCP content can be so large.
+pub(crate) const MAX_OUTPUT_KIB: u32 = 1000;
+
 /// Core instances of one component.
 pub(crate) const INSTANCES: u32 = 128;
 /// Tables of one component.
@@ -51,7 +54,8 @@ impl Default for Limits {
             cpu: Duration::from_secs(10),
             wall: Duration::from_secs(30),
             host_calls: 10_000,
-            output_bytes: 1 << 20,
+            // As data, and again as the same text, it fits into what a server sends.
+            output_bytes: 480 << 10,
             log_bytes: 64 << 10,
             argument_bytes: 1 << 20,
         }

@@ -8,7 +8,7 @@ use wasmtime::component::{Component, Linker};
 
 use crate::bindings::ToolFullPre;
 use crate::host::{self, State};
-use crate::policy::Interface;
+use crate::interface::Interface;
 
 /// One linker for each set of grants, made when it is first needed.
 pub(crate) struct Linkers {

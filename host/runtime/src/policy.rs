@@ -1,121 +1,19 @@
 //! What the operator allows: which interfaces a plugin may import, and what a call may use.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::limits::Limits;
+use crate::interface::Interface;
+use crate::limits::{Limits, MAX_OUTPUT_KIB};
+use crate::text;
 
-/// One interface of `wit/`: a capability.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Interface {
-    /// Types only; always granted.
-    Types,
-    /// Log lines and progress; always granted.
-    Log,
-    /// Read a project's configuration.
-    Config,
-    /// Change a project's configuration.
-    ConfigMutation,
-    /// Make projects.
-    Creation,
-    /// Read what runs left behind.
-    Results,
-    /// Read a project's root filesystem.
-    Firmware,
-    /// Run projects.
-    Emulation,
-    /// Reach into running guests.
-    Live,
-}
-
-impl Interface {
-    /// All interfaces of this version of the contract.
-    pub const ALL: [Self; 9] = [
-        Self::Types,
-        Self::Log,
-        Self::Config,
-        Self::ConfigMutation,
-        Self::Creation,
-        Self::Results,
-        Self::Firmware,
-        Self::Emulation,
-        Self::Live,
-    ];
-
-    /// Its name in WIT.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Types => "types",
-            Self::Log => "log",
-            Self::Config => "config",
-            Self::ConfigMutation => "config-mutation",
-            Self::Creation => "creation",
-            Self::Results => "results",
-            Self::Firmware => "firmware",
-            Self::Emulation => "emulation",
-            Self::Live => "live",
-        }
-    }
-
-    /// The interface of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|interface| interface.name() == name)
-    }
-
-    /// What a plugin that imports it can do, to follow "it can".
-    pub fn ability(self) -> &'static str {
-        match self {
-            Self::Types => "compute",
-            Self::Log => "write log lines and report progress",
-            Self::Config => "read a project's configuration",
-            Self::ConfigMutation => "change a project's configuration",
-            Self::Creation => "make projects",
-            Self::Results => "read what runs left behind",
-            Self::Firmware => "read a project's root filesystem",
-            Self::Emulation => "run projects",
-            Self::Live => "reach into running guests",
-        }
-    }
-
-    /// Whether it needs no grant: it gives no access to anything.
-    fn is_free(self) -> bool {
-        matches!(self, Self::Types | Self::Log)
-    }
-}
-
-impl fmt::Display for Interface {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// The operator's policy: which interfaces are granted, and the budgets. Read from TOML or built in code.
+/// The operator's policy: which interfaces are granted, and the budgets. Read from TOML, whose format `docs/policy.md` explains.
 ///
-/// ```toml
-/// digests = ["9f86d081…"]        # optional: only components with these SHA-256 digests load
-/// concurrent_calls = 8           # optional: guests that run at the same time, of which one plugin has at most three quarters
-///
-/// [default]
-/// grant = ["config", "results"]  # every plugin may import these
-/// wall_ms = 10000
-///
-/// [plugin."set_env"]             # by file name without `.wasm`, or by digest, which comes first
-/// grant = ["config-mutation"]    # in addition to the default
-/// deny = ["results"]             # wins over every grant
-/// digest = "9f86d081…"           # optional: this plugin must have this digest
-/// memory_mib = 64
-/// ```
-///
-/// Without a policy everything is granted; a policy file grants nothing that it does not name. Budgets: `memory_mib`, `cpu_ms`,
-/// `wall_ms`, `host_calls`, `output_kib`, `log_kib`, `argument_kib`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// Without a policy, or where it says nothing, built-in components are granted every interface, and others those that only read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     #[serde(default)]
@@ -153,22 +51,12 @@ pub struct PolicyError(String);
 pub(crate) struct Terms {
     pub(crate) grants: BTreeSet<Interface>,
     pub(crate) limits: Limits,
-}
-
-impl Default for Policy {
-    /// Everything is granted to every plugin, under the default budgets.
-    fn default() -> Self {
-        let default = Rules {
-            grant: Interface::ALL.into(),
-            ..Rules::default()
-        };
-        Self {
-            default,
-            plugin: BTreeMap::new(),
-            digests: None,
-            concurrent_calls: None,
-        }
-    }
+    /// The sections that deny something, and what.
+    denials: Vec<(String, BTreeSet<Interface>)>,
+    /// What would be granted if nothing were denied.
+    undenied: BTreeSet<Interface>,
+    /// The section in which a grant for this plugin counts.
+    section: String,
 }
 
 impl Policy {
@@ -193,7 +81,14 @@ impl Policy {
                     .collect::<Result<_, _>>()?,
             );
         }
+        policy.default.check("[default]")?;
+        if policy.default.digest.is_some() {
+            return Err(PolicyError(
+                "`digest` under [default] pins nothing: put it under [plugin.\"NAME\"], or a list `digests` at the top".to_owned(),
+            ));
+        }
         for (key, mut rules) in std::mem::take(&mut policy.plugin) {
+            rules.check(&section(&key))?;
             rules.digest = rules.digest.as_deref().map(digest).transpose()?;
             if has_suffix(&key) {
                 return Err(PolicyError(format!(
@@ -213,7 +108,7 @@ impl Policy {
     }
 
     /// The terms for the plugin of this file name and digest, or why it may not load at all.
-    pub(crate) fn terms(&self, name: &str, digest: &str) -> Result<Terms, String> {
+    pub(crate) fn terms(&self, name: &str, digest: &str, built_in: bool) -> Result<Terms, String> {
         if self
             .digests
             .as_ref()
@@ -223,35 +118,126 @@ impl Policy {
                 "the policy pins digests, and this file's is not among them. To admit it, add \"{digest}\" to `digests`"
             ));
         }
-        let (by_digest, by_name) = (self.plugin.get(digest), self.plugin.get(name));
-        let named = || by_digest.into_iter().chain(by_name);
-        if let Some(pin) = named()
-            .filter_map(|rules| rules.digest.as_deref())
-            .find(|pin| *pin != digest)
+        let named =
+            [digest, name].map(|key| self.plugin.get(key).map(|rules| (section(key), rules)));
+        let sections: Vec<(String, &Rules)> =
+            std::iter::once(("[default]".to_owned(), &self.default))
+                .chain(named.iter().flatten().cloned())
+                .collect();
+        if let Some((section, pin)) = sections
+            .iter()
+            .filter_map(|(section, rules)| Some((section, rules.digest.as_deref()?)))
+            .find(|(_, pin)| *pin != digest)
         {
             return Err(format!(
-                "the policy pins [plugin.\"{name}\"] to digest {pin}, but the file has {digest}; it was replaced or the pin is old"
+                "the policy pins {section} to digest {pin}, but the file has {digest}; it was replaced or the pin is old"
             ));
         }
-        let layers = || std::iter::once(&self.default).chain(by_digest.or(by_name));
-        let mut grants: BTreeSet<_> = layers()
-            .flat_map(|rules| rules.grant.iter().copied())
-            .collect();
-        for denied in layers().chain(named()).flat_map(|rules| &rules.deny) {
-            grants.remove(denied);
-        }
-        grants.extend(
-            Interface::ALL
-                .into_iter()
-                .filter(|interface| interface.is_free()),
-        );
+        // A section by digest takes the place of the one by name, but for what that denies.
+        let layers = sections.iter().take(2);
         let mut limits = Limits::default();
-        layers().for_each(|rules| rules.apply(&mut limits));
-        Ok(Terms { grants, limits })
+        layers
+            .clone()
+            .for_each(|(_, rules)| rules.apply(&mut limits));
+        let undenied: BTreeSet<Interface> = Interface::ALL
+            .into_iter()
+            .filter(|interface| built_in || interface.is_free() || interface.only_reads())
+            .chain(
+                layers
+                    .clone()
+                    .flat_map(|(_, rules)| rules.grant.iter().copied()),
+            )
+            .collect();
+        let denials: Vec<_> = sections
+            .iter()
+            .map(|(section, rules)| (section.clone(), rules.deny.clone()))
+            .collect();
+        let denied =
+            |interface: &Interface| denials.iter().any(|(_, deny)| deny.contains(interface));
+        Ok(Terms {
+            grants: undenied
+                .iter()
+                .copied()
+                .filter(|interface| interface.is_free() || !denied(interface))
+                .collect(),
+            limits,
+            undenied,
+            denials,
+            section: layers
+                .skip(1)
+                .last()
+                .map_or_else(|| section(name), |(section, _)| section.clone()),
+        })
+    }
+
+    /// A sentence for each section and pin that none of these plugins (file names and digests) answers to: a misspelt denial is no
+    /// denial.
+    pub(crate) fn unmatched(
+        &self,
+        names: &BTreeSet<String>,
+        digests: &BTreeSet<String>,
+    ) -> Vec<String> {
+        let sections = self
+            .plugin
+            .keys()
+            .filter(|key| !names.contains(*key) && !digests.contains(*key))
+            .map(|key| {
+                let near = text::nearest(key, names.iter().map(String::as_str))
+                    .map_or_else(String::new, |name| {
+                        format!("; did you mean {}?", section(name))
+                    });
+                format!("the policy's {} matches no plugin{near}", section(key))
+            });
+        let pins = self
+            .digests
+            .iter()
+            .flatten()
+            .filter(|pin| !digests.contains(*pin))
+            .map(|pin| format!("the policy's `digests` name {pin}, which no plugin has"));
+        sections.chain(pins).collect()
+    }
+}
+
+impl Terms {
+    /// What to change in the policy so that `missing` is granted.
+    pub(crate) fn how_to_grant(&self, missing: &[Interface]) -> String {
+        let list = |interfaces: &mut dyn Iterator<Item = &Interface>| {
+            let names: Vec<_> = interfaces
+                .map(|interface| format!("{:?}", interface.name()))
+                .collect();
+            names.join(", ")
+        };
+        let mut steps: Vec<String> = self
+            .denials
+            .iter()
+            .map(|(section, deny)| {
+                (
+                    section,
+                    list(&mut missing.iter().filter(|i| deny.contains(i))),
+                )
+            })
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(section, names)| format!("take {names} out of `deny` under {section}"))
+            .collect();
+        let ungranted = list(&mut missing.iter().filter(|i| !self.undenied.contains(i)));
+        if !ungranted.is_empty() {
+            steps.push(format!("put under {}: grant = [{ungranted}]", self.section));
+        }
+        steps.join(", and ")
     }
 }
 
 impl Rules {
+    /// What no reader of the file could get.
+    fn check(&self, section: &str) -> Result<(), PolicyError> {
+        match self.output_kib {
+            Some(kib) if kib > MAX_OUTPUT_KIB => Err(PolicyError(format!(
+                "output_kib = {kib} under {section} is too much: at most {MAX_OUTPUT_KIB}, since an answer of more than 1 MiB is not sent"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn apply(&self, limits: &mut Limits) {
         let kib = |kib: u32| {
             usize::try_from(kib)
@@ -269,6 +255,10 @@ impl Rules {
         limits.log_bytes = self.log_kib.map_or(limits.log_bytes, kib);
         limits.argument_bytes = self.argument_kib.map_or(limits.argument_bytes, kib);
     }
+}
+
+fn section(key: &str) -> String {
+    format!("[plugin.{key:?}]")
 }
 
 fn has_suffix(key: &str) -> bool {
@@ -293,100 +283,4 @@ pub(crate) fn cores() -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DIGEST: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
-
-    fn grants(policy: &Policy, name: &str) -> Vec<&'static str> {
-        policy
-            .terms(name, DIGEST)
-            .unwrap()
-            .grants
-            .into_iter()
-            .map(Interface::name)
-            .collect()
-    }
-
-    #[test]
-    fn without_a_policy_everything_is_granted_and_an_empty_one_grants_nothing() {
-        assert_eq!(grants(&Policy::default(), "x").len(), Interface::ALL.len());
-        assert_eq!(
-            grants(&Policy::from_toml("").unwrap(), "x"),
-            ["types", "log"]
-        );
-    }
-
-    #[test]
-    fn grants_add_up_and_deny_wins() {
-        let policy = Policy::from_toml(
-            "[default]\ngrant = ['config', 'results']\n[plugin.'set_env']\ngrant = ['config-mutation', 'live']\ndeny = ['results', 'live']\nmemory_mib = 8",
-        )
-        .unwrap();
-        assert_eq!(
-            grants(&policy, "set_env"),
-            ["types", "log", "config", "config-mutation"]
-        );
-        assert_eq!(
-            grants(&policy, "other"),
-            ["types", "log", "config", "results"]
-        );
-        assert_eq!(
-            policy.terms("set_env", DIGEST).unwrap().limits.memory_bytes,
-            8 << 20
-        );
-    }
-
-    #[test]
-    fn rules_by_digest_win_over_rules_by_name() {
-        let policy = Policy::from_toml(&format!(
-            "[plugin.x]\ngrant = ['live']\n[plugin.'{DIGEST}']\ngrant = ['config']"
-        ))
-        .unwrap();
-        assert_eq!(grants(&policy, "x"), ["types", "log", "config"]);
-    }
-
-    #[test]
-    fn no_denial_is_lost_to_the_way_it_is_written() {
-        let upper = DIGEST.to_uppercase();
-        let policy = Policy::from_toml(&format!(
-            "[plugin.x]\ndeny = ['live']\n[plugin.'{upper}']\ngrant = ['live', 'config']"
-        ))
-        .unwrap();
-        assert_eq!(grants(&policy, "x"), ["types", "log", "config"]);
-        let error = Policy::from_toml("[plugin.'x.wasm']\ndeny = ['live']").unwrap_err();
-        assert!(error.to_string().contains("without `.wasm`"), "{error}");
-    }
-
-    #[test]
-    fn pins_refuse_other_digests_and_say_how_to_admit_them() {
-        let other = "0".repeat(64);
-        let policy =
-            Policy::from_toml(&format!("digests = ['{}']", DIGEST.to_uppercase())).unwrap();
-        assert!(policy.terms("x", DIGEST).is_ok(), "case does not matter");
-        assert!(
-            policy
-                .terms("x", &other)
-                .unwrap_err()
-                .contains(&format!("add \"{other}\" to `digests`"))
-        );
-        let policy = Policy::from_toml(&format!("[plugin.x]\ndigest = '{DIGEST}'")).unwrap();
-        assert!(
-            policy
-                .terms("x", &other)
-                .unwrap_err()
-                .contains("it was replaced")
-        );
-        assert!(policy.terms("y", &other).is_ok());
-    }
-
-    #[test]
-    fn a_wrong_policy_is_an_error_that_names_what_is_allowed() {
-        let error = |text: &str| Policy::from_toml(text).unwrap_err().to_string();
-        assert!(error("[default]\ngrant = ['confg']").contains("config-mutation"));
-        assert!(error("[default]\nmemory = 3").contains("memory_mib"));
-        assert!(error("digests = ['abc']").contains("sha256sum"));
-        assert!(error("concurrent_calls = 0").contains("at least 1"));
-        assert!(error("[plugin.x").contains("TOML"));
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! The runtime: what was admitted, and calls to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,20 +9,21 @@ use jsonschema::Validator;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::{self, Admitted};
+use crate::admission::{self, Admitted, Gate, Refused};
 use crate::cache::Cache;
 use crate::code::{Code, Machine};
 use crate::engine::TickingEngine;
 use crate::failure::{Reason, Stop};
 use crate::guests::{Answer, Ask, Guests, Job};
 use crate::host::Services;
+use crate::interface::Interface;
 use crate::limits::Limits;
 use crate::linker::Linkers;
-use crate::policy::{Interface, cores};
+use crate::policy::cores;
 use crate::seats::{Seats, Share};
 use crate::{
-    Failure, LoadReport, Plugin, Policy, ProgressSink, Rejected, RuntimeConfig, Success, Tool,
-    Usage, arguments as schema_check, text,
+    Audit, Failure, LoadReport, Plugin, Policy, ProgressSink, Rejected, RuntimeConfig, Success,
+    Tool, Usage, arguments as schema_check, meaning, text,
 };
 
 /// All admitted components.
@@ -31,6 +32,9 @@ pub struct Runtime {
     guests: Guests,
     seats: Seats,
     policy: Policy,
+    audit: Option<Audit>,
+    /// Canonical.
+    built_in: Option<PathBuf>,
     tools: BTreeMap<String, Arc<Tool>>,
     entries: BTreeMap<String, Entry>,
 }
@@ -67,6 +71,8 @@ impl Runtime {
             guests,
             seats: Seats::new(config.policy.concurrent_calls()),
             policy: config.policy,
+            audit: config.audit,
+            built_in: config.built_in.and_then(|dir| dir.canonicalize().ok()),
             tools: BTreeMap::new(),
             entries: BTreeMap::new(),
         })
@@ -88,8 +94,49 @@ impl Runtime {
                 }
             }
         }
-        for (file, admitted) in files.iter().zip(self.admit_all(&files)) {
-            match admitted.and_then(|admitted| self.register(file, admitted)) {
+        self.load_files(&files, &mut report);
+        report
+    }
+
+    /// Admit `files` as [`Self::load`] would if they lay in the last of `dirs`, and report on them only. One that has the name of a file
+    /// there is taken for its new version.
+    pub fn check(&mut self, dirs: &[PathBuf], files: &[PathBuf]) -> LoadReport {
+        let given: Vec<PathBuf> = files
+            .iter()
+            .filter_map(|file| file.canonicalize().ok())
+            .collect();
+        let is_given = |file: &Path| file.canonicalize().is_ok_and(|file| given.contains(&file));
+        let is_replaced = |file: &Path| {
+            !self.is_built_in(file) && files.iter().any(|new| new.file_name() == file.file_name())
+        };
+        let all: Vec<PathBuf> = dirs
+            .iter()
+            .filter_map(|dir| wasm_files(dir).ok())
+            .flatten()
+            .filter(|file| !is_given(file) && !is_replaced(file))
+            .chain(files.iter().cloned())
+            .collect();
+        let mut report = LoadReport::default();
+        self.load_files(&all, &mut report);
+        report.plugins.retain(|plugin| files.contains(&plugin.file));
+        report
+            .rejected
+            .retain(|rejected| files.contains(&rejected.file));
+        report
+    }
+
+    fn load_files(&mut self, files: &[PathBuf], report: &mut LoadReport) {
+        let names = files.iter().map(|file| admission::name(file)).collect();
+        let mut digests = BTreeSet::new();
+        for (file, admitted) in files.iter().zip(self.admit_all(files)) {
+            digests.extend(match &admitted {
+                Ok(admitted) => Some(admitted.digest.clone()),
+                Err(refused) => refused.digest.clone(),
+            });
+            let registered = admitted
+                .map_err(|refused| refused.reason)
+                .and_then(|admitted| self.register(file, admitted));
+            match registered {
                 Ok(plugin) => report.plugins.push(plugin),
                 Err(reason) => report.rejected.push(Rejected {
                     file: file.clone(),
@@ -97,7 +144,15 @@ impl Runtime {
                 }),
             }
         }
-        report
+        report.warnings = self.policy.unmatched(&names, &digests);
+    }
+
+    fn is_built_in(&self, file: &Path) -> bool {
+        let Ok(file) = std::path::absolute(file) else {
+            return false;
+        };
+        let dir = file.parent().and_then(|dir| dir.canonicalize().ok());
+        self.built_in.is_some() && dir == self.built_in
     }
 
     /// All tools by name.
@@ -113,11 +168,7 @@ impl Runtime {
         else {
             return Vec::new();
         };
-        violations(
-            &entry.input,
-            schema,
-            &schema_check::tidied(arguments, schema),
-        )
+        violations(&entry.input, schema, &meaning::meant(arguments, schema))
     }
 
     /// Call a tool. `arguments` must have passed [`Self::check_arguments`].
@@ -131,6 +182,12 @@ impl Runtime {
         progress: ProgressSink,
     ) -> Result<Success, Failure> {
         let (answer, usage) = self.ask(tool, arguments, cancel, progress).await;
+        if let Some(audit) = &self.audit
+            && let Some(tool) = self.tools.get(tool)
+        {
+            let outcome = answer.as_ref().map_or_else(Stop::kind, |_| "ok");
+            audit.record(tool, arguments, outcome, &usage);
+        }
         match answer {
             Ok(output) => {
                 tracing::debug!(target: "rookery::tool", tool, ?usage, "a call succeeded");
@@ -158,7 +215,7 @@ impl Runtime {
         };
         let arguments = self.schema(tool, "inputSchema").map_or_else(
             || arguments.clone(),
-            |schema| schema_check::tidied(arguments, schema),
+            |schema| meaning::meant(arguments, schema),
         );
         let arguments = arguments.to_string();
         if arguments.len() > entry.limits.argument_bytes {
@@ -216,7 +273,7 @@ impl Runtime {
         let Some(schema) = self.schema(tool, "outputSchema") else {
             return Ok(output);
         };
-        let output = schema_check::tidied(&output, schema);
+        let output = meaning::tidied(&output, schema);
         match violations(&entry.output, schema, &output).as_slice() {
             [] => Ok(output),
             found => Err(Reason::Malformed(found.join("; "))),
@@ -228,9 +285,15 @@ impl Runtime {
     }
 
     /// Admit files on all cores; the results in the order of the files.
-    fn admit_all(&self, files: &[PathBuf]) -> Vec<Result<Admitted, String>> {
+    fn admit_all(&self, files: &[PathBuf]) -> Vec<Result<Admitted, Refused>> {
+        let gate = Gate {
+            machine: &self.machine,
+            guests: &self.guests,
+            seats: &self.seats,
+            policy: &self.policy,
+        };
         let next = AtomicUsize::new(0);
-        let results: Vec<OnceLock<Result<Admitted, String>>> =
+        let results: Vec<OnceLock<Result<Admitted, Refused>>> =
             files.iter().map(|_| OnceLock::new()).collect();
         // Threads of their own also because `load` may be called on a thread of an asynchronous runtime, where waiting is not allowed.
         std::thread::scope(|scope| {
@@ -241,13 +304,7 @@ impl Runtime {
                         let (Some(file), Some(result)) = (files.get(n), results.get(n)) else {
                             break;
                         };
-                        let _ = result.set(admission::admit(
-                            &self.machine,
-                            &self.guests,
-                            &self.seats,
-                            &self.policy,
-                            file,
-                        ));
+                        let _ = result.set(gate.admit(file, self.is_built_in(file)));
                     }
                 });
             }
@@ -255,9 +312,11 @@ impl Runtime {
         results
             .into_iter()
             .map(|result| {
-                result
-                    .into_inner()
-                    .unwrap_or_else(|| Err("it was not looked at".to_owned()))
+                let missed = || Refused {
+                    digest: None,
+                    reason: "it was not looked at".to_owned(),
+                };
+                result.into_inner().unwrap_or_else(|| Err(missed()))
             })
             .collect()
     }
@@ -294,22 +353,6 @@ impl Runtime {
         }
         Ok(Plugin::clone(&plugin))
     }
-}
-
-/// Admit one file without registering it: the same function that start-up uses.
-pub fn check(config: RuntimeConfig, file: &Path) -> Result<Plugin, Rejected> {
-    let rejected = |reason: String| Rejected {
-        file: file.to_owned(),
-        reason,
-    };
-    let runtime = Runtime::new(config)
-        .map_err(|error| rejected(format!("the runtime cannot be started: {error:#}")))?;
-    let mut admitted = runtime.admit_all(&[file.to_owned()]);
-    let admitted = admitted
-        .pop()
-        .unwrap_or_else(|| Err("it was not looked at".to_owned()))
-        .map_err(rejected)?;
-    Ok(plugin(file, &admitted))
 }
 
 fn plugin(file: &Path, admitted: &Admitted) -> Plugin {

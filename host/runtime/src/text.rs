@@ -1,13 +1,9 @@
 //! Text from a guest, made fit to be shown.
 
-/// Whether a character can hide from the reader or steer a terminal: controls, and the invisible and direction-changing
-/// characters of Unicode. A line feed and a tab are plain.
-pub(crate) fn is_hidden(c: char) -> bool {
-    (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+/// Whether a character can hide from the reader or steer a terminal; see [`rookery_project::results::text::is_hidden`]. A line feed and
+/// a tab are plain.
+pub fn is_hidden(c: char) -> bool {
+    c != '\n' && c != '\t' && rookery_project::results::text::is_hidden(c)
 }
 
 /// `text` with hidden characters escaped, cut to `max` characters of the original.

@@ -41,10 +41,15 @@ impl Usage {
             let _ = write!(text, "\n- and {} more", violations.len() - MAX_LISTED);
         }
         let _ = write!(text, "\nAllowed:{}", self.allowed);
-        if let Some(example) = &self.example {
-            let _ = write!(text, "\nExample: {tool}({example})");
-        }
+        text.push_str(&self.example(tool));
         text
+    }
+
+    /// One call that is right, on a line of its own; nothing if none is known.
+    pub fn example(&self, tool: &str) -> String {
+        self.example.as_ref().map_or_else(String::new, |example| {
+            format!("\nExample: {tool}({example})")
+        })
     }
 }
 

@@ -49,15 +49,7 @@ impl<S: ToolSource> Server<S> {
 
         Ok(match outcome {
             Ok(Ok(success)) => reply::success(name, success, entry.output),
-            Ok(Err(failure)) => {
-                tracing::info!(
-                    tool = name,
-                    kind = failure.kind,
-                    message = failure.message,
-                    "call failed"
-                );
-                reply::failure(&failure)
-            }
+            Ok(Err(failure)) => reply::failure(&failure, || entry.usage.example(name)),
             Err(_) => reply::panic(name),
         })
     }

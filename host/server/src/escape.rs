@@ -3,19 +3,9 @@
 //! Text from a guest is hostile. Tools escape it themselves; this is the last gate before an agent or a terminal reads it.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
+use rookery_runtime::is_hidden;
 use serde_json::{Map, Value};
-
-/// Whether `c` does something to the text around it instead of being seen. Newline and tab are not counted.
-fn is_hidden(c: char) -> bool {
-    matches!(c,
-        '\u{0}'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}' // C0, DEL, C1
-        | '\u{ad}' | '\u{61c}' | '\u{180e}'
-        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' // zero-width, separators, bidi
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e0fff}') // tags and supplementary variation selectors: they can carry a hidden message
-}
 
 /// `text` with every hidden character written as `\u{…}`.
 pub fn visible(text: &str) -> Cow<'_, str> {
@@ -25,7 +15,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if is_hidden(c) {
-            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+            out.extend(c.escape_unicode());
         } else {
             out.push(c);
         }
@@ -79,8 +69,8 @@ mod tests {
     #[test]
     fn hidden_characters_are_written_out_and_the_rest_is_kept() {
         assert_eq!(
-            visible("\u{1b}[2Jhi\u{202e}\u{200b}\u{e0041}\u{9b}"),
-            r"\u{1b}[2Jhi\u{202e}\u{200b}\u{e0041}\u{9b}"
+            visible("\u{1b}[2Jhi\u{202e}\u{200b}\u{e0041}\u{9b}\u{3164}\u{fe01}\u{2800}\u{e000}"),
+            r"\u{1b}[2Jhi\u{202e}\u{200b}\u{e0041}\u{9b}\u{3164}\u{fe01}\u{2800}\u{e000}"
         );
         for kept in ["a\nb\tc", "日本語 é 🙂", "{\"k\": \"\\u001b\"}"] {
             assert!(matches!(visible(kept), Cow::Borrowed(text) if text == kept));

@@ -4,7 +4,8 @@
 /// For `initialize` and `server/discover`.
 pub const INSTRUCTIONS: &str = "\
 Rookery rehosts firmware: it runs a device's root filesystem in an emulator and tells you what went wrong, so that you can change the \
-configuration and run again until its services answer. Change a project with these tools, not by editing its files: they check each change against the \
+configuration and run again until its services answer. Paths of this machine are absolute or start at the server's first root; nothing \
+outside its roots can be reached. Change a project with these tools, not by editing its files: they check each change against the \
 whole configuration, and write to one patch file that can be undone. A tool that is not listed is not offered here.
 
 1. New firmware: init_project(rootfs, output) makes a project directory.

@@ -28,7 +28,7 @@ use rmcp::service::ServerInitializeError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-pub use escape::visible;
+pub use escape::{make_visible, visible};
 pub use reply::MAX_REPLY;
 pub use source::ToolSource;
 pub use toolbox::LoadError;

@@ -61,9 +61,15 @@ pub fn success(tool: &str, success: Success, output: Output) -> CallToolResult {
     with_usage(result, &usage)
 }
 
-/// The reply to a call that failed.
-pub fn failure(failure: &Failure) -> CallToolResult {
-    let mut result = with_usage(error(&failure.message), &failure.usage);
+/// The reply to a call that failed, with an example of one that is right where the arguments are to blame and the tool gives none.
+pub fn failure(failure: &Failure, example: impl FnOnce() -> String) -> CallToolResult {
+    let example = if failure.kind == "invalid-argument" && !failure.message.contains("Example: ") {
+        example()
+    } else {
+        String::new()
+    };
+    let message = format!("{}{example}", failure.message);
+    let mut result = with_usage(error(&message), &failure.usage);
     result
         .meta
         .get_or_insert_default()
@@ -171,7 +177,9 @@ mod tests {
             message: "x\u{7}".repeat(9000),
             usage: Usage::default(),
         };
-        let reply = json!(super::failure(&failure));
+        let reply = json!(super::failure(&failure, || unreachable!(
+            "it was no argument"
+        )));
         assert_eq!(reply["isError"], true);
         assert!(reply.get("structuredContent").is_none());
         assert_eq!(reply["_meta"]["rookery/failure"], "trap");
@@ -179,6 +187,20 @@ mod tests {
             reply["content"][0]["text"]
                 .as_str()
                 .is_some_and(|text| text.len() < MAX_MESSAGE + 8 && !text.contains('\u{7}'))
+        );
+    }
+
+    #[test]
+    fn a_failure_by_its_arguments_ends_with_a_call_that_is_right() {
+        let failure = Failure {
+            kind: "invalid-argument".to_owned(),
+            message: "`sql` is empty.".to_owned(),
+            usage: Usage::default(),
+        };
+        let reply = json!(super::failure(&failure, || "\nExample: t({})".to_owned()));
+        assert_eq!(
+            reply["content"][0]["text"],
+            "`sql` is empty.\nExample: t({})"
         );
     }
 

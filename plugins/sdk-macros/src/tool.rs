@@ -5,7 +5,7 @@ use quote::quote;
 use syn::spanned::Spanned;
 use syn::{
     Attribute as RustAttribute, Error, Expr, ExprLit, FnArg, GenericArgument, ItemFn, Lit, Meta,
-    PathArguments, Result, ReturnType, Type,
+    PathArguments, Result, ReturnType, Signature, Type,
 };
 
 use crate::attribute::Attribute;
@@ -25,43 +25,8 @@ pub fn expand(attribute: &Attribute, function: &ItemFn) -> Result<TokenStream> {
     let text = name.to_string();
     check_name(&text, name)?;
     let description = description(&function.attrs);
-    if description.is_empty() {
-        return Err(Error::new(
-            name.span(),
-            "a tool needs a doc comment: it is the description that the model reads. First sentence: what it does and when to use it",
-        ));
-    }
-    if description.len() > 1000 {
-        return Err(Error::new(
-            name.span(),
-            format!(
-                "the description has {} bytes; at most 1000 are read by every client",
-                description.len()
-            ),
-        ));
-    }
-    let arguments: Vec<&Type> = signature
-        .inputs
-        .iter()
-        .map(|input| match input {
-            FnArg::Typed(typed) => Ok(&*typed.ty),
-            FnArg::Receiver(receiver) => Err(Error::new(
-                receiver.span(),
-                format!("a tool is no method: {SHAPE}"),
-            )),
-        })
-        .collect::<Result<_>>()?;
-    let (arguments, call) = match arguments.as_slice() {
-        [arguments] => (arguments, quote!(#name(arguments))),
-        [Type::Reference(_), arguments] => (arguments, quote!(#name(host, arguments))),
-        [host, _] => {
-            return Err(Error::new(
-                host.span(),
-                format!("the host is taken by reference: {SHAPE}"),
-            ));
-        }
-        _ => return Err(Error::new(signature.inputs.span(), SHAPE)),
-    };
+    check_description(&description, name)?;
+    let (arguments, call) = arguments(signature)?;
     let output = output(&signature.output, name)?;
     let title = attribute
         .title
@@ -110,6 +75,50 @@ pub fn expand(attribute: &Attribute, function: &ItemFn) -> Result<TokenStream> {
             }
         }
     })
+}
+
+/// The type of the arguments, and the call of the function.
+fn arguments(signature: &Signature) -> Result<(&Type, TokenStream)> {
+    let name = &signature.ident;
+    let arguments: Vec<&Type> = signature
+        .inputs
+        .iter()
+        .map(|input| match input {
+            FnArg::Typed(typed) => Ok(&*typed.ty),
+            FnArg::Receiver(receiver) => Err(Error::new(
+                receiver.span(),
+                format!("a tool is no method: {SHAPE}"),
+            )),
+        })
+        .collect::<Result<_>>()?;
+    match arguments.as_slice() {
+        [arguments] => Ok((arguments, quote!(#name(arguments)))),
+        [Type::Reference(_), arguments] => Ok((arguments, quote!(#name(host, arguments)))),
+        [host, _] => Err(Error::new(
+            host.span(),
+            format!("the host is taken by reference: {SHAPE}"),
+        )),
+        _ => Err(Error::new(signature.inputs.span(), SHAPE)),
+    }
+}
+
+fn check_description(description: &str, name: &syn::Ident) -> Result<()> {
+    if description.is_empty() {
+        return Err(Error::new(
+            name.span(),
+            "a tool needs a doc comment: it is the description that the model reads. First sentence: what it does and when to use it",
+        ));
+    }
+    let length = description.chars().count();
+    if length > 1000 {
+        return Err(Error::new(
+            name.span(),
+            format!(
+                "the description has {length} characters; at most 1000 are read by every client"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 fn check_name(text: &str, name: &syn::Ident) -> Result<()> {

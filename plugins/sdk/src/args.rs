@@ -7,10 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 /// Which results to look at; flatten it into a tool's arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunSelector {
-    /// Project: its newest run
+    /// Project directory, absolute or below the server's root: its newest complete run
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project_dir: Option<String>,
-    /// Or a results directory
+    /// Or this result directory
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results_dir: Option<String>,
 }
@@ -18,9 +18,9 @@ pub struct RunSelector {
 /// Which project to change, and whether to; flatten it into a tool's arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeTarget {
-    /// Project
+    /// Project directory, absolute or below the server's root
     pub project_dir: String,
-    /// Only check
+    /// Check and show, write nothing
     #[serde(default)]
     pub dry_run: bool,
 }

@@ -58,7 +58,7 @@
 //! crate-type = ["cdylib", "rlib"]
 //!
 //! [dependencies]
-//! rookery-plugin = { git = "…" }     # or a path; the WIT contract comes with it, no build script is needed
+//! rookery-plugin = { path = "../rookery/plugins/sdk" } # in a checkout; the contract comes with it, no build script is needed
 //! schemars = "1"
 //! serde = { version = "1", features = ["derive"] }
 //! serde_json = "1"

@@ -24,10 +24,18 @@ pub fn of_input<T: JsonSchema>() -> Value {
 ///
 /// A client sends the definitions of all tools to its model, again and again, so every word is paid for: rows and fields
 /// that may be absent speak for themselves once they are there, and the tool's description says what matters of them.
+///
+/// # Panics
+/// Where a value of `T` is no JSON object: then no call could succeed.
 pub fn of_output<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let mut schema = inlined::<T>(settings);
     tidy(&mut schema, Side::Output);
+    assert!(
+        is_object(&schema),
+        "a tool's result is a JSON object, and `{}` is none: put it into a struct with a named field",
+        T::schema_name()
+    );
     let required = schema
         .get("required")
         .and_then(Value::as_array)
@@ -48,6 +56,14 @@ pub fn of_output<T: JsonSchema>() -> Value {
         json!(required)
     };
     json!({ "type": "object", "properties": always, "required": required })
+}
+
+/// Whether all values are objects; an enum of structs is one of several.
+fn is_object(schema: &Value) -> bool {
+    let cases = ["anyOf", "oneOf"]
+        .iter()
+        .find_map(|key| schema.get(key)?.as_array());
+    schema["type"] == "object" || cases.is_some_and(|cases| cases.iter().all(is_object))
 }
 
 /// The type of a property, and its values where they are few.
@@ -244,6 +260,12 @@ mod tests {
             of_output::<Found>(),
             json!({ "type": "object", "properties": properties, "required": ["total", "rows", "mode"] })
         );
+    }
+
+    #[test]
+    #[should_panic(expected = "put it into a struct with a named field")]
+    fn a_result_that_is_no_object_is_refused_when_the_tool_is_described() {
+        of_output::<Vec<String>>();
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub struct About {
     pub open_world: bool,
 }
 
-/// What a tool may return: any type with a schema, or [`Content`].
+/// What a tool may return: a type whose JSON is an object, with a schema; or [`Content`].
 pub trait Output {
     /// Its schema, where it has one.
     fn schema() -> Option<Value>;
@@ -74,14 +74,19 @@ impl Output for Content {
     }
 }
 
-/// The definition of a tool, as `describe` gives it.
+/// The most that a description may have, its example included.
+pub(crate) const DESCRIPTION_CHARS: usize = 1000;
+
+/// The definition of a tool, as `describe` gives it. An example that would make the description too long is left to error messages.
 pub fn define<T: Tool>() -> ToolDefinition {
     let about = T::ABOUT;
     let examples = T::examples();
     let mut description = about.description.to_owned();
     if let Some(example) = examples.first() {
-        description.push_str(" Example: ");
-        description.push_str(&example.to_string());
+        let example = format!(" Example: {example}");
+        if description.chars().count() + example.chars().count() <= DESCRIPTION_CHARS {
+            description.push_str(&example);
+        }
     }
     let mut definition = Map::new();
     definition.insert("title".into(), json!(about.title));

@@ -17,6 +17,19 @@ async fn main() -> Result<()> {
         color: std::io::stdout().is_terminal(),
     };
 
+    first_run(&client).await?;
+    diagnose(&client).await?;
+    mend(&client).await?;
+    let status = run_again(&client).await?;
+    ensure!(status == 200, "the guest answered {status}");
+    client.say(&format!(
+        "HTTP {status}: the firmware runs, in {:.1} s from the first call.",
+        started.elapsed().as_secs_f64()
+    ));
+    client.session.close().await
+}
+
+async fn first_run(client: &Narrator) -> Result<()> {
     client.say("A router's root filesystem, built for a CPU that this machine does not have. First, make a project of it.");
     client
         .call(
@@ -45,7 +58,10 @@ async fn main() -> Result<()> {
         binds["total"] == 0,
         "the demo's web server came up without its hardware: {binds}"
     );
+    Ok(())
+}
 
+async fn diagnose(client: &Narrator) -> Result<()> {
     client.say("Nothing listens: the web interface is dead. Why? What the guest printed, and what it looked for in vain:");
     client
         .call(
@@ -68,7 +84,10 @@ async fn main() -> Result<()> {
             &["pseudofile_failures"],
         )
         .await?;
+    Ok(())
+}
 
+async fn mend(client: &Narrator) -> Result<()> {
     client.say("A boot argument and a device are missing. Give the firmware both.");
     client
         .call(
@@ -88,7 +107,11 @@ async fn main() -> Result<()> {
         .await?;
     let file = patch["patch_file"].as_str().context("a patch file")?;
     client.show(std::fs::read_to_string(file)?.lines());
+    Ok(())
+}
 
+/// The status of the guest's web server.
+async fn run_again(client: &Narrator) -> Result<u16> {
     client.say("Run it again, and look while it runs.");
     let run = client
         .call(
@@ -107,13 +130,7 @@ async fn main() -> Result<()> {
     client
         .call("run_stop", json!({"run_id": run_id}), &["status"])
         .await?;
-    ensure!(status == 200, "the guest answered {status}");
-
-    client.say(&format!(
-        "HTTP {status}: the firmware runs, in {:.1} s from the first call.",
-        started.elapsed().as_secs_f64()
-    ));
-    client.session.close().await
+    Ok(status)
 }
 
 /// Speaks with the server, and tells the reader.

@@ -11,7 +11,7 @@ mod place;
 mod search;
 mod status;
 mod tables;
-pub(crate) mod text;
+pub mod text;
 
 use std::fs::File;
 use std::io::Read;
@@ -120,7 +120,7 @@ impl Results {
 
     /// `run-results.read-text`
     ///
-    /// Control and invisible characters are escaped (`\x1b`, `\u{202e}`), line ends and tabs are not. A range never ends inside a
+    /// Control and invisible characters are escaped (`\u{1b}`, `\u{202e}`), line ends and tabs are not. A range never ends inside a
     /// character, so it can be some bytes shorter than `length`.
     pub fn read_text(&self, file: &str, offset: i64, length: u32) -> Result<Value> {
         let (handle, bytes) = self.open_file(file)?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// One line: control and invisible characters escaped, bytes that are no UTF-8 as `\xNN`. Tabs stay.
+/// One line: control and invisible characters as `\u{…}`, bytes that are no UTF-8 as `\xNN`. Tabs stay.
 pub(crate) fn escape(bytes: &[u8]) -> String {
     escape_keeping(bytes, |c| c == '\t')
 }
@@ -18,10 +18,8 @@ fn escape_keeping(bytes: &[u8], keep: impl Fn(char) -> bool) -> String {
         for c in chunk.valid().chars() {
             if keep(c) || !is_hidden(c) {
                 out.push(c);
-            } else if c.is_ascii() {
-                let _ = write!(out, "\\x{:02x}", u32::from(c));
             } else {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+                out.extend(c.escape_unicode());
             }
         }
         for byte in chunk.invalid() {
@@ -31,9 +29,9 @@ fn escape_keeping(bytes: &[u8], keep: impl Fn(char) -> bool) -> String {
     out
 }
 
-/// Control characters, and those that show nothing or reorder what is shown: format characters, fillers, variation
+/// Whether `c` hides from the reader or steers a terminal: control characters, and those that show nothing or reorder what is shown: format characters, fillers, variation
 /// selectors, tags, separators, noncharacters and private use.
-fn is_hidden(c: char) -> bool {
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}'
@@ -65,14 +63,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_is_shown() {
-        assert_eq!(escape(b"\x1b[31mred\x07\t."), "\\x1b[31mred\\x07\t.");
+        assert_eq!(escape(b"\x1b[31mred\x07\t."), "\\u{1b}[31mred\\u{7}\t.");
         assert_eq!(
             escape("a\u{202e}b\u{200b}c\u{e0041}".as_bytes()),
             "a\\u{202e}b\\u{200b}c\\u{e0041}"
         );
         assert_eq!(escape(b"\xff\xfe ok"), "\\xff\\xfe ok");
         assert_eq!(escape("Grüße 漢字 🦀".as_bytes()), "Grüße 漢字 🦀");
-        assert_eq!(escape_lines(b"a\r\nb\0"), "a\r\nb\\x00");
+        assert_eq!(escape_lines(b"a\r\nb\0"), "a\r\nb\\u{0}");
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! A component looked at as bytes: is it one, what does it import, does it export the tools. Nothing is compiled.
 
-use std::collections::BTreeSet;
-
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
-use crate::policy::Interface;
+use crate::interface::Interface;
+use crate::policy::Terms;
 
 const PACKAGE: &str = "rookery:plugin/";
 /// The compatible line of the contract that this host serves.
@@ -41,7 +40,7 @@ pub(super) fn imports(bytes: &[u8]) -> Result<Vec<String>, String> {
                 ..
             } if depth == 0 => {
                 return Err("it is a core WebAssembly module, not a component. For Rust build with `--target wasm32-wasip2`; \
-                     for others see the plugin guide"
+                     for other languages see `plugins/examples` in Rookery's sources"
                     .to_owned());
             }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
@@ -115,16 +114,12 @@ pub(super) fn interfaces(imports: &[String]) -> Result<Vec<Interface>, String> {
     Ok(interfaces)
 }
 
-/// Whether everything asked for is granted; else a sentence with the line of policy that would grant it.
-pub(super) fn granted(
-    plugin: &str,
-    interfaces: &[Interface],
-    grants: &BTreeSet<Interface>,
-) -> Result<(), String> {
+/// Whether everything asked for is granted; else a sentence with the lines of policy that would grant it.
+pub(super) fn granted(interfaces: &[Interface], terms: &Terms) -> Result<(), String> {
     let missing: Vec<Interface> = interfaces
         .iter()
         .copied()
-        .filter(|interface| !grants.contains(interface))
+        .filter(|interface| !terms.grants.contains(interface))
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -133,16 +128,17 @@ pub(super) fn granted(
         missing.iter().map(word).collect::<Vec<_>>().join(separator)
     };
     Err(format!(
-        "it imports {} (to {}), which the policy does not grant. To grant it, put under [plugin.{plugin:?}]: grant = [{}]",
+        "it imports {} (to {}), which is not granted. To grant it in the policy (`--policy FILE`), {}",
         list(&|interface| format!("`{PACKAGE}{interface}`"), ", "),
         list(&|interface| interface.ability().to_owned(), "; to "),
-        list(&|interface| format!("{:?}", interface.name()), ", "),
+        terms.how_to_grant(&missing),
     ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Policy;
 
     #[test]
     fn what_is_no_component_is_told_apart() {
@@ -190,10 +186,14 @@ mod tests {
         assert!(refused("rookery:plugin/future@0.1.3").contains("newer release"));
         assert!(refused("acme:thing/x").contains("acme:thing/x"));
 
+        let terms = Policy::default().terms("set_env", "", false).unwrap();
         let sentence = granted(
-            "set_env",
-            &[Interface::ConfigMutation, Interface::Live],
-            &[Interface::Config].into(),
+            &[
+                Interface::Config,
+                Interface::ConfigMutation,
+                Interface::Live,
+            ],
+            &terms,
         )
         .unwrap_err();
         assert!(
@@ -201,7 +201,9 @@ mod tests {
             "{sentence}"
         );
         assert!(
-            sentence.contains("[plugin.\"set_env\"]: grant = [\"config-mutation\", \"live\"]"),
+            sentence.ends_with(
+                "put under [plugin.\"set_env\"]: grant = [\"config-mutation\", \"live\"]"
+            ),
             "{sentence}"
         );
     }

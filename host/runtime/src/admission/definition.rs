@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::schema::{self, Role};
 use crate::bindings::ToolDefinition;
-use crate::policy::Interface;
+use crate::interface::Interface;
 use crate::text;
 
 const DEFINITION_BYTES: usize = 64 << 10;

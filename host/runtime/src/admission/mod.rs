@@ -18,9 +18,10 @@ use crate::cache::{self, Record};
 use crate::code::{Code, Machine};
 use crate::failure::{Reason, Stop};
 use crate::guests::{Answer, Ask, Guests, Job};
+use crate::interface::Interface;
 use crate::limits::{COMPONENT_BYTES, Limits};
-use crate::policy::{Interface, Policy, Terms};
-use crate::seats::{Seats, Share};
+use crate::policy::{Policy, Terms};
+use crate::seats::Seats;
 
 /// A component that may serve.
 pub(crate) struct Admitted {
@@ -32,52 +33,109 @@ pub(crate) struct Admitted {
     pub(crate) code: Code,
 }
 
-/// Admit one file. A component that was admitted before is neither compiled nor run; the policy is asked every time.
-pub(crate) fn admit(
-    machine: &Machine,
-    guests: &Guests,
-    seats: &Seats,
-    policy: &Policy,
-    file: &Path,
-) -> Result<Admitted, String> {
-    let bytes = read(file)?;
-    let digest = cache::digest(&bytes);
-    let name = file
-        .file_stem()
+/// A file that may not serve.
+pub(crate) struct Refused {
+    /// Of its bytes, where they could be read.
+    pub(crate) digest: Option<String>,
+    pub(crate) reason: String,
+}
+
+/// What admission works with.
+pub(crate) struct Gate<'a> {
+    pub(crate) machine: &'a Machine,
+    pub(crate) guests: &'a Guests,
+    pub(crate) seats: &'a Seats,
+    pub(crate) policy: &'a Policy,
+}
+
+impl Gate<'_> {
+    /// Admit one file. A component that was admitted before is neither compiled nor run; the policy is asked every time.
+    pub(crate) fn admit(&self, file: &Path, built_in: bool) -> Result<Admitted, Refused> {
+        let bytes = read(file).map_err(|reason| Refused {
+            digest: None,
+            reason,
+        })?;
+        let digest = cache::digest(&bytes);
+        self.admit_bytes(file, &bytes, &digest, built_in)
+            .map_err(|reason| Refused {
+                digest: Some(digest),
+                reason,
+            })
+    }
+
+    fn admit_bytes(
+        &self,
+        file: &Path,
+        bytes: &[u8],
+        digest: &str,
+        built_in: bool,
+    ) -> Result<Admitted, String> {
+        let machine = self.machine;
+        let terms = self.policy.terms(&name(file), digest, built_in)?;
+        let known = machine.cache.record(digest);
+        let imports = match &known {
+            Some(record) => record.imports.clone(),
+            None => component::imports(bytes)?,
+        };
+        let interfaces = component::interfaces(&imports)?;
+        component::granted(&interfaces, &terms)?;
+        let code = Code::new(file, digest, &terms.grants);
+        let tools = if let Some(record) = known {
+            record.tools
+        } else {
+            let tools = self.examine(bytes, &code, &terms, &interfaces)?;
+            let record = Record { imports, tools };
+            machine.cache.keep_record(digest, &record);
+            record.tools
+        };
+        Ok(Admitted {
+            digest: digest.to_owned(),
+            interfaces,
+            tools,
+            limits: terms.limits,
+            code,
+        })
+    }
+
+    /// Compile a component that is not known yet, link it, and ask it for its tools.
+    fn examine(
+        &self,
+        bytes: &[u8],
+        code: &Code,
+        terms: &Terms,
+        interfaces: &[Interface],
+    ) -> Result<Vec<(String, Value)>, String> {
+        let pre = code.compile(self.machine, bytes)?;
+        // What the component imports is there, and the first call of it is one too many: `describe` gets no answer from the host.
+        let limits = Limits::for_describe(&terms.limits);
+        let job = Job {
+            name: "describe",
+            pre,
+            limits: &limits,
+            share: &self.seats.share(),
+            cancel: CancellationToken::new(),
+            progress: Arc::new(|_, _| {}),
+        };
+        match self.guests.ask_blocking(job, Ask::Describe).0 {
+            Ok(Answer::Tools(tools)) => definition::normalise(tools, interfaces),
+            Ok(Answer::Output(_)) => Err("it answered something else than `describe`".to_owned()),
+            Err(Stop {
+                reason: Reason::HostCallBudget(_),
+                ..
+            }) => Err("its `describe` calls a host function; what a component says about itself may depend on nothing but itself".to_owned()),
+            Err(stop) => Err(format!(
+                "it could not be asked for its tools: {}",
+                stop.story("describe")
+            )),
+        }
+    }
+}
+
+/// What the policy calls the plugin of this file.
+pub(crate) fn name(file: &Path) -> String {
+    file.file_stem()
         .map(|stem| stem.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let terms = policy.terms(&name, &digest)?;
-    let known = machine.cache.record(&digest);
-    let imports = match &known {
-        Some(record) => record.imports.clone(),
-        None => component::imports(&bytes)?,
-    };
-    let interfaces = component::interfaces(&imports)?;
-    component::granted(&name, &interfaces, &terms.grants)?;
-    let code = Code::new(file, &digest, &terms.grants);
-    let tools = if let Some(record) = known {
-        record.tools
-    } else {
-        let tools = examine(
-            machine,
-            guests,
-            &seats.share(),
-            &bytes,
-            &code,
-            &terms,
-            &interfaces,
-        )?;
-        let record = Record { imports, tools };
-        machine.cache.keep_record(&digest, &record);
-        record.tools
-    };
-    Ok(Admitted {
-        digest,
-        interfaces,
-        tools,
-        limits: terms.limits,
-        code,
-    })
+        .unwrap_or_default()
 }
 
 /// Read a component whose digest must not have changed since admission.
@@ -124,51 +182,6 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
         return Err(too_large(bytes.len() as u64));
     }
     Ok(bytes)
-}
-
-/// Compile a component that is not known yet, link it, and ask it for its tools.
-fn examine(
-    machine: &Machine,
-    guests: &Guests,
-    share: &Share,
-    bytes: &[u8],
-    code: &Code,
-    terms: &Terms,
-    interfaces: &[Interface],
-) -> Result<Vec<(String, Value)>, String> {
-    let pre = code.compile(machine, bytes)?;
-    // What the component imports is there, and the first call of it is one too many: `describe` gets no answer from the host.
-    let limits = Limits::for_describe(&terms.limits);
-    let job = Job {
-        name: "describe",
-        pre,
-        limits: &limits,
-        share,
-        cancel: CancellationToken::new(),
-        progress: Arc::new(|_, _| {}),
-    };
-    let tools = match guests.ask_blocking(job, Ask::Describe) {
-        (Ok(Answer::Tools(tools)), _) => tools,
-        (Ok(Answer::Output(_)), _) => {
-            return Err("it answered something else than `describe`".to_owned());
-        }
-        (
-            Err(Stop {
-                reason: Reason::HostCallBudget(_),
-                ..
-            }),
-            _,
-        ) => {
-            return Err("its `describe` calls a host function; what a component says about itself may depend on nothing but itself".to_owned());
-        }
-        (Err(stop), _) => {
-            return Err(format!(
-                "it could not be asked for its tools: {}",
-                stop.story("describe")
-            ));
-        }
-    };
-    definition::normalise(tools, interfaces)
 }
 
 pub(crate) fn does_not_link(error: &wasmtime::Error) -> String {

@@ -147,7 +147,6 @@ impl Walk<'_> {
         let schema = self.dereference(schema, at)?;
         let mut out = Map::new();
         for (keyword, value) in &schema {
-            let at = || format!("{at}/{keyword}");
             let keyword = keyword.as_str();
             if DROPPED.contains(&keyword)
                 || (keyword == "format"
@@ -157,39 +156,7 @@ impl Walk<'_> {
             {
                 continue;
             }
-            let value = if keyword == "properties" {
-                self.properties(value, &schema, depth, &at())?
-            } else if ONE.contains(&keyword) {
-                self.schema(value, true, depth + 1, &at())?
-            } else if NAMED.contains(&keyword) {
-                let schemas = value
-                    .as_object()
-                    .ok_or_else(|| format!("`{}` is not an object", at()))?;
-                plain(&schemas.keys().cloned().collect(), &at())?;
-                Value::Object(
-                    schemas
-                        .iter()
-                        .map(|(name, schema)| {
-                            let schema =
-                                self.schema(schema, true, depth + 1, &format!("{}/{name}", at()))?;
-                            Ok((name.clone(), schema))
-                        })
-                        .collect::<Result<_, String>>()?,
-                )
-            } else if MANY.contains(&keyword) {
-                let schemas = value
-                    .as_array()
-                    .ok_or_else(|| format!("`{}` is not a list", at()))?;
-                Value::Array(
-                    schemas
-                        .iter()
-                        .map(|schema| self.schema(schema, true, depth + 1, &at()))
-                        .collect::<Result<_, _>>()?,
-                )
-            } else {
-                plain(value, &at())?;
-                value.clone()
-            };
+            let value = self.keyword(keyword, value, &schema, depth, &format!("{at}/{keyword}"))?;
             out.insert(keyword.to_owned(), value);
         }
         if let Some(description) = out.get("description").and_then(Value::as_str)
@@ -205,6 +172,45 @@ impl Walk<'_> {
                 .or_insert(Value::Bool(false));
         }
         Ok(Value::Object(out))
+    }
+
+    /// Normalise the value that `keyword` has in `schema`.
+    fn keyword(
+        &self,
+        keyword: &str,
+        value: &Value,
+        schema: &Map<String, Value>,
+        depth: usize,
+        at: &str,
+    ) -> Result<Value, String> {
+        if keyword == "properties" {
+            return self.properties(value, schema, depth, at);
+        }
+        if ONE.contains(&keyword) {
+            return self.schema(value, true, depth + 1, at);
+        }
+        if NAMED.contains(&keyword) {
+            let schemas = value
+                .as_object()
+                .ok_or_else(|| format!("`{at}` is not an object"))?;
+            plain(&schemas.keys().cloned().collect(), at)?;
+            let schemas = schemas.iter().map(|(name, schema)| {
+                let schema = self.schema(schema, true, depth + 1, &format!("{at}/{name}"))?;
+                Ok((name.clone(), schema))
+            });
+            return schemas.collect::<Result<_, _>>().map(Value::Object);
+        }
+        if MANY.contains(&keyword) {
+            let schemas = value
+                .as_array()
+                .ok_or_else(|| format!("`{at}` is not a list"))?;
+            let schemas = schemas
+                .iter()
+                .map(|schema| self.schema(schema, true, depth + 1, at));
+            return schemas.collect::<Result<_, _>>().map(Value::Array);
+        }
+        plain(value, at)?;
+        Ok(value.clone())
     }
 
     fn properties(

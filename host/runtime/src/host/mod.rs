@@ -22,9 +22,9 @@ use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::{self, types};
+use crate::interface::Interface;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::meter::Meter;
-use crate::policy::Interface;
 use crate::seats::{Seat, Share};
 
 pub(crate) use log::{Progress, ToolLog};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Place, call, probe, probe_that, said};
 use proptest::prelude::*;
-use rookery_runtime::check;
+use rookery_runtime::{Audit, LoadReport, Runtime};
 use serde_json::json;
 
 fn rejection(place: &Place, policy: &str) -> String {
@@ -17,6 +17,12 @@ fn rejection(place: &Place, policy: &str) -> String {
         .expect("it is rejected")
         .reason
         .clone()
+}
+
+/// As `plugins check` looks at a file.
+fn check(place: &Place, file: &std::path::Path, policy: &str) -> LoadReport {
+    let mut runtime = Runtime::new(place.config(policy)).unwrap();
+    runtime.check(&[place.dir.path().join("plugins")], &[file.to_owned()])
 }
 
 #[test]
@@ -49,11 +55,9 @@ fn a_sound_plugin_says_what_it_is_and_what_it_can_do() {
         definition["inputSchema"]["properties"]["n"],
         json!({"type": "integer", "minimum": 0, "description": "A number for it."})
     );
-    let checked = check(place.config(""), &place.plugin("probe.wasm")).unwrap();
-    assert_eq!(
-        (checked.digest, checked.tools),
-        (plugin.digest.clone(), plugin.tools.clone())
-    );
+    let checked = check(&place, &place.plugin("probe.wasm"), "");
+    assert_eq!(checked.plugins[0].digest, plugin.digest);
+    assert_eq!(checked.plugins[0].tools, plugin.tools);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,11 +116,12 @@ fn a_directory_that_is_not_there_is_reported() {
 
 #[test]
 fn an_import_that_is_not_granted_is_refused_with_the_line_that_grants_it() {
-    let place = Place::with_probe();
+    let mut place = Place::with_probe();
     for start in ["cold", "warm"] {
+        place.built_in = false;
         let reason = rejection(
             &place,
-            "[default]\ngrant = ['config', 'results', 'firmware', 'creation', 'emulation', 'live']",
+            "[default]\ngrant = ['creation', 'emulation', 'live']",
         );
         assert!(
             reason.contains("`rookery:plugin/config-mutation`"),
@@ -127,8 +132,91 @@ fn an_import_that_is_not_granted_is_refused_with_the_line_that_grants_it() {
             "{start}: {reason}"
         );
         // Now it becomes known to the cache, and must be refused all the same.
+        place.built_in = true;
         assert_eq!(place.load("").1.plugins.len(), 1);
     }
+}
+
+#[test]
+fn a_plugin_that_came_with_the_program_is_granted_everything_but_what_is_denied() {
+    let mut place = Place::with_probe();
+    assert_eq!(place.load("[default]\nwall_ms = 1000").1.plugins.len(), 1);
+    let reason = rejection(&place, "[default]\ndeny = ['live']");
+    assert!(
+        reason.contains("take \"live\" out of `deny` under [default]"),
+        "{reason}"
+    );
+    place.built_in = false;
+    let reason = rejection(&place, "");
+    assert!(
+        reason.contains("config-mutation") && !reason.contains("`rookery:plugin/config`"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_section_of_the_policy_that_matches_no_plugin_is_told() {
+    let place = Place::with_probe();
+    let (_, report) = place.load("[plugin.prob]\ndeny = ['live']");
+    assert_eq!(
+        report.warnings,
+        ["the policy's [plugin.\"prob\"] matches no plugin; did you mean [plugin.\"probe\"]?"]
+    );
+    assert_eq!(
+        place.load("[plugin.probe]\nwall_ms = 1000").1.warnings,
+        [""; 0]
+    );
+}
+
+#[test]
+fn a_file_is_checked_beside_the_plugins_that_are_there() {
+    let mut place = Place::with_probe();
+    let copy = place.dir.path().join("probe.wasm");
+    fs::copy(probe(), &copy).unwrap();
+    let granted = "[plugin.probe]\ngrant = ['config-mutation', 'creation', 'emulation', 'live']";
+    let refused = check(&place, &copy, granted).rejected.remove(0).reason;
+    assert!(refused.contains("already served by"), "{refused}");
+    // Where it can be replaced, it is taken for the next version.
+    place.built_in = false;
+    let report = check(&place, &copy, granted);
+    assert_eq!((report.plugins.len(), report.rejected.len()), (1, 0));
+    assert!(
+        check(&place, &copy, "").rejected[0]
+            .reason
+            .contains("grant = [")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_leaves_a_line_in_the_audit() {
+    let place = Place::with_probe();
+    let file = place.dir.path().join("audit.jsonl");
+    let mut config = place.config("");
+    config.audit = Some(Audit::open(&file).unwrap());
+    let mut runtime = Runtime::new(config).unwrap();
+    let report = runtime.load(&[place.dir.path().join("plugins")]);
+    said(&runtime, json!({"do": "echo", "text": "x"})).await;
+    call(&runtime, json!({"do": "fail", "text": "denied"}))
+        .await
+        .unwrap_err();
+    let text = fs::read_to_string(&file).unwrap();
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let outcomes: Vec<_> = lines.iter().map(|line| &line["outcome"]).collect();
+    assert_eq!(outcomes, ["ok", "denied"]);
+    for line in &lines {
+        assert_eq!(line["tool"], "probe");
+        assert_eq!(line["plugin"], report.plugins[0].digest);
+        assert_eq!(line["arguments"].as_str().unwrap().len(), 64);
+        assert!(line["unix_ms"].is_u64() && line["usage"]["wall_ms"].is_u64());
+    }
+    assert_ne!(lines[0]["arguments"], lines[1]["arguments"]);
+    assert_eq!(
+        std::os::unix::fs::MetadataExt::mode(&fs::metadata(&file).unwrap()) & 0o777,
+        0o600
+    );
 }
 
 #[test]
@@ -297,9 +385,13 @@ proptest! {
         let place = Place::empty();
         let file = place.plugin("probe.wasm");
         fs::write(&file, damaged(fs::read(probe()).unwrap(), &damages)).unwrap();
-        match check(place.config(""), &file) {
-            Ok(plugin) => prop_assert!(!plugin.tools.is_empty()),
-            Err(rejected) => prop_assert!(!rejected.reason.is_empty() && rejected.reason.len() < 4000, "{}", rejected.reason),
+        let report = check(&place, &file, "");
+        prop_assert_eq!(report.plugins.len() + report.rejected.len(), 1);
+        for plugin in report.plugins {
+            prop_assert!(!plugin.tools.is_empty());
+        }
+        for rejected in report.rejected {
+            prop_assert!(!rejected.reason.is_empty() && rejected.reason.len() < 4000, "{}", rejected.reason);
         }
     }
 }

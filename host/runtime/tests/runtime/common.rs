@@ -71,6 +71,8 @@ pub fn probe_that(describe: &str) -> Vec<u8> {
 /// A directory with plugins, a cache and a root for projects.
 pub struct Place {
     pub dir: TempDir,
+    /// Whether its plugins count as those that came with the program.
+    pub built_in: bool,
 }
 
 impl Place {
@@ -80,7 +82,10 @@ impl Place {
         for sub in ["plugins", "root", "state"] {
             std::fs::create_dir(dir.path().join(sub)).unwrap();
         }
-        Self { dir }
+        Self {
+            dir,
+            built_in: true,
+        }
     }
 
     /// With the probe as `probe.wasm`.
@@ -123,6 +128,8 @@ impl Place {
         RuntimeConfig {
             cache_dir: self.cache(),
             policy,
+            built_in: self.built_in.then(|| self.dir.path().join("plugins")),
+            audit: None,
             roots,
             runs,
         }
@@ -135,18 +142,12 @@ impl Place {
     }
 }
 
-/// All interfaces, and these budgets.
+/// A policy of these budgets.
 pub fn budgets(lines: &str) -> String {
-    let all =
-        "['config', 'config-mutation', 'creation', 'results', 'firmware', 'emulation', 'live']";
     let (top, rest): (Vec<&str>, Vec<&str>) = lines
         .lines()
         .partition(|line| line.starts_with("concurrent_calls"));
-    format!(
-        "{}\n[default]\ngrant = {all}\n{}",
-        top.join("\n"),
-        rest.join("\n")
-    )
+    format!("{}\n[default]\n{}", top.join("\n"), rest.join("\n"))
 }
 
 /// A runtime with the probe under these budgets.

@@ -4,16 +4,20 @@ use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::testing::FakeHost;
-use crate::tool::{self, Tool};
+use crate::tool::{self, DESCRIPTION_CHARS, Tool};
 
 /// Call a tool as the host would: JSON in, JSON out.
 ///
 /// # Panics
-/// Where the tool's answer is not JSON, or lacks a field that its output schema requires.
+/// Where the tool's answer is no JSON object, or lacks a field that its output schema requires.
 #[allow(clippy::needless_pass_by_value)] // so that tests write `json!({…})` without `&`
 pub fn call<T: Tool>(host: &FakeHost, arguments: Value) -> Result<Value> {
     let answer = tool::call::<T>(host, &arguments.to_string())?;
     let answer: Value = serde_json::from_str(&answer).expect("a tool answers with JSON");
+    assert!(
+        answer.is_object(),
+        "a tool's answer is a JSON object, and this is none: {answer}"
+    );
     let definition = definition::<T>();
     if let Some(schema) = definition.get("outputSchema") {
         for name in schema["required"]
@@ -66,9 +70,9 @@ pub fn check<T: Tool>() {
     let definition = definition::<T>();
     let description = definition["description"].as_str().unwrap_or_default();
     assert!(
-        (30..=1000).contains(&description.len()),
-        "{name}: the description has {} bytes",
-        description.len()
+        (30..=DESCRIPTION_CHARS).contains(&description.chars().count()),
+        "{name}: the description has {} characters; 30 to {DESCRIPTION_CHARS} are allowed",
+        description.chars().count()
     );
     let input = &definition["inputSchema"];
     assert_eq!(input["type"], "object", "{name}: arguments are an object");
