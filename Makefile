@@ -43,6 +43,7 @@ dist/demo/rootfs.tar.gz: demo/build-rootfs $(shell find demo/rootfs -type f)
 	demo/build-rootfs $@
 
 demo: build dist/demo/rootfs.tar.gz ## Play the rehosting loop on a small firmware of another CPU
+	@dist/rookery plugins list --cache-dir dist/cache >/dev/null # as above, where the demo and the tests keep theirs
 	@$(TARGET)/release/demo dist
 
 # The host's crates are tested as they were built; tools are tested apart, because together they would be built with other features.

@@ -1,9 +1,10 @@
 //! How a run ended, which run is looked at, and what a directory is that is none.
 
 use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use rookery_project::{Error, Results, Roots};
@@ -115,6 +116,34 @@ fn a_run_that_may_only_be_quiet_is_not_called_dead_for_sure() {
     assert!(!perhaps(), "Penguin's output was kept after its end");
 }
 
+/// A process with the command line of a run's supervisor. Killed when dropped.
+struct Supervisor(Child);
+
+impl Supervisor {
+    fn of(run_id: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("supervise"), "echo; read line\n").unwrap();
+        let mut child = Command::new("sh")
+            .args(["supervise", &format!("/state/runs/{run_id}/spec.json")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .current_dir(directory.path())
+            .spawn()
+            .unwrap();
+        // The parent goes on before the kernel shows the new command line.
+        let output = child.stdout.as_mut().unwrap();
+        output.read_exact(&mut [0]).unwrap();
+        Self(child)
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 #[test]
 fn a_run_of_real_penguin_goes_on_while_its_supervisor_lives() {
     let project = Project::new(&[("0", &["console.log"]), ("1", &[])]);
@@ -124,22 +153,14 @@ fn a_run_of_real_penguin_goes_on_while_its_supervisor_lives() {
         (status["state"].clone(), status["run_id"].clone())
     };
     assert_eq!(state("results/1"), (json!("never-ran"), Value::Null));
-    let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("supervise"), "read line\n").unwrap();
-    let mut supervisor = Command::new("sh")
-        .args(["supervise", "/state/runs/run-p-1/spec.json"])
-        .stdin(std::process::Stdio::piped())
-        .current_dir(directory.path())
-        .spawn()
-        .unwrap();
+    let supervisor = Supervisor::of("run-p-1");
     assert_eq!(state("results/1"), (json!("running"), json!("run-p-1")));
     assert_eq!(
         state("results/0"),
         (json!("died"), Value::Null),
         "that run is older"
     );
-    supervisor.kill().unwrap();
-    supervisor.wait().unwrap();
+    drop(supervisor);
     assert_eq!(state("results/1"), (json!("never-ran"), Value::Null));
 }
 
@@ -154,36 +175,20 @@ fn a_run_of_ours_goes_on_while_its_own_supervisor_lives() {
         .unwrap();
     };
     // Neither another process nor the supervisor of another run is meant, however fresh the files are.
-    let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("supervise"), "read line\n").unwrap();
-    let start = |spec: &str| {
-        Command::new("sh")
-            .args(["supervise", spec])
-            .stdin(std::process::Stdio::piped())
-            .current_dir(directory.path())
-            .spawn()
-            .unwrap()
-    };
-    let (mut ours, mut others) = (
-        start("/state/runs/run-r-1/spec.json"),
-        start("/state/runs/run-r-2/spec.json"),
-    );
+    let (ours, others) = (Supervisor::of("run-r-1"), Supervisor::of("run-r-2"));
     for (pid, state) in [
         (1, "died"),
         (4_194_305, "died"),
         (std::process::id(), "died"),
-        (others.id(), "died"),
-        (ours.id(), "running"),
+        (others.0.id(), "died"),
+        (ours.0.id(), "running"),
     ] {
         note(pid);
         assert_eq!(project.state(), state, "{pid}");
         assert_eq!(project.status()["run_id"], "run-r-1");
     }
-    ours.kill().unwrap();
-    ours.wait().unwrap();
+    drop(ours);
     assert_eq!(project.state(), "died");
-    others.kill().unwrap();
-    others.wait().unwrap();
 }
 
 #[test]
