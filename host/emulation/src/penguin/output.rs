@@ -5,13 +5,13 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitStatus;
 
+use rookery_project::results::PENGUIN_LOG;
 use rookery_project::{Error, Result};
 use rustix::pipe::PipeFlags;
 
 use crate::backend::Outcome;
 use crate::collect::file::write_atomic;
 
-const LOG: &str = "penguin.log";
 /// The end of the output is what says why a run died.
 const KEPT: usize = 1 << 20;
 const LINES_SHOWN: usize = 8;
@@ -58,7 +58,7 @@ impl Output {
     pub(super) fn finish(mut self, results_dir: &Path) -> String {
         self.read();
         let text = without_colours(&String::from_utf8_lossy(&self.text));
-        if let Err(error) = write_atomic(&results_dir.join(LOG), text.as_bytes()) {
+        if let Err(error) = write_atomic(&results_dir.join(PENGUIN_LOG), text.as_bytes()) {
             tracing::warn!(%error, "cannot keep Penguin's output");
         }
         text
@@ -102,7 +102,7 @@ pub(super) fn outcome(
         .map(|line| line.chars().take(300).collect::<String>())
         .collect();
     Err(Error::Backend(format!(
-        "{what} ({status}); {LOG} in the result directory has its output, which ends: {}",
+        "{what} ({status}); {PENGUIN_LOG} in the result directory has its output, which ends: {}",
         shown.join(" | ").escape_debug()
     )))
 }

@@ -9,13 +9,12 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use rookery_project::results::RUN_LOCK;
 use rookery_project::{Error, Result};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::id;
-
-const NAME: &str = ".rookery-run.lock";
 
 /// The outcome of an attempt to lock a project.
 pub(super) enum Attempt {
@@ -26,7 +25,7 @@ pub(super) enum Attempt {
 
 /// Try to lock `project_dir`.
 pub(super) fn acquire(project_dir: &Path) -> Result<Attempt> {
-    let path = project_dir.join(NAME);
+    let path = project_dir.join(RUN_LOCK);
     let mut file = File::options()
         .read(true)
         .write(true)
@@ -55,14 +54,14 @@ pub(super) fn sign(file: &mut File, run_id: &str) -> Result<()> {
         file.rewind()?;
         file.write_all(run_id.as_bytes())
     };
-    write(file).map_err(|error| Error::io("write the run lock in", Path::new(NAME), &error))
+    write(file).map_err(|error| Error::io("write the run lock in", Path::new(RUN_LOCK), &error))
 }
 
 /// In the supervisor: take the lock over from standard input, which then is empty.
 ///
 /// Where standard input is not the lock (a supervisor started by hand), the lock is taken here.
 pub(super) fn adopt(project_dir: &Path) -> Result<File> {
-    let path = project_dir.join(NAME);
+    let path = project_dir.join(RUN_LOCK);
     let internal = |error: std::io::Error| Error::io("take over the run lock", &path, &error);
     let inherited = File::from(
         std::io::stdin()
@@ -122,7 +121,7 @@ mod tests {
         let project = tempfile::tempdir().unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
         let target = elsewhere.path().join("target");
-        std::os::unix::fs::symlink(&target, project.path().join(NAME)).unwrap();
+        std::os::unix::fs::symlink(&target, project.path().join(RUN_LOCK)).unwrap();
         assert!(acquire(project.path()).is_err());
         assert!(!target.exists());
     }

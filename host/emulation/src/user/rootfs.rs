@@ -1,7 +1,6 @@
 //! The unpacked root filesystem, kept between runs: the read-only lower layer of every guest.
 
-use std::fs;
-use std::fs::File;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

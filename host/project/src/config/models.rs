@@ -4,7 +4,8 @@ use super::paths;
 use super::schema::Problem;
 use super::value::{Key, Map, Value};
 
-/// Penguin's own default plugins, in lower case and without underscores.
+/// The plugins that Penguin loads without being asked (`defaults.py`; the tracker comes with `pseudofiles`), in lower case and without
+/// underscores.
 const ALWAYS: [&str; 18] = [
     "core",
     "netbinds",

@@ -25,10 +25,10 @@ const FORGOTTEN: Duration = Duration::from_hours(6);
 const RUNTIME: &str = "runtime.yaml";
 /// Holds the effective configuration.
 const CONFIG: &str = "core_config.yaml";
-/// What Rookery keeps of real Penguin's output, once that has ended.
-const OUTPUT: &str = "penguin.log";
-/// Names the run that last took the project; it lies in the project.
-const LOCK: &str = ".rookery-run.lock";
+/// The file of a result directory in which real Penguin's output is kept, once that has ended.
+pub const PENGUIN_LOG: &str = "penguin.log";
+/// The file of a project that names the run which last took it.
+pub const RUN_LOCK: &str = ".rookery-run.lock";
 
 /// What can be known of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub(super) fn look(
     if let Some(run_id) = supervised(results) {
         return (Life::GoesOn, Some(run_id));
     }
-    let life = if has(".ran") || has(OUTPUT) {
+    let life = if has(".ran") || has(PENGUIN_LOG) {
         Life::Over
     } else {
         times.life(|| timeout(results))
@@ -80,7 +80,7 @@ fn supervised(results: &Results) -> Option<String> {
     if runs.flatten().any(|run| newer(&run.file_name())) {
         return None;
     }
-    let lock = open_beneath(&project, LOCK, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
+    let lock = open_beneath(&project, RUN_LOCK, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
     let lock = std::io::Read::take(std::fs::File::from(lock), 200);
     let run_id = std::io::read_to_string(lock).ok()?;
     let processes = std::fs::read_dir("/proc").ok()?;

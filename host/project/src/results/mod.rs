@@ -25,6 +25,7 @@ use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+pub use alive::{PENGUIN_LOG, RUN_LOCK};
 pub(crate) use place::absent;
 
 use crate::roots::{Roots, open_beneath, open_dir};

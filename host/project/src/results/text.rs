@@ -29,8 +29,8 @@ fn escape_keeping(bytes: &[u8], keep: impl Fn(char) -> bool) -> String {
     out
 }
 
-/// Whether `c` hides from the reader or steers a terminal: control characters, and those that show nothing or reorder what is shown: format characters, fillers, variation
-/// selectors, tags, separators, noncharacters and private use.
+/// Whether `c` hides from the reader or steers a terminal: control characters, and those that show nothing or reorder what is shown
+/// (format characters, fillers, variation selectors, tags, separators, noncharacters and private use).
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
