@@ -34,6 +34,7 @@ fn main() {
         a_guest_that_took_its_loopback_down_is_still_reached,
         models_devices_and_static_files_are_what_the_guest_sees,
         ioctls_that_qemu_does_not_know_reach_their_models,
+        a_model_of_any_ioctl_answers_at_the_first_call,
         an_init_that_is_missing_is_an_error_that_names_it,
         nothing_survives_a_killed_supervisor,
     ];
@@ -335,10 +336,44 @@ fn ioctl_program(device: &str, command: u32) -> Vec<u8> {
 }
 
 fn ioctls_that_qemu_does_not_know_reach_their_models() {
-    let work = tempfile::tempdir().unwrap();
-    let Some(mut plan) = dv_plan(work.path()) else {
+    let Some((console, events)) = run_ioctls(None) else {
         return;
     };
+    // ENOTTY; qemu 7.2 itself says ENOSYS.
+    let refused = ["other gave 25\n", "other gave 89\n"];
+    assert!(console.contains("number gave 37\n"), "{console}");
+    assert!(
+        refused.iter().any(|line| console.contains(line)),
+        "{console}"
+    );
+    let unmodelled = |event: &rookery_emulation::event::Event| {
+        matches!(
+            &event.what,
+            What::Unmodelled {
+                path,
+                operation: Operation::Ioctl {
+                    command: 0x4004_6e77
+                },
+            } if path == "/dev/number"
+        )
+    };
+    assert!(events.iter().any(unmodelled));
+}
+
+fn a_model_of_any_ioctl_answers_at_the_first_call() {
+    let Some((console, _)) = run_ioctls(Some(Ioctl::Return(9))) else {
+        return;
+    };
+    assert!(
+        console.contains("number gave 37\n") && console.contains("any gave 9\n"),
+        "{console}"
+    );
+}
+
+/// Make three ioctls, of which one has a model; `any` is what another device answers to every command.
+fn run_ioctls(any: Option<Ioctl>) -> Option<(String, Vec<rookery_emulation::event::Event>)> {
+    let work = tempfile::tempdir().unwrap();
+    let mut plan = dv_plan(work.path())?;
     let program = |device: &str, command| StaticFile::Inline {
         contents: ioctl_program(device, command),
         mode: 0o755,
@@ -368,41 +403,12 @@ fn ioctls_that_qemu_does_not_know_reach_their_models() {
             Ioctl::WriteData(vec![30], 7),
         ),
     );
-    plan.pseudofiles = vec![number.clone()];
-    let run = |plan: &Plan| {
-        let mut control = support::Recorder::new(|_| None);
-        UserBackend.run(plan, &mut control).unwrap();
-        (control.console(), std::mem::take(&mut control.events))
-    };
-    let (console, events) = run(&plan);
-    // ENOTTY; qemu 7.2 itself says ENOSYS.
-    let refused = ["other gave 25\n", "other gave 89\n"];
-    assert!(console.contains("number gave 37\n"), "{console}");
-    assert!(
-        refused.iter().any(|line| console.contains(line)),
-        "{console}"
-    );
-    let unmodelled = |event: &rookery_emulation::event::Event| {
-        matches!(
-            &event.what,
-            What::Unmodelled {
-                path,
-                operation: Operation::Ioctl {
-                    command: 0x4004_6e77
-                },
-            } if path == "/dev/number"
-        )
-    };
-    assert!(events.iter().any(unmodelled));
-    plan.pseudofiles.push((
-        "/dev/any".into(),
-        model(IoctlCommand::Any, Ioctl::Return(9)),
-    ));
-    let (console, _) = run(&plan);
-    assert!(
-        console.contains("number gave 37\n") && console.contains("any gave 9\n"),
-        "{console}"
-    );
+    plan.pseudofiles = vec![number];
+    let any = any.map(|answer| ("/dev/any".into(), model(IoctlCommand::Any, answer)));
+    plan.pseudofiles.extend(any);
+    let mut control = support::Recorder::new(|_| None);
+    UserBackend.run(&plan, &mut control).unwrap();
+    Some((control.console(), std::mem::take(&mut control.events)))
 }
 
 fn an_init_that_is_missing_is_an_error_that_names_it() {

@@ -14,7 +14,7 @@ pub mod roots;
 
 pub use cancel::Cancel;
 pub use error::{Error, Result};
-pub use firmware::{Firmware, Node, SetId, Unpacked, unpack};
+pub use firmware::{Firmware, Node, Private, SetId, Unpacked, unpack};
 pub use project::Project;
 pub use results::Results;
 pub use roots::Roots;

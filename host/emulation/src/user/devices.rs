@@ -132,6 +132,29 @@ impl Devices {
                 "/proc/partitions",
                 "major minor  #blocks  name\n\n".to_owned(),
             ),
+            // Of the host's disks, memory and interrupts a guest knows nothing.
+            ("/proc/diskstats", String::new()),
+            (
+                "/proc/swaps",
+                "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".to_owned(),
+            ),
+            ("/proc/interrupts", "           CPU0       \n".to_owned()),
+            ("/proc/iomem", String::new()),
+            ("/proc/ioports", String::new()),
+            ("/proc/locks", String::new()),
+            ("/proc/keys", String::new()),
+            ("/proc/key-users", String::new()),
+            ("/proc/timer_list", String::new()),
+            (
+                "/proc/consoles",
+                "ttyS0                -W- (EC   a)    4:64\n".to_owned(),
+            ),
+            ("/proc/sys/kernel/osrelease", format!("{}\n", release(plan))),
+            ("/proc/sys/kernel/version", "#1 SMP\n".to_owned()),
+            (
+                "/proc/sys/kernel/random/boot_id",
+                "8f1c1a5e-6f63-4c0e-9b6e-2d0f5b3c7a11\n".to_owned(),
+            ),
             ("/proc/sys/kernel/hotplug", "\n".to_owned()),
             ("/proc/sys/kernel/modprobe", "/sbin/modprobe\n".to_owned()),
             // The kernel shows these in the host's own network namespace only.
@@ -211,6 +234,23 @@ impl Devices {
     pub fn place(&mut self, path: &str, file: FileId) {
         if let Some(device) = self.by_path.get(path) {
             self.placed.insert(path.to_owned());
+            self.by_file.insert(file, (path.to_owned(), device.clone()));
+        }
+    }
+
+    /// The paths of the kernel's `/proc` that the supervisor answers for.
+    pub fn of_the_kernel(&self) -> Vec<String> {
+        let paths = self
+            .by_path
+            .keys()
+            .filter(|path| paths::is_below(path, "/proc"));
+        paths.cloned().collect()
+    }
+
+    /// The kernel's file of a path that the supervisor answers for, wherever else it is seen: by a bind,
+    /// below another process's root.
+    pub fn add_file(&mut self, path: &str, file: FileId) {
+        if let Some(device) = self.by_path.get(path) {
             self.by_file.insert(file, (path.to_owned(), device.clone()));
         }
     }
@@ -324,11 +364,14 @@ fn command_line(plan: &Plan) -> String {
     line
 }
 
+/// The kernel that the guest believes to run on.
+fn release(plan: &Plan) -> &str {
+    let own = plan.kernel_release.as_deref();
+    own.unwrap_or(super::DEFAULT_KERNEL_RELEASE)
+}
+
 fn version(plan: &Plan) -> String {
-    let release = plan
-        .kernel_release
-        .as_deref()
-        .unwrap_or(super::DEFAULT_KERNEL_RELEASE);
+    let release = release(plan);
     format!("Linux version {release} (builder@host) (gcc version 12.2.0) #1 SMP\n")
 }
 

@@ -1,14 +1,13 @@
 //! The running guest as the supervisor knows it: what every handler works on.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Instant;
 
 use rookery_project::SetId;
-use rustix::fs::OFlags;
+use rustix::fs::Stat;
 use rustix::io::Errno;
 
 use super::console::Console;
@@ -17,8 +16,13 @@ use super::forward::Forwarder;
 use super::mounts::Mounts;
 use super::netlink::Netlink;
 use super::notify::Call;
+use super::private::{self, PrivateFiles};
+use super::proc_dir::{PidNamespace, ProcDir};
+use super::process_file::ProcessFile;
 use super::procs::{Record, Table};
 use super::qemu::Qemu;
+use super::rootfs::Rootfs;
+use super::view::View;
 use super::{interfaces, mem, paths, procs, signals};
 use crate::backend::Control;
 use crate::event::{Event, Operation, Process, What};
@@ -40,6 +44,19 @@ pub struct Endpoint {
     pub proto: &'static str,
     /// Where, in the guest.
     pub address: SocketAddr,
+}
+
+/// What a path leads to.
+#[derive(Debug)]
+pub enum Found {
+    /// A file that the supervisor answers for, and its path.
+    Device(String, Device),
+    /// What `/proc` tells about a process.
+    OfProcess(ProcessFile),
+    /// Any other file, where it is and what it is.
+    File(String, Stat),
+    /// What only the kernel can reach for the caller.
+    Other,
 }
 
 /// The guest.
@@ -66,8 +83,8 @@ pub struct Guest<'a> {
     pub abort: i32,
     /// Its console.
     pub console: &'a Console,
-    /// The host pid of its init.
-    pub init: rustix::process::Pid,
+    /// Its init. It is this process's child and not yet waited for, so its number stays its own.
+    pub init: Rc<ProcDir>,
     /// Its init, as a namespace to join.
     pub pidfd: Rc<OwnedFd>,
     /// Ports of the host that lead to it; `None` where the helper could not be started.
@@ -84,10 +101,14 @@ pub struct Guest<'a> {
     pub mounts: Mounts,
     /// Files whose contents outlive a descriptor, by path: stateful models, and settings of the kernel that the guest only believes to change.
     pub kept: HashMap<String, Rc<OwnedFd>>,
+    /// Files of the archive that are not for every user.
+    pub private: PrivateFiles,
     /// Programs of the archive that give their owner's rights, and how; their files do not show it.
     pub set_ids: HashMap<FileId, u32>,
     /// Its host name, once it was given one.
     pub host_name: Vec<u8>,
+    /// The file system that is its `/proc`, wherever it is seen.
+    proc_device: Option<u64>,
     network: Option<Netlink>,
     seen: HashMap<u64, u32>,
     /// What is only counted: the first of its kind, and how many there were since they were last reported.
@@ -109,12 +130,15 @@ impl<'a> Guest<'a> {
         init: rustix::process::Pid,
         pidfd: Rc<OwnedFd>,
         forwarder: Option<Forwarder>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Errno> {
+        let init = init.as_raw_nonzero().get().cast_unsigned();
+        let namespace = PidNamespace::of(init)?;
+        let init = Rc::new(ProcDir::of_thread(init, &namespace)?);
+        Ok(Self {
             plan,
             control,
             started: Instant::now(),
-            procs: Table::default(),
+            procs: Table::new(namespace),
             devices,
             qemus,
             patched: HashSet::new(),
@@ -133,24 +157,35 @@ impl<'a> Guest<'a> {
             kept: HashMap::new(),
             repeated: HashMap::new(),
             set_ids: HashMap::new(),
+            private: PrivateFiles::default(),
             host_name: Vec::new(),
+            proc_device: None,
             network: None,
             seen: HashMap::new(),
+        })
+    }
+
+    /// Learn whose call it is, before anything else is done for it. `SRCH` where the caller is gone.
+    pub fn identify(&mut self, call: &mut Call) -> Result<(), Errno> {
+        let mut found = self.procs.identify(call.thread());
+        if matches!(found, Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM)) {
+            self.procs.close_memories();
+            found = self.procs.identify(call.thread());
         }
+        call.process = Some(found?);
+        Ok(())
     }
 
     /// The caller. `None` where it died.
     pub fn caller(&mut self, call: &Call) -> Option<&mut Record> {
-        self.procs.of_thread(call.thread())
+        self.procs.get(call.process?)
     }
 
     /// A process by its pid in the guest, also one that has made no call yet.
     pub fn process(&mut self, call: &Call, pid: u32) -> Option<&Record> {
-        let (root, own) = self.view(call)?;
         // Looked for only where it is there.
-        paths::open(&root, &format!("/proc/{pid}"), own, OFlags::PATH).ok()?;
-        let init = self.init.as_raw_nonzero().get().cast_unsigned();
-        self.procs.find(pid, init)
+        self.view(call)?.find(&format!("/proc/{pid}")).ok()?;
+        self.procs.find(pid, self.init.pid())
     }
 
     /// Who the caller is in events.
@@ -170,13 +205,9 @@ impl<'a> Guest<'a> {
 
     /// Whether init has children that live; orphans are its children too.
     pub fn has_other_processes(&self) -> bool {
-        let init = self.init.as_raw_nonzero();
-        let children = std::fs::read_to_string(format!("/proc/{init}/task/{init}/children"))
-            .unwrap_or_default();
-        children
-            .split_whitespace()
-            .filter_map(|pid| pid.parse().ok())
-            .any(procs::is_alive)
+        procs::children(&self.init)
+            .into_iter()
+            .any(|pid| self.procs.is_alive(pid))
     }
 
     /// Report what a process did.
@@ -292,57 +323,60 @@ impl<'a> Guest<'a> {
         Ok(paths::join(&base, &text))
     }
 
-    /// The root of the caller and its pid there, to resolve paths as it would.
-    pub fn view(&mut self, call: &Call) -> Option<(File, u32)> {
-        let record = self.caller(call)?;
-        Some((record.root()?, record.who.pid))
+    /// How the caller sees the file system.
+    pub fn view(&mut self, call: &Call) -> Option<View> {
+        self.caller(call)?.view()
     }
 
-    /// What the supervisor answers for a path, also when a link leads there; else whether the path exists.
-    ///
-    /// `follow` is whether a link at the end of the path counts as what it points to.
+    /// As [`Guest::resolve`], where only devices matter.
     pub fn look(
         &mut self,
         call: &Call,
         path: &str,
         follow: bool,
     ) -> Result<Option<(String, Device)>, Errno> {
+        Ok(match self.resolve(call, path, follow)? {
+            Found::Device(path, device) => Some((path, device)),
+            Found::OfProcess(_) | Found::File(..) | Found::Other => None,
+        })
+    }
+
+    /// What is at a path for the caller, also when a link leads there.
+    ///
+    /// `follow` is whether a link at the end of the path counts as what it points to.
+    pub fn resolve(&mut self, call: &Call, path: &str, follow: bool) -> Result<Found, Errno> {
         let own = self.caller(call).map_or(0, |record| record.who.pid);
         let spelled = paths::own_proc(path, own);
         for path in [path, &spelled] {
             if let Some(device) = self.devices.without_file(path).cloned()
                 && self.is_of_first_root(call, path)
             {
-                return Ok(Some((path.to_owned(), device)));
+                return Ok(Found::Device(path.to_owned(), device));
             }
         }
         if paths::is_below(path, interfaces::CLASS) {
             interfaces::refresh(self);
         }
-        let (root, pid) = self.view(call).ok_or(Errno::SRCH)?;
-        let found = match paths::open(
-            &root,
-            path,
-            pid,
-            if follow {
-                OFlags::PATH
-            } else {
-                OFlags::PATH | OFlags::NOFOLLOW
-            },
-        ) {
+        let view = self.view(call).ok_or(Errno::SRCH)?;
+        let found = if follow {
+            view.find(path)
+        } else {
+            view.find_link(path)
+        };
+        let found = match found {
             Ok(found) => found,
-            // Beyond what the supervisor resolves for it: another user's, or behind a link of /proc.
-            Err(Errno::ACCESS | Errno::XDEV) => return Ok(None),
+            // Beyond what the supervisor resolves for it: another user's, or a file without a name.
+            Err(Errno::ACCESS | Errno::XDEV) => return Ok(Found::Other),
             Err(Errno::NOENT) if let Some(directory) = self.devices.directory(path) => {
-                return Ok(Some((path.to_owned(), directory)));
+                return Ok(Found::Device(path.to_owned(), directory));
             }
             Err(error) => return Err(error),
         };
         let status = paths::status(&found)?;
-        if let Some(found) = self.devices.of_file(devices::id(&status)) {
-            return Ok(Some(found));
+        if let Some((path, device)) = self.devices.of_file(devices::id(&status)) {
+            return Ok(Found::Device(path, device));
         }
-        let real = paths::of_descriptor(found.as_fd());
+        let real = paths::of_descriptor(found.as_fd()).map(|real| self.mounts.canonical(real));
         // A descriptor of the console, by `/proc/self/fd`, `/dev/stdout` and the like.
         let terminal = real
             .as_ref()
@@ -351,14 +385,29 @@ impl<'a> Guest<'a> {
             && self.console.is_behind(&status)
             && let Some(device) = self.devices.get(CONSOLE)
         {
-            return Ok(Some((CONSOLE.to_owned(), device.clone())));
+            return Ok(Found::Device(CONSOLE.to_owned(), device.clone()));
         }
-        Ok(real.filter(|real| real != path).and_then(|real| {
-            self.devices
-                .without_file(&real)
-                .cloned()
-                .map(|device| (real, device))
-        }))
+        let Some(real) = real else {
+            return Ok(Found::Other);
+        };
+        if real != path
+            && let Some(device) = self.devices.without_file(&real)
+        {
+            return Ok(Found::Device(real, device.clone()));
+        }
+        let on_proc = Some(status.st_dev) == self.proc_device;
+        Ok(match ProcessFile::named(&real).filter(|_| on_proc) {
+            Some(file) => Found::OfProcess(file),
+            None => Found::File(real, status),
+        })
+    }
+
+    /// Whether what was found is in `/proc` and belongs to one process.
+    pub fn is_of_process(&self, found: &OwnedFd) -> bool {
+        let on_proc =
+            paths::status(found).is_ok_and(|status| Some(status.st_dev) == self.proc_device);
+        let path = paths::of_descriptor(found).map(|path| self.mounts.canonical(path));
+        on_proc && path.is_none_or(|path| paths::process(&path).is_some())
     }
 
     /// Whether the caller means by `path` what it means without a `chroot`.
@@ -366,34 +415,69 @@ impl<'a> Guest<'a> {
         let Some(record) = self.caller(call).filter(|record| record.is_in_chroot()) else {
             return true;
         };
-        let (root, pid) = (record.root(), record.who.pid);
-        let first = File::open(format!("/proc/{}/root", self.init.as_raw_nonzero())).ok();
-        let directory = |root: Option<File>| {
-            let found = paths::open(root?, paths::parent(path), pid, OFlags::PATH).ok()?;
-            paths::status(found)
-                .ok()
-                .map(|status| (status.st_dev, status.st_ino))
+        let own = record.view();
+        let pid = record.who.pid;
+        let first = self
+            .init
+            .target("root")
+            .ok()
+            .map(|root| View::new(root, pid));
+        let directory = |view: Option<View>| {
+            let found = view?.find(paths::parent(path)).ok()?;
+            paths::status(found).ok().map(|status| devices::id(&status))
         };
-        let (own, first) = (directory(root), directory(first));
+        let (own, first) = (directory(own), directory(first));
         own.is_some() && own == first
     }
 
-    /// Learn which files stand for the devices, and which are the archive's programs `set_ids`, before init is started.
-    pub fn find_files(&mut self, set_ids: &[SetId]) {
-        let Ok(root) = File::open(format!("/proc/{}/root", self.init.as_raw_nonzero())) else {
+    /// Learn, before init is started, which files stand for the devices, and what the files of the archive
+    /// do not show that they were unpacked to.
+    pub fn find_files(&mut self, rootfs: &Rootfs) {
+        let Ok(root) = self.init.target("root") else {
             return;
         };
-        let find = |path: &str| {
-            let file = paths::open(&root, path, 0, OFlags::PATH | OFlags::NOFOLLOW).ok()?;
-            Some(devices::id(&paths::status(file).ok()?))
-        };
+        let view = View::new(root, 1);
+        let status = |path: &str| paths::status(view.find_link(path).ok()?).ok();
+        let find = |path: &str| status(path).map(|status| devices::id(&status));
+        self.proc_device = find("/proc").map(|(device, _)| device);
         for (path, _) in self.devices.placeholders() {
             if let Some(file) = find(&path) {
                 self.devices.place(&path, file);
             }
         }
+        for path in self.devices.of_the_kernel() {
+            if let Some(file) = find(&path) {
+                self.devices.add_file(&path, file);
+            }
+        }
         let found = |program: &SetId| Some((find(&program.path)?, program.bits));
-        self.set_ids = set_ids.iter().filter_map(found).collect();
+        self.set_ids = rootfs.set_ids.iter().filter_map(found).collect();
+        for private in &rootfs.private {
+            if let Some(status) = status(&private.path) {
+                self.private.add(private, &status);
+            }
+        }
+    }
+
+    /// Whether the caller gave up root's rights and is therefore surely refused `wanted` of what has this
+    /// status at this path.
+    pub fn refuses(&mut self, call: &Call, path: &str, status: &Stat, wanted: u32) -> bool {
+        let Some(record) = self.caller(call) else {
+            return false;
+        };
+        let (uid, view) = match record.uid {
+            Some([_, uid, _]) if uid != 0 => (uid, record.view()),
+            _ => return false,
+        };
+        let closed = |directory: &str| {
+            let found = view
+                .as_ref()
+                .and_then(|view| view.find_link(directory).ok());
+            found
+                .and_then(|found| paths::status(found).ok())
+                .is_some_and(|status| self.private.refuses(uid, &status, private::EXECUTE))
+        };
+        self.private.refuses(uid, status, wanted) || self.private.above(path).any(closed)
     }
 
     /// The set-user-id and set-group-id bits that a program's file has in the archive.

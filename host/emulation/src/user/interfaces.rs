@@ -5,11 +5,11 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::guest::Guest;
-use super::{inside, paths};
+use super::inside;
+use super::view::{self, View};
 
 /// Where they are.
 pub const CLASS: &str = "/sys/class/net";
@@ -60,19 +60,19 @@ fn remove(directory: &Path) {
 
 /// Let the directory show the interfaces that there are now.
 pub fn refresh(guest: &mut Guest<'_>) {
-    let init = guest.init.as_raw_nonzero();
-    let table = fs::read_to_string(format!("/proc/{init}/net/dev")).unwrap_or_default();
+    let table = guest.init.text("net/dev").unwrap_or_default();
     let there: BTreeSet<String> = named(&table).take(SHOWN_MAX).collect();
-    let Ok(root) = fs::File::open(format!("/proc/{init}/root")) else {
+    let Ok(root) = guest.init.target("root") else {
         return;
     };
-    let Ok(shown) = shown(&root) else {
+    let view = View::new(root, 1);
+    let Ok(shown) = shown(&view) else {
         return;
     };
     // Others may have made directories there, too.
     let is_ours = |name: &str| {
         let file = format!("{CLASS}/{name}/ifindex");
-        paths::open(&root, &file, 0, OFlags::PATH | OFlags::NOFOLLOW).is_ok()
+        view.find_link(&file).is_ok()
     };
     let gone: Vec<_> = shown
         .difference(&there)
@@ -106,8 +106,8 @@ fn named(table: &str) -> impl Iterator<Item = String> {
     names.map(|(name, _)| name.trim().to_owned())
 }
 
-fn shown(root: &fs::File) -> Result<BTreeSet<String>, Errno> {
-    let directory = paths::open(root, CLASS, 0, OFlags::RDONLY | OFlags::DIRECTORY)?;
+fn shown(view: &View) -> Result<BTreeSet<String>, Errno> {
+    let directory = view::read(view.find_directory(CLASS)?)?;
     let names = rustix::fs::Dir::new(directory)?.take(2 * SHOWN_MAX);
     Ok(names
         .filter_map(|entry| entry.ok()?.file_name().to_str().map(str::to_owned).ok())

@@ -6,6 +6,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::arch::Arch;
+use super::notify::Call;
+use super::proc_dir::ProcDir;
 use super::procs::Record;
 
 const ENTRY: usize = 56;
@@ -165,26 +167,26 @@ pub fn patch(
     patched
 }
 
-/// Give a running emulator an entry for `command`. Its process must be waiting for the supervisor.
-pub fn teach(record: &mut Record, table: &Table, command: u32) -> bool {
+/// Give a running emulator, whose `call` waits for its answer, an entry for `command`.
+pub fn teach(record: &mut Record, call: &Call, table: &Table, command: u32) -> bool {
     let Some(offset) = table.spare.get(record.learned.len()).copied() else {
         return false;
     };
     let Some(memory) = record.memory() else {
         return false;
     };
-    let Some(address) = address_of(record.host_pid, offset) else {
+    let Some(address) = address_of(&record.process, offset) else {
         return false;
     };
     let mut entry = [0_u8; ENTRY];
     memory.read(address, &mut entry).is_ok()
         && overwrite(&mut entry, command).is_some()
-        && memory.write(address, &entry).is_ok()
+        && memory.write(call, address, &entry).is_ok()
 }
 
 /// Where a process has an offset of the emulator's file mapped writable.
-fn address_of(pid: u32, offset: u64) -> Option<u64> {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+fn address_of(process: &ProcDir, offset: u64) -> Option<u64> {
+    let maps = process.text("maps").ok()?;
     maps.lines()
         .filter(|line| line.contains("/.rookery/qemu-"))
         .find_map(|line| {

@@ -13,7 +13,6 @@ pub fn sweep(guest: &mut Guest<'_>) {
     if guest.listening.is_empty() {
         return;
     }
-    let init = guest.init.as_raw_nonzero();
     let mut there = HashSet::new();
     for (proto, file) in [
         ("tcp", "tcp"),
@@ -21,8 +20,12 @@ pub fn sweep(guest: &mut Guest<'_>) {
         ("udp", "udp"),
         ("udp", "udp6"),
     ] {
-        let Ok(text) = std::fs::read_to_string(format!("/proc/{init}/net/{file}")) else {
-            continue;
+        let text = match guest.init.text(&format!("net/{file}")) {
+            Ok(text) => text,
+            // Without IPv6 there is no such table.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            // What cannot be read tells nothing about what is gone.
+            Err(_) => return,
         };
         there.extend(ports(&text, proto).map(|port| (proto, port)));
     }

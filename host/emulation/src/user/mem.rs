@@ -1,10 +1,14 @@
 //! The memory of a guest process, which is hostile: every read is bounded, every failure is the guest's.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use rustix::fs::OFlags;
 use rustix::io::Errno;
+
+use super::notify::Call;
+use super::proc_dir::ProcDir;
 
 const PAGE: u64 = 4096;
 
@@ -20,13 +24,11 @@ const STRING_MAX: usize = 128 * 1024;
 pub struct Memory(File);
 
 impl Memory {
-    /// The memory of the process `pid` of the host.
-    pub fn open(pid: u32) -> io::Result<Self> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(format!("/proc/{pid}/mem"))
-            .map(Self)
+    /// The memory that the thread `thread` of a process sees. The first thread of a process may have
+    /// ended and has none then.
+    pub fn open(process: &ProcDir, thread: u32) -> Result<Self, Errno> {
+        let file = process.file(&format!("task/{thread}/mem"), OFlags::RDWR)?;
+        Ok(Self(file.into()))
     }
 
     /// Fill `buffer`.
@@ -34,9 +36,14 @@ impl Memory {
         self.0.read_exact_at(buffer, address)
     }
 
-    /// Write all of `data`, also to pages that the process may only read.
-    pub fn write(&self, address: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(data, address)
+    /// Write all of `data` for the caller, also to pages that it may only read. `SRCH` where it no
+    /// longer waits: then nothing is written.
+    pub fn write(&self, call: &Call, address: u64, data: &[u8]) -> Result<(), Errno> {
+        if !call.is_valid() {
+            return Err(Errno::SRCH);
+        }
+        let written = self.0.write_all_at(data, address);
+        written.map_err(|_| Errno::FAULT)
     }
 
     /// A NUL-terminated string without its NUL, read page by page. `None` where it is unreadable or has `max` bytes or more.
@@ -117,11 +124,14 @@ pub fn texts<'a>(all: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::proc_dir::PidNamespace;
     use super::*;
 
     #[test]
     fn strings_are_read_across_pages_and_bounded() {
-        let memory = Memory::open(std::process::id()).unwrap();
+        let own = std::process::id();
+        let process = ProcDir::of_thread(own, &PidNamespace::of(own).unwrap()).unwrap();
+        let memory = Memory::open(&process, own).unwrap();
         let long = [vec![b'a'; 3 * 4096], vec![0]].concat();
         let address = long.as_ptr() as u64;
         assert_eq!(memory.string(address, 20_000).unwrap().len(), 3 * 4096);

@@ -25,6 +25,10 @@ mod mounts;
 mod netlink;
 mod notify;
 mod paths;
+mod private;
+mod privileges;
+mod proc_dir;
+mod process_file;
 mod procs;
 mod program;
 mod pump;
@@ -36,6 +40,7 @@ mod signals;
 mod static_files;
 mod supervisor;
 mod sys;
+mod view;
 mod world;
 
 use rookery_project::Result;

@@ -19,6 +19,8 @@ const HIDDEN: &[&str] = &[
     "/dev/urandom",
     "/dev/tty",
 ];
+/// Directories of `/proc` that tell of the host's hardware, drivers and file systems: they are empty.
+pub const HOSTS_OWN: &[&str] = &["acpi", "asound", "bus", "driver", "fs", "irq", "scsi"];
 /// Below it are directories that list the models of a directory which the kernel's `/proc` has not.
 pub const LISTINGS: &str = "/.rookery";
 /// Mounts that are kept in mind.
@@ -66,7 +68,10 @@ pub fn is_own(path: &str) -> bool {
 }
 
 fn is_hidden(path: &str) -> bool {
-    paths::is_below(path, "/.rookery") || HIDDEN.contains(&path)
+    let hosts = path
+        .strip_prefix("/proc/")
+        .is_some_and(|name| HOSTS_OWN.contains(&name));
+    hosts || paths::is_below(path, "/.rookery") || HIDDEN.contains(&path)
 }
 
 /// How many files a file system in memory of `bytes` may hold.
@@ -80,15 +85,20 @@ impl Mounts {
         self.undone.remove(target);
     }
 
+    /// Whether no further mount can be kept in mind.
+    pub fn is_full(&self) -> bool {
+        [self.faked.len(), self.bound.len(), self.memory.len()]
+            .into_iter()
+            .any(|mounts| mounts >= MOUNTS_MAX)
+    }
+
     /// Take note of a mount without effect.
     pub fn fake(&mut self, source: &str, target: &str, fstype: &str) {
-        if self.faked.len() < MOUNTS_MAX {
-            self.faked.push(Faked {
-                source: source.to_owned(),
-                target: target.to_owned(),
-                fstype: fstype.to_owned(),
-            });
-        }
+        self.faked.push(Faked {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            fstype: fstype.to_owned(),
+        });
     }
 
     /// The guest unmounts: whether there was something that only seemed to be mounted. `None` where the kernel is to be asked.
@@ -102,9 +112,7 @@ impl Mounts {
 
     /// What is at `source` can be found at `target`, too.
     pub fn bind(&mut self, target: &str, source: &str) {
-        if self.bound.len() < MOUNTS_MAX {
-            self.bound.push((target.to_owned(), source.to_owned()));
-        }
+        self.bound.push((target.to_owned(), source.to_owned()));
     }
 
     /// Whether something is bound at `target`.

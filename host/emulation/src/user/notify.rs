@@ -25,6 +25,7 @@ impl Listener {
             Ok(notification) => Ok(Some(Call {
                 notification,
                 listener: Rc::clone(self),
+                process: None,
             })),
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) => {
                 Ok(None)
@@ -45,6 +46,8 @@ impl AsFd for Listener {
 pub struct Call {
     notification: abi::Notification,
     listener: Rc<Listener>,
+    /// Whose it is, once that is known: a key of the table of processes.
+    pub process: Option<u32>,
 }
 
 impl Call {
@@ -68,7 +71,8 @@ impl Call {
     pub fn int(&self, index: usize) -> i32 {
         self.arg(index) as i32
     }
-    /// Whether the caller still waits: what was read from it until now was its own.
+    /// Whether the caller still waits: who it was found to be it has been all the time, and what was
+    /// read from it until now was its own.
     pub fn is_valid(&self) -> bool {
         abi::is_valid(self.listener.as_fd(), self.notification.id)
     }

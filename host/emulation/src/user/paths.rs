@@ -1,8 +1,8 @@
-//! Guest paths: made absolute, normalised, and resolved inside the guest's root as the guest would resolve them.
+//! Guest paths as text: made absolute, normalised, taken apart.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD};
 use rustix::io::Errno;
 
 /// The path with `.`, `..` and repeated slashes resolved by the text alone; absolute.
@@ -74,44 +74,15 @@ pub fn own_proc(path: &str, pid: u32) -> String {
     }
 }
 
-/// Open an absolute guest path below `root`, links followed inside it, as `flags` say (`O_PATH` to look only).
-///
-/// `pid` is the guest's own pid there, for `/proc/self`.
-pub fn open(root: impl AsFd, path: &str, pid: u32, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let mut path = own_proc(path, pid);
-    for _ in 0..8 {
-        let result = open_once(root.as_fd(), &path, flags);
-        if !matches!(result, Err(Errno::NOENT | Errno::LOOP)) || flags.contains(OFlags::NOFOLLOW) {
-            return result;
-        }
-        // A link to `/proc/self/…` resolves for the guest but not for us: follow one step by hand.
-        let Ok(link) = open_once(root.as_fd(), &path, OFlags::PATH | OFlags::NOFOLLOW) else {
-            return result;
-        };
-        let Ok(target) = rustix::fs::readlinkat(&link, "", Vec::new()) else {
-            return result;
-        };
-        path = own_proc(&join(parent(&path), &target.to_string_lossy()), pid);
-    }
-    Err(Errno::LOOP)
+/// The process, as the guest numbers it, below whose directory in `/proc` a path is.
+pub fn process(path: &str) -> Option<u32> {
+    let first = path.strip_prefix("/proc/")?.split('/').next()?;
+    first.parse().ok()
 }
 
-fn open_once(root: impl AsFd, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let relative = path.trim_start_matches('/');
-    let relative = if relative.is_empty() { "." } else { relative };
-    // A named pipe must not make the supervisor wait, nor a terminal become its own.
-    let flags = if flags.contains(OFlags::PATH) {
-        flags
-    } else {
-        flags | OFlags::NONBLOCK | OFlags::NOCTTY
-    };
-    rustix::fs::openat2(
-        root,
-        relative,
-        flags | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::IN_ROOT,
-    )
+/// Whether the text of a link of `/proc` is the path of a file that still has one.
+pub fn is_path(link: &str) -> bool {
+    link.starts_with('/') && !link.starts_with("/memfd:") && !link.ends_with(" (deleted)")
 }
 
 /// The guest path behind an open descriptor of ours, links resolved.
@@ -124,16 +95,6 @@ pub fn of_descriptor(fd: impl AsFd) -> Option<String> {
     )
     .ok()?;
     link.into_string().ok().filter(|path| path.starts_with('/'))
-}
-
-/// Open for reading what a descriptor of ours refers to.
-pub fn reopen(fd: impl AsFd) -> Result<OwnedFd, Errno> {
-    use std::os::fd::AsRawFd;
-    rustix::fs::open(
-        format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()),
-        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
-        Mode::empty(),
-    )
 }
 
 /// The status of what a descriptor refers to.
@@ -172,18 +133,5 @@ mod tests {
         assert_eq!(own_proc("/proc/mounts", 7), "/proc/7/mounts");
         assert_eq!(own_proc("/proc/mtd", 7), "/proc/mtd");
         assert_eq!(own_proc("/dev/self", 7), "/dev/self");
-    }
-
-    #[test]
-    fn links_never_lead_out_of_the_root() {
-        let root = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("../../../../etc/passwd", root.path().join("up")).unwrap();
-        std::os::unix::fs::symlink("/inside", root.path().join("absolute")).unwrap();
-        std::fs::write(root.path().join("inside"), "x").unwrap();
-        let dir = std::fs::File::open(root.path()).unwrap();
-        let exists = |path| open(&dir, path, 1, OFlags::PATH).map(drop);
-        assert_eq!(exists("/up"), Err(Errno::NOENT));
-        assert_eq!(exists("/absolute"), Ok(()));
-        assert_eq!(exists("/absolute/x"), Err(Errno::NOTDIR));
     }
 }

@@ -1,19 +1,25 @@
 //! The guest's processes, as far as they were seen.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use rustix::fs::Stat;
+use rustix::io::Errno;
+
 use super::mem::{self, Memory};
 use super::paths;
+use super::proc_dir::{self, PidNamespace, ProcDir};
+use super::view::View;
 use crate::event::Process;
 
 /// What is remembered of a process. A fork inherits its parent's.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Record {
-    /// Its pid on the host.
-    pub host_pid: u32,
+    /// Where all that belongs to it is reached.
+    pub process: Rc<ProcDir>,
+    /// The thread of it that made the last call.
+    thread: u32,
     /// Who it is in events.
     pub who: Process,
     /// Its arguments, bounded.
@@ -67,42 +73,25 @@ pub struct PendingExec {
 }
 
 /// All that were seen and have not ended.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Table {
+    namespace: PidNamespace,
     by_pid: HashMap<u32, Record>,
+    /// The processes of threads that are not the first of theirs. What it says is asked again before
+    /// it counts.
     threads: HashMap<u32, u32>,
+    /// How many of these there may be before those that ended are forgotten.
+    threads_max: usize,
+    /// Those that ended unseen and whose number another process has got.
+    replaced: Vec<Record>,
 }
 
-struct Status {
-    group: u32,
-    parent: u32,
-    guest_pid: u32,
-    /// Its process group, as the guest numbers it.
-    guest_group: u32,
-}
-
-fn status(pid: u32) -> Option<Status> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let field = |name: &str| {
-        text.lines().find_map(|line| {
-            line.strip_prefix(name)?
-                .split_whitespace()
-                .last()?
-                .parse()
-                .ok()
-        })
-    };
-    Some(Status {
-        group: field("Tgid:")?,
-        parent: field("PPid:")?,
-        guest_pid: field("NStgid:")?,
-        guest_group: field("NSpgid:")?,
-    })
-}
+/// Ended threads are forgotten once more than this many are known, or twice as many as lived.
+const THREADS_MIN: usize = 256;
 
 /// What an emulator's command line tells: the process's name after a slash, the program, the guest's arguments.
-fn program_of(pid: u32) -> Option<(String, String, Vec<String>)> {
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+fn program_of(process: &ProcDir) -> Option<(String, String, Vec<String>)> {
+    let line = process.bytes("cmdline").ok()?;
     // What follows the last NUL is no word.
     let line = line.strip_suffix(&[0]).unwrap_or(&line);
     let mut words = line.split(|byte| *byte == 0);
@@ -119,45 +108,112 @@ pub fn name_of(path: &str) -> String {
 }
 
 impl Table {
-    /// The process of a thread, made known where it was not. `None` where it is gone.
-    pub fn of_thread(&mut self, thread: u32) -> Option<&mut Record> {
-        let known = self
-            .threads
-            .get(&thread)
-            .copied()
-            .filter(|pid| self.by_pid.contains_key(pid));
-        let pid = match known {
-            Some(pid) => pid,
-            None => self.discover(thread)?,
-        };
+    /// No process of the guest that is `namespace` was seen yet.
+    pub fn new(namespace: PidNamespace) -> Self {
+        Self {
+            namespace,
+            by_pid: HashMap::new(),
+            threads: HashMap::new(),
+            threads_max: THREADS_MIN,
+            replaced: Vec::new(),
+        }
+    }
+
+    /// The process to which a thread that makes a call belongs now, made known where it was not: its
+    /// key for [`Table::get`]. `SRCH` where the thread is gone; other errors are the supervisor's own.
+    pub fn identify(&mut self, thread: u32) -> Result<u32, Errno> {
+        let pid = self.threads.get(&thread).copied().unwrap_or(thread);
+        match self.by_pid.get_mut(&pid) {
+            // A number that another process has got is no thread of this one.
+            Some(record) if record.process.has_thread(thread) => {
+                record.thread = thread;
+                Ok(pid)
+            }
+            _ => self.discover(thread),
+        }
+    }
+
+    /// A process that was identified and not removed since.
+    pub fn get(&mut self, pid: u32) -> Option<&mut Record> {
         self.by_pid.get_mut(&pid)
     }
 
-    fn discover(&mut self, thread: u32) -> Option<u32> {
-        let status = status(thread)?;
-        let pid = status.group;
-        self.threads.insert(thread, pid);
-        if !self.by_pid.contains_key(&pid) {
-            let parent = self.by_pid.get(&status.parent);
-            let mut record = parent.cloned().unwrap_or_default();
-            record.who.ppid = parent.map_or(0, |parent| parent.who.pid);
-            record.who.pid = status.guest_pid;
-            record.host_pid = pid;
-            (
-                record.exec,
-                record.fatal,
-                record.memory,
-                record.read_cmdline,
-            ) = (None, None, None, false);
-            record.log_line.clear();
-            // The parent may have ended, or become another program, before its child was first seen.
-            if let Some((path, program, argv)) = program_of(pid) {
-                record.who.name = name_of(&path);
-                (record.who.program, record.argv) = (program, argv);
-            }
+    fn discover(&mut self, thread: u32) -> Result<u32, Errno> {
+        let process = ProcDir::of_thread(thread, &self.namespace)?;
+        let pid = process.pid();
+        if pid != thread {
+            self.forget_threads();
+            self.threads.insert(thread, pid);
+        }
+        if self
+            .by_pid
+            .get(&pid)
+            .is_none_or(|known| !known.process.has_thread(thread))
+        {
+            let record = self.record(process, thread).ok_or(Errno::SRCH)?;
+            // In the guest, too, a number is one process's at a time.
+            let pid_there = record.who.pid;
+            let same = |known: &Record| known.who.pid == pid_there;
+            let ended = self
+                .by_pid
+                .extract_if(|key, known| *key == pid || same(known));
+            self.replaced.extend(ended.map(|(_, record)| record));
             self.by_pid.insert(pid, record);
         }
-        Some(pid)
+        if let Some(record) = self.by_pid.get_mut(&pid) {
+            record.thread = thread;
+        }
+        Ok(pid)
+    }
+
+    /// What is to be remembered of a process: what it has from its parent, and what its emulator was called with.
+    fn record(&self, process: ProcDir, thread: u32) -> Option<Record> {
+        let status = process.text(&format!("task/{thread}/status")).ok()?;
+        let number = |field| proc_dir::number(&status, field);
+        let parent = number("PPid:")
+            .and_then(|parent| self.by_pid.get(&parent))
+            .filter(|parent| parent.process.is_alive());
+        let mut who = parent.map(|parent| parent.who.clone()).unwrap_or_default();
+        who.ppid = parent.map_or(0, |parent| parent.who.pid);
+        who.pid = number("NStgid:")?;
+        let mut argv = parent.map(|parent| parent.argv.clone()).unwrap_or_default();
+        // The parent may have ended, or become another program, before its child was first seen.
+        if let Some((path, program, words)) = program_of(&process) {
+            who.name = name_of(&path);
+            (who.program, argv) = (program, words);
+        }
+        Some(Record {
+            process: Rc::new(process),
+            thread,
+            who,
+            argv,
+            uid: parent.and_then(|parent| parent.uid),
+            gid: parent.and_then(|parent| parent.gid),
+            exec: None,
+            fatal: None,
+            log_line: String::new(),
+            learned: parent
+                .map(|parent| parent.learned.clone())
+                .unwrap_or_default(),
+            read_cmdline: false,
+            catches_all: parent.is_some_and(|parent| parent.catches_all),
+            image: parent.and_then(|parent| parent.image.clone()),
+            memory: None,
+        })
+    }
+
+    /// Forget threads that ended, once in a while.
+    fn forget_threads(&mut self) {
+        if self.threads.len() < self.threads_max {
+            return;
+        }
+        let by_pid = &self.by_pid;
+        self.threads.retain(|thread, pid| {
+            by_pid
+                .get(pid)
+                .is_some_and(|record| record.process.has_thread(*thread))
+        });
+        self.threads_max = (2 * self.threads.len()).max(THREADS_MIN);
     }
 
     /// A process by its pid in the guest.
@@ -172,11 +228,14 @@ impl Table {
             unseen.push(init);
         }
         while let Some(host_pid) = unseen.pop() {
-            if status(host_pid).is_some_and(|status| status.guest_pid == pid) {
-                self.discover(host_pid);
+            let Ok(process) = ProcDir::of_thread(host_pid, &self.namespace) else {
+                continue;
+            };
+            if process.number("status", "NStgid:") == Some(pid) {
+                let _ = self.discover(host_pid);
                 break;
             }
-            unseen.extend(children(host_pid));
+            unseen.extend(children(&process));
         }
         self.by_guest_pid(pid)
     }
@@ -184,18 +243,16 @@ impl Table {
     /// Take note that `by` sends `SIGKILL` to `target`, which is as `kill` has it. Nobody can see the end of those that die of it, and
     /// init never does.
     pub fn killed(&mut self, by: &Process, target: i32) {
-        let group = |host_pid| status(host_pid).map(|status| status.guest_group);
+        let group = |record: &Record| record.process.number("status", "NSpgid:");
         let wanted = match target {
-            0 => self
-                .by_guest_pid(by.pid)
-                .and_then(|own| group(own.host_pid)),
+            0 => self.by_guest_pid(by.pid).and_then(group),
             _ => Some(target.unsigned_abs()),
         };
         for record in self.by_pid.values_mut() {
             let hit = match target {
                 -1 => record.who.pid != by.pid,
                 1.. => Some(record.who.pid) == wanted,
-                _ => group(record.host_pid) == wanted,
+                _ => group(record) == wanted,
             };
             if hit && record.who.pid != 1 {
                 record.fatal = Some(libc::SIGKILL);
@@ -211,31 +268,37 @@ impl Table {
 
     /// Forget a process.
     pub fn remove(&mut self, pid: u32) -> Option<Record> {
-        self.threads.retain(|_, of| *of != pid);
         self.by_pid.remove(&pid)
     }
 
     /// Those whose end was not seen, by asking the kernel; they are forgotten.
     pub fn sweep(&mut self) -> Vec<Record> {
-        let gone: Vec<u32> = self
+        let mut ended = std::mem::take(&mut self.replaced);
+        let gone = self
             .by_pid
-            .keys()
-            .copied()
-            .filter(|pid| !is_alive(*pid))
-            .collect();
-        gone.into_iter()
-            .filter_map(|pid| self.remove(pid))
-            .collect()
+            .extract_if(|_, record| !record.process.is_alive());
+        ended.extend(gone.map(|(_, record)| record));
+        ended
+    }
+
+    /// Whether a process of the guest, by its number on the host, has not ended.
+    pub fn is_alive(&self, pid: u32) -> bool {
+        ProcDir::of_thread(pid, &self.namespace).is_ok_and(|process| process.is_alive())
+    }
+
+    /// Close what can be opened again, where descriptors are short.
+    pub fn close_memories(&mut self) {
+        self.by_pid.values_mut().for_each(Record::forget_memory);
     }
 }
 
 /// The children of a process, whichever of its threads began them.
-fn children(pid: u32) -> Vec<u32> {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
-    threads
+pub fn children(process: &ProcDir) -> Vec<u32> {
+    let of_thread = |thread| process.text(&format!("task/{thread}/children"));
+    process
+        .numbers("task")
         .into_iter()
-        .flatten()
-        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok())
+        .filter_map(|thread| of_thread(thread).ok())
         .flat_map(|line| {
             line.split(' ')
                 .filter_map(|pid| pid.parse().ok())
@@ -244,34 +307,34 @@ fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Whether a process exists and is no zombie.
-pub fn is_alive(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        !stat
-            .rsplit(')')
-            .next()
-            .is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X']))
-    })
-}
-
 impl Record {
+    /// What is asked of the thread that called last, under `name` in its directory. Of a process whose
+    /// first thread has ended only the others know.
+    fn below(&self, name: &str) -> String {
+        if self.process.has_thread(self.thread) {
+            format!("task/{}/{name}", self.thread)
+        } else {
+            name.to_owned()
+        }
+    }
+
     /// Its memory.
     pub fn memory(&mut self) -> Option<Rc<Memory>> {
         if self.memory.is_none() {
-            self.memory = Memory::open(self.host_pid).ok().map(Rc::new);
+            self.memory = Memory::open(&self.process, self.thread).ok().map(Rc::new);
         }
         self.memory.clone()
     }
 
-    /// The directory that it sees as `/`.
-    pub fn root(&self) -> Option<File> {
-        File::open(format!("/proc/{}/root", self.host_pid)).ok()
+    /// How it sees the file system.
+    pub fn view(&self) -> Option<View> {
+        let root = self.process.target(&self.below("root")).ok()?;
+        Some(View::new(root, self.who.pid))
     }
 
     /// Where its `/` is in the guest's namespace.
     fn root_path(&self) -> Option<String> {
-        let link = std::fs::read_link(format!("/proc/{}/root", self.host_pid)).ok()?;
-        Some(link.to_string_lossy().into_owned())
+        self.process.link(&self.below("root")).ok()
     }
 
     /// Whether its `/` is another directory than init began with.
@@ -292,13 +355,51 @@ impl Record {
 
     /// Its working directory, or what its descriptor `fd` refers to, as a guest path.
     pub fn directory(&self, fd: i32) -> Option<String> {
-        let link = match fd {
-            libc::AT_FDCWD => format!("/proc/{}/cwd", self.host_pid),
-            fd => format!("/proc/{}/fd/{fd}", self.host_pid),
-        };
-        std::fs::read_link(link)
-            .ok()
-            .map(|path| path.to_string_lossy().into_owned())
+        self.process.link(&self.place(fd)).ok()
+    }
+
+    /// Whether its working directory is deeper than any path may be long.
+    pub fn is_too_deep(&self) -> bool {
+        let place = self.place(libc::AT_FDCWD);
+        self.process.link(&place) == Err(Errno::NAMETOOLONG)
+    }
+
+    /// The link to its working directory, or to what its descriptor `fd` refers to.
+    fn place(&self, fd: i32) -> String {
+        match fd {
+            libc::AT_FDCWD => self.below("cwd"),
+            fd => self.below(&format!("fd/{fd}")),
+        }
+    }
+
+    /// What its descriptor `fd`, or its working directory, refers to: to be looked at only.
+    pub fn held(&self, fd: i32) -> Result<OwnedFd, Errno> {
+        self.process.target(&self.place(fd))
+    }
+
+    /// The status of what its descriptor `fd` refers to.
+    pub fn held_status(&self, fd: i32) -> Result<Stat, Errno> {
+        self.process.target_status(&self.place(fd))
+    }
+
+    /// What the kernel tells of its descriptor `fd` after `field`, such as `flags:` (`proc_pid_fdinfo(5)`).
+    pub fn descriptor_info(&self, fd: i32, field: &str) -> Option<String> {
+        let text = self.process.text(&self.below(&format!("fdinfo/{fd}")));
+        let value = text
+            .ok()?
+            .lines()
+            .find_map(|line| line.strip_prefix(field).map(str::to_owned))?;
+        Some(value.trim().to_owned())
+    }
+
+    /// The numbers of its descriptors.
+    pub fn descriptors(&self) -> Vec<u32> {
+        self.process.numbers(&self.below("fd"))
+    }
+
+    /// What the kernel tells of the thread that called last (`proc_pid_status(5)`).
+    pub fn thread_status(&self) -> Option<String> {
+        self.process.text(&self.below("status")).ok()
     }
 
     /// Open its memory anew when it is next needed.
@@ -336,19 +437,55 @@ impl Record {
 mod tests {
     use super::*;
 
+    fn table() -> Table {
+        Table::new(PidNamespace::of(std::process::id()).unwrap())
+    }
+
+    #[test]
+    fn threads_that_ended_are_forgotten_and_those_that_live_are_not() {
+        let mut table = table();
+        let own = std::process::id();
+        let thread = || {
+            rustix::thread::gettid()
+                .as_raw_nonzero()
+                .get()
+                .cast_unsigned()
+        };
+        for _ in 0..2 * THREADS_MIN {
+            let ended = std::thread::spawn(thread).join().unwrap();
+            table.threads.insert(ended, own);
+        }
+        let (tell, told) = std::sync::mpsc::channel();
+        let (end, until) = std::sync::mpsc::channel::<()>();
+        let living = std::thread::spawn(move || {
+            tell.send(thread()).unwrap();
+            let _ = until.recv();
+        });
+        let id = told.recv().unwrap();
+        assert_eq!(table.identify(id), Ok(own));
+        assert!(table.threads.len() < THREADS_MIN && table.threads.contains_key(&id));
+        // Whatever a number meant before, it counts only where it is true now.
+        table.threads.insert(id, 1);
+        assert_eq!(table.identify(id), Ok(own));
+        drop(end);
+        living.join().unwrap();
+        assert_eq!(table.identify(id), Err(Errno::SRCH));
+    }
+
     #[test]
     fn a_process_that_has_made_no_call_is_found() {
         let mut child = std::process::Command::new("sleep")
             .arg("60")
             .spawn()
             .unwrap();
-        let mut table = Table::default();
+        let mut table = table();
         assert!(table.by_guest_pid(child.id()).is_none());
         let found = table.find(child.id(), std::process::id());
-        assert_eq!(found.map(|record| record.host_pid), Some(child.id()));
+        assert_eq!(found.map(|record| record.process.pid()), Some(child.id()));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(table.find(1, std::process::id()).is_none());
+        assert_eq!(table.sweep().len(), 1);
+        assert!(table.find(child.id(), std::process::id()).is_none());
     }
 
     #[test]
@@ -359,9 +496,9 @@ mod tests {
             sleep.arg("60").process_group(0).spawn().unwrap()
         });
         let pids = children.each_ref().map(std::process::Child::id);
-        let mut table = Table::default();
+        let mut table = table();
         for pid in pids {
-            table.of_thread(pid);
+            table.identify(pid).unwrap();
         }
         let [one, group, _] = pids.map(u32::cast_signed);
         let by = Process::default();

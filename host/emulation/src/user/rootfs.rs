@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rookery_project::{Cancel, Error, Node, Result, SetId, Unpacked};
+use rookery_project::{Cancel, Error, Node, Private, Result, SetId, Unpacked};
 use rustix::fs::FlockOperation;
 
 /// How long an unpacked root filesystem is kept that no run uses.
@@ -25,12 +25,14 @@ pub struct Rootfs {
     pub nodes: Vec<Node>,
     /// Its programs that give their owner's rights, which the files in the directory do not.
     pub set_ids: Vec<SetId>,
+    /// What of it is not for everybody: here all files are one user's.
+    pub private: Vec<Private>,
     /// Keeps others from removing it.
     _in_use: File,
 }
 
 /// Told apart from what earlier versions left: these lists have more in them.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Where the root filesystem of `archive` is kept, unpacked for a guest that runs as `uid`: below it, `root/` and `unpacked.json`.
 pub fn slot(cache: &Path, archive: &Path, uid: u32) -> Result<PathBuf> {
@@ -71,6 +73,7 @@ pub fn prepare(cache: &Path, archive: &Path, uid: u32) -> Result<Rootfs> {
         directory: slot.join("root"),
         nodes: unpacked.nodes,
         set_ids: unpacked.set_ids,
+        private: unpacked.private,
         _in_use: in_use,
     })
 }

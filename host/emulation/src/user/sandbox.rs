@@ -16,7 +16,7 @@ use rustix::thread::{Gid, Uid};
 use super::confine::{Doing, await_go, confine};
 use super::firmware_dev;
 use super::interfaces;
-use super::mounts::LISTINGS;
+use super::mounts::{HOSTS_OWN, LISTINGS};
 use super::netlink::Netlink;
 use super::paths;
 use super::qemu::Qemu;
@@ -290,6 +290,9 @@ fn mount_proc_and_sys(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     rustix::mount::mount("proc", &proc, "proc", flags, None::<&std::ffi::CStr>)
         .doing("mount /proc (a container that masks parts of /proc forbids it)")?;
+    for name in HOSTS_OWN {
+        hide(&proc.join(name))?;
+    }
     // The kernel refuses a real sysfs here; firmware looks for little more than its interfaces.
     let sys = root.join("sys");
     mount_tmpfs(&sys, c"mode=0755,size=4m,nr_inodes=4096")?;
@@ -318,6 +321,22 @@ fn mount_proc_and_sys(root: &Path, setup: &Setup<'_>) -> Result<(), String> {
             .doing("describe an interface in /sys")?;
     }
     Ok(())
+}
+
+/// Cover a directory with an empty one, where it is there.
+fn hide(path: &Path) -> Result<(), String> {
+    if !path.is_dir() {
+        return Ok(());
+    }
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
+    rustix::mount::mount(
+        "rookery",
+        path,
+        "tmpfs",
+        flags,
+        c"mode=0555,size=4k,nr_inodes=2",
+    )
+    .doing(&format!("cover {}", path.display()))
 }
 
 /// The launcher and the emulators, where the guest can execute but not change them.

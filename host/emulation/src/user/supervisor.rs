@@ -15,6 +15,7 @@ use super::devices::Devices;
 use super::forward::Forwarder;
 use super::guest::Guest;
 use super::notify::Listener;
+use super::privileges::OwnFiles;
 use super::qemu::Qemu;
 use super::reach::Reach;
 use super::sandbox::Setup;
@@ -80,21 +81,27 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let forwarder = Forwarder::start(&world.pidfd)
         .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
         .ok();
+    let mut control = OwnFiles {
+        control,
+        privileges: Rc::clone(&world.privileges),
+    };
+    world.privileges.check_results(&plan.results_dir)?;
     let mut guest = Guest::new(
         plan,
-        control,
+        &mut control,
         &qemus,
         devices,
         &console,
         world.init,
         Rc::clone(&world.pidfd),
         forwarder,
-    );
+    )
+    .map_err(|error| Error::Backend(format!("cannot look at the guest's init: {error}")))?;
     guest.patched = emulator.patched;
     guest.announces_ioctls = emulator.announces_ioctls;
     guest.ioctl_table = emulator.table;
     guest.abort = signals::abort_of(emulator.version);
-    guest.find_files(&rootfs.set_ids);
+    guest.find_files(&rootfs);
     world.start()?;
     guest.started = Instant::now();
     for note in notes.into_vec() {
@@ -315,7 +322,7 @@ impl Supervisor<'_> {
                     break;
                 }
                 match listener.receive() {
-                    Ok(Some(call)) => handlers::answer(&mut self.guest, &call),
+                    Ok(Some(call)) => handlers::answer(&mut self.guest, call),
                     Ok(None) => {}
                     Err(error) => {
                         tracing::error!(%error, "system calls of the guest cannot be received");

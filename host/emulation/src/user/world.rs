@@ -10,6 +10,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use super::UserBackend;
 use super::forward::{packet_pair, receive_with_fd};
 use super::notify::Listener;
+use super::privileges::Privileges;
 use super::rootfs::Rootfs;
 use super::sandbox::{self, Setup, message};
 use super::sys::process;
@@ -29,6 +30,8 @@ pub struct World {
     pub listener: Rc<Listener>,
     /// What did not work, as [`message::WARNING`] has it.
     pub warnings: Vec<String>,
+    /// What the supervisor may still do.
+    pub privileges: Rc<Privileges>,
     /// The namespace with the other ends of interface pairs; they vanish with it.
     _outside: std::fs::File,
 }
@@ -89,6 +92,8 @@ impl World {
         }
         write_map(pid, "uid_map", &format!("0 {uid} 1"))?;
         write_map(pid, "gid_map", &format!("0 {gid} 1"))?;
+        // Nothing that is left to do needs more, and nothing of the guest has run yet.
+        let privileges = Rc::new(Privileges::give_up(uid)?);
         let timeout = rustix::net::sockopt::set_socket_timeout(
             &socket,
             rustix::net::sockopt::Timeout::Recv,
@@ -114,6 +119,7 @@ impl World {
                         socket,
                         listener: Rc::new(Listener::new(fd)),
                         warnings,
+                        privileges,
                         _outside: outside,
                     });
                 }

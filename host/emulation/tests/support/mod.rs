@@ -149,15 +149,42 @@ pub fn run(plan: &Plan) -> (String, Vec<Event>) {
     (console, std::mem::take(&mut control.events))
 }
 
-/// Run tests one after the other on this thread, since a supervisor forks.
+/// The name of the test that a process is for.
+const TEST: &str = "ROOKERY_TEST";
+
+/// Run tests one after the other, each in a process of its own with one thread: a supervisor forks, and has one run only where it was
+/// started as root, because it gives up root's rights. `cargo test … -- NAME` runs those whose names hold `NAME`.
+pub fn run_in_turn(tests: &[(&str, fn())]) {
+    if let Ok(name) = std::env::var(TEST) {
+        let test = tests.iter().find(|(known, _)| *known == name);
+        return test.expect("it is a test").1();
+    }
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    for (name, _) in tests {
+        if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
+            continue;
+        }
+        let begin = std::time::Instant::now();
+        let status = Command::new(std::env::current_exe().expect("it is known"))
+            .env(TEST, name)
+            .status()
+            .expect("the test can be started");
+        assert!(status.success(), "test {name} ... FAILED: {status}");
+        println!(
+            "test {name} ... ok ({:.1} s)",
+            begin.elapsed().as_secs_f64()
+        );
+    }
+}
+
+/// [`run_in_turn`] with the tests' names.
 #[allow(unused_macros, reason = "each user of this module needs a part of it")]
 macro_rules! run_in_turn {
     ($($test:ident),* $(,)?) => {
-        $(
-            let begin = std::time::Instant::now();
-            $test();
-            println!("test {} ... ok ({:.1} s)", stringify!($test), begin.elapsed().as_secs_f64());
-        )*
+        support::run_in_turn(&[$((stringify!($test), $test as fn())),*])
     };
 }
 

@@ -25,7 +25,7 @@ pub(crate) use self::elf::is_supported;
 pub(crate) use self::image::Image;
 pub(crate) use self::init::{Candidate, candidates};
 use self::tree::{Content, Entry, shown};
-pub use self::unpack::{Node, SetId, Unpacked, unpack};
+pub use self::unpack::{Node, Private, SetId, Unpacked, unpack};
 use crate::results::parse_options;
 use crate::results::text::escape;
 use crate::roots::{open_beneath, open_dir};

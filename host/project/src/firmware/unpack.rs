@@ -23,6 +23,38 @@ pub struct Unpacked {
     pub nodes: Vec<Node>,
     /// Files whose set-user-id or set-group-id bits were dropped.
     pub set_ids: Vec<SetId>,
+    /// Files that not everybody may read, and directories that not everybody may enter: at most
+    /// [`MAX_PRIVATE`].
+    pub private: Vec<Private>,
+}
+
+/// The most files whose owners are kept in mind.
+const MAX_PRIVATE: usize = 4096;
+
+/// A file or a directory of the archive that is closed to some.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Private {
+    /// Absolute path in the guest.
+    pub path: String,
+    /// Its owner.
+    pub uid: u64,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+impl Private {
+    fn of(path: &[u8], entry: &Entry) -> Option<Self> {
+        let needed = match entry.content {
+            Content::File { .. } => 0o4,
+            Content::Directory => 0o1,
+            _ => return None,
+        };
+        (entry.mode & needed == 0).then(|| Self {
+            path: shown(path),
+            uid: entry.uid,
+            mode: entry.mode & 0o777,
+        })
+    }
 }
 
 /// A file of the archive that gives its owner's rights to whoever executes it.
@@ -110,6 +142,10 @@ impl Target<'_> {
             let at = self.at(path);
             std::fs::create_dir(&at).map_err(|e| Error::io("make", &at, &e))?;
         }
+        let private = tree
+            .iter()
+            .filter_map(|(path, entry)| Private::of(path, entry));
+        unpacked.private = private.take(MAX_PRIVATE).collect();
         for (path, entry) in tree.iter() {
             self.cancel.check()?;
             match &entry.content {

@@ -7,9 +7,9 @@ use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 
 use super::super::guest::Guest;
+use super::super::inside;
 use super::super::notify::{Action, Call};
 use super::super::sandbox::LAUNCHER_PATH;
-use super::super::{inside, paths};
 
 /// What the sandbox keeps at the guest's root: where it is, and whether that is a directory.
 pub(super) type Kept = (&'static str, bool);
@@ -21,10 +21,10 @@ pub fn chroot(guest: &mut Guest<'_>, call: &Call) -> Action {
     let Ok(path) = guest.path(call, None, 0) else {
         return Action::Continue;
     };
-    let Some((root, pid)) = guest.view(call) else {
+    let Some(view) = guest.view(call) else {
         return Action::Continue;
     };
-    if let Ok(at) = paths::open(&root, &path, pid, OFlags::PATH | OFlags::DIRECTORY)
+    if let Ok(at) = view.find_directory(&path)
         && let Err(error) = inside::run(&guest.pidfd, || bring(PROGRAMS, &at, &mut Vec::new()))
     {
         tracing::debug!(%error, path, "the launcher cannot be brought into a new root");

@@ -3,12 +3,13 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use rustix::fs::{MemfdFlags, OFlags};
+use rustix::fs::MemfdFlags;
 use rustix::io::Errno;
 
 use super::super::guest::Guest;
 use super::super::mem::{self, ARGUMENTS_MAX};
 use super::super::notify::{Action, Call};
+use super::super::private;
 use super::super::procs::{self, PendingExec, Record};
 use super::super::program::Kind;
 use super::super::qemu::{GUEST_BASE, LOG_PATH, Qemu};
@@ -109,15 +110,19 @@ enum Resolved {
 
 impl Request {
     fn resolve(&self, guest: &mut Guest<'_>, call: &Call) -> Result<Resolved, Errno> {
-        let (root, pid) = guest.view(call).ok_or(Errno::SRCH)?;
+        let view = guest.view(call).ok_or(Errno::SRCH)?;
         let (mut path, mut argv) = (self.file.raw.clone(), self.argv.clone());
         let mut absolute = self.file.path.clone();
-        let mut file = self.file.open(&root, pid)?;
+        let mut file = self.file.open(&view)?;
         if argv.is_empty() {
             argv.push(path.clone());
         }
         for depth in 0..=DEPTH {
             let (kind, mode) = program_file::recognise(&file)?;
+            let real = paths::of_descriptor(&file).unwrap_or_default();
+            if guest.refuses(call, &real, &paths::status(&file)?, private::EXECUTE) {
+                return Err(Errno::ACCESS);
+            }
             // A script of such a name is somebody's own.
             if depth == 0
                 && matches!(kind, Kind::Elf { .. })
@@ -164,7 +169,7 @@ impl Request {
                         .and_then(|record| record.base(libc::AT_FDCWD))
                         .unwrap_or_default();
                     absolute = paths::join(&base, &mem::text(&interpreter));
-                    file = paths::open(&root, &absolute, pid, OFlags::PATH)?;
+                    file = view.find(&absolute)?;
                     path = interpreter;
                 }
                 Kind::Unknown => return Err(Errno::NOEXEC),
@@ -221,9 +226,8 @@ fn redirect(
     };
     let replacement = [LAUNCHER_PATH.as_bytes(), &[0]].concat();
     let mut original = vec![0; replacement.len()];
-    if !call.is_valid()
-        || memory.read(address, &mut original).is_err()
-        || memory.write(address, &replacement).is_err()
+    if memory.read(address, &mut original).is_err()
+        || memory.write(call, address, &replacement).is_err()
     {
         return Errno::FAULT.into();
     }
@@ -405,9 +409,7 @@ pub fn settle(guest: &mut Guest<'_>, call: &Call) {
     }
     record.exec = None;
     let who = record.who.clone();
-    if call.is_valid() {
-        let _ = memory.write(pending.address, &pending.original);
-    }
+    let _ = memory.write(call, pending.address, &pending.original);
     let result = -Errno::NOEXEC.raw_os_error();
     let what = What::Exec {
         path: pending.path.clone(),

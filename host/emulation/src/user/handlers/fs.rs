@@ -7,10 +7,12 @@ use rustix::io::Errno;
 
 use super::super::devices::{self, Backing, Device, PTMX};
 use super::super::filter::LOG_FD;
-use super::super::guest::{CONSOLE, Guest, is_machine};
+use super::super::guest::{CONSOLE, Found, Guest, is_machine};
 use super::super::mounts::LISTINGS;
 use super::super::notify::{Action, Call};
-use super::super::{inside, paths, qemu};
+use super::super::private;
+use super::super::process_file::ProcessFile;
+use super::super::{inside, paths, qemu, view};
 use super::model::memory_file;
 use super::{exec, model, program_file};
 use crate::event::What;
@@ -37,9 +39,6 @@ pub fn open(
     } else {
         "open"
     };
-    if let Some(action) = mount_table(guest, call, &path) {
-        return action;
-    }
     if flags & libc::O_PATH != 0 {
         return Action::Continue;
     }
@@ -49,8 +48,8 @@ pub fn open(
         guest.looked(call, syscall, &path, flags, Some(0));
         return action;
     }
-    match guest.look(call, &path, flags & libc::O_NOFOLLOW == 0) {
-        Ok(Some((real, device))) => {
+    match guest.resolve(call, &path, flags & libc::O_NOFOLLOW == 0) {
+        Ok(Found::Device(real, device)) => {
             let action = open_device(guest, call, &real, &device, flags);
             match &action {
                 Action::Fail(errno) => guest.missing(call, syscall, &path, flags, *errno),
@@ -58,10 +57,20 @@ pub fn open(
             }
             action
         }
-        Ok(None) => {
+        Ok(Found::OfProcess(file)) => {
             guest.looked(call, syscall, &path, flags, None);
-            process_file(guest, call, &path).unwrap_or(Action::Continue)
+            process_file(guest, call, &path, &file, flags)
         }
+        Ok(Found::File(real, status)) if guest.refuses(call, &real, &status, wanted(flags)) => {
+            guest.missing(call, syscall, &path, flags, Errno::ACCESS);
+            Errno::ACCESS.into()
+        }
+        Ok(Found::File(..) | Found::Other) => {
+            guest.looked(call, syscall, &path, flags, None);
+            Action::Continue
+        }
+        // Where it leads is not known, so nobody goes there.
+        Err(Errno::NAMETOOLONG) => Errno::NAMETOOLONG.into(),
         Err(errno) => {
             if flags & libc::O_CREAT != 0 && can_create(guest, call, &path) {
                 guest.looked(call, syscall, &path, flags, None);
@@ -70,6 +79,15 @@ pub fn open(
             }
             Action::Continue
         }
+    }
+}
+
+/// What is wanted of a file that is opened so, as permission bits.
+fn wanted(flags: i32) -> u32 {
+    match flags & libc::O_ACCMODE {
+        libc::O_RDONLY => private::READ,
+        libc::O_WRONLY => private::WRITE,
+        _ => private::READ | private::WRITE,
     }
 }
 
@@ -129,9 +147,9 @@ fn open_directory(
     if flags & libc::O_ACCMODE != libc::O_RDONLY {
         return Err(Errno::ISDIR);
     }
-    let (root, pid) = guest.view(call).ok_or(Errno::SRCH)?;
-    let listing = format!("{LISTINGS}{path}");
-    paths::open(&root, &listing, pid, OFlags::RDONLY | OFlags::DIRECTORY).map(Rc::new)
+    let view = guest.view(call).ok_or(Errno::SRCH)?;
+    let listing = view.find_directory(&format!("{LISTINGS}{path}"))?;
+    view::read(listing).map(|directory| Rc::new(directory.into()))
 }
 
 /// A setting of the kernel that only the host's root may change: the guest believes that it does, and reads what it wrote.
@@ -149,9 +167,7 @@ fn setting(guest: &mut Guest<'_>, call: &Call, path: &str, flags: i32) -> Option
         // Those of its network are the guest's own.
         None if paths::is_below(below, "net") => return None,
         None => {
-            let (root, pid) = guest.view(call)?;
-            let file = paths::open(&root, path, pid, OFlags::PATH).ok()?;
-            let status = paths::status(&file).ok()?;
+            let status = paths::status(guest.view(call)?.find(path).ok()?).ok()?;
             if status.st_mode & libc::S_IFMT != libc::S_IFREG {
                 return None;
             }
@@ -180,34 +196,6 @@ fn interface(guest: &mut Guest<'_>, path: &str, flags: i32) -> Option<Action> {
     Some(give(memory_file(path, text.as_bytes()), flags))
 }
 
-/// The kernel's table of mounts shows the sandbox's own and lacks those that were only said to be made.
-fn mount_table(guest: &mut Guest<'_>, call: &Call, path: &str) -> Option<Action> {
-    let own = guest.who(call).pid;
-    let named = |path: &str| -> Option<&'static str> {
-        let (pid, file) = path.strip_prefix("/proc/")?.split_once('/')?;
-        pid.parse::<u32>().ok()?;
-        ["mounts", "mountinfo"]
-            .into_iter()
-            .find(|name| *name == file)
-    };
-    let (root, pid) = match path {
-        "/etc/mtab" => guest.view(call)?,
-        path if named(&paths::own_proc(path, own)).is_some() => guest.view(call)?,
-        _ => return None,
-    };
-    // `/etc/mtab` is often a link to it.
-    let file = paths::open(&root, path, pid, OFlags::RDONLY).ok()?;
-    let name = named(&paths::of_descriptor(&file)?)?;
-    let mut kernels = String::new();
-    std::io::Read::read_to_string(&mut std::fs::File::from(file), &mut kernels).ok()?;
-    let text = if name == "mounts" {
-        guest.mounts.table(&kernels)
-    } else {
-        guest.mounts.info(&kernels)
-    };
-    Some(give(memory_file(path, text.as_bytes()), 0))
-}
-
 fn give(file: Result<Rc<std::os::fd::OwnedFd>, Errno>, flags: i32) -> Action {
     match file {
         Ok(fd) => Action::Give {
@@ -219,52 +207,37 @@ fn give(file: Result<Rc<std::os::fd::OwnedFd>, Errno>, flags: i32) -> Action {
     }
 }
 
-/// What `/proc` tells about another process: its program, not the emulator.
-fn process_file(guest: &mut Guest<'_>, call: &Call, path: &str) -> Option<Action> {
-    let (root, own) = guest.view(call)?;
-    let path = &paths::own_proc(path, own);
-    let (pid, file) = path.strip_prefix("/proc/")?.split_once('/')?;
-    if !matches!(file, "cmdline" | "comm" | "stat" | "status") {
-        return None;
+/// What `/proc` tells about a process of the guest: as a machine would, without the emulator, the
+/// sandbox and the host. It is read where the supervisor knows the process, never where the guest
+/// named it: there may be anything.
+fn process_file(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    path: &str,
+    file: &ProcessFile,
+    flags: i32,
+) -> Action {
+    if flags & libc::O_ACCMODE != libc::O_RDONLY {
+        return Action::Continue;
     }
-    let record = guest.process(call, pid.parse().ok()?)?;
-    if record.argv.is_empty() {
-        return None;
-    }
-    let contents = if file == "cmdline" {
-        let words = record.argv.iter();
-        words
-            .flat_map(|word| [word.as_bytes(), &[0]].concat())
-            .collect()
-    } else {
-        let mut text = String::new();
-        let mut real = std::fs::File::from(paths::open(&root, path, own, OFlags::RDONLY).ok()?);
-        std::io::Read::read_to_string(&mut real, &mut text).ok()?;
-        rename_process(&text, &record.who.name)?.into_bytes()
+    let Some(record) = guest.process(call, file.pid) else {
+        return Errno::SRCH.into();
     };
-    let fd = memory_file(path, &contents).ok()?;
-    Some(Action::Give {
-        fd,
-        number: None,
-        close_on_exec: false,
-    })
+    let (process, who, argv) = (
+        Rc::clone(&record.process),
+        record.who.clone(),
+        record.argv.clone(),
+    );
+    match file.contents(&process, &who, &argv, &guest.mounts) {
+        Ok(Some(contents)) => give(memory_file(path, &contents), flags),
+        Ok(None) => Action::Continue,
+        Err(errno) => errno.into(),
+    }
 }
-
-/// `/proc/PID/comm`, `stat` or `status` with another name than the emulator's. `None` where the guest gave the process a name.
-fn rename_process(text: &str, name: &str) -> Option<String> {
-    let at = text.find(EMULATOR)?;
-    let (before, after) = text.split_at(at);
-    let alone =
-        before.is_empty() || before == "Name:\t" || before.ends_with(" (") && !before.contains(')');
-    let end = after.find(['\n', ')']).filter(|_| alone)?;
-    Some(format!("{before}{name}{}", after.get(end..)?))
-}
-
-/// How the kernel calls every process that runs an emulator.
-const EMULATOR: &str = "qemu-";
 
 /// `access` and its kin.
 pub fn access(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path: usize) -> Action {
+    let mode = path + 1;
     let Ok(path) = guest.path(call, directory, path) else {
         return Action::Continue;
     };
@@ -273,12 +246,17 @@ pub fn access(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path
     } else {
         "access"
     };
-    match guest.look(call, &path, true) {
-        Ok(Some(_)) => {
+    let wanted = call.int(mode).cast_unsigned() & 0o7;
+    match guest.resolve(call, &path, true) {
+        Ok(Found::Device(..)) => {
             guest.looked(call, syscall, &path, 0, Some(0));
             Action::Return(0)
         }
-        Ok(None) => {
+        Ok(Found::File(real, status)) if guest.refuses(call, &real, &status, wanted) => {
+            guest.missing(call, syscall, &path, 0, Errno::ACCESS);
+            Errno::ACCESS.into()
+        }
+        Ok(_) => {
             guest.looked(call, syscall, &path, 0, None);
             // Root may change every setting; here it seems so.
             if paths::is_below(&path, "/proc/sys") {
@@ -342,7 +320,7 @@ fn descriptor_target(guest: &Guest<'_>, path: &str) -> Option<String> {
     if let Some(path) = model::path_of(&link) {
         return Some(path.to_owned());
     }
-    let status = rustix::fs::stat(format!("/proc/{}/fd/{fd}", record.host_pid)).ok()?;
+    let status = record.held_status(i32::try_from(fd).ok()?).ok()?;
     guest.console.is_behind(&status).then(|| CONSOLE.to_owned())
 }
 
@@ -357,7 +335,7 @@ fn give_link(guest: &mut Guest<'_>, call: &Call, index: usize, target: &str) -> 
         .caller(call)
         .and_then(super::super::procs::Record::memory);
     match memory {
-        Some(memory) if call.is_valid() && memory.write(call.arg(index + 1), bytes).is_ok() => {
+        Some(memory) if memory.write(call, call.arg(index + 1), bytes).is_ok() => {
             Action::Return(i64::try_from(bytes.len()).unwrap_or(0))
         }
         _ => Errno::FAULT.into(),
@@ -375,15 +353,10 @@ pub fn mknod(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index
     let Ok(path) = guest.path(call, directory, index) else {
         return Errno::FAULT.into();
     };
-    let Some((root, pid)) = guest.view(call) else {
+    let Some(view) = guest.view(call) else {
         return Errno::SRCH.into();
     };
-    let parent = match paths::open(
-        &root,
-        paths::parent(&path),
-        pid,
-        OFlags::PATH | OFlags::DIRECTORY,
-    ) {
+    let parent = match view.find_directory(paths::parent(&path)) {
         Ok(parent) => parent,
         Err(errno) => return errno.into(),
     };
@@ -424,29 +397,4 @@ pub fn mknod(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index
         guest.devices.make(&real, node, devices::id(&status));
     }
     Action::Return(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_has_its_own_name_and_not_its_emulators() {
-        for (text, expected) in [
-            ("qemu-arm\n", Some("httpd\n")),
-            (
-                "Name:\tqemu-arm\nUmask:\t0022\n",
-                Some("Name:\thttpd\nUmask:\t0022\n"),
-            ),
-            ("7 (qemu-mipsel-sta) S 1", Some("7 (httpd) S 1")),
-            ("7 (x) (qemu-x) S 1", None),
-            ("worker\n", None),
-        ] {
-            assert_eq!(
-                rename_process(text, "httpd").as_deref(),
-                expected,
-                "{text:?}"
-            );
-        }
-    }
 }

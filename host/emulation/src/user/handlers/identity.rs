@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 
-use super::super::guest::Guest;
+use super::super::guest::{Found, Guest};
 use super::super::notify::{Action, Call};
 use super::super::procs::Record;
 
@@ -27,13 +27,23 @@ pub fn change_owner(
         return Action::Continue;
     }
     let Some((directory, path)) = path else {
+        let held = guest
+            .caller(call)
+            .map(|record| record.held_status(call.int(0)));
+        if let Some(Ok(status)) = held {
+            guest.private.forget(&status);
+        }
         return Action::Return(0);
     };
     let path = match guest.path(call, directory, path) {
         Ok(path) => path,
         Err(errno) => return errno.into(),
     };
-    match guest.look(call, &path, true) {
+    match guest.resolve(call, &path, true) {
+        Ok(Found::File(_, status)) => {
+            guest.private.forget(&status);
+            Action::Return(0)
+        }
         // A link whose target is missing may still change its owner.
         Ok(_) | Err(Errno::LOOP) => Action::Return(0),
         Err(_) if call.number() == libc::SYS_lchown => Action::Return(0),
@@ -151,10 +161,11 @@ fn write_ids(record: &mut Record, call: &Call, ids: [u32; 3]) -> Action {
     let Some(memory) = record.memory() else {
         return Errno::FAULT.into();
     };
-    let written = ids
-        .iter()
-        .enumerate()
-        .all(|(index, id)| memory.write(call.arg(index), &id.to_ne_bytes()).is_ok());
+    let written = ids.iter().enumerate().all(|(index, id)| {
+        memory
+            .write(call, call.arg(index), &id.to_ne_bytes())
+            .is_ok()
+    });
     if written {
         Action::Return(0)
     } else {

@@ -67,14 +67,14 @@ fn behind<'a>(guest: &Guest<'a>, link: &str) -> Option<(String, &'a Pseudofile)>
 
 /// The modelled paths that the caller has open.
 pub fn open_models(guest: &mut Guest<'_>, call: &Call) -> Vec<String> {
-    let pid = guest.caller(call).map_or(0, |record| record.host_pid);
-    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"));
-    let paths = descriptors.into_iter().flatten().flatten();
-    let mut paths: Vec<String> = paths
-        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
-        .filter_map(|link| behind(guest, &link.to_string_lossy()))
-        .map(|(path, _)| path)
-        .collect();
+    let links: Vec<String> = guest.caller(call).map_or_else(Vec::new, |record| {
+        let numbers = record.descriptors().into_iter();
+        numbers
+            .filter_map(|fd| record.directory(i32::try_from(fd).ok()?))
+            .collect()
+    });
+    let models = links.iter().filter_map(|link| behind(guest, link));
+    let mut paths: Vec<String> = models.map(|(path, _)| path).collect();
     paths.sort_unstable();
     paths.dedup();
     paths
@@ -118,9 +118,7 @@ fn write_data(guest: &mut Guest<'_>, call: &Call, command: u32, data: &[u8], val
     };
     let memory = guest.caller(call).and_then(Record::memory);
     match memory {
-        Some(memory) if call.is_valid() && memory.write(address, data).is_ok() => {
-            Action::Return(value)
-        }
+        Some(memory) if memory.write(call, address, data).is_ok() => Action::Return(value),
         _ => Errno::FAULT.into(),
     }
 }
@@ -159,8 +157,7 @@ fn interface(guest: &mut Guest<'_>, call: &Call, command: u32) -> Option<String>
         .ok()
         .map(|name| name.split(':').next().unwrap_or(name))
         .filter(|name| !name.is_empty())?;
-    let known =
-        std::fs::read_to_string(format!("/proc/{}/net/dev", guest.caller(call)?.host_pid)).ok()?;
+    let known = guest.init.text("net/dev").ok()?;
     let exists = known
         .lines()
         .filter_map(|line| line.split_once(':'))

@@ -6,15 +6,14 @@ use super::super::guest::Guest;
 use super::super::notify::{Action, Call};
 use super::super::sys::process;
 
-/// `setrlimit`, or `prlimit64` of the caller itself: the arguments from `first` on are the resource and its new limit, `old` is where the
-/// one until now is wanted.
-pub fn set(guest: &mut Guest<'_>, call: &Call, first: usize, old: u64) -> Action {
-    raise(guest, call, first, old).unwrap_or_else(Action::from)
+/// `setrlimit`, or `prlimit64` of the caller itself: the arguments from `first` on are the resource and its new limit.
+pub fn set(guest: &mut Guest<'_>, call: &Call, first: usize) -> Action {
+    raise(guest, call, first).unwrap_or_else(Action::from)
 }
 
-fn raise(guest: &mut Guest<'_>, call: &Call, first: usize, old: u64) -> Result<Action, Errno> {
+fn raise(guest: &mut Guest<'_>, call: &Call, first: usize) -> Result<Action, Errno> {
     let record = guest.caller(call).ok_or(Errno::SRCH)?;
-    let (pid, privileged) = (record.host_pid, record.is_root());
+    let (pid, privileged) = (record.process.pid(), record.is_root());
     let memory = record.memory().ok_or(Errno::FAULT)?;
     let mut new = [[0_u8; 8]; 2];
     memory
@@ -22,21 +21,14 @@ fn raise(guest: &mut Guest<'_>, call: &Call, first: usize, old: u64) -> Result<A
         .map_err(|_| Errno::FAULT)?;
     let [soft, hard] = new.map(u64::from_ne_bytes);
     let resource = call.int(first).cast_unsigned();
-    let [_, most] = process::limit(pid, resource, None)?;
+    let [_, most] = process::limit(pid, resource)?;
     // The kernel does what it allows, and refuses what it would refuse root.
     if !privileged || soft > hard || hard <= most {
         return Ok(Action::Continue);
     }
-    // No limit becomes higher than its process could have set it.
-    if !call.is_valid() {
-        return Err(Errno::SRCH);
-    }
-    let before = process::limit(pid, resource, Some([soft.min(most), most]))?;
-    if old != 0 {
-        let before = before.map(u64::to_ne_bytes);
-        memory
-            .write(old, before.as_flattened())
-            .map_err(|_| Errno::FAULT)?;
-    }
-    Ok(Action::Return(0))
+    // The caller asks for what it can get, of the kernel and for itself: no limit becomes higher than
+    // its process could have set it, and no other process is named.
+    let possible = [soft.min(most), most].map(u64::to_ne_bytes);
+    memory.write(call, call.arg(first + 1), possible.as_flattened())?;
+    Ok(Action::Continue)
 }

@@ -132,7 +132,7 @@ fn teach(guest: &mut Guest<'_>, call: &Call, command: u32) {
     if record.learned.contains(&command) {
         return;
     }
-    if ioctl_table::teach(record, &table, command) {
+    if ioctl_table::teach(record, call, &table, command) {
         record.learned.push(command);
     }
 }

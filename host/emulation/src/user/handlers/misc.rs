@@ -24,7 +24,7 @@ pub fn exit(guest: &mut Guest<'_>, call: &Call) -> Action {
     let Some(record) = guest.caller(call) else {
         return Action::Continue;
     };
-    let (pid, who, fatal) = (record.host_pid, record.who.clone(), record.fatal);
+    let (pid, who, fatal) = (record.process.pid(), record.who.clone(), record.fatal);
     let code = if fatal.is_some() {
         None
     } else {
@@ -37,7 +37,7 @@ pub fn exit(guest: &mut Guest<'_>, call: &Call) -> Action {
             signal: fatal,
         },
     );
-    if pid == guest.init.as_raw_nonzero().get().cast_unsigned() && guest.has_other_processes() {
+    if pid == guest.init.pid() && guest.has_other_processes() {
         // A script as init starts services and ends. A kernel would panic; the services are what the run is about.
         let detail = format!(
             "init ended with status {}; a kernel would panic, this guest goes on while its other processes live",

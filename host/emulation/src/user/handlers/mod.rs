@@ -22,16 +22,38 @@ mod status;
 pub use misc::{release_init, wake_log_readers};
 pub use network::commands as network_commands;
 
+use rustix::io::Errno;
+
 use super::filter::LOG_FD;
 use super::guest::Guest;
 use super::notify::{Action, Call};
+use crate::event::{Process, What};
 
 /// Answer one call.
-pub fn answer(guest: &mut Guest<'_>, call: &Call) {
-    exec::settle(guest, call);
-    let action = dispatch(guest, call);
-    // What was read may have been another process's memory, if the caller died and its number was used again.
+pub fn answer(guest: &mut Guest<'_>, mut call: Call) {
+    if let Err(errno) = guest.identify(&mut call) {
+        return answer_nobody(guest, &call, errno);
+    }
+    exec::settle(guest, &call);
+    let action = dispatch(guest, &call);
     call.answer(&action);
+}
+
+/// Answer a caller of whom nothing is known. One that is gone needs no answer.
+fn answer_nobody(guest: &mut Guest<'_>, call: &Call, errno: Errno) {
+    if !call.is_valid() {
+        return;
+    }
+    let note = format!(
+        "system calls of the guest failed because its processes could not be looked at: {errno}"
+    );
+    guest.report(Process::default(), What::Note(note.into()));
+    // What nobody looked at, the kernel must not do either, but to end.
+    if call.number() == libc::SYS_exit_group {
+        call.answer(&Action::Continue);
+    } else {
+        call.answer(&Errno::AGAIN.into());
+    }
 }
 
 fn dispatch(guest: &mut Guest<'_>, call: &Call) -> Action {
@@ -84,8 +106,8 @@ fn dispatch(guest: &mut Guest<'_>, call: &Call) -> Action {
         libc::SYS_write | libc::SYS_writev | libc::SYS_pwrite64 | libc::SYS_pwritev => {
             model::write(guest, call)
         }
-        libc::SYS_setrlimit => limits::set(guest, call, 0, 0),
-        libc::SYS_prlimit64 if call.int(0) == 0 => limits::set(guest, call, 1, call.arg(3)),
+        libc::SYS_setrlimit => limits::set(guest, call, 0),
+        libc::SYS_prlimit64 if call.int(0) == 0 => limits::set(guest, call, 1),
         libc::SYS_uname => host_name::get(guest),
         libc::SYS_sethostname => host_name::set(guest, call),
         libc::SYS_syslog => misc::kernel_log(guest, call),

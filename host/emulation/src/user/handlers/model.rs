@@ -138,10 +138,8 @@ pub fn kept(
 
 /// A watched number that the caller does not use yet.
 fn free_number(guest: &mut Guest<'_>, call: &Call) -> Option<u32> {
-    let pid = guest.caller(call)?.host_pid;
-    WATCHED_FDS
-        .clone()
-        .find(|fd| std::fs::symlink_metadata(format!("/proc/{pid}/fd/{fd}")).is_err())
+    let used = guest.caller(call)?.descriptors();
+    WATCHED_FDS.clone().find(|fd| !used.contains(fd))
 }
 
 /// A read from a watched descriptor.
@@ -186,10 +184,8 @@ pub fn write(guest: &mut Guest<'_>, call: &Call) -> Action {
 /// Whether the caller opened its descriptor for writing; else the kernel refuses better.
 fn is_writable(guest: &mut Guest<'_>, call: &Call) -> bool {
     let mut flags = || {
-        let pid = guest.caller(call)?.host_pid;
-        let text = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", call.int(0))).ok()?;
-        let flags = text.lines().find_map(|line| line.strip_prefix("flags:"))?;
-        i32::from_str_radix(flags.trim(), 8).ok()
+        let flags = guest.caller(call)?.descriptor_info(call.int(0), "flags:")?;
+        i32::from_str_radix(&flags, 8).ok()
     };
     flags().is_some_and(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY)
 }

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, Mode, OFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
@@ -11,6 +11,7 @@ use rustix::mount::{
 use super::super::guest::Guest;
 use super::super::mounts::{files_in, is_own};
 use super::super::notify::{Action, Call};
+use super::super::view::View;
 use super::super::{inside, mem, paths};
 use crate::event::What;
 
@@ -82,8 +83,7 @@ struct Request {
 }
 
 fn carry_out(guest: &mut Guest<'_>, call: &Call, request: &Request) -> Result<Done, Errno> {
-    let (root, pid) = guest.view(call).ok_or(Errno::SRCH)?;
-    let at = paths::open(&root, &request.target, pid, OFlags::PATH)?;
+    let at = guest.view(call).ok_or(Errno::SRCH)?.find(&request.target)?;
     let real = paths::of_descriptor(&at).unwrap_or_else(|| request.target.clone());
     if request.flags & (libc::MS_REMOUNT | PROPAGATION) != 0 {
         return Ok(Done::Mounted);
@@ -98,12 +98,13 @@ fn carry_out(guest: &mut Guest<'_>, call: &Call, request: &Request) -> Result<Do
         return bind(guest, call, &source, &at, &real, moves);
     }
     match request.fstype.as_str() {
-        "tmpfs" | "ramfs" => mount_tmpfs(guest, call, request, &at),
+        "tmpfs" | "ramfs" => mount_tmpfs(guest, request, &at),
         "proc" => bind(guest, call, "/proc", &at, &real, false),
         "sysfs" => bind(guest, call, "/sys", &at, &real, false),
         "devpts" => bind(guest, call, "/dev/pts", &at, &real, false),
         "" => Err(Errno::INVAL),
         known if FAKED.contains(&known) || known.starts_with("fuse.") => {
+            has_room(guest)?;
             guest.mounts.fake(&request.source, &real, known);
             Ok(Done::Faked)
         }
@@ -122,12 +123,16 @@ fn bind(
     target: &str,
     moves: bool,
 ) -> Result<Done, Errno> {
-    let (root, pid) = guest.view(call).ok_or(Errno::SRCH)?;
-    let from = paths::open(&root, source, pid, OFlags::PATH)?;
+    let from = guest.view(call).ok_or(Errno::SRCH)?.find(source)?;
     let source = paths::of_descriptor(&from).unwrap_or_else(|| source.to_owned());
     if moves && is_own(&source) {
         return Ok(Done::Faked);
     }
+    // Elsewhere it could not be told any more whose it is.
+    if guest.is_of_process(&from) {
+        return Err(Errno::INVAL);
+    }
+    has_room(guest)?;
     inside::run(&guest.pidfd, || attach(&from, at, !moves))?;
     if moves {
         guest.mounts.unbind(&source);
@@ -154,18 +159,49 @@ fn move_to(from: &OwnedFd, at: &OwnedFd) -> Result<(), Errno> {
     rustix::mount::move_mount(from, "", at, "", both)
 }
 
-/// The guest's mounts as the kernel knows them.
-fn table(guest: &Guest<'_>) -> String {
-    let init = guest.init.as_raw_nonzero();
-    std::fs::read_to_string(format!("/proc/{init}/mountinfo")).unwrap_or_default()
+/// The guest's mounts as the kernel knows them. `NOSPC` where there are too many for one more.
+fn has_room(guest: &Guest<'_>) -> Result<String, Errno> {
+    let table = guest.init.text("mountinfo").map_err(|_| Errno::NOSPC)?;
+    if table.lines().count() < KERNELS_MAX && !guest.mounts.is_full() {
+        Ok(table)
+    } else {
+        Err(Errno::NOSPC)
+    }
 }
 
-fn mount_tmpfs(
-    guest: &mut Guest<'_>,
-    call: &Call,
-    request: &Request,
-    at: &OwnedFd,
-) -> Result<Done, Errno> {
+/// Mounts of the guest that the kernel may come to know; a bind of what holds binds can double them.
+const KERNELS_MAX: usize = 512;
+
+/// Where a mount is: the directory that holds it, and its name there. As long as something is mounted
+/// on a name, nobody can give it to anything else (`rename(2)`: `EBUSY`).
+struct Place {
+    parent: OwnedFd,
+    name: String,
+}
+
+impl Place {
+    /// The place of what is at `at`, or of what was mounted on it.
+    fn of(guest: &Guest<'_>, at: &OwnedFd) -> Result<Self, Errno> {
+        let path = paths::of_descriptor(at).ok_or(Errno::INVAL)?;
+        let is_directory = paths::status(at)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
+        let parent = if is_directory {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::openat(at, "..", flags, Mode::empty())?
+        } else {
+            let root = guest.init.target("root")?;
+            View::new(root, 1).find_directory(paths::parent(&path))?
+        };
+        let name = paths::basename(&path).to_owned();
+        Ok(Self { parent, name })
+    }
+
+    fn status(&self) -> Result<Statx, Errno> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        rustix::fs::statx(&self.parent, &self.name, flags, StatxFlags::MNT_ID)
+    }
+}
+
+fn mount_tmpfs(guest: &mut Guest<'_>, request: &Request, at: &OwnedFd) -> Result<Done, Errno> {
     let option = |name: &str| {
         request
             .options
@@ -174,7 +210,7 @@ fn mount_tmpfs(
             .find(|(known, _)| *known == name)
             .map(|(_, value)| value)
     };
-    let table = table(guest);
+    let table = has_room(guest)?;
     let wanted = option("size").and_then(bytes);
     let size = guest.mounts.room(wanted, &table).ok_or(Errno::NOMEM)?;
     let mode = option("mode")
@@ -200,16 +236,12 @@ fn mount_tmpfs(
         let mount = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
         move_to(&mount, at)
     })?;
-    let device = device(guest, call, &request.target).unwrap_or_default();
+    let mounted = Place::of(guest, at).and_then(|place| place.status());
+    let device = mounted.map_or(0, |status| {
+        libc::makedev(status.stx_dev_major, status.stx_dev_minor)
+    });
     guest.mounts.took(device, size);
     Ok(Done::Mounted)
-}
-
-/// The device number of the file system that is at a path.
-fn device(guest: &mut Guest<'_>, call: &Call, path: &str) -> Option<u64> {
-    let (root, pid) = guest.view(call)?;
-    let file = paths::open(&root, path, pid, OFlags::PATH).ok()?;
-    paths::status(&file).ok().map(|status| status.st_dev)
 }
 
 /// A size as `mount` takes it: `64m`. A share of the memory, or none, is left to us.
@@ -239,8 +271,7 @@ pub fn unmount(guest: &mut Guest<'_>, call: &Call) -> Action {
 
 fn take_down(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
     let target = guest.raw_path(call, None, 0)?;
-    let (root, pid) = guest.view(call).ok_or(Errno::SRCH)?;
-    let at = paths::open(&root, &target, pid, OFlags::PATH)?;
+    let at = guest.view(call).ok_or(Errno::SRCH)?.find(&target)?;
     let real = paths::of_descriptor(&at).ok_or(Errno::INVAL)?;
     match guest.mounts.undo(&real) {
         Some(true) => return Ok(()),
@@ -249,6 +280,11 @@ fn take_down(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
     }
     let lazily = call.int(1) & libc::MNT_DETACH != 0;
     let device = paths::status(&at).map(|status| status.st_dev)?;
+    let mount = |status: Statx| status.stx_mnt_id;
+    let (place, wanted) = (Place::of(guest, &at)?, {
+        let flags = AtFlags::EMPTY_PATH;
+        mount(rustix::fs::statx(&at, "", flags, StatxFlags::MNT_ID)?)
+    });
     // The kernel refuses while anybody holds it.
     drop(at);
     // What is mounted below the source came along.
@@ -257,9 +293,13 @@ fn take_down(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
     } else {
         UnmountFlags::empty()
     };
-    let path = real.as_str();
     let result = inside::run(&guest.pidfd, || {
-        rustix::mount::unmount(path, flags | UnmountFlags::NOFOLLOW)
+        // The guest may have renamed since what was found: only this mount is meant.
+        if place.status().map(mount)? != wanted {
+            return Err(Errno::INVAL);
+        }
+        rustix::process::fchdir(&place.parent)?;
+        rustix::mount::unmount(place.name.as_str(), flags | UnmountFlags::NOFOLLOW)
     });
     if result.is_ok() {
         if !guest.mounts.is_bound(&real) {

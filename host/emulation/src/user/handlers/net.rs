@@ -111,7 +111,7 @@ const NOT_FORWARDED: &str = "more ports of the guest listen at once than are for
 /// A copy of the caller's socket. It stays in the guest's network namespace, whoever uses it.
 pub fn socket(guest: &mut Guest<'_>, call: &Call) -> Result<OwnedFd, Errno> {
     let record = guest.caller(call).ok_or(Errno::SRCH)?;
-    let pid = i32::try_from(record.host_pid)
+    let pid = i32::try_from(record.process.pid())
         .ok()
         .and_then(Pid::from_raw)
         .ok_or(Errno::SRCH)?;

@@ -2,7 +2,6 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 
@@ -34,10 +33,8 @@ fn carry_out(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
     let chrooted = guest
         .caller(call)
         .is_none_or(|record| record.is_in_chroot());
-    let (root, pid) = guest.view(call).ok_or(Errno::SRCH)?;
-    let directory = OFlags::PATH | OFlags::DIRECTORY;
-    let new = paths::open(&root, &new, pid, directory)?;
-    let old = paths::open(&root, &old, pid, directory)?;
+    let view = guest.view(call).ok_or(Errno::SRCH)?;
+    let (new, old) = (view.find_directory(&new)?, view.find_directory(&old)?);
     let name = |of: &OwnedFd| paths::of_descriptor(of).ok_or(Errno::INVAL);
     let (new_name, old_name) = (name(&new)?, name(&old)?);
     // Where the old root will be seen from the new one.

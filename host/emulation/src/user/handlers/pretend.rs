@@ -1,7 +1,5 @@
 //! Programs whose work qemu-user cannot pass on to any kernel: they succeed without effect.
 
-use rustix::fs::OFlags;
-
 use super::super::guest::Guest;
 use super::super::notify::Call;
 use super::super::{mem, paths};
@@ -42,9 +40,8 @@ pub fn names_busybox(path: &str) -> bool {
 
 /// Whether `path` leads the caller to busybox.
 pub fn is_busybox(guest: &mut Guest<'_>, call: &Call, path: &str) -> bool {
-    let real = guest.view(call).and_then(|(root, pid)| {
-        paths::of_descriptor(paths::open(&root, path, pid, OFlags::PATH).ok()?)
-    });
+    let found = guest.view(call).and_then(|view| view.find(path).ok());
+    let real = found.and_then(paths::of_descriptor);
     names_busybox(real.as_deref().unwrap_or(path))
 }
 

@@ -3,13 +3,15 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::super::guest::Guest;
 use super::super::notify::{Action, Call};
-use super::super::paths;
+use super::super::procs::Record;
 use super::super::program::{self, HEADER, Kind};
+use super::super::view::{self, View};
+use super::super::{mem, paths};
 
 /// What the emulator opens for a program that has no name, such as a memory file: only the supervisor answers this path.
 pub const IMAGE: &str = "/.rookery/image";
@@ -23,14 +25,16 @@ pub struct ProgramFile {
     pub path: String,
     /// What is behind [`IMAGE`], where that is `raw`.
     pub image: Option<Rc<OwnedFd>>,
+    /// The file itself, where `path` is longer than any path may be.
+    pub found: Option<Rc<OwnedFd>>,
 }
 
 impl ProgramFile {
     /// Open it for a look, as the caller would.
-    pub fn open(&self, root: &std::fs::File, pid: u32) -> Result<OwnedFd, Errno> {
-        match &self.image {
+    pub fn open(&self, view: &View) -> Result<OwnedFd, Errno> {
+        match self.image.as_ref().or(self.found.as_ref()) {
             Some(image) => Ok(image.try_clone().map_err(|_| Errno::MFILE)?),
-            None => paths::open(root, &self.path, pid, OFlags::PATH),
+            None => view.find(&self.path),
         }
     }
 }
@@ -51,6 +55,14 @@ pub fn named(
             Err(Errno::NOENT)
         };
     }
+    let from_working_directory = directory.is_none() || call.int(0) == libc::AT_FDCWD;
+    if let Some(record) = guest.caller(call)
+        && from_working_directory
+        && !raw.starts_with(b"/")
+        && record.is_too_deep()
+    {
+        return below_deep_directory(record, raw);
+    }
     let path = guest.path(call, directory, usize::from(directory.is_some()))?;
     let spelled = paths::own_proc(&path.replacen("/dev/fd/", "/proc/self/fd/", 1), own);
     if let Some((pid, fd)) = descriptor_of(&spelled) {
@@ -66,6 +78,7 @@ pub fn named(
                 raw: IMAGE.into(),
                 path: name,
                 image: Some(image),
+                found: None,
             });
         }
         if itself {
@@ -74,6 +87,7 @@ pub fn named(
                 raw: path.clone().into_bytes(),
                 path,
                 image: None,
+                found: None,
             });
         }
     }
@@ -88,6 +102,25 @@ pub fn named(
         raw,
         path,
         image: None,
+        found: None,
+    })
+}
+
+/// A program below a working directory that is deeper than any path may be: only the path from there
+/// names it, and links of it would have to be followed from a root that is out of reach.
+fn below_deep_directory(record: &Record, raw: &[u8]) -> Result<ProgramFile, Errno> {
+    let found = rustix::fs::openat2(
+        record.held(libc::AT_FDCWD)?,
+        raw,
+        OFlags::PATH | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+    )?;
+    Ok(ProgramFile {
+        raw: raw.to_vec(),
+        path: paths::join("/", &mem::text(raw)),
+        image: None,
+        found: Some(Rc::new(found)),
     })
 }
 
@@ -105,19 +138,19 @@ fn of_descriptor(
     fd: i32,
 ) -> Result<ProgramFile, Errno> {
     let record = guest.procs.by_guest_pid(pid).ok_or(Errno::NOENT)?;
-    let link = format!("/proc/{}/fd/{fd}", record.host_pid);
-    let file = rustix::fs::open(link, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let file = record.held(fd)?;
     let path = record.base(fd).unwrap_or_default();
     let identity = |file: &OwnedFd| {
         paths::status(file).map(|status| (status.st_dev, status.st_ino, status.st_mode))
     };
     let held = identity(&file)?;
-    let (root, own) = guest.view(call).ok_or(Errno::SRCH)?;
-    if paths::open(&root, &path, own, OFlags::PATH).and_then(|named| identity(&named)) == Ok(held) {
+    let view = guest.view(call).ok_or(Errno::SRCH)?;
+    if view.find(&path).and_then(|named| identity(&named)) == Ok(held) {
         return Ok(ProgramFile {
             raw: path.clone().into_bytes(),
             path,
             image: None,
+            found: None,
         });
     }
     executable(held.2)?;
@@ -125,6 +158,7 @@ fn of_descriptor(
         raw: IMAGE.into(),
         path: paths::join("/", path.trim_end_matches(" (deleted)")),
         image: Some(Rc::new(file)),
+        found: None,
     })
 }
 
@@ -142,7 +176,7 @@ pub fn recognise(file: &OwnedFd) -> Result<(Kind, u32), Errno> {
     // Only what is certainly a file is opened: a device may act on it.
     executable(mode)?;
     let mut header = [0_u8; HEADER];
-    let length = rustix::io::pread(paths::reopen(file)?, &mut header, 0)?;
+    let length = rustix::io::pread(view::read(file)?, &mut header, 0)?;
     let kind = program::recognise(header.get(..length).unwrap_or_default());
     Ok((kind, mode))
 }
@@ -152,10 +186,10 @@ pub fn open_image(guest: &mut Guest<'_>, call: &Call) -> Action {
     let image = guest.caller(call).and_then(|record| record.image.clone());
     match image
         .ok_or(Errno::NOENT)
-        .and_then(|(_, image)| paths::reopen(image))
+        .and_then(|(_, image)| view::read(image))
     {
-        Ok(fd) => Action::Give {
-            fd: Rc::new(fd),
+        Ok(file) => Action::Give {
+            fd: Rc::new(file.into()),
             number: None,
             close_on_exec: true,
         },

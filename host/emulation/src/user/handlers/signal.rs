@@ -2,6 +2,7 @@
 
 use super::super::guest::Guest;
 use super::super::notify::{Action, Call};
+use super::super::procs::Record;
 use crate::event::What;
 
 /// Signals that a program dies of by its own fault.
@@ -23,8 +24,8 @@ struct Held {
 }
 
 impl Held {
-    fn by(thread: u32) -> Option<Self> {
-        let text = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    fn by(guest: &mut Guest<'_>, call: &Call) -> Option<Self> {
+        let text = guest.caller(call)?.thread_status()?;
         let set = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name))?;
             u64::from_str_radix(line.trim(), 16).ok()
@@ -59,7 +60,7 @@ pub fn kill(guest: &mut Guest<'_>, call: &Call) -> Action {
     let itself = guest
         .caller(call)
         .is_some_and(|record| i64::from(record.who.pid) == i64::from(target));
-    if itself && Held::by(call.thread()).is_some_and(|held| held.dies_of(signal)) {
+    if itself && Held::by(guest, call).is_some_and(|held| held.dies_of(signal)) {
         died(guest, call, signal);
         return Action::Continue;
     }
@@ -67,13 +68,13 @@ pub fn kill(guest: &mut Guest<'_>, call: &Call) -> Action {
 }
 
 fn died(guest: &mut Guest<'_>, call: &Call, signal: i32) {
-    let init = guest.init.as_raw_nonzero().get().cast_unsigned();
+    let init = guest.init.pid();
     let Some(record) = guest.caller(call) else {
         return;
     };
     let (first, is_init) = (
         record.fatal.replace(signal).is_none(),
-        record.host_pid == init,
+        record.process.pid() == init,
     );
     let fault = FAULTS.contains(&signal);
     if first && fault {
@@ -126,9 +127,7 @@ pub fn kill_thread(
 /// `pidfd_send_signal`.
 pub fn send_by_descriptor(guest: &mut Guest<'_>, call: &Call) -> Action {
     let target = guest.caller(call).and_then(|record| {
-        let path = format!("/proc/{}/fdinfo/{}", record.host_pid, call.int(0));
-        let text = std::fs::read_to_string(path).ok()?;
-        let pids = text.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+        let pids = record.descriptor_info(call.int(0), "NSpid:")?;
         pids.split_whitespace().last()?.parse().ok()
     });
     match target {
@@ -174,12 +173,12 @@ pub fn send(
 /// qemu before 8.2 catches every signal that ends a process, to end it in its own way. As init it must not: what init has no handler
 /// for comes to nothing. So it is only told that it does, while it starts.
 pub fn action(guest: &mut Guest<'_>, call: &Call) -> Action {
-    let init = guest.init.as_raw_nonzero().get().cast_unsigned();
-    let signal = call.int(0);
-    let Some(record) = guest.caller(call).filter(|record| record.host_pid == init) else {
+    let (init, signal) = (guest.init.pid(), call.int(0));
+    let Some(held) = Held::by(guest, call) else {
         return Action::Continue;
     };
-    let Some(held) = Held::by(call.thread()) else {
+    let own = |record: &&mut Record| record.process.pid() == init;
+    let Some(record) = guest.caller(call).filter(own) else {
         return Action::Continue;
     };
     // In the order of their numbers: the first is SIGHUP, which newer ones leave alone; SIGSEGV is among those that all catch.

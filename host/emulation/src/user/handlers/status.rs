@@ -95,9 +95,7 @@ fn give(guest: &mut Guest<'_>, call: &Call, buffer: usize, bytes: &[u8]) -> Acti
         .caller(call)
         .and_then(super::super::procs::Record::memory);
     match memory {
-        Some(memory) if call.is_valid() && memory.write(call.arg(buffer), bytes).is_ok() => {
-            Action::Return(0)
-        }
+        Some(memory) if memory.write(call, call.arg(buffer), bytes).is_ok() => Action::Return(0),
         _ => Errno::FAULT.into(),
     }
 }

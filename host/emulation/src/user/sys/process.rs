@@ -60,6 +60,22 @@ pub fn join(pidfd: BorrowedFd<'_>, kinds: i32) -> io::Result<()> {
     }
 }
 
+/// The user with whose rights this thread opens files.
+pub fn file_user() -> u32 {
+    // SAFETY: takes its argument by value; no user has this number, so nothing is set.
+    unsafe { libc::setfsuid(u32::MAX) }.cast_unsigned()
+}
+
+/// Open files from now on with the rights of this user and group (`setfsuid(2)`). Neither call tells
+/// whether it worked: [`file_user`] does.
+pub fn set_file_user(id: u32) {
+    // SAFETY: both take their argument by value and act on this thread only.
+    unsafe {
+        libc::setfsgid(id);
+        libc::setfsuid(id);
+    }
+}
+
 /// Leave the current network namespace for a new one.
 pub fn new_network() -> io::Result<()> {
     // SAFETY: takes its argument by value.
@@ -70,13 +86,22 @@ pub fn new_network() -> io::Result<()> {
     }
 }
 
-/// The limit of a process, soft and hard, as it is until `new` takes its place.
-pub fn limit(pid: u32, resource: u32, new: Option<[u64; 2]>) -> rustix::io::Result<[u64; 2]> {
-    let mut old = [0_u64; 2];
-    let new = new.as_ref().map_or(std::ptr::null(), |new| new.as_ptr());
-    // SAFETY: both point to a `struct rlimit64`, which is two words, or `new` to nothing.
-    match unsafe { libc::syscall(libc::SYS_prlimit64, pid, resource, new, old.as_mut_ptr()) } {
-        0 => Ok(old),
+/// The limit of a process, soft and hard.
+pub fn limit(pid: u32, resource: u32) -> rustix::io::Result<[u64; 2]> {
+    let mut limit = [0_u64; 2];
+    let unchanged = std::ptr::null::<u64>();
+    // SAFETY: `limit` is a `struct rlimit64`, which is two words; there is no new one.
+    let got = unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            pid,
+            resource,
+            unchanged,
+            limit.as_mut_ptr(),
+        )
+    };
+    match got {
+        0 => Ok(limit),
         _ => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)),
     }
 }
