@@ -217,7 +217,7 @@ fn numbers(work: &Path) {
         call(libc::SYS_write, &[1, end, 1]),
     ];
     let mut plan = native::prepare(work, &native::program(data, &steps));
-    plan.timeout_s = 4;
+    plan.timeout_s = 6;
     let mut control = support::Recorder::new(|_| None);
     let outcome = UserBackend.run(&plan, &mut control).unwrap();
     assert_eq!(outcome, Outcome::Deadline);

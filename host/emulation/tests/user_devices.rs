@@ -3,8 +3,10 @@
 #[macro_use]
 mod support;
 
+use rookery_emulation::backend::Backend;
 use rookery_emulation::event::{Event, Operation, What};
 use rookery_emulation::plan::{Pseudofile, Read, StaticFile, Write};
+use rookery_emulation::user::UserBackend;
 
 fn main() {
     if !support::can_run() {
@@ -24,6 +26,10 @@ fn main() {
         a_firmwares_own_terminal_nodes_make_terminals,
         an_interface_that_the_guest_makes_has_its_directory,
         the_host_name_is_what_was_written_to_its_setting,
+        what_stands_in_the_place_of_a_file_is_never_read_for_it,
+        no_way_into_proc_leads_to_facts_of_the_host,
+        a_program_is_executed_from_a_directory_deeper_than_a_path,
+        a_supervisor_keeps_no_capability,
     ];
 }
 
@@ -430,4 +436,128 @@ busybox hostname other; echo setting $(cat /proc/sys/kernel/hostname) name $(una
     };
     let (console, _) = support::run(&plan);
     has(&console, &["name router", "setting other name other"]);
+}
+
+/// The most that the supervisor, which is this process, ever held.
+fn peak_of_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
+    kilobytes.parse::<u64>().unwrap() * 1024
+}
+
+fn what_stands_in_the_place_of_a_file_is_never_read_for_it() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "
+ln -s /proc/$$/mounts /etc/mtab
+for name in mounts mountinfo status stat comm cmdline; do
+  mount -o bind /dev/zero /proc/$$/$name; echo $name $(head -c 4 /proc/$$/$name | wc -c)
+done
+echo table $(head -c 4 /etc/mtab | wc -c)
+mount -o bind /proc/kallsyms /proc/$$/mounts
+[ \"$(head -n 2 /proc/kallsyms)\" = \"$(head -n 2 /etc/mtab)\" ] && echo no more than itself
+mkfifo /tmp/fifo; mount -o bind /tmp/fifo /proc/1/comm; mkdir -p /tmp/n; mount -o bind /tmp/n /sys/class/net; ls /sys/class/net/none
+chmod 755 /tmp/fifo; mount -o bind /tmp/fifo /bin/nothing 2>/dev/null; /tmp/fifo || echo no program
+i=0; while [ $i -lt 600 ]; do mount -o bind /tmp /tmp/n || break; i=$((i+1)); done; echo bound $i times; wc -c </proc/mounts
+";
+    let Some(plan) = support::script_plan(work.path(), script) else {
+        return;
+    };
+    let (console, _) = support::run(&plan);
+    for name in [
+        "mounts",
+        "mountinfo",
+        "status",
+        "stat",
+        "comm",
+        "cmdline",
+        "table",
+    ] {
+        has(&console, &[&format!("{name} 4")]);
+    }
+    has(&console, &["no more than itself", "no program"]);
+    let times = console
+        .split_once("bound ")
+        .unwrap()
+        .1
+        .split_once(' ')
+        .unwrap()
+        .0;
+    assert!(times.parse::<u32>().unwrap() < 600, "{console}");
+    assert!(peak_of_memory() < 100 << 20, "{}", peak_of_memory());
+}
+
+fn no_way_into_proc_leads_to_facts_of_the_host() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "
+mkdir -p /tmp/a/b /tmp/c; mount -o bind /proc /tmp/a/b; mv /tmp/a /tmp/d
+cd /proc/self/root/proc; ln -s /proc/1/root/proc/version /tmp/link
+for way in /proc /proc/1/root/proc /proc/self/root/proc/1/root/proc /tmp/d/b /proc/1/task/1/root/proc .; do
+  [ \"$(cat $way/cmdline)\" = \"$(cat /proc/cmdline)\" ] && [ \"$(cat $way/version)\" = \"$(cat /proc/version)\" ] && echo $way is the same
+  echo $way disks $(wc -c <$way/diskstats) group $(cat $way/self/cgroup) bus $(ls $way/bus | wc -l)
+  grep -l 'lowerdir\\|rookery' $way/self/mountinfo $way/1/mounts $way/self/task/*/mountinfo $way/1/mountstats
+done
+cat /tmp/link
+mount -o bind /proc/1 /tmp/c || echo no process elsewhere
+mount -o bind /proc/self/mountinfo /tmp/link || echo no file of one
+";
+    let Some(mut plan) = support::script_plan(work.path(), script) else {
+        return;
+    };
+    plan.kernel_release = Some("3.3.8".into());
+    let (console, _) = support::run(&plan);
+    let same = console
+        .lines()
+        .filter(|line| line.ends_with(" is the same"))
+        .count();
+    let hidden = console
+        .lines()
+        .filter(|line| line.contains("disks 0 group 0::/ bus 0"))
+        .count();
+    assert_eq!((same, hidden), (6, 6), "{console}");
+    has(&console, &["no process elsewhere", "no file of one"]);
+    assert!(console.contains("Linux version 3.3.8"), "{console}");
+    for leak in ["mountinfo\n", "mounts\n", "mountstats\n"] {
+        assert!(!console.replace('\r', "").contains(leak), "{console}");
+    }
+}
+
+fn a_program_is_executed_from_a_directory_deeper_than_a_path() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "
+cd /tmp; name=$(printf '%0200d' 0); i=0
+while [ $i -lt 25 ]; do mkdir $name; cd $name; i=$((i+1)); done
+cp /bin/busybox busybox; ./busybox echo from below; ln -s busybox link; ./link echo by a link
+";
+    let Some(plan) = support::script_plan(work.path(), script) else {
+        return;
+    };
+    let (console, _) = support::run(&plan);
+    has(&console, &["from below"]);
+}
+
+fn a_supervisor_keeps_no_capability() {
+    let work = tempfile::tempdir().unwrap();
+    let Some(plan) = support::script_plan(work.path(), "echo up") else {
+        return;
+    };
+    let mut status = None;
+    let mut control = support::Recorder::new(|event| {
+        if matches!(event.what, What::Exec { .. }) && status.is_none() {
+            status = std::fs::read_to_string("/proc/self/status").ok();
+        }
+        None
+    });
+    UserBackend.run(&plan, &mut control).unwrap();
+    drop(control);
+    let status = status.expect("something was executed");
+    for line in [
+        "CapInh:\t0000000000000000\n",
+        "CapPrm:\t0000000000000000\n",
+        "CapEff:\t0000000000000000\n",
+        "CapAmb:\t0000000000000000\n",
+        "NoNewPrivs:\t1\n",
+    ] {
+        assert!(status.contains(line), "no {line:?} in {status}");
+    }
 }

@@ -1,7 +1,8 @@
 //! `live.command`: a program run inside the guest, as its root, under the same filter and supervision.
 
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rookery_project::{Error, Result};
@@ -12,6 +13,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use serde_json::json;
 
 use super::confine;
+use super::first_program::FirstProgram;
 use super::forward::{packet_pair, receive_with_fd};
 use super::inside;
 use super::notify::Listener;
@@ -23,7 +25,8 @@ use crate::live::CommandRequest;
 /// Building a command's sandbox takes milliseconds; a machine under load some more.
 const SETUP: Duration = Duration::from_secs(5);
 
-const SEARCH: &[&str] = &["/sbin", "/bin", "/usr/sbin", "/usr/bin"];
+/// [`super::sandbox::LAUNCHER_PATH`]
+const LAUNCHER: &CStr = c"/.q";
 
 /// A command on its way.
 pub struct Command {
@@ -31,6 +34,7 @@ pub struct Command {
     waiter: Pid,
     outputs: [Output; 2],
     max_bytes: usize,
+    program: Rc<FirstProgram>,
     reply: Option<Reply>,
     /// When it is killed.
     pub deadline: Instant,
@@ -73,14 +77,7 @@ impl Command {
                 err_end.as_raw_fd(),
             ];
             process::close_all_except(&keep);
-            wait_for_program(
-                guest,
-                &theirs,
-                [out_end.as_fd(), err_end.as_fd()],
-                filter,
-                envp,
-                &request.argv,
-            )
+            wait_for_program(guest, &theirs, [out_end.as_fd(), err_end.as_fd()], filter)
         };
         drop((theirs, out_end, err_end));
         let output = |pipe: OwnedFd| {
@@ -97,10 +94,11 @@ impl Command {
             waiter,
             outputs: [output(out), output(err)],
             max_bytes: request.max_bytes,
+            program: Rc::new(FirstProgram::new(&request.argv, envp)),
             reply: None,
             deadline,
         };
-        match await_listener(&ours) {
+        match await_listener(&ours, &command.program) {
             Ok(listener) => Ok((command, listener)),
             Err(error) => {
                 command.kill();
@@ -153,6 +151,7 @@ impl Command {
             .outputs
             .each_ref()
             .map(|output| String::from_utf8_lossy(&output.bytes));
+        let err = self.program.complaint().unwrap_or_default() + &err;
         json!({
             "exit_code": if signal.is_some() || timed_out { None } else { status },
             "signal": signal,
@@ -190,7 +189,7 @@ impl Output {
     }
 }
 
-fn await_listener(socket: &OwnedFd) -> Result<Listener> {
+fn await_listener(socket: &OwnedFd, program: &Rc<FirstProgram>) -> Result<Listener> {
     let timeout = rustix::net::sockopt::set_socket_timeout(
         socket,
         rustix::net::sockopt::Timeout::Recv,
@@ -204,7 +203,7 @@ fn await_listener(socket: &OwnedFd) -> Result<Listener> {
         (Some(&message::READY), Some(fd)) if length > 0 => {
             rustix::net::send(socket, b"g", rustix::net::SendFlags::NOSIGNAL)
                 .map_err(|error| backend("start the command", &error))?;
-            Ok(Listener::new(fd))
+            Ok(Listener::new(fd, Some(Rc::clone(program))))
         }
         _ => {
             let text = buffer
@@ -224,8 +223,6 @@ fn wait_for_program(
     socket: &OwnedFd,
     output: [BorrowedFd<'_>; 2],
     filter: &[Instruction],
-    envp: &[String],
-    argv: &[String],
 ) -> ! {
     if let Err(errno) = inside::enter(guest, process::GUEST_NAMESPACES) {
         let _ = rustix::net::send(
@@ -247,18 +244,12 @@ fn wait_for_program(
             });
             process::leave(status)
         }
-        Ok(None) => become_program(socket, output, filter, envp, argv),
+        Ok(None) => become_program(socket, output, filter),
         Err(_) => process::leave(125),
     }
 }
 
-fn become_program(
-    socket: &OwnedFd,
-    output: [BorrowedFd<'_>; 2],
-    filter: &[Instruction],
-    envp: &[String],
-    argv: &[String],
-) -> ! {
+fn become_program(socket: &OwnedFd, output: [BorrowedFd<'_>; 2], filter: &[Instruction]) -> ! {
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     let _ = rustix::process::setsid();
     let _ = rustix::process::chdir("/");
@@ -276,40 +267,9 @@ fn become_program(
     }
     confine::await_go(socket);
     process::close_all_except(&[]);
-    let strings = |all: &[String]| -> Vec<CString> {
-        all.iter()
-            .filter_map(|s| CString::new(s.as_str()).ok())
-            .collect()
-    };
-    let (argv, envp) = (strings(argv), strings(envp));
-    let mut error = Errno::NOENT;
-    if let Some(program) = argv.first().and_then(|program| program.to_str().ok()) {
-        let candidates = if program.contains('/') {
-            vec![program.to_owned()]
-        } else {
-            SEARCH
-                .iter()
-                .map(|dir| format!("{dir}/{program}"))
-                .collect()
-        };
-        for path in candidates
-            .iter()
-            .filter_map(|path| CString::new(path.as_str()).ok())
-        {
-            let failed = process::execute(&path, &argv, &envp);
-            error = Errno::from_io_error(&failed).unwrap_or(Errno::IO);
-            if error != Errno::NOENT {
-                break;
-            }
-        }
-    }
-    let name = argv
-        .first()
-        .map(|name| name.to_string_lossy())
-        .unwrap_or_default();
-    let _ = rustix::io::write(
-        rustix::stdio::stderr(),
-        format!("{name}: {error}\n").as_bytes(),
-    );
-    process::leave(if error == Errno::NOENT { 127 } else { 126 })
+    // What it becomes, the supervisor tells the launcher.
+    let error = process::execute(LAUNCHER, &[LAUNCHER.to_owned()], &[]);
+    let text = format!("the guest's launcher cannot be executed: {error}\n");
+    let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
+    process::leave(126)
 }

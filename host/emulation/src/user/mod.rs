@@ -12,6 +12,7 @@ mod datagrams;
 mod devices;
 mod filter;
 mod firmware_dev;
+mod first_program;
 mod forward;
 mod guest;
 mod handlers;

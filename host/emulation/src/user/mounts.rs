@@ -19,6 +19,8 @@ const HIDDEN: &[&str] = &[
     "/dev/urandom",
     "/dev/tty",
 ];
+/// The source of every file system that the sandbox itself mounts.
+const OURS: &str = "rookery";
 /// Directories of `/proc` that tell of the host's hardware, drivers and file systems: they are empty.
 pub const HOSTS_OWN: &[&str] = &["acpi", "asound", "bus", "driver", "fs", "irq", "scsi"];
 /// Below it are directories that list the models of a directory which the kernel's `/proc` has not.
@@ -209,8 +211,13 @@ impl Mounts {
             };
             let fstype = fields.get(2).copied().unwrap_or_default();
             let known = replacement(&self.canonical(target.to_owned()), fstype);
-            if let (Some(known), true) = (known, fields.first() == Some(&"rookery")) {
-                fields = vec![known.0, target, known.1, "rw,relatime", "0", "0"];
+            match (known, fields.first() == Some(&OURS)) {
+                (Some(known), true) => {
+                    fields = vec![known.0, target, known.1, "rw,relatime", "0", "0"];
+                }
+                // It came along with something that the guest has bound elsewhere.
+                (None, true) => continue,
+                (_, false) => {}
             }
             text.push_str(&fields.join(" "));
             text.push('\n');
@@ -234,9 +241,10 @@ impl Mounts {
             let mut back = back.split(' ');
             let (fstype, source) = (back.next().unwrap_or_default(), back.next());
             match replacement(&self.canonical(target.to_owned()), fstype) {
-                Some((shown, fstype)) if source == Some("rookery") => {
+                Some((shown, fstype)) if source == Some(OURS) => {
                     let _ = writeln!(text, "{front} - {fstype} {shown} rw");
                 }
+                None if source == Some(OURS) => {}
                 _ => {
                     text.push_str(line);
                     text.push('\n');

@@ -6,22 +6,27 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 
+use super::first_program::FirstProgram;
 use super::sys::notify as abi;
 
 /// The end of a filter at which its notifications arrive.
 #[derive(Debug)]
-pub struct Listener(OwnedFd);
+pub struct Listener {
+    fd: OwnedFd,
+    /// What the process that made it is yet to become.
+    first: Option<Rc<FirstProgram>>,
+}
 
 impl Listener {
     /// Take over a listener that a sandboxed process made.
-    pub fn new(fd: OwnedFd) -> Self {
+    pub fn new(fd: OwnedFd, first: Option<Rc<FirstProgram>>) -> Self {
         abi::prefer_same_cpu(fd.as_fd());
-        Self(fd)
+        Self { fd, first }
     }
 
     /// The next call; `None` where its caller died meanwhile.
     pub fn receive(self: &Rc<Self>) -> io::Result<Option<Call>> {
-        match abi::receive(self.0.as_fd()) {
+        match abi::receive(self.fd.as_fd()) {
             Ok(notification) => Ok(Some(Call {
                 notification,
                 listener: Rc::clone(self),
@@ -37,7 +42,7 @@ impl Listener {
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
@@ -54,6 +59,12 @@ impl Call {
     /// The calling thread, by its number on the host.
     pub fn thread(&self) -> u32 {
         self.notification.pid
+    }
+    /// What the caller is yet to become, where it is a process of the supervisor's own: then only that
+    /// process is behind this listener.
+    pub fn first_program(&self) -> Option<Rc<FirstProgram>> {
+        let first = self.listener.first.as_ref();
+        first.filter(|program| program.waits()).map(Rc::clone)
     }
     /// The system call's number.
     pub fn number(&self) -> i64 {

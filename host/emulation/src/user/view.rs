@@ -55,17 +55,25 @@ impl View {
             // root is pinned.
             Err(Errno::XDEV) => self.walk(&path, flags),
             // A link to `/proc/self/…` leads the process somewhere, but not us.
-            Err(errno @ (Errno::NOENT | Errno::LOOP)) => {
-                let link =
-                    !flags.contains(OFlags::NOFOLLOW) && self.look(&path, OFlags::NOFOLLOW).is_ok();
-                if link || paths::is_below(&path, "/dev/fd") {
-                    self.walk(&path, flags)
-                } else {
-                    Err(errno)
-                }
+            Err(errno @ (Errno::NOENT | Errno::LOOP)) if self.may_lead_on(&path, flags) => {
+                self.walk(&path, flags).map_err(|walked| match walked {
+                    Errno::NOENT => errno,
+                    walked => walked,
+                })
             }
             result => result,
         }
+    }
+
+    /// Whether a path at which we find nothing may lead the process somewhere: there is a link on it.
+    fn may_lead_on(&self, path: &str, flags: OFlags) -> bool {
+        let Ok(parent) = self.look(paths::parent(path), OFlags::DIRECTORY) else {
+            return true;
+        };
+        let link = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let name = paths::basename(path);
+        !flags.contains(OFlags::NOFOLLOW)
+            && rustix::fs::openat(parent, name, link, Mode::empty()).is_ok()
     }
 
     fn look(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
@@ -78,6 +86,24 @@ impl View {
             Mode::empty(),
             ResolveFlags::IN_ROOT,
         )
+    }
+
+    /// Where the link `found`, whose name is `name`, leads the process.
+    fn target(&self, found: &OwnedFd, name: &str) -> Result<String, Errno> {
+        let on_proc = on_proc(found);
+        if on_proc && matches!(name, "self" | "thread-self") {
+            return Ok(self.pid.to_string());
+        }
+        let target = rustix::fs::readlinkat(found, "", Vec::new())?;
+        let target = target.to_string_lossy().into_owned();
+        let ordinary = !on_proc || matches!(name, "mounts" | "net");
+        // A pipe, a socket, a file that has no name here: only the kernel can go there.
+        let has_name = || paths::is_path(&target) && self.look(&target, OFlags::NOFOLLOW).is_ok();
+        if ordinary || has_name() {
+            Ok(target)
+        } else {
+            Err(Errno::XDEV)
+        }
     }
 
     /// Resolve step by step what the kernel does not resolve for us. `NAMETOOLONG` where there is no end to it.
@@ -106,12 +132,7 @@ impl View {
             if links > LINKS_MAX {
                 return Err(Errno::LOOP);
             }
-            let target = rustix::fs::readlinkat(&found, "", Vec::new())?;
-            let target = target.to_string_lossy().into_owned();
-            if on_proc(&found) && !paths::is_path(&target) {
-                // A pipe, a socket, a file without a name: only the kernel can go there.
-                return Err(Errno::XDEV);
-            }
+            let target = self.target(&found, &part)?;
             if target.starts_with('/') {
                 "/".clone_into(&mut reached);
             }

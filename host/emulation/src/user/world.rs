@@ -117,7 +117,7 @@ impl World {
                         init,
                         pidfd: Rc::new(pidfd),
                         socket,
-                        listener: Rc::new(Listener::new(fd)),
+                        listener: Rc::new(Listener::new(fd, None)),
                         warnings,
                         privileges,
                         _outside: outside,

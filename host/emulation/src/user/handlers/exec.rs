@@ -6,6 +6,7 @@ use std::rc::Rc;
 use rustix::fs::MemfdFlags;
 use rustix::io::Errno;
 
+use super::super::first_program::{FirstProgram, SEARCH};
 use super::super::guest::Guest;
 use super::super::mem::{self, ARGUMENTS_MAX};
 use super::super::notify::{Action, Call};
@@ -109,6 +110,27 @@ enum Resolved {
 }
 
 impl Request {
+    /// To execute what a process of the supervisor's own is to become.
+    fn of(guest: &mut Guest<'_>, call: &Call, program: &FirstProgram) -> Self {
+        let raw = program.argv.first().cloned().unwrap_or_default();
+        let name = mem::text(&raw);
+        let view = guest.view(call);
+        let exists = |path: &String| view.as_ref().is_some_and(|view| view.find(path).is_ok());
+        let mut candidates = SEARCH.iter().map(|directory| format!("{directory}/{name}"));
+        let path = match candidates.find(exists) {
+            Some(path) if !name.contains('/') => path,
+            _ => paths::join("/", &name),
+        };
+        let busybox = pretend::is_busybox(guest, call, &path);
+        Self {
+            name: name_of(&path, busybox, &program.argv),
+            busybox,
+            file: ProgramFile::at(path),
+            argv: program.argv.clone(),
+            envp: program.envp.clone(),
+        }
+    }
+
     fn resolve(&self, guest: &mut Guest<'_>, call: &Call) -> Result<Resolved, Errno> {
         let view = guest.view(call).ok_or(Errno::SRCH)?;
         let (mut path, mut argv) = (self.file.raw.clone(), self.argv.clone());
@@ -197,6 +219,33 @@ fn redirect(
     request: &Request,
     resolved: &Resolved,
 ) -> Action {
+    let mut pending = prepare(guest, call, request, resolved);
+    let Some(memory) = guest.caller(call).and_then(Record::memory) else {
+        return Errno::FAULT.into();
+    };
+    let replacement = [LAUNCHER_PATH.as_bytes(), &[0]].concat();
+    let mut original = vec![0; replacement.len()];
+    if memory.read(address, &mut original).is_err()
+        || memory.write(call, address, &replacement).is_err()
+    {
+        return Errno::FAULT.into();
+    }
+    (pending.address, pending.original) = (address, original);
+    if let Some(record) = guest.caller(call) {
+        record.exec = Some(Rc::new(pending));
+        // Whether the next call finds this program's memory or the launcher's tells how the exec went.
+        record.forget_memory();
+    }
+    Action::Continue
+}
+
+/// What the launcher will be told, and what is known of the program then. Nothing was overwritten for it.
+fn prepare(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    request: &Request,
+    resolved: &Resolved,
+) -> PendingExec {
     let (command, mode) = match resolved {
         Resolved::Program {
             qemu,
@@ -221,41 +270,33 @@ fn redirect(
         }
         _ => request.file.path.clone(),
     };
-    let Some(memory) = guest.caller(call).and_then(Record::memory) else {
-        return Errno::FAULT.into();
-    };
-    let replacement = [LAUNCHER_PATH.as_bytes(), &[0]].concat();
-    let mut original = vec![0; replacement.len()];
-    if memory.read(address, &mut original).is_err()
-        || memory.write(call, address, &replacement).is_err()
-    {
-        return Errno::FAULT.into();
-    }
-    let What::Exec {
-        path, argv, envp, ..
-    } = request.event(0)
-    else {
-        return Action::Continue;
-    };
-    let pending = PendingExec {
+    let texts = |all: &[Vec<u8>]| mem::texts(all.iter().map(Vec::as_slice));
+    PendingExec {
         thread: call.thread(),
-        address,
-        original,
+        address: 0,
+        original: Vec::new(),
         blob,
         program,
         mode,
         image: request.file.image.clone(),
         name: request.name.clone(),
-        path,
-        argv,
-        envp,
-    };
-    if let Some(record) = guest.caller(call) {
-        record.exec = Some(Rc::new(pending));
-        // Whether the next call finds this program's memory or the launcher's tells how the exec went.
-        record.forget_memory();
+        path: request.file.path.clone(),
+        argv: texts(&request.argv),
+        envp: texts(&request.envp),
     }
-    Action::Continue
+}
+
+/// A process of the supervisor's own becomes a program: its launcher asks which. One that cannot be
+/// executed ends as a shell would end for it.
+fn become_first(guest: &mut Guest<'_>, call: &Call, program: &FirstProgram) -> PendingExec {
+    program.take();
+    let request = Request::of(guest, call, program);
+    let resolved = request.resolve(guest, call).unwrap_or_else(|errno| {
+        program.fail(errno);
+        guest.report_call(call, request.event(-errno.raw_os_error()));
+        Resolved::Exit(if errno == Errno::NOENT { 127 } else { 126 })
+    });
+    prepare(guest, call, &request, &resolved)
 }
 
 /// The emulator's options.
@@ -327,6 +368,13 @@ fn blob(resolved: &Resolved, command: &[Vec<u8>], envp: &[Vec<u8>]) -> Vec<u8> {
 
 /// The launcher asks.
 pub fn hand_over(guest: &mut Guest<'_>, call: &Call) -> Action {
+    let first = call.first_program();
+    if let Some(program) = &first {
+        let pending = Rc::new(become_first(guest, call, program));
+        if let Some(record) = guest.caller(call) {
+            record.exec = Some(pending);
+        }
+    }
     let pending = guest.caller(call).and_then(|record| record.exec.clone());
     let Some(pending) = pending else {
         return Errno::NOENT.into();

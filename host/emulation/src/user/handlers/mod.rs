@@ -31,6 +31,9 @@ use crate::event::{Process, What};
 
 /// Answer one call.
 pub fn answer(guest: &mut Guest<'_>, mut call: Call) {
+    if call.number() == libc::SYS_execve && call.first_program().is_some() {
+        return call.answer(&Action::Continue);
+    }
     if let Err(errno) = guest.identify(&mut call) {
         return answer_nobody(guest, &call, errno);
     }

@@ -30,6 +30,16 @@ pub struct ProgramFile {
 }
 
 impl ProgramFile {
+    /// The one with this absolute path.
+    pub fn at(path: String) -> Self {
+        Self {
+            raw: path.clone().into_bytes(),
+            path,
+            image: None,
+            found: None,
+        }
+    }
+
     /// Open it for a look, as the caller would.
     pub fn open(&self, view: &View) -> Result<OwnedFd, Errno> {
         match self.image.as_ref().or(self.found.as_ref()) {
@@ -82,13 +92,7 @@ pub fn named(
             });
         }
         if itself {
-            let path = record.who.program.clone();
-            return Ok(ProgramFile {
-                raw: path.clone().into_bytes(),
-                path,
-                image: None,
-                found: None,
-            });
+            return Ok(ProgramFile::at(record.who.program.clone()));
         }
     }
     let relative_to_descriptor =
@@ -146,12 +150,7 @@ fn of_descriptor(
     let held = identity(&file)?;
     let view = guest.view(call).ok_or(Errno::SRCH)?;
     if view.find(&path).and_then(|named| identity(&named)) == Ok(held) {
-        return Ok(ProgramFile {
-            raw: path.clone().into_bytes(),
-            path,
-            image: None,
-            found: None,
-        });
+        return Ok(ProgramFile::at(path));
     }
     executable(held.2)?;
     Ok(ProgramFile {
