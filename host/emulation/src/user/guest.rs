@@ -14,6 +14,8 @@ use rustix::io::Errno;
 use super::console::Console;
 use super::devices::{self, Device, Devices, FileId};
 use super::forward::Forwarder;
+use super::handlers::Changeable;
+use super::limits::Limits;
 use super::mounts::Mounts;
 use super::netlink::Netlink;
 use super::notify::Call;
@@ -30,6 +32,8 @@ const SAME_EVENTS: u32 = 200;
 const SAME_PROGRAMS: u32 = 20_000;
 /// Where the guest finds its console.
 pub const CONSOLE: &str = "/dev/console";
+/// Things that are only counted before that is reported.
+const REPEATED_MAX: usize = 1000;
 /// Different things that are counted; beyond, all are dropped.
 const DIFFERENT_EVENTS: usize = 200_000;
 
@@ -72,6 +76,8 @@ pub struct Guest<'a> {
     pub pidfd: Rc<OwnedFd>,
     /// Ports of the host that lead to it; `None` where the helper could not be started.
     pub forwarder: Option<Forwarder>,
+    /// What it makes the host hold.
+    pub limits: Limits,
     /// What listens, and who.
     pub listening: HashMap<Endpoint, Process>,
     /// Why it ended, once it asked to.
@@ -84,6 +90,8 @@ pub struct Guest<'a> {
     pub mounts: Mounts,
     /// Files whose contents outlive a descriptor, by path: stateful models, and settings of the kernel that the guest only believes to change.
     pub kept: HashMap<String, Rc<OwnedFd>>,
+    /// Files that the guest was given to read and write.
+    pub changeable: Changeable,
     /// Programs of the archive that give their owner's rights, and how; their files do not show it.
     pub set_ids: HashMap<FileId, u32>,
     /// Its host name, once it was given one.
@@ -109,6 +117,7 @@ impl<'a> Guest<'a> {
         init: rustix::process::Pid,
         pidfd: Rc<OwnedFd>,
         forwarder: Option<Forwarder>,
+        limits: Limits,
     ) -> Self {
         Self {
             plan,
@@ -125,12 +134,14 @@ impl<'a> Guest<'a> {
             init,
             pidfd,
             forwarder,
+            limits,
             listening: HashMap::new(),
             ended: None,
             init_exit: None,
             log_readers: Vec::new(),
             mounts: Mounts::default(),
             kept: HashMap::new(),
+            changeable: Changeable::default(),
             repeated: HashMap::new(),
             set_ids: HashMap::new(),
             host_name: Vec::new(),
@@ -185,6 +196,9 @@ impl<'a> Guest<'a> {
             None => self.send(process, what),
             Some(key) => {
                 self.repeated.entry(key).or_insert((process, what, 0)).2 += 1;
+                if self.repeated.len() > REPEATED_MAX {
+                    self.report_repeated();
+                }
             }
         }
     }

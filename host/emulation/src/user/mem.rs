@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 
 use rustix::io::Errno;
 
+use super::limits::shortage;
+
 const PAGE: u64 = 4096;
 
 /// The longest path that the kernel takes, with its NUL.
@@ -26,6 +28,7 @@ impl Memory {
             .read(true)
             .write(true)
             .open(format!("/proc/{pid}/mem"))
+            .map_err(shortage::of_io)
             .map(Self)
     }
 
