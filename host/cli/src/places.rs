@@ -14,6 +14,9 @@ pub struct StateDir {
     /// Where the state of runs is kept [default: rookery below `$XDG_STATE_HOME` or ~/.local/state]
     #[arg(long, value_name = "DIR", env = "ROOKERY_STATE_DIR")]
     state_dir: Option<PathBuf>,
+    /// The memory in MiB that a guest may have, files in memory included; a run that takes more ends [default: 1024]
+    #[arg(long, value_name = "MIB", env = "ROOKERY_GUEST_MEMORY", value_parser = clap::value_parser!(u64).range(64..=1 << 20))]
+    guest_memory: Option<u64>,
 }
 
 impl StateDir {
@@ -32,6 +35,7 @@ impl StateDir {
             state_dir: self.path()?,
             program,
             roots,
+            guest_memory: self.guest_memory.map(|mib| mib << 20),
         }))
     }
 }

@@ -110,6 +110,11 @@ pub enum Outcome {
     Deadline,
     /// Somebody asked to stop.
     Stopped,
+    /// The guest took more of the host than it may.
+    Exceeded {
+        /// What, and how much it may have.
+        what: String,
+    },
 }
 
 /// Whether a backend works here.

@@ -43,6 +43,8 @@ pub struct RunsConfig {
     pub program: PathBuf,
     /// Runs of projects outside these are not visible.
     pub roots: Roots,
+    /// The bytes of memory that a guest may have, where that is not what it has by default.
+    pub guest_memory: Option<u64>,
 }
 
 /// All runs of this user on this machine. Returned values have the shapes that `wit/emulation.wit` and `wit/live.wit` give.
@@ -56,7 +58,8 @@ impl Runs {
     /// Nothing is read or made yet.
     pub fn new(config: RunsConfig) -> Self {
         Self {
-            registry: Registry::new(config.state_dir, config.program, backends),
+            registry: Registry::new(config.state_dir, config.program, backends)
+                .with_guest_memory(config.guest_memory),
             roots: config.roots,
         }
     }

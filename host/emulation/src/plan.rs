@@ -49,10 +49,18 @@ pub struct Plan {
     pub record_events: bool,
     /// Record missing boot arguments and environment.
     pub record_env: bool,
-    /// Wall-clock seconds from the start of init to the end of the run.
+    /// Wall-clock seconds from the start of the run, its preparation included, to its end.
     pub timeout_s: u64,
+    /// The bytes of the host's memory that the guest may have.
+    #[serde(default = "memory_max")]
+    pub memory_max: u64,
     /// Parts of the configuration that this backend does not honour, in words.
     pub notes: Vec<String>,
+}
+
+/// What a guest may have where its operator says nothing else.
+pub const fn memory_max() -> u64 {
+    1 << 30
 }
 
 /// One modelled file.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rookery_emulation::backend::Backend;
 use rookery_emulation::plan::{Ioctl, IoctlCommand, Pseudofile, Read};
 use rookery_emulation::user::UserBackend;
-use support::native::{self, Data, QEMU};
+use support::native::{self, Data, QEMU, survivors};
 
 const RUN_S: u64 = 2;
 
@@ -77,18 +77,6 @@ fn a_hostile_guest_ends_with_its_run_and_reaches_nothing(seed: u64) {
         Vec::<String>::new(),
         "seed {seed}"
     );
-}
-
-/// Processes that run `program`.
-fn survivors(program: &Path) -> Vec<String> {
-    std::fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| {
-            let process = entry.ok()?.path();
-            let runs = std::fs::read_link(process.join("exe")).ok()?;
-            (runs == program).then(|| process.display().to_string())
-        })
-        .collect()
 }
 
 /// The supervisor's process: one run in `work`.

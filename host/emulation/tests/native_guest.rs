@@ -4,15 +4,11 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 use rookery_emulation::backend::{Backend, Outcome};
 use rookery_emulation::event::What;
 use rookery_emulation::user::UserBackend;
-use support::native::{self, Data, Step};
-
-/// A test's name, and the supervisor's part of it, in a directory of its own.
-type Test = (&'static str, fn(&Path));
+use support::native::{self, Data, Test, call};
 
 const TESTS: &[Test] = &[
     (
@@ -26,83 +22,8 @@ const TESTS: &[Test] = &[
     ),
 ];
 
-/// These are made in a pid namespace in which numbers come round soon.
-const FEW_NUMBERS: &[Test] = &[(
-    "every_call_is_answered_for_the_process_that_made_it_though_numbers_come_round",
-    numbers,
-)];
-
 fn main() {
-    if let Ok(name) = std::env::var("ROOKERY_TEST_GUEST") {
-        let test = TESTS
-            .iter()
-            .chain(FEW_NUMBERS)
-            .find(|(known, _)| *known == name);
-        test.expect("it is a test").1(&std::env::current_dir().expect("it is there"));
-        return;
-    }
-    if !cfg!(target_arch = "x86_64") || !support::can_run() {
-        eprintln!("SKIPPED: programs of this CPU are run on x86-64 machines that can run guests");
-        return;
-    }
-    let own = std::env::current_exe().unwrap();
-    for (name, _) in TESTS {
-        try_in(name, &mut Command::new(&own));
-    }
-    for (name, _) in FEW_NUMBERS {
-        match few_numbers(&own) {
-            Ok(mut command) => try_in(name, &mut command),
-            Err(why) => eprintln!("SKIPPED: {name}: {why}"),
-        }
-    }
-}
-
-/// Run the test `name` by a command that starts this program.
-fn try_in(name: &str, program: &mut Command) {
-    let work = tempfile::tempdir().unwrap();
-    // The guest is another user where this is root.
-    std::fs::set_permissions(work.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let bin = work.path().join("bin");
-    std::fs::create_dir(&bin).unwrap();
-    let path = std::env::var("PATH").unwrap_or_default();
-    let output = program
-        .env("ROOKERY_TEST_GUEST", name)
-        .env("PATH", format!("{}:{path}", bin.display()))
-        .current_dir(work.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name}: {}\n{said}", output.status);
-    println!("test {name} ... ok");
-}
-
-/// This program in a pid namespace with some hundred numbers. Before Linux 6.14 that limit is the whole machine's.
-fn few_numbers(own: &Path) -> Result<Command, String> {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut version = release
-        .split('.')
-        .map_while(|part| part.parse::<u32>().ok());
-    if (version.next(), version.next()) < (Some(6), Some(14)) {
-        return Err(format!(
-            "Linux {} has one limit of pids for the whole machine",
-            release.trim()
-        ));
-    }
-    let mut command = Command::new("unshare");
-    if !rustix::process::geteuid().is_root() {
-        command.arg("--map-root-user");
-    }
-    command
-        .args(["--pid", "--fork", "--mount-proc", "sh", "-c"])
-        .arg("echo 420 >/proc/sys/kernel/pid_max && exec \"$0\"")
-        .arg(own);
-    Ok(command)
-}
-
-fn call(number: i64, arguments: &[u64]) -> Step {
-    let mut all = [0; 6];
-    all[..arguments.len()].copy_from_slice(arguments);
-    (number, all, 0)
+    native::in_processes(TESTS, native::succeeded);
 }
 
 /// It executes a pseudo-terminal of its own, as if that were a program, then interrupts whose terminal it has become, and hangs it up.
@@ -184,62 +105,6 @@ fn threads(work: &Path) {
         .collect();
     assert!(results.len() > 5, "{results:?}");
     assert!(results.iter().all(|result| *result == 0), "{results:?}");
-}
-
-/// A process whose threads come and go, and whose children become other users: each must read its own identity.
-fn numbers(work: &Path) {
-    let mut data = Data::new();
-    let directory = data.put(b"/etc");
-    let ids = data.put(&[0; 12]);
-    let end = data.put(b"\n");
-    let flags = libc::CLONE_VM
-        | libc::CLONE_FS
-        | libc::CLONE_FILES
-        | libc::CLONE_SIGHAND
-        | libc::CLONE_THREAD;
-    let [a, b, c] = [*b"AAAA", *b"BBBB", *b"CCCC"].map(|id| u64::from(u32::from_le_bytes(id)));
-    let steps = [
-        (
-            libc::SYS_clone,
-            [u64::from(flags.cast_unsigned()), 0, 0, 0, 0, 0],
-            3,
-        ),
-        (libc::SYS_fork, [0; 6], 4),
-        call(libc::SYS_wait4, &[u64::MAX, 0, 0, 0]),
-        (libc::SYS_access, [directory, 0, 0, 0, 0, 0], -4),
-        // A thread: known to the supervisor, then gone.
-        call(libc::SYS_access, &[directory, 0]),
-        call(libc::SYS_exit, &[0]),
-        // A child.
-        call(libc::SYS_setresuid, &[a, b, c]),
-        call(libc::SYS_getresuid, &[ids, ids + 4, ids + 8]),
-        call(libc::SYS_write, &[1, ids, 12]),
-        call(libc::SYS_write, &[1, end, 1]),
-    ];
-    let mut plan = native::prepare(work, &native::program(data, &steps));
-    plan.timeout_s = 6;
-    let mut control = support::Recorder::new(|_| None);
-    let outcome = UserBackend.run(&plan, &mut control).unwrap();
-    assert_eq!(outcome, Outcome::Deadline);
-    let console = control.console().replace('\r', "");
-    let mut lines: Vec<&str> = console.lines().collect();
-    // The deadline may have cut the last one.
-    lines.pop();
-    assert!(
-        lines.len() > 500,
-        "numbers did not come round: {}",
-        lines.len()
-    );
-    let wrong: Vec<_> = lines
-        .iter()
-        .filter(|line| **line != "AAAABBBBCCCC")
-        .collect();
-    assert!(
-        wrong.is_empty(),
-        "{} of {}: {wrong:?}",
-        wrong.len(),
-        lines.len()
-    );
 }
 
 /// What only its owner may read on the device, nobody else reads here, though all files are one user's.

@@ -70,6 +70,7 @@ impl Plan {
                 && LOGGERS.iter().any(|logger| is_enabled(config, logger)),
             record_env: is_enabled(config, "env"),
             timeout_s: timeout_s.unwrap_or_else(|| timeout(config, &mut notes)),
+            memory_max: super::memory_max(),
             notes: Vec::new(),
         };
         Ok(Self {

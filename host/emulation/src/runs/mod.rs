@@ -43,6 +43,7 @@ pub struct Registry {
     state_dir: PathBuf,
     program: PathBuf,
     backends: Backends,
+    guest_memory: Option<u64>,
 }
 
 impl Registry {
@@ -53,6 +54,16 @@ impl Registry {
             state_dir,
             program,
             backends,
+            guest_memory: None,
+        }
+    }
+
+    /// Guests may have so many bytes of memory.
+    #[must_use]
+    pub fn with_guest_memory(self, guest_memory: Option<u64>) -> Self {
+        Self {
+            guest_memory,
+            ..self
         }
     }
 
@@ -67,6 +78,7 @@ impl Registry {
         let (backend, availability) = choose((self.backends)(), &options.backend)?;
         let cache_dir = self.state_dir.join("cache");
         let mut plan = Plan::from_config(config, project_dir, &cache_dir, options.timeout_s)?;
+        plan.memory_max = self.guest_memory.unwrap_or(plan.memory_max);
         if backend.writes_results() {
             // What the embedded emulator cannot honour does not concern a backend that is Penguin.
             plan.notes.clear();

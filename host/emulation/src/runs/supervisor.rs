@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use rookery_project::{Error, Result};
+use rustix::process::{Resource, Rlimit};
 
 use super::lifecycle::Lifecycle;
 use super::process::Identity;
@@ -38,6 +39,7 @@ fn supervise(spec: &Path, backends: Backends) -> Result<()> {
             spec.run_id
         )));
     }
+    raise_descriptor_limit();
     // Held until this process ends.
     let _lock = lock::adopt(&spec.plan.project_dir)?;
     state.owner = Identity::own();
@@ -56,6 +58,18 @@ fn supervise(spec: &Path, backends: Backends) -> Result<()> {
     let ended = run_backend(&run, &spec, state, backend.as_ref(), inbox);
     let _ = std::fs::remove_file(run.path().join(SOCKET));
     ended
+}
+
+/// A supervisor has some descriptors for each process of its guest, and a soft limit is for programs that use `select`.
+fn raise_descriptor_limit() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of descriptors stays as it is");
+    }
 }
 
 fn prepare(run: &RunDir, spec: &Spec, backends: Backends) -> Result<(Box<dyn Backend>, Inbox)> {
@@ -84,7 +98,9 @@ fn run_backend(
             )))
         });
     let (status, reason) = match &outcome {
-        Ok(Outcome::GuestEnded { how }) => (Status::Finished, how.clone()),
+        Ok(Outcome::GuestEnded { how } | Outcome::Exceeded { what: how }) => {
+            (Status::Finished, how.clone())
+        }
         Ok(Outcome::Deadline) => (
             Status::Finished,
             format!("the deadline of {} s passed", spec.plan.timeout_s),

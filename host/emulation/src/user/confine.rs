@@ -4,9 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
-use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
+use super::limits::kernel;
 use super::sandbox::message;
 use super::sys::{notify::Instruction, process};
 
@@ -46,22 +46,7 @@ const CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
 
 /// Limits, capabilities and the filter; then the listener goes to the supervisor.
 pub fn confine(filter: &[Instruction], socket: &OwnedFd) -> Result<(), String> {
-    let limit = |resource, soft: u64, hard: u64| {
-        let hard = rustix::process::getrlimit(resource)
-            .maximum
-            .map_or(hard, |now| now.min(hard));
-        rustix::process::setrlimit(
-            resource,
-            Rlimit {
-                current: Some(soft.min(hard)),
-                maximum: Some(hard),
-            },
-        )
-    };
-    limit(Resource::Core, 0, 0).doing("limit core files")?;
-    limit(Resource::Nofile, 1024, 4096).doing("limit descriptors")?;
-    limit(Resource::Nproc, 1024, 1024).doing("limit processes")?;
-    limit(Resource::Fsize, 1 << 30, 1 << 30).doing("limit file sizes")?;
+    kernel::limit_process().doing("limit what a process may have")?;
     for bit in 0..64 {
         let capability = CapabilitySet::from_bits_retain(1 << bit);
         if !CAPABILITIES.contains(capability) {

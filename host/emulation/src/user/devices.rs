@@ -410,6 +410,7 @@ pub(super) mod tests {
             record_events: true,
             record_env: true,
             timeout_s: 5,
+            memory_max: crate::plan::memory_max(),
             notes: vec![],
         }
     }

@@ -186,7 +186,8 @@ pub fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     )?)
 }
 
-fn send_with_fd(
+/// One message, and a descriptor with it.
+pub fn send_with_fd(
     socket: &OwnedFd,
     data: &[u8],
     fd: Option<std::os::fd::BorrowedFd<'_>>,

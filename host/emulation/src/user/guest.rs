@@ -13,6 +13,8 @@ use rustix::io::Errno;
 use super::console::Console;
 use super::devices::{self, Device, Devices, FileId};
 use super::forward::Forwarder;
+use super::handlers::Changeable;
+use super::limits::Limits;
 use super::mounts::Mounts;
 use super::netlink::Netlink;
 use super::notify::Call;
@@ -34,6 +36,8 @@ const SAME_EVENTS: u32 = 200;
 const SAME_PROGRAMS: u32 = 20_000;
 /// Where the guest finds its console.
 pub const CONSOLE: &str = "/dev/console";
+/// Things that are only counted before that is reported.
+const REPEATED_MAX: usize = 1000;
 /// Different things that are counted; beyond, all are dropped.
 const DIFFERENT_EVENTS: usize = 200_000;
 
@@ -89,6 +93,8 @@ pub struct Guest<'a> {
     pub pidfd: Rc<OwnedFd>,
     /// Ports of the host that lead to it; `None` where the helper could not be started.
     pub forwarder: Option<Forwarder>,
+    /// What it makes the host hold.
+    pub limits: Limits,
     /// What listens, and who.
     pub listening: HashMap<Endpoint, Process>,
     /// Why it ended, once it asked to.
@@ -103,6 +109,8 @@ pub struct Guest<'a> {
     pub kept: HashMap<String, Rc<OwnedFd>>,
     /// Files of the archive that are not for every user.
     pub private: PrivateFiles,
+    /// Files that the guest was given to read and write.
+    pub changeable: Changeable,
     /// Programs of the archive that give their owner's rights, and how; their files do not show it.
     pub set_ids: HashMap<FileId, u32>,
     /// Its host name, once it was given one.
@@ -130,6 +138,7 @@ impl<'a> Guest<'a> {
         init: rustix::process::Pid,
         pidfd: Rc<OwnedFd>,
         forwarder: Option<Forwarder>,
+        limits: Limits,
     ) -> Result<Self, Errno> {
         let init = init.as_raw_nonzero().get().cast_unsigned();
         let namespace = PidNamespace::of(init)?;
@@ -149,12 +158,14 @@ impl<'a> Guest<'a> {
             init,
             pidfd,
             forwarder,
+            limits,
             listening: HashMap::new(),
             ended: None,
             init_exit: None,
             log_readers: Vec::new(),
             mounts: Mounts::default(),
             kept: HashMap::new(),
+            changeable: Changeable::default(),
             repeated: HashMap::new(),
             set_ids: HashMap::new(),
             private: PrivateFiles::default(),
@@ -216,6 +227,9 @@ impl<'a> Guest<'a> {
             None => self.send(process, what),
             Some(key) => {
                 self.repeated.entry(key).or_insert((process, what, 0)).2 += 1;
+                if self.repeated.len() > REPEATED_MAX {
+                    self.report_repeated();
+                }
             }
         }
     }

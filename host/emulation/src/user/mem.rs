@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use super::limits::shortage;
 use super::notify::Call;
 use super::proc_dir::ProcDir;
 
@@ -27,7 +28,9 @@ impl Memory {
     /// The memory that the thread `thread` of a process sees. The first thread of a process may have
     /// ended and has none then.
     pub fn open(process: &ProcDir, thread: u32) -> Result<Self, Errno> {
-        let file = process.file(&format!("task/{thread}/mem"), OFlags::RDWR)?;
+        let file = process
+            .file(&format!("task/{thread}/mem"), OFlags::RDWR)
+            .map_err(shortage::of)?;
         Ok(Self(file.into()))
     }
 

@@ -20,6 +20,7 @@ mod host;
 mod inside;
 mod interfaces;
 mod ioctl_table;
+mod limits;
 mod listening;
 mod mem;
 mod mounts;

@@ -18,6 +18,9 @@ const HIDDEN: &[&str] = &[
     "/dev/random",
     "/dev/urandom",
     "/dev/tty",
+    "/proc/sys/kernel",
+    "/proc/sys/fs",
+    "/proc/sys/user",
 ];
 /// The source of every file system that the sandbox itself mounts.
 const OURS: &str = "rookery";
@@ -183,6 +186,21 @@ impl Mounts {
         // Those that do not ask share what is left, so that there is always some for the next.
         let bytes = wanted.unwrap_or_else(|| MEMORY_DEFAULT.min(left / 4));
         Some(bytes.clamp(4096, left))
+    }
+
+    /// What the file systems in memory may hold.
+    pub fn reserved(&self) -> u64 {
+        self.memory.iter().map(|memory| memory.bytes).sum()
+    }
+
+    /// What they hold, where `in_use` tells it by a device's number of those that are in the table.
+    pub fn held(&self, in_use: impl Fn(u64) -> Option<u64>) -> u64 {
+        let of = |memory: &Memory| match in_use(memory.device) {
+            Some(bytes) => bytes,
+            None if memory.detached => memory.bytes,
+            None => 0,
+        };
+        self.memory.iter().map(of).sum()
     }
 
     /// A file system in memory has been mounted.

@@ -1,16 +1,21 @@
 //! Network interfaces, made with the few rtnetlink messages that this needs.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
+use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
 const REQUEST: u16 = 1;
 const ACK: u16 = 4;
+const DUMP: u16 = 0x300;
 const CREATE_EXCLUSIVE: u16 = 0x400 | 0x200;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
@@ -40,6 +45,58 @@ impl Netlink {
             SocketFlags::CLOEXEC,
             None,
         )?))
+    }
+
+    /// Connect to the current network namespace and be told of changes to what `groups` name, one bit a group (`RTMGRP_*`).
+    pub fn subscribed(groups: u32) -> io::Result<Self> {
+        let netlink = Self::open()?;
+        rustix::net::bind(&netlink.0, &SocketAddrNetlink::new(0, groups))?;
+        Ok(netlink)
+    }
+
+    /// The kinds (`RTM_*`) of the changes since, at most `max` of them; `None` where more were made than are known.
+    pub fn changes(&self, max: usize) -> Option<BTreeSet<u16>> {
+        let mut kinds = BTreeSet::new();
+        let mut message = [0_u8; 16];
+        for _ in 0..max {
+            match rustix::net::recv(self.0.as_fd(), message.as_mut_slice(), RecvFlags::DONTWAIT) {
+                Ok((length, _)) if length >= 6 => {
+                    kinds.insert(u16::from_ne_bytes([message[4], message[5]]));
+                }
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Some(kinds),
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    /// Give `each` what there is of a `kind` (`RTM_GET*`), whose request is `length` zeros and whose messages are without their
+    /// headers, until it says `false`.
+    pub fn list(
+        &self,
+        kind: u16,
+        length: usize,
+        mut each: impl FnMut(&[u8]) -> bool,
+    ) -> io::Result<()> {
+        self.send(kind, REQUEST | DUMP, &vec![0; length])?;
+        let mut buffer = vec![0_u8; 32 * 1024];
+        loop {
+            let (received, _) =
+                rustix::net::recv(self.0.as_fd(), buffer.as_mut_slice(), RecvFlags::DONTWAIT)?;
+            let mut rest = buffer.get(..received).unwrap_or_default();
+            while let Some(header) = rest.get(..16) {
+                let size = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]);
+                let size = usize::try_from(size).unwrap_or(usize::MAX).max(16);
+                match u16::from_ne_bytes([header[4], header[5]]) {
+                    NLMSG_DONE => return Ok(()),
+                    NLMSG_ERROR => return outcome(rest),
+                    _ if !each(rest.get(16..size).unwrap_or_default()) => return Ok(()),
+                    _ => {}
+                }
+                rest = rest.get(size.next_multiple_of(4)..).unwrap_or_default();
+            }
+        }
     }
 
     /// Set an interface up.
@@ -138,6 +195,15 @@ impl Netlink {
 
     /// One message and the kernel's answer, which is there when the message has been sent.
     fn exchange(&self, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<u8>> {
+        self.send(kind, flags, body)?;
+        let mut answer = vec![0_u8; 16 * 1024];
+        let (received, _) =
+            rustix::net::recv(self.0.as_fd(), answer.as_mut_slice(), RecvFlags::DONTWAIT)?;
+        answer.truncate(received);
+        Ok(answer)
+    }
+
+    fn send(&self, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
         let length = u32::try_from(16 + body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
         let mut message = length.to_ne_bytes().to_vec();
         message.extend(kind.to_ne_bytes());
@@ -145,11 +211,13 @@ impl Netlink {
         message.extend([0; 8]);
         message.extend(body);
         rustix::net::send(self.0.as_fd(), &message, SendFlags::empty())?;
-        let mut answer = vec![0_u8; 16 * 1024];
-        let (received, _) =
-            rustix::net::recv(self.0.as_fd(), answer.as_mut_slice(), RecvFlags::DONTWAIT)?;
-        answer.truncate(received);
-        Ok(answer)
+        Ok(())
+    }
+}
+
+impl AsFd for Netlink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

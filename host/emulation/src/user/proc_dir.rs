@@ -12,6 +12,8 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::limits::shortage;
+
 /// What is read at most of one file of `/proc`: a guest decides how long many of them are.
 const TEXT_MAX: u64 = 1 << 20;
 
@@ -68,7 +70,7 @@ impl ProcDir {
         let directory = rustix::fs::openat(CWD, format!("/proc/{pid}"), flags, Mode::empty())
             .map_err(|errno| match errno {
                 Errno::NOENT => Errno::SRCH,
-                errno => errno,
+                errno => shortage::of(errno),
             })?;
         Ok(Self { directory, pid })
     }
@@ -92,12 +94,13 @@ impl ProcDir {
             flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
             Mode::empty(),
         )
+        .map_err(shortage::of)
     }
 
     /// Look at what a link below it leads to: nothing is opened that could act on it.
     pub fn target(&self, name: &str) -> Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.directory, name, flags, Mode::empty())
+        rustix::fs::openat(&self.directory, name, flags, Mode::empty()).map_err(shortage::of)
     }
 
     /// The status of what a link below it leads to.

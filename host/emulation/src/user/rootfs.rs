@@ -50,15 +50,15 @@ pub fn slot(cache: &Path, archive: &Path, uid: u32) -> Result<PathBuf> {
     Ok(cache.join(format!("rootfs-{:016x}-{uid}", hasher.finish())))
 }
 
-/// Unpack `archive`, unless that was done before.
-pub fn prepare(cache: &Path, archive: &Path, uid: u32) -> Result<Rootfs> {
+/// Unpack `archive`, unless that was done before, or `cancel` asks for an end.
+pub fn prepare(cache: &Path, archive: &Path, uid: u32, cancel: &Cancel) -> Result<Rootfs> {
     let slot = slot(cache, archive, uid)?;
     let list = slot.join("unpacked.json");
     let in_use = if let Some(held) = hold(&slot) {
         held
     } else {
         tidy(cache);
-        unpack(cache, archive, uid, &slot)?;
+        unpack(cache, archive, uid, &slot, cancel)?;
         hold(&slot).ok_or_else(|| Error::Internal(format!("{} is gone", slot.display())))?
     };
     let text = fs::read(&list).map_err(|error| Error::io("read", &list, &error))?;
@@ -116,7 +116,7 @@ fn remove_unused(slot: &Path, aside: &Path) {
     }
 }
 
-fn unpack(cache: &Path, archive: &Path, uid: u32, slot: &Path) -> Result<()> {
+fn unpack(cache: &Path, archive: &Path, uid: u32, slot: &Path, cancel: &Cancel) -> Result<()> {
     fs::create_dir_all(cache).map_err(|error| Error::io("create", cache, &error))?;
     let temporary = tempfile::Builder::new()
         .prefix(TEMPORARY)
@@ -124,9 +124,9 @@ fn unpack(cache: &Path, archive: &Path, uid: u32, slot: &Path) -> Result<()> {
         .map_err(|error| Error::io("write to", cache, &error))?;
     let root = temporary.path().join("root");
     fs::create_dir(&root).map_err(|error| Error::io("create", &root, &error))?;
-    let unpacked = rookery_project::unpack(archive, &root, &Cancel::default())?;
+    let unpacked = rookery_project::unpack(archive, &root, cancel)?;
     if rustix::process::geteuid().is_root() {
-        hand_over(&root, uid).map_err(|error| Error::io("change the owner of", &root, &error))?;
+        hand_over(&root, uid, cancel)?;
     }
     let list = serde_json::to_vec(&unpacked).map_err(|error| Error::Internal(error.to_string()))?;
     let path = temporary.path().join("unpacked.json");
@@ -139,11 +139,13 @@ fn unpack(cache: &Path, archive: &Path, uid: u32, slot: &Path) -> Result<()> {
 }
 
 /// Give a tree to the user as whom the guest runs, without following links.
-fn hand_over(path: &Path, uid: u32) -> std::io::Result<()> {
-    std::os::unix::fs::lchown(path, Some(uid), Some(uid))?;
-    if fs::symlink_metadata(path)?.is_dir() {
-        for entry in fs::read_dir(path)? {
-            hand_over(&entry?.path(), uid)?;
+fn hand_over(path: &Path, uid: u32, cancel: &Cancel) -> Result<()> {
+    cancel.check()?;
+    let failed = |error: std::io::Error| Error::io("change the owner of", path, &error);
+    std::os::unix::fs::lchown(path, Some(uid), Some(uid)).map_err(failed)?;
+    if fs::symlink_metadata(path).map_err(failed)?.is_dir() {
+        for entry in fs::read_dir(path).map_err(failed)? {
+            hand_over(&entry.map_err(failed)?.path(), uid, cancel)?;
         }
     }
     Ok(())

@@ -15,7 +15,9 @@ use rustix::thread::{Gid, Uid};
 
 use super::confine::{Doing, await_go, confine};
 use super::firmware_dev;
+use super::forward::send_with_fd;
 use super::interfaces;
+use super::limits::{self, Handle, kernel};
 use super::mounts::{HOSTS_OWN, LISTINGS};
 use super::netlink::Netlink;
 use super::paths;
@@ -53,6 +55,8 @@ pub struct Setup<'a> {
     pub filter: Vec<Instruction>,
     /// Its terminal.
     pub console: BorrowedFd<'a>,
+    /// The bytes of memory that it may have.
+    pub budget: u64,
 }
 
 /// What the child tells the supervisor on their socket.
@@ -63,6 +67,8 @@ pub mod message {
     pub const WARNING: u8 = b'W';
     /// The guest cannot start.
     pub const FAILED: u8 = b'F';
+    /// A descriptor that the guest is counted by comes with it; its place in [`HANDLES`](super::limits::HANDLES) follows.
+    pub const HANDLE: u8 = b'H';
 }
 
 /// The child's life until it is the guest's init. Waits on `socket` twice: for its user mapping, and for the start.
@@ -98,11 +104,19 @@ fn build(
     let _ = rustix::process::setsid();
     rustix::process::umask(Mode::from_raw_mode(0o022));
 
-    let root = mount_root(setup)?;
+    let (base, root) = mount_root(setup)?;
     mount_dev(&root, setup)?;
     mount_proc_and_sys(&root, setup)?;
     place_programs(&root, setup)?;
+    let handles = limits::open(&root.join("proc"), &base, setup.budget)
+        .doing("open what the guest is counted by")?;
+    hand_over(socket, handles)?;
     let network = make_network(setup.netdevs, socket);
+    for setting in kernel::set(&root.join("proc")) {
+        let text = format!("limits of the kernel that could not be set for the guest: {setting}");
+        tell(socket, message::WARNING, &text);
+    }
+    close_settings(&root.join("proc/sys"))?;
     rustix::process::chdir(&root).doing("enter the guest's root")?;
     rustix::process::pivot_root(".", ".").doing("pivot_root")?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).doing("detach the host's root")?;
@@ -142,6 +156,30 @@ fn build(
     Err(start_init(setup))
 }
 
+fn hand_over(socket: &OwnedFd, handles: Vec<(Handle, OwnedFd)>) -> Result<(), String> {
+    for (handle, descriptor) in handles {
+        let place = limits::HANDLES.iter().position(|known| *known == handle);
+        let place = place
+            .and_then(|place| u8::try_from(place).ok())
+            .unwrap_or(u8::MAX);
+        send_with_fd(socket, &[message::HANDLE, place], Some(descriptor.as_fd()))
+            .doing("hand over what the guest is counted by")?;
+    }
+    Ok(())
+}
+
+/// The guest's root owns settings that limit it.
+fn close_settings(sys: &Path) -> Result<(), String> {
+    for name in kernel::DIRECTORIES {
+        let path = sys.join(name);
+        if path.is_dir() {
+            rustix::mount::mount_bind(&path, &path).doing("bind settings of the kernel")?;
+            make_read_only(&path)?;
+        }
+    }
+    Ok(())
+}
+
 /// The one user that is mapped, with all its capabilities in the new namespace.
 fn become_root_of_namespace(privileged: bool) -> Result<(), String> {
     if privileged {
@@ -155,10 +193,10 @@ fn become_root_of_namespace(privileged: bool) -> Result<(), String> {
     rustix::process::set_dumpable_behavior(dumpable).doing("stay readable")
 }
 
-/// The overlay over the unpacked root filesystem, which is the current directory, and how to reach it.
+/// The overlay over the unpacked root filesystem, which is the current directory: how to reach what it writes to, and it.
 ///
 /// The current directory is used because its parents may be closed to the guest's user.
-fn mount_root(setup: &Setup<'_>) -> Result<PathBuf, String> {
+fn mount_root(setup: &Setup<'_>) -> Result<(PathBuf, PathBuf), String> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private).doing("make mounts private")?;
     // Seen in this mount namespace only: whatever directory is covered stays as it is for the host. The emulators are still needed.
@@ -202,7 +240,7 @@ fn mount_root(setup: &Setup<'_>) -> Result<PathBuf, String> {
             break;
         }
     }
-    result.map(|()| at("root"))
+    result.map(|()| (base.to_owned(), at("root")))
 }
 
 /// A directory that is really one; firmware may ship a link in its place.
@@ -416,6 +454,8 @@ fn make_network(netdevs: &[String], socket: &OwnedFd) -> Result<(), String> {
     let outside = Netlink::open().doing("open netlink")?;
     let elsewhere = fs::File::open("/proc/self/ns/net").doing("open the network namespace")?;
     process::new_network().doing("make a network namespace")?;
+    let handles = limits::open_network().doing("open netlink")?;
+    hand_over(socket, handles)?;
     let inside = Netlink::open().doing("open netlink")?;
     inside.up("lo").doing("set lo up")?;
     let names = netdevs.iter().filter(|name| name.as_str() != "lo");

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rookery_project::{Error, Result};
+use rookery_project::{Cancel, Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitId, WaitIdOptions, WaitOptions};
@@ -14,12 +14,14 @@ use super::console::Console;
 use super::devices::Devices;
 use super::forward::Forwarder;
 use super::guest::Guest;
+use super::limits::{Limits, shortage};
 use super::notify::Listener;
 use super::privileges::OwnFiles;
 use super::qemu::Qemu;
 use super::reach::Reach;
 use super::sandbox::Setup;
 use super::sys::notify::Instruction;
+use super::sys::process;
 use super::world::World;
 use super::{UserBackend, filter, handlers, ioctl_table, rootfs, signals, static_files};
 use crate::backend::{Control, Outcome, Request};
@@ -29,17 +31,42 @@ use crate::plan::{IoctlCommand, Plan};
 
 /// How often processes and sockets that ended unseen are looked for.
 const TICK: Duration = Duration::from_millis(500);
-/// System calls answered in a row before anything else is looked at.
+/// System calls answered in a row before another listener's are looked at, and for how long before anything else is.
 const BATCH: u32 = 64;
+const SLICE: Duration = Duration::from_millis(20);
+
+/// After its deadline, a run is over this much later, whatever is still to be done: then its supervisor ends itself, and takes the
+/// guest along.
+pub const OVER_WITHIN: Duration = Duration::from_millis(1500);
+/// The kernel takes the guest's processes apart for this long before what they did is written down without them.
+const TAKEN_APART_WITHIN: Duration = Duration::from_millis(500);
+/// Reads of the console at the end: it holds less, but a process that does not end may go on writing.
+const LAST_READS: usize = 64;
 
 /// Run a plan to its end.
 pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
+    let timeout = Duration::from_secs(plan.timeout_s);
+    let deadline = Instant::now() + timeout;
+    process::end_after(timeout + OVER_WITHIN)
+        .map_err(|error| Error::Backend(format!("cannot set the run's deadline: {error}")))?;
     let qemus = emulators(plan)?;
     let arch = qemus
         .first()
         .map(|qemu| qemu.arch)
         .ok_or_else(|| Error::Internal("no emulator".into()))?;
-    let rootfs = rootfs::prepare(&plan.cache_dir, &plan.archive, UserBackend::guest_uid())?;
+    let rootfs = rootfs::prepare(
+        &plan.cache_dir,
+        &plan.archive,
+        UserBackend::guest_uid(),
+        &Cancel::at(deadline),
+    )
+    .map_err(|error| match error {
+        Error::Cancelled => Error::Backend(format!(
+            "the deadline of {} s passed while the root filesystem was unpacked; give the first run of a firmware more time",
+            plan.timeout_s
+        )),
+        error => error,
+    })?;
     let devices = Devices::new(plan, &rootfs.nodes, arch);
     let emulator = Emulator::prepare(plan, &qemus)?;
     let console = Console::open(UserBackend::guest_uid())
@@ -66,8 +93,11 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         patched: emulator.file,
         filter,
         console: console.guest.as_fd(),
+        budget: plan.memory_max,
     };
-    let world = World::build(&rootfs, &setup)?;
+    let mut world = World::build(&rootfs, &setup, deadline)?;
+    let handles = std::mem::take(&mut world.handles);
+    let limits = Limits::new(handles, plan.netdevs.len(), plan.memory_max)?;
     let filter = setup.filter;
     let mut notes = Notes::default();
     for (kind, which) in world
@@ -95,6 +125,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         world.init,
         Rc::clone(&world.pidfd),
         forwarder,
+        limits,
     )
     .map_err(|error| Error::Backend(format!("cannot look at the guest's init: {error}")))?;
     guest.patched = emulator.patched;
@@ -117,6 +148,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         commands: Vec::new(),
         reaches: Vec::new(),
         starting: true,
+        deadline,
     };
     let outcome = supervisor.serve();
     supervisor.finish();
@@ -224,12 +256,14 @@ struct Supervisor<'a> {
     reaches: Vec<Reach>,
     /// Init was not yet seen to be executed.
     starting: bool,
+    deadline: Instant,
 }
 
 impl Supervisor<'_> {
     fn serve(&mut self) -> Result<Outcome> {
-        let deadline = self.guest.started + Duration::from_secs(self.guest.plan.timeout_s);
+        let deadline = self.deadline;
         let mut tick = Instant::now() + TICK;
+        let mut changes = false;
         loop {
             let now = Instant::now();
             if now >= deadline {
@@ -239,7 +273,13 @@ impl Supervisor<'_> {
                 self.housekeeping();
                 tick = now + TICK;
             }
-            self.wait(deadline.min(tick));
+            let due = self.guest.limits.due();
+            if (changes || now >= due)
+                && let Some(what) = self.excess()
+            {
+                return Ok(Outcome::Exceeded { what });
+            }
+            changes = self.wait(deadline.min(tick).min(due));
             self.answer_calls();
             self.read_console();
             if self.starting {
@@ -262,8 +302,14 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Wait for anything to do, at most until `until`.
-    fn wait(&self, until: Instant) {
+    fn excess(&mut self) -> Option<String> {
+        let written = handlers::written(&self.guest);
+        let guest = &mut self.guest;
+        guest.limits.excess(&guest.init, &guest.mounts, written)
+    }
+
+    /// Wait for anything to do, at most until `until`. Whether the guest's network changed.
+    fn wait(&self, until: Instant) -> bool {
         let until = self
             .commands
             .iter()
@@ -276,6 +322,7 @@ impl Supervisor<'_> {
             tv_nsec: left.subsec_nanos().into(),
         };
         let mut fds = vec![
+            PollFd::from_borrowed_fd(self.guest.limits.changes(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.guest.control.requests(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.world.pidfd.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.console.as_fd(), PollFlags::IN),
@@ -305,6 +352,8 @@ impl Supervisor<'_> {
         }
         // Interrupted or not: the loop looks at everything.
         let _ = rustix::event::poll(&mut fds, Some(&timeout));
+        fds.first()
+            .is_some_and(|changes| !changes.revents().is_empty())
     }
 
     fn answer_calls(&mut self) {
@@ -312,8 +361,12 @@ impl Supervisor<'_> {
             .chain(&self.listeners)
             .map(Rc::clone)
             .collect();
+        let until = Instant::now() + SLICE;
         for listener in listeners {
             for _ in 0..BATCH {
+                if Instant::now() >= until {
+                    return;
+                }
                 let ready = readiness(listener.as_ref().as_fd());
                 if !ready.contains(PollFlags::IN) {
                     if ready.contains(PollFlags::HUP) {
@@ -415,6 +468,15 @@ impl Supervisor<'_> {
         handlers::wake_log_readers(&mut self.guest);
         self.guest.report_repeated();
         handlers::release_init(&mut self.guest);
+        handlers::trim(&self.guest);
+        self.note_shortage();
+    }
+
+    fn note_shortage(&mut self) {
+        if shortage::seen() {
+            self.guest
+                .report(Process::default(), What::Note(shortage::NOTE.into()));
+        }
     }
 
     fn finish(mut self) {
@@ -423,14 +485,40 @@ impl Supervisor<'_> {
         }
         // The death of a pid namespace's init takes every process in it along.
         let _ = rustix::process::kill_process(self.world.init, Signal::KILL);
-        let _ = rustix::process::waitpid(Some(self.world.init), WaitOptions::empty());
         if let Some(forwarder) = self.guest.forwarder.take() {
             forwarder.stop();
         }
-        while let Some(bytes) = self.console.read() {
+        if !self.await_end_of_init() {
+            let note = "processes of the guest were still being taken apart when the run ended";
+            self.guest
+                .report(Process::default(), What::Note(note.into()));
+        }
+        for bytes in std::iter::from_fn(|| self.console.read()).take(LAST_READS) {
             self.guest.report(Process::default(), What::Console(bytes));
         }
         self.guest.report_repeated();
+        self.note_shortage();
+    }
+
+    /// Whether it is gone, and so is every process of the guest.
+    fn await_end_of_init(&self) -> bool {
+        let until = Instant::now() + TAKEN_APART_WITHIN;
+        loop {
+            let ended = rustix::process::waitpid(Some(self.world.init), WaitOptions::NOHANG);
+            let left = until.saturating_duration_since(Instant::now());
+            if !matches!(ended, Ok(None) | Err(Errno::INTR)) || left.is_zero() {
+                return !matches!(ended, Ok(None));
+            }
+            let timeout = Timespec {
+                tv_sec: 0,
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            let mut fds = [PollFd::from_borrowed_fd(
+                self.world.pidfd.as_fd(),
+                PollFlags::IN,
+            )];
+            let _ = rustix::event::poll(&mut fds, Some(&timeout));
+        }
     }
 }
 

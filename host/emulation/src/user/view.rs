@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+use super::limits::shortage;
 use super::paths;
 
 /// Links that are followed in one path, as the kernel has it.
@@ -86,6 +87,7 @@ impl View {
             Mode::empty(),
             ResolveFlags::IN_ROOT,
         )
+        .map_err(shortage::of)
     }
 
     /// Where the link `found`, whose name is `name`, leads the process.

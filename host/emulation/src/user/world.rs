@@ -2,13 +2,14 @@
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rookery_project::{Error, Result};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
 use super::UserBackend;
 use super::forward::{packet_pair, receive_with_fd};
+use super::limits::{HANDLES, Handle};
 use super::notify::Listener;
 use super::privileges::Privileges;
 use super::rootfs::Rootfs;
@@ -17,6 +18,8 @@ use super::sys::process;
 
 /// Building the guest's world takes some 20 ms; a machine under heavy load a hundred times that.
 const SETUP: Duration = Duration::from_secs(20);
+/// A timeout of zero would be none.
+const SETUP_MIN: Duration = Duration::from_millis(1);
 
 /// The guest's world, with its init about to start.
 pub struct World {
@@ -32,13 +35,15 @@ pub struct World {
     pub warnings: Vec<String>,
     /// What the supervisor may still do.
     pub privileges: Rc<Privileges>,
+    /// What the guest is counted by.
+    pub handles: Vec<(Handle, OwnedFd)>,
     /// The namespace with the other ends of interface pairs; they vanish with it.
     _outside: std::fs::File,
 }
 
 impl World {
-    /// Fork the process that builds the guest's world, and wait until it has.
-    pub fn build(rootfs: &Rootfs, setup: &Setup<'_>) -> Result<Self> {
+    /// Fork the process that builds the guest's world, and wait until it has, but not beyond `deadline`.
+    pub fn build(rootfs: &Rootfs, setup: &Setup<'_>, deadline: Instant) -> Result<Self> {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             Error::Backend(format!("cannot {what}: {error}"))
         };
@@ -64,7 +69,7 @@ impl World {
             .ok()
             .flatten()
             .ok_or_else(|| failed("make namespaces", &"see `rookery doctor`"))?;
-        let world = Self::connect(init, ours);
+        let world = Self::connect(init, ours, deadline);
         if world.is_err() {
             let _ = rustix::process::kill_process(init, Signal::KILL);
             let _ = rustix::process::waitpid(Some(init), WaitOptions::empty());
@@ -72,7 +77,7 @@ impl World {
         world
     }
 
-    fn connect(init: Pid, socket: OwnedFd) -> Result<Self> {
+    fn connect(init: Pid, socket: OwnedFd, deadline: Instant) -> Result<Self> {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             Error::Backend(format!("cannot {what}: {error}"))
         };
@@ -97,15 +102,26 @@ impl World {
         let timeout = rustix::net::sockopt::set_socket_timeout(
             &socket,
             rustix::net::sockopt::Timeout::Recv,
-            Some(SETUP),
+            Some(
+                SETUP
+                    .min(deadline.saturating_duration_since(Instant::now()))
+                    .max(SETUP_MIN),
+            ),
         );
         timeout.map_err(|error| failed("set a timeout", &error))?;
         go(&socket)?;
         let mut buffer = [0_u8; 4096];
         let mut warnings = Vec::new();
+        let mut handles = Vec::new();
         loop {
             let (length, fd) = receive_with_fd(&socket, &mut buffer)
-                .map_err(|error| failed("build the guest's world", &error))?;
+                .map_err(|error| match error.kind() {
+                    std::io::ErrorKind::WouldBlock => failed(
+                        "build the guest's world",
+                        &"it was not done within 20 s or before the run's deadline, because the host is busy; give the run more time",
+                    ),
+                    _ => failed("build the guest's world", &error),
+                })?;
             let text = buffer
                 .get(1..length)
                 .map(String::from_utf8_lossy)
@@ -120,12 +136,20 @@ impl World {
                         listener: Rc::new(Listener::new(fd, None)),
                         warnings,
                         privileges,
+                        handles,
                         _outside: outside,
                     });
+                }
+                (Some(&message::HANDLE), Some(fd)) => {
+                    let place = buffer.get(1).copied().map_or(HANDLES.len(), usize::from);
+                    handles.extend(HANDLES.get(place).map(|handle| (*handle, fd)));
                 }
                 (Some(&message::WARNING), _) => {
                     tracing::warn!("{text}");
                     warnings.push(text);
+                }
+                (Some(&message::HANDLE), None) => {
+                    return Err(failed("build the guest's world", &"no descriptor is left"));
                 }
                 (Some(_), _) => return Err(Error::Backend(text)),
                 (None, _) => {

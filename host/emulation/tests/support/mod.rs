@@ -96,6 +96,7 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
         record_events: true,
         record_env: true,
         timeout_s: 30,
+        memory_max: rookery_emulation::plan::memory_max(),
         notes: vec![],
     }
 }

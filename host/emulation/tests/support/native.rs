@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rookery_emulation::plan::Plan;
 
@@ -16,6 +17,79 @@ const BASE: u64 = 0x40_0000;
 const CODE: u64 = 64 + 56;
 const DATA: usize = 0x1000;
 const LAST_CALL: u64 = u64::MAX;
+
+/// A test's name, and the supervisor's part of it, in a directory of its own.
+pub type Test = (&'static str, fn(&Path));
+
+/// What came of the supervisor's part of a test.
+pub struct Ended {
+    pub name: &'static str,
+    pub output: std::process::Output,
+    pub after: Duration,
+}
+
+/// Run each test's supervisor in a process of its own, and give what came of it to `check`. In that process, this is its part.
+pub fn in_processes(tests: &[Test], check: impl Fn(&Ended)) {
+    if let Ok(name) = std::env::var("ROOKERY_TEST_GUEST") {
+        let test = tests.iter().find(|(known, _)| *known == name);
+        test.expect("it is a test").1(&std::env::current_dir().expect("it is there"));
+        return;
+    }
+    if !cfg!(target_arch = "x86_64") || !super::can_run() {
+        eprintln!("SKIPPED: programs of this CPU are run on x86-64 machines that can run guests");
+        return;
+    }
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    for (name, _) in tests.iter().filter(|(name, _)| name.contains(&wanted)) {
+        let work = tempfile::tempdir().unwrap();
+        // The guest is another user where this is root.
+        std::fs::set_permissions(work.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let bin = work.path().join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let begin = Instant::now();
+        let output = Command::new(std::env::current_exe().unwrap())
+            .env("ROOKERY_TEST_GUEST", name)
+            .env("PATH", format!("{}:{path}", bin.display()))
+            .current_dir(work.path())
+            .output()
+            .unwrap();
+        let after = begin.elapsed();
+        check(&Ended {
+            name,
+            output,
+            after,
+        });
+        assert_eq!(survivors(&bin.join(QEMU)), Vec::<String>::new(), "{name}");
+        println!("test {name} ... ok ({:.1} s)", after.as_secs_f64());
+    }
+}
+
+/// The supervisor came to the end of its part.
+pub fn succeeded(ended: &Ended) {
+    let said = String::from_utf8_lossy(&ended.output.stderr);
+    let (name, status) = (ended.name, ended.output.status);
+    assert!(status.success(), "{name}: {status}\n{said}");
+}
+
+/// Processes that run `program`.
+pub fn survivors(program: &Path) -> Vec<String> {
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| {
+            let process = entry.ok()?.path();
+            let runs = std::fs::read_link(process.join("exe")).ok()?;
+            (runs == program).then(|| process.display().to_string())
+        })
+        .collect()
+}
+
+/// A call that is followed by the next.
+pub fn call(number: i64, arguments: &[u64]) -> Step {
+    let mut all = [0; 6];
+    all[..arguments.len()].copy_from_slice(arguments);
+    (number, all, 0)
+}
 
 /// A system call, its arguments, and by how many calls to go on from the next where it gives 0.
 pub type Step = (i64, [u64; 6], i64);

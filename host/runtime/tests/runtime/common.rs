@@ -119,6 +119,7 @@ impl Place {
             state_dir: self.dir.path().join("state"),
             program: "/bin/false".into(),
             roots: roots.clone(),
+            guest_memory: None,
         });
         let policy = if policy.is_empty() {
             Policy::default()

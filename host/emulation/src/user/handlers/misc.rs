@@ -102,7 +102,6 @@ pub fn release_init(guest: &mut Guest<'_>) {
 pub fn answer(guest: &mut Guest<'_>, call: &Call, number: i64) -> Action {
     let (syscall, detail) = match number {
         libc::SYS_reboot => return reboot(guest, call),
-        libc::SYS_setsockopt if call.int(1) == libc::SOL_SOCKET => return Action::Return(0),
         libc::SYS_init_module | libc::SYS_finit_module => ("init_module", "a kernel module"),
         libc::SYS_delete_module => ("delete_module", "a kernel module"),
         libc::SYS_settimeofday => ("settimeofday", "the machine's clock"),

@@ -16,10 +16,12 @@ mod network;
 mod pivot;
 mod pretend;
 mod program_file;
+mod resources;
 mod signal;
 mod status;
 
 pub use misc::{release_init, wake_log_readers};
+pub use model::{Changeable, trim, written};
 pub use network::commands as network_commands;
 
 use rustix::io::Errno;
@@ -111,6 +113,10 @@ fn dispatch(guest: &mut Guest<'_>, call: &Call) -> Action {
         }
         libc::SYS_setrlimit => limits::set(guest, call, 0),
         libc::SYS_prlimit64 if call.int(0) == 0 => limits::set(guest, call, 1),
+        libc::SYS_mmap => resources::map(guest),
+        libc::SYS_memfd_create => resources::nameless_file(guest, call),
+        libc::SYS_socket => resources::route_socket(guest, call),
+        libc::SYS_setsockopt => resources::socket_option(guest, call),
         libc::SYS_uname => host_name::get(guest),
         libc::SYS_sethostname => host_name::set(guest, call),
         libc::SYS_syslog => misc::kernel_log(guest, call),

@@ -3,6 +3,7 @@
 //! A file that is both read and written, or where one of both fails, gets a descriptor whose reads and writes come to the supervisor.
 //! A copy of such a descriptor under a low number is plain memory: what is written there is kept, and read again.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 
@@ -12,9 +13,10 @@ use rustix::io::Errno;
 use super::super::devices;
 use super::super::filter::WATCHED_FDS;
 use super::super::guest::Guest;
+use super::super::limits::shortage;
 use super::super::notify::{Action, Call};
 use super::super::procs::Record;
-use crate::event::{Operation, What};
+use crate::event::{Operation, Process, What};
 use crate::plan::{Pseudofile, Read, Write};
 
 /// The name of a memory file tells which path it stands for, whatever the guest does with its descriptor.
@@ -32,15 +34,23 @@ pub fn path_of(link: &str) -> Option<&str> {
     Some(path.strip_suffix(" (deleted)").unwrap_or(path))
 }
 
-/// A memory file for `path` that holds `contents`.
+/// A memory file for `path` that holds `contents`, which nobody can change: its memory is nobody's, and a guest would fill it.
 pub fn memory_file(path: &str, contents: &[u8]) -> Result<Rc<OwnedFd>, Errno> {
+    let file = open_to_change(path, contents)?;
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&file, seals)?;
+    Ok(file)
+}
+
+/// As [`memory_file`], but it can be changed: who makes one sees to it that it does not grow.
+fn open_to_change(path: &str, contents: &[u8]) -> Result<Rc<OwnedFd>, Errno> {
     let mut end = path.len().min(200);
     while !path.is_char_boundary(end) {
         end -= 1;
     }
     let name = format!("{NAME}{}", path.get(..end).unwrap_or_default());
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let fd = rustix::fs::memfd_create(name, flags)?;
+    let fd = rustix::fs::memfd_create(name, flags).map_err(shortage::of)?;
     let mut written = 0;
     while let Some(rest) = contents.get(written..).filter(|rest| !rest.is_empty()) {
         written += rustix::io::pwrite(&fd, rest, written as u64)?;
@@ -53,7 +63,8 @@ pub fn reopen(file: &OwnedFd, flags: i32) -> Result<Rc<OwnedFd>, Errno> {
     let kept = libc::O_ACCMODE | libc::O_NONBLOCK | libc::O_APPEND;
     let flags = OFlags::from_bits_retain((flags & kept).cast_unsigned()) | OFlags::CLOEXEC;
     let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-    rustix::fs::open(path, flags, Mode::empty()).map(Rc::new)
+    let opened = rustix::fs::open(path, flags, Mode::empty()).map_err(shortage::of);
+    opened.map(Rc::new)
 }
 
 /// `open` of the model `index`. Its contents are private to this open, unless it is stateful.
@@ -82,7 +93,7 @@ pub fn open(guest: &mut Guest<'_>, call: &Call, path: &str, index: usize, flags:
         let unreadable = rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC);
         return give(unreadable.map(Rc::new), None, flags);
     }
-    let watched = fails_reads || (reads && writes) || (writes && model.write != Write::Discard);
+    let watched = fails_reads || writes;
     let number = watched.then(|| free_number(guest, call)).flatten();
     give(file(guest, path, model, flags, fails_writes), number, flags)
 }
@@ -109,11 +120,75 @@ fn file(
     if matches!(model.read, Read::Stateful(_)) {
         return kept(guest, path, contents, flags);
     }
-    let file = memory_file(path, contents)?;
-    if fails_writes {
-        rustix::fs::fcntl_add_seals(&file, SealFlags::WRITE)?;
+    match flags & libc::O_ACCMODE {
+        libc::O_WRONLY if !fails_writes => sink(path, flags),
+        libc::O_RDWR if !fails_writes => {
+            let file = open_to_change(path, contents)?;
+            guest.changeable.add(Rc::clone(&file));
+            reopen(&file, flags)
+        }
+        _ => reopen(&*memory_file(path, contents)?, flags),
     }
-    reopen(&file, flags)
+}
+
+/// What one copy of a descriptor that is only written to takes, where its writes do not come to the supervisor.
+const SINK: u64 = 1 << 20;
+
+/// A file that is only written to.
+fn sink(path: &str, flags: i32) -> Result<Rc<OwnedFd>, Errno> {
+    let file = open_to_change(path, &[])?;
+    rustix::fs::ftruncate(&file, SINK)?;
+    let seals = SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&file, seals)?;
+    // There is room before its end only.
+    reopen(&file, flags & !libc::O_APPEND)
+}
+
+/// Files for both that the guest may still have open, whatever became of the descriptors: they are kept small.
+#[derive(Debug, Default)]
+pub struct Changeable(VecDeque<Rc<OwnedFd>>);
+
+/// How many may grow at the same time, and how large each may be.
+const CHANGEABLE_MAX: usize = 32;
+const CHANGEABLE_SIZE: u64 = 1 << 20;
+
+impl Changeable {
+    fn add(&mut self, file: Rc<OwnedFd>) {
+        if self.0.len() >= CHANGEABLE_MAX
+            && let Some(oldest) = self.0.pop_front()
+        {
+            let _ = rustix::fs::fcntl_add_seals(&oldest, SealFlags::GROW);
+        }
+        self.0.push_back(file);
+    }
+}
+
+fn bytes(file: &OwnedFd) -> u64 {
+    rustix::fs::fstat(file).map_or(0, |status| status.st_blocks.unsigned_abs() * 512)
+}
+
+/// What the guest has written into files that the supervisor has given it.
+pub fn written(guest: &Guest<'_>) -> u64 {
+    let files = guest.changeable.0.iter().chain(guest.kept.values());
+    files.map(|file| bytes(file)).sum()
+}
+
+/// Cut off what is more than such files are for.
+pub fn trim(guest: &Guest<'_>) {
+    let kept = guest
+        .kept
+        .values()
+        .map(|file| (file, STATE_MAX as u64, STATE_MAX as u64));
+    let changeable = guest
+        .changeable
+        .0
+        .iter()
+        .map(|file| (file, CHANGEABLE_SIZE, 0));
+    for (file, most, left) in kept.chain(changeable) {
+        if bytes(file) > most {
+            let _ = rustix::fs::ftruncate(file, left);
+        }
+    }
 }
 
 /// The one file of a path that remembers what is written. Whoever opens it to write only, means to replace what it holds.
@@ -125,8 +200,13 @@ pub fn kept(
 ) -> Result<Rc<OwnedFd>, Errno> {
     let file = if let Some(file) = guest.kept.get(path) {
         Rc::clone(file)
+    } else if guest.kept.len() >= kept_max(guest) {
+        guest.report(Process::default(), What::Note(NOT_KEPT.into()));
+        let file = open_to_change(path, initial)?;
+        guest.changeable.add(Rc::clone(&file));
+        file
     } else {
-        let file = memory_file(path, initial)?;
+        let file = open_to_change(path, initial)?;
         guest.kept.insert(path.to_owned(), Rc::clone(&file));
         file
     };
@@ -135,6 +215,16 @@ pub fn kept(
     }
     reopen(&file, flags)
 }
+
+/// Settings that are kept beside the models of the plan: each is a descriptor of the supervisor's, of which it needs most for else.
+fn kept_max(guest: &Guest<'_>) -> usize {
+    const SETTINGS_MAX: u64 = 256;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let settings = limit.map_or(SETTINGS_MAX, |limit| SETTINGS_MAX.min(limit / 8));
+    guest.plan.pseudofiles.len() + usize::try_from(settings).unwrap_or(0)
+}
+
+const NOT_KEPT: &str = "the guest wrote to more settings of the kernel than are kept: what it wrote to the others is forgotten";
 
 /// A watched number that the caller does not use yet.
 fn free_number(guest: &mut Guest<'_>, call: &Call) -> Option<u32> {

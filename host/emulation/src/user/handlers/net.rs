@@ -9,6 +9,7 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
 
 use super::super::forward::NoForward;
 use super::super::guest::{Endpoint, Guest};
+use super::super::limits::shortage;
 use super::super::notify::{Action, Call};
 use crate::event::What;
 
@@ -86,6 +87,9 @@ fn listens(guest: &mut Guest<'_>, call: &Call, endpoint: Endpoint) {
         endpoint.address.ip(),
         endpoint.address.port(),
     );
+    if guest.listening.len() >= LISTENING_MAX && !guest.listening.contains_key(&endpoint) {
+        return guest.report(who, What::Note(NOT_RECORDED.into()));
+    }
     if guest.listening.insert(endpoint, who.clone()).is_none() {
         guest.report(who.clone(), What::Listen { proto, ip, port });
         let forwarded = guest
@@ -106,6 +110,12 @@ fn listens(guest: &mut Guest<'_>, call: &Call, endpoint: Endpoint) {
     }
 }
 
+/// Sockets that listen at once and are kept in mind.
+const LISTENING_MAX: usize = 1024;
+
+const NOT_RECORDED: &str =
+    "more than 1024 ports of the guest listen at once: some of them are missing from the results";
+
 const NOT_FORWARDED: &str = "more ports of the guest listen at once than are forwarded: the host has no port for some of them";
 
 /// A copy of the caller's socket. It stays in the guest's network namespace, whoever uses it.
@@ -119,8 +129,9 @@ pub fn socket(guest: &mut Guest<'_>, call: &Call) -> Result<OwnedFd, Errno> {
     if descriptor < 0 {
         return Err(Errno::BADF);
     }
-    let process = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
-    let socket = rustix::process::pidfd_getfd(&process, descriptor, PidfdGetfdFlags::empty())?;
+    let process = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(shortage::of)?;
+    let socket = rustix::process::pidfd_getfd(&process, descriptor, PidfdGetfdFlags::empty())
+        .map_err(shortage::of)?;
     if call.is_valid() {
         Ok(socket)
     } else {

@@ -106,6 +106,37 @@ pub fn limit(pid: u32, resource: u32) -> rustix::io::Result<[u64; 2]> {
     }
 }
 
+/// End this process after `limit` whatever it does or waits for. Its children do not inherit that.
+pub fn end_after(limit: std::time::Duration) -> io::Result<()> {
+    let mut timer = libc::itimerval {
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        },
+        it_value: libc::timeval {
+            tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_usec: limit.subsec_micros().into(),
+        },
+    };
+    if limit.is_zero() {
+        timer.it_value.tv_usec = 1;
+    }
+    // SAFETY: the default action is no code of ours; the set and the timer are valid and outlive the calls, which copy them.
+    let result = unsafe {
+        libc::signal(libc::SIGALRM, libc::SIG_DFL);
+        let mut alarm: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut alarm);
+        libc::sigaddset(&raw mut alarm, libc::SIGALRM);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const alarm, std::ptr::null_mut());
+        libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut())
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Close every descriptor from 3 up except those in `keep`, in a child that will never return to the code that owns them.
 pub fn close_all_except(keep: &[RawFd]) {
     let mut keep: Vec<u32> = keep
