@@ -21,22 +21,31 @@ const FREE: u64 = 0x10_0000_0000;
 /// The file descriptor that is next in a program that has opened nothing.
 const FIRST: u64 = 3;
 
-const LATE: &str = "a_supervisor_that_is_stuck_ends_itself_after_the_deadline_and_takes_the_guest_along";
+const LATE: &str =
+    "a_supervisor_that_is_stuck_ends_itself_after_the_deadline_and_takes_the_guest_along";
 
 const TESTS: &[Test] = &[
     ("bridges_end_a_run", bridges),
-    ("bridges_by_the_thousand_in_one_message_are_refused", one_message),
+    (
+        "bridges_by_the_thousand_in_one_message_are_refused",
+        one_message,
+    ),
     ("addresses_end_a_run", addresses),
     ("memory_of_its_own_ends_a_run", own_memory),
     ("page_tables_end_a_run", page_tables),
     ("files_without_a_name_end_a_run", nameless_files),
     ("files_that_are_in_no_process_end_a_run", files_in_flight),
-    ("memory_that_is_shared_ends_a_run_even_where_it_is_in_no_process", shared_memory),
+    (
+        "memory_that_is_shared_ends_a_run_even_where_it_is_in_no_process",
+        shared_memory,
+    ),
     ("system_v_memory_ends_a_run", segments),
     ("descriptors_end_a_run", descriptors),
     ("sockets_end_a_run", sockets),
     ("settings_beyond_number_cost_no_descriptors", settings),
     ("a_supervisor_without_descriptors_says_so", no_descriptors),
+    ("the_kernels_limits_are_set_and_closed", kernels_limits),
+    ("huge_arguments_do_not_stay_with_the_supervisor", arguments),
     (LATE, late),
 ];
 
@@ -48,7 +57,11 @@ fn check(ended: &Ended) {
     if ended.name == LATE {
         let said = String::from_utf8_lossy(&ended.output.stderr);
         assert_eq!(ended.output.status.signal(), Some(libc::SIGALRM), "{said}");
-        assert!(ended.after < Duration::from_secs(1 + 2), "{:?}", ended.after);
+        assert!(
+            ended.after < Duration::from_secs(1 + 2),
+            "{:?}",
+            ended.after
+        );
     } else {
         native::succeeded(ended);
     }
@@ -108,7 +121,10 @@ fn run_with(work: &Path, data: Data, steps: &[Step], change: impl FnOnce(&mut Pl
     let outcome = UserBackend.run(&plan, &mut control).unwrap();
     let took = begin.elapsed();
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
     let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(kilobytes < 100_000, "the supervisor grew to {kilobytes} kB");
     let events = control.events.into_iter().map(|event| event.what).collect();
@@ -128,7 +144,10 @@ fn request(kind: u16, header: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
         body.extend(*value);
         body.resize(body.len().next_multiple_of(4), 0);
     }
-    let mut message = u32::try_from(16 + body.len()).unwrap().to_ne_bytes().to_vec();
+    let mut message = u32::try_from(16 + body.len())
+        .unwrap()
+        .to_ne_bytes()
+        .to_vec();
     // A request to create what is not there.
     message.extend([kind.to_ne_bytes(), 0x601_u16.to_ne_bytes()].concat());
     message.extend([0; 8]);
@@ -137,7 +156,11 @@ fn request(kind: u16, header: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
 }
 
 fn new_bridge() -> Vec<u8> {
-    request(16, &[0; 16], &[(18, &[11, 0, 1, 0, b'b', b'r', b'i', b'd', b'g', b'e', 0])])
+    request(
+        16,
+        &[0; 16],
+        &[(18, &[11, 0, 1, 0, b'b', b'r', b'i', b'd', b'g', b'e', 0])],
+    )
 }
 
 fn netlink() -> Step {
@@ -148,7 +171,10 @@ fn netlink() -> Step {
 fn send(data: &mut Data, message: &[u8]) -> Step {
     let kernel = data.put(&[16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     let at = data.put(message);
-    call(libc::SYS_sendto, &[FIRST, at, message.len() as u64, 0, kernel, 12])
+    call(
+        libc::SYS_sendto,
+        &[FIRST, at, message.len() as u64, 0, kernel, 12],
+    )
 }
 
 fn bridges(work: &Path) {
@@ -156,7 +182,11 @@ fn bridges(work: &Path) {
     let mut steps = vec![netlink()];
     steps.extend(for_ever(vec![send(&mut data, &new_bridge())]));
     let ran = run(work, data, &steps);
-    assert!(ran.excess().contains("more than 64 network interfaces"), "{}", ran.excess());
+    assert!(
+        ran.excess().contains("more than 64 network interfaces"),
+        "{}",
+        ran.excess()
+    );
     assert!(ran.took < Duration::from_secs(10), "{:?}", ran.took);
 }
 
@@ -188,7 +218,11 @@ fn addresses(work: &Path) {
     }
     steps.push(call(libc::SYS_pause, &[]));
     let ran = run(work, data, &steps);
-    assert!(ran.excess().contains("more than 64 network addresses"), "{}", ran.excess());
+    assert!(
+        ran.excess().contains("more than 64 network addresses"),
+        "{}",
+        ran.excess()
+    );
 }
 
 const ANONYMOUS: u64 = 0x20;
@@ -198,10 +232,21 @@ const NO_RESERVE: u64 = 0x4000;
 const NOWHERE: u64 = u64::MAX;
 
 fn own_memory(work: &Path) {
-    let map = call(libc::SYS_mmap, &[0, CHUNK, 3, 2 | ANONYMOUS | POPULATE, NOWHERE, 0]);
+    let map = call(
+        libc::SYS_mmap,
+        &[0, CHUNK, 3, 2 | ANONYMOUS | POPULATE, NOWHERE, 0],
+    );
     let ran = run(work, Data::new(), &for_ever(vec![map]));
-    assert!(ran.excess().contains("MiB of its processes"), "{}", ran.excess());
-    assert!(ran.excess().contains("192 MiB are allowed"), "{}", ran.excess());
+    assert!(
+        ran.excess().contains("MiB of its processes"),
+        "{}",
+        ran.excess()
+    );
+    assert!(
+        ran.excess().contains("192 MiB are allowed"),
+        "{}",
+        ran.excess()
+    );
 }
 
 /// Pages that are only read are all the same one, but tables lead to each.
@@ -221,7 +266,11 @@ fn page_tables(work: &Path) {
         plan.timeout_s = 30;
         plan.memory_max = 32 * MIB;
     });
-    assert!(ran.excess().contains("MiB of its processes"), "{}", ran.excess());
+    assert!(
+        ran.excess().contains("MiB of its processes"),
+        "{}",
+        ran.excess()
+    );
 }
 
 fn nameless_files(work: &Path) {
@@ -271,7 +320,11 @@ fn shared_memory(work: &Path) {
     }
     steps.push(call(libc::SYS_pause, &[]));
     let ran = run(work, Data::new(), &steps);
-    assert!(ran.excess().contains("MiB that they share"), "{}", ran.excess());
+    assert!(
+        ran.excess().contains("MiB that they share"),
+        "{}",
+        ran.excess()
+    );
 }
 
 fn segments(work: &Path) {
@@ -285,7 +338,11 @@ fn segments(work: &Path) {
     }
     steps.push(call(libc::SYS_pause, &[]));
     let ran = run(work, Data::new(), &steps);
-    assert!(ran.excess().contains("MiB in System V segments"), "{}", ran.excess());
+    assert!(
+        ran.excess().contains("MiB in System V segments"),
+        "{}",
+        ran.excess()
+    );
 }
 
 fn processes(doubled: usize, step: Step) -> Vec<Step> {
@@ -299,12 +356,25 @@ fn descriptors(work: &Path) {
     let pair = data.put(&[0; 8]);
     // A pipe gives 0, after which it goes on all the same.
     let ran = run(work, data, &processes(5, call(libc::SYS_pipe2, &[pair, 0])));
-    assert!(ran.excess().contains("descriptors open, and 16384 are allowed"), "{}", ran.excess());
+    assert!(
+        ran.excess()
+            .contains("descriptors open, and 16384 are allowed"),
+        "{}",
+        ran.excess()
+    );
 }
 
 fn sockets(work: &Path) {
-    let ran = run(work, Data::new(), &processes(2, call(libc::SYS_socket, &[2, 1, 0])));
-    assert!(ran.excess().contains("sockets, and 2048 are allowed"), "{}", ran.excess());
+    let ran = run(
+        work,
+        Data::new(),
+        &processes(2, call(libc::SYS_socket, &[2, 1, 0])),
+    );
+    assert!(
+        ran.excess().contains("sockets, and 2048 are allowed"),
+        "{}",
+        ran.excess()
+    );
 }
 
 /// Listen on a port.
@@ -358,7 +428,11 @@ fn settings(work: &Path) {
     limit_descriptors(128);
     let ran = run_with(work, data, &steps, |plan| plan.timeout_s = 5);
     assert!(ran.listens_on(4321), "{}", ran.notes());
-    assert!(ran.notes().contains("settings of the kernel"), "{}", ran.notes());
+    assert!(
+        ran.notes().contains("settings of the kernel"),
+        "{}",
+        ran.notes()
+    );
 }
 
 /// Every one of its processes has memory that the supervisor opens.
@@ -371,7 +445,49 @@ fn no_descriptors(work: &Path) {
     steps.push(call(libc::SYS_pause, &[]));
     limit_descriptors(40);
     let ran = run_with(work, data, &steps, |plan| plan.timeout_s = 3);
-    assert!(ran.notes().contains("ran out of descriptors"), "{}", ran.notes());
+    assert!(
+        ran.notes().contains("ran out of descriptors"),
+        "{}",
+        ran.notes()
+    );
+}
+
+/// As the firmware's root, by its own way to the setting, past the supervisor that answers for it.
+fn kernels_limits(work: &Path) {
+    let script = "cd /proc/sys; for f in kernel/shmmax kernel/shmall kernel/msgmni fs/mqueue/queues_max user/max_inotify_instances \
+        user/max_user_namespaces; do echo \"$f=$(cat $f)\"; done\n\
+        mount -o bind /proc /mnt; echo 1 > /mnt/sys/kernel/shmall; echo 99999 > /proc/1/root/proc/sys/kernel/shmmni\n\
+        echo \"then $(cat kernel/shmmax) $(cat kernel/msgmni)\"; grep -c ' /proc/sys/' /proc/mounts";
+    let Some(plan) = support::script_plan(work, script) else {
+        return;
+    };
+    let (console, _) = support::run(&plan);
+    for expected in [
+        "kernel/shmmax=67108864",
+        "kernel/shmall=65536",
+        "kernel/msgmni=64",
+        "fs/mqueue/queues_max=32",
+        "user/max_inotify_instances=32",
+        "user/max_user_namespaces=0",
+        "then 67108864 64",
+        "\n0\r\n",
+    ] {
+        let found = console.contains(expected) || console.contains(&expected.replace('\r', ""));
+        assert!(found, "{expected}: {console}");
+    }
+}
+
+/// Each of its processes has a program executed whose arguments are as long as they may be, and makes that fail afterwards.
+fn arguments(work: &Path) {
+    let mut data = Data::new();
+    let word = data.put(&[b'a'; 100_000]);
+    let argv = data.put(&[[word; 19].map(u64::to_ne_bytes).as_flattened(), &[0; 8]].concat());
+    let path = data.put(b"/init");
+    let mut steps = vec![call(libc::SYS_fork, &[]); 7];
+    steps.push(call(libc::SYS_execve, &[path, argv, argv + 19 * 8]));
+    steps.push(call(libc::SYS_pause, &[]));
+    let ran = run_with(work, data, &steps, |plan| plan.timeout_s = 5);
+    assert!(ran.took < Duration::from_secs(5 + 2), "{:?}", ran.took);
 }
 
 fn late(work: &Path) {

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use serde_json::json;
 
 use super::confine;
+use super::ending::await_end;
 use super::forward::{packet_pair, receive_with_fd};
 use super::inside;
 use super::notify::Listener;
@@ -22,6 +23,9 @@ use crate::live::CommandRequest;
 
 /// Building a command's sandbox takes milliseconds; a machine under load some more.
 const SETUP: Duration = Duration::from_secs(5);
+
+/// A program that was killed is gone by then.
+const ENDS_WITHIN: Duration = Duration::from_millis(200);
 
 const SEARCH: &[&str] = &["/sbin", "/bin", "/usr/sbin", "/usr/bin"];
 
@@ -48,12 +52,13 @@ fn backend(what: &str, error: &dyn std::fmt::Display) -> Error {
 }
 
 impl Command {
-    /// Start a program. Its system calls come to the listener.
+    /// Start a program. Its system calls come to the listener. The run lasts for what is `left`.
     pub fn start(
         guest: &OwnedFd,
         filter: &[Instruction],
         envp: &[String],
         request: &CommandRequest,
+        left: Duration,
     ) -> Result<(Self, Listener)> {
         if request.argv.is_empty() || request.argv.iter().any(|argument| argument.contains('\0')) {
             return Err(Error::InvalidArgument("argv must name a program, and no argument may hold a NUL, for example [\"/bin/ps\"]".into()));
@@ -100,7 +105,7 @@ impl Command {
             reply: None,
             deadline,
         };
-        match await_listener(&ours) {
+        match await_listener(&ours, SETUP.min(left)) {
             Ok(listener) => Ok((command, listener)),
             Err(error) => {
                 command.kill();
@@ -166,7 +171,7 @@ impl Command {
     /// End it, unanswered.
     pub fn kill(&self) {
         let _ = rustix::process::kill_process(self.waiter, Signal::KILL);
-        let _ = rustix::process::waitpid(Some(self.waiter), WaitOptions::empty());
+        await_end(self.waiter, ENDS_WITHIN);
     }
 }
 
@@ -190,11 +195,11 @@ impl Output {
     }
 }
 
-fn await_listener(socket: &OwnedFd) -> Result<Listener> {
+fn await_listener(socket: &OwnedFd, limit: Duration) -> Result<Listener> {
     let timeout = rustix::net::sockopt::set_socket_timeout(
         socket,
         rustix::net::sockopt::Timeout::Recv,
-        Some(SETUP),
+        Some(limit.max(Duration::from_millis(1))),
     );
     timeout.map_err(|error| backend("set a timeout", &error))?;
     let mut buffer = [0_u8; 1024];

@@ -46,16 +46,17 @@ pub fn make(
     let (ours, theirs) = packet_pair().map_err(|error| shortage::of(code(error)))?;
     let Some(child) = process::fork_into(0).map_err(|error| shortage::of(code(error)))? else {
         let made = enter(guest, namespaces).and_then(|()| work());
-        let sent = made.and_then(|made| {
-            send_with_fd(&theirs, b"made", Some(made.as_fd())).map_err(code)
-        });
+        let sent =
+            made.and_then(|made| send_with_fd(&theirs, b"made", Some(made.as_fd())).map_err(code));
         process::leave(sent.err().map_or(0, Errno::raw_os_error));
     };
     drop(theirs);
     match rustix::process::waitpid(Some(child), WaitOptions::empty()) {
         Ok(Some((_, status))) if status.exit_status() == Some(0) => {}
         Ok(Some((_, status))) => {
-            return Err(Errno::from_raw_os_error(status.exit_status().unwrap_or(libc::EIO)));
+            return Err(Errno::from_raw_os_error(
+                status.exit_status().unwrap_or(libc::EIO),
+            ));
         }
         _ => return Err(Errno::IO),
     }

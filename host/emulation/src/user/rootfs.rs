@@ -113,13 +113,7 @@ fn remove_unused(slot: &Path, aside: &Path) {
     }
 }
 
-fn unpack(
-    cache: &Path,
-    archive: &Path,
-    uid: u32,
-    slot: &Path,
-    cancel: &Cancel,
-) -> Result<()> {
+fn unpack(cache: &Path, archive: &Path, uid: u32, slot: &Path, cancel: &Cancel) -> Result<()> {
     fs::create_dir_all(cache).map_err(|error| Error::io("create", cache, &error))?;
     let temporary = tempfile::Builder::new()
         .prefix(TEMPORARY)

@@ -159,7 +159,9 @@ fn build(
 fn hand_over(socket: &OwnedFd, handles: Vec<(Handle, OwnedFd)>) -> Result<(), String> {
     for (handle, descriptor) in handles {
         let place = limits::HANDLES.iter().position(|known| *known == handle);
-        let place = place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX);
+        let place = place
+            .and_then(|place| u8::try_from(place).ok())
+            .unwrap_or(u8::MAX);
         send_with_fd(socket, &[message::HANDLE, place], Some(descriptor.as_fd()))
             .doing("hand over what the guest is counted by")?;
     }

@@ -9,6 +9,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
 use super::UserBackend;
 use super::forward::{packet_pair, receive_with_fd};
+use super::limits::cgroup::Group;
 use super::limits::{HANDLES, Handle};
 use super::notify::Listener;
 use super::rootfs::Rootfs;
@@ -32,6 +33,8 @@ pub struct World {
     pub listener: Rc<Listener>,
     /// What did not work, as [`message::WARNING`] has it.
     pub warnings: Vec<String>,
+    /// Its control group, where it has one. Dropped after the guest is gone.
+    pub group: Option<Group>,
     /// What the guest is counted by.
     pub handles: Vec<(Handle, OwnedFd)>,
     /// The namespace with the other ends of interface pairs; they vanish with it.
@@ -66,7 +69,8 @@ impl World {
             .ok()
             .flatten()
             .ok_or_else(|| failed("make namespaces", &"see `rookery doctor`"))?;
-        let world = Self::connect(init, ours, deadline);
+        let group = Group::new(setup.budget).filter(|group| group.add(init).is_ok());
+        let world = Self::connect(init, ours, group, deadline);
         if world.is_err() {
             let _ = rustix::process::kill_process(init, Signal::KILL);
             let _ = rustix::process::waitpid(Some(init), WaitOptions::empty());
@@ -74,7 +78,12 @@ impl World {
         world
     }
 
-    fn connect(init: Pid, socket: OwnedFd, deadline: Instant) -> Result<Self> {
+    fn connect(
+        init: Pid,
+        socket: OwnedFd,
+        group: Option<Group>,
+        deadline: Instant,
+    ) -> Result<Self> {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             Error::Backend(format!("cannot {what}: {error}"))
         };
@@ -97,7 +106,11 @@ impl World {
         let timeout = rustix::net::sockopt::set_socket_timeout(
             &socket,
             rustix::net::sockopt::Timeout::Recv,
-            Some(SETUP.min(deadline.saturating_duration_since(Instant::now())).max(SETUP_MIN)),
+            Some(
+                SETUP
+                    .min(deadline.saturating_duration_since(Instant::now()))
+                    .max(SETUP_MIN),
+            ),
         );
         timeout.map_err(|error| failed("set a timeout", &error))?;
         go(&socket)?;
@@ -126,6 +139,7 @@ impl World {
                         socket,
                         listener: Rc::new(Listener::new(fd)),
                         warnings,
+                        group,
                         handles,
                         _outside: outside,
                     });

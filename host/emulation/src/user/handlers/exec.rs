@@ -184,6 +184,9 @@ impl Request {
     }
 }
 
+/// What all command lines may take that launchers have not fetched yet: the supervisor holds them.
+const WAITING_MAX: usize = 16 << 20;
+
 /// Overwrite only the path string; argument and environment arrays stay the guest's.
 fn redirect(
     guest: &mut Guest<'_>,
@@ -206,6 +209,9 @@ fn redirect(
         Resolved::Exit(_) => (Vec::new(), 0),
     };
     let blob = blob(resolved, &command, &request.envp);
+    if guest.procs.waiting() + blob.len() > WAITING_MAX {
+        return Errno::NOMEM.into();
+    }
     let program = match resolved {
         Resolved::Program { path, .. } if path != IMAGE.as_bytes() => {
             let base = guest

@@ -175,8 +175,15 @@ pub fn written(guest: &Guest<'_>) -> u64 {
 
 /// Cut off what is more than such files are for.
 pub fn trim(guest: &Guest<'_>) {
-    let kept = guest.kept.values().map(|file| (file, STATE_MAX as u64, STATE_MAX as u64));
-    let changeable = guest.changeable.0.iter().map(|file| (file, CHANGEABLE_SIZE, 0));
+    let kept = guest
+        .kept
+        .values()
+        .map(|file| (file, STATE_MAX as u64, STATE_MAX as u64));
+    let changeable = guest
+        .changeable
+        .0
+        .iter()
+        .map(|file| (file, CHANGEABLE_SIZE, 0));
     for (file, most, left) in kept.chain(changeable) {
         if bytes(file) > most {
             let _ = rustix::fs::ftruncate(file, left);

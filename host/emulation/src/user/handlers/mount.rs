@@ -92,6 +92,10 @@ fn carry_out(guest: &mut Guest<'_>, call: &Call, request: &Request) -> Result<Do
         guest.mounts.redo(&real);
         return Ok(Done::Mounted);
     }
+    // A bind of a directory copies all that is mounted below it.
+    if table(guest).lines().count() > MOUNTED_MAX {
+        return Err(Errno::NOSPC);
+    }
     if request.flags & (libc::MS_BIND | libc::MS_MOVE) != 0 {
         let source = guest.path(call, None, 0)?;
         let moves = request.flags & libc::MS_MOVE != 0;
@@ -110,6 +114,9 @@ fn carry_out(guest: &mut Guest<'_>, call: &Call, request: &Request) -> Result<Do
         _ => Err(Errno::NODEV),
     }
 }
+
+/// Mounts of the guest's namespace beyond which it makes no more.
+const MOUNTED_MAX: usize = 512;
 
 const PROPAGATION: u64 = libc::MS_PRIVATE | libc::MS_SHARED | libc::MS_SLAVE | libc::MS_UNBINDABLE;
 

@@ -129,8 +129,7 @@ pub fn socket(guest: &mut Guest<'_>, call: &Call) -> Result<OwnedFd, Errno> {
     if descriptor < 0 {
         return Err(Errno::BADF);
     }
-    let process =
-        rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(shortage::of)?;
+    let process = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(shortage::of)?;
     let socket = rustix::process::pidfd_getfd(&process, descriptor, PidfdGetfdFlags::empty())
         .map_err(shortage::of)?;
     if call.is_valid() {

@@ -99,9 +99,14 @@ fn send_buffer(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
     if call.int(4) < 4 {
         return Err(Errno::INVAL);
     }
-    let memory = guest.caller(call).and_then(Record::memory).ok_or(Errno::FAULT)?;
+    let memory = guest
+        .caller(call)
+        .and_then(Record::memory)
+        .ok_or(Errno::FAULT)?;
     let mut value = [0_u8; 4];
-    memory.read(call.arg(3), &mut value).map_err(|_| Errno::FAULT)?;
+    memory
+        .read(call.arg(3), &mut value)
+        .map_err(|_| Errno::FAULT)?;
     // More than the host allows becomes what it allows; so does a negative number.
     let value = u32::from_ne_bytes(value).min(i32::MAX.cast_unsigned());
     let value = usize::try_from(value).map_err(|_| Errno::INVAL)?;

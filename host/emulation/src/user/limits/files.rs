@@ -19,7 +19,10 @@ pub fn held(init: i32, mounts: &Mounts) -> u64 {
     let found: HashMap<u64, u64> = root.map_or_else(
         |_| HashMap::new(),
         |root| {
-            let lines = table.lines().take(LINES_MAX).filter(|line| line.contains(" - tmpfs "));
+            let lines = table
+                .lines()
+                .take(LINES_MAX)
+                .filter(|line| line.contains(" - tmpfs "));
             lines.filter_map(|line| look(&root, line)).collect()
         },
     );

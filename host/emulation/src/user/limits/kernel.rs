@@ -31,8 +31,14 @@ pub fn set(proc: &Path) -> Vec<String> {
     let failed = |(name, value): &(&str, &str)| {
         let path = sys.join(name);
         // What this kernel does not have needs no limit.
-        let result = if path.exists() { fs::write(path, value) } else { Ok(()) };
-        result.err().map(|error| format!("{} ({error})", name.replace('/', ".")))
+        let result = if path.exists() {
+            fs::write(path, value)
+        } else {
+            Ok(())
+        };
+        result
+            .err()
+            .map(|error| format!("{} ({error})", name.replace('/', ".")))
     };
     SETTINGS.iter().filter_map(failed).collect()
 }

@@ -114,7 +114,8 @@ impl Memory {
             (descriptors, DESCRIPTORS_MAX, "descriptors open"),
             (self.sockets(), SOCKETS_MAX, "sockets"),
         ];
-        if let Some((number, most, what)) = too_many.iter().find(|(number, most, _)| number > most) {
+        if let Some((number, most, what)) = too_many.iter().find(|(number, most, _)| number > most)
+        {
             let text = format!("the guest had {number} {what}, and {most} are allowed");
             return (Some(text), self.budget);
         }
@@ -162,7 +163,9 @@ impl Memory {
         let table = self.processes.read("1/net/sockstat").unwrap_or_default();
         let first = table.lines().next().unwrap_or_default();
         let number = first.strip_prefix("sockets: used ");
-        number.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+        number
+            .and_then(|number| number.trim().parse().ok())
+            .unwrap_or(0)
     }
 
     /// What System V segments hold, in swap or not.
@@ -211,7 +214,10 @@ fn swap_in_use() -> u64 {
 
 fn processor_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.try_into().unwrap_or(0))
+    Duration::new(
+        now.tv_sec.unsigned_abs(),
+        now.tv_nsec.try_into().unwrap_or(0),
+    )
 }
 
 fn words(used: Used, budget: u64) -> String {
@@ -243,7 +249,8 @@ mod tests {
     #[test]
     fn the_less_is_left_the_sooner_it_is_looked_at() {
         let cheap = Duration::from_micros(100);
-        let pauses = [0, 600 << 20, 900 << 20, BUDGET, 2 * BUDGET].map(|used| pause(BUDGET, used, cheap));
+        let pauses =
+            [0, 600 << 20, 900 << 20, BUDGET, 2 * BUDGET].map(|used| pause(BUDGET, used, cheap));
         assert!(pauses.is_sorted_by(|one, other| one >= other), "{pauses:?}");
         assert_eq!((pauses[0], pauses[4]), (SELDOM, OFTEN));
         // A look is a small part of what there is, and a guest with thousands of processes is still looked at.
@@ -256,8 +263,18 @@ mod tests {
     fn the_kernels_table_of_segments_is_added_up() {
         let table = "       key      shmid perms       size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime        rss       swap\n\
                      0          0   666       8192     5     0      0     0     0     0     0          0          0 1785000000       4096       8192\n";
-        assert_eq!(table.lines().skip(1).filter_map(segment).sum::<u64>(), 12288);
-        let words = words(Used { own: 900 << 20, files: 200 << 20, ..Used::default() }, BUDGET);
+        assert_eq!(
+            table.lines().skip(1).filter_map(segment).sum::<u64>(),
+            12288
+        );
+        let words = words(
+            Used {
+                own: 900 << 20,
+                files: 200 << 20,
+                ..Used::default()
+            },
+            BUDGET,
+        );
         assert!(words.starts_with("the guest used 1100 MiB of memory (900 MiB of its processes, 200 MiB in files), and 1024"), "{words}");
     }
 }

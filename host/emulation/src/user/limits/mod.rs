@@ -1,7 +1,9 @@
 //! What a guest may make the host's kernel hold, and what becomes of a guest that makes it hold more: its run ends, with that reason.
 //!
-//! `kernel` has what the kernel refuses by itself, `network` and `memory` what is counted, `shortage` what the supervisor lacks.
+//! `kernel` and `cgroup` have what the kernel refuses by itself, `network` and `memory` what is counted, `shortage` what the supervisor
+//! lacks.
 
+pub mod cgroup;
 mod files;
 pub mod kernel;
 pub mod memory;
@@ -20,8 +22,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 use self::memory::Memory;
-use super::mounts::Mounts;
 use self::network::Network;
+use super::mounts::Mounts;
 use super::netlink::Netlink;
 
 /// What the supervisor counts by, opened where only the process can that builds the guest's world.
@@ -57,12 +59,18 @@ pub fn open(proc: &Path, disk: &Path, budget: u64) -> rustix::io::Result<Vec<(Ha
     let open = |path: &Path, flags| rustix::fs::open(path, flags, Mode::empty());
     let segments = proc.join("sysvipc/shm");
     let mut handles = vec![
-        (Handle::Proc, open(proc, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC)?),
+        (
+            Handle::Proc,
+            open(proc, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC)?,
+        ),
         (Handle::Disk, open(disk, directory)?),
         (Handle::Nameless, nameless(budget)?),
     ];
     if segments.exists() {
-        handles.push((Handle::Segments, open(&segments, OFlags::RDONLY | OFlags::CLOEXEC)?));
+        handles.push((
+            Handle::Segments,
+            open(&segments, OFlags::RDONLY | OFlags::CLOEXEC)?,
+        ));
     }
     Ok(handles)
 }
@@ -85,7 +93,10 @@ fn nameless(budget: u64) -> rustix::io::Result<OwnedFd> {
 /// The sockets by which the current network namespace is watched.
 pub fn open_network() -> std::io::Result<Vec<(Handle, OwnedFd)>> {
     Ok(vec![
-        (Handle::Changes, Netlink::subscribed(network::groups())?.into()),
+        (
+            Handle::Changes,
+            Netlink::subscribed(network::groups())?.into(),
+        ),
         (Handle::Lists, Netlink::open()?.into()),
     ])
 }
@@ -134,7 +145,9 @@ impl Limits {
     /// When to look again, where nothing happens.
     pub fn due(&self) -> Instant {
         let memory = self.memory.due();
-        self.network.due().map_or(memory, |network| memory.min(network))
+        self.network
+            .due()
+            .map_or(memory, |network| memory.min(network))
     }
 
     /// What to wait for.

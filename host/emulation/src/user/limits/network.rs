@@ -99,12 +99,20 @@ impl Network {
             return None;
         }
         let due = std::mem::take(&mut self.due);
-        let excess = ROWS.iter().filter(|row| row.groups & due != 0).find_map(|row| {
-            let most = row.most + if row.kind == RTM_NEWLINK { self.planned } else { 0 };
-            // Where the kernel has no such things, there are none.
-            let number = count(&self.lists, row, most).unwrap_or(0);
-            (number > most).then(|| format!("the guest made more than {most} {}", row.name))
-        });
+        let excess = ROWS
+            .iter()
+            .filter(|row| row.groups & due != 0)
+            .find_map(|row| {
+                let most = row.most
+                    + if row.kind == RTM_NEWLINK {
+                        self.planned
+                    } else {
+                        0
+                    };
+                // Where the kernel has no such things, there are none.
+                let number = count(&self.lists, row, most).unwrap_or(0);
+                (number > most).then(|| format!("the guest made more than {most} {}", row.name))
+            });
         self.counted = Instant::now();
         excess
     }
@@ -130,7 +138,8 @@ impl AsFd for Network {
 fn count(lists: &Netlink, row: &Row, most: usize) -> io::Result<usize> {
     let (mut number, mut own) = (0, HashSet::new());
     lists.list(row.kind + 2, row.request, |message| {
-        let is_first_own = row.kind == RTM_NEWADDR && link_local(message).is_some_and(|of| own.insert(of));
+        let is_first_own =
+            row.kind == RTM_NEWADDR && link_local(message).is_some_and(|of| own.insert(of));
         number += usize::from(!is_first_own);
         number <= most
     })?;

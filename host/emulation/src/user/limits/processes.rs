@@ -21,7 +21,9 @@ pub struct Size {
 
 impl Size {
     fn parse(statm: &str) -> Option<Self> {
-        let mut pages = statm.split(' ').map_while(|field| field.parse::<u64>().ok());
+        let mut pages = statm
+            .split(' ')
+            .map_while(|field| field.parse::<u64>().ok());
         let (total, resident, shared) = (pages.next()?, pages.next()?, pages.next()?);
         Some(Self {
             total: total * PAGE,
@@ -58,7 +60,12 @@ impl Processes {
     /// A file of the kernel's, whole.
     pub fn read(&self, path: &str) -> Option<String> {
         let mut text = String::new();
-        let file = rustix::fs::openat(&self.0, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let file = rustix::fs::openat(
+            &self.0,
+            path,
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        );
         File::from(file.ok()?).read_to_string(&mut text).ok()?;
         Some(text)
     }

@@ -40,7 +40,9 @@ impl Shared {
         }
         let mut before = std::mem::take(&mut self.mapped);
         for (pid, size) in sizes {
-            let known = before.remove(pid).filter(|(at, _)| !expected && at.total == size.total);
+            let known = before
+                .remove(pid)
+                .filter(|(at, _)| !expected && at.total == size.total);
             let objects = known.map_or_else(|| objects(processes, *pid), |(_, objects)| objects);
             self.mapped.insert(*pid, (*size, objects));
         }

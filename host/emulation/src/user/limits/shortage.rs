@@ -14,7 +14,10 @@ pub const NOTE: &str = "the supervisor ran out of descriptors, memory or process
 
 /// Take note of an error of the supervisor's own calls. Gives it back.
 pub fn of(errno: Errno) -> Errno {
-    if matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN | Errno::NOBUFS) {
+    if matches!(
+        errno,
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN | Errno::NOBUFS
+    ) {
         SEEN.store(true, Ordering::Relaxed);
     }
     errno

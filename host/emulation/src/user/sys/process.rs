@@ -84,7 +84,10 @@ pub fn limit(pid: u32, resource: u32, new: Option<[u64; 2]>) -> rustix::io::Resu
 /// End this process after `limit` whatever it does or waits for. Its children do not inherit that.
 pub fn end_after(limit: std::time::Duration) -> io::Result<()> {
     let mut timer = libc::itimerval {
-        it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 },
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        },
         it_value: libc::timeval {
             tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
             tv_usec: limit.subsec_micros().into(),
