@@ -480,8 +480,8 @@ fn kernels_limits(work: &Path) {
 /// Each of its processes has a program executed whose arguments are as long as they may be, and makes that fail afterwards.
 fn arguments(work: &Path) {
     let mut data = Data::new();
-    let word = data.put(&[b'a'; 100_000]);
-    let argv = data.put(&[[word; 19].map(u64::to_ne_bytes).as_flattened(), &[0; 8]].concat());
+    let text = data.put(&vec![b'a'; 100_000]);
+    let argv = data.put(&[[text; 19].map(u64::to_ne_bytes).as_flattened(), &[0; 8]].concat());
     let path = data.put(b"/init");
     let mut steps = vec![call(libc::SYS_fork, &[]); 7];
     steps.push(call(libc::SYS_execve, &[path, argv, argv + 19 * 8]));
@@ -495,7 +495,7 @@ fn late(work: &Path) {
     let mut plan = native::prepare(work, &native::program(Data::new(), &steps));
     plan.timeout_s = 1;
     let mut control = support::Recorder::new(|_| {
-        std::thread::sleep(Duration::from_secs(60));
+        std::thread::sleep(Duration::from_mins(1));
         None
     });
     let _ = UserBackend.run(&plan, &mut control);
