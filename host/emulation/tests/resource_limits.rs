@@ -44,6 +44,8 @@ const TESTS: &[Test] = &[
     ("sockets_end_a_run", sockets),
     ("settings_beyond_number_cost_no_descriptors", settings),
     ("a_supervisor_without_descriptors_says_so", no_descriptors),
+    ("the_kernels_limits_are_set_and_closed", kernels_limits),
+    ("huge_arguments_do_not_stay_with_the_supervisor", arguments),
     (LATE, late),
 ];
 
@@ -450,12 +452,50 @@ fn no_descriptors(work: &Path) {
     );
 }
 
+/// As the firmware's root, by its own way to the setting, past the supervisor that answers for it.
+fn kernels_limits(work: &Path) {
+    let script = "cd /proc/sys; for f in kernel/shmmax kernel/shmall kernel/msgmni fs/mqueue/queues_max user/max_inotify_instances \
+        user/max_user_namespaces; do echo \"$f=$(cat $f)\"; done\n\
+        mount -o bind /proc /mnt; echo 1 > /mnt/sys/kernel/shmall; echo 99999 > /proc/1/root/proc/sys/kernel/shmmni\n\
+        echo \"then $(cat kernel/shmmax) $(cat kernel/msgmni)\"; grep -c ' /proc/sys/' /proc/mounts";
+    let Some(plan) = support::script_plan(work, script) else {
+        return;
+    };
+    let (console, _) = support::run(&plan);
+    for expected in [
+        "kernel/shmmax=67108864",
+        "kernel/shmall=65536",
+        "kernel/msgmni=64",
+        "fs/mqueue/queues_max=32",
+        "user/max_inotify_instances=32",
+        "user/max_user_namespaces=0",
+        "then 67108864 64",
+        "\n0\r\n",
+    ] {
+        let found = console.contains(expected) || console.contains(&expected.replace('\r', ""));
+        assert!(found, "{expected}: {console}");
+    }
+}
+
+/// Each of its processes has a program executed whose arguments are as long as they may be, and makes that fail afterwards.
+fn arguments(work: &Path) {
+    let mut data = Data::new();
+    let text = data.put(&vec![b'a'; 100_000]);
+    let argv = data.put(&[[text; 19].map(u64::to_ne_bytes).as_flattened(), &[0; 8]].concat());
+    let path = data.put(b"/init");
+    let mut steps = vec![call(libc::SYS_fork, &[]); 7];
+    steps.push(call(libc::SYS_execve, &[path, argv, argv + 19 * 8]));
+    steps.push(call(libc::SYS_pause, &[]));
+    let ran = run_with(work, data, &steps, |plan| plan.timeout_s = 5);
+    assert!(ran.took < Duration::from_secs(5 + 2), "{:?}", ran.took);
+}
+
 fn late(work: &Path) {
     let steps = [call(libc::SYS_pause, &[])];
     let mut plan = native::prepare(work, &native::program(Data::new(), &steps));
     plan.timeout_s = 1;
     let mut control = support::Recorder::new(|_| {
-        std::thread::sleep(Duration::from_secs(60));
+        std::thread::sleep(Duration::from_mins(1));
         None
     });
     let _ = UserBackend.run(&plan, &mut control);

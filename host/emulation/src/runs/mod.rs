@@ -202,7 +202,12 @@ impl Registry {
         let launched = std::fs::create_dir_all(cache_dir)
             .map_err(|error| Error::io("make", cache_dir, &error))
             .and_then(|()| run.write_spec(spec))
-            .and_then(|()| run.write(&State::starting(backend.live(), spec.plan.notes.clone())))
+            .and_then(|()| {
+                run.write(&State {
+                    timeout_s: spec.plan.timeout_s,
+                    ..State::starting(backend.live(), spec.plan.notes.clone())
+                })
+            })
             .and_then(|()| launch::supervisor(&self.program, &run, lock));
         if launched.is_err() {
             // Nobody has been told its id.

@@ -43,6 +43,9 @@ pub(super) struct State {
     pub(super) owner: Identity,
     /// By [`process::uptime`].
     pub(super) started: f64,
+    /// How long the run may last; 0 where it is not known.
+    #[serde(default)]
+    pub(super) timeout_s: u64,
     /// Set once the run has ended.
     pub(super) elapsed_s: Option<f64>,
     pub(super) endpoints: Vec<Endpoint>,
@@ -73,6 +76,9 @@ pub(super) struct Endpoint {
     pub(super) host_port: u16,
 }
 
+/// A supervisor that lives on for longer than its run may last, and this, ends itself or is stuck.
+const OVERTIME: Duration = Duration::from_secs(1);
+
 /// The phase of a run whose supervisor has not taken over yet.
 const STARTING: &str = "starting";
 
@@ -84,6 +90,7 @@ impl State {
             reason: None,
             owner: Identity::own(),
             started: process::uptime(),
+            timeout_s: 0,
             elapsed_s: None,
             endpoints: Vec::new(),
             notes,
@@ -95,6 +102,12 @@ impl State {
     /// Whether the supervisor has taken the run over from the process that started it.
     pub(super) fn is_supervised(&self) -> bool {
         self.phase != STARTING
+    }
+
+    /// Whether the run should have been over by now.
+    fn is_overdue(&self) -> bool {
+        let lasts = Duration::from_secs(self.timeout_s) + OVERTIME;
+        self.timeout_s > 0 && process::uptime() - self.started > lasts.as_secs_f64()
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -171,8 +184,13 @@ impl RunDir {
         // It may have ended between the two looks, which is why the file is read again.
         let mut state = self.recorded()?;
         if !state.has_ended() && !state.owner.is_alive() {
-            let reason = "the run's supervisor was killed or died, so the run ended early; what it had written is kept, \
-                          files that are written at the end are missing";
+            let reason = if state.is_overdue() {
+                "the run was not over soon after its deadline, so its supervisor ended itself, or it was killed or died before; what it \
+                 had written is kept, files that are written at the end are missing"
+            } else {
+                "the run's supervisor was killed or died, so the run ended early; what it had written is kept, \
+                 files that are written at the end are missing"
+            };
             let last_sign = self.last_sign();
             state.end(Status::Failed, reason);
             state.orphaned = true;
@@ -353,6 +371,24 @@ mod tests {
         assert_eq!(state.status, Status::Failed);
         assert!(state.reason.unwrap().contains("died"));
         assert_eq!(run.recorded().unwrap().status, Status::Failed);
+    }
+
+    #[test]
+    fn a_supervisor_that_was_not_done_after_the_deadline_may_have_ended_itself() {
+        let (_guard, store) = store();
+        let run = store.create(ID).unwrap();
+        let now = State::starting(Live::default(), Vec::new());
+        for (ago, told) in [(4.0, false), (8.0, true)] {
+            run.write(&State {
+                owner: dead_owner(),
+                started: now.started - ago,
+                timeout_s: 5,
+                ..now.clone()
+            })
+            .unwrap();
+            let reason = run.state().unwrap().reason.unwrap();
+            assert_eq!(reason.contains("after its deadline"), told, "{reason}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use serde_json::json;
 
 use super::confine;
+use super::ending::await_end;
 use super::first_program::FirstProgram;
 use super::forward::{packet_pair, receive_with_fd};
 use super::inside;
@@ -27,6 +28,8 @@ const SETUP: Duration = Duration::from_secs(5);
 
 /// [`super::sandbox::LAUNCHER_PATH`]
 const LAUNCHER: &CStr = c"/.q";
+/// A program that was killed is gone by then.
+const ENDS_WITHIN: Duration = Duration::from_millis(200);
 
 /// A command on its way.
 pub struct Command {
@@ -52,12 +55,13 @@ fn backend(what: &str, error: &dyn std::fmt::Display) -> Error {
 }
 
 impl Command {
-    /// Start a program. Its system calls come to the listener.
+    /// Start a program. Its system calls come to the listener. The run lasts for what is `left`.
     pub fn start(
         guest: &OwnedFd,
         filter: &[Instruction],
         envp: &[String],
         request: &CommandRequest,
+        left: Duration,
     ) -> Result<(Self, Listener)> {
         if request.argv.is_empty() || request.argv.iter().any(|argument| argument.contains('\0')) {
             return Err(Error::InvalidArgument("argv must name a program, and no argument may hold a NUL, for example [\"/bin/ps\"]".into()));
@@ -98,7 +102,7 @@ impl Command {
             reply: None,
             deadline,
         };
-        match await_listener(&ours, &command.program) {
+        match await_listener(&ours, &command.program, SETUP.min(left)) {
             Ok(listener) => Ok((command, listener)),
             Err(error) => {
                 command.kill();
@@ -165,7 +169,7 @@ impl Command {
     /// End it, unanswered.
     pub fn kill(&self) {
         let _ = rustix::process::kill_process(self.waiter, Signal::KILL);
-        let _ = rustix::process::waitpid(Some(self.waiter), WaitOptions::empty());
+        await_end(self.waiter, ENDS_WITHIN);
     }
 }
 
@@ -189,11 +193,15 @@ impl Output {
     }
 }
 
-fn await_listener(socket: &OwnedFd, program: &Rc<FirstProgram>) -> Result<Listener> {
+fn await_listener(
+    socket: &OwnedFd,
+    program: &Rc<FirstProgram>,
+    limit: Duration,
+) -> Result<Listener> {
     let timeout = rustix::net::sockopt::set_socket_timeout(
         socket,
         rustix::net::sockopt::Timeout::Recv,
-        Some(SETUP),
+        Some(limit.max(Duration::from_millis(1))),
     );
     timeout.map_err(|error| backend("set a timeout", &error))?;
     let mut buffer = [0_u8; 1024];

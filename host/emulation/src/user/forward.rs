@@ -14,12 +14,16 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::process::{Pid, Signal};
 
+use super::ending::await_end;
 use super::guest::Endpoint;
 use super::netlink::Netlink;
 use super::sys::process;
 use super::{inside, pump};
+
+/// The helper may wait for the kernel's configuration of networks, which others may hold.
+const HELPER_ENDS_WITHIN: Duration = Duration::from_millis(200);
 
 /// Ports that are forwarded at most.
 const FORWARDS_MAX: usize = 128;
@@ -63,8 +67,12 @@ impl Forwarder {
             process::leave(0)
         };
         let timeout = Some(Duration::from_secs(2));
-        let kind = rustix::net::sockopt::Timeout::Recv;
-        rustix::net::sockopt::set_socket_timeout(&ours, kind, timeout)?;
+        for kind in [
+            rustix::net::sockopt::Timeout::Recv,
+            rustix::net::sockopt::Timeout::Send,
+        ] {
+            rustix::net::sockopt::set_socket_timeout(&ours, kind, timeout)?;
+        }
         Ok(Self {
             helper,
             socket: ours,
@@ -155,7 +163,7 @@ impl Forwarder {
     /// End the helper.
     pub fn stop(self) {
         let _ = rustix::process::kill_process(self.helper, Signal::KILL);
-        let _ = rustix::process::waitpid(Some(self.helper), WaitOptions::empty());
+        await_end(self.helper, HELPER_ENDS_WITHIN);
     }
 }
 

@@ -10,6 +10,7 @@ mod confine;
 mod console;
 mod datagrams;
 mod devices;
+mod ending;
 mod filter;
 mod firmware_dev;
 mod first_program;

@@ -266,6 +266,15 @@ impl Table {
         self.by_pid.values().filter(related).any(condition)
     }
 
+    /// The bytes of command lines that wait for their launchers.
+    pub fn waiting(&self) -> usize {
+        let pending = self
+            .by_pid
+            .values()
+            .filter_map(|record| record.exec.as_ref());
+        pending.map(|pending| pending.blob.len()).sum()
+    }
+
     /// Forget a process.
     pub fn remove(&mut self, pid: u32) -> Option<Record> {
         self.by_pid.remove(&pid)

@@ -7,23 +7,26 @@ use std::time::{Duration, Instant};
 use rookery_project::{Cancel, Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::{Signal, WaitId, WaitIdOptions, WaitOptions};
+use rustix::process::{Signal, WaitId, WaitIdOptions};
 
 use super::command::Command;
 use super::console::Console;
 use super::devices::Devices;
+use super::ending::await_end;
 use super::forward::Forwarder;
 use super::guest::Guest;
+use super::limits::cgroup::Group;
 use super::limits::{Limits, shortage};
 use super::notify::Listener;
 use super::privileges::OwnFiles;
 use super::qemu::Qemu;
 use super::reach::Reach;
+use super::rootfs::{self, Rootfs};
 use super::sandbox::Setup;
 use super::sys::notify::Instruction;
 use super::sys::process;
 use super::world::World;
-use super::{UserBackend, filter, handlers, ioctl_table, rootfs, signals, static_files};
+use super::{UserBackend, filter, handlers, ioctl_table, signals, static_files};
 use crate::backend::{Control, Outcome, Request};
 use crate::event::{Process, What};
 use crate::plan::notes::Notes;
@@ -54,19 +57,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         .first()
         .map(|qemu| qemu.arch)
         .ok_or_else(|| Error::Internal("no emulator".into()))?;
-    let rootfs = rootfs::prepare(
-        &plan.cache_dir,
-        &plan.archive,
-        UserBackend::guest_uid(),
-        &Cancel::at(deadline),
-    )
-    .map_err(|error| match error {
-        Error::Cancelled => Error::Backend(format!(
-            "the deadline of {} s passed while the root filesystem was unpacked; give the first run of a firmware more time",
-            plan.timeout_s
-        )),
-        error => error,
-    })?;
+    let rootfs = unpacked(plan, deadline)?;
     let devices = Devices::new(plan, &rootfs.nodes, arch);
     let emulator = Emulator::prepare(plan, &qemus)?;
     let console = Console::open(UserBackend::guest_uid())
@@ -153,6 +144,17 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let outcome = supervisor.serve();
     supervisor.finish();
     outcome
+}
+
+fn unpacked(plan: &Plan, deadline: Instant) -> Result<Rootfs> {
+    let (uid, cancel) = (UserBackend::guest_uid(), Cancel::at(deadline));
+    rootfs::prepare(&plan.cache_dir, &plan.archive, uid, &cancel).map_err(|error| match error {
+        Error::Cancelled => Error::Backend(format!(
+            "the deadline of {} s passed while the root filesystem was unpacked, which is done once; give the run more time",
+            plan.timeout_s
+        )),
+        error => error,
+    })
 }
 
 /// The plan's own emulator first, then those for whatever else the firmware may hold.
@@ -297,6 +299,14 @@ impl Supervisor<'_> {
                 return Ok(Outcome::GuestEnded { how });
             }
             if let Some(how) = self.init_ended() {
+                if self.world.group.as_ref().is_some_and(Group::was_exceeded) {
+                    let what = format!(
+                        "the guest used more memory than the {} MiB that are allowed, and the kernel ended it; the operator can allow more \
+                         with --guest-memory",
+                        self.guest.plan.memory_max >> 20
+                    );
+                    return Ok(Outcome::Exceeded { what });
+                }
                 return Ok(Outcome::GuestEnded { how });
             }
         }
@@ -422,7 +432,8 @@ impl Supervisor<'_> {
         match request {
             Request::Stop => {}
             Request::Command(request, reply) => {
-                match Command::start(&self.world.pidfd, &self.filter, &self.envp, &request) {
+                let left = self.deadline.saturating_duration_since(Instant::now());
+                match Command::start(&self.world.pidfd, &self.filter, &self.envp, &request, left) {
                     Ok((command, listener)) => {
                         self.commands.push(command.answers(reply));
                         self.listeners.push(Rc::new(listener));
@@ -488,37 +499,19 @@ impl Supervisor<'_> {
         if let Some(forwarder) = self.guest.forwarder.take() {
             forwarder.stop();
         }
-        if !self.await_end_of_init() {
+        if !await_end(self.world.init, TAKEN_APART_WITHIN) {
             let note = "processes of the guest were still being taken apart when the run ended";
             self.guest
                 .report(Process::default(), What::Note(note.into()));
         }
+        // Its directory is the supervisor's, not the guest's.
+        let group = self.world.group.take();
+        self.world.privileges.as_self(|| drop(group));
         for bytes in std::iter::from_fn(|| self.console.read()).take(LAST_READS) {
             self.guest.report(Process::default(), What::Console(bytes));
         }
         self.guest.report_repeated();
         self.note_shortage();
-    }
-
-    /// Whether it is gone, and so is every process of the guest.
-    fn await_end_of_init(&self) -> bool {
-        let until = Instant::now() + TAKEN_APART_WITHIN;
-        loop {
-            let ended = rustix::process::waitpid(Some(self.world.init), WaitOptions::NOHANG);
-            let left = until.saturating_duration_since(Instant::now());
-            if !matches!(ended, Ok(None) | Err(Errno::INTR)) || left.is_zero() {
-                return !matches!(ended, Ok(None));
-            }
-            let timeout = Timespec {
-                tv_sec: 0,
-                tv_nsec: left.subsec_nanos().into(),
-            };
-            let mut fds = [PollFd::from_borrowed_fd(
-                self.world.pidfd.as_fd(),
-                PollFlags::IN,
-            )];
-            let _ = rustix::event::poll(&mut fds, Some(&timeout));
-        }
     }
 }
 

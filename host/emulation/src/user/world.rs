@@ -9,6 +9,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
 use super::UserBackend;
 use super::forward::{packet_pair, receive_with_fd};
+use super::limits::cgroup::Group;
 use super::limits::{HANDLES, Handle};
 use super::notify::Listener;
 use super::privileges::Privileges;
@@ -35,6 +36,8 @@ pub struct World {
     pub warnings: Vec<String>,
     /// What the supervisor may still do.
     pub privileges: Rc<Privileges>,
+    /// Its control group, where it has one. Dropped after the guest is gone.
+    pub group: Option<Group>,
     /// What the guest is counted by.
     pub handles: Vec<(Handle, OwnedFd)>,
     /// The namespace with the other ends of interface pairs; they vanish with it.
@@ -69,7 +72,8 @@ impl World {
             .ok()
             .flatten()
             .ok_or_else(|| failed("make namespaces", &"see `rookery doctor`"))?;
-        let world = Self::connect(init, ours, deadline);
+        let group = Group::new(setup.budget).filter(|group| group.add(init).is_ok());
+        let world = Self::connect(init, ours, group, deadline);
         if world.is_err() {
             let _ = rustix::process::kill_process(init, Signal::KILL);
             let _ = rustix::process::waitpid(Some(init), WaitOptions::empty());
@@ -77,7 +81,12 @@ impl World {
         world
     }
 
-    fn connect(init: Pid, socket: OwnedFd, deadline: Instant) -> Result<Self> {
+    fn connect(
+        init: Pid,
+        socket: OwnedFd,
+        group: Option<Group>,
+        deadline: Instant,
+    ) -> Result<Self> {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             Error::Backend(format!("cannot {what}: {error}"))
         };
@@ -136,6 +145,7 @@ impl World {
                         listener: Rc::new(Listener::new(fd, None)),
                         warnings,
                         privileges,
+                        group,
                         handles,
                         _outside: outside,
                     });

@@ -211,6 +211,9 @@ impl Request {
     }
 }
 
+/// What all command lines may take that launchers have not fetched yet: the supervisor holds them.
+const WAITING_MAX: usize = 16 << 20;
+
 /// Overwrite only the path string; argument and environment arrays stay the guest's.
 fn redirect(
     guest: &mut Guest<'_>,
@@ -220,6 +223,9 @@ fn redirect(
     resolved: &Resolved,
 ) -> Action {
     let mut pending = prepare(guest, call, request, resolved);
+    if guest.procs.waiting() + pending.blob.len() > WAITING_MAX {
+        return Errno::NOMEM.into();
+    }
     let Some(memory) = guest.caller(call).and_then(Record::memory) else {
         return Errno::FAULT.into();
     };

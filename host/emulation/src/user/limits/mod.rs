@@ -1,7 +1,9 @@
 //! What a guest may make the host's kernel hold, and what becomes of a guest that makes it hold more: its run ends, with that reason.
 //!
-//! `kernel` has what the kernel refuses by itself, `network` and `memory` what is counted, `shortage` what the supervisor lacks.
+//! `kernel` and `cgroup` have what the kernel refuses by itself, `network` and `memory` what is counted, `shortage` what the supervisor
+//! lacks.
 
+pub mod cgroup;
 mod files;
 pub mod kernel;
 pub mod memory;
