@@ -10,7 +10,7 @@ use rookery_project::Roots;
 use rookery_runtime::{Audit, LoadReport, Runtime};
 use tokio::runtime;
 
-use crate::places::{PluginOptions, given_or};
+use crate::places::{PluginOptions, PortOptions, given_or};
 
 const ROOTS: &str = "ROOKERY_ROOT";
 
@@ -31,6 +31,8 @@ pub struct Serve {
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
     #[command(flatten)]
+    ports: PortOptions,
+    #[command(flatten)]
     plugins: PluginOptions,
 }
 
@@ -38,6 +40,7 @@ impl Serve {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
         let roots = Roots::new(given_or(&self.roots, ROOTS))?;
         let mut config = self.plugins.config(roots)?;
+        config.runs = config.runs.with_ports(self.ports.ports());
         if let Some(file) = &self.audit {
             let audit = Audit::open(file)
                 .with_context(|| format!("cannot write the audit to {}", file.display()))?;

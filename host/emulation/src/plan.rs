@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ports::Ports;
+
 /// Everything that a backend needs to know. Built from the effective configuration before the supervisor starts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
@@ -51,6 +53,9 @@ pub struct Plan {
     pub record_env: bool,
     /// Wall-clock seconds from the start of init to the end of the run.
     pub timeout_s: u64,
+    /// What the operator says of the host's ports that lead to the guest's.
+    #[serde(default)]
+    pub ports: Ports,
     /// Parts of the configuration that this backend does not honour, in words.
     pub notes: Vec<String>,
 }

@@ -367,6 +367,7 @@ pub(super) mod tests {
             record_events: true,
             record_env: true,
             timeout_s: 5,
+            ports: crate::ports::Ports::default(),
             notes: vec![],
         }
     }

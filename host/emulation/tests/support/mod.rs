@@ -12,6 +12,7 @@ use std::process::Command;
 use rookery_emulation::backend::{Backend, Control, Request};
 use rookery_emulation::event::{Event, What};
 use rookery_emulation::plan::{Plan, StaticFile};
+use rookery_emulation::ports::Ports;
 use rookery_emulation::user::{UserBackend, rootfs};
 use rookery_project::{Node, SetId, Unpacked};
 
@@ -96,6 +97,7 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
         record_events: true,
         record_env: true,
         timeout_s: 30,
+        ports: Ports::default(),
         notes: vec![],
     }
 }

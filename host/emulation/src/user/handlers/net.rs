@@ -99,14 +99,12 @@ fn listens(guest: &mut Guest<'_>, call: &Call, endpoint: Endpoint) {
                 port,
                 host_port,
             },
-            Some(Err(NoForward::Full)) => What::Note(NOT_FORWARDED.into()),
+            Some(Err(NoForward::NoPort(why))) => What::Note(why),
             Some(Err(NoForward::Known)) | None => return,
         };
         guest.report(who, what);
     }
 }
-
-const NOT_FORWARDED: &str = "more ports of the guest listen at once than are forwarded: the host has no port for some of them";
 
 /// A copy of the caller's socket. It stays in the guest's network namespace, whoever uses it.
 pub fn socket(guest: &mut Guest<'_>, call: &Call) -> Result<OwnedFd, Errno> {
