@@ -24,7 +24,7 @@ Ctrl-c stops the run and keeps its results; a second ctrl-c leaves at once, with
 terminal), the run goes on until its timeout.
 
 Example:
-  rookery run dlink-850l --timeout 60")]
+  rookery run dlink-850l --timeout 60 --ports 80=8080")]
 pub struct Run {
     /// The project directory
     project: PathBuf,

@@ -144,7 +144,8 @@ impl Forwarder {
         if self.earlier.len() < FORWARDS_MAX {
             self.earlier.insert(*endpoint, forward.port);
         }
-        let request = format!("drop {} {}", endpoint.proto, reachable(endpoint.address));
+        // By its port of the host: another forward may lead to the same place.
+        let request = format!("drop {} {}", endpoint.proto, forward.port);
         send_with_fd(&self.socket, request.as_bytes(), None).is_ok()
     }
 
@@ -294,10 +295,9 @@ fn serve(supervisor: &OwnedFd) {
             }
             (text, None) if text.starts_with("drop ") => {
                 let mut words = text.split(' ').skip(1);
-                if let (Some(proto), Some(Ok(target))) =
-                    (words.next(), words.next().map(str::parse))
+                if let (Some(proto), Some(Ok(port))) = (words.next(), words.next().map(str::parse))
                 {
-                    pumps.remove(proto == "udp", target);
+                    pumps.remove(proto == "udp", port);
                 }
             }
             (text, None) => {
