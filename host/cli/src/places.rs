@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use rookery_emulation::ports::Ports;
 use rookery_emulation::{Runs, RunsConfig};
 use rookery_project::Roots;
 use rookery_runtime::{LoadReport, Policy, Runtime, RuntimeConfig};
@@ -37,6 +38,23 @@ impl StateDir {
             roots,
             guest_memory: self.guest_memory.map(|mib| mib << 20),
         }))
+    }
+}
+
+/// Which ports of this machine lead to guests.
+#[derive(Args, Clone)]
+pub struct PortOptions {
+    /// Ports of 127.0.0.1 that lead to the guest's services: `80=8080` gives the guest's port 80 this machine's 8080, `8000-8100` is
+    /// where all others come from; several are separated by `,` [default: the guest's own number where that is 1024 or higher and
+    /// free, else any free port]
+    #[arg(long, value_name = "PORTS", env = "ROOKERY_PORTS", value_parser = str::parse::<Ports>)]
+    ports: Option<Ports>,
+}
+
+impl PortOptions {
+    /// What the operator said.
+    pub fn ports(&self) -> Ports {
+        self.ports.clone().unwrap_or_default()
     }
 }
 

@@ -10,7 +10,7 @@ use rookery_project::{Cancel, Roots};
 use serde_json::{Value, json};
 
 use crate::interrupt::Interrupt;
-use crate::places::{StateDir, existing_parent, resolve, utf8};
+use crate::places::{PortOptions, StateDir, existing_parent, resolve, utf8};
 use crate::show::{self, Activity, text};
 use crate::summary;
 
@@ -24,7 +24,7 @@ Ctrl-c stops the run and keeps its results; a second ctrl-c leaves at once, with
 terminal), the run goes on until its timeout.
 
 Example:
-  rookery run dlink-850l --timeout 60")]
+  rookery run dlink-850l --timeout 60 --ports 80=8080")]
 pub struct Run {
     /// The project directory
     project: PathBuf,
@@ -38,6 +38,8 @@ pub struct Run {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    ports: PortOptions,
+    #[command(flatten)]
     state: StateDir,
 }
 
@@ -46,7 +48,10 @@ impl Run {
         let dir = resolve(&self.project)?;
         let roots = Roots::new([existing_parent(&dir)])?;
         let project = roots.project(utf8(&dir)?)?;
-        let runs = self.state.runs(roots.clone())?;
+        let runs = self
+            .state
+            .runs(roots.clone())?
+            .with_ports(self.ports.ports());
         let mut options = json!({"backend": self.backend});
         if let Some(timeout) = self.timeout {
             options["timeout_s"] = json!(timeout);

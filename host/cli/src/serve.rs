@@ -10,7 +10,7 @@ use rookery_project::Roots;
 use rookery_runtime::{Audit, LoadReport, Runtime};
 use tokio::runtime;
 
-use crate::places::{PluginOptions, given_or};
+use crate::places::{PluginOptions, PortOptions, given_or};
 
 const ROOTS: &str = "ROOKERY_ROOT";
 
@@ -21,7 +21,9 @@ Tools reach projects, root filesystems and results below the roots, and nothing 
 see docs/policy.md.
 
 Example, in an MCP client's configuration:
-  {\"mcpServers\": {\"rookery\": {\"command\": \"rookery\", \"args\": [\"serve\", \"--root\", \"/home/me/firmware\"]}}}")]
+  {\"mcpServers\": {\"rookery\": {\"command\": \"rookery\", \"args\": [\"serve\", \"--root\", \"/home/me/firmware\"]}}}
+
+With ports of this machine that stay the same: rookery serve --root firmware --ports 80=8080,443=8443,9000-9100")]
 pub struct Serve {
     /// A directory below which projects lie; can be given several times, and relative paths start at the first
     /// [env: `ROOKERY_ROOT`, separated by `:`]
@@ -31,13 +33,17 @@ pub struct Serve {
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
     #[command(flatten)]
+    ports: PortOptions,
+    #[command(flatten)]
     plugins: PluginOptions,
 }
 
 impl Serve {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
         let roots = Roots::new(given_or(&self.roots, ROOTS))?;
+        roots.clear_away();
         let mut config = self.plugins.config(roots)?;
+        config.runs = config.runs.with_ports(self.ports.ports());
         if let Some(file) = &self.audit {
             let audit = Audit::open(file)
                 .with_context(|| format!("cannot write the audit to {}", file.display()))?;

@@ -1,6 +1,6 @@
 //! What came of a run, for people: the services that answer, and what went wrong next.
 
-use rookery_project::{Results, Roots};
+use rookery_project::{Cancel, Results, Roots};
 use serde_json::{Map, Value, json};
 
 use crate::show::text;
@@ -16,7 +16,7 @@ const WEB_PORTS: &[(u64, &str)] = &[
     (8443, "https"),
 ];
 
-/// What the run's result files say: `{"services": [{"proc", "proto", "ip", "port"}], "pseudofiles": [{"path", "hits", "callers"}], "missing_env": ["…"], "crashes": [{"proc", "signame", "count"}]}`.
+/// What the run's result files say: `{"services": [{"proc", "proto", "ip", "port", "host_port"}], "pseudofiles": [{"path", "hits", "callers"}], "missing_env": ["…"], "crashes": [{"proc", "signame", "count"}]}`.
 /// A file that is not there leaves its list out.
 pub fn findings(roots: &Roots, status: &Value) -> Value {
     let Some(results) = status["results_dir"]
@@ -28,7 +28,7 @@ pub fn findings(roots: &Roots, status: &Value) -> Value {
     let parts = [
         (
             "services",
-            read(&results, "summary.json").map(|mut file| file["binds"].take()),
+            read(&results, "summary.json").map(|mut file| reached(file["binds"].take(), &results)),
         ),
         (
             "pseudofiles",
@@ -57,6 +57,30 @@ fn read(results: &Results, file: &str) -> Option<Value> {
         .ok()
 }
 
+/// Each service with the port of the host that led to it, where there was one.
+fn reached(mut services: Value, results: &Results) -> Value {
+    let bridges = results
+        .read_csv("vpn_bridges.csv", &Value::Null, &Cancel::default())
+        .unwrap_or_default();
+    for service in services.as_array_mut().into_iter().flatten() {
+        let leads_there = |bridge: &&Value| {
+            bridge["domain"] == service["proto"]
+                && bridge["guest_ip"] == service["ip"]
+                && bridge["guest_port"] == service["port"].to_string()
+        };
+        // A service that came back may have another port than before.
+        let bridges = bridges["rows"].as_array().into_iter().flatten();
+        let host_port = bridges
+            .rev()
+            .find(leads_there)
+            .and_then(|bridge| bridge["host_port"].as_str()?.parse::<u16>().ok());
+        if let Some(host_port) = host_port {
+            service["host_port"] = host_port.into();
+        }
+    }
+    services
+}
+
 /// The file is a map by path, worst first.
 fn pseudofiles(file: &Value) -> Value {
     let empty = Map::new();
@@ -64,7 +88,7 @@ fn pseudofiles(file: &Value) -> Value {
     failures.map(|(path, failure)| json!({"path": path, "hits": failure["impact"]["hits"], "callers": failure["callers"]})).collect()
 }
 
-/// The services that can be reached, as URLs where they speak HTTP.
+/// The services that can be reached, as URLs where they speak HTTP, with their ports in the guest.
 pub fn services(status: &Value) -> Vec<String> {
     let endpoints = status["endpoints"].as_array().into_iter().flatten();
     endpoints
@@ -78,10 +102,12 @@ fn address(endpoint: &Value) -> String {
     let web = WEB_PORTS.iter().find(|(guest_port, _)| {
         endpoint["guest_port"] == *guest_port && endpoint["proto"] == "tcp"
     });
-    match web {
+    let proto = text(endpoint, "proto");
+    let url = match web {
         Some((_, scheme)) => format!("{scheme}://{host}:{port}/"),
-        None => format!("{}://{host}:{port}", text(endpoint, "proto")),
-    }
+        None => format!("{proto}://{host}:{port}"),
+    };
+    format!("{url} (guest {proto} {})", endpoint["guest_port"])
 }
 
 /// Lines for a person.
@@ -142,7 +168,11 @@ pub fn describe(status: &Value, findings: &Value) -> Vec<String> {
 
 fn service(bind: &Value) -> String {
     let (proc, proto, ip) = (text(bind, "proc"), text(bind, "proto"), text(bind, "ip"));
-    format!("{proc}  {proto} {ip}:{}", bind["port"])
+    let reached = bind["host_port"]
+        .as_u64()
+        .map(|port| format!(", reached at the host's port {port}"))
+        .unwrap_or_default();
+    format!("{proc}  {proto} {ip}:{}{reached}", bind["port"])
 }
 
 fn pseudofile(failure: &Value) -> String {
@@ -190,16 +220,20 @@ mod tests {
                 {"procname": "snmpd", "proto": "udp", "guest_port": 161}]});
         let file = json!({"/dev/dsa": {"impact": {"hits": 12}, "callers": ["dsad:412"]}});
         let findings = json!({"pseudofiles": pseudofiles(&file), "missing_env": ["a", "b", "c", "d", "e", "f"],
-            "services": [{"proc": "httpd", "proto": "tcp", "ip": "0.0.0.0", "port": 80}]});
+            "services": [{"proc": "httpd", "proto": "tcp", "ip": "0.0.0.0", "port": 80, "host_port": 40080},
+                {"proc": "snmpd", "proto": "udp", "ip": "0.0.0.0", "port": 161}]});
         assert_eq!(
             describe(&status, &findings).join("\n"),
-            "run r1 finished after 60.0 s: the deadline passed\nservices that listened:\n  httpd  tcp 0.0.0.0:80\n\
+            "run r1 finished after 60.0 s: the deadline passed\nservices that listened:\n  httpd  tcp 0.0.0.0:80, reached at the host's port 40080\n  snmpd  udp 0.0.0.0:161\n\
              device files that failed, worst first:\n  /dev/dsa  12 times, by dsad:412\n\
              boot arguments and variables looked for in vain:\n  a\n  b\n  c\n  d\n  e\n  and 1 more\nresults in /p/results/0"
         );
         assert_eq!(
             services(&status),
-            ["http://127.0.0.1:40080/", "tcp://127.0.0.1:40023"]
+            [
+                "http://127.0.0.1:40080/ (guest tcp 80)",
+                "tcp://127.0.0.1:40023 (guest tcp 23)"
+            ]
         );
     }
 

@@ -51,6 +51,9 @@ fn a_wrong_command_line_exits_with_2_and_leaves_stdout_empty() {
         &["run", "p", "--timeout", "0"],
         &["run", "p", "--timeout", "604801"],
         &["run", "p", "--backend", "x"],
+        &["run", "p", "--ports", "80"],
+        &["run", "p", "--ports", "80=8080,81=8080"],
+        &["serve", "--root", ".", "--ports", "9000-8000"],
         &["supervise"],
     ] {
         let output = rookery(home.path(), args);

@@ -12,6 +12,7 @@ pub mod event;
 pub mod live;
 mod penguin;
 pub mod plan;
+pub mod ports;
 mod probe;
 pub mod runs;
 pub mod user;
@@ -24,6 +25,7 @@ use rookery_project::{Cancel, Project, Result, Roots};
 use serde_json::Value;
 
 use crate::backend::Backend;
+use crate::ports::Ports;
 use crate::runs::Registry;
 
 /// Every backend, the preferred one first. A new backend is a line here.
@@ -61,6 +63,14 @@ impl Runs {
             registry: Registry::new(config.state_dir, config.program, backends)
                 .with_guest_memory(config.guest_memory),
             roots: config.roots,
+        }
+    }
+    /// Let guests have the ports of the host that the operator names.
+    #[must_use]
+    pub fn with_ports(self, ports: Ports) -> Self {
+        Self {
+            registry: self.registry.with_ports(ports),
+            ..self
         }
     }
     /// `emulation.start`; gives the run id.

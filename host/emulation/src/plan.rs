@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ports::Ports;
+
 /// Everything that a backend needs to know. Built from the effective configuration before the supervisor starts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
@@ -54,6 +56,9 @@ pub struct Plan {
     /// The bytes of the host's memory that the guest may have.
     #[serde(default = "memory_max")]
     pub memory_max: u64,
+    /// What the operator says of the host's ports that lead to the guest's.
+    #[serde(default)]
+    pub ports: Ports,
     /// Parts of the configuration that this backend does not honour, in words.
     pub notes: Vec<String>,
 }

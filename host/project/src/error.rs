@@ -1,5 +1,7 @@
 //! Why an operation on a project was not carried out.
 
+use crate::regular::NotRegular;
+
 /// The result of an operation on a project.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -43,12 +45,15 @@ pub enum Error {
 }
 
 impl Error {
-    /// An I/O failure, with what was being done to which path.
+    /// An I/O failure, with what was being done to which path. `path` is the one that people know, not that of a descriptor or of a
+    /// temporary file through which it was done.
     pub fn io(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let message = format!("cannot {doing} {}: {error}", path.display());
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::NotFound(message),
             std::io::ErrorKind::PermissionDenied => Self::Denied(message),
+            std::io::ErrorKind::FileTooLarge => Self::Limit(message),
+            _ if NotRegular::is(error) => Self::Denied(message),
             _ => Self::Internal(message),
         }
     }

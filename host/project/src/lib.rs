@@ -9,8 +9,10 @@ mod create;
 pub mod error;
 pub mod firmware;
 pub mod project;
+pub mod regular;
 pub mod results;
 pub mod roots;
+pub mod scratch;
 
 pub use cancel::Cancel;
 pub use error::{Error, Result};

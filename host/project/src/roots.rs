@@ -11,6 +11,9 @@ use serde_json::Value;
 use crate::results::absent;
 use crate::{Cancel, Error, Project, Result, Results, create};
 
+/// Directories of a root in which leftovers are looked for.
+const MAX_CLEARED: usize = 1000;
+
 /// The directories below which everything must lie.
 ///
 /// A path is first brought to its canonical form, then opened from its root's directory with `openat2` and
@@ -123,6 +126,19 @@ impl Roots {
             )));
         }
         create::create(&rootfs, &output, cancel)
+    }
+
+    /// Remove what processes that were killed left in the roots and in the directories right below them: projects that were not complete.
+    pub fn clear_away(&self) {
+        for root in &self.dirs {
+            create::clear_away(root);
+            let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+            for entry in entries.take(MAX_CLEARED) {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    create::clear_away(&entry.path());
+                }
+            }
+        }
     }
 
     /// The canonical form of an existing directory below a root.

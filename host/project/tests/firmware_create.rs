@@ -91,7 +91,6 @@ fn what_a_killed_build_left_is_cleared_and_what_is_in_use_is_not() {
         [
             ".rookery-init-busy",
             ".rookery-init-link",
-            ".rookery-init-young",
             "fw.tar.gz",
             "kept",
             "new"

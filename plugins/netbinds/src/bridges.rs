@@ -46,9 +46,11 @@ impl Bridges {
         Ok(Self(text.lines().filter_map(endpoint).collect()))
     }
 
+    /// The last one: a service that went and came back may be reached elsewhere since.
     pub fn find(&self, proto: &str, ip: &str, port: u16) -> Option<&Bridge> {
         self.0
             .iter()
+            .rev()
             .find(|bridge| bridge.proto == proto && bridge.ip == ip && bridge.guest_port == port)
     }
 }

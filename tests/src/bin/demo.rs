@@ -124,7 +124,7 @@ async fn run_again(client: &Narrator) -> Result<u16> {
     let port = client.service(&run_id, 80).await?;
     let (status, page) = http::wait_for(port, 200, Duration::from_secs(10))?;
     client.say(&format!(
-        "The guest's port 80 is forwarded to 127.0.0.1:{port}. Ask it for its page:"
+        "The guest's port 80 answers at 127.0.0.1:{port} of this machine. Ask it for its page:"
     ));
     client.show(page.lines().filter(|line| !line.trim().is_empty()));
     client

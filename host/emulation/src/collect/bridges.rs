@@ -1,6 +1,6 @@
 //! `vpn_bridges.csv` and `endpoints.txt`: the guest's ports that can be reached from the host.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,9 @@ pub(super) const HOST: &str = "127.0.0.1";
 
 pub(super) struct Bridges {
     rows: Log,
-    written: HashSet<String>,
+    /// The last row of each of the guest's ports.
+    last: HashMap<(&'static str, IpAddr, u16), String>,
+    written: usize,
     endpoints_path: PathBuf,
     /// What is bridged now, in the order in which it came to be.
     endpoints: Vec<((&'static str, IpAddr, u16), String)>,
@@ -33,7 +35,8 @@ impl Bridges {
     pub(super) fn new(directory: &Path) -> Self {
         Self {
             rows: Log::new(directory, "vpn_bridges.csv", Some(HEADER), LIMIT),
-            written: HashSet::new(),
+            last: HashMap::new(),
+            written: 0,
             endpoints_path: directory.join("endpoints.txt"),
             endpoints: Vec::new(),
             listeners: HashMap::new(),
@@ -56,7 +59,7 @@ impl Collector for Bridges {
                 port,
                 host_port,
             } => {
-                if self.endpoints.len() >= MAX_ENDPOINTS || self.written.len() >= MAX_ENDPOINTS {
+                if self.endpoints.len() >= MAX_ENDPOINTS || self.written >= MAX_ENDPOINTS {
                     self.dropped += 1;
                     return;
                 }
@@ -70,9 +73,12 @@ impl Collector for Bridges {
                     "{},{ipvn},{proto},{guest},{port},{host_port}\n",
                     field(listener)
                 );
-                // A service that starts again gets the same bridge.
-                if self.written.insert(row.clone()) {
+                // A service that starts again mostly gets the same bridge; where it does not, the last row counts.
+                let at = (*proto, *ip, *port);
+                if self.last.get(&at) != Some(&row) {
                     self.rows.push(row.as_bytes());
+                    self.last.insert(at, row);
+                    self.written += 1;
                 }
                 let printable: String = listener
                     .chars()
@@ -172,5 +178,31 @@ mod tests {
         });
         bridges.flush(Duration::ZERO).unwrap();
         assert_eq!(read("endpoints.txt"), "");
+    }
+
+    #[test]
+    fn the_last_row_of_a_port_is_where_it_is_reached() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut bridges = Bridges::new(directory.path());
+        for host_port in [8080, 8080, 40000, 8080] {
+            bridges.event(&Event {
+                at: Duration::ZERO,
+                process: Process::default(),
+                what: What::Forward {
+                    proto: "tcp",
+                    ip: "0.0.0.0".parse().unwrap(),
+                    port: 8080,
+                    host_port,
+                },
+            });
+        }
+        bridges.flush(Duration::ZERO).unwrap();
+        let rows = std::fs::read_to_string(directory.path().join("vpn_bridges.csv")).unwrap();
+        let ports: Vec<_> = rows
+            .lines()
+            .skip(1)
+            .filter_map(|row| row.rsplit(',').next())
+            .collect();
+        assert_eq!(ports, ["8080", "40000", "8080"]);
     }
 }

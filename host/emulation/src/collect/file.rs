@@ -1,23 +1,15 @@
 //! How result files are written.
 
 use std::fmt::Write as _;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+
+use rookery_project::regular;
 
 /// Replace `path` by a file with `contents`; a reader sees the old file or the new one, never a part.
 pub(crate) fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let directory = path
-        .parent()
-        .ok_or_else(|| io::Error::other("a path without a directory"))?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".rookery-")
-        .permissions(Permissions::from_mode(0o644))
-        .tempfile_in(directory)?;
-    file.write_all(contents)?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    regular::replace(path, contents, false)
 }
 
 /// What waits in memory for a disk that is full.
@@ -84,7 +76,7 @@ impl Log {
 
     fn open(&mut self) -> io::Result<&mut File> {
         if self.file.is_none() {
-            self.file = Some(File::options().append(true).create(true).open(&self.path)?);
+            self.file = Some(regular::append(&self.path)?);
         }
         self.file
             .as_mut()
@@ -185,13 +177,12 @@ mod tests {
     fn what_a_full_disk_does_not_take_is_written_later() {
         let directory = tempfile::tempdir().unwrap();
         let mut log = Log::new(directory.path(), "log", None, 1 << 30);
-        std::os::unix::fs::symlink("/dev/full", directory.path().join("log")).unwrap();
+        log.file = Some(File::options().write(true).open("/dev/full").unwrap());
         log.push(b"abc\n");
         assert!(log.flush().is_err());
         log.push(&vec![b'x'; PENDING_MAX]);
         log.push(b"dropped\n");
         assert_eq!(log.dropped(), 1);
-        std::fs::remove_file(directory.path().join("log")).unwrap();
         log.file = None;
         log.flush().unwrap();
         let text = std::fs::read(directory.path().join("log")).unwrap();

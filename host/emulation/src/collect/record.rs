@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use rookery_project::Result;
+use rookery_project::{Result, regular};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -147,9 +147,8 @@ impl Record {
 
     /// The host's address at which forwarded ports answer.
     pub(crate) fn host(&self) -> String {
-        let written =
-            std::fs::read_to_string(self.results_dir.join("guest_ip")).unwrap_or_default();
-        written
+        let written = regular::read(&self.results_dir.join("guest_ip"), 4096).unwrap_or_default();
+        String::from_utf8_lossy(&written)
             .trim()
             .parse::<std::net::IpAddr>()
             .map_or_else(|_| HOST.to_owned(), |ip| ip.to_string())

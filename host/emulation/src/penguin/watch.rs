@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rookery_project::regular;
+
 use crate::backend::Control;
 use crate::event::{Event, Process, What};
 
@@ -41,10 +43,9 @@ impl Watch {
             self.booted = true;
             self.report(control, "init", What::Console(Vec::new()));
         }
-        if std::fs::metadata(&self.bridges).map_or(true, |metadata| metadata.len() > MAX_BYTES) {
+        let Ok(text) = regular::read(&self.bridges, MAX_BYTES) else {
             return;
-        }
-        let text = std::fs::read(&self.bridges).unwrap_or_default();
+        };
         let text = String::from_utf8_lossy(&text);
         let Some((whole, _)) = text.rsplit_once('\n') else {
             return;

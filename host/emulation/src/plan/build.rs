@@ -9,6 +9,7 @@ use super::honoured::{is_enabled, note_ignored};
 use super::notes::Notes;
 use super::paths::{in_project, is_guest_path, read_head};
 use super::{Plan, files, models};
+use crate::ports::Ports;
 
 const DEFAULT_TIMEOUT_S: u64 = 60;
 const MAX_NETDEV: usize = 15;
@@ -71,6 +72,7 @@ impl Plan {
             record_env: is_enabled(config, "env"),
             timeout_s: timeout_s.unwrap_or_else(|| timeout(config, &mut notes)),
             memory_max: super::memory_max(),
+            ports: Ports::default(),
             notes: Vec::new(),
         };
         Ok(Self {

@@ -3,6 +3,8 @@
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
+use rookery_project::regular;
+
 /// A guest path that can be used: absolute, without `..` and NUL, shorter than `PATH_MAX`.
 pub(super) fn is_guest_path(path: &str) -> bool {
     path.starts_with('/')
@@ -79,11 +81,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 /// The first `limit` bytes of a file, and whether there is more.
 pub(super) fn read_head(path: &Path, limit: usize) -> std::io::Result<(Vec<u8>, bool)> {
     let mut bytes = Vec::new();
-    // A FIFO or device of the project must not hold the caller up.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("not a regular file"));
-    }
-    std::fs::File::open(path)?
+    regular::open(path)?
         .take(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1))
         .read_to_end(&mut bytes)?;
     let more = bytes.len() > limit;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rookery_project::{Error, Result};
+use rookery_project::{Error, Result, regular};
 
 use super::store::RunDir;
 
@@ -14,8 +14,8 @@ pub(super) const READY_WITHIN: Duration = Duration::from_secs(20);
 
 /// Start `program supervise SPEC` and wait until it has taken the run over. It gets `lock` as its standard input.
 pub(super) fn supervisor(program: &Path, run: &RunDir, lock: File) -> Result<()> {
-    let log =
-        File::create(run.log_path()).map_err(|error| Error::io("make", &run.log_path(), &error))?;
+    let log = regular::create(&run.log_path())
+        .map_err(|error| Error::io("make", &run.log_path(), &error))?;
     // Descriptors that this process itself was given without close-on-exec must not live on in the supervisor.
     close_fds::set_fds_cloexec_threadsafe(3, &[]);
     let mut child = Command::new(program)

@@ -6,11 +6,10 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rookery_project::results::RUN_LOCK;
-use rookery_project::{Error, Result};
+use rookery_project::{Error, Result, regular};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
@@ -26,13 +25,7 @@ pub(super) enum Attempt {
 /// Try to lock `project_dir`.
 pub(super) fn acquire(project_dir: &Path) -> Result<Attempt> {
     let path = project_dir.join(RUN_LOCK);
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(&path)
+    let mut file = regular::create(&path)
         .map_err(|error| Error::io("open the project's run lock", &path, &error))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Attempt::Held(file)),
@@ -54,7 +47,7 @@ pub(super) fn sign(file: &mut File, run_id: &str) -> Result<()> {
         file.rewind()?;
         file.write_all(run_id.as_bytes())
     };
-    write(file).map_err(|error| Error::io("write the run lock in", Path::new(RUN_LOCK), &error))
+    write(file).map_err(|error| Error::io("write the run's id to", Path::new(RUN_LOCK), &error))
 }
 
 /// In the supervisor: take the lock over from standard input, which then is empty.
@@ -124,6 +117,20 @@ mod tests {
         std::os::unix::fs::symlink(&target, project.path().join(RUN_LOCK)).unwrap();
         assert!(acquire(project.path()).is_err());
         assert!(!target.exists());
+    }
+
+    #[test]
+    fn what_is_no_file_in_the_place_of_the_lock_is_refused_at_once() {
+        let project = tempfile::tempdir().unwrap();
+        let lock = project.path().join(RUN_LOCK);
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mknodat(rustix::fs::CWD, &lock, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let error = acquire(project.path()).err().unwrap().to_string();
+        assert!(error.contains("FIFO"), "{error}");
+        std::fs::remove_file(&lock).unwrap();
+        std::fs::create_dir(&lock).unwrap();
+        let error = acquire(project.path()).err().unwrap().to_string();
+        assert!(error.contains("directory"), "{error}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod supervisor;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rookery_project::{Cancel, Error, Result};
+use rookery_project::{Cancel, Error, Result, regular};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ pub use self::supervisor::supervise_with;
 use crate::backend::{Availability, Backend};
 use crate::control::{self, wire::Ask};
 use crate::plan::Plan;
+use crate::ports::Ports;
 
 /// The backends that there are, the preferred one first.
 pub type Backends = fn() -> Vec<Box<dyn Backend>>;
@@ -44,6 +45,7 @@ pub struct Registry {
     program: PathBuf,
     backends: Backends,
     guest_memory: Option<u64>,
+    ports: Ports,
 }
 
 impl Registry {
@@ -55,6 +57,7 @@ impl Registry {
             program,
             backends,
             guest_memory: None,
+            ports: Ports::default(),
         }
     }
 
@@ -65,6 +68,13 @@ impl Registry {
             guest_memory,
             ..self
         }
+    }
+
+    /// Let runs have the ports of the host that the operator names.
+    #[must_use]
+    pub fn with_ports(mut self, ports: Ports) -> Self {
+        self.ports = ports;
+        self
     }
 
     /// Start a run of the project in `project_dir`, an absolute path without links, whose effective configuration is `config`.
@@ -82,7 +92,16 @@ impl Registry {
         if backend.writes_results() {
             // What the embedded emulator cannot honour does not concern a backend that is Penguin.
             plan.notes.clear();
+            if !self.ports.is_default() {
+                plan.notes.push(format!(
+                    "the backend {} chooses the ports that lead to the guest itself, in its container's network, so --ports {} had no \
+                     effect",
+                    backend.name(),
+                    self.ports
+                ));
+            }
         }
+        plan.ports = self.ports.clone();
         self.sweep();
         let mut lock = self.lock(project_dir)?;
         let run_id = id::new(project_dir)?;
@@ -237,6 +256,9 @@ impl Registry {
         let backends = (self.backends)();
         if let Some(backend) = backends.iter().find(|known| known.name() == spec.backend) {
             backend.sweep(&spec.plan);
+        }
+        for directory in [run.path(), &spec.plan.results_dir] {
+            regular::clear_away(directory, None);
         }
         state.orphaned = false;
         run.write(&state)?;

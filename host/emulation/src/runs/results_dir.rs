@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use rookery_project::results::next_run;
 use rookery_project::{Error, Result};
 
 /// Make the next result directory. The caller holds the project's lock.
@@ -22,22 +23,19 @@ pub(super) fn allocate(project_dir: &Path) -> Result<PathBuf> {
             base.display()
         )));
     }
-    let mut next = 0;
-    for entry in fs::read_dir(&real)
-        .map_err(|error| failed(&error))?
-        .flatten()
-    {
-        if let Some(number) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u64>().ok())
-        {
-            next = next.max(number.saturating_add(1));
+    // Real Penguin numbers its runs without our lock.
+    for _ in 0..16 {
+        let names = fs::read_dir(&real)
+            .map_err(|error| failed(&error))?
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok());
+        let directory = real.join(next_run(names).to_string());
+        match fs::create_dir(&directory) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => return made.map(|()| directory).map_err(|error| failed(&error)),
         }
     }
-    let directory = real.join(next.to_string());
-    fs::create_dir(&directory).map_err(|error| failed(&error))?;
-    Ok(directory)
+    Err(failed(&ErrorKind::ResourceBusy.into()))
 }
 
 /// Make `results/latest` lead to `directory`. A `latest` that is no link is left alone, and said.
@@ -52,8 +50,9 @@ pub(super) fn point_latest(directory: &Path) -> std::result::Result<(), String> 
         }
         _ => {}
     }
-    // Made beside it and renamed over it, so that there is a `latest` at every moment.
-    let fresh = base.join(format!(".rookery-latest-{}", std::process::id()));
+    // Made beside it and renamed over it, so that there is a `latest` at every moment. The caller holds the project's lock, so what is
+    // there was left by one that was killed.
+    let fresh = base.join(".rookery-latest");
     let _ = fs::remove_file(&fresh);
     symlink(Path::new(".").join(name), &fresh)
         .and_then(|()| fs::rename(&fresh, &latest))
@@ -78,6 +77,27 @@ mod tests {
         fs::create_dir(project.join("results/41")).unwrap();
         fs::create_dir(project.join("results/notes")).unwrap();
         assert_eq!(allocate(&project).unwrap(), project.join("results/42"));
+    }
+
+    #[test]
+    fn no_name_keeps_a_project_from_being_run() {
+        let (_guard, project) = project();
+        let results = project.join("results");
+        fs::create_dir(&results).unwrap();
+        for name in [
+            "18446744073709551615",
+            "-1",
+            "+8",
+            "007",
+            "9007199254740991",
+        ] {
+            fs::create_dir(results.join(name)).unwrap();
+        }
+        fs::create_dir(results.join("9".repeat(255))).unwrap();
+        fs::write(results.join("8"), "a file").unwrap();
+        symlink("nothing", results.join("9")).unwrap();
+        assert_eq!(allocate(&project).unwrap(), results.join("10"));
+        assert_eq!(allocate(&project).unwrap(), results.join("11"));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! What is kept of a run on disk: `state_dir/runs/RUN_ID/` with `spec.json`, `state.json` and the supervisor's log.
 
 use std::fs;
-use std::io::{ErrorKind, Read as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rookery_project::{Error, Result};
+use rookery_project::{Error, Result, regular};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,6 +20,8 @@ use crate::plan::Plan;
 /// The state of ended runs is kept for this long.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 const MAX_FILE: u64 = 256 << 20;
+/// Bytes of a supervisor's log that are shown.
+const LOG_TAIL: u64 = 2000;
 
 /// What a supervisor is to do. Never changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -215,11 +217,17 @@ impl RunDir {
 
     /// The last lines of the supervisor's log.
     pub(super) fn log_tail(&self) -> String {
-        let log = fs::read(self.log_path()).unwrap_or_default();
-        let tail = log
-            .get(log.len().saturating_sub(2000)..)
-            .unwrap_or_default();
-        String::from_utf8_lossy(tail).trim().to_owned()
+        let read = || {
+            let mut log = regular::open(&self.log_path())?;
+            let size = log.metadata()?.len();
+            log.seek(SeekFrom::Start(size.saturating_sub(LOG_TAIL)))?;
+            let mut tail = Vec::new();
+            log.take(LOG_TAIL).read_to_end(&mut tail)?;
+            std::io::Result::Ok(tail)
+        };
+        String::from_utf8_lossy(&read().unwrap_or_default())
+            .trim()
+            .to_owned()
     }
 }
 
@@ -302,16 +310,13 @@ fn is_old(entry: &fs::DirEntry) -> bool {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let mut text = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE).read_to_end(&mut text))
-        .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => Error::NotFound(format!(
-                "the run's state is gone: {} is missing",
-                path.display()
-            )),
-            _ => Error::io("read", path, &error),
-        })?;
+    let text = regular::read(path, MAX_FILE).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::NotFound(format!(
+            "the run's state is gone: {} is missing",
+            path.display()
+        )),
+        _ => Error::io("read", path, &error),
+    })?;
     serde_json::from_slice(&text)
         .map_err(|error| Error::Internal(format!("{} is damaged: {error}", path.display())))
 }

@@ -33,9 +33,9 @@ impl Datagrams {
         }
     }
 
-    /// Where datagrams of clients go.
-    pub fn service(&self) -> SocketAddr {
-        self.service
+    /// Where clients send theirs.
+    pub fn entry(&self) -> io::Result<SocketAddr> {
+        self.front.local_addr()
     }
 
     /// What to wait for.

@@ -411,6 +411,7 @@ pub(super) mod tests {
             record_env: true,
             timeout_s: 5,
             memory_max: crate::plan::memory_max(),
+            ports: crate::ports::Ports::default(),
             notes: vec![],
         }
     }

@@ -8,7 +8,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -21,41 +21,49 @@ use super::guest::Endpoint;
 use super::netlink::Netlink;
 use super::sys::process;
 use super::{inside, pump};
+use crate::ports::{NoPort, Ports};
 
 /// The helper may wait for the kernel's configuration of networks, which others may hold.
 const HELPER_ENDS_WITHIN: Duration = Duration::from_millis(200);
 
-/// Ports that are forwarded at most.
+/// Ports of the host that a run has at most, used or idle.
 const FORWARDS_MAX: usize = 128;
+/// A service that comes back within this time finds its port of the host still open; after it the port is the host's again.
+const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// The supervisor's side.
 #[derive(Debug)]
 pub struct Forwarder {
     helper: Pid,
     socket: OwnedFd,
+    ports: Ports,
     forwards: HashMap<Endpoint, Forward>,
+    /// The host's ports that services had which are gone.
+    earlier: HashMap<Endpoint, u16>,
 }
 
 #[derive(Debug)]
 struct Forward {
     /// Of the host.
     port: u16,
-    /// Nothing listens in the guest at present. It keeps the host's port while that is not needed for another.
-    idle: bool,
+    /// Since when nothing listens in the guest.
+    idle: Option<Instant>,
 }
 
 /// Why a port is not forwarded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoForward {
     /// Another forward leads there already.
     Known,
-    /// There are too many, or the host has no port for it.
-    Full,
+    /// The host has no port for it; why, in words.
+    NoPort(NoPort),
 }
 
+const TOO_MANY: &str = "more ports of the guest listen at once than the 128 that are forwarded: some of them have no port of the host";
+
 impl Forwarder {
-    /// Start the helper for the guest behind `pidfd`.
-    pub fn start(guest: &OwnedFd) -> io::Result<Self> {
+    /// Start the helper for the guest behind `pidfd`, whose services get what the operator's `ports` allow.
+    pub fn start(guest: &OwnedFd, ports: Ports) -> io::Result<Self> {
         let (ours, theirs) = packet_pair()?;
         let Some(helper) = process::fork_into(0)? else {
             process::close_all_except(&[theirs.as_raw_fd(), guest.as_raw_fd()]);
@@ -76,19 +84,21 @@ impl Forwarder {
         Ok(Self {
             helper,
             socket: ours,
+            ports,
             forwards: HashMap::new(),
+            earlier: HashMap::new(),
         })
     }
 
     /// Forward to a guest's port; gives the port on 127.0.0.1 of the host.
     pub fn forward(&mut self, endpoint: Endpoint) -> Result<u16, NoForward> {
         if let Some(known) = self.forwards.get_mut(&endpoint) {
-            known.idle = false;
+            known.idle = None;
             return Ok(known.port);
         }
         // A service that listens everywhere is reached once, whichever family came first.
         let everywhere = |(known, forward): (&Endpoint, &Forward)| {
-            !forward.idle
+            forward.idle.is_none()
                 && known.proto == endpoint.proto
                 && known.address.port() == endpoint.address.port()
                 && known.address.ip().is_unspecified()
@@ -96,46 +106,82 @@ impl Forwarder {
         if self.forwards.iter().any(everywhere) {
             return Err(NoForward::Known);
         }
-        if self.forwards.len() >= FORWARDS_MAX {
-            self.drop_idle().ok_or(NoForward::Full)?;
+        if self.forwards.len() >= FORWARDS_MAX && !self.close_idlest() {
+            return Err(NoForward::NoPort(TOO_MANY.into()));
         }
-        let port = self.listen(endpoint).ok_or(NoForward::Full)?;
-        self.forwards
-            .insert(endpoint, Forward { port, idle: false });
+        let port = self.listen(endpoint).map_err(NoForward::NoPort)?;
+        self.earlier.remove(&endpoint);
+        self.forwards.insert(endpoint, Forward { port, idle: None });
         Ok(port)
     }
 
     /// Nothing listens at a guest's port any more.
     pub fn idle(&mut self, endpoint: &Endpoint) {
         if let Some(forward) = self.forwards.get_mut(endpoint) {
-            forward.idle = true;
+            forward.idle.get_or_insert_with(Instant::now);
         }
     }
 
-    fn drop_idle(&mut self) -> Option<()> {
-        let (endpoint, _) = self.forwards.iter().find(|(_, forward)| forward.idle)?;
-        let endpoint = *endpoint;
-        self.forwards.remove(&endpoint);
-        let request = format!("drop {} {}", endpoint.proto, reachable(endpoint.address));
-        send_with_fd(&self.socket, request.as_bytes(), None).ok()
+    /// Give back to the host the ports whose services have been gone for long.
+    pub fn close_idle(&mut self) {
+        let long = |forward: &Forward| forward.idle.is_some_and(|since| since.elapsed() > IDLE_MAX);
+        let gone: Vec<Endpoint> = self
+            .forwards
+            .iter()
+            .filter_map(|(endpoint, forward)| long(forward).then_some(*endpoint))
+            .collect();
+        for endpoint in gone {
+            self.close(&endpoint);
+        }
     }
 
-    fn listen(&self, endpoint: Endpoint) -> Option<u16> {
-        let port = endpoint.address.port();
-        let (entry, port) = if endpoint.proto == "udp" {
-            let front = bind(port, UdpSocket::bind)?;
-            front.set_nonblocking(true).ok()?;
-            let port = front.local_addr().ok()?.port();
-            (OwnedFd::from(front), port)
+    /// Close the forward that has been idle longest; whether there was one.
+    fn close_idlest(&mut self) -> bool {
+        let idle = self
+            .forwards
+            .iter()
+            .filter_map(|(endpoint, forward)| Some((forward.idle?, *endpoint)));
+        let longest = idle.min_by_key(|(since, _)| *since);
+        longest.is_some_and(|(_, endpoint)| self.close(&endpoint))
+    }
+
+    fn close(&mut self, endpoint: &Endpoint) -> bool {
+        let Some(forward) = self.forwards.remove(endpoint) else {
+            return false;
+        };
+        if self.earlier.len() < FORWARDS_MAX {
+            self.earlier.insert(*endpoint, forward.port);
+        }
+        // By its port of the host: another forward may lead to the same place.
+        let request = format!("drop {} {}", endpoint.proto, forward.port);
+        send_with_fd(&self.socket, request.as_bytes(), None).is_ok()
+    }
+
+    fn listen(&self, endpoint: Endpoint) -> Result<u16, NoPort> {
+        let (port, earlier) = (
+            endpoint.address.port(),
+            self.earlier.get(&endpoint).copied(),
+        );
+        let (entry, address) = if endpoint.proto == "udp" {
+            let front = self.ports.udp(port, earlier)?;
+            let address = front
+                .set_nonblocking(true)
+                .and_then(|()| front.local_addr());
+            (OwnedFd::from(front), address)
         } else {
-            let listener = bind(port, TcpListener::bind)?;
-            listener.set_nonblocking(true).ok()?;
-            let port = listener.local_addr().ok()?.port();
-            (OwnedFd::from(listener), port)
+            let listener = self.ports.tcp(port, earlier)?;
+            let address = listener
+                .set_nonblocking(true)
+                .and_then(|()| listener.local_addr());
+            (OwnedFd::from(listener), address)
         };
         let request = format!("{} {}", endpoint.proto, reachable(endpoint.address));
-        send_with_fd(&self.socket, request.as_bytes(), Some(entry.as_fd())).ok()?;
-        Some(port)
+        address
+            .and_then(|address| {
+                send_with_fd(&self.socket, request.as_bytes(), Some(entry.as_fd()))?;
+                Ok(address.port())
+            })
+            .map_err(|error| format!("no port of the guest is forwarded: {error}").into())
     }
 
     /// A socket in the guest's network namespace.
@@ -165,13 +211,6 @@ impl Forwarder {
         let _ = rustix::process::kill_process(self.helper, Signal::KILL);
         await_end(self.helper, HELPER_ENDS_WITHIN);
     }
-}
-
-/// Bind the guest's own port on the host, or any where that is taken or not allowed.
-fn bind<T>(port: u16, bind: impl Fn((Ipv4Addr, u16)) -> io::Result<T>) -> Option<T> {
-    bind((Ipv4Addr::LOCALHOST, port))
-        .or_else(|_| bind((Ipv4Addr::LOCALHOST, 0)))
-        .ok()
 }
 
 /// Where a client inside the guest connects to reach a socket bound to `address`.
@@ -265,10 +304,9 @@ fn serve(supervisor: &OwnedFd) {
             }
             (text, None) if text.starts_with("drop ") => {
                 let mut words = text.split(' ').skip(1);
-                if let (Some(proto), Some(Ok(target))) =
-                    (words.next(), words.next().map(str::parse))
+                if let (Some(proto), Some(Ok(port))) = (words.next(), words.next().map(str::parse))
                 {
-                    pumps.remove(proto == "udp", target);
+                    pumps.remove(proto == "udp", port);
                 }
             }
             (text, None) => {

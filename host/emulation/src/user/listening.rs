@@ -8,8 +8,11 @@ use crate::event::What;
 /// The state of a listening TCP socket, as the tables write it.
 const LISTEN: &str = "0A";
 
-/// Report every known endpoint that is gone.
+/// Report every known endpoint that is gone, and give back the host's ports of those that do not come back.
 pub fn sweep(guest: &mut Guest<'_>) {
+    if let Some(forwarder) = &mut guest.forwarder {
+        forwarder.close_idle();
+    }
     if guest.listening.is_empty() {
         return;
     }

@@ -1,5 +1,6 @@
 //! Bytes between clients of the host and services of the guest: one loop over non-blocking sockets.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -57,12 +58,14 @@ impl Pumps {
         self.datagrams.push(Datagrams::new(front, target));
     }
 
-    /// Take no more clients for `target`. Those of a TCP service that are there are served on.
-    pub fn remove(&mut self, datagrams: bool, target: SocketAddr) {
+    /// Take no more clients at a `port` of the host. Those of a TCP service that are there are served on.
+    pub fn remove(&mut self, datagrams: bool, port: u16) {
+        let is_other = |address: io::Result<SocketAddr>| !address.is_ok_and(|at| at.port() == port);
         if datagrams {
-            self.datagrams.retain(|known| known.service() != target);
+            self.datagrams.retain(|known| is_other(known.entry()));
         } else {
-            self.listeners.retain(|(_, known)| *known != target);
+            self.listeners
+                .retain(|(listener, _)| is_other(listener.local_addr()));
         }
     }
 
@@ -225,6 +228,29 @@ mod tests {
     use super::*;
     use std::io::{Read, Write};
     use std::net::TcpStream;
+
+    #[test]
+    fn of_two_ports_that_lead_to_one_service_one_is_closed() {
+        let target = "127.0.0.1:9".parse().unwrap();
+        let (first, second) = (
+            TcpListener::bind("127.0.0.1:0").unwrap(),
+            TcpListener::bind("127.0.0.1:0").unwrap(),
+        );
+        let (gone, kept) = (first.local_addr().unwrap(), second.local_addr().unwrap());
+        let front = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        let datagrams = front.local_addr().unwrap();
+        let mut pumps = Pumps::default();
+        pumps.add(first, target);
+        pumps.add(second, target);
+        pumps.add_datagrams(front, target);
+        pumps.remove(false, gone.port());
+        pumps.remove(true, gone.port());
+        assert!(TcpStream::connect(gone).is_err());
+        assert!(TcpStream::connect(kept).is_ok());
+        assert_eq!(pumps.datagrams.len(), 1);
+        pumps.remove(true, datagrams.port());
+        assert!(pumps.datagrams.is_empty());
+    }
 
     #[test]
     fn a_client_and_a_service_exchange_more_than_one_buffer() {

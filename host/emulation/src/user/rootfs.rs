@@ -6,13 +6,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rookery_project::{Cancel, Error, Node, Private, Result, SetId, Unpacked};
-use rustix::fs::FlockOperation;
+use rookery_project::scratch::{self, Scratch};
+use rookery_project::{Cancel, Error, Node, Private, Result, SetId, Unpacked, regular};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 
 /// How long an unpacked root filesystem is kept that no run uses.
 const KEPT: Duration = Duration::from_hours(7 * 24);
-/// Unpacking takes less; what is older was left by a supervisor that was killed.
-const UNPACKING: Duration = Duration::from_hours(1);
+/// Bytes of the list of what an archive holds.
+const LIST_MAX: u64 = 256 << 20;
 /// What begins the name of anything that is being made or removed.
 const TEMPORARY: &str = ".unpack-";
 
@@ -61,7 +62,7 @@ pub fn prepare(cache: &Path, archive: &Path, uid: u32, cancel: &Cancel) -> Resul
         unpack(cache, archive, uid, &slot, cancel)?;
         hold(&slot).ok_or_else(|| Error::Internal(format!("{} is gone", slot.display())))?
     };
-    let text = fs::read(&list).map_err(|error| Error::io("read", &list, &error))?;
+    let text = regular::read(&list, LIST_MAX).map_err(|error| Error::io("read", &list, &error))?;
     let unpacked: Unpacked = serde_json::from_slice(&text).map_err(|error| {
         Error::Internal(format!(
             "{} is damaged ({error}); remove {} and start again",
@@ -80,7 +81,7 @@ pub fn prepare(cache: &Path, archive: &Path, uid: u32, cancel: &Cancel) -> Resul
 
 /// Mark an unpacked root filesystem as used now, and until the file is closed. `None` where there is none.
 fn hold(slot: &Path) -> Option<File> {
-    let directory = File::open(slot).ok()?;
+    let directory = open(slot).ok()?;
     rustix::fs::flock(&directory, FlockOperation::LockShared).ok()?;
     // Looked for under the lock: another run may just have removed it.
     slot.join("unpacked.json").exists().then_some(())?;
@@ -88,8 +89,15 @@ fn hold(slot: &Path) -> Option<File> {
     Some(directory)
 }
 
+/// Open a directory, and nothing else.
+fn open(directory: &Path) -> std::io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(directory, flags, Mode::empty())?.into())
+}
+
 /// Remove what no run uses any more.
 fn tidy(cache: &Path) {
+    scratch::clear_away(cache, TEMPORARY);
     for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
         let (name, path) = (entry.file_name(), entry.path());
         let name = name.to_string_lossy();
@@ -97,9 +105,7 @@ fn tidy(cache: &Path) {
         let age = changed.map_or(Duration::ZERO, |changed| {
             changed.elapsed().unwrap_or_default()
         });
-        if name.starts_with(TEMPORARY) && age > UNPACKING {
-            let _ = fs::remove_dir_all(path);
-        } else if name.starts_with("rootfs-") && age > KEPT {
+        if name.starts_with("rootfs-") && age > KEPT {
             remove_unused(&path, &cache.join(format!("{TEMPORARY}{name}")));
         }
     }
@@ -107,7 +113,7 @@ fn tidy(cache: &Path) {
 
 /// Remove a root filesystem, by way of another name: half of one must not be found under its own.
 fn remove_unused(slot: &Path, aside: &Path) {
-    let Ok(directory) = File::open(slot) else {
+    let Ok(directory) = open(slot) else {
         return;
     };
     let unused = rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok();
@@ -118,10 +124,8 @@ fn remove_unused(slot: &Path, aside: &Path) {
 
 fn unpack(cache: &Path, archive: &Path, uid: u32, slot: &Path, cancel: &Cancel) -> Result<()> {
     fs::create_dir_all(cache).map_err(|error| Error::io("create", cache, &error))?;
-    let temporary = tempfile::Builder::new()
-        .prefix(TEMPORARY)
-        .tempdir_in(cache)
-        .map_err(|error| Error::io("write to", cache, &error))?;
+    let temporary =
+        Scratch::make(cache, TEMPORARY).map_err(|error| Error::io("write to", cache, &error))?;
     let root = temporary.path().join("root");
     fs::create_dir(&root).map_err(|error| Error::io("create", &root, &error))?;
     let unpacked = rookery_project::unpack(archive, &root, cancel)?;
@@ -131,7 +135,7 @@ fn unpack(cache: &Path, archive: &Path, uid: u32, slot: &Path, cancel: &Cancel) 
     let list = serde_json::to_vec(&unpacked).map_err(|error| Error::Internal(error.to_string()))?;
     let path = temporary.path().join("unpacked.json");
     fs::write(&path, list).map_err(|error| Error::io("write", &path, &error))?;
-    match fs::rename(temporary.path(), slot) {
+    match temporary.persist(slot) {
         Err(_) if slot.join("unpacked.json").exists() => Ok(()), // Another run was faster.
         Err(error) => Err(Error::io("create", slot, &error)),
         Ok(()) => Ok(()),
@@ -169,12 +173,15 @@ mod tests {
         let (hours, days) = (Duration::from_hours, |days: u64| {
             Duration::from_hours(24 * days)
         });
-        let gone = [make(".unpack-dead", hours(2)), make("rootfs-old", days(8))];
+        let gone = [make(".unpack-dead", hours(0)), make("rootfs-old", days(8))];
+        let now = make(".unpack-now", hours(0));
+        let unpacking = open(&now).unwrap();
+        rustix::fs::flock(&unpacking, FlockOperation::LockExclusive).unwrap();
         let used = make("rootfs-used", days(8));
         let in_use = hold(&used).unwrap();
         in_use.set_modified(SystemTime::now() - days(8)).unwrap();
         let kept = [
-            make(".unpack-now", hours(0)),
+            now,
             make("rootfs-new", days(6)),
             make("plugins", days(90)),
             used,

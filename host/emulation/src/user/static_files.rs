@@ -1,15 +1,17 @@
 //! `static_files`: read on the host before the start, applied inside the guest's root, where no link leads out.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use rookery_project::{Error, Result};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rookery_project::{Error, Result, regular};
 
 use super::paths;
 use crate::plan::StaticFile;
+
+/// Bytes of the host's files together: they are held in memory until the guest starts.
+const CONTENTS_MAX: u64 = 512 << 20;
 
 /// One change to the guest's files.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub enum Change {
 /// What a plan's files come to. Devices are no files: the supervisor answers for them.
 pub fn load(files: &[(String, StaticFile)]) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
+    let mut room = CONTENTS_MAX;
     for (path, file) in files {
         let path = paths::normalise(path);
         match file {
@@ -53,7 +56,7 @@ pub fn load(files: &[(String, StaticFile)]) -> Result<Vec<Change>> {
                 mode: *mode,
             }),
             StaticFile::Host { path: host, mode } => {
-                load_host(&path, host, *mode, 0, &mut changes)?;
+                load_host(&path, host, *mode, 0, &mut room, &mut changes)?;
             }
             StaticFile::Directory { mode } => changes.push(Change::Directory { path, mode: *mode }),
             StaticFile::Symlink { target } => changes.push(Change::Symlink {
@@ -85,6 +88,7 @@ fn load_host(
     host: &Path,
     mode: u32,
     depth: u32,
+    room: &mut u64,
     changes: &mut Vec<Change>,
 ) -> Result<()> {
     let unreadable = |error: std::io::Error| Error::io("read", host, &error);
@@ -109,27 +113,32 @@ fn load_host(
                 &entry.path(),
                 mode,
                 depth + 1,
+                room,
                 changes,
             )?;
         }
     } else if metadata.is_file() {
+        let contents = read_without_links(host, *room).map_err(|error| match error.kind() {
+            std::io::ErrorKind::FileTooLarge => Error::Limit(format!(
+                "the files of the project that are copied into the guest hold more than {} MiB, with {}; put large ones into the root \
+                 filesystem's archive",
+                CONTENTS_MAX >> 20,
+                host.display()
+            )),
+            _ => unreadable(error),
+        })?;
+        *room -= contents.len() as u64;
         changes.push(Change::File {
             path: path.to_owned(),
-            contents: read_without_links(host).map_err(unreadable)?,
+            contents,
             mode,
         });
     }
     Ok(())
 }
 
-/// Read a file by its path, in which the kernel follows no link: it lies where the path says, also when a link was just put there.
-fn read_without_links(path: &Path) -> std::io::Result<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let resolve = ResolveFlags::NO_SYMLINKS;
-    let file = rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve)?;
-    let mut contents = Vec::new();
-    fs::File::from(file).read_to_end(&mut contents)?;
-    Ok(contents)
+fn read_without_links(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    regular::read_all(regular::open_without_links(path)?, limit)
 }
 
 /// Make a change. `/` must be the guest's root.
@@ -245,6 +254,6 @@ mod tests {
             .iter()
             .filter(|change| matches!(change, Change::Symlink { .. }));
         assert_eq!(links.count(), 3);
-        assert!(read_without_links(&files.join("below/up/secret")).is_err());
+        assert!(read_without_links(&files.join("below/up/secret"), 100).is_err());
     }
 }

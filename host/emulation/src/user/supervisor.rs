@@ -99,7 +99,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         notes.about(kind, which);
     }
     emulator.note.iter().for_each(|note| notes.once(note));
-    let forwarder = Forwarder::start(&world.pidfd)
+    let forwarder = Forwarder::start(&world.pidfd, plan.ports.clone())
         .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
         .ok();
     let mut control = OwnFiles {

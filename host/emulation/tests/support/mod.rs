@@ -12,6 +12,7 @@ use std::process::Command;
 use rookery_emulation::backend::{Backend, Control, Request};
 use rookery_emulation::event::{Event, What};
 use rookery_emulation::plan::{Plan, StaticFile};
+use rookery_emulation::ports::Ports;
 use rookery_emulation::user::{UserBackend, rootfs};
 use rookery_project::{Node, SetId, Unpacked};
 
@@ -97,6 +98,7 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
         record_env: true,
         timeout_s: 30,
         memory_max: rookery_emulation::plan::memory_max(),
+        ports: Ports::default(),
         notes: vec![],
     }
 }

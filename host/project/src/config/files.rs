@@ -1,12 +1,11 @@
 //! Which files a configuration consists of, and reading them without leaving the project.
 
-use std::fs::{self, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::refusal::{Kind, Refusal};
 use super::yaml;
+use crate::regular;
 
 /// The main file.
 pub const MAIN: &str = "config.yaml";
@@ -32,24 +31,12 @@ pub fn read(project: &Path, file: &str) -> Result<Option<String>, Refusal> {
             "lies outside the project directory; copy it into the project",
         ));
     }
-    // Neither a link put there since nor a pipe may be opened.
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(&path);
-    let opened = opened.map_err(|error| refuse(format!("cannot be read: {error}")))?;
-    if !opened.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Err(refuse("is not a regular file; move it away".to_owned()));
-    }
-    let mut bytes = Vec::new();
-    opened
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| refuse(format!("cannot be read: {error}")))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(refuse(format!("is larger than {} MiB", MAX_BYTES >> 20)));
-    }
+    let bytes = regular::read(&path, MAX_BYTES).map_err(|error| match error.kind() {
+        std::io::ErrorKind::FileTooLarge => {
+            refuse(format!("is larger than {} MiB", MAX_BYTES >> 20))
+        }
+        _ => refuse(format!("cannot be read: {error}")),
+    })?;
     yaml::decode(&bytes)
         .map(Some)
         .map_err(|error| Refusal::yaml(file, &error))

@@ -1,9 +1,8 @@
 //! The patch file and its history on disk: written whole, one writer at a time, never half.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,10 +11,11 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, PATCH};
-use crate::{Error, Result};
+use crate::{Error, Result, regular};
 
 const FOLDER: &str = ".rookery";
 const HISTORY: &str = "history.jsonl";
+const LOCK: &str = "lock";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A history that outgrows this is cut to the newest revisions that fit into half of it.
 const MAX_HISTORY: usize = 4 << 20;
@@ -23,6 +23,9 @@ const MAX_HISTORY: usize = 4 << 20;
 const KEPT: usize = 2;
 /// More of a history than this, counted from its end, is not ours.
 const MAX_READ: u64 = 64 << 20;
+
+/// Revisions are numbered below this.
+const MAX_REVISION: u64 = 1 << 53;
 
 /// One state of the patch file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -89,26 +92,24 @@ pub fn read_patch(dir: &Path) -> Result<Option<String>> {
 /// The history, the oldest revision first. What a crash left half-written is left out.
 pub fn history(dir: &Path) -> Result<Vec<Revision>> {
     let path = dir.join(FOLDER).join(HISTORY);
-    let open = OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed() | OFlags::NONBLOCK.bits().cast_signed())
-        .open(&path);
-    let text = match open {
+    let io = |error: &_| Error::io("read the history", &path, error);
+    let text = match regular::open(&path) {
         Ok(mut file) => {
             let mut text = Vec::new();
-            let io = |error| Error::io("read the history", &path, &error);
-            let size = file.metadata().map_err(io)?.len();
+            let size = file.metadata().map_err(|error| io(&error))?.len();
             file.seek(SeekFrom::Start(size.saturating_sub(MAX_READ)))
                 .and_then(|_| Read::take(&mut file, MAX_READ).read_to_end(&mut text))
-                .map_err(io)?;
+                .map_err(|error| io(&error))?;
             String::from_utf8_lossy(&text).into_owned()
         }
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io("read the history", &path, &error)),
+        Err(error) => return Err(io(&error)),
     };
     Ok(text
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())
+        // One that no other could follow was not written by us.
+        .filter(|revision: &Revision| revision.number < MAX_REVISION)
         .collect())
 }
 
@@ -124,14 +125,8 @@ impl<'a> Store<'a> {
             _ => {}
         }
         let folder = Held::open(&name)?;
-        let flags = OFlags::NOFOLLOW.bits().cast_signed();
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .custom_flags(flags)
-            .open(folder.path("lock"));
-        let lock = lock.map_err(|error| Error::io("open", &name.join("lock"), &error))?;
+        let lock = regular::create(&folder.path(LOCK))
+            .map_err(|error| Error::io("open", &name.join(LOCK), &error))?;
         let start = Instant::now();
         while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             if start.elapsed() > PATIENCE {
@@ -208,13 +203,7 @@ impl<'a> Store<'a> {
             let kept = newest(&history(self.dir)?, MAX_HISTORY / 2);
             write_whole(&self.folder, HISTORY, &kept, &shown)?;
         }
-        let flags = OFlags::NOFOLLOW.bits().cast_signed();
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .custom_flags(flags)
-            .open(&path)
-            .map_err(|error| io(&error))?;
+        let mut file = regular::append(&path).map_err(|error| io(&error))?;
         // The first line end closes a line that a crash cut short; readers skip what it leaves.
         file.write_all(format!("\n{line}\n").as_bytes())
             .and_then(|()| file.sync_data())
@@ -223,10 +212,8 @@ impl<'a> Store<'a> {
 
     /// Remove what a writer that was killed left behind.
     fn sweep(&self) {
-        let prefix = format!(".{PATCH}.tmp-");
-        for name in files::names(&self.project.path(""), |name| name.starts_with(&prefix)) {
-            let _ = fs::remove_file(self.project.path(&name));
-        }
+        regular::clear_away(&self.project.path(""), Some(PATCH));
+        regular::clear_away(&self.folder.path(""), Some(HISTORY));
     }
 }
 
@@ -258,21 +245,10 @@ fn is_link(path: &Path) -> Error {
     ))
 }
 
-/// Write beside the file, make it durable, then rename over it. `shown` is its name for people.
+/// Write all of a file. `shown` is its name for people.
 fn write_whole(folder: &Held, name: &str, text: &str, shown: &Path) -> Result<()> {
-    let io = |error: &std::io::Error| Error::io("write", shown, error);
-    let mut file = tempfile::Builder::new()
-        .prefix(&format!(".{name}.tmp-"))
-        .tempfile_in(folder.path(""))
-        .map_err(|error| io(&error))?;
-    file.write_all(text.as_bytes())
-        .map_err(|error| io(&error))?;
-    file.as_file()
-        .set_permissions(Permissions::from_mode(0o644))
-        .map_err(|error| io(&error))?;
-    file.as_file().sync_all().map_err(|error| io(&error))?;
-    file.persist(folder.path(name))
-        .map_err(|error| io(&error.error))?;
+    regular::replace(&folder.path(name), text.as_bytes(), true)
+        .map_err(|error| Error::io("write", shown, &error))?;
     sync(folder, shown)
 }
 

@@ -4,19 +4,28 @@ mod archive;
 mod layout;
 mod root;
 mod survey;
-mod workplace;
 mod yaml;
 
 use std::fs::{File, Permissions};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use serde_json::{Value, json};
 
-use self::workplace::Workplace;
 use crate::firmware::tree::{Content, Entry};
 use crate::firmware::{self, Image};
+use crate::scratch::{self, Scratch};
 use crate::{Cancel, Error, Result};
+
+/// What begins the name of a project that is being made.
+const SCRATCH: &str = ".rookery-init-";
+
+/// Remove what a process that was killed in [`create`] left in `dir`.
+pub(crate) fn clear_away(dir: &Path) {
+    scratch::clear_away(dir, SCRATCH);
+}
 
 /// Make the project directory `output` from `rootfs`. Both are canonical and confined.
 ///
@@ -49,26 +58,14 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Va
         );
     }
 
-    let parents = Parents::make(output)?;
-    let workplace = Workplace::make(parents.dir())?;
-    let fresh = workplace.dir.path();
-    for (path, content) in layout::files(&arch, &inits, &survey) {
-        write(&fresh.join(path), content.as_bytes())?;
-    }
-    let archive = fresh.join(firmware::ARCHIVE);
-    make_parent(&archive)?;
-    let file = File::create(&archive).map_err(|e| Error::io("make", &archive, &e))?;
-    archive::write(&image, file, cancel)?;
-
-    std::fs::set_permissions(fresh, Permissions::from_mode(0o755))
-        .and_then(|()| std::fs::rename(fresh, output))
-        // Someone else may have made it since.
-        .map_err(|e| match check_output(rootfs, output) {
-            Err(taken) => taken,
-            Ok(()) => Error::io("make", output, &e),
-        })?;
-    let _ = workplace.dir.keep();
-    parents.keep();
+    place(
+        &image,
+        &layout::files(&arch, &inits, &survey),
+        output,
+        cancel,
+    )
+    // Someone else may have made it since.
+    .map_err(|error| check_output(rootfs, output).err().unwrap_or(error))?;
 
     Ok(json!({
         "project_dir": output,
@@ -130,43 +127,83 @@ fn check_output(rootfs: &Path, output: &Path) -> Result<()> {
     }
 }
 
-fn make_parent(path: &Path) -> Result<()> {
-    let parent = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(parent).map_err(|e| Error::io("make", parent, &e))
+/// Build the project beside its place, and move it there.
+///
+/// What takes long is written to a file without a name, so that a process that is killed rarely leaves anything; what it leaves
+/// nevertheless is cleared away by the next.
+fn place(image: &Image, files: &[(String, String)], output: &Path, cancel: &Cancel) -> Result<()> {
+    let shown = |path: &str| output.join(path);
+    let near = output.ancestors().skip(1).find(|dir| dir.is_dir());
+    let near = near.unwrap_or(Path::new("/"));
+    let unnamed = unnamed(near);
+    if let Some(file) = &unnamed {
+        let file = file
+            .try_clone()
+            .map_err(|e| Error::io("write", output, &e))?;
+        archive::write(image, file, cancel)?;
+    }
+
+    let scratch = Scratch::make(near, SCRATCH)
+        .map_err(|error| Error::io("make a directory in", near, &error))?;
+    let fresh = scratch.path();
+    let write = |path: &str, content: &[u8]| {
+        let at = fresh.join(path);
+        std::fs::create_dir_all(at.parent().unwrap_or(fresh))?;
+        std::fs::write(at, content)
+    };
+    for (path, content) in files {
+        write(path, content.as_bytes()).map_err(|e| Error::io("write", &shown(path), &e))?;
+    }
+    let archive = fresh.join(firmware::ARCHIVE);
+    let failed = |e: std::io::Error| Error::io("write", &shown(firmware::ARCHIVE), &e);
+    std::fs::create_dir_all(archive.parent().unwrap_or(fresh)).map_err(failed)?;
+    if let Some(file) = unnamed {
+        name(&file, &archive).map_err(failed)?;
+    } else {
+        let file = File::create_new(&archive).map_err(failed)?;
+        archive::write(image, file, cancel)?;
+    }
+
+    let parents = Parents::make(output)?;
+    std::fs::set_permissions(fresh, Permissions::from_mode(0o755))
+        .and_then(|()| scratch.persist(output))
+        .map_err(|e| Error::io("make", output, &e))?;
+    parents.keep();
+    Ok(())
 }
 
-fn write(path: &Path, content: &[u8]) -> Result<()> {
-    make_parent(path)?;
-    std::fs::write(path, content).map_err(|e| Error::io("write", path, &e))
+/// A file that vanishes with this process unless it gets a name. Not every file system has such files.
+fn unnamed(dir: &Path) -> Option<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    rustix::fs::open(dir, flags, Mode::from_raw_mode(0o644))
+        .map(File::from)
+        .ok()
+}
+
+fn name(file: &File, path: &Path) -> std::io::Result<()> {
+    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)?;
+    Ok(())
 }
 
 /// The directories above the output that had to be made; removed again unless kept.
 struct Parents {
-    dir: PathBuf,
     made: Vec<PathBuf>,
 }
 
 impl Parents {
     fn make(output: &Path) -> Result<Self> {
-        let dir = output.parent().unwrap_or(output).to_owned();
-        let missing: Vec<PathBuf> = dir
+        let missing: Vec<&Path> = output
             .ancestors()
-            .take_while(|d| !d.exists())
-            .map(Path::to_owned)
+            .skip(1)
+            .take_while(|dir| !dir.exists())
             .collect();
-        let mut parents = Self {
-            dir,
-            made: Vec::new(),
-        };
-        for ancestor in missing.into_iter().rev() {
-            std::fs::create_dir(&ancestor).map_err(|e| Error::io("make", &ancestor, &e))?;
-            parents.made.push(ancestor);
+        let mut parents = Self { made: Vec::new() };
+        for dir in missing.into_iter().rev() {
+            std::fs::create_dir(dir).map_err(|e| Error::io("make", dir, &e))?;
+            parents.made.push(dir.to_owned());
         }
         Ok(parents)
-    }
-
-    fn dir(&self) -> &Path {
-        &self.dir
     }
 
     fn keep(mut self) {

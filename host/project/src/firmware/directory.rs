@@ -112,6 +112,13 @@ impl Walk<'_> {
                     self.seen.insert(key, path.clone());
                 }
                 let mut file = File::from(open(OFlags::empty())?);
+                // Something else may have been put there since.
+                if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+                    return Err(Error::Conflict(format!(
+                        "{} changed while it was read; try again when nothing writes to it",
+                        at().display()
+                    )));
+                }
                 self.builder.content(&mut file)?
             }
             FileType::Symlink => Content::Symlink(

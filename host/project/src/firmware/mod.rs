@@ -12,11 +12,9 @@ mod stream;
 pub(crate) mod tree;
 mod unpack;
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -26,9 +24,10 @@ pub(crate) use self::image::Image;
 pub(crate) use self::init::{Candidate, candidates};
 use self::tree::{Content, Entry, shown};
 pub use self::unpack::{Node, Private, SetId, Unpacked, unpack};
+use crate::regular::{self, NotRegular};
 use crate::results::parse_options;
 use crate::results::text::escape;
-use crate::roots::{open_beneath, open_dir};
+use crate::roots::open_dir;
 use crate::{Cancel, Error, Result};
 
 /// Where a project keeps its root filesystem.
@@ -67,20 +66,25 @@ impl Firmware {
     /// Open the root filesystem of the project in `project`.
     pub(crate) fn open(project: &Path, cancel: &Cancel) -> Result<Self> {
         let path = project.join(ARCHIVE);
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = open_beneath(&open_dir(project)?, ARCHIVE, flags).map_err(|errno| match errno {
-            Errno::NOENT | Errno::NOTDIR => Error::Unavailable {
-                what: ARCHIVE.into(),
-                why: format!("{} has no root filesystem", project.display()),
-                how_to_enable: "Make the project from a root filesystem archive with `init_project`".into(),
-            },
-            Errno::XDEV | Errno::LOOP => {
-                Error::Denied(format!("{} is a link that leads out of the project", path.display()))
-            }
-            errno => Error::io("open", &path, &errno.into()),
-        })?;
+        let file =
+            regular::open_beneath(&open_dir(project)?, ARCHIVE).map_err(|error| {
+                match Errno::from_io_error(&error) {
+                    Some(Errno::NOENT | Errno::NOTDIR) => Error::Unavailable {
+                        what: ARCHIVE.into(),
+                        why: format!("{} has no root filesystem", project.display()),
+                        how_to_enable:
+                            "Make the project from a root filesystem archive with `init_project`"
+                                .into(),
+                    },
+                    Some(Errno::XDEV | Errno::LOOP) => Error::Denied(format!(
+                        "{} is a link that leads out of the project",
+                        path.display()
+                    )),
+                    _ => Error::io("open", &path, &error),
+                }
+            })?;
         Ok(Self {
-            image: image::of_archive(File::from(file), &path, cancel)?,
+            image: image::of_archive(file, &path, cancel)?,
         })
     }
 
@@ -176,14 +180,16 @@ impl Image {
 
     /// Read a root filesystem: a directory, or an archive.
     pub(crate) fn of(path: &Path, cancel: &Cancel) -> Result<Arc<Self>> {
-        let flags =
-            OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let handle = rustix::fs::open(path, flags, rustix::fs::Mode::empty())
-            .map_err(|e| Error::io("open", path, &e.into()))?;
-        let file = File::from(handle);
-        if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+        if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
             return directory::read_directory(path, cancel).map(Arc::new);
         }
+        let file = regular::open(path).map_err(|error| match error {
+            error if NotRegular::is(&error) => Error::InvalidArgument(format!(
+                "{} cannot be used as a root filesystem: {error}",
+                path.display()
+            )),
+            error => Error::io("open", path, &error),
+        })?;
         image::of_archive(file, path, cancel)
     }
 }

@@ -10,6 +10,7 @@ use rustix::fs::{CWD, FileType, Mode};
 
 use super::image::Image;
 use super::tree::{Content, Entry, shown};
+use crate::scratch::Scratch;
 use crate::{Cancel, Error, Result};
 
 /// What [`unpack`] found.
@@ -103,30 +104,25 @@ pub fn unpack(archive: &Path, into: &Path, cancel: &Cancel) -> Result<Unpacked> 
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let fresh = tempfile::Builder::new()
-        .prefix(".unpack-")
-        .tempdir_in(parent)
+    let fresh = Scratch::make(parent, ".unpack-")
         .map_err(|e| Error::io("make a directory in", parent, &e))?;
     let unpacked = Target {
         root: fresh.path(),
+        shown: into,
         image: &image,
         cancel,
     }
-    .write();
-    match unpacked.and_then(|unpacked| {
-        std::fs::rename(fresh.path(), into).map_err(|e| Error::io("make", into, &e))?;
-        Ok(unpacked)
-    }) {
-        Ok(unpacked) => {
-            let _ = fresh.keep();
-            Ok(unpacked)
-        }
-        Err(error) => Err(error),
-    }
+    .write()?;
+    fresh
+        .persist(into)
+        .map_err(|e| Error::io("make", into, &e))?;
+    Ok(unpacked)
 }
 
 struct Target<'a> {
     root: &'a Path,
+    /// What `root` is called once it is complete.
+    shown: &'a Path,
     image: &'a Image,
     cancel: &'a Cancel,
 }
@@ -140,7 +136,7 @@ impl Target<'_> {
         };
         for (path, _) in tree.iter().filter(|(_, e)| e.content == Content::Directory) {
             let at = self.at(path);
-            std::fs::create_dir(&at).map_err(|e| Error::io("make", &at, &e))?;
+            std::fs::create_dir(&at).map_err(|e| Error::io("make", &self.shown(path), &e))?;
         }
         let private = tree
             .iter()
@@ -162,7 +158,7 @@ impl Target<'_> {
                     let at = self.at(path);
                     let mode = Mode::from_raw_mode(entry.mode & 0o777 | 0o600);
                     rustix::fs::mknodat(CWD, &at, FileType::Fifo, mode, 0)
-                        .map_err(|e| Error::io("make", &at, &e.into()))?;
+                        .map_err(|e| Error::io("make", &self.shown(path), &e.into()))?;
                 }
                 Content::Device {
                     block,
@@ -183,13 +179,14 @@ impl Target<'_> {
                 self.at(entry.same_as.as_deref().unwrap_or_default()),
                 self.at(path),
             );
-            std::fs::hard_link(&first, &at).map_err(|e| Error::io("link", &at, &e))?;
+            std::fs::hard_link(&first, &at)
+                .map_err(|e| Error::io("link", &self.shown(path), &e))?;
         }
         for (path, entry) in tree.iter() {
             if let Content::Symlink(target) = &entry.content {
                 let at = self.at(path);
                 std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), &at)
-                    .map_err(|e| Error::io("link", &at, &e))?;
+                    .map_err(|e| Error::io("link", &self.shown(path), &e))?;
             }
         }
         // From the innermost out, so that a directory is closed only when it is complete.
@@ -201,13 +198,13 @@ impl Target<'_> {
             let at = self.at(path);
             let mode = entry.mode & 0o1777 | 0o700;
             std::fs::set_permissions(&at, Permissions::from_mode(mode))
-                .map_err(|e| Error::io("set the mode of", &at, &e))?;
+                .map_err(|e| Error::io("set the mode of", &self.shown(path), &e))?;
         }
         let mode = tree
             .get(b"")
             .map_or(0o755, |root| root.mode & 0o777 | 0o700);
         std::fs::set_permissions(self.root, Permissions::from_mode(mode))
-            .map_err(|e| Error::io("set the mode of", self.root, &e))?;
+            .map_err(|e| Error::io("set the mode of", self.shown, &e))?;
         Ok(unpacked)
     }
 
@@ -218,15 +215,21 @@ impl Target<'_> {
             .create_new(true)
             .mode(0o600)
             .open(&at);
-        let mut out = opened.map_err(|e| Error::io("make", &at, &e))?;
+        let mut out = opened.map_err(|e| Error::io("make", &self.shown(path), &e))?;
         self.image.copy(entry, &mut out, self.cancel)?;
-        out.flush().map_err(|e| Error::io("write", &at, &e))?;
+        out.flush()
+            .map_err(|e| Error::io("write", &self.shown(path), &e))?;
         let mode = entry.mode & 0o777 | 0o400;
         out.set_permissions(Permissions::from_mode(mode))
-            .map_err(|e| Error::io("set the mode of", &at, &e))
+            .map_err(|e| Error::io("set the mode of", &self.shown(path), &e))
     }
 
     fn at(&self, path: &[u8]) -> PathBuf {
         self.root.join(std::ffi::OsStr::from_bytes(path))
+    }
+
+    /// For messages.
+    fn shown(&self, path: &[u8]) -> PathBuf {
+        self.shown.join(std::ffi::OsStr::from_bytes(path))
     }
 }

@@ -5,13 +5,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::OFlags;
 use serde_json::Value;
 
 use super::Results;
 use super::status::number;
 use crate::config::yaml::parse_result;
-use crate::roots::{open_beneath, open_dir};
+use crate::regular;
+use crate::roots::open_dir;
 
 /// A run of unknown origin of which a file changed within this time goes on.
 const QUIET: Duration = Duration::from_secs(15);
@@ -62,8 +62,8 @@ pub(super) fn look(
 
 /// What Rookery notes of its own runs. Penguin's process number is one of its container's and tells nothing here.
 fn record(results: &Results) -> Option<(String, Option<u64>)> {
-    let (file, bytes) = results.find_file(RUNTIME).ok()??;
-    let text = std::io::read_to_string(std::io::Read::take(file, bytes.min(64 << 10))).ok()?;
+    let (file, _) = results.find_file(RUNTIME).ok()??;
+    let text = std::io::read_to_string(std::io::Read::take(file, 64 << 10)).ok()?;
     let runtime = parse_result(&text).ok()?;
     Some((
         runtime.get("run_id")?.as_str()?.to_owned(),
@@ -80,8 +80,7 @@ fn supervised(results: &Results) -> Option<String> {
     if runs.flatten().any(|run| newer(&run.file_name())) {
         return None;
     }
-    let lock = open_beneath(&project, RUN_LOCK, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
-    let lock = std::io::Read::take(std::fs::File::from(lock), 200);
+    let lock = std::io::Read::take(regular::open_beneath(&project, RUN_LOCK).ok()?, 200);
     let run_id = std::io::read_to_string(lock).ok()?;
     let processes = std::fs::read_dir("/proc").ok()?;
     let mut pids = processes

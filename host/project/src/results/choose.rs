@@ -64,7 +64,8 @@ pub(super) fn choose(roots: &Roots, project: &Path) -> Result<Chosen> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(Error::io("list", &base, &error)),
     };
-    runs.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+    // Of two names of one number (`7`, `007`), the one that a run has by itself.
+    runs.sort_by_key(|(number, path)| (std::cmp::Reverse(*number), path.as_os_str().len()));
     // Penguin points `latest` at a run before it checks the configuration.
     let refused = std::fs::read_link(base.join("latest"))
         .ok()

@@ -14,21 +14,21 @@ mod tables;
 pub mod text;
 
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 pub use alive::{PENGUIN_LOG, RUN_LOCK};
 pub(crate) use place::absent;
+pub use status::next_run;
 
-use crate::roots::{Roots, open_beneath, open_dir};
+use crate::regular::{self, NotRegular};
+use crate::roots::{Roots, open_dir};
 use crate::{Cancel, Error, Result};
 
 /// The largest YAML or JSON file that is read, in bytes.
@@ -37,7 +37,6 @@ const MAX_YAML: u64 = 32 << 20;
 const MAX_TEXT: u32 = 1 << 20;
 /// Folders of a result directory whose files may be read; everything else lies flat.
 const FOLDERS: [&str; 1] = ["shared/"];
-const NOT_REGULAR: &str = "it is not a regular file";
 
 /// One result directory, read-only. Returned values have the shapes that `wit/results.wit` gives.
 #[derive(Debug, Clone)]
@@ -86,15 +85,14 @@ impl Results {
 
     /// `run-results.read-yaml`
     pub fn read_yaml(&self, file: &str) -> Result<Value> {
-        let (mut handle, bytes) = self.open_file(file)?;
+        let (handle, bytes) = self.open_file(file)?;
         if bytes > MAX_YAML {
             return Err(Error::Limit(format!(
                 "{file} has {bytes} bytes; at most {MAX_YAML} are parsed"
             )));
         }
-        let mut raw = Vec::new();
-        let read = (&mut handle).take(MAX_YAML).read_to_end(&mut raw);
-        read.map_err(|e| Error::io("read", &self.dir.join(file), &e))?;
+        let raw = regular::read_all(handle, MAX_YAML)
+            .map_err(|e| Error::io("read", &self.dir.join(file), &e))?;
         parse::parse(file, &raw)
     }
 
@@ -186,26 +184,25 @@ impl Results {
                 "{name:?} is not the name of a result file: give a plain name such as console.log"
             )));
         }
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = match open_beneath(&self.handle, name, flags) {
-            Ok(handle) => File::from(handle),
-            Err(Errno::NOENT) => return Ok(None),
-            Err(Errno::XDEV | Errno::LOOP) => {
-                return Err(parse::damaged(
-                    name,
-                    "it is a link that leads out of the result directory, and is not followed",
-                ));
+        let failed = |error: &_| Error::io("open", &self.dir.join(name), error);
+        let file = match regular::open_beneath(&self.handle, name) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if NotRegular::is(&error) => {
+                return Err(parse::damaged(name, &error.to_string()));
             }
-            // What open(2) says of a socket.
-            Err(Errno::NXIO) => return Err(parse::damaged(name, NOT_REGULAR)),
-            Err(errno) => return Err(Error::io("open", &self.dir.join(name), &errno.into())),
+            Err(error) => {
+                return Err(match Errno::from_io_error(&error) {
+                    Some(Errno::XDEV | Errno::LOOP) => parse::damaged(
+                        name,
+                        "it is a link that leads out of the result directory, and is not followed",
+                    ),
+                    _ => failed(&error),
+                });
+            }
         };
-        let stat = rustix::fs::fstat(&file)
-            .map_err(|e| Error::io("open", &self.dir.join(name), &e.into()))?;
-        if !FileType::from_raw_mode(stat.st_mode).is_file() {
-            return Err(parse::damaged(name, NOT_REGULAR));
-        }
-        Ok(Some((file, u64::try_from(stat.st_size).unwrap_or(0))))
+        let bytes = file.metadata().map_err(|error| failed(&error))?.len();
+        Ok(Some((file, bytes)))
     }
 }
 

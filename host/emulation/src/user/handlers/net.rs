@@ -103,7 +103,7 @@ fn listens(guest: &mut Guest<'_>, call: &Call, endpoint: Endpoint) {
                 port,
                 host_port,
             },
-            Some(Err(NoForward::Full)) => What::Note(NOT_FORWARDED.into()),
+            Some(Err(NoForward::NoPort(why))) => What::Note(why),
             Some(Err(NoForward::Known)) | None => return,
         };
         guest.report(who, what);
@@ -115,8 +115,6 @@ const LISTENING_MAX: usize = 1024;
 
 const NOT_RECORDED: &str =
     "more than 1024 ports of the guest listen at once: some of them are missing from the results";
-
-const NOT_FORWARDED: &str = "more ports of the guest listen at once than are forwarded: the host has no port for some of them";
 
 /// A copy of the caller's socket. It stays in the guest's network namespace, whoever uses it.
 pub fn socket(guest: &mut Guest<'_>, call: &Call) -> Result<OwnedFd, Errno> {

@@ -8,8 +8,7 @@ use minijinja::value::{Value as Item, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior};
 use minijinja_contrib::pycompat;
 
-use super::Context;
-use super::python;
+use super::{Context, measure, python};
 
 /// Steps of one template; 64 bytes that it makes count as one, so this bounds its memory too.
 const STEPS: u64 = 20_000;
@@ -25,9 +24,7 @@ const FOREIGN_TESTS: [&str; 4] = ["endingwith", "int", "safe", "startingwith"];
 
 pub fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
-    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
-        environment.set_syntax(syntax);
-    }
+    environment.set_syntax(syntax());
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(STEPS));
     environment.set_formatter(python::print);
@@ -42,7 +39,13 @@ pub fn environment() -> Environment<'static> {
     environment.remove_filter("pprint");
     environment.remove_global("debug");
     environment.add_filter("string", python::string);
+    environment.add_function(measure::MEASURED, measure::measured);
     environment
+}
+
+fn syntax() -> SyntaxConfig {
+    let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
+    syntax.unwrap_or_default()
 }
 
 /// The text of a template, of at most `room` bytes, and the steps it took.
@@ -78,8 +81,9 @@ fn render_here(
         text: Vec::new(),
         left: room,
     };
+    let source = measure::rewrite(source, syntax()).map_err(|error| describe(&error))?;
     let template = environment
-        .template_from_str(source)
+        .template_from_str(&source)
         .map_err(|error| describe(&error))?;
     let steps = template
         .render_captured_to(Item::from_object(context.clone()), &mut out)

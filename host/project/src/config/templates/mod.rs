@@ -1,6 +1,7 @@
 //! Templates in configuration strings, rendered as Penguin does but in a box: within a budget of steps, memory and output.
 
 mod engine;
+mod measure;
 mod python;
 mod quote;
 #[cfg(test)]
@@ -19,7 +20,7 @@ pub use quote::{is_template, map_strings, neutralise, restore};
 /// Stands for the version of the kernel, which is known only after the merge.
 const KERNEL_VERSION: &str = "__ROOKERY_KERNEL_VERSION_7e1d__";
 /// Steps of all templates of a load together.
-const MAX_STEPS: u64 = 20_000_000;
+const MAX_STEPS: u64 = 1_000_000;
 const MAX_OUTPUT: usize = 16 << 20;
 
 /// The variables that a template sees.
@@ -139,9 +140,9 @@ impl Renderer {
         }
         // Python's template engine makes line ends one kind.
         let source = text.replace("\r\n", "\n").replace('\r', "\n");
-        let fail = |message| TemplateError {
+        let fail = |message: String| TemplateError {
             path: Vec::new(),
-            message,
+            message: format!("{message}: {:?}", excerpt(&source)),
         };
         let render = engine::render(&self.environment, &source, context, self.output.get());
         let (text, steps) = render.map_err(fail)?;
@@ -152,6 +153,18 @@ impl Renderer {
         })?);
         Ok(text)
     }
+}
+
+/// The beginning of a template, from its first expression on, for messages.
+fn excerpt(source: &str) -> String {
+    const LONGEST: usize = 60;
+    let start = source.find('{').unwrap_or(0);
+    let mut rest = source.get(start..).unwrap_or_default().chars();
+    let mut text: String = rest.by_ref().take(LONGEST).collect();
+    if rest.next().is_some() {
+        text.push('…');
+    }
+    text
 }
 
 fn below(mut error: TemplateError, step: String) -> TemplateError {

@@ -10,6 +10,7 @@ mod params;
 
 use std::fmt::Write;
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -19,12 +20,12 @@ use std::time::{Duration, Instant};
 use rusqlite::{ErrorCode, OpenFlags, ffi};
 use serde::Deserialize;
 use serde_json::Value;
-use tempfile::TempDir;
 
 use self::connection::Run;
 use self::failure::Failure;
 use super::parse::damaged;
-use crate::{Cancel, Error, Result};
+use crate::scratch::Scratch;
+use crate::{Cancel, Error, Result, regular};
 
 /// The database's file name.
 pub(super) const FILE: &str = "plugins.db";
@@ -36,11 +37,13 @@ const MAX_OUTPUT: usize = 8 << 20;
 const MAX_COPY: u64 = 4 << 30;
 /// The length of a database's header, in bytes.
 const HEADER: u64 = 100;
+/// What begins the name of a copy's directory.
+const COPIES: &str = "rookery-db-";
 /// How long to wait for a writer to finish its transaction.
 const BUSY: Duration = Duration::from_secs(3);
 
 /// A private copy of a database that its writer left in the middle of a transaction, rolled back.
-pub(super) type Recovered = OnceLock<TempDir>;
+pub(super) type Recovered = OnceLock<Scratch>;
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -132,14 +135,21 @@ impl Database<'_> {
         let path = link
             .canonicalize()
             .map_err(|e| Error::io("open", &link, &e))?;
-        if path.starts_with(self.dir) {
-            Ok(path)
-        } else {
-            Err(damaged(
+        if !path.starts_with(self.dir) {
+            return Err(damaged(
                 FILE,
                 "it is a link that leads out of the result directory",
-            ))
+            ));
         }
+        // SQLite opens these by itself, and would wait at a FIFO.
+        for suffix in ["-journal", "-wal", "-shm"] {
+            let file = beside(&path, suffix);
+            if file.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
+                let why = format!("{FILE}{suffix} beside it is not a regular file; move it away");
+                return Err(damaged(FILE, &why));
+            }
+        }
+        Ok(path)
     }
 
     /// Whether its changes go to a log beside it first.
@@ -164,20 +174,17 @@ impl Database<'_> {
                 "cannot copy {FILE} to recover it: {e}"
             )))
         };
-        let copy = tempfile::Builder::new()
-            .prefix("rookery-db-")
-            .tempdir()
-            .map_err(internal)?;
+        let copy = Scratch::make(&std::env::temp_dir(), COPIES).map_err(internal)?;
         for suffix in ["", "-journal", "-wal"] {
             let from = beside(path, suffix);
-            if from
-                .symlink_metadata()
-                .is_ok_and(|m| m.is_file() && m.len() <= MAX_COPY)
-            {
-                let to = copy.path().join(format!("{FILE}{suffix}"));
-                std::fs::copy(&from, &to).map_err(internal)?;
-                let writable = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-                std::fs::set_permissions(&to, writable).map_err(internal)?;
+            let to = copy.path().join(format!("{FILE}{suffix}"));
+            match regular::open(&from) {
+                Ok(from) => {
+                    let mut to = File::create_new(&to).map_err(internal)?;
+                    std::io::copy(&mut from.take(MAX_COPY), &mut to).map_err(internal)?;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(internal(error)),
             }
         }
         Ok(self.recovered.get_or_init(|| copy).path().join(FILE))
