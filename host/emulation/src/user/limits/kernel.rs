@@ -17,7 +17,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("fs/mqueue/queues_max", "32"),
     ("user/max_inotify_instances", "32"), ("user/max_inotify_watches", "4096"),
     ("user/max_fanotify_groups", "0"), ("user/max_fanotify_marks", "0"),
-    ("user/max_user_namespaces", "0"), ("user/max_pid_namespaces", "0"), ("user/max_mnt_namespaces", "0"),
+    ("user/max_user_namespaces", "0"), ("user/max_pid_namespaces", "0"), ("user/max_mnt_namespaces", "16"),
     ("user/max_net_namespaces", "0"), ("user/max_ipc_namespaces", "0"), ("user/max_uts_namespaces", "0"),
     ("user/max_cgroup_namespaces", "0"), ("user/max_time_namespaces", "0"),
 ];
