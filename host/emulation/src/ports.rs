@@ -5,11 +5,12 @@
 //! the operator gives out others, with `--ports`.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
+use std::os::fd::OwnedFd;
 use std::str::FromStr;
 
 use rustix::io::Errno;
@@ -40,13 +41,46 @@ impl Ports {
     }
 
     /// A listener on 127.0.0.1 for a guest's `port`, where possible on the `earlier` one that it had before.
-    pub(crate) fn tcp(&self, port: u16, earlier: Option<u16>) -> Result<TcpListener, NoPort> {
-        self.open(port, earlier, SocketType::STREAM, TcpListener::bind)
+    pub(crate) fn tcp(
+        &self,
+        port: u16,
+        earlier: Option<u16>,
+        reserved: &Reserved,
+    ) -> Result<TcpListener, NoPort> {
+        self.open(port, earlier, SocketType::STREAM, |at| {
+            match reserved.take(SocketType::STREAM, at.port())? {
+                Some(socket) => {
+                    rustix::net::listen(&socket, BACKLOG)?;
+                    Ok(socket.into())
+                }
+                None => TcpListener::bind(at),
+            }
+        })
     }
 
     /// As [`Self::tcp`], for datagrams.
-    pub(crate) fn udp(&self, port: u16, earlier: Option<u16>) -> Result<UdpSocket, NoPort> {
-        self.open(port, earlier, SocketType::DGRAM, UdpSocket::bind)
+    pub(crate) fn udp(
+        &self,
+        port: u16,
+        earlier: Option<u16>,
+        reserved: &Reserved,
+    ) -> Result<UdpSocket, NoPort> {
+        self.open(port, earlier, SocketType::DGRAM, |at| {
+            match reserved.take(SocketType::DGRAM, at.port())? {
+                Some(socket) => Ok(socket.into()),
+                None => UdpSocket::bind(at),
+            }
+        })
+    }
+
+    /// Take those of the operator's exact ports that only root may have: a run gives up that right before its guest starts.
+    pub(crate) fn reserve(&self) -> Reserved {
+        let privileged = self.exact.values().filter(|port| **port < UNPRIVILEGED);
+        let both = privileged
+            .flat_map(|port| [SocketType::STREAM, SocketType::DGRAM].map(|kind| (kind, *port)));
+        // What cannot be had now is tried again when a service needs it, and then the reason is said.
+        let bound = both.filter_map(|(kind, port)| Some(((kind, port), bound(kind, port).ok()?)));
+        Reserved(bound.collect())
     }
 
     fn open<T>(
@@ -97,6 +131,29 @@ impl Ports {
             .into_iter()
             .chain(ranges.flatten().filter(move |port| *port != same))
     }
+}
+
+/// Ports of the host that are bound and lead nowhere yet. A socket that listened once goes on listening while the run lasts.
+#[derive(Debug, Default)]
+pub(crate) struct Reserved(HashMap<(SocketType, u16), OwnedFd>);
+
+impl Reserved {
+    fn take(&self, kind: SocketType, port: u16) -> io::Result<Option<OwnedFd>> {
+        let socket = self.0.get(&(kind, port));
+        socket.map(OwnedFd::try_clone).transpose()
+    }
+}
+
+/// As the standard library's listeners have it.
+const BACKLOG: i32 = 128;
+
+fn bound(kind: SocketType, port: u16) -> rustix::io::Result<OwnedFd> {
+    let socket = rustix::net::socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, None)?;
+    if kind == SocketType::STREAM {
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
+    rustix::net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    Ok(socket)
 }
 
 /// Whether no socket of this machine has the port, on any address. A socket on one address would let another listen beside it.
@@ -187,7 +244,7 @@ mod tests {
     }
 
     fn tcp(ports: &Ports, port: u16) -> Result<(TcpListener, u16), NoPort> {
-        let listener = ports.tcp(port, None)?;
+        let listener = ports.tcp(port, None, &Reserved::default())?;
         let port = listener.local_addr().unwrap().port();
         Ok((listener, port))
     }
@@ -204,7 +261,9 @@ mod tests {
         for port in [22, 53, 80, 443, 1023] {
             let (_listener, host) = tcp(&Ports::default(), port).unwrap();
             assert!(host >= UNPRIVILEGED, "{port} -> {host}");
-            let socket = Ports::default().udp(port, None).unwrap();
+            let socket = Ports::default()
+                .udp(port, None, &Reserved::default())
+                .unwrap();
             assert!(socket.local_addr().unwrap().port() >= UNPRIVILEGED);
         }
     }
@@ -225,7 +284,9 @@ mod tests {
         }
         for service in elsewhere.iter().filter_map(|at| UdpSocket::bind(at).ok()) {
             let port = service.local_addr().unwrap().port();
-            let socket = Ports::default().udp(port, None).unwrap();
+            let socket = Ports::default()
+                .udp(port, None, &Reserved::default())
+                .unwrap();
             assert_ne!(socket.local_addr().unwrap().port(), port, "{service:?}");
         }
     }
@@ -268,10 +329,10 @@ mod tests {
     #[test]
     fn a_service_that_comes_back_has_its_port_again_if_that_is_free() {
         let earlier = unused();
-        let again = Ports::default().tcp(80, Some(earlier));
+        let again = Ports::default().tcp(80, Some(earlier), &Reserved::default());
         let again = again.unwrap();
         assert_eq!(again.local_addr().unwrap().port(), earlier);
-        let other = Ports::default().tcp(80, Some(earlier));
+        let other = Ports::default().tcp(80, Some(earlier), &Reserved::default());
         assert_ne!(other.unwrap().local_addr().unwrap().port(), earlier);
     }
 

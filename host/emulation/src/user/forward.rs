@@ -21,7 +21,7 @@ use super::guest::Endpoint;
 use super::netlink::Netlink;
 use super::sys::process;
 use super::{inside, pump};
-use crate::ports::{NoPort, Ports};
+use crate::ports::{NoPort, Ports, Reserved};
 
 /// The helper may wait for the kernel's configuration of networks, which others may hold.
 const HELPER_ENDS_WITHIN: Duration = Duration::from_millis(200);
@@ -37,6 +37,7 @@ pub struct Forwarder {
     helper: Pid,
     socket: OwnedFd,
     ports: Ports,
+    reserved: Reserved,
     forwards: HashMap<Endpoint, Forward>,
     /// The host's ports that services had which are gone.
     earlier: HashMap<Endpoint, u16>,
@@ -63,7 +64,7 @@ const TOO_MANY: &str = "more ports of the guest listen at once than the 128 that
 
 impl Forwarder {
     /// Start the helper for the guest behind `pidfd`, whose services get what the operator's `ports` allow.
-    pub fn start(guest: &OwnedFd, ports: Ports) -> io::Result<Self> {
+    pub fn start(guest: &OwnedFd, ports: Ports, reserved: Reserved) -> io::Result<Self> {
         let (ours, theirs) = packet_pair()?;
         let Some(helper) = process::fork_into(0)? else {
             process::close_all_except(&[theirs.as_raw_fd(), guest.as_raw_fd()]);
@@ -85,6 +86,7 @@ impl Forwarder {
             helper,
             socket: ours,
             ports,
+            reserved,
             forwards: HashMap::new(),
             earlier: HashMap::new(),
         })
@@ -163,13 +165,13 @@ impl Forwarder {
             self.earlier.get(&endpoint).copied(),
         );
         let (entry, address) = if endpoint.proto == "udp" {
-            let front = self.ports.udp(port, earlier)?;
+            let front = self.ports.udp(port, earlier, &self.reserved)?;
             let address = front
                 .set_nonblocking(true)
                 .and_then(|()| front.local_addr());
             (OwnedFd::from(front), address)
         } else {
-            let listener = self.ports.tcp(port, earlier)?;
+            let listener = self.ports.tcp(port, earlier, &self.reserved)?;
             let address = listener
                 .set_nonblocking(true)
                 .and_then(|()| listener.local_addr());

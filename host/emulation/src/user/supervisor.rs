@@ -86,6 +86,8 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         console: console.guest.as_fd(),
         budget: plan.memory_max,
     };
+    // While the supervisor may still have them.
+    let reserved = plan.ports.reserve();
     let mut world = World::build(&rootfs, &setup, deadline)?;
     let handles = std::mem::take(&mut world.handles);
     let limits = Limits::new(handles, plan.netdevs.len(), plan.memory_max)?;
@@ -99,7 +101,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         notes.about(kind, which);
     }
     emulator.note.iter().for_each(|note| notes.once(note));
-    let forwarder = Forwarder::start(&world.pidfd, plan.ports.clone())
+    let forwarder = Forwarder::start(&world.pidfd, plan.ports.clone(), reserved)
         .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
         .ok();
     let mut control = OwnFiles {
