@@ -33,6 +33,7 @@ fn main() {
         a_mips_firmware_answers_http_through_forwarded_ports,
         a_guest_that_took_its_loopback_down_is_still_reached,
         models_devices_and_static_files_are_what_the_guest_sees,
+        a_command_that_is_not_there_ends_as_in_a_shell,
         ioctls_that_qemu_does_not_know_reach_their_models,
         a_model_of_any_ioctl_answers_at_the_first_call,
         an_init_that_is_missing_is_an_error_that_names_it,
@@ -313,6 +314,38 @@ fn models_devices_and_static_files_are_what_the_guest_sees() {
     };
     assert!(missing("/dev/nothing"));
     assert!(!missing("/dev/model"));
+}
+
+fn a_command_that_is_not_there_ends_as_in_a_shell() {
+    let work = tempfile::tempdir().unwrap();
+    let Some(plan) = support::script_plan(work.path(), "sleep 2") else {
+        return;
+    };
+    let answer = Rc::new(RefCell::new(None));
+    let mut control = support::Recorder::new(|event| match &event.what {
+        What::Exec {
+            argv, result: 0, ..
+        } if argv.iter().any(|argument| argument == "sleep") => {
+            let answer = Rc::clone(&answer);
+            let request = CommandRequest {
+                argv: vec!["no-such-program".into(), "x".into()],
+                timeout: Duration::from_secs(20),
+                max_bytes: 1000,
+            };
+            let keep = move |result| *answer.borrow_mut() = Some(result);
+            Some(Request::Command(request, Reply::new(keep)))
+        }
+        _ => None,
+    });
+    UserBackend.run(&plan, &mut control).unwrap();
+    drop(control);
+    let answer = answer.take().expect("the command was answered").unwrap();
+    assert_eq!(answer["exit_code"], 127, "{answer}");
+    let said = answer["stderr"].as_str().unwrap_or_default();
+    assert!(
+        said.starts_with("no-such-program: No such file"),
+        "{answer}"
+    );
 }
 
 /// A program that opens `device`, makes one ioctl, and exits with its result (or errno) plus the first byte that it wrote.

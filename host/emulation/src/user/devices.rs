@@ -238,13 +238,12 @@ impl Devices {
         }
     }
 
-    /// The paths of the kernel's `/proc` that the supervisor answers for.
+    /// The paths of the kernel's `/proc` that the supervisor answers for, where they stay the same files:
+    /// those of settings do not.
     pub fn of_the_kernel(&self) -> Vec<String> {
-        let paths = self
-            .by_path
-            .keys()
-            .filter(|path| paths::is_below(path, "/proc"));
-        paths.cloned().collect()
+        let lasting =
+            |path: &&String| paths::is_below(path, "/proc") && !paths::is_below(path, "/proc/sys");
+        self.by_path.keys().filter(lasting).cloned().collect()
     }
 
     /// The kernel's file of a path that the supervisor answers for, wherever else it is seen: by a bind,

@@ -8,6 +8,7 @@ mod client;
 mod data;
 mod database;
 mod logs;
+mod opens;
 mod start;
 
 use std::path::Path;
@@ -34,12 +35,13 @@ fn main() -> Result<()> {
         .prefix("rookery-bench-")
         .tempdir()?;
     println!("| what | measured | yardstick | result | aim |\n|---|---|---|---|---|");
-    let sections: [Section; 5] = [
+    let sections: [Section; 6] = [
         calls::measure,
         start::measure,
         logs::measure,
         database::measure,
         boot::measure,
+        opens::measure,
     ];
     for section in sections {
         for row in section(folder.path())? {
