@@ -60,14 +60,24 @@ impl Runs {
             roots: config.roots,
         }
     }
-    /// `emulation.start`; gives the run id.
-    pub fn start(&self, project: &Project, options: &Value) -> Result<String> {
-        let effective = project.effective()?;
-        self.registry.start(
-            project.dir(),
-            effective.get("config").unwrap_or(&effective),
-            options,
-        )
+    /// `emulation.start`; gives the run id, which `named` is told before anything is slow.
+    pub fn start(
+        &self,
+        project: &Project,
+        options: &Value,
+        named: impl FnOnce(&str),
+        cancel: &Cancel,
+    ) -> Result<String> {
+        let reader = project.clone();
+        let config = move || {
+            let mut effective = reader.effective()?;
+            Ok(match effective.get_mut("config") {
+                Some(config) => config.take(),
+                None => effective,
+            })
+        };
+        self.registry
+            .begin(project.dir(), options, config, named, cancel)
     }
     /// `emulation.status`
     pub fn status(&self, run_id: &str) -> Result<Value> {

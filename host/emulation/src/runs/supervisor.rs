@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use rookery_project::{Error, Result};
 
 use super::lifecycle::Lifecycle;
-use super::process::Identity;
+use super::process::{self, Identity};
 use super::store::{RunDir, Spec, State, Status};
 use super::{Backends, lock, results_dir};
 use crate::backend::{Backend, Outcome};
@@ -50,6 +50,16 @@ fn supervise(spec: &Path, backends: Backends) -> Result<()> {
             return Err(error);
         }
     };
+    // Asked for before this process listened; from here on it is asked itself.
+    if run.stop_asked().is_some() {
+        state.end(
+            Status::Stopped,
+            "the run was stopped before its guest was started",
+        );
+        return run.write(&state);
+    }
+    // Starting is no part of the run's time.
+    state.started = process::uptime();
     if let Err(note) = results_dir::point_latest(&spec.plan.results_dir) {
         state.notes.push(note);
     }
