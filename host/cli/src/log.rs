@@ -48,8 +48,11 @@ pub fn start_in_supervisor() {
 
 /// A line for people on stderr.
 pub fn line(text: &str) {
-    if let Some(queue) = QUEUED.get() {
-        queue.push(format!("{text}\n").into_bytes());
+    let line = format!("{text}\n").into_bytes();
+    match QUEUED.get() {
+        Some(queue) => queue.push(line),
+        // The queue could not be made, which is what this line says.
+        None => drop(write(&line)),
     }
 }
 

@@ -44,7 +44,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    signals::as_usual();
+    rookery_emulation::usual_signals();
     // Not for users, and before anything that could start a thread: the supervisor forks.
     let mut args = std::env::args_os().skip(1);
     if args.next().is_some_and(|command| command == "supervise") {

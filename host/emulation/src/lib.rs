@@ -138,3 +138,11 @@ impl Runs {
 pub fn supervise(spec: &Path) -> std::process::ExitCode {
     runs::supervise_with(spec, backends)
 }
+
+/// Take signals as a program expects them, whatever this one was left with. Launchers that block or ignore some leave that to their
+/// children: with `SIGTERM` blocked nothing could end a server, and with `SIGCHLD` ignored nobody learns how a child ended.
+///
+/// To be called before any thread is started.
+pub fn usual_signals() {
+    user::usual_signals();
+}
