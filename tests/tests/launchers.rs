@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -15,8 +16,13 @@ use serde_json::json;
 /// A server in order ends within a second or two; the rest is for a busy machine.
 const END: Duration = Duration::from_secs(15);
 
+/// How long a server needs to compile its tools for the first time is not what is tried here.
+static COMPILED: Once = Once::new();
+
 fn server(root: &Path) -> Command {
-    Options::new(root).with_test_plugins().command().into_std()
+    let options = Options::new(root).with_test_plugins();
+    COMPILED.call_once(|| options.compile().expect("the tools can be compiled"));
+    options.command().into_std()
 }
 
 /// The server's command line behind that of a program that starts it.
@@ -214,11 +220,6 @@ fn signals_that_the_launcher_blocked_or_ignored_are_as_usual() -> Result<()> {
     let mut wire = Wire::start(behind(&["env", "--ignore-signal=HUP"], root.path()))?;
     wire.greet()?;
     wire.signal("HUP")?;
-    serves_on(&mut wire)?;
-    Ok(())
-}
-
-fn serves_on(wire: &mut Wire) -> Result<()> {
     let said = wire.call("echo", &json!({"message": "hello"}))?;
     ensure!(said.to_string().contains("hello"), "{said}");
     Ok(())

@@ -20,7 +20,7 @@ use crate::plan::Plan;
 /// A caller waits so long to learn that the run has begun or why it cannot.
 const VERDICT_WITHIN: Duration = Duration::from_secs(3);
 /// A run that has just ended may still hold the project's lock for this long.
-const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Registry {
     /// Start a run of the project in `project_dir`, an absolute path without links, whose effective configuration is `config`.
@@ -39,8 +39,8 @@ impl Registry {
 
     /// [`Self::start`] of a project whose configuration is still to be read. `named` is told the id before anything is slow.
     ///
-    /// An error means that there is no run; a start that takes longer than [`VERDICT_WITHIN`] goes on, and its failure is that of the
-    /// run. So it does after `cancel`, of which the caller is told within 50 ms.
+    /// An error means that there is no run. A start that takes longer than some seconds goes on, as it does after `cancel`, and its failure
+    /// is that of the run.
     pub(crate) fn begin(
         &self,
         project_dir: &Path,

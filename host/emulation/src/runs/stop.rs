@@ -19,7 +19,7 @@ const PROMPT: Duration = Duration::from_secs(2);
 const USUAL_GRACE: Duration = Duration::from_secs(8);
 
 impl Registry {
-    /// Ask the run to stop, and give its status: ended, or in its phase `stopping` where that takes longer than [`PROMPT`].
+    /// Ask the run to stop, and give its status: ended, or in its phase `stopping` where that takes longer than a moment.
     pub fn stop(&self, run_id: &str) -> Result<Value> {
         let run = self.store.open(run_id)?;
         if !self.settled(&run)?.has_ended() {

@@ -1,5 +1,6 @@
 //! The supervisor process: one thread, one run, from the spec to the last result file.
 
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,7 +23,8 @@ pub fn supervise_with(spec: &Path, backends: Backends) -> ExitCode {
     match supervise(spec, backends) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            // Its log may lie on a disk that is full.
+            let _ = writeln!(std::io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }
