@@ -1,7 +1,7 @@
 //! Whoever starts the server, and however: it serves, it ends when it is told to, and a stream that nobody reads holds nothing up.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Once;
@@ -108,7 +108,7 @@ fn an_error_of_the_command_line_ends_it_though_standard_error_is_full() -> Resul
     let root = tempfile::tempdir()?;
     let (reader, mut writer) = std::io::pipe()?;
     rustix::io::ioctl_fionbio(&writer, true)?;
-    while std::io::Write::write(&mut writer, &[b'x'; 4096]).is_ok() {}
+    while writer.write(&[b'x'; 4096]).is_ok() {}
     rustix::io::ioctl_fionbio(&writer, false)?;
     let mut command = Command::new(places::dist().join("rookery"));
     command
@@ -149,14 +149,17 @@ fn a_signal_ends_a_server_whose_answers_nobody_reads() -> Result<()> {
         .spawn()?;
     drop(command);
     let greeting = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "deaf", "version": "0"}}});
-    let mut lines =
-        format!("{greeting}\n{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}}\n");
+    writeln!(client, "{greeting}")?;
+    writeln!(
+        client,
+        r#"{{"jsonrpc":"2.0","method":"notifications/initialized"}}"#
+    )?;
     for id in 1..40 {
-        lines.push_str(&format!(
-            "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/list\"}}\n"
-        ));
+        writeln!(
+            client,
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list"}}"#
+        )?;
     }
-    std::io::Write::write_all(&mut client, lines.as_bytes())?;
     // Once the pipe is full, nothing moves any more.
     let full = processes::eventually(END, || {
         rustix::io::ioctl_fionread(&reader).is_ok_and(|bytes| bytes >= 60_000)
