@@ -79,7 +79,7 @@ impl Registry {
         )? && Instant::now() < deadline
         {
             cancel.check()?;
-            self.enforce_stop(&run)?;
+            stop::enforce(&run)?;
         }
         self.status(run_id)
     }
@@ -92,7 +92,7 @@ impl Registry {
 
     /// The state of a run. What should have ended, and what a dead supervisor left running, is ended.
     fn settled(&self, run: &RunDir) -> Result<State> {
-        self.enforce_stop(run)?;
+        stop::enforce(run)?;
         let mut state = run.state()?;
         if !state.orphaned {
             return Ok(state);
@@ -209,9 +209,10 @@ fn unavailable(refused: &[Availability]) -> Error {
 
 /// `spec` is not there before the run is launched.
 fn status(request: &Request, spec: Option<&Spec>, state: &State, stopping: bool) -> Value {
-    let phase = match state.has_ended() {
-        false if stopping => "stopping",
-        _ => &state.phase,
+    let phase = if stopping && !state.has_ended() {
+        "stopping"
+    } else {
+        &state.phase
     };
     let mut status = json!({
         "run_id": request.run_id,

@@ -80,11 +80,7 @@ impl Registry {
         let deadline = Instant::now() + VERDICT_WITHIN;
         loop {
             match begun.recv_timeout(POLL) {
-                Ok(Ok(())) => return Ok(run_id),
-                Ok(Err(refused)) => {
-                    run.remove();
-                    return Err(refused);
-                }
+                Ok(verdict) => return verdict.map(|()| run_id).inspect_err(|_| run.remove()),
                 Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => cancel.check()?,
                 // What became of it is the run's to tell.
                 Err(_) => return Ok(run_id),

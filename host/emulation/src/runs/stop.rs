@@ -28,33 +28,13 @@ impl Registry {
             run.ask_to_stop(self.stop_grace(&run))?;
             let asked = control::ask(run.path(), &Ask::Stop, PROMPT, &Cancel::default());
             if asked.is_err() {
-                self.signal(&run, Signal::TERM)?;
+                signal(&run, Signal::TERM)?;
             }
             while !await_end(&run, POLL)? && Instant::now() < deadline {
-                self.enforce_stop(&run)?;
+                enforce(&run)?;
             }
         }
         self.status(run_id)
-    }
-
-    /// End the supervisor of a run that had to be stopped by now.
-    pub(super) fn enforce_stop(&self, run: &RunDir) -> Result<()> {
-        if run.stop_asked().is_some_and(|stop| stop.is_overdue()) {
-            self.signal(run, Signal::KILL)?;
-        }
-        Ok(())
-    }
-
-    /// Only a supervisor is signalled: until it has taken over, the run is owned by the process that starts it.
-    fn signal(&self, run: &RunDir, signal: Signal) -> Result<()> {
-        let state: State = run.recorded()?;
-        if state.is_supervised()
-            && !state.has_ended()
-            && let Some(supervisor) = state.owner.handle()
-        {
-            supervisor.signal(signal);
-        }
-        Ok(())
     }
 
     fn stop_grace(&self, run: &RunDir) -> Duration {
@@ -63,4 +43,24 @@ impl Registry {
         let backend = backends.iter().find(|backend| backend.name() == name);
         backend.map_or(USUAL_GRACE, |backend| backend.stop_grace())
     }
+}
+
+/// End the supervisor of a run that had to be stopped by now.
+pub(super) fn enforce(run: &RunDir) -> Result<()> {
+    if run.stop_asked().is_some_and(|stop| stop.is_overdue()) {
+        signal(run, Signal::KILL)?;
+    }
+    Ok(())
+}
+
+/// Only a supervisor is signalled: until it has taken over, the run is owned by the process that starts it.
+fn signal(run: &RunDir, signal: Signal) -> Result<()> {
+    let state: State = run.recorded()?;
+    if state.is_supervised()
+        && !state.has_ended()
+        && let Some(supervisor) = state.owner.handle()
+    {
+        supervisor.signal(signal);
+    }
+    Ok(())
 }
