@@ -1,15 +1,13 @@
 # syntax=docker/dockerfile:1
-# Rookery with its embedded emulator, on Debian slim, as an unprivileged user.
+# Rookery with its embedded emulator, on Debian slim, as an unprivileged user. docs/container.md says why each flag:
 #
 #   docker build -t rookery .
 #   mkdir projects && sudo chown 10001 projects   # the container's user
 #   docker run --rm -i --read-only --tmpfs /tmp --tmpfs /home/rookery --network none --cap-drop ALL \
 #     --security-opt no-new-privileges --security-opt seccomp=unconfined --security-opt systempaths=unconfined \
-#     -v "$PWD/projects:/projects" rookery serve --root /projects
+#     -v "$PWD/projects:/projects" rookery
 #
-# The emulator makes user, mount, pid and network namespaces and mounts a fresh /proc in them. Docker's default seccomp
-# profile and its masked /proc forbid that, hence the two options; the guest is confined by Rookery's own, stricter filter.
-# Without them everything but `run` works, and `run` says what is missing.
+# Podman without root takes `unmask=ALL` in place of `systempaths=unconfined`, and `--userns=keep-id:uid=10001,gid=10001`.
 
 FROM rust:1.95-slim-bookworm AS build
 RUN apt-get update \

@@ -4,5 +4,6 @@ pub mod http;
 pub mod places;
 pub mod processes;
 pub mod session;
+pub mod wire;
 
 pub use session::{Answer, Session};

@@ -59,6 +59,19 @@ impl Options {
         command.args(&self.arguments);
         command
     }
+
+    /// Have the tools compiled, so that a server that is started afterwards finds them so.
+    pub fn compile(&self) -> Result<()> {
+        let mut command = std::process::Command::new(places::dist().join("rookery"));
+        command.args(["plugins", "list", "--json", "--cache-dir"]);
+        command.arg(places::dist().join("cache"));
+        for folder in &self.plugins {
+            command.arg("--plugins").arg(folder);
+        }
+        let listed = command.output()?;
+        anyhow::ensure!(listed.status.success(), "plugins list failed");
+        Ok(())
+    }
 }
 
 /// A connected client.

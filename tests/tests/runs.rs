@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rookery_tests::wire::{Wire, signal};
 use rookery_tests::{Session, places, processes};
 use serde_json::json;
 
@@ -152,9 +153,111 @@ async fn a_run_ends_at_its_deadline_and_reports_progress_meanwhile() -> Result<(
         .ok("run", json!({"project_dir": "short", "timeout": 3}))
         .await?;
     assert_eq!(run["status"], "finished", "{run}");
+    let run_id = run["run_id"].as_str().context("a run id")?;
+    let progress = client.progress();
     assert!(
-        !client.progress().is_empty(),
-        "a wait of three seconds reports progress"
+        progress
+            .first()
+            .is_some_and(|first| first.contains("starting"))
+            && progress.len() > 1,
+        "the start and a wait of three seconds report progress: {progress:?}"
+    );
+    assert!(
+        progress.iter().all(|report| report.contains(run_id)),
+        "every report names the run: {progress:?}"
     );
     client.close().await
+}
+
+/// As on a machine that is so busy that the supervisor needs long to begin.
+#[test]
+fn a_start_that_takes_long_gives_the_run_within_the_wait_and_is_charged_to_no_budget() -> Result<()>
+{
+    if !places::can_emulate() {
+        return Ok(());
+    }
+    let root = tempfile::tempdir()?;
+    let (program, gate) = (root.path().join("bin/rookery"), root.path().join("gate"));
+    std::fs::create_dir_all(root.path().join("bin/plugins"))?;
+    std::fs::copy(places::dist().join("rookery"), &program)?;
+    for plugin in std::fs::read_dir(places::dist().join("plugins"))? {
+        let plugin = plugin?;
+        let copy = root.path().join("bin/plugins").join(plugin.file_name());
+        std::fs::copy(plugin.path(), copy)?;
+    }
+    std::fs::write(
+        root.path().join("policy.toml"),
+        "[plugin.run]\nwall_ms = 2000\n",
+    )?;
+    std::fs::copy(places::demo_rootfs(), root.path().join("rootfs.tar.gz"))?;
+    let mut server = Command::new(&program);
+    server
+        .arg("serve")
+        .arg("--root")
+        .arg(root.path())
+        .arg("--policy")
+        .arg(root.path().join("policy.toml"))
+        .arg("--state-dir")
+        .arg(root.path().join("state"))
+        .arg("--cache-dir")
+        .arg(places::dist().join("cache"));
+    let mut client = Wire::start(server)?;
+    client.greet()?;
+    client.call(
+        "init_project",
+        &json!({"rootfs": "rootfs.tar.gz", "output": "busy"}),
+    )?;
+
+    // Supervisors that are started from now on wait for the gate.
+    std::fs::rename(&program, root.path().join("bin/real"))?;
+    let script = format!(
+        "#!/bin/sh\nwhile [ ! -e '{}' ]; do sleep 0.05; done\nexec '{}' \"$@\"\n",
+        gate.display(),
+        root.path().join("bin/real").display()
+    );
+    std::fs::write(&program, script)?;
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, executable)?;
+
+    let run = client.call(
+        "run",
+        &json!({"project_dir": "busy", "timeout": 2, "wait_s": 1}),
+    )?;
+    assert_eq!(run["status"], "running", "{run}");
+    assert_eq!(run["phase"], "starting", "{run}");
+    assert_eq!(run["next"]["tool"], "run_wait", "{run}");
+    std::fs::write(&gate, "")?;
+    let run = client.call("run_wait", &json!({"run_id": run["run_id"], "wait_s": 30}))?;
+    assert_eq!(run["status"], "finished", "{run}");
+
+    // The same once more, stopped before it begins.
+    std::fs::remove_file(&gate)?;
+    let run = client.call("run", &json!({"project_dir": "busy", "wait_s": 0}))?;
+    let run = client.call("run_stop", &json!({"run_id": run["run_id"]}))?;
+    assert_eq!(run["phase"], "stopping", "{run}");
+    std::fs::write(&gate, "")?;
+    let run = client.call("run_wait", &json!({"run_id": run["run_id"], "wait_s": 30}))?;
+    assert_eq!(run["status"], "stopped", "{run}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_to_end_harms_no_run() -> Result<()> {
+    if !places::can_emulate() {
+        return Ok(());
+    }
+    let root = tempfile::tempdir()?;
+    let name = "left-alone";
+    let first = Session::new(root.path()).await?;
+    project(&first, root.path(), name).await?;
+    let run_id = start(&first, name, 4).await?;
+    signal(first.server, "TERM")?;
+    drop(first);
+
+    let second = Session::new(root.path()).await?;
+    let status = second
+        .ok("run_wait", json!({"run_id": run_id, "wait_s": 20}))
+        .await?;
+    assert_eq!(status["status"], "finished", "{status}");
+    second.close().await
 }

@@ -30,6 +30,7 @@ impl Interrupt {
                     then();
                 }
                 if tokio::signal::ctrl_c().await.is_ok() {
+                    crate::log::finish();
                     exit(INTERRUPTED);
                 }
             });

@@ -3,19 +3,20 @@
 mod doctor;
 mod init;
 mod interrupt;
+mod log;
+mod pid1;
 mod places;
 mod plugins;
 mod run;
 mod serve;
 mod show;
+mod signals;
 mod summary;
 
-use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 /// Rehost firmware: run a device's root filesystem in an emulator, see what goes wrong, change, run again.
 #[derive(Parser)]
@@ -43,17 +44,35 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    rookery_emulation::usual_signals();
     // Not for users, and before anything that could start a thread: the supervisor forks.
     let mut args = std::env::args_os().skip(1);
     if args.next().is_some_and(|command| command == "supervise") {
         let Some(spec) = args.next() else {
             return ExitCode::from(2);
         };
-        log_to_stderr();
+        log::start_in_supervisor();
         return rookery_emulation::supervise(Path::new(&spec));
     }
-    let cli = Cli::parse();
-    log_to_stderr();
+    let code = if pid1::is_first() {
+        log::start()
+            .and_then(|()| pid1::run())
+            .unwrap_or_else(|error| {
+                show::error(&error, false);
+                ExitCode::FAILURE
+            })
+    } else {
+        execute(Cli::parse())
+    };
+    log::finish();
+    code
+}
+
+fn execute(cli: Cli) -> ExitCode {
+    if let Err(error) = log::start() {
+        show::error(&error, false);
+        return ExitCode::FAILURE;
+    }
     let (result, json) = match cli.command {
         Command::Init(init) => (init.execute(), init.json),
         Command::Run(run) => (run.execute(), run.json),
@@ -65,18 +84,6 @@ fn main() -> ExitCode {
         show::error(&error, json);
         ExitCode::FAILURE
     })
-}
-
-/// stdout belongs to results and to the protocol. Starts no thread.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("ROOKERY_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,rmcp=error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .without_time()
-        .init();
 }
 
 #[cfg(test)]

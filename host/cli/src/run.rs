@@ -57,7 +57,7 @@ impl Run {
             options["timeout_s"] = json!(timeout);
         }
         let interrupt = Interrupt::watch(|| {})?;
-        let run = runs.start(&project, &options)?;
+        let run = runs.start(&project, &options, |_| {}, &Cancel::default())?;
         let status = self.follow(&runs, &run, &interrupt)?;
         let findings = summary::findings(&roots, &status);
 
@@ -78,11 +78,13 @@ impl Run {
         let mut status = runs.status(run)?;
         let mut activity =
             Activity::new(Some(status["timeout_s"].as_u64().unwrap_or(0)), self.json);
+        let mut stopping = false;
         while status["status"] == "running" {
-            if interrupt.pressed() {
+            if interrupt.pressed() && !stopping {
+                stopping = true;
                 activity.phase("stopping");
                 status = runs.stop(run)?;
-                break;
+                continue;
             }
             activity.phase(&phase(&status));
             #[expect(

@@ -11,6 +11,7 @@ use rookery_runtime::{Audit, LoadReport, Runtime};
 use tokio::runtime;
 
 use crate::places::{PluginOptions, PortOptions, given_or};
+use crate::signals;
 
 const ROOTS: &str = "ROOKERY_ROOT";
 
@@ -60,7 +61,11 @@ impl Serve {
             .enable_all()
             .build()
             .context("cannot start the protocol's loop")?;
-        let served = runtime.block_on(rookery_server::serve_stdio(load, env!("CARGO_PKG_VERSION")));
+        let served = runtime.block_on(rookery_server::serve_stdio(
+            load,
+            env!("CARGO_PKG_VERSION"),
+            signals::end_asked(),
+        ));
         // Whatever still runs was told to end; a read from a terminal never does.
         runtime.shutdown_timeout(Duration::from_millis(50));
         served?;

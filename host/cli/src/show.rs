@@ -7,6 +7,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rookery_server::{make_visible, visible};
 use serde_json::{Value, json};
 
+use crate::log;
+
 /// A result: one JSON object for scripts, or lines for people. Text from a guest cannot reach the terminal unescaped.
 pub fn result(value: &Value, json: bool, lines: impl FnOnce(&Value) -> Vec<String>) {
     line(&if json {
@@ -29,7 +31,8 @@ fn line(text: &str) {
     if let Err(error) = written
         && error.kind() != io::ErrorKind::BrokenPipe
     {
-        let _ = writeln!(io::stderr(), "error: cannot write to stdout: {error}");
+        log::line(&format!("error: cannot write to stdout: {error}"));
+        log::finish();
         std::process::exit(1);
     }
 }
@@ -39,7 +42,7 @@ pub fn error(error: &anyhow::Error, json: bool) {
     if json {
         line(&json_text(&json!({"error": format!("{error:#}")})));
     } else {
-        let _ = writeln!(io::stderr(), "error: {}", visible(&format!("{error:#}")));
+        log::line(&format!("error: {}", visible(&format!("{error:#}"))));
     }
 }
 
@@ -81,7 +84,7 @@ impl Activity {
         message.clone_into(&mut self.last);
         let message = visible(message).into_owned();
         if self.lines {
-            let _ = writeln!(io::stderr(), "{message}");
+            log::line(&message);
         }
         self.bar.set_message(message);
     }

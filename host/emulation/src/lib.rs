@@ -73,14 +73,24 @@ impl Runs {
             ..self
         }
     }
-    /// `emulation.start`; gives the run id.
-    pub fn start(&self, project: &Project, options: &Value) -> Result<String> {
-        let effective = project.effective()?;
-        self.registry.start(
-            project.dir(),
-            effective.get("config").unwrap_or(&effective),
-            options,
-        )
+    /// `emulation.start`; gives the run id, which `named` is told before anything is slow.
+    pub fn start(
+        &self,
+        project: &Project,
+        options: &Value,
+        named: impl FnOnce(&str),
+        cancel: &Cancel,
+    ) -> Result<String> {
+        let reader = project.clone();
+        let config = move || {
+            let mut effective = reader.effective()?;
+            Ok(match effective.get_mut("config") {
+                Some(config) => config.take(),
+                None => effective,
+            })
+        };
+        self.registry
+            .begin(project.dir(), options, config, named, cancel)
     }
     /// `emulation.status`
     pub fn status(&self, run_id: &str) -> Result<Value> {
@@ -140,4 +150,12 @@ impl Runs {
 /// The supervisor process: run what `spec` describes until it ends. Called by `rookery supervise SPEC`, before any thread is started.
 pub fn supervise(spec: &Path) -> std::process::ExitCode {
     runs::supervise_with(spec, backends)
+}
+
+/// Take signals as a program expects them, whatever this one was left with. Launchers that block or ignore some leave that to their
+/// children: with `SIGTERM` blocked nothing could end a server, and with `SIGCHLD` ignored nobody learns how a child ended.
+///
+/// To be called before any thread is started.
+pub fn usual_signals() {
+    user::usual_signals();
 }

@@ -1,5 +1,6 @@
 //! Why a call failed, and the one place that words it for the agent.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use wasmtime::Trap;
@@ -14,6 +15,8 @@ use crate::{Failure, Usage, text};
 
 /// Longest message of a tool that is handed on.
 const TOOL_MESSAGE_CHARS: usize = 4000;
+/// How many of the runs that a call started are named where it failed.
+const RUNS_NAMED: usize = 3;
 /// Longest excerpt of a guest's stderr.
 const EXCERPT_CHARS: usize = 600;
 
@@ -50,11 +53,13 @@ pub(crate) enum Reason {
     HostDefect,
 }
 
-/// A reason, with what the guest wrote to stderr before.
+/// A reason, with what the guest did before.
 #[derive(Debug)]
 pub(crate) struct Stop {
     pub(crate) reason: Reason,
     pub(crate) stderr: String,
+    /// Runs that it started: they go on, and nobody else knows their ids.
+    pub(crate) runs: Vec<String>,
 }
 
 impl From<Reason> for Stop {
@@ -62,6 +67,7 @@ impl From<Reason> for Stop {
         Self {
             reason,
             stderr: String::new(),
+            runs: Vec::new(),
         }
     }
 }
@@ -147,8 +153,22 @@ impl Stop {
     }
 
     fn message(&self, tool: &str) -> String {
-        const LESS: &str = "The same call will very likely end the same way: ask for less, where the tool has a limit or a pattern to narrow.";
-        const DEFECT: &str = "This is a defect of the tool: the same call will very likely end the same way, other arguments may work.";
+        let mut message = self.explanation(tool);
+        for run in self.runs.iter().take(RUNS_NAMED) {
+            if !message.contains(run.as_str()) {
+                let _ = write!(
+                    message,
+                    " The run {run} goes on: wait for it with run_wait {{\"run_id\":\"{run}\"}}, or end it with run_stop."
+                );
+            }
+        }
+        message
+    }
+
+    /// What happened, and after it the one thing that the agent should do.
+    fn explanation(&self, tool: &str) -> String {
+        const LESS: &str = "Ask for less, where the tool has a limit or a pattern to narrow: the same call will very likely end the same way.";
+        const OTHERS: &str = "Try other arguments: this is a defect of the tool, and the same call will very likely end the same way.";
         let less =
             |budget: &str| format!("{LESS} The operator can raise `{budget}` in the policy.");
         let advice = match &self.reason {
@@ -158,16 +178,17 @@ impl Stop {
             | Reason::ArgumentsTooLarge { .. }
             | Reason::Tool(_) => return self.story(tool),
             Reason::CodeUnavailable(_) => {
-                "Trying again does not help; the operator has to look at it.".to_owned()
+                "Tell the operator: trying again does not help.".to_owned()
             }
             Reason::Abort
             | Reason::StackOverflow
             | Reason::Trap(_)
             | Reason::Exit(_)
-            | Reason::Malformed(_) => DEFECT.to_owned(),
+            | Reason::Malformed(_) => OTHERS.to_owned(),
             Reason::MemoryBudget(_) => less("memory_mib"),
             Reason::CpuBudget(_) => less("cpu_ms"),
-            Reason::WallBudget(_) => less("wall_ms"),
+            // Not a matter of how much was asked for: a tool that works is stopped by its CPU budget before.
+            Reason::WallBudget(_) => "Call it once more: the machine may have been busy. The operator can raise `wall_ms` in the policy.".to_owned(),
             Reason::HostCallBudget(_) => less("host_calls"),
             Reason::OutputBudget { .. } => LESS.to_owned(),
             Reason::HostDefect => "Try once more; if it fails again, tell the operator.".to_owned(),
@@ -196,9 +217,7 @@ impl Stop {
             Reason::Busy => format!(
                 "`{tool}` was not started: too many calls are under way. Try again in a few seconds."
             ),
-            Reason::Cancelled => format!(
-                "`{tool}` was cancelled. A run that it started goes on; `run_stop` ends it."
-            ),
+            Reason::Cancelled => format!("`{tool}` was cancelled."),
             Reason::ArgumentsTooLarge { bytes, limit } => format!(
                 "`{tool}` was not started: its arguments have {bytes} bytes, and {limit} are allowed. Pass less, or a path instead of contents."
             ),
@@ -345,6 +364,7 @@ mod tests {
         let stop = Stop {
             reason: Reason::Abort,
             stderr: "panicked at x:\n\u{1b}[2J\u{202e}evil".into(),
+            runs: Vec::new(),
         };
         let message = stop.message("probe");
         assert!(
@@ -357,6 +377,39 @@ mod tests {
                 .message("probe")
                 .contains('\u{1b}')
         );
+    }
+
+    #[test]
+    fn a_call_that_fails_after_it_started_a_run_names_the_run_once() {
+        let mut stop = Stop::from(Reason::WallBudget(Duration::from_secs(30)));
+        stop.runs = vec!["run-router-0123456789abc".into()];
+        let message = stop.message("run");
+        assert!(
+            message.ends_with("The run run-router-0123456789abc goes on: wait for it with run_wait {\"run_id\":\"run-router-0123456789abc\"}, or end it with run_stop."),
+            "{message}"
+        );
+        let told = "the run run-router-0123456789abc was started, but its state cannot be read";
+        stop.reason = Reason::Tool(types::Error::Backend(told.into()));
+        assert_eq!(stop.message("run"), told);
+    }
+
+    #[test]
+    fn the_remedy_comes_right_after_the_cause() {
+        for (reason, remedy) in [
+            (Reason::Busy, "Try again"),
+            (
+                Reason::WallBudget(Duration::from_secs(30)),
+                "Call it once more",
+            ),
+            (Reason::CpuBudget(Duration::from_secs(10)), "Ask for less"),
+            (Reason::MemoryBudget(1 << 20), "Ask for less"),
+            (Reason::HostCallBudget(10), "Ask for less"),
+            (Reason::Exit(1), "Try other arguments"),
+        ] {
+            let message = Stop::from(reason).message("probe");
+            let second = message.split(". ").nth(1).unwrap();
+            assert!(second.starts_with(remedy), "{message}");
+        }
     }
 
     #[test]

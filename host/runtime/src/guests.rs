@@ -165,6 +165,7 @@ impl Guests {
             answer.map_err(|reason| Stop {
                 reason,
                 stderr: stderr.text(),
+                runs: meter.runs(),
             }),
             meter.usage(),
         )

@@ -22,6 +22,8 @@ pub(crate) struct Meter {
     memory_refused: AtomicBool,
     host_calls: AtomicU64,
     ticked: AtomicBool,
+    /// Runs that the call started, or is starting.
+    runs: Mutex<Vec<String>>,
     pub(crate) wall: WallClock,
 }
 
@@ -58,6 +60,25 @@ impl Meter {
 
     pub(crate) fn memory_was_refused(&self) -> bool {
         self.memory_refused.load(Relaxed)
+    }
+
+    /// The call starts a run.
+    pub(crate) fn run_named(&self, run_id: &str) {
+        self.lock_runs().push(run_id.to_owned());
+    }
+
+    /// There is no such run after all.
+    pub(crate) fn run_refused(&self, run_id: &str) {
+        self.lock_runs().retain(|run| run != run_id);
+    }
+
+    /// The runs that the call started.
+    pub(crate) fn runs(&self) -> Vec<String> {
+        self.lock_runs().clone()
+    }
+
+    fn lock_runs(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn usage(&self) -> Usage {

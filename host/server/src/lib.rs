@@ -55,28 +55,35 @@ pub enum ServeError {
     Load(LoadError),
 }
 
-/// Serve MCP on this process's stdin and stdout. `load` gives the tools and may take its time: the client is greeted meanwhile.
-/// `version` is what clients are told.
+/// Serve MCP on this process's stdin and stdout, until the client closes its side or `ended` is. `load` gives the tools and may take its
+/// time: the client is greeted meanwhile. `version` is what clients are told.
 ///
-/// Returns at most 1.5 s after the client closed its side and the tools were loaded. Blocking reads may be left behind (a terminal), so
+/// Returns at most 1.5 s after the client closed its side and the tools were loaded, and 0.5 s after `ended`. Blocking reads may be left behind (a terminal), so
 /// shut the runtime down without waiting for them.
 pub async fn serve_stdio<S: ToolSource>(
     load: impl FnOnce() -> Result<S, LoadError> + Send + 'static,
     version: &str,
+    ended: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let (reader, writer) = stdio::open();
-    serve(load, version, reader, writer).await
+    serve(load, version, reader, writer, ended).await
 }
 
-/// Serve MCP on two byte streams until `reader` ends.
+/// Serve MCP on two byte streams until `reader` ends, or `ended`: then calls end at once, and nothing more is written.
 pub async fn serve<S: ToolSource>(
     load: impl FnOnce() -> Result<S, LoadError> + Send + 'static,
     version: &str,
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
+    ended: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     let _stop_on_return = stop.clone().drop_guard();
+    let wound_down = async {
+        ended.await;
+        stop.cancel();
+        tokio::time::sleep(WIND_DOWN).await;
+    };
     let (loading, loaded) = Loading::start(load);
     let answerable = loading.clone();
     let transport = LineTransport::new(reader, writer, stop.clone(), async move {
@@ -91,10 +98,10 @@ pub async fn serve<S: ToolSource>(
             Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
             Err(error) => return Err(ServeError::Handshake(Box::new(error))),
         };
-        let mut ended = pin!(service.waiting());
+        let mut waiting = pin!(service.waiting());
         tokio::select! {
-            reason = &mut ended => reason.map(drop).map_err(ServeError::Loop),
-            () = stop.cancelled() => match tokio::time::timeout(WIND_DOWN, ended).await {
+            reason = &mut waiting => reason.map(drop).map_err(ServeError::Loop),
+            () = stop.cancelled() => match tokio::time::timeout(WIND_DOWN, waiting).await {
                 Ok(reason) => reason.map(drop).map_err(ServeError::Loop),
                 Err(_) => Ok(()),
             },
@@ -103,5 +110,6 @@ pub async fn serve<S: ToolSource>(
     tokio::select! {
         result = serving => result,
         Err(error) = loaded => Err(ServeError::Load(error)),
+        () = wound_down => Ok(()),
     }
 }

@@ -12,7 +12,8 @@ struct Args {
     run_id: String,
 }
 
-/// Stop a run early and keep its results, when enough was seen. Gives its last `status`. Next: `health`.
+/// Stop a run early and keep its results, when enough was seen. Gives its last `status`. Next: `run_wait` while `phase` is
+/// `stopping`, then `health`.
 #[tool(idempotent, title = "Stop a run", example(run_id = "run-7f3a"))]
 fn run_stop(host: &impl Emulation, args: Args) -> Result<RunStatus> {
     host.stop(&args.run_id).map(finish)
@@ -46,6 +47,20 @@ mod tests {
                 &answer["next"]["arguments"]["results_dir"]
             ),
             (&json!("stopped"), &json!("/p/results/2"))
+        );
+    }
+
+    #[test]
+    fn a_run_that_takes_long_to_stop_is_waited_for_next() {
+        let host = FakeHost::new().answer(
+            "emulation.stop",
+            json!({ "run_id": "r1", "status": "running", "phase": "stopping" }),
+        );
+        let answer = call::<run_stop>(&host, json!({ "run_id": "r1" })).unwrap();
+        assert_eq!(answer["phase"], "stopping");
+        assert_eq!(
+            answer["next"],
+            json!({ "tool": "run_wait", "arguments": { "run_id": "r1" } })
         );
     }
 

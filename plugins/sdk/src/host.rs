@@ -60,13 +60,13 @@ pub trait Creation {
 
 /// Interface `emulation`.
 pub trait Emulation {
-    /// Start a run and give its id at once.
+    /// Start a run and give its id, within a few seconds. Charged to no budget of the tool, as are `wait` and `stop`.
     fn start(&self, project: &str, options: &StartOptions) -> Result<String>;
     /// The run status now.
     fn status(&self, run_id: &str) -> Result<RunStatus>;
-    /// The run status once it has ended, or after `milliseconds`. Charged to no budget of the tool.
+    /// The run status once it has ended, or after `milliseconds`.
     fn wait(&self, run_id: &str, milliseconds: u32) -> Result<RunStatus>;
-    /// Stop the run and keep its results.
+    /// Stop the run and keep its results. It may still be in its phase `stopping`.
     fn stop(&self, run_id: &str) -> Result<RunStatus>;
 }
 

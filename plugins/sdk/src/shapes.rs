@@ -187,7 +187,7 @@ pub struct RunStatus {
     pub run_id: String,
     /// `running`, `finished`, `stopped` or `failed`.
     pub status: String,
-    /// What it is doing.
+    /// `starting`, `preparing`, `booting`, `serving`, `stopping` or `ended`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// Why it ended.

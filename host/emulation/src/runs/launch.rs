@@ -1,4 +1,4 @@
-//! Start a supervisor so that it outlives the one who starts it.
+//! Start a supervisor so that it outlives the one who starts it, and see it through its first moments.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,16 +9,18 @@ use rookery_project::{Error, Result, regular};
 
 use super::store::RunDir;
 
-/// A supervisor that has not reported by then is given up.
-pub(super) const READY_WITHIN: Duration = Duration::from_secs(20);
+/// A supervisor that has not reported by then hangs. A busy machine needs seconds at most.
+const READY_WITHIN: Duration = Duration::from_mins(10);
+/// How often its report is looked for.
+const POLL: Duration = Duration::from_millis(4);
 
-/// Start `program supervise SPEC` and wait until it has taken the run over. It gets `lock` as its standard input.
-pub(super) fn supervisor(program: &Path, run: &RunDir, lock: File) -> Result<()> {
+/// Start `program supervise SPEC`. It gets `lock` as its standard input.
+pub(super) fn supervisor(program: &Path, run: &RunDir, lock: File) -> Result<Child> {
     let log = regular::create(&run.log_path())
         .map_err(|error| Error::io("make", &run.log_path(), &error))?;
     // Descriptors that this process itself was given without close-on-exec must not live on in the supervisor.
     close_fds::set_fds_cloexec_threadsafe(3, &[]);
-    let mut child = Command::new(program)
+    Command::new(program)
         .arg("supervise")
         .arg(run.spec_path())
         .stdin(lock)
@@ -26,24 +28,28 @@ pub(super) fn supervisor(program: &Path, run: &RunDir, lock: File) -> Result<()>
         .stderr(log)
         .current_dir("/")
         .spawn()
-        .map_err(|error| Error::io("start the supervisor", program, &error))?;
-    let ready = await_ready(&mut child, run);
+        .map_err(|error| Error::io("start the supervisor", program, &error))
+}
+
+/// Wait until the supervisor has taken the run over. One that does not is ended.
+pub(super) fn await_ready(supervisor: &mut Child, run: &RunDir) -> Result<()> {
+    let ready = watch(supervisor, run);
     if ready.is_err() {
-        let _ = child.kill();
+        let _ = supervisor.kill();
+        let _ = supervisor.wait();
     }
-    reap(child);
     ready
 }
 
-fn await_ready(child: &mut Child, run: &RunDir) -> Result<()> {
+fn watch(supervisor: &mut Child, run: &RunDir) -> Result<()> {
     let deadline = Instant::now() + READY_WITHIN;
     loop {
-        let ended = child
+        let ended = supervisor
             .try_wait()
             .map_err(|error| Error::Internal(format!("cannot watch the supervisor: {error}")))?;
         // Read after the look at the process, so that the last state of one that has ended is seen.
         let state = run.recorded()?;
-        if state.owner.pid == child.id() && state.is_supervised() {
+        if state.owner.pid == supervisor.id() && state.is_supervised() {
             return Ok(());
         }
         if let Some(status) = ended {
@@ -58,16 +64,6 @@ fn await_ready(child: &mut Child, run: &RunDir) -> Result<()> {
                 run.log_tail()
             )));
         }
-        std::thread::sleep(Duration::from_millis(4));
-    }
-}
-
-/// Collect the exit status when it comes, so that no zombie stays while this process lives.
-fn reap(mut child: Child) {
-    let spawned = std::thread::Builder::new()
-        .name("reap-supervisor".into())
-        .spawn(move || child.wait());
-    if let Err(error) = spawned {
-        tracing::warn!(%error, "the supervisor's exit status will not be collected");
+        std::thread::sleep(POLL);
     }
 }

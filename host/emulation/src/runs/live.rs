@@ -23,21 +23,24 @@ impl Registry {
     /// `live.capabilities`
     pub fn capabilities(&self, run_id: &str) -> Result<Value> {
         let run = self.store.open(run_id)?;
-        let (spec, state) = (run.spec()?, run.state()?);
+        let state = run.state()?;
         let mut why = Map::new();
-        let mut offer = |name: &str, offered: bool| {
-            if state.has_ended() {
-                why.insert(name.into(), Value::from("the run has ended"));
-            } else if !offered {
-                why.insert(name.into(), Value::from(refusal(&spec, name)));
-            }
-            offered && !state.has_ended()
+        let mut offer = |name: &str, offered: bool| -> Result<bool> {
+            let refusal = match (state.has_ended(), state.is_supervised()) {
+                (true, _) => Some("the run has ended".to_owned()),
+                (false, false) => Some("the run is still being started".to_owned()),
+                (false, true) if offered => None,
+                (false, true) => Some(refusal(&run.spec()?, name)),
+            };
+            let offered = refusal.is_none();
+            why.extend(refusal.map(|refusal| (name.to_owned(), Value::from(refusal))));
+            Ok(offered)
         };
         let (command, reach) = (
-            offer("command", state.live.command),
-            offer("reach", state.live.reach),
+            offer("command", state.live.command)?,
+            offer("reach", state.live.reach)?,
         );
-        let (hook, snapshot) = (offer("hook", false), offer("snapshot", false));
+        let (hook, snapshot) = (offer("hook", false)?, offer("snapshot", false)?);
         Ok(
             json!({ "command": command, "reach": reach, "hook": hook, "snapshot": snapshot, "why": why }),
         )
@@ -161,7 +164,7 @@ impl Registry {
 
     fn live_run(&self, run_id: &str) -> Result<(RunDir, Spec, State)> {
         let run = self.store.open(run_id)?;
-        let (spec, state) = (run.spec()?, run.state()?);
+        let state = run.state()?;
         if state.has_ended() {
             return Err(Error::Unavailable {
                 what: "a running guest".into(),
@@ -169,6 +172,15 @@ impl Registry {
                 how_to_enable: "Start a new run of the project, and send the request while its status is \"running\"".into(),
             });
         }
+        if !state.is_supervised() {
+            return Err(Error::Unavailable {
+                what: "a running guest".into(),
+                why: format!("{run_id} is still being started"),
+                how_to_enable:
+                    "Send the request again once the run's phase is no longer \"starting\"".into(),
+            });
+        }
+        let spec = run.spec()?;
         Ok((run, spec, state))
     }
 }

@@ -7,23 +7,22 @@ mod live;
 mod lock;
 mod process;
 mod results_dir;
+mod start;
+mod stop;
 mod store;
 mod supervisor;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rookery_project::{Cancel, Error, Result, regular};
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use self::lock::Attempt;
 pub(crate) use self::store::unknown;
-use self::store::{RunDir, Spec, State, Status, Store};
+use self::store::{Request, RunDir, Spec, State, Store};
 pub use self::supervisor::supervise_with;
 use crate::backend::{Availability, Backend};
-use crate::control::{self, wire::Ask};
-use crate::plan::Plan;
 use crate::ports::Ports;
 
 /// The backends that there are, the preferred one first.
@@ -31,10 +30,6 @@ pub type Backends = fn() -> Vec<Box<dyn Backend>>;
 
 /// How often the state on disk is looked at while waiting.
 const POLL: Duration = Duration::from_millis(20);
-/// A run that has just ended may still hold the project's lock for this long.
-const LOCK_PATIENCE: Duration = Duration::from_secs(3);
-const TERM_GRACE: Duration = Duration::from_secs(3);
-const KILL_GRACE: Duration = Duration::from_secs(5);
 const MAX_TIMEOUT_S: u64 = 7 * 24 * 3600;
 
 /// All runs of this user, whatever their project. [`crate::Runs`] shows those below the roots.
@@ -77,61 +72,22 @@ impl Registry {
         self
     }
 
-    /// Start a run of the project in `project_dir`, an absolute path without links, whose effective configuration is `config`.
-    ///
-    /// `options` as `emulation.start` of `wit/emulation.wit`. Gives the run id.
-    pub fn start(&self, project_dir: &Path, config: &Value, options: &Value) -> Result<String> {
-        let project_dir = &project_dir
-            .canonicalize()
-            .map_err(|error| Error::io("open the project", project_dir, &error))?;
-        let options = Options::parse(options)?;
-        let (backend, availability) = choose((self.backends)(), &options.backend)?;
-        let cache_dir = self.state_dir.join("cache");
-        let mut plan = Plan::from_config(config, project_dir, &cache_dir, options.timeout_s)?;
-        plan.memory_max = self.guest_memory.unwrap_or(plan.memory_max);
-        if backend.writes_results() {
-            // What the embedded emulator cannot honour does not concern a backend that is Penguin.
-            plan.notes.clear();
-            if !self.ports.is_default() {
-                plan.notes.push(format!(
-                    "the backend {} chooses the ports that lead to the guest itself, in its container's network, so --ports {} had no \
-                     effect",
-                    backend.name(),
-                    self.ports
-                ));
-            }
-        }
-        plan.ports = self.ports.clone();
-        self.sweep();
-        let mut lock = self.lock(project_dir)?;
-        let run_id = id::new(project_dir)?;
-        lock::sign(&mut lock, &run_id)?;
-        plan.results_dir = results_dir::allocate(project_dir)?;
-        let results_dir = plan.results_dir.clone();
-        let spec = Spec {
-            run_id: run_id.clone(),
-            backend: backend.name().into(),
-            plan,
-            config: config.clone(),
-            host: availability.checks,
-        };
-        let launched = self.launch(lock, backend.as_ref(), &spec);
-        if launched.is_err() {
-            // Only where it is still empty.
-            let _ = std::fs::remove_dir(results_dir);
-        }
-        launched.map(|()| run_id)
-    }
-
     /// The run status (`wit/emulation.wit`) now.
     pub fn status(&self, run_id: &str) -> Result<Value> {
         let run = self.store.open(run_id)?;
-        Ok(status(&run.spec()?, &self.settled(&run)?))
+        let state = self.settled(&run)?;
+        let stopping = run.stop_asked().is_some();
+        Ok(status(
+            &run.request()?,
+            run.spec().ok().as_ref(),
+            &state,
+            stopping,
+        ))
     }
 
     /// The project directory of a run.
     pub fn project_dir(&self, run_id: &str) -> Result<PathBuf> {
-        Ok(self.store.open(run_id)?.spec()?.plan.project_dir)
+        Ok(self.store.open(run_id)?.request()?.project_dir)
     }
 
     /// Wait until the run has ended, `timeout` has passed, or `cancel` (then `Cancelled`, within 50 ms); gives the run status.
@@ -144,95 +100,9 @@ impl Registry {
         )? && Instant::now() < deadline
         {
             cancel.check()?;
+            stop::enforce(&run)?;
         }
         self.status(run_id)
-    }
-
-    /// Stop the run and give its status. Blocks until it has ended: at most the backend's grace and some seconds.
-    pub fn stop(&self, run_id: &str) -> Result<Value> {
-        let run = self.store.open(run_id)?;
-        if run.state()?.has_ended() {
-            return self.status(run_id);
-        }
-        let spec = run.spec()?;
-        // Until then, the run is owned by the process that starts it, which must not be signalled.
-        let deadline = Instant::now() + launch::READY_WITHIN;
-        while !run.state()?.is_supervised() {
-            if Instant::now() > deadline {
-                return Err(Error::Conflict(format!(
-                    "{run_id} is still being started; try again in a second"
-                )));
-            }
-            std::thread::sleep(POLL);
-        }
-        let backend = (self.backends)()
-            .into_iter()
-            .find(|backend| backend.name() == spec.backend);
-        let grace = backend.map_or(TERM_GRACE, |backend| backend.stop_grace());
-        let asked = control::ask(
-            run.path(),
-            &Ask::Stop,
-            Duration::from_secs(2),
-            &Cancel::default(),
-        );
-        if asked.is_ok() && wait_for_end(&run, grace)? {
-            return self.status(run_id);
-        }
-        // It does not listen: signals, the second one final.
-        let mut killed = false;
-        for (signal, grace) in [(Signal::TERM, TERM_GRACE), (Signal::KILL, KILL_GRACE)] {
-            if let Some(supervisor) = run.recorded()?.owner.handle() {
-                supervisor.signal(signal);
-                killed = signal == Signal::KILL;
-            }
-            if wait_for_end(&run, grace)? {
-                break;
-            }
-        }
-        let mut state = self.settled(&run)?;
-        if killed && state.status == Status::Failed {
-            state.end(Status::Stopped, "the run was stopped; its supervisor had to be killed, so files that are written at the end are missing");
-            run.write(&state)?;
-        }
-        self.status(run_id)
-    }
-
-    fn lock(&self, project_dir: &Path) -> Result<std::fs::File> {
-        let deadline = Instant::now() + LOCK_PATIENCE;
-        loop {
-            let holder = match lock::acquire(project_dir)? {
-                Attempt::Held(lock) => return Ok(lock),
-                Attempt::Busy(holder) => holder,
-            };
-            // A run that has ended, or a start that fails, frees the lock any moment now.
-            let running = holder
-                .as_deref()
-                .is_some_and(|run_id| self.store.is_running(run_id));
-            if running || Instant::now() > deadline {
-                return Err(lock::busy(holder.as_deref()));
-            }
-            std::thread::sleep(POLL);
-        }
-    }
-
-    fn launch(&self, lock: std::fs::File, backend: &dyn Backend, spec: &Spec) -> Result<()> {
-        let run = self.store.create(&spec.run_id)?;
-        let cache_dir = &spec.plan.cache_dir;
-        let launched = std::fs::create_dir_all(cache_dir)
-            .map_err(|error| Error::io("make", cache_dir, &error))
-            .and_then(|()| run.write_spec(spec))
-            .and_then(|()| {
-                run.write(&State {
-                    timeout_s: spec.plan.timeout_s,
-                    ..State::starting(backend.live(), spec.plan.notes.clone())
-                })
-            })
-            .and_then(|()| launch::supervisor(&self.program, &run, lock));
-        if launched.is_err() {
-            // Nobody has been told its id.
-            let _ = std::fs::remove_dir_all(run.path());
-        }
-        launched
     }
 
     fn sweep(&self) {
@@ -241,8 +111,9 @@ impl Registry {
         });
     }
 
-    /// The state of a run. What a dead supervisor left running is ended.
+    /// The state of a run. What should have ended, and what a dead supervisor left running, is ended.
     fn settled(&self, run: &RunDir) -> Result<State> {
+        stop::enforce(run)?;
         let mut state = run.state()?;
         if !state.orphaned {
             return Ok(state);
@@ -360,47 +231,47 @@ fn unavailable(refused: &[Availability]) -> Error {
     }
 }
 
-fn status(spec: &Spec, state: &State) -> Value {
+/// `spec` is not there before the run is launched.
+fn status(request: &Request, spec: Option<&Spec>, state: &State, stopping: bool) -> Value {
+    let phase = if stopping && !state.has_ended() {
+        "stopping"
+    } else {
+        &state.phase
+    };
     let mut status = json!({
-        "run_id": spec.run_id,
+        "run_id": request.run_id,
         "status": state.status,
-        "phase": state.phase,
-        "backend": spec.backend,
-        "project_dir": spec.plan.project_dir,
-        "results_dir": spec.plan.results_dir,
+        "phase": phase,
+        "project_dir": request.project_dir,
         "elapsed_s": state.elapsed(),
-        "timeout_s": spec.plan.timeout_s,
         "endpoints": state.endpoints,
         "notes": state.notes,
     });
-    if let (Some(reason), Some(object)) = (&state.reason, status.as_object_mut()) {
-        object.insert("reason".into(), Value::from(reason.as_str()));
-    }
+    let mut add = |key: &str, value: Option<Value>| {
+        if let (Some(value), Some(object)) = (value, status.as_object_mut()) {
+            object.insert(key.into(), value);
+        }
+    };
+    add("backend", spec.map(|spec| json!(spec.backend)));
+    add("results_dir", spec.map(|spec| json!(spec.plan.results_dir)));
+    let timeout_s = spec.map(|spec| spec.plan.timeout_s).or(request.timeout_s);
+    add("timeout_s", timeout_s.map(Value::from));
+    add("reason", state.reason.as_deref().map(Value::from));
     status
 }
 
 /// Wait for at most `slice`; whether the run has ended and its supervisor is gone, so that another run can start.
 fn await_end(run: &RunDir, slice: Duration) -> Result<bool> {
-    // The state of a run whose owner is gone is final.
-    let gone = run
-        .recorded()?
-        .owner
-        .handle()
-        .is_none_or(|owner| owner.wait(slice));
-    Ok(gone && run.state()?.has_ended())
-}
-
-fn wait_for_end(run: &RunDir, timeout: Duration) -> Result<bool> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if await_end(run, POLL.min(left))? {
-            return Ok(true);
-        }
-        if left.is_zero() {
-            return Ok(false);
-        }
+    let gone = match run.recorded()?.owner.handle() {
+        Some(owner) => owner.wait(slice),
+        None => true,
+    };
+    // The state of a run whose owner is gone is final, unless a supervisor is about to take over.
+    let ended = gone && run.state()?.has_ended();
+    if gone && !ended {
+        std::thread::sleep(slice);
     }
+    Ok(ended)
 }
 
 #[cfg(test)]

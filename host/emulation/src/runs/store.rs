@@ -1,4 +1,5 @@
-//! What is kept of a run on disk: `state_dir/runs/RUN_ID/` with `spec.json`, `state.json` and the supervisor's log.
+//! What is kept of a run on disk: `state_dir/runs/RUN_ID/` with `request.json`, `spec.json`, `state.json`, perhaps `stop.json`, and the
+//! supervisor's log.
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::id;
+use super::lock::{self, Attempt};
 use super::process::{self, Identity};
 use crate::backend::{Check, Live};
 use crate::collect::file::write_atomic;
@@ -22,6 +24,30 @@ const KEPT: Duration = Duration::from_hours(7 * 24);
 const MAX_FILE: u64 = 256 << 20;
 /// Bytes of a supervisor's log that are shown.
 const LOG_TAIL: u64 = 2000;
+
+/// What was asked for: all that is known of a run at first. Never changes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Request {
+    pub(super) run_id: String,
+    pub(super) project_dir: PathBuf,
+    /// A name, or `auto`.
+    pub(super) backend: String,
+    pub(super) timeout_s: Option<u64>,
+}
+
+/// That the run was asked to stop. Never changes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Stop {
+    /// By [`process::uptime`].
+    overdue: f64,
+}
+
+impl Stop {
+    /// Whether the supervisor has had the time that its backend needs.
+    pub(super) fn is_overdue(&self) -> bool {
+        process::uptime() > self.overdue
+    }
+}
 
 /// What a supervisor is to do. Never changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -160,8 +186,48 @@ impl RunDir {
         self.0.join("state.json")
     }
 
+    pub(super) fn request(&self) -> Result<Request> {
+        match read_json(&self.0.join("request.json")) {
+            // A run that an earlier version started.
+            Err(Error::NotFound(_)) => self.spec().map(|spec| Request {
+                run_id: spec.run_id,
+                project_dir: spec.plan.project_dir,
+                backend: spec.backend,
+                timeout_s: Some(spec.plan.timeout_s),
+            }),
+            read => read,
+        }
+    }
+
+    /// What the supervisor was given; `NotFound` before it is launched.
     pub(super) fn spec(&self) -> Result<Spec> {
         read_json(&self.spec_path())
+    }
+
+    /// Leave word that the run is to stop, and has to be over within `grace`. The first word counts.
+    pub(super) fn ask_to_stop(&self, grace: Duration) -> Result<()> {
+        if self.stop_asked().is_some() {
+            return Ok(());
+        }
+        let stop = Stop {
+            overdue: process::uptime() + grace.as_secs_f64(),
+        };
+        write_json(&self.stop_path(), &stop)
+    }
+
+    pub(super) fn stop_asked(&self) -> Option<Stop> {
+        read_json(&self.stop_path()).ok()
+    }
+
+    fn stop_path(&self) -> PathBuf {
+        self.0.join("stop.json")
+    }
+
+    /// Forget the run.
+    pub(super) fn remove(&self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::warn!(%error, run = %self.0.display(), "cannot remove the run's state");
+        }
     }
 
     pub(super) fn write_spec(&self, spec: &Spec) -> Result<()> {
@@ -177,25 +243,20 @@ impl RunDir {
         write_json(&self.state_path(), state)
     }
 
-    /// The state, where a run whose owner died has failed.
+    /// The state, where a run whose owner died has ended.
     pub(super) fn state(&self) -> Result<State> {
         let state = self.recorded()?;
-        if state.has_ended() || state.owner.is_alive() {
+        if state.has_ended() || self.is_owned(&state) {
             return Ok(state);
         }
         // It may have ended between the two looks, which is why the file is read again.
         let mut state = self.recorded()?;
-        if !state.has_ended() && !state.owner.is_alive() {
-            let reason = if state.is_overdue() {
-                "the run was not over soon after its deadline, so its supervisor ended itself, or it was killed or died before; what it \
-                 had written is kept, files that are written at the end are missing"
-            } else {
-                "the run's supervisor was killed or died, so the run ended early; what it had written is kept, \
-                 files that are written at the end are missing"
-            };
+        if !state.has_ended() && !self.is_owned(&state) {
             let last_sign = self.last_sign();
-            state.end(Status::Failed, reason);
-            state.orphaned = true;
+            let (status, reason) = self.died(&state);
+            // A run without a supervisor has left nothing behind.
+            state.orphaned = state.is_supervised();
+            state.end(status, reason);
             state.elapsed_s = state
                 .elapsed_s
                 .map(|elapsed| (elapsed - last_sign).max(0.0));
@@ -203,6 +264,39 @@ impl RunDir {
             let _ = fs::remove_file(self.0.join(crate::control::SOCKET));
         }
         Ok(state)
+    }
+
+    /// Whether somebody answers for a run that has not ended.
+    fn is_owned(&self, state: &State) -> bool {
+        state.owner.is_alive() || (!state.is_supervised() && self.is_being_taken_over())
+    }
+
+    /// Whether a supervisor was started, which alone holds the project's lock once the process that started it is gone.
+    fn is_being_taken_over(&self) -> bool {
+        let Ok(request) = self.request() else {
+            return false;
+        };
+        let lock = lock::acquire(&request.project_dir);
+        matches!(lock, Ok(Attempt::Busy(Some(holder))) if holder == request.run_id)
+    }
+
+    /// How a run whose owner died has ended.
+    fn died(&self, state: &State) -> (Status, &'static str) {
+        if !state.is_supervised() {
+            let reason = "the server that was starting the run ended before the run had begun; start it again";
+            (Status::Failed, reason)
+        } else if self.stop_asked().is_some() {
+            let reason = "the run was stopped; its supervisor had to be killed, so files that are written at the end are missing";
+            (Status::Stopped, reason)
+        } else if state.is_overdue() {
+            let reason = "the run was not over soon after its deadline, so its supervisor ended itself, or it was killed or died before; \
+                          what it had written is kept, files that are written at the end are missing";
+            (Status::Failed, reason)
+        } else {
+            let reason = "the run's supervisor was killed or died, so the run ended early; what it had written is kept, \
+                          files that are written at the end are missing";
+            (Status::Failed, reason)
+        }
     }
 
     /// For how many seconds the supervisor has not written its state: it died in that time.
@@ -256,15 +350,16 @@ impl Store {
     }
 
     /// A directory for a new run, closed to other users.
-    pub(super) fn create(&self, run_id: &str) -> Result<RunDir> {
-        id::check(run_id)?;
-        let directory = self.runs.join(run_id);
+    pub(super) fn create(&self, request: &Request) -> Result<RunDir> {
+        id::check(&request.run_id)?;
+        let directory = self.runs.join(&request.run_id);
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.runs)
             .and_then(|()| fs::DirBuilder::new().mode(0o700).create(&directory))
             .map_err(|error| Error::io("make the run's state directory", &directory, &error))?;
+        write_json(&directory.join("request.json"), request)?;
         Ok(RunDir(directory))
     }
 
@@ -339,6 +434,15 @@ mod tests {
         (directory, store)
     }
 
+    fn request(run_id: &str) -> Request {
+        Request {
+            run_id: run_id.to_owned(),
+            project_dir: PathBuf::from("/nowhere"),
+            backend: "auto".to_owned(),
+            timeout_s: None,
+        }
+    }
+
     fn dead_owner() -> Identity {
         let json = serde_json::json!({ "pid": 1, "started": 1, "boot": "another" });
         serde_json::from_value(json).unwrap()
@@ -348,7 +452,7 @@ mod tests {
     fn the_directory_of_a_run_is_closed_to_others() {
         use std::os::unix::fs::PermissionsExt as _;
         let (_guard, store) = store();
-        let run = store.create(ID).unwrap();
+        let run = store.create(&request(ID)).unwrap();
         assert_eq!(
             fs::metadata(run.path()).unwrap().permissions().mode() & 0o777,
             0o700
@@ -366,9 +470,10 @@ mod tests {
     #[test]
     fn a_run_whose_owner_died_has_failed_and_stays_so() {
         let (_guard, store) = store();
-        let run = store.create(ID).unwrap();
+        let run = store.create(&request(ID)).unwrap();
         run.write(&State {
             owner: dead_owner(),
+            phase: "booting".into(),
             ..State::starting(Live::default(), Vec::new())
         })
         .unwrap();
@@ -381,11 +486,12 @@ mod tests {
     #[test]
     fn a_supervisor_that_was_not_done_after_the_deadline_may_have_ended_itself() {
         let (_guard, store) = store();
-        let run = store.create(ID).unwrap();
+        let run = store.create(&request(ID)).unwrap();
         let now = State::starting(Live::default(), Vec::new());
         for (ago, told) in [(4.0, false), (8.0, true)] {
             run.write(&State {
                 owner: dead_owner(),
+                phase: "booting".into(),
                 started: now.started - ago,
                 timeout_s: 5,
                 ..now.clone()
@@ -397,12 +503,27 @@ mod tests {
     }
 
     #[test]
+    fn a_start_whose_server_died_before_the_launch_has_failed_and_left_nothing() {
+        let (_guard, store) = store();
+        let run = store.create(&request(ID)).unwrap();
+        run.write(&State {
+            owner: dead_owner(),
+            ..State::starting(Live::default(), Vec::new())
+        })
+        .unwrap();
+        let state = run.state().unwrap();
+        assert_eq!((state.status, state.orphaned), (Status::Failed, false));
+        assert!(state.reason.unwrap().contains("start it again"));
+    }
+
+    #[test]
     fn the_sweep_reports_orphans_and_forgets_the_old() {
         let (_guard, store) = store();
-        let orphan = store.create(ID).unwrap();
+        let orphan = store.create(&request(ID)).unwrap();
         orphan
             .write(&State {
                 owner: dead_owner(),
+                phase: "booting".into(),
                 ..State::starting(Live::default(), Vec::new())
             })
             .unwrap();
@@ -410,7 +531,7 @@ mod tests {
         ended.end(Status::Finished, "done");
         let (old, recent) = ("run-router-1111111111111", "run-router-2222222222222");
         for id in [old, recent] {
-            store.create(id).unwrap().write(&ended).unwrap();
+            store.create(&request(id)).unwrap().write(&ended).unwrap();
         }
         let eight_days_ago = std::time::SystemTime::now() - Duration::from_hours(8 * 24);
         fs::File::open(store.open(old).unwrap().path())

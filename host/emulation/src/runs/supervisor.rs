@@ -1,5 +1,6 @@
 //! The supervisor process: one thread, one run, from the spec to the last result file.
 
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,7 +9,7 @@ use rookery_project::{Error, Result};
 use rustix::process::{Resource, Rlimit};
 
 use super::lifecycle::Lifecycle;
-use super::process::Identity;
+use super::process::{self, Identity};
 use super::store::{RunDir, Spec, State, Status};
 use super::{Backends, lock, results_dir};
 use crate::backend::{Backend, Outcome};
@@ -23,7 +24,8 @@ pub fn supervise_with(spec: &Path, backends: Backends) -> ExitCode {
     match supervise(spec, backends) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            // Its log may lie on a disk that is full.
+            let _ = writeln!(std::io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }
@@ -52,6 +54,16 @@ fn supervise(spec: &Path, backends: Backends) -> Result<()> {
             return Err(error);
         }
     };
+    // Asked for before this process listened; from here on it is asked itself.
+    if run.stop_asked().is_some() {
+        state.end(
+            Status::Stopped,
+            "the run was stopped before its guest was started",
+        );
+        return run.write(&state);
+    }
+    // Starting is no part of the run's time.
+    state.started = process::uptime();
     if let Err(note) = results_dir::point_latest(&spec.plan.results_dir) {
         state.notes.push(note);
     }

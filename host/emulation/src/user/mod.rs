@@ -89,3 +89,5 @@ impl Backend for UserBackend {
         supervisor::run(plan, control)
     }
 }
+
+pub(crate) use sys::process::usual_signals;

@@ -39,14 +39,6 @@ pub const TESTS: &[(&str, fn())] = &[
         "lifecycle::the_next_run_starts_right_after_the_last",
         the_next_run_starts_right_after_the_last,
     ),
-    (
-        "lifecycle::stop_ends_a_run_and_can_be_repeated",
-        stop_ends_a_run_and_can_be_repeated,
-    ),
-    (
-        "lifecycle::a_deaf_backend_is_killed",
-        a_deaf_backend_is_killed,
-    ),
     ("lifecycle::sigterm_is_a_stop", sigterm_is_a_stop),
     (
         "lifecycle::a_killed_supervisor_is_a_failed_run_and_frees_the_project",
@@ -75,10 +67,6 @@ pub const TESTS: &[(&str, fn())] = &[
     (
         "lifecycle::an_unusable_configuration_makes_no_result_directory",
         an_unusable_configuration_makes_no_result_directory,
-    ),
-    (
-        "lifecycle::a_run_is_stopped_by_another_process_than_started_it",
-        a_run_is_stopped_by_another_process_than_started_it,
     ),
 ];
 
@@ -223,40 +211,6 @@ fn the_next_run_starts_right_after_the_last() {
     }
 }
 
-fn stop_ends_a_run_and_can_be_repeated() {
-    let world = World::new();
-    let run_id = world.start(&[("listen", "80")]).unwrap();
-    let started = Instant::now();
-    let status = world.registry().stop(&run_id).unwrap();
-    assert_eq!(status["status"], "stopped", "{status}");
-    assert!(
-        started.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        started.elapsed()
-    );
-    assert_eq!(world.registry().stop(&run_id).unwrap(), status);
-    assert_eq!(world.result(0, ".ran"), "", "a stopped run is complete");
-    assert!(world.result(0, "summary.json").contains("\"port\": 80"));
-}
-
-fn a_deaf_backend_is_killed() {
-    let world = World::new();
-    let run_id = world
-        .start(&[("deaf", ""), ("console", "x"), ("stuck", "")])
-        .unwrap();
-    let status = world.registry().stop(&run_id).unwrap();
-    assert_eq!(status["status"], "stopped", "{status}");
-    assert!(
-        status["reason"].as_str().unwrap().contains("killed"),
-        "{status}"
-    );
-    assert_eq!(
-        world.run(&[("end", "done")])["status"],
-        "finished",
-        "the project is free again"
-    );
-}
-
 fn sigterm_is_a_stop() {
     let world = World::new();
     let run_id = world.start(&[]).unwrap();
@@ -327,18 +281,6 @@ fn a_run_outlives_the_process_that_started_it() {
         (&status["status"], &status["reason"]),
         (&json!("finished"), &json!("done"))
     );
-}
-
-fn a_run_is_stopped_by_another_process_than_started_it() {
-    let world = World::new();
-    let server = Command::new(std::env::current_exe().unwrap())
-        .arg("start-and-die")
-        .arg(&world.root)
-        .output()
-        .unwrap();
-    let run_id = String::from_utf8(server.stdout).unwrap().trim().to_owned();
-    assert_eq!(world.registry().stop(&run_id).unwrap()["status"], "stopped");
-    assert_eq!(world.result(0, ".ran"), "");
 }
 
 fn cancelling_a_wait_is_quick_and_does_not_stop_the_run() {

@@ -4,6 +4,8 @@ mod formats;
 mod lifecycle;
 mod live;
 mod scripted;
+mod starting;
+mod stopping;
 mod world;
 
 use std::path::Path;
@@ -20,9 +22,18 @@ fn main() -> ExitCode {
         (Some("supervise"), Some(spec)) => {
             rookery_emulation::runs::supervise_with(Path::new(spec), scripted::backends)
         }
-        (Some("start-and-die"), Some(directory)) => world::start_and_die(Path::new(directory)),
+        (Some("start-and-die"), Some(directory)) => {
+            world::start_and_die(Path::new(directory), arguments.get(3).map(Into::into))
+        }
         _ => {
-            let tests = [lifecycle::TESTS, live::TESTS, formats::TESTS].concat();
+            let tests = [
+                lifecycle::TESTS,
+                starting::TESTS,
+                stopping::TESTS,
+                live::TESTS,
+                formats::TESTS,
+            ]
+            .concat();
             let trials = tests.into_iter().map(|(name, test)| {
                 Trial::test(name, move || {
                     test();

@@ -14,7 +14,18 @@ use rustix::event::{PollFd, PollFlags};
 use serde_json::json;
 
 pub fn backends() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(Absent), Box::new(Scripted)]
+    vec![
+        Box::new(Absent),
+        Box::new(Scripted {
+            name: "scripted",
+            grace: Duration::from_millis(700),
+        }),
+        // One that needs long to end in good order, as Penguin does.
+        Box::new(Scripted {
+            name: "patient",
+            grace: Duration::from_mins(2),
+        }),
+    ]
 }
 
 /// A backend that never works here.
@@ -44,11 +55,14 @@ impl Backend for Absent {
     }
 }
 
-struct Scripted;
+struct Scripted {
+    name: &'static str,
+    grace: Duration,
+}
 
 impl Backend for Scripted {
     fn name(&self) -> &'static str {
-        "scripted"
+        self.name
     }
 
     fn probe(&self) -> Availability {
@@ -60,14 +74,14 @@ impl Backend for Scripted {
             fix: None,
         };
         Availability {
-            backend: "scripted",
+            backend: self.name,
             available: true,
             checks: vec![check],
         }
     }
 
     fn stop_grace(&self) -> Duration {
-        Duration::from_millis(700)
+        self.grace
     }
 
     fn sweep(&self, plan: &Plan) {
@@ -85,6 +99,7 @@ impl Backend for Scripted {
             started,
             deadline: started + Duration::from_secs(plan.timeout_s),
             deaf: false,
+            farewell: Duration::ZERO,
             results_dir: plan.results_dir.clone(),
         };
         for (step, argument) in &plan.env {
@@ -207,6 +222,8 @@ struct Guest {
     deadline: Instant,
     /// Ignores every request.
     deaf: bool,
+    /// How long it takes to stop.
+    farewell: Duration,
     results_dir: PathBuf,
 }
 
@@ -230,6 +247,7 @@ impl Guest {
             "fail" => return Err(Error::Backend(argument.into())),
             "panic" => panic!("{argument}"),
             "deaf" => self.deaf = true,
+            "farewell_ms" => self.farewell = Duration::from_millis(argument.parse().unwrap()),
             "in_the_way" => std::fs::create_dir(self.results_dir.join(argument)).unwrap(),
             "stuck" => std::thread::sleep(Duration::from_mins(10)),
             _ => {
@@ -278,7 +296,10 @@ impl Guest {
             while let Some(request) = control.next_request() {
                 match request {
                     _ if self.deaf => {}
-                    Request::Stop => return Some(Outcome::Stopped),
+                    Request::Stop => {
+                        std::thread::sleep(self.farewell);
+                        return Some(Outcome::Stopped);
+                    }
                     Request::Command(request, reply) if request.argv == ["never"] => drop(reply),
                     Request::Command(request, reply) => reply.send(Ok(json!({
                         "exit_code": 0, "signal": null, "stdout": request.argv.join(" "), "stderr": "", "truncated": false, "timed_out": false,

@@ -36,6 +36,29 @@ impl World {
         registry(&self.root)
     }
 
+    /// A registry whose supervisors do not begin before [`World::open_gate`].
+    pub fn slow_registry(&self) -> Registry {
+        use std::os::unix::fs::PermissionsExt as _;
+        let program = self.root.join("slow-supervisor");
+        let tests = std::env::current_exe().unwrap();
+        let script = format!(
+            "#!/bin/sh\nwhile [ ! -e '{}' ]; do sleep 0.02; done\nexec '{}' \"$@\"\n",
+            self.gate().display(),
+            tests.display()
+        );
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        Registry::new(self.root.join("state"), program, scripted::backends)
+    }
+
+    pub fn open_gate(&self) {
+        fs::write(self.gate(), "").unwrap();
+    }
+
+    pub fn gate(&self) -> PathBuf {
+        self.root.join("gate")
+    }
+
     /// Start a run of a script.
     pub fn start(&self, script: &[(&str, &str)]) -> Result<String> {
         self.registry().start(
@@ -119,10 +142,14 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Another server process, which starts a run, prints its id, and is killed.
-pub fn start_and_die(root: &Path) -> ExitCode {
+/// Another server process, which starts a run, prints its id, and is killed; its supervisors are `program`, else this one.
+pub fn start_and_die(root: &Path, program: Option<PathBuf>) -> ExitCode {
     let script = [("listen", "80"), ("sleep_ms", "1500"), ("end", "done")];
-    let run_id = registry(root)
+    let registry = match program {
+        Some(program) => Registry::new(root.join("state"), program, scripted::backends),
+        None => registry(root),
+    };
+    let run_id = registry
         .start(&root.join("router"), &config(&script), &Value::Null)
         .unwrap();
     println!("{run_id}");

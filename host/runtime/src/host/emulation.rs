@@ -1,23 +1,43 @@
 //! `emulation`: run a project.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rookery_project::Error;
 use serde_json::Value;
 
 use super::{HostError, HostResult, State, parse_object};
 use crate::bindings::emulation;
-use crate::meter::WallClock;
+use crate::meter::{Paused, WallClock};
 
 /// How often progress is reported while a guest waits for a run.
 const SLICE: Duration = Duration::from_secs(1);
 
 impl emulation::Host for State {
     async fn start(&mut self, project: String, options: String) -> HostResult<String> {
-        self.blocking("emulation.start", move |host, _| {
-            let options = parse_object("options", &options)?;
-            host.runs.start(&host.roots.project(&project)?, &options)
-        })
-        .await
+        let aside = self.step_aside();
+        let (progress, meter) = (self.progress.clone(), Arc::clone(&self.meter));
+        let started = self
+            .blocking("emulation.start", move |host, cancel| {
+                let options = parse_object("options", &options)?;
+                let project = host.roots.project(&project)?;
+                // From here on the id is in whatever is said of the call, also where the caller does not hear of its end.
+                let mut run_id = None;
+                let named = |run: &str| {
+                    meter.run_named(run);
+                    progress.report(0.0, &format!("{run} starting"));
+                    run_id = Some(run.to_owned());
+                };
+                let started = host.runs.start(&project, &options, named, cancel);
+                match (&started, run_id) {
+                    (Ok(_) | Err(Error::Cancelled), _) | (_, None) => {}
+                    (Err(_), Some(run)) => meter.run_refused(&run),
+                }
+                started
+            })
+            .await;
+        self.step_back(aside).await?;
+        started
     }
 
     async fn status(&mut self, run: String) -> HostResult<String> {
@@ -26,25 +46,38 @@ impl emulation::Host for State {
     }
 
     async fn wait(&mut self, run: String, milliseconds: u32) -> HostResult<String> {
-        // A guest that waits uses nothing: neither its wall clock nor a seat.
-        let paused = WallClock::pause(&self.meter);
-        drop(self.seat.take());
+        let aside = self.step_aside();
         let status = self
             .wait_in_slices(run, Duration::from_millis(milliseconds.into()))
             .await;
-        let seat = self.share.seat().await;
-        self.seat = Some(seat.map_err(|closed| HostError::Trap(closed.into()))?);
-        drop(paused);
+        self.step_back(aside).await?;
         Ok(status?.to_string())
     }
 
     async fn stop(&mut self, run: String) -> HostResult<String> {
-        self.json("emulation.stop", move |host, _| host.runs.stop(&run))
-            .await
+        let aside = self.step_aside();
+        let status = self
+            .json("emulation.stop", move |host, _| host.runs.stop(&run))
+            .await;
+        self.step_back(aside).await?;
+        status
     }
 }
 
 impl State {
+    /// A guest that waits for a run uses nothing: neither its wall clock nor a seat.
+    fn step_aside(&mut self) -> Paused {
+        drop(self.seat.take());
+        WallClock::pause(&self.meter)
+    }
+
+    async fn step_back(&mut self, aside: Paused) -> HostResult<()> {
+        let seat = self.share.seat().await;
+        self.seat = Some(seat.map_err(|closed| HostError::Trap(closed.into()))?);
+        drop(aside);
+        Ok(())
+    }
+
     async fn wait_in_slices(&mut self, run: String, total: Duration) -> HostResult<Value> {
         let end = Instant::now() + total;
         self.count_host_call().map_err(HostError::Trap)?;
@@ -67,22 +100,18 @@ impl State {
 
     /// Tell the client how far the run is.
     fn report(&mut self, status: &Value) {
-        let seconds = |key| status.get(key).and_then(Value::as_f64);
-        let (Some(elapsed), Some(timeout)) = (seconds("elapsed_s"), seconds("timeout_s")) else {
-            return;
-        };
-        let phase = status
-            .get("phase")
-            .and_then(Value::as_str)
-            .unwrap_or("running");
-        let fraction = if timeout > 0.0 {
-            (elapsed / timeout).clamp(0.0, 1.0)
+        let text = |key| status.get(key).and_then(Value::as_str).unwrap_or_default();
+        let seconds = |key| status.get(key).and_then(Value::as_f64).unwrap_or(0.0);
+        let (run, phase) = (text("run_id"), text("phase"));
+        let (elapsed, timeout) = (seconds("elapsed_s"), seconds("timeout_s"));
+        if phase == "starting" || timeout <= 0.0 {
+            self.progress
+                .report(0.0, &format!("{run} {phase} for {elapsed:.0} s"));
         } else {
-            0.0
-        };
-        self.progress.report(
-            fraction,
-            &format!("{phase}: {elapsed:.0} of at most {timeout:.0} s"),
-        );
+            self.progress.report(
+                (elapsed / timeout).clamp(0.0, 1.0),
+                &format!("{run} {phase}: {elapsed:.0} of at most {timeout:.0} s"),
+            );
+        }
     }
 }

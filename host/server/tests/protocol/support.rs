@@ -36,6 +36,7 @@ impl Client {
             "0.0.0",
             server_input,
             server_output,
+            std::future::pending(),
         ));
         Self {
             input: Some(input),

@@ -157,12 +157,23 @@ pub fn close_all_except(keep: &[RawFd]) {
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
 }
 
+/// `SIGCHLD` as a program expects it, so that it learns how its children end, and no signal blocked.
+pub fn usual_signals() {
+    // SAFETY: installs no handler.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    unblock_signals();
+}
+
 /// Default actions for all signals, and none blocked: what a program expects that the kernel starts.
 pub fn reset_signals() {
     for signal in 1..=64 {
         // SAFETY: installs no handler; KILL, STOP and the C library's own signals are refused without harm.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
+    unblock_signals();
+}
+
+fn unblock_signals() {
     // SAFETY: an empty set is valid for SIG_SETMASK.
     unsafe {
         let mut none: libc::sigset_t = std::mem::zeroed();
