@@ -1,6 +1,7 @@
 //! What the end-to-end tests, the demo and the benches share: where things are, and a client session.
 
 pub mod http;
+pub mod liar;
 pub mod places;
 pub mod processes;
 pub mod session;

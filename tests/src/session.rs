@@ -1,5 +1,6 @@
 //! A client session with a server of its own.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -153,6 +154,15 @@ impl Session {
             .into_iter()
             .map(|tool| tool.name.into_owned())
             .collect())
+    }
+
+    /// All tools as they are listed, by name.
+    pub async fn definitions(&self) -> Result<BTreeMap<String, Value>> {
+        let tools = self.client.list_all_tools().await?;
+        tools
+            .into_iter()
+            .map(|tool| Ok((tool.name.to_string(), serde_json::to_value(tool)?)))
+            .collect()
     }
 
     /// Call a tool. `arguments` is an object.

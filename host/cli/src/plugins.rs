@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use rookery_project::Roots;
 use rookery_runtime::{Interface, LoadReport, Plugin, Runtime};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::places::PluginOptions;
 use crate::show;
@@ -92,12 +93,59 @@ impl Check {
     fn execute(&self) -> anyhow::Result<ExitCode> {
         let mut runtime = Runtime::new(self.options.config(a_root()?)?)?;
         let report = runtime.check(&self.options.dirs()?, &self.files);
-        show::result(&json!(report), self.json, |_| describe(&report));
+        let shown: Map<String, Value> = report
+            .plugins
+            .iter()
+            .flat_map(|plugin| &plugin.tools)
+            .map(|tool| Ok((tool.clone(), read_by_agents(&runtime, tool)?)))
+            .collect::<anyhow::Result<_>>()?;
+        let mut value = json!(report);
+        value["read_by_agents"] = json!(shown);
+        show::result(&value, self.json, |_| {
+            let mut lines = describe(&report);
+            for (tool, definition) in &shown {
+                lines.push(format!("what an agent reads of {tool}:"));
+                leaves(definition, "", &mut lines);
+            }
+            lines
+        });
         Ok(if report.rejected.is_empty() {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
         })
+    }
+}
+
+/// A tool as tools/list gives it, and its examples, which stand in the answer to wrong arguments.
+fn read_by_agents(runtime: &Runtime, tool: &str) -> anyhow::Result<Value> {
+    let definition = &runtime
+        .tools()
+        .get(tool)
+        .with_context(|| format!("the tool {tool} is not there"))?
+        .definition;
+    let mut listed = rookery_server::listed(tool, definition)?;
+    if let Some(examples) = definition.get("examples") {
+        listed["examples"] = examples.clone();
+    }
+    Ok(listed)
+}
+
+/// Every value by its JSON pointer, one a line: a text cannot pass for another line.
+fn leaves(value: &Value, at: &str, lines: &mut Vec<String>) {
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            for (name, member) in members {
+                let name = name.replace('~', "~0").replace('/', "~1");
+                leaves(member, &format!("{at}/{name}"), lines);
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            for (n, item) in items.iter().enumerate() {
+                leaves(item, &format!("{at}/{n}"), lines);
+            }
+        }
+        leaf => lines.push(format!("  {at}  {leaf}")),
     }
 }
 

@@ -66,6 +66,50 @@ fn no_single_call_of_a_function_outlives_the_time_limit() {
     }
 }
 
+/// Bytes that this thread wrote so far, to whatever file.
+fn written() -> u64 {
+    let io = fs::read_to_string("/proc/thread-self/io").unwrap();
+    let line = io.lines().find_map(|line| line.strip_prefix("wchar: "));
+    line.unwrap().parse().unwrap()
+}
+
+#[test]
+fn sorting_and_grouping_write_no_files() {
+    let dir = database(
+        "CREATE TABLE a(id INTEGER PRIMARY KEY);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 300) INSERT INTO a SELECT i FROM n",
+    );
+    let results = open(dir.path());
+    let before = written();
+    for sql in [
+        "SELECT hex(randomblob(200)) h FROM a x, a y ORDER BY 1",
+        "SELECT h, count(*) FROM (SELECT hex(randomblob(200)) h FROM a x, a y) GROUP BY 1",
+        "SELECT count(DISTINCT hex(randomblob(200))) FROM a x, a y",
+    ] {
+        let answer = query(&results, sql, &json!({"limit": 1, "timeout_ms": 30_000})).unwrap();
+        assert_eq!(answer["row_count"], 1, "{sql}");
+    }
+    // More than the engine may take.
+    let sql = "SELECT hex(randomblob(2000)) h FROM a x, a y ORDER BY 1";
+    let error = query(&results, sql, &json!({"timeout_ms": 30_000})).unwrap_err();
+    assert!(
+        matches!(&error, Error::Limit(why) if why.contains("192 MiB")),
+        "{error}"
+    );
+    assert!(written() - before < 1 << 20, "{} bytes", written() - before);
+}
+
+#[test]
+fn a_time_limit_beyond_what_is_allowed_is_taken_for_the_most_that_is() {
+    let dir = database("CREATE TABLE a(id INTEGER PRIMARY KEY)");
+    fs::write(dir.path().join("console.log"), "one\n").unwrap();
+    let results = open(dir.path());
+    let without_end = json!({ "timeout_ms": u64::MAX });
+    assert!(query(&results, "SELECT 1", &without_end).is_ok());
+    let found = results.search("console.log", "one", &without_end, &Cancel::default());
+    assert_eq!(found.unwrap()["total"], 1);
+}
+
 #[test]
 fn a_long_value_that_was_stored_is_read_and_searched_in_vain() {
     let dir = database(

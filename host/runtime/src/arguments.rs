@@ -14,7 +14,7 @@ const VALUE_CHARS: usize = 60;
 const SENTENCE_CHARS: usize = 400;
 
 /// The validator of an admitted schema. It never fetches anything: admitted schemas hold no reference, and nothing is compiled in that could.
-pub(crate) fn validator(schema: &Value) -> Result<Validator, String> {
+pub(crate) fn validator(schema: &Value) -> Result<Validator, ValidationError<'static>> {
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
@@ -22,7 +22,6 @@ pub(crate) fn validator(schema: &Value) -> Result<Validator, String> {
         .with_pattern_options(PatternOptions::regex())
         .offline()
         .build(schema)
-        .map_err(|error| error.to_string())
 }
 
 /// Every way in which `value` does not fit, in words; empty when it does.

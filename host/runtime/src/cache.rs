@@ -21,9 +21,11 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::admission::Effect;
+
 const SEAL_BYTES: usize = 32;
 /// Changes whenever admission would find something else in the same component.
-const RECORD_FORMAT: &str = concat!("3-", env!("CARGO_PKG_VERSION"));
+const RECORD_FORMAT: &str = concat!("4-", env!("CARGO_PKG_VERSION"));
 /// Largest file that is read back.
 const FILE_BYTES: u64 = 512 << 20;
 
@@ -52,6 +54,8 @@ pub fn check_cache(dir: &Path) -> Result<(), String> {
 pub(crate) struct Record {
     /// Full names of all its imports.
     pub(crate) imports: Vec<String>,
+    /// What it can do by what it imports.
+    pub(crate) effect: Effect,
     /// Its tools, definitions normalised.
     pub(crate) tools: Vec<(String, Value)>,
 }
@@ -294,6 +298,7 @@ mod tests {
     fn record(name: &str) -> Record {
         Record {
             imports: vec!["wasi:io/poll@0.2.0".into()],
+            effect: Effect::default(),
             tools: vec![(name.into(), serde_json::json!({"title": name}))],
         }
     }

@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use wasmtime::Trap;
+use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::I32Exit;
 
 use crate::bindings::types;
 use crate::guests::CpuSpent;
 use crate::host::TooManyHostCalls;
-use crate::limits::{HOST_CALL_BYTES, Limits};
+use crate::limits::{HOST_CALL_BYTES, Limits, RESOURCES};
 use crate::meter::Meter;
 use crate::{Failure, Usage, text};
 
@@ -18,7 +19,7 @@ const TOOL_MESSAGE_CHARS: usize = 4000;
 /// How many of the runs that a call started are named where it failed.
 const RUNS_NAMED: usize = 3;
 /// Longest excerpt of a guest's stderr.
-const EXCERPT_CHARS: usize = 600;
+const EXCERPT_CHARS: usize = 1200;
 
 /// Why a call failed.
 #[derive(Debug)]
@@ -45,6 +46,7 @@ pub(crate) enum Reason {
     CpuBudget(Duration),
     WallBudget(Duration),
     HostCallBudget(u64),
+    ResourceBudget(usize),
     OutputBudget {
         bytes: Option<usize>,
         limit: usize,
@@ -80,6 +82,9 @@ impl Reason {
         }
         if let Some(TooManyHostCalls(limit)) = error.downcast_ref() {
             return Self::HostCallBudget(*limit);
+        }
+        if let Some(ResourceTableError::Full) = error.downcast_ref() {
+            return Self::ResourceBudget(RESOURCES);
         }
         if let Some(I32Exit(code)) = error.downcast_ref() {
             return Self::Exit(*code);
@@ -119,6 +124,7 @@ impl Reason {
             Self::CpuBudget(_) => "cpu-budget",
             Self::WallBudget(_) => "wall-budget",
             Self::HostCallBudget(_) => "host-call-budget",
+            Self::ResourceBudget(_) => "resource-budget",
             Self::OutputBudget { .. } => "output-budget",
             Self::Malformed(_) => "malformed-output",
             Self::Tool(error) => match error {
@@ -190,6 +196,7 @@ impl Stop {
             // Not a matter of how much was asked for: a tool that works is stopped by its CPU budget before.
             Reason::WallBudget(_) => "Call it once more: the machine may have been busy. The operator can raise `wall_ms` in the policy.".to_owned(),
             Reason::HostCallBudget(_) => less("host_calls"),
+            Reason::ResourceBudget(_) => OTHERS.to_owned(),
             Reason::OutputBudget { .. } => LESS.to_owned(),
             Reason::HostDefect => "Try once more; if it fails again, tell the operator.".to_owned(),
         };
@@ -250,6 +257,10 @@ impl Stop {
             Reason::HostCallBudget(limit) => {
                 format!("`{tool}` was stopped: it made more than {limit} host calls.")
             }
+            Reason::ResourceBudget(limit) => format!(
+                "`{tool}` was stopped: it held more than {limit} resources of the host (open results, root filesystems, streams) at the \
+                 same time. One that is dropped is given back."
+            ),
             Reason::OutputBudget {
                 bytes: Some(bytes),
                 limit,
@@ -293,16 +304,24 @@ fn tool_message(tool: &str, error: &types::Error) -> String {
     }
 }
 
-/// The words of a panic, or the last words on stderr.
+/// The words of a panic, the end of a traceback, or the last words on stderr.
 fn excerpt(stderr: &str) -> Option<String> {
     let lines: Vec<&str> = stderr
         .lines()
         .map(str::trim_end)
         .filter(|line| !line.is_empty())
         .collect();
-    let words = match lines.iter().rposition(|line| line.contains("panicked at ")) {
-        Some(at) => panic_words(&lines, at),
-        None => lines.get(lines.len().saturating_sub(3)..)?.join("\n"),
+    let panic = lines.iter().rposition(|line| line.contains("panicked at "));
+    let said = panic.and_then(|at| lines.get(..at)).unwrap_or(&lines);
+    // Python's runtime prints a traceback and then panics without a word about it.
+    let traceback = said
+        .iter()
+        .rposition(|line| line.starts_with("Traceback (most recent call last)"))
+        .and_then(|start| said.get(start..));
+    let words = match (traceback, panic) {
+        (Some(traceback), _) => end_of_traceback(traceback),
+        (None, Some(at)) => panic_words(&lines, at),
+        (None, None) => lines.get(lines.len().saturating_sub(3)..)?.join("\n"),
     };
     (!words.is_empty()).then(|| words.chars().take(EXCERPT_CHARS).collect())
 }
@@ -317,16 +336,31 @@ fn panic_words(lines: &[&str], at: usize) -> String {
         .collect::<Vec<_>>()
         .join("\n");
     // `thread '<unnamed>' (1) panicked at src/lib.rs:3:5:` names a thread that says nothing.
-    let panic = panic
+    panic
         .find("panicked at ")
-        .map_or("", |at| panic.get(at..).unwrap_or_default());
-    // Python's runtime prints the exception first, and does not name it when it panics.
-    match at.checked_sub(1).and_then(|before| lines.get(before)) {
-        Some(exception) if panic.contains("unexpected exception") => {
-            format!("{exception}\n{panic}")
+        .map_or("", |at| panic.get(at..).unwrap_or_default())
+        .to_owned()
+}
+
+/// The last lines, as many as fit: the innermost calls and the exception.
+fn end_of_traceback(lines: &[&str]) -> String {
+    // Less what says that lines are missing.
+    let mut room = EXCERPT_CHARS - 2;
+    let mut kept: Vec<String> = Vec::new();
+    for line in lines.iter().rev() {
+        let length = line.chars().count() + 1;
+        if length > room {
+            if kept.is_empty() {
+                kept.push(line.chars().take(room).collect());
+            }
+            kept.push("…".to_owned());
+            break;
         }
-        _ => panic.to_owned(),
+        room -= length;
+        kept.push((*line).to_owned());
     }
+    kept.reverse();
+    kept.join("\n")
 }
 
 fn span(time: Duration) -> String {
@@ -352,11 +386,43 @@ mod tests {
             excerpt("Traceback:\n  File\nValueError: x\n").unwrap(),
             "Traceback:\n  File\nValueError: x"
         );
-        assert_eq!(
-            excerpt("Traceback:\nValueError: x\nthread 'm' panicked at lib.rs:1:1:\nPython function threw an unexpected exception\n").unwrap(),
-            "ValueError: x\npanicked at lib.rs:1:1:\nPython function threw an unexpected exception"
-        );
         assert_eq!(excerpt("\n"), None);
+    }
+
+    #[test]
+    fn of_a_traceback_the_end_is_told() {
+        // As componentize-py 0.25 writes it.
+        let frames = |n: usize| {
+            (0..n).fold(String::new(), |text, n| {
+                text + &format!(
+                    "  File \"/0/app.py\", line {n}, in f{n}\n    f{}()\n",
+                    n + 1
+                )
+            })
+        };
+        let stderr = |n: usize| {
+            format!(
+                "chatter\nTraceback (most recent call last):\n{}KeyError: 'nope'\n\nthread '<unnamed>' (1) panicked at runtime/src/lib.rs:1293:29:\n\
+                 Python function threw an unexpected exception\nnote: run with `RUST_BACKTRACE=1`\n",
+                frames(n)
+            )
+        };
+        assert_eq!(
+            excerpt(&stderr(2)).unwrap(),
+            "Traceback (most recent call last):\n  File \"/0/app.py\", line 0, in f0\n    f1()\n  File \"/0/app.py\", line 1, in f1\n    f2()\nKeyError: 'nope'"
+        );
+        let deep = excerpt(&stderr(500)).unwrap();
+        assert!(
+            deep.starts_with('…') && deep.ends_with("in f499\n    f500()\nKeyError: 'nope'"),
+            "{deep}"
+        );
+        assert!(deep.chars().count() <= EXCERPT_CHARS);
+        let long = format!(
+            "Traceback (most recent call last):\nValueError: {}\n",
+            "x".repeat(9999)
+        );
+        let long = excerpt(&long).unwrap();
+        assert!(long.starts_with("…\nValueError: xxx") && long.chars().count() <= EXCERPT_CHARS);
     }
 
     #[test]

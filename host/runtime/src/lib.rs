@@ -132,7 +132,7 @@ pub struct Success {
 #[error("{message}")]
 pub struct Failure {
     /// A word for programs: the case of `wit/types.wit`'s `error`, or `trap`, `cpu-budget`, `wall-budget`, `memory-budget`, `output-budget`,
-    /// `host-call-budget`, `malformed-output`,
+    /// `host-call-budget`, `resource-budget`, `malformed-output`,
     /// `unknown-tool`, `busy`.
     pub kind: String,
     /// For the agent: which tool, what happened, whether to retry, what to do next.

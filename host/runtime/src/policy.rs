@@ -32,6 +32,8 @@ struct Rules {
     grant: BTreeSet<Interface>,
     deny: BTreeSet<Interface>,
     digest: Option<String>,
+    lookalikes: BTreeSet<String>,
+    steering: Option<bool>,
     memory_mib: Option<u32>,
     cpu_ms: Option<u32>,
     wall_ms: Option<u32>,
@@ -56,7 +58,11 @@ pub(crate) struct Terms {
     /// What would be granted if nothing were denied.
     undenied: BTreeSet<Interface>,
     /// The section in which a grant for this plugin counts.
-    section: String,
+    pub(crate) section: String,
+    /// Tool names that are admitted although they read like a built-in tool's.
+    pub(crate) lookalikes: BTreeSet<String>,
+    /// Whether its text may tell an agent how to treat other tools.
+    pub(crate) steering: bool,
 }
 
 impl Policy {
@@ -85,6 +91,11 @@ impl Policy {
         if policy.default.digest.is_some() {
             return Err(PolicyError(
                 "`digest` under [default] pins nothing: put it under [plugin.\"NAME\"], or a list `digests` at the top".to_owned(),
+            ));
+        }
+        if !policy.default.lookalikes.is_empty() || policy.default.steering.is_some() {
+            return Err(PolicyError(
+                "`lookalikes` and `steering` admit what one plugin says: put them under [plugin.\"NAME\"], not [default]".to_owned(),
             ));
         }
         for (key, mut rules) in std::mem::take(&mut policy.plugin) {
@@ -161,6 +172,13 @@ impl Policy {
                 .filter(|interface| interface.is_free() || !denied(interface))
                 .collect(),
             limits,
+            lookalikes: layers
+                .clone()
+                .flat_map(|(_, rules)| rules.lookalikes.iter().cloned())
+                .collect(),
+            steering: layers
+                .clone()
+                .any(|(_, rules)| rules.steering == Some(true)),
             undenied,
             denials,
             section: layers

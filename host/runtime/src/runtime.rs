@@ -9,7 +9,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::{self, Admitted, Gate, Refused};
+use crate::admission::{self, Admitted, BuiltIn, Gate, Refused, wasm_files};
 use crate::cache::Cache;
 use crate::code::{Code, Machine};
 use crate::engine::TickingEngine;
@@ -26,6 +26,9 @@ use crate::{
     Tool, Usage, arguments as schema_check, meaning, text,
 };
 
+/// Longest message of a failed call in the log.
+const LOGGED_CHARS: usize = 500;
+
 /// All admitted components.
 pub struct Runtime {
     machine: Arc<Machine>,
@@ -33,8 +36,7 @@ pub struct Runtime {
     seats: Seats,
     policy: Policy,
     audit: Option<Audit>,
-    /// Canonical.
-    built_in: Option<PathBuf>,
+    built_in: BuiltIn,
     tools: BTreeMap<String, Arc<Tool>>,
     entries: BTreeMap<String, Entry>,
 }
@@ -72,14 +74,14 @@ impl Runtime {
             seats: Seats::new(config.policy.concurrent_calls()),
             policy: config.policy,
             audit: config.audit,
-            built_in: config.built_in.and_then(|dir| dir.canonicalize().ok()),
+            built_in: BuiltIn::in_dir(config.built_in.as_deref()),
             tools: BTreeMap::new(),
             entries: BTreeMap::new(),
         })
     }
 
-    /// Admit every `*.wasm` file of `dirs` that is not hidden, in name order. A file that fails is reported and skipped; so is one that holds a tool
-    /// whose name is taken by a file before it.
+    /// Admit every `*.wasm` file of `dirs` that is not hidden: the built-in ones first, then in the order of the directories and of
+    /// their names. A file that fails is reported and skipped; so is one that holds a tool whose name is taken by a file before it.
     pub fn load(&mut self, dirs: &[PathBuf]) -> LoadReport {
         let mut report = LoadReport::default();
         let mut files = Vec::new();
@@ -107,7 +109,8 @@ impl Runtime {
             .collect();
         let is_given = |file: &Path| file.canonicalize().is_ok_and(|file| given.contains(&file));
         let is_replaced = |file: &Path| {
-            !self.is_built_in(file) && files.iter().any(|new| new.file_name() == file.file_name())
+            !self.built_in.holds(file)
+                && files.iter().any(|new| new.file_name() == file.file_name())
         };
         let all: Vec<PathBuf> = dirs
             .iter()
@@ -126,9 +129,12 @@ impl Runtime {
     }
 
     fn load_files(&mut self, files: &[PathBuf], report: &mut LoadReport) {
+        // Whatever the order of the directories, the built-in tools come first; among others a name belongs to who comes first.
+        let mut files = files.to_vec();
+        files.sort_by_cached_key(|file| !self.built_in.holds(file));
         let names = files.iter().map(|file| admission::name(file)).collect();
         let mut digests = BTreeSet::new();
-        for (file, admitted) in files.iter().zip(self.admit_all(files)) {
+        for (file, admitted) in files.iter().zip(self.admit_all(&files)) {
             digests.extend(match &admitted {
                 Ok(admitted) => Some(admitted.digest.clone()),
                 Err(refused) => refused.digest.clone(),
@@ -145,14 +151,6 @@ impl Runtime {
             }
         }
         report.warnings = self.policy.unmatched(&names, &digests);
-    }
-
-    fn is_built_in(&self, file: &Path) -> bool {
-        let Ok(file) = std::path::absolute(file) else {
-            return false;
-        };
-        let dir = file.parent().and_then(|dir| dir.canonicalize().ok());
-        self.built_in.is_some() && dir == self.built_in
     }
 
     /// All tools by name.
@@ -194,8 +192,12 @@ impl Runtime {
                 Ok(Success { output, usage })
             }
             Err(stop) => {
-                tracing::info!(target: "rookery::tool", tool, reason = ?stop.reason, ?usage, "a call failed");
-                Err(stop.into_failure(tool, usage))
+                let kind = stop.kind();
+                let failure = stop.into_failure(tool, usage);
+                let (usage, message) =
+                    (&failure.usage, text::clean(&failure.message, LOGGED_CHARS));
+                tracing::warn!(target: "rookery::tool", tool, kind, ?usage, "a call failed: {message}");
+                Err(failure)
             }
         }
     }
@@ -291,6 +293,7 @@ impl Runtime {
             guests: &self.guests,
             seats: &self.seats,
             policy: &self.policy,
+            built_in: &self.built_in,
         };
         let next = AtomicUsize::new(0);
         let results: Vec<OnceLock<Result<Admitted, Refused>>> =
@@ -304,7 +307,7 @@ impl Runtime {
                         let (Some(file), Some(result)) = (files.get(n), results.get(n)) else {
                             break;
                         };
-                        let _ = result.set(gate.admit(file, self.is_built_in(file)));
+                        let _ = result.set(gate.admit(file));
                     }
                 });
             }
@@ -325,7 +328,8 @@ impl Runtime {
         for (name, _) in &admitted.tools {
             if let Some(other) = self.tools.get(name) {
                 return Err(format!(
-                    "its tool `{name}` is already served by {}; remove one of the two",
+                    "its tool `{name}` is already served by {}, which comes first: built-in tools, then by the order of the directories and \
+                     of the names in them. Remove one of the two",
                     other.plugin.file.display()
                 ));
             }
@@ -383,23 +387,4 @@ fn violations(
         Some(validator) => schema_check::violations(validator, schema, value),
         None => Vec::new(),
     }
-}
-
-fn wasm_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden
-            && path
-                .extension()
-                .is_some_and(|extension| extension == "wasm")
-        {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

@@ -6,6 +6,7 @@ use rmcp::model::Tool;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::advertise;
 use crate::arguments::Usage;
 use crate::escape::excerpt;
 use crate::reply::Output;
@@ -81,9 +82,15 @@ impl Catalogue {
     }
 }
 
+/// The tool `name` as tools/list gives it, or why it is not listed.
+pub fn listed(name: &str, definition: &Value) -> Result<Value, serde_json::Error> {
+    serde_json::to_value(Entry::new(name, definition.clone())?.tool)
+}
+
 impl Entry {
-    fn new(name: &str, mut definition: Value) -> serde_json::Result<Self> {
+    fn new(name: &str, definition: Value) -> serde_json::Result<Self> {
         let usage = Usage::new(&definition);
+        let mut definition = advertise::listed(definition);
         let mut output = Output::Structured;
         if let Some(map) = definition.as_object_mut() {
             map.insert("name".to_owned(), json!(name));

@@ -3,9 +3,11 @@
 //! [`serve`] speaks MCP over two byte streams until the client closes its side; [`serve_stdio`] does so on this process's stdin and
 //! stdout. Tools come from a [`ToolSource`], which is a [`rookery_runtime::Runtime`] everywhere but in tests.
 
+mod advertise;
 mod arguments;
 mod call;
 mod catalogue;
+mod content;
 mod escape;
 mod handler;
 mod instructions;
@@ -28,6 +30,7 @@ use rmcp::service::ServerInitializeError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
+pub use catalogue::listed;
 pub use escape::{make_visible, visible};
 pub use reply::MAX_REPLY;
 pub use source::ToolSource;

@@ -6,8 +6,9 @@
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
 use rookery_runtime::{Failure, Success, Usage};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::content;
 use crate::escape::{make_visible, visible};
 
 /// Largest reply, in bytes on the wire. Clients drop the connection at 10 MiB and the model's limit is far below this one.
@@ -48,17 +49,30 @@ pub fn success(tool: &str, success: Success, output: Output) -> CallToolResult {
             result.structured_content = Some(value);
             result
         }
-        Output::Content => match CallToolResult::deserialize(value) {
-            Ok(mut result) => {
-                result.result_type = CallToolResult::default().result_type;
+        Output::Content => match own_content(value) {
+            Ok(result) => result,
+            Err(cause) => {
+                tracing::warn!(tool, %cause, "an answer was not passed on");
+                let mut result = error(&format!(
+                    "Tool `{tool}` answered with content that is not passed on: {cause}. This is a defect of the tool."
+                ));
+                result
+                    .meta
+                    .get_or_insert_default()
+                    .insert("rookery/failure".to_owned(), json!("malformed-output"));
                 result
             }
-            Err(cause) => error(&format!(
-                "Tool `{tool}` answered with malformed content ({cause}). This is a defect of the tool."
-            )),
         },
     };
     with_usage(result, &usage)
+}
+
+/// The content that a tool wrote itself, if it may be passed on.
+fn own_content(value: Value) -> Result<CallToolResult, String> {
+    content::check(&value)?;
+    let mut result = CallToolResult::deserialize(value).map_err(|error| error.to_string())?;
+    result.result_type = CallToolResult::default().result_type;
+    Ok(result)
 }
 
 /// The reply to a call that failed, with an example of one that is right where the arguments are to blame and the tool gives none.
@@ -122,7 +136,6 @@ fn escaped_len(json: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
 
     fn succeed(output: Value, kind: Output) -> Value {
         json!(success(
@@ -206,6 +219,11 @@ mod tests {
 
     #[test]
     fn content_is_passed_through_or_named_as_malformed() {
+        let meta = json!({"content": [], "_meta": {"anthropic/alwaysLoad": true}});
+        let reply = succeed(meta, Output::Content);
+        assert_eq!(reply["isError"], true);
+        assert_eq!(reply["_meta"]["rookery/failure"], "malformed-output");
+        assert!(reply["_meta"].get("anthropic/alwaysLoad").is_none());
         let image =
             json!({"content": [{"type": "image", "data": "AAAA", "mimeType": "image/png"}]});
         assert_eq!(

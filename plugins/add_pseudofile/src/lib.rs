@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::models::{Ioctl, Model, ioctl_models};
+use crate::models::{Ioctl, Model, NameOr, Read, Write, ioctl_models};
 
 #[derive(Deserialize, JsonSchema)]
 #[allow(clippy::doc_markdown)] // read by models, not by rustdoc
@@ -20,8 +20,10 @@ struct Args {
     path: String,
     /// "zero", "one", "empty" or e.g. {"model":"const_buf","val":"text"}; also sequence (`vals`: a list, one for each read),
     /// const_map (`vals`: text by offset)
+    #[schemars(with = "Option<NameOr<Read>>")]
     read: Option<Model>,
     /// "discard" or e.g. {"model":"return_const","const":0}
+    #[schemars(with = "Option<NameOr<Write>>")]
     write: Option<Model>,
     /// Command or "*" to return value or model: {"0x5401":{"model":"write_data","data":"x"}}
     ioctl: Option<Ioctl>,
@@ -111,6 +113,22 @@ mod tests {
         assert_eq!(
             asked["options"]["replace"],
             json!(["pseudofiles./dev/x.read", "pseudofiles./dev/x.write"])
+        );
+    }
+
+    #[test]
+    fn empty_fields_of_another_model_are_left_out() {
+        let asked = asked(json!({ "project_dir": "p", "path": "/dev/x",
+            "read": { "model": "zero", "val": "", "vals": [] }, "write": { "model": "discard", "const": 0 } }));
+        let file = json!({ "read": { "model": "zero" }, "write": { "model": "discard" } });
+        assert_eq!(asked["fragment"]["pseudofiles"]["/dev/x"], file);
+        let kept = json!({ "read": { "model": "const_buf", "val": "" }, "write": { "model": "return_const", "const": 0 } });
+        let mut arguments = kept.clone();
+        arguments["project_dir"] = json!("p");
+        arguments["path"] = json!("/dev/x");
+        assert_eq!(
+            self::asked(arguments)["fragment"]["pseudofiles"]["/dev/x"],
+            kept
         );
     }
 

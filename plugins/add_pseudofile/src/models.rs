@@ -5,8 +5,68 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// A model, or its name alone.
+/// For a schema: a model's name, or the model.
 #[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+pub enum NameOr<T> {
+    Name(#[schemars(length(min = 1))] String),
+    Object(T),
+}
+
+/// For its schema: the fields of read models that matter. Plugins bring models with fields of their
+/// own.
+#[derive(Deserialize, JsonSchema)]
+#[allow(dead_code, clippy::doc_markdown)] // read by models, not by rustdoc
+pub struct Read {
+    /// Its name
+    #[schemars(length(min = 1))]
+    model: String,
+    /// Text of const_buf
+    val: Option<String>,
+    /// sequence, const_map
+    vals: Option<Values>,
+    /// Of from_file
+    #[schemars(length(min = 1))]
+    filename: Option<String>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum Values {
+    Each(Vec<Piece>),
+    ByOffset(Map<String, Value>),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum Piece {
+    Text(String),
+    Number(i64),
+}
+
+/// For its schema: the same of write models.
+#[derive(Deserialize, JsonSchema)]
+#[allow(dead_code, clippy::doc_markdown)] // read by models, not by rustdoc
+pub struct Write {
+    /// Its name
+    #[schemars(length(min = 1))]
+    model: String,
+    /// Of return_const
+    r#const: Option<i64>,
+    /// Of to_file
+    #[schemars(length(min = 1))]
+    filename: Option<String>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+/// A model, or its name alone.
+#[derive(Deserialize)]
 #[serde(untagged)]
 pub enum Model {
     Name(String),
@@ -17,8 +77,8 @@ pub enum Model {
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Ioctl {
-    Name(String),
-    Commands(Map<String, Value>),
+    Name(#[schemars(length(min = 1))] String),
+    Commands(#[schemars(extend("minProperties" = 1))] Map<String, Value>),
 }
 
 impl Model {
@@ -26,9 +86,30 @@ impl Model {
     pub fn full(self) -> Value {
         match self {
             Self::Name(text) => object(&text).unwrap_or_else(|| json!({ "model": text })),
-            Self::Object(model) => Value::Object(model),
+            Self::Object(model) => Value::Object(without_unused(model)),
         }
     }
+}
+
+/// Without empty fields that are of another model: clients in a strict mode send every field.
+fn without_unused(mut model: Map<String, Value>) -> Map<String, Value> {
+    let name = model
+        .get("model")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    let unused = |field: &str, value: &Value| match field {
+        "val" => *value == "" && !matches!(name.as_str(), "const_buf" | "cycle"),
+        "vals" => {
+            [json!([]), json!({})].contains(value)
+                && name != "sequence"
+                && !name.starts_with("const_map")
+        }
+        "const" => *value == 0 && name != "return_const",
+        _ => false,
+    };
+    model.retain(|field, value| !unused(field, value));
+    model
 }
 
 fn object(text: &str) -> Option<Value> {
@@ -37,7 +118,8 @@ fn object(text: &str) -> Option<Value> {
 
 /// Ioctl models by command, as decimal text or `*`.
 ///
-/// Always by command: one model for the whole operation cannot be merged over the commands that a generated project has.
+/// Always by command: one model for the whole operation cannot be merged over the commands that a
+/// generated project has.
 pub fn ioctl_models(given: Ioctl) -> Result<Map<String, Value>> {
     let given = match given {
         Ioctl::Name(text) => object(&text).unwrap_or(Value::String(text)),

@@ -1,11 +1,15 @@
 //! `add_static_file`
 
+mod spec;
+
 use rookery_plugin::args::ChangeTarget;
 use rookery_plugin::shapes::Change;
 use rookery_plugin::{ConfigMutation, Result, change, plugin, tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+use spec::Spec;
 
 #[derive(Deserialize, JsonSchema)]
 #[allow(clippy::doc_markdown)] // read by models, not by rustdoc
@@ -14,8 +18,9 @@ struct Args {
     target: ChangeTarget,
     /// Absolute guest path
     path: String,
-    /// `type` inline_file(contents), host_file(host_path), dir, symlink(target), dev(devtype, major, minor), delete, move(from), shim(target)
-    /// or binary_patch(file_offset, hex_bytes); `mode` like "0755"
+    /// inline_file(contents), host_file(host_path), dir, symlink(target), dev(devtype, major, minor), delete, move(from), shim(target)
+    /// or binary_patch(file_offset, hex_bytes)
+    #[schemars(with = "Spec")]
     spec: Map<String, Value>,
 }
 
@@ -31,7 +36,7 @@ fn add_static_file(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     change::apply(
         host,
         &args.target,
-        &json!({ "static_files": { args.path: args.spec } }),
+        &json!({ "static_files": { args.path: spec::without_unused(args.spec) } }),
         replace,
     )
 }
@@ -64,5 +69,32 @@ mod tests {
             json!({ "static_files": { "/etc/x": spec } })
         );
         assert_eq!(asked["options"]["replace"], json!(["static_files./etc/x"]));
+    }
+
+    #[test]
+    fn empty_fields_of_another_type_are_left_out() {
+        let host = FakeHost::new().answer(
+            "config-mutation.apply",
+            json!({ "changed": true, "patch": {} }),
+        );
+        for (given, sent) in [
+            (
+                json!({ "type": "dir", "contents": "", "major": 0, "minor": 0, "file_offset": 0 }),
+                json!({ "type": "dir" }),
+            ),
+            (
+                json!({ "type": "inline_file", "contents": "", "minor": 0 }),
+                json!({ "type": "inline_file", "contents": "" }),
+            ),
+            (
+                json!({ "type": "dev", "devtype": "char", "major": 0, "minor": 0 }),
+                json!({ "type": "dev", "devtype": "char", "major": 0, "minor": 0 }),
+            ),
+        ] {
+            let arguments = json!({ "project_dir": "p", "path": "/x", "spec": given });
+            call::<add_static_file>(&host, arguments).unwrap();
+            let asked = host.calls("config-mutation.apply").pop().unwrap();
+            assert_eq!(asked["fragment"]["static_files"]["/x"], sent);
+        }
     }
 }

@@ -17,6 +17,7 @@ struct Args {
     #[serde(flatten)]
     run: RunSelector,
     /// Only this program, name or path
+    #[schemars(length(min = 1))]
     procname: Option<String>,
     /// Most paths
     #[serde(default = "usual_limit")]

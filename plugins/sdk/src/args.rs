@@ -9,9 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 pub struct RunSelector {
     /// Project directory, absolute or below the server's root: its newest complete run
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub project_dir: Option<String>,
     /// Or this result directory
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub results_dir: Option<String>,
 }
 
@@ -32,7 +34,7 @@ pub struct NoArguments {}
 /// Use as `#[serde(deserialize_with = "rookery_plugin::args::text")]` on strings that people write without quotes.
 ///
 /// Penguin's configuration is text where JSON has numbers and booleans: `08` and `8` are different values, and a number would
-/// make the project unloadable. So neither is guessed.
+/// make the project unloadable. So neither is guessed; but for whole numbers, which the host hands over as text already.
 pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     struct Text;
     impl Visitor<'_> for Text {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// A tool's answer as MCP content blocks, passed on as they are. Return it instead of a type of your own.
+/// A tool's answer as MCP content blocks, passed on once they were checked. Return it instead of a type of your own.
 ///
 /// Prefer a type: it has a schema, and programs can read it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -25,7 +25,7 @@ impl Content {
         self.block(json!({ "type": "text", "text": text }))
     }
 
-    /// Add an image: base64 data and its media type.
+    /// Add an image: base64 data and its media type, which is PNG, JPEG, GIF or WebP.
     #[must_use]
     pub fn image(self, base64: &str, mime_type: &str) -> Self {
         self.block(json!({ "type": "image", "data": base64, "mimeType": mime_type }))
@@ -37,7 +37,7 @@ impl Content {
         self.block(json!({ "type": "audio", "data": base64, "mimeType": mime_type }))
     }
 
-    /// Add a text resource.
+    /// Add a text resource. Its `uri` begins with `plugin:` or `urn:`: it names what comes with the answer, and nothing fetches it.
     #[must_use]
     pub fn resource(self, uri: &str, mime_type: &str, text: &str) -> Self {
         self.block(json!({ "type": "resource", "resource": { "uri": uri, "mimeType": mime_type, "text": text } }))

@@ -1,7 +1,10 @@
 //! JSON Schemas that every client and model API accepts, from Rust types.
 //!
 //! Draft 2020-12 with everything inlined: no `$ref`, no type arrays, no formats of schemars' own. An `Option` is a property
-//! that may be absent, not one that may be null. Input objects take no further properties.
+//! that may be absent, not one that may be null. Input objects take no further properties, unless a struct flattens a map.
+//!
+//! Say `#[schemars(length(min = 1))]` of an optional text, list or map that means nothing when it is empty: clients in a strict mode
+//! send every property, and an empty value that its schema does not take counts as left out.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -113,7 +116,10 @@ fn tidy(schema: &mut Value, side: Side) {
     {
         object.remove("format");
     }
-    if object.get("additionalProperties") == Some(&Value::Bool(true)) {
+    // A map without a shape says nothing by this; a struct that takes more than its fields does.
+    if object.get("additionalProperties") == Some(&Value::Bool(true))
+        && !object.contains_key("properties")
+    {
         object.remove("additionalProperties");
     }
     drop_null(object);
@@ -241,6 +247,32 @@ mod tests {
                 "additionalProperties": false
             })
         );
+    }
+
+    /// Described, and open.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Open {
+        /// Its name
+        model: String,
+        /// What plugins add
+        #[serde(flatten)]
+        others: Map<String, Value>,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct WithOpen {
+        /// A model
+        read: Open,
+        /// Any
+        free: Map<String, Value>,
+    }
+
+    #[test]
+    fn a_struct_that_takes_more_than_its_fields_stays_open() {
+        let properties = &of_input::<WithOpen>()["properties"];
+        assert_eq!(properties["read"]["additionalProperties"], true);
+        assert_eq!(properties["read"]["properties"]["model"]["type"], "string");
+        assert!(properties["free"].get("additionalProperties").is_none());
     }
 
     #[derive(Serialize, JsonSchema)]

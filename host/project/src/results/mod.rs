@@ -35,6 +35,8 @@ use crate::{Cancel, Error, Result};
 const MAX_YAML: u64 = 32 << 20;
 /// The most that one `read_text` gives, in bytes.
 const MAX_TEXT: u32 = 1 << 20;
+/// The longest that a search or a query may be given, in milliseconds.
+const MAX_TIMEOUT_MS: u64 = 30_000;
 /// Folders of a result directory whose files may be read; everything else lies flat.
 const FOLDERS: [&str; 1] = ["shared/"];
 

@@ -13,7 +13,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{read_at_most, text};
+use super::{MAX_TIMEOUT_MS, read_at_most, text};
 use crate::{Cancel, Error, Result};
 
 /// How much is searched at once. A longer line is searched in pieces of this size.
@@ -59,6 +59,7 @@ pub(super) fn search(
     cancel: &Cancel,
 ) -> Result<Value> {
     options.limit = options.limit.min(MAX_LIMIT);
+    options.timeout_ms = options.timeout_ms.min(MAX_TIMEOUT_MS);
     options.context = options.context.min(MAX_CONTEXT);
     options.max_line_bytes = options.max_line_bytes.clamp(16, CHUNK);
     let regex = if pattern.is_empty() {

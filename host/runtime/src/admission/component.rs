@@ -1,5 +1,9 @@
 //! A component looked at as bytes: is it one, what does it import, does it export the tools. Nothing is compiled.
 
+use std::collections::BTreeSet;
+
+use wasmparser::component_types::ComponentEntityType;
+use wasmparser::types::Types;
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
 use crate::interface::Interface;
@@ -18,8 +22,49 @@ const WASI: [&str; 6] = [
     "wasi:sockets/",
 ];
 
-/// Validate a component in full and give the names of its imports.
-pub(super) fn imports(bytes: &[u8]) -> Result<Vec<String>, String> {
+/// A host function that a component imports.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Function {
+    pub(super) interface: Interface,
+    /// Its name in WIT, or that of a type of the interface.
+    pub(super) name: String,
+}
+
+/// A component that was looked at.
+pub(super) struct Looked {
+    /// Full names of all imports.
+    pub(super) imports: Vec<String>,
+    types: Types,
+}
+
+impl Looked {
+    /// What it imports of our interfaces. Components in Rust and C import only the functions that they call; others all that their
+    /// world has.
+    pub(super) fn functions(&self) -> BTreeSet<Function> {
+        let of_ours = self.imports.iter().filter_map(|import| {
+            let name = import.strip_prefix(PACKAGE)?.split('@').next()?;
+            Some((import, Interface::from_name(name)?))
+        });
+        let mut functions = BTreeSet::new();
+        for (import, interface) in of_ours {
+            let Some(item) = self.types.component_item_for_import(import) else {
+                continue;
+            };
+            if let ComponentEntityType::Instance(id) = item.ty {
+                functions.extend(self.types[id].exports.iter().filter_map(|(name, item)| {
+                    matches!(item.ty, ComponentEntityType::Func(_)).then(|| Function {
+                        interface,
+                        name: name.clone(),
+                    })
+                }));
+            }
+        }
+        functions
+    }
+}
+
+/// Validate a component in full and find its imports.
+pub(super) fn look(bytes: &[u8]) -> Result<Looked, String> {
     if !bytes.starts_with(b"\0asm") {
         return Err(
             "it is not WebAssembly: the file does not begin with the bytes `\\0asm`".to_owned(),
@@ -58,7 +103,7 @@ pub(super) fn imports(bytes: &[u8]) -> Result<Vec<String>, String> {
             _ => {}
         }
     }
-    Validator::new_with_features(WasmFeatures::default())
+    let types = Validator::new_with_features(WasmFeatures::default())
         .validate_all(bytes)
         .map_err(broken)?;
     if !exports_tools {
@@ -66,7 +111,7 @@ pub(super) fn imports(bytes: &[u8]) -> Result<Vec<String>, String> {
             "it exports no `{PACKAGE}tools@{LINE}0`: it is a component, but not a Rookery tool"
         ));
     }
-    Ok(imports)
+    Ok(Looked { imports, types })
 }
 
 fn is_tools(export: &str) -> Result<bool, String> {
@@ -139,6 +184,10 @@ pub(super) fn granted(interfaces: &[Interface], terms: &Terms) -> Result<(), Str
 mod tests {
     use super::*;
     use crate::policy::Policy;
+
+    fn imports(bytes: &[u8]) -> Result<Vec<String>, String> {
+        look(bytes).map(|looked| looked.imports)
+    }
 
     #[test]
     fn what_is_no_component_is_told_apart() {

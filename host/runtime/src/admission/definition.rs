@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
+use super::hints;
 use super::schema::{self, Role};
 use crate::bindings::ToolDefinition;
-use crate::interface::Interface;
 use crate::text;
 
 const DEFINITION_BYTES: usize = 64 << 10;
+/// Most bytes that all tools of a component may take of what an agent reads.
+const LIST_BYTES: usize = 20 << 10;
 const TOOLS: usize = 64;
 const TITLE_CHARS: usize = 80;
 const DESCRIPTION_CHARS: usize = 1000;
@@ -15,18 +17,9 @@ const EXAMPLES: usize = 8;
 /// `_meta` key with which a tool says what its result is; see `wit/types.wit`.
 const RESULT_KEY: &str = "rookery/result";
 const CONTENT: &str = "content";
-const ANNOTATIONS: [&str; 4] = [
-    "readOnlyHint",
-    "destructiveHint",
-    "idempotentHint",
-    "openWorldHint",
-];
 
 /// Check all tools of one component.
-pub(super) fn normalise(
-    tools: Vec<ToolDefinition>,
-    interfaces: &[Interface],
-) -> Result<Vec<(String, Value)>, String> {
+pub(super) fn normalise(tools: Vec<ToolDefinition>) -> Result<Vec<(String, Value)>, String> {
     if tools.is_empty() || tools.len() > TOOLS {
         return Err(format!(
             "it describes {} tools; 1 to {TOOLS} are allowed",
@@ -45,9 +38,18 @@ pub(super) fn normalise(
         if seen.iter().any(|(other, _)| *other == name) {
             return Err(format!("it describes the tool `{name}` twice"));
         }
-        let definition = one(&name, &tool.definition, interfaces)
-            .map_err(|reason| format!("the tool `{name}`: {reason}"))?;
+        let definition =
+            one(&tool.definition).map_err(|reason| format!("the tool `{name}`: {reason}"))?;
         seen.push((name, definition));
+    }
+    let size = |(name, definition): &(String, Value)| name.len() + definition.to_string().len();
+    let bytes: usize = seen.iter().map(size).sum();
+    if bytes > LIST_BYTES {
+        return Err(format!(
+            "what it says of its tools has {bytes} bytes of JSON, and one plugin may take {LIST_BYTES} of what an agent reads: say less, or \
+             spread its {} tools over several plugins",
+            seen.len()
+        ));
     }
     Ok(seen)
 }
@@ -59,7 +61,7 @@ fn is_legal(name: &str) -> bool {
         && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-fn one(name: &str, definition: &str, interfaces: &[Interface]) -> Result<Value, String> {
+fn one(definition: &str) -> Result<Value, String> {
     if definition.len() > DEFINITION_BYTES {
         return Err(format!(
             "its definition has {} bytes, and {DEFINITION_BYTES} are allowed",
@@ -71,7 +73,7 @@ fn one(name: &str, definition: &str, interfaces: &[Interface]) -> Result<Value, 
     let part = |part: &str| {
         definition
             .get(part)
-            .ok_or_else(|| format!("its definition has no `{part}`"))
+            .ok_or_else(|| format!("its definition has no `{part}` (`/{part}` is missing)"))
     };
     let schema = |part_name: &str, role| {
         schema::normalise(part(part_name)?, role)
@@ -106,7 +108,7 @@ fn one(name: &str, definition: &str, interfaces: &[Interface]) -> Result<Value, 
     }
     out.insert(
         "annotations".to_owned(),
-        annotations(name, part("annotations")?, interfaces)?,
+        hints::claims(part("annotations")?)?,
     );
     Ok(Value::Object(out))
 }
@@ -117,17 +119,17 @@ fn prose(value: &Value, what: &str, max: usize) -> Result<Value, String> {
         .map(str::trim)
         .filter(|words| !words.is_empty())
     else {
-        return Err(format!("its {what} is not a text"));
+        return Err(format!("its {what} is not a text (`/{what}`)"));
     };
     let length = words.chars().count();
     if length > max {
         return Err(format!(
-            "its {what} has {length} characters, and {max} are allowed"
+            "its {what} has {length} characters, and {max} are allowed (`/{what}`)"
         ));
     }
     if let Some(hidden) = words.chars().find(|c| text::is_hidden(*c)) {
         return Err(format!(
-            "its {what} holds the hidden character U+{:04X}",
+            "its {what} holds the hidden character U+{:04X} (`/{what}`)",
             u32::from(hidden)
         ));
     }
@@ -145,41 +147,17 @@ fn examples(examples: &Value, input: &Value) -> Result<Value, String> {
             list.len()
         ));
     }
-    let validator = crate::arguments::validator(input)?;
+    let validator =
+        crate::arguments::validator(input).map_err(|error| format!("its inputSchema: {error}"))?;
     for (n, example) in list.iter().enumerate() {
         schema::plain(example, &format!("/examples/{n}"))?;
         if let Some(violation) = crate::arguments::violations(&validator, input, example).first() {
             return Err(format!(
-                "its example {n} does not fit its own inputSchema: {violation}"
+                "its example {n} (`/examples/{n}`) does not fit its own inputSchema: {violation}"
             ));
         }
     }
     Ok(examples.clone())
-}
-
-/// All four hints, and no claim that the imports disprove: what can change a project is not read-only. (A tool that imports
-/// `emulation` or `live` may be: waiting for a run changes nothing.)
-fn annotations(name: &str, annotations: &Value, interfaces: &[Interface]) -> Result<Value, String> {
-    let mut out = Map::new();
-    for hint in ANNOTATIONS {
-        let claim = annotations.get(hint).and_then(Value::as_bool).ok_or_else(|| {
-            format!("its `annotations` must hold all of {}, each true or false; `{hint}` is missing", ANNOTATIONS.join(", "))
-        })?;
-        out.insert(hint.to_owned(), Value::Bool(claim));
-    }
-    let writer = interfaces
-        .iter()
-        .find(|interface| matches!(interface, Interface::ConfigMutation | Interface::Creation));
-    if let Some(writer) = writer
-        && out.get("readOnlyHint") == Some(&Value::Bool(true))
-    {
-        tracing::warn!(
-            tool = name,
-            "claims to be read-only but imports `{writer}`; the claim is dropped"
-        );
-        out.insert("readOnlyHint".to_owned(), Value::Bool(false));
-    }
-    Ok(Value::Object(out))
 }
 
 #[cfg(test)]
@@ -196,17 +174,17 @@ mod tests {
         })
     }
 
-    fn admit(name: &str, definition: &Value, interfaces: &[Interface]) -> Result<Value, String> {
+    fn admit(name: &str, definition: &Value) -> Result<Value, String> {
         let tools = vec![ToolDefinition {
             name: name.to_owned(),
             definition: definition.to_string(),
         }];
-        Ok(normalise(tools, interfaces)?.remove(0).1)
+        Ok(normalise(tools)?.remove(0).1)
     }
 
     #[test]
     fn a_sound_definition_is_kept_and_what_no_client_should_see_is_dropped() {
-        let admitted = admit("echo", &sound(), &[Interface::Emulation]).unwrap();
+        let admitted = admit("echo", &sound()).unwrap();
         assert_eq!(admitted["title"], "Echo");
         assert_eq!(
             admitted["annotations"],
@@ -216,13 +194,27 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_that_can_write_is_not_read_only() {
-        for interface in [Interface::ConfigMutation, Interface::Creation] {
-            assert_eq!(
-                admit("echo", &sound(), &[interface]).unwrap()["annotations"]["readOnlyHint"],
-                false
-            );
-        }
+    fn what_an_agent_reads_of_one_component_is_bounded() {
+        let tool = |n: usize| {
+            let mut definition = sound();
+            definition["description"] = json!("d".repeat(900));
+            ToolDefinition {
+                name: format!("tool_{n}"),
+                definition: definition.to_string(),
+            }
+        };
+        assert!(normalise((0..12).map(tool).collect()).is_ok());
+        let reason = normalise((0..30).map(tool).collect()).unwrap_err();
+        assert!(
+            reason.contains("bytes of JSON, and one plugin may take 20480"),
+            "{reason}"
+        );
+        let mut examples = sound();
+        examples["examples"] = json!([{"text": "x".repeat(21 << 10)}]);
+        assert!(
+            admit("echo", &examples).unwrap_err().contains("20480"),
+            "an agent reads examples too"
+        );
     }
 
     #[test]
@@ -230,7 +222,7 @@ mod tests {
         let refused = |pointer: &str, value: Value, words: &str| {
             let mut definition = sound();
             *definition.pointer_mut(pointer).unwrap() = value;
-            let reason = admit("echo", &definition, &[]).unwrap_err();
+            let reason = admit("echo", &definition).unwrap_err();
             assert!(reason.contains(words), "{reason}");
         };
         refused("/title", json!(7), "title is not a text");
@@ -246,9 +238,7 @@ mod tests {
         refused("/examples/0", json!({"txt": "hello"}), "example 0");
         for name in ["", "Echo", "1echo", "e-cho", "écho", &"e".repeat(41)] {
             assert!(
-                admit(name, &sound(), &[])
-                    .unwrap_err()
-                    .contains("not legal"),
+                admit(name, &sound()).unwrap_err().contains("not legal"),
                 "{name}"
             );
         }
@@ -257,19 +247,16 @@ mod tests {
             definition: sound().to_string(),
         };
         assert!(
-            normalise(vec![twice(), twice()], &[])
+            normalise(vec![twice(), twice()])
                 .unwrap_err()
                 .contains("twice")
         );
-        assert!(normalise(vec![], &[]).is_err());
+        assert!(normalise(vec![]).is_err());
         assert!(
-            normalise(
-                vec![ToolDefinition {
-                    name: "echo".into(),
-                    definition: "[".into()
-                }],
-                &[]
-            )
+            normalise(vec![ToolDefinition {
+                name: "echo".into(),
+                definition: "[".into()
+            }])
             .unwrap_err()
             .contains("JSON")
         );

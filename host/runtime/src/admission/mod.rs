@@ -1,13 +1,18 @@
 //! Admission: from a file to a plugin that may serve, or the reason why not. One function, used at start-up and by `check`.
 
+mod built_in;
 mod component;
 mod definition;
+mod hints;
+mod names;
 mod nulls;
 mod schema;
+mod steering;
+mod stranger;
 
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::OFlags;
@@ -22,6 +27,8 @@ use crate::interface::Interface;
 use crate::limits::{COMPONENT_BYTES, Limits};
 use crate::policy::{Policy, Terms};
 use crate::seats::Seats;
+pub(crate) use built_in::BuiltIn;
+pub(crate) use hints::Effect;
 
 /// A component that may serve.
 pub(crate) struct Admitted {
@@ -46,48 +53,61 @@ pub(crate) struct Gate<'a> {
     pub(crate) guests: &'a Guests,
     pub(crate) seats: &'a Seats,
     pub(crate) policy: &'a Policy,
+    pub(crate) built_in: &'a BuiltIn,
 }
 
 impl Gate<'_> {
     /// Admit one file. A component that was admitted before is neither compiled nor run; the policy is asked every time.
-    pub(crate) fn admit(&self, file: &Path, built_in: bool) -> Result<Admitted, Refused> {
+    pub(crate) fn admit(&self, file: &Path) -> Result<Admitted, Refused> {
         let bytes = read(file).map_err(|reason| Refused {
             digest: None,
             reason,
         })?;
         let digest = cache::digest(&bytes);
-        self.admit_bytes(file, &bytes, &digest, built_in)
+        self.admit_bytes(file, &bytes, &digest)
             .map_err(|reason| Refused {
                 digest: Some(digest),
                 reason,
             })
     }
 
-    fn admit_bytes(
-        &self,
-        file: &Path,
-        bytes: &[u8],
-        digest: &str,
-        built_in: bool,
-    ) -> Result<Admitted, String> {
+    fn admit_bytes(&self, file: &Path, bytes: &[u8], digest: &str) -> Result<Admitted, String> {
         let machine = self.machine;
+        let built_in = self.built_in.holds(file);
         let terms = self.policy.terms(&name(file), digest, built_in)?;
         let known = machine.cache.record(digest);
-        let imports = match &known {
-            Some(record) => record.imports.clone(),
-            None => component::imports(bytes)?,
+        let (imports, effect) = match &known {
+            Some(record) => (record.imports.clone(), record.effect),
+            None => {
+                let looked = component::look(bytes)?;
+                let effect = Effect::of_all(&looked.functions());
+                (looked.imports, effect)
+            }
         };
         let interfaces = component::interfaces(&imports)?;
         component::granted(&interfaces, &terms)?;
         let code = Code::new(file, digest, &terms.grants);
-        let tools = if let Some(record) = known {
+        let mut tools = if let Some(record) = known {
             record.tools
         } else {
-            let tools = self.examine(bytes, &code, &terms, &interfaces)?;
-            let record = Record { imports, tools };
+            let tools = self.examine(bytes, &code, &terms)?;
+            let record = Record {
+                imports,
+                effect,
+                tools,
+            };
             machine.cache.keep_record(digest, &record);
             record.tools
         };
+        if !built_in {
+            stranger::may_stand(&tools, digest, self.built_in, &terms)?;
+        }
+        for (tool, definition) in &mut tools {
+            hints::correct(tool, &mut definition["annotations"], effect, built_in);
+            if !built_in {
+                stranger::name_the_plugin(definition, &name(file), digest);
+            }
+        }
         Ok(Admitted {
             digest: digest.to_owned(),
             interfaces,
@@ -103,7 +123,6 @@ impl Gate<'_> {
         bytes: &[u8],
         code: &Code,
         terms: &Terms,
-        interfaces: &[Interface],
     ) -> Result<Vec<(String, Value)>, String> {
         let pre = code.compile(self.machine, bytes)?;
         // What the component imports is there, and the first call of it is one too many: `describe` gets no answer from the host.
@@ -117,7 +136,7 @@ impl Gate<'_> {
             progress: Arc::new(|_, _| {}),
         };
         match self.guests.ask_blocking(job, Ask::Describe).0 {
-            Ok(Answer::Tools(tools)) => definition::normalise(tools, interfaces),
+            Ok(Answer::Tools(tools)) => definition::normalise(tools),
             Ok(Answer::Output(_)) => Err("it answered something else than `describe`".to_owned()),
             Err(Stop {
                 reason: Reason::HostCallBudget(_),
@@ -129,6 +148,26 @@ impl Gate<'_> {
             )),
         }
     }
+}
+
+/// The `*.wasm` files of a directory that are not hidden, in name order.
+pub(crate) fn wasm_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden
+            && path
+                .extension()
+                .is_some_and(|extension| extension == "wasm")
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// What the policy calls the plugin of this file.

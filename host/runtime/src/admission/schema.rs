@@ -72,6 +72,16 @@ pub(super) enum Role {
     Output,
 }
 
+impl Role {
+    /// Where it stands in a definition.
+    fn pointer(self) -> &'static str {
+        match self {
+            Self::Input => "/inputSchema",
+            Self::Output => "/outputSchema",
+        }
+    }
+}
+
 /// `schema` with local references inlined and what clients stumble over taken out; or what is wrong with it.
 pub(super) fn normalise(schema: &Value, role: Role) -> Result<Value, String> {
     let walk = Walk {
@@ -79,19 +89,23 @@ pub(super) fn normalise(schema: &Value, role: Role) -> Result<Value, String> {
         role,
         seen: Cell::new(0),
     };
-    let mut normalised = walk.schema(schema, true, 0, "")?;
+    let mut normalised = walk.schema(schema, true, 0, role.pointer())?;
     let root = normalised
         .as_object_mut()
         .ok_or("it must be an object schema")?;
     if root.get("type").and_then(Value::as_str) != Some("object") {
-        return Err("its root must have \"type\": \"object\"".to_owned());
+        return Err(format!(
+            "its root must have \"type\": \"object\" (`{}/type`)",
+            role.pointer()
+        ));
     }
     if let Some(keyword) = ROOT_REFUSED
         .iter()
         .find(|keyword| root.contains_key(**keyword))
     {
         return Err(format!(
-            "its root must not use `{keyword}`, which model APIs refuse; describe the variants as properties"
+            "its root must not use `{keyword}` (`{}/{keyword}`), which model APIs refuse; describe the variants as properties",
+            role.pointer()
         ));
     }
     if role == Role::Input {
@@ -104,10 +118,25 @@ pub(super) fn normalise(schema: &Value, role: Role) -> Result<Value, String> {
         return Err(format!("it has {bytes} bytes, and {BYTES} are allowed"));
     }
     jsonschema::draft202012::meta::validate(&normalised)
-        .map_err(|error| format!("it is not valid JSON Schema 2020-12: {error}"))?;
+        .map_err(|error| unusable("it is not valid JSON Schema 2020-12", &error, role))?;
     crate::arguments::validator(&normalised)
-        .map_err(|error| format!("it cannot be used: {error}"))?;
+        .map_err(|error| unusable("it cannot be used", &error, role))?;
     Ok(normalised)
+}
+
+/// What is wrong, and where, as a JSON pointer into the definition.
+fn unusable(what: &str, error: &jsonschema::ValidationError<'_>, role: Role) -> String {
+    format!(
+        "{what}: `{}{}`: {}",
+        role.pointer(),
+        error.instance_path(),
+        text::clean(&error.to_string(), 300)
+    )
+}
+
+/// One step of a JSON pointer.
+fn step(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 struct Walk<'a> {
@@ -195,7 +224,8 @@ impl Walk<'_> {
                 .ok_or_else(|| format!("`{at}` is not an object"))?;
             plain(&schemas.keys().cloned().collect(), at)?;
             let schemas = schemas.iter().map(|(name, schema)| {
-                let schema = self.schema(schema, true, depth + 1, &format!("{at}/{name}"))?;
+                let schema =
+                    self.schema(schema, true, depth + 1, &(at.to_owned() + &step(name)))?;
                 Ok((name.clone(), schema))
             });
             return schemas.collect::<Result<_, _>>().map(Value::Object);
@@ -206,7 +236,8 @@ impl Walk<'_> {
                 .ok_or_else(|| format!("`{at}` is not a list"))?;
             let schemas = schemas
                 .iter()
-                .map(|schema| self.schema(schema, true, depth + 1, at));
+                .enumerate()
+                .map(|(n, schema)| self.schema(schema, true, depth + 1, &format!("{at}/{n}")));
             return schemas.collect::<Result<_, _>>().map(Value::Array);
         }
         plain(value, at)?;
@@ -234,7 +265,7 @@ impl Walk<'_> {
             let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
             if name.is_empty() || name.len() > 64 || !name.chars().all(legal) {
                 return Err(format!(
-                    "the property name {name:?} is not legal: 1 to 64 of A-Z a-z 0-9 _ . -"
+                    "the property name {name:?} (at `{at}`) is not legal: 1 to 64 of A-Z a-z 0-9 _ . -"
                 ));
             }
             let property =
@@ -245,7 +276,7 @@ impl Walk<'_> {
                 .is_some_and(|text| !text.trim().is_empty());
             if self.role == Role::Input && !described {
                 return Err(format!(
-                    "the property `{name}` (at `{at}`) has no description; a model knows it by nothing else"
+                    "the property `{at}/{name}` has no description; a model knows it by nothing else"
                 ));
             }
             out.insert(name.clone(), property);

@@ -162,3 +162,19 @@ fn the_manual_knows_every_key_and_its_example_is_a_policy() {
         assert!(manual.contains(&format!("`{interface}`")), "{interface}");
     }
 }
+
+#[test]
+fn what_one_plugin_may_say_is_admitted_for_that_plugin_only() {
+    let policy = policy("[plugin.mine]\nlookalikes = ['health_v2']\nsteering = true");
+    assert!(
+        terms(&policy, "mine").lookalikes.contains("health_v2") && terms(&policy, "mine").steering
+    );
+    assert!(terms(&policy, "yours").lookalikes.is_empty() && !terms(&policy, "yours").steering);
+    for everybody in ["lookalikes = ['health_v2']", "steering = true"] {
+        let error = Policy::from_toml(&format!("[default]\n{everybody}")).unwrap_err();
+        assert!(
+            error.to_string().contains("put them under [plugin."),
+            "{error}"
+        );
+    }
+}

@@ -9,6 +9,28 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test(flavor = "multi_thread")]
+async fn resources_that_are_held_are_counted_and_the_failure_says_how_many() {
+    let (place, runtime) = runtime("");
+    let results = place.dir.path().join("root/router/results/0");
+    std::fs::create_dir_all(&results).unwrap();
+    std::fs::write(
+        place.dir.path().join("root/router/config.yaml"),
+        "core: {}\n",
+    )
+    .unwrap();
+    std::fs::write(results.join("console.log"), "one\n").unwrap();
+    let leak = |n: u64| json!({"do": "leak", "project": "router", "n": n});
+    assert_eq!(said(&runtime, leak(100)).await, "leaked");
+    let failure = fails(&runtime, leak(5000)).await;
+    assert_eq!(failure.kind, "resource-budget");
+    assert!(
+        failure.message.contains("more than 1024 resources"),
+        "{}",
+        failure.message
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_gets_a_fresh_instance_and_reports_what_it_used() {
     let (_place, runtime) = runtime("");
     let success = call(&runtime, json!({"do": "echo", "text": "hello"}))

@@ -6,6 +6,14 @@ use crate::bindings::rookery::plugin::{
     config, config_mutation, creation, emulation, firmware, live, results, types::Error,
 };
 
+/// Open results again and again, and drop none.
+pub(crate) fn leak(project: &str, times: u64) -> Result<(), Error> {
+    for _ in 0..times {
+        std::mem::forget(results::open(Some(project), None)?);
+    }
+    Ok(())
+}
+
 pub(crate) fn call(function: &str, arguments: &Value) -> Result<String, Error> {
     let text = |key: &str| {
         arguments

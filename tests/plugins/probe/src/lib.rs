@@ -105,6 +105,10 @@ impl Guest for Probe {
             "big" => "x".repeat(usize::try_from(number("n")).unwrap_or(0)),
             "fail" => return Err(failure(&text("text"))),
             "host" => host::call(&text("text"), &arguments)?,
+            "leak" => {
+                host::leak(&text("project"), number("n"))?;
+                "leaked".to_owned()
+            }
             "host_calls" => {
                 for _ in 0..number("n") {
                     let _ =

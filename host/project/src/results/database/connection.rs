@@ -27,8 +27,8 @@ const MAX_STORED: i32 = 64 << 20;
 const MAX_PATTERN: i32 = 100;
 /// Steps of the query's program between two looks at the clock: few, as one may be a call that takes long.
 const STEPS: i32 = 50;
-/// What the database engine may take in this process, for all queries at once, in bytes.
-const HEAP: i64 = 512 << 20;
+/// What the database engine may take in this process, for all queries at once, in bytes. Sorting a million rows takes a third.
+pub(super) const HEAP: i64 = 192 << 20;
 
 pub(super) struct Run<'a> {
     pub sql: &'a str,
@@ -57,7 +57,7 @@ impl Run<'_> {
         }
         Error::Limit(format!(
             "the query ran longer than {} ms: filter by type or name first, avoid joins without a condition, or add a LIMIT",
-            self.options.timeout_ms
+            self.options.timeout().as_millis()
         ))
     }
 
@@ -80,6 +80,8 @@ impl Run<'_> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.pragma_update(None, "hard_heap_limit", HEAP)?;
+        // Else sorting writes files, of any size, where no limit of ours counts them.
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, values.longest())?;
         connection.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;

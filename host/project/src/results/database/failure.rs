@@ -3,7 +3,7 @@
 use rusqlite::ErrorCode;
 
 use super::FILE;
-use super::connection::{MAX_BUILT, Run};
+use super::connection::{HEAP, MAX_BUILT, Run};
 use crate::Error;
 use crate::results::text;
 
@@ -54,7 +54,9 @@ impl Failure {
                  stored, select it without text functions or leave it out by octet_length(column) < {MAX_BUILT}"
             )),
             ErrorCode::OutOfMemory => Error::Limit(format!(
-                "the query needs too much memory ({words}): group or sort fewer rows, or shorter values"
+                "the query needs too much memory ({words}; all queries together may take {} MiB): group or sort fewer rows, or shorter \
+                 values, and try again where other queries ran beside it",
+                HEAP >> 20
             )),
             ErrorCode::SystemIoFailure
             | ErrorCode::CannotOpen

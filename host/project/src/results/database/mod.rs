@@ -9,12 +9,13 @@ mod failure;
 mod params;
 
 use std::fmt::Write;
-use std::fs::File;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::{ErrorCode, OpenFlags, ffi};
@@ -23,6 +24,7 @@ use serde_json::Value;
 
 use self::connection::Run;
 use self::failure::Failure;
+use super::MAX_TIMEOUT_MS;
 use super::parse::damaged;
 use crate::scratch::Scratch;
 use crate::{Cancel, Error, Result, regular};
@@ -33,17 +35,60 @@ pub(super) const FILE: &str = "plugins.db";
 const MAX_ROWS: usize = 10_000;
 /// The most that one answer may hold, in bytes.
 const MAX_OUTPUT: usize = 8 << 20;
-/// The largest database that is copied to roll back an interrupted transaction, in bytes.
-const MAX_COPY: u64 = 4 << 30;
+/// The most that copies of databases may take on the disk, for all that are open at once, in bytes.
+const MAX_COPIES: u64 = 4 << 30;
 /// The length of a database's header, in bytes.
 const HEADER: u64 = 100;
 /// What begins the name of a copy's directory.
-const COPIES: &str = "rookery-db-";
+const COPY_PREFIX: &str = "rookery-db-";
 /// How long to wait for a writer to finish its transaction.
 const BUSY: Duration = Duration::from_secs(3);
 
 /// A private copy of a database that its writer left in the middle of a transaction, rolled back.
-pub(super) type Recovered = OnceLock<Scratch>;
+pub(super) type Recovered = OnceLock<Copied>;
+
+/// A copy on the disk, removed and given back to the budget when it is dropped.
+#[derive(Debug)]
+pub(super) struct Copied {
+    dir: Scratch,
+    bytes: u64,
+}
+
+/// What copies take now.
+static COPIES: AtomicU64 = AtomicU64::new(0);
+
+impl Copied {
+    fn reserve(bytes: u64) -> Result<Self, Failure> {
+        let within = |taken: u64| taken.checked_add(bytes).filter(|all| *all <= MAX_COPIES);
+        if COPIES
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, within)
+            .is_err()
+        {
+            return Err(Failure::Error(Error::Limit(format!(
+                "the run was killed in the middle of a transaction, and a copy of {FILE} to recover it would take {bytes} bytes: all copies \
+                 together may take {MAX_COPIES}. Try again when other calls have ended, or open it once with the sqlite3 shell where it may be \
+                 written"
+            ))));
+        }
+        let dir = Scratch::make(&std::env::temp_dir(), COPY_PREFIX);
+        dir.map(|dir| Self { dir, bytes }).map_err(|error| {
+            COPIES.fetch_sub(bytes, Ordering::Relaxed);
+            uncopied(&error)
+        })
+    }
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        COPIES.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+fn uncopied(error: &std::io::Error) -> Failure {
+    Failure::Error(Error::Internal(format!(
+        "cannot copy {FILE} to recover it: {error}"
+    )))
+}
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -60,6 +105,12 @@ impl Default for Options {
             timeout_ms: 10_000,
             max_bytes: 1 << 20,
         }
+    }
+}
+
+impl Options {
+    fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms.min(MAX_TIMEOUT_MS))
     }
 }
 
@@ -98,12 +149,12 @@ impl Database<'_> {
             params,
             options,
             cancel,
-            deadline: started + Duration::from_millis(options.timeout_ms),
+            deadline: started + options.timeout(),
         };
         let path = self.path()?;
         let mut read = OpenFlags::SQLITE_OPEN_READ_ONLY;
         let outcome = if let Some(copy) = self.recovered.get() {
-            run.on(&copy.path().join(FILE), read)
+            run.on(&copy.dir.path().join(FILE), read)
         } else if self.is_logged() && beside(&path, "-wal").exists() {
             // Even a reader writes beside such a database.
             self.recover(&path)
@@ -162,33 +213,34 @@ impl Database<'_> {
 
     /// Copy the database with its journal, so that opening the copy can roll back what was interrupted.
     fn recover(&self, path: &Path) -> Result<PathBuf, Failure> {
-        if self.bytes > MAX_COPY {
-            return Err(Failure::Error(Error::Limit(format!(
-                "the run was killed in the middle of a transaction, and {FILE} ({} bytes) is too large to recover a copy of; \
-                 open it once with the sqlite3 shell where it may be written",
-                self.bytes
-            ))));
+        let parts: Vec<(&str, PathBuf, u64)> = ["", "-journal", "-wal"]
+            .into_iter()
+            .filter_map(|suffix| {
+                let from = beside(path, suffix);
+                let metadata = from.symlink_metadata().ok().filter(Metadata::is_file)?;
+                Some((suffix, from, metadata.len()))
+            })
+            .collect();
+        let copy = Copied::reserve(parts.iter().map(|(_, _, bytes)| bytes).sum())?;
+        for (suffix, from, bytes) in &parts {
+            let to = copy.dir.path().join(format!("{FILE}{suffix}"));
+            copy_at_most(from, &to, *bytes).map_err(|error| uncopied(&error))?;
         }
-        let internal = |e: std::io::Error| {
-            Failure::Error(Error::Internal(format!(
-                "cannot copy {FILE} to recover it: {e}"
-            )))
-        };
-        let copy = Scratch::make(&std::env::temp_dir(), COPIES).map_err(internal)?;
-        for suffix in ["", "-journal", "-wal"] {
-            let from = beside(path, suffix);
-            let to = copy.path().join(format!("{FILE}{suffix}"));
-            match regular::open(&from) {
-                Ok(from) => {
-                    let mut to = File::create_new(&to).map_err(internal)?;
-                    std::io::copy(&mut from.take(MAX_COPY), &mut to).map_err(internal)?;
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(internal(error)),
-            }
-        }
-        Ok(self.recovered.get_or_init(|| copy).path().join(FILE))
+        let copy = self.recovered.get_or_init(|| copy);
+        Ok(copy.dir.path().join(FILE))
     }
+}
+
+/// Copy `bytes` of a file that may grow meanwhile.
+fn copy_at_most(from: &Path, to: &Path, bytes: u64) -> std::io::Result<()> {
+    let mut to = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)?;
+    let from = regular::open(from)?;
+    std::io::copy(&mut from.take(bytes), &mut to)?;
+    Ok(())
 }
 
 /// The path of a file that belongs to the database at `path`.

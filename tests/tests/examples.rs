@@ -1,0 +1,89 @@
+//! Every example of `plugins/examples` is admitted and answers. They are built by
+//! `scripts/build-examples`, which `.ci/full` runs.
+
+use anyhow::{Context, Result};
+use rookery_tests::session::Options;
+use rookery_tests::{Session, places};
+use serde_json::{Value, json};
+
+/// The component of an example.
+fn built(example: &str) -> Result<std::path::PathBuf> {
+    let file = places::dist()
+        .join("examples")
+        .join(format!("{example}.wasm"));
+    file.exists()
+        .then_some(file)
+        .with_context(|| format!("{example} is not built; run scripts/build-examples"))
+}
+
+/// A server with one example beside the built-in tools, and a project with a run that had trouble.
+async fn beside_the_built_in_tools(root: &std::path::Path, example: &str) -> Result<Session> {
+    let results = root.join("router/results/0");
+    std::fs::create_dir_all(&results)?;
+    std::fs::write(root.join("router/config.yaml"), "core: {}\n")?;
+    std::fs::write(
+        results.join("console.log"),
+        "booting\nhttpd: board not found\n",
+    )?;
+    let folder = root.join("plugins");
+    std::fs::create_dir(&folder)?;
+    std::fs::copy(built(example)?, folder.join(format!("{example}.wasm")))?;
+    let mut options = Options::new(root);
+    options.plugins.push(folder);
+    Session::with(&options).await
+}
+
+#[tokio::test]
+#[ignore = "needs scripts/build-examples"]
+async fn every_example_is_admitted_and_finds_the_trouble() -> Result<()> {
+    let mut tried = 0;
+    for entry in std::fs::read_dir(places::workspace().join("plugins/examples"))? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
+            continue;
+        }
+        let example = entry.file_name().to_string_lossy().into_owned();
+        let root = tempfile::tempdir()?;
+        let client = beside_the_built_in_tools(root.path(), &example).await?;
+        let tools = client.definitions().await?;
+        let of_it = |definition: &Value| definition["_meta"]["rookery/plugin"]["name"] == example;
+        let (tool, _) = tools
+            .iter()
+            .find(|(_, definition)| of_it(definition))
+            .with_context(|| format!("{example} is not admitted: {}", client.log()))?;
+        let found = client.ok(tool, json!({"project_dir": "router"})).await?;
+        assert!(
+            found.to_string().contains("httpd: board not found"),
+            "{example}: {found}"
+        );
+        let refused = client
+            .error(tool, json!({"project_dir": "nowhere"}))
+            .await?;
+        assert!(
+            refused.contains("nowhere"),
+            "the host's error passes through: {example}: {refused}"
+        );
+        client.close().await?;
+        tried += 1;
+    }
+    assert!(tried >= 3, "{tried} examples");
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs scripts/build-examples"]
+async fn what_python_says_of_a_defect_reaches_the_agent() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let client = beside_the_built_in_tools(root.path(), "python-defect").await?;
+    let text = client
+        .error("trouble_py", json!({"project_dir": "router"}))
+        .await?;
+    for words in [
+        "Traceback (most recent call last)",
+        "in call",
+        "KeyError: 'a defect'",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    client.close().await
+}
