@@ -45,12 +45,18 @@ enum Command {
 fn main() -> ExitCode {
     // Not for users, and before anything that could start a thread: the supervisor forks.
     let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|command| command == "supervise") {
-        let Some(spec) = args.next() else {
-            return ExitCode::from(2);
-        };
-        log_to_stderr();
-        return rookery_emulation::supervise(Path::new(&spec));
+    match args.next() {
+        Some(command) if command == "supervise" => {
+            let Some(spec) = args.next() else {
+                return ExitCode::from(2);
+            };
+            log_to_stderr();
+            return rookery_emulation::supervise(Path::new(&spec));
+        }
+        Some(command) if command == rookery_runtime::COMPILE => {
+            return rookery_runtime::compile_component(args);
+        }
+        _ => {}
     }
     let cli = Cli::parse();
     log_to_stderr();

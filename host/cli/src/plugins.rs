@@ -21,7 +21,11 @@ pub enum Plugins {
 
 /// Show the plugins that `serve` would load, and those it would skip
 #[derive(Args)]
-#[command(after_help = "Example:\n  rookery plugins list --plugins ./dist/plugins")]
+#[command(after_help = "\
+A plugin that is new is compiled and asked for its tools now, so that a server lists it at once.
+
+Example:
+  rookery plugins list --plugins ./dist/plugins")]
 pub struct List {
     #[command(flatten)]
     options: PluginOptions,
@@ -33,7 +37,8 @@ pub struct List {
 /// Admit files as `serve` would beside the plugins that it loads, and say what they can do or why they are refused
 #[derive(Args)]
 #[command(after_help = "\
-Exits with 1 if a file is refused.
+Exits with 1 if a file is refused. What comes of it is kept, so that a server lists an admitted plugin at once; a file that was refused
+before is tried again.
 
 Example:
   rookery plugins check my_tool.wasm --policy policy.toml")]
@@ -90,7 +95,7 @@ impl List {
 
 impl Check {
     fn execute(&self) -> anyhow::Result<ExitCode> {
-        let mut runtime = Runtime::new(self.options.config(a_root()?)?)?;
+        let runtime = Runtime::new(self.options.config(a_root()?)?)?;
         let report = runtime.check(&self.options.dirs()?, &self.files);
         show::result(&json!(report), self.json, |_| describe(&report));
         Ok(if report.rejected.is_empty() {

@@ -8,7 +8,7 @@ use wasmtime_wasi::I32Exit;
 use crate::bindings::types;
 use crate::guests::CpuSpent;
 use crate::host::TooManyHostCalls;
-use crate::limits::{HOST_CALL_BYTES, Limits};
+use crate::limits::{HOST_CALL_BYTES, Limits, SharedMemory};
 use crate::meter::Meter;
 use crate::{Failure, Usage, text};
 
@@ -22,8 +22,10 @@ const EXCERPT_CHARS: usize = 600;
 pub(crate) enum Reason {
     /// No such tool; the nearest one, if any is near.
     UnknownTool(Option<String>),
-    /// Too many calls are under way.
-    Busy,
+    /// More calls of the plugin are under way than may wait.
+    TooManyCalls(usize),
+    /// No seat became free within this time.
+    NoSeat(Duration),
     Cancelled,
     ArgumentsTooLarge {
         bytes: usize,
@@ -39,6 +41,8 @@ pub(crate) enum Reason {
     Trap(String),
     Exit(i32),
     MemoryBudget(u64),
+    /// Other calls had the memory that they share.
+    SharedMemory(u64),
     CpuBudget(Duration),
     WallBudget(Duration),
     HostCallBudget(u64),
@@ -47,6 +51,8 @@ pub(crate) enum Reason {
         limit: usize,
     },
     Malformed(String),
+    /// Checking the result against its schema would take too long.
+    TooMuchToCheck,
     HostDefect,
 }
 
@@ -68,7 +74,12 @@ impl From<Reason> for Stop {
 
 impl Reason {
     /// What an error of wasmtime means.
-    pub(crate) fn of(error: &wasmtime::Error, meter: &Meter, limits: &Limits) -> Self {
+    pub(crate) fn of(
+        error: &wasmtime::Error,
+        meter: &Meter,
+        limits: &Limits,
+        shared: &SharedMemory,
+    ) -> Self {
         if error.is::<CpuSpent>() {
             return Self::CpuBudget(limits.cpu);
         }
@@ -81,6 +92,9 @@ impl Reason {
         // What follows a refused growth, whatever the guest made of it.
         if meter.memory_was_refused() {
             return Self::MemoryBudget(limits.memory_bytes);
+        }
+        if meter.shared_memory_was_refused() {
+            return Self::SharedMemory(shared.limit());
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::UnreachableCodeReached) => Self::Abort,
@@ -104,16 +118,16 @@ impl Reason {
     fn kind(&self) -> &'static str {
         match self {
             Self::UnknownTool(_) => "unknown-tool",
-            Self::Busy => "busy",
+            Self::TooManyCalls(_) | Self::NoSeat(_) => "busy",
             Self::Cancelled => "cancelled",
             Self::ArgumentsTooLarge { .. } => "limit",
             Self::CodeUnavailable(_) | Self::HostDefect => "internal",
             Self::Abort | Self::StackOverflow | Self::Trap(_) | Self::Exit(_) => "trap",
-            Self::MemoryBudget(_) => "memory-budget",
+            Self::MemoryBudget(_) | Self::SharedMemory(_) => "memory-budget",
             Self::CpuBudget(_) => "cpu-budget",
             Self::WallBudget(_) => "wall-budget",
             Self::HostCallBudget(_) => "host-call-budget",
-            Self::OutputBudget { .. } => "output-budget",
+            Self::OutputBudget { .. } | Self::TooMuchToCheck => "output-budget",
             Self::Malformed(_) => "malformed-output",
             Self::Tool(error) => match error {
                 types::Error::InvalidArgument(_) => "invalid-argument",
@@ -153,7 +167,8 @@ impl Stop {
             |budget: &str| format!("{LESS} The operator can raise `{budget}` in the policy.");
         let advice = match &self.reason {
             Reason::UnknownTool(_)
-            | Reason::Busy
+            | Reason::TooManyCalls(_)
+            | Reason::NoSeat(_)
             | Reason::Cancelled
             | Reason::ArgumentsTooLarge { .. }
             | Reason::Tool(_) => return self.story(tool),
@@ -166,10 +181,11 @@ impl Stop {
             | Reason::Exit(_)
             | Reason::Malformed(_) => DEFECT.to_owned(),
             Reason::MemoryBudget(_) => less("memory_mib"),
+            Reason::SharedMemory(_) => "Call it again when the others have ended, or ask for less. The operator can raise `shared_memory_mib` in the policy.".to_owned(),
             Reason::CpuBudget(_) => less("cpu_ms"),
             Reason::WallBudget(_) => less("wall_ms"),
             Reason::HostCallBudget(_) => less("host_calls"),
-            Reason::OutputBudget { .. } => LESS.to_owned(),
+            Reason::OutputBudget { .. } | Reason::TooMuchToCheck => LESS.to_owned(),
             Reason::HostDefect => "Try once more; if it fails again, tell the operator.".to_owned(),
         };
         format!(
@@ -193,8 +209,12 @@ impl Stop {
                     text::clean(tool, 80)
                 )
             }
-            Reason::Busy => format!(
-                "`{tool}` was not started: too many calls are under way. Try again in a few seconds."
+            Reason::TooManyCalls(limit) => format!(
+                "`{tool}` was not started: {limit} calls of its plugin are under way, and no more wait at a time. Try again when some have ended."
+            ),
+            Reason::NoSeat(waited) => format!(
+                "`{tool}` was not started: the calls before it took all of the {} that a call waits. Try again in a few seconds.",
+                span(*waited)
             ),
             Reason::Cancelled => format!(
                 "`{tool}` was cancelled. A run that it started goes on; `run_stop` ends it."
@@ -220,6 +240,10 @@ impl Stop {
                 "`{tool}` ran out of memory: its budget is {} MiB.",
                 limit >> 20
             ),
+            Reason::SharedMemory(limit) => format!(
+                "`{tool}` ran out of memory: with what other calls of plugins use, there were no more than {} MiB.",
+                limit >> 20
+            ),
             Reason::CpuBudget(limit) => format!(
                 "`{tool}` was stopped: it used its CPU budget of {}.",
                 span(*limit)
@@ -238,6 +262,9 @@ impl Stop {
             Reason::OutputBudget { bytes: None, limit } => format!(
                 "`{tool}` was stopped: it handed over more than {} MiB in one piece.",
                 limit >> 20
+            ),
+            Reason::TooMuchToCheck => format!(
+                "`{tool}` gave a result that is so large that checking it against its schema would take more than a second."
             ),
             Reason::Malformed(what) => {
                 format!("`{tool}` gave a result that breaks its own promise: {what}.")

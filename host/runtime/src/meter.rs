@@ -20,6 +20,7 @@ pub(crate) struct Meter {
     slice_start_ns: AtomicU64,
     memory_peak: AtomicU64,
     memory_refused: AtomicBool,
+    shared_memory_refused: AtomicBool,
     host_calls: AtomicU64,
     ticked: AtomicBool,
     pub(crate) wall: WallClock,
@@ -58,6 +59,14 @@ impl Meter {
 
     pub(crate) fn memory_was_refused(&self) -> bool {
         self.memory_refused.load(Relaxed)
+    }
+
+    pub(crate) fn refuse_shared_memory(&self) {
+        self.shared_memory_refused.store(true, Relaxed);
+    }
+
+    pub(crate) fn shared_memory_was_refused(&self) -> bool {
+        self.shared_memory_refused.load(Relaxed)
     }
 
     pub(crate) fn usage(&self) -> Usage {
@@ -100,7 +109,8 @@ impl<F: Future> Future for Metered<F> {
     }
 }
 
-fn thread_cpu_ns() -> u64 {
+/// The CPU time of this thread.
+pub(crate) fn thread_cpu_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000
         + u64::try_from(time.tv_nsec).unwrap_or(0)

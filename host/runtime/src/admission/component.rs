@@ -1,6 +1,8 @@
 //! A component looked at as bytes: is it one, what does it import, does it export the tools. Nothing is compiled.
 
-use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{
+    BinaryReaderError, Encoding, FunctionBody, Operator, Parser, Payload, Validator, WasmFeatures,
+};
 
 use crate::interface::Interface;
 use crate::policy::Terms;
@@ -18,20 +20,19 @@ const WASI: [&str; 6] = [
     "wasi:sockets/",
 ];
 
-/// Validate a component in full and give the names of its imports.
+/// Values that the loops of a function may carry: how deep loops are nested, times its local variables. Compiling takes time and memory
+/// for each; an interpreter's function has some ten thousand.
+const CARRIED: usize = 200_000;
+/// Bytes of one function.
+const FUNCTION_BYTES: usize = 2 << 20;
+
+/// Look through the sections of a component and give the names of its imports.
 pub(super) fn imports(bytes: &[u8]) -> Result<Vec<String>, String> {
     if !bytes.starts_with(b"\0asm") {
         return Err(
             "it is not WebAssembly: the file does not begin with the bytes `\\0asm`".to_owned(),
         );
     }
-    let broken = |error: wasmparser::BinaryReaderError| {
-        format!(
-            "it is not a valid component: {} (at byte {})",
-            error.message(),
-            error.offset()
-        )
-    };
     let (mut imports, mut exports_tools, mut depth) = (Vec::new(), false, 0_u32);
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(broken)? {
@@ -58,15 +59,71 @@ pub(super) fn imports(bytes: &[u8]) -> Result<Vec<String>, String> {
             _ => {}
         }
     }
-    Validator::new_with_features(WasmFeatures::default())
-        .validate_all(bytes)
-        .map_err(broken)?;
     if !exports_tools {
         return Err(format!(
             "it exports no `{PACKAGE}tools@{LINE}0`: it is a component, but not a Rookery tool"
         ));
     }
     Ok(imports)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
+fn broken(error: BinaryReaderError) -> String {
+    format!(
+        "it is not a valid component: {} (at byte {})",
+        error.message(),
+        error.offset()
+    )
+}
+
+/// Validate a component in full, and see whether its functions are of a kind that can be compiled.
+pub(super) fn validate(bytes: &[u8]) -> Result<(), String> {
+    Validator::new_with_features(WasmFeatures::default())
+        .validate_all(bytes)
+        .map_err(broken)?;
+    for payload in Parser::new(0).parse_all(bytes) {
+        if let Payload::CodeSectionEntry(function) = payload.map_err(broken)? {
+            check_function(&function)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_function(function: &FunctionBody<'_>) -> Result<(), String> {
+    let (bytes, at) = (function.range().len(), function.range().start);
+    if bytes > FUNCTION_BYTES {
+        return Err(format!(
+            "one of its functions has {bytes} bytes (at byte {at}), and {FUNCTION_BYTES} are allowed"
+        ));
+    }
+    let mut locals = 0;
+    for declared in function.get_locals_reader().map_err(broken)? {
+        locals += declared.map_err(broken)?.0 as usize;
+    }
+    // What each open block is: whether it is a loop.
+    let (mut open, mut loops, mut deepest) = (vec![false], 0_usize, 0_usize);
+    for operator in function.get_operators_reader().map_err(broken)? {
+        match operator.map_err(broken)? {
+            Operator::Loop { .. } => {
+                open.push(true);
+                loops += 1;
+                deepest = deepest.max(loops);
+            }
+            Operator::Block { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. } => open.push(false),
+            Operator::End | Operator::Delegate { .. } if open.pop() == Some(true) => loops -= 1,
+            _ => {}
+        }
+    }
+    if deepest * locals > CARRIED {
+        return Err(format!(
+            "one of its functions has {locals} local variables in loops that are nested {deepest} deep (at byte {at}); compiling that would \
+             take too long"
+        ));
+    }
+    Ok(())
 }
 
 fn is_tools(export: &str) -> Result<bool, String> {
