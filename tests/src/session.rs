@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use rmcp::model::{CallToolRequestParams, ProgressNotificationParam};
+use rmcp::model::{CallToolRequestParams, ClientRequest, PingRequest, ProgressNotificationParam};
 use rmcp::service::{NotificationContext, RunningService};
 use rmcp::transport::TokioChildProcess;
 use rmcp::{ClientHandler, RoleClient, ServiceExt};
@@ -23,6 +25,8 @@ pub struct Options {
     pub plugins: Vec<PathBuf>,
     /// `--state-dir` lies in here.
     pub home: PathBuf,
+    /// `--cache-dir`
+    pub cache: PathBuf,
     /// More arguments of `rookery serve`.
     pub arguments: Vec<String>,
 }
@@ -34,6 +38,7 @@ impl Options {
             root: root.to_owned(),
             plugins: vec![places::dist().join("plugins")],
             home: root.join(".home"),
+            cache: places::dist().join("cache"),
             arguments: Vec::new(),
         }
     }
@@ -53,7 +58,7 @@ impl Options {
             .arg("--state-dir")
             .arg(self.home.join("state"))
             .arg("--cache-dir")
-            .arg(places::dist().join("cache"));
+            .arg(&self.cache);
         for folder in &self.plugins {
             command.arg("--plugins").arg(folder);
         }
@@ -94,13 +99,18 @@ pub struct Answer {
     pub text: String,
 }
 
-/// Collects progress.
+/// Collects progress, and counts changes of the list of tools.
 #[derive(Debug, Clone, Default)]
 struct Client {
     progress: Arc<Mutex<Vec<String>>>,
+    list_changes: Arc<AtomicUsize>,
 }
 
 impl ClientHandler for Client {
+    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.list_changes.fetch_add(1, Ordering::Relaxed);
+    }
+
     async fn on_progress(
         &self,
         progress: ProgressNotificationParam,
@@ -200,6 +210,27 @@ impl Session {
         let answer = self.call(tool, arguments).await?;
         anyhow::ensure!(answer.is_error, "{tool} succeeded: {}", answer.value);
         Ok(answer.text)
+    }
+
+    /// How long the server takes to answer a ping.
+    pub async fn ping(&self) -> Result<Duration> {
+        let begun = Instant::now();
+        let ping = ClientRequest::PingRequest(PingRequest::default());
+        self.client.send_request(ping).await?;
+        Ok(begun.elapsed())
+    }
+
+    /// How often the server said that its tools have changed.
+    pub fn list_changes(&self) -> usize {
+        self.client.service().list_changes.load(Ordering::Relaxed)
+    }
+
+    /// The most memory that the server had so far, in megabytes.
+    pub fn memory_mb(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.context("the server has ended")?.trim();
+        Ok(kib.trim_end_matches(" kB").parse::<u64>()? * 1024 / 1_000_000)
     }
 
     /// What the server wrote to its log so far.

@@ -47,12 +47,18 @@ fn main() -> ExitCode {
     rookery_emulation::usual_signals();
     // Not for users, and before anything that could start a thread: the supervisor forks.
     let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|command| command == "supervise") {
-        let Some(spec) = args.next() else {
-            return ExitCode::from(2);
-        };
-        log::start_in_supervisor();
-        return rookery_emulation::supervise(Path::new(&spec));
+    match args.next() {
+        Some(command) if command == "supervise" => {
+            let Some(spec) = args.next() else {
+                return ExitCode::from(2);
+            };
+            log::start_in_supervisor();
+            return rookery_emulation::supervise(Path::new(&spec));
+        }
+        Some(command) if command == rookery_runtime::COMPILE => {
+            return rookery_runtime::compile_component(args);
+        }
+        _ => {}
     }
     let code = if pid1::is_first() {
         log::start()

@@ -113,6 +113,8 @@ impl PluginOptions {
         let runs = self.state.runs(roots.clone())?;
         Ok(RuntimeConfig {
             cache_dir: self.cache()?,
+            // Also where its file was replaced or removed meanwhile.
+            program: "/proc/self/exe".into(),
             policy,
             built_in: built_in(),
             audit: None,
@@ -123,7 +125,7 @@ impl PluginOptions {
 
     /// All plugins, admitted.
     pub fn load(&self, roots: Roots) -> anyhow::Result<(Runtime, LoadReport)> {
-        let mut runtime = Runtime::new(self.config(roots)?)?;
+        let runtime = Runtime::new(self.config(roots)?)?;
         let report = runtime.load(&self.dirs()?);
         Ok((runtime, report))
     }

@@ -22,7 +22,11 @@ pub enum Plugins {
 
 /// Show the plugins that `serve` would load, and those it would skip
 #[derive(Args)]
-#[command(after_help = "Example:\n  rookery plugins list --plugins ./dist/plugins")]
+#[command(after_help = "\
+A plugin that is new is compiled and asked for its tools now, so that a server lists it at once.
+
+Example:
+  rookery plugins list --plugins ./dist/plugins")]
 pub struct List {
     #[command(flatten)]
     options: PluginOptions,
@@ -34,7 +38,8 @@ pub struct List {
 /// Admit files as `serve` would beside the plugins that it loads, and say what they can do or why they are refused
 #[derive(Args)]
 #[command(after_help = "\
-Exits with 1 if a file is refused.
+Exits with 1 if a file is refused. What comes of it is kept, so that a server lists an admitted plugin at once; a file that was refused
+before is tried again.
 
 Example:
   rookery plugins check my_tool.wasm --policy policy.toml")]
@@ -91,7 +96,7 @@ impl List {
 
 impl Check {
     fn execute(&self) -> anyhow::Result<ExitCode> {
-        let mut runtime = Runtime::new(self.options.config(a_root()?)?)?;
+        let runtime = Runtime::new(self.options.config(a_root()?)?)?;
         let report = runtime.check(&self.options.dirs()?, &self.files);
         let shown: Map<String, Value> = report
             .plugins
@@ -119,8 +124,8 @@ impl Check {
 
 /// A tool as tools/list gives it, and its examples, which stand in the answer to wrong arguments.
 fn read_by_agents(runtime: &Runtime, tool: &str) -> anyhow::Result<Value> {
-    let definition = &runtime
-        .tools()
+    let tools = runtime.tools();
+    let definition = &tools
         .get(tool)
         .with_context(|| format!("the tool {tool} is not there"))?
         .definition;

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use rookery_project::Roots;
 use rookery_runtime::{Audit, LoadReport, Runtime};
+use rookery_server::{Loaded, Rest};
 use tokio::runtime;
 
 use crate::places::{PluginOptions, PortOptions, given_or};
@@ -52,9 +54,27 @@ impl Serve {
         }
         let dirs = self.plugins.dirs()?;
         let load = move || {
-            let mut tools = Runtime::new(config)?;
-            report(&tools.load(&dirs));
-            Ok(tools)
+            let tools = Arc::new(Runtime::new(config)?);
+            let (known, pending) = tools.load_known(&dirs);
+            report(&known);
+            let rest: Rest = Box::new({
+                let tools = Arc::clone(&tools);
+                move |changed| {
+                    tools.load_new(pending, |loaded| {
+                        report(&loaded);
+                        changed();
+                    });
+                    if tools.tools().is_empty() {
+                        tracing::warn!(
+                            "no plugin was loaded, so there are no tools: see `rookery plugins list`"
+                        );
+                    }
+                }
+            });
+            Ok(Loaded {
+                tools,
+                rest: Some(rest),
+            })
         };
         // One thread for the protocol: tools and runs have their own, and a second one would be woken for every message.
         let runtime = runtime::Builder::new_current_thread()
@@ -80,8 +100,5 @@ fn report(loaded: &LoadReport) {
     }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
-    }
-    if loaded.plugins.is_empty() {
-        tracing::warn!("no plugin was loaded, so there are no tools: see `rookery plugins list`");
     }
 }

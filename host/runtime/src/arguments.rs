@@ -2,9 +2,10 @@
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::text;
+use crate::work::{self, Work};
 
 /// Violations that are told; a hostile argument can have millions.
 const MAX_VIOLATIONS: usize = 20;
@@ -12,6 +13,10 @@ const MAX_VIOLATIONS: usize = 20;
 const VALUE_CHARS: usize = 60;
 /// Longest violation.
 const SENTENCE_CHARS: usize = 400;
+/// Longest name of a place.
+const PLACE_CHARS: usize = 200;
+/// Units of [`Work`] of what the validator is asked all errors of: each keyword that fails makes one, of a few hundred bytes.
+const EXPLAINED: u64 = 500_000;
 
 /// The validator of an admitted schema. It never fetches anything: admitted schemas hold no reference, and nothing is compiled in that could.
 pub(crate) fn validator(schema: &Value) -> Result<Validator, ValidationError<'static>> {
@@ -19,43 +24,176 @@ pub(crate) fn validator(schema: &Value) -> Result<Validator, ValidationError<'st
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
         // Linear time: a pattern of a plugin meets arguments of an agent.
-        .with_pattern_options(PatternOptions::regex())
+        .with_pattern_options(PatternOptions::regex().size_limit(work::PATTERN_BYTES))
         .offline()
         .build(schema)
 }
 
-/// Every way in which `value` does not fit, in words; empty when it does.
+/// Ways in which `value` does not fit, in words, up to what is shown; empty when it does.
 pub(crate) fn violations(validator: &Validator, schema: &Value, value: &Value) -> Vec<String> {
-    let mut sentences: Vec<String> = Vec::new();
-    for error in validator.iter_errors(value) {
-        sentences.extend(
-            sentences_for(&error, schema)
-                .into_iter()
-                .map(|sentence| text::clean(&sentence, SENTENCE_CHARS)),
-        );
-        if sentences.len() > MAX_VIOLATIONS {
-            sentences.truncate(MAX_VIOLATIONS);
-            sentences.push("… and more".to_owned());
-            break;
-        }
+    if validator.is_valid(value) {
+        return Vec::new();
     }
-    sentences
+    let mut found = Found {
+        sentences: Vec::new(),
+        left: work::MOST,
+    };
+    found.explain(validator, schema, value, "");
+    found.sentences
 }
 
-fn sentences_for(error: &ValidationError<'_>, schema: &Value) -> Vec<String> {
-    let at = error.instance_path().to_string();
-    let here = if at.is_empty() {
+/// Violations that were found.
+struct Found {
+    sentences: Vec<String>,
+    /// Units of [`Work`] that may still go into looking for where they are.
+    left: u64,
+}
+
+impl Found {
+    /// Say how `value`, which lies `at` a place and does not fit, breaks `schema`.
+    ///
+    /// The validator collects all errors of a value, however many, so it is asked for those of small ones only; in a large one the places
+    /// that break the schema are looked for first.
+    fn explain(&mut self, validator: &Validator, schema: &Value, value: &Value, at: &str) {
+        if Work::of(schema).on(value) <= EXPLAINED {
+            self.add(validator, schema, value, at);
+            return;
+        }
+        let before = self.sentences.len();
+        let own = own(schema);
+        if let Ok(validator) = self::validator(&own) {
+            self.add(&validator, &own, value, at);
+        }
+        for (schema, parts) in parts(schema, value) {
+            let (Ok(validator), work) = (self::validator(schema), Work::of(schema)) else {
+                continue;
+            };
+            for (name, part) in parts {
+                let units = work.on(part);
+                if self.is_full() || self.left < units {
+                    break;
+                }
+                self.left -= units;
+                if !validator.is_valid(part) {
+                    self.explain(&validator, schema, part, &format!("{at}/{name}"));
+                }
+            }
+        }
+        if self.sentences.len() == before {
+            self.say(&format!(
+                "{} is {}, and does not fit its schema",
+                place(at),
+                show(value)
+            ));
+        }
+    }
+
+    fn add(&mut self, validator: &Validator, schema: &Value, value: &Value, at: &str) {
+        for error in validator.iter_errors(value) {
+            for sentence in sentences_for(&error, schema, at) {
+                self.say(&sentence);
+            }
+            if self.is_full() {
+                break;
+            }
+        }
+    }
+
+    fn say(&mut self, sentence: &str) {
+        match self.sentences.len() {
+            0..MAX_VIOLATIONS => self.sentences.push(text::clean(sentence, SENTENCE_CHARS)),
+            MAX_VIOLATIONS => self.sentences.push("… and more".to_owned()),
+            _ => {}
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.sentences.len() > MAX_VIOLATIONS
+    }
+}
+
+/// What `schema` demands of a value itself, whatever its parts are. Cheap to check on a value of any size.
+fn own(schema: &Value) -> Value {
+    let mut own = Map::new();
+    for (keyword, value) in schema.as_object().into_iter().flatten() {
+        let value = match keyword.as_str() {
+            "properties" => {
+                let known = value.as_object().into_iter().flatten();
+                // Descriptions are told of what is missing.
+                let known = known.map(|(name, schema)| {
+                    let about = schema.get("description").cloned();
+                    let about = about.map(|about| ("description".to_owned(), about));
+                    (name.clone(), Value::Object(about.into_iter().collect()))
+                });
+                Value::Object(known.collect())
+            }
+            "additionalProperties" if value.is_boolean() => value.clone(),
+            "type" | "required" | "enum" | "const" | "minimum" | "maximum" | "exclusiveMinimum"
+            | "exclusiveMaximum" | "minLength" | "maxLength" | "minItems" | "maxItems"
+            | "pattern" | "format" => value.clone(),
+            _ => continue,
+        };
+        own.insert(keyword.clone(), value);
+    }
+    Value::Object(own)
+}
+
+type Parts<'a> = Box<dyn Iterator<Item = (String, &'a Value)> + 'a>;
+
+/// The schemas for parts of `value`, each with the parts that it is for and their names.
+fn parts<'a>(schema: &'a Value, value: &'a Value) -> Vec<(&'a Value, Parts<'a>)> {
+    let mut found: Vec<(&Value, Parts<'_>)> = Vec::new();
+    match value {
+        Value::Object(members) => {
+            let known = schema.get("properties").and_then(Value::as_object);
+            for (name, schema) in known.into_iter().flatten() {
+                if let Some(member) = members.get(name) {
+                    found.push((schema, Box::new(std::iter::once((name.clone(), member)))));
+                }
+            }
+            if let Some(schema) = schema.get("additionalProperties")
+                && schema.is_object()
+            {
+                let others = members
+                    .iter()
+                    .filter(move |(name, _)| known.is_none_or(|known| !known.contains_key(*name)))
+                    .map(|(name, member)| (name.clone(), member));
+                found.push((schema, Box::new(others)));
+            }
+        }
+        Value::Array(items) => {
+            let first = schema.get("prefixItems").and_then(Value::as_array);
+            let first = first.map_or(&[][..], Vec::as_slice);
+            for (n, (schema, item)) in first.iter().zip(items).enumerate() {
+                found.push((schema, Box::new(std::iter::once((n.to_string(), item)))));
+            }
+            if let Some(schema) = schema.get("items") {
+                let rest = items.iter().enumerate().skip(first.len());
+                found.push((
+                    schema,
+                    Box::new(rest.map(|(n, item)| (n.to_string(), item))),
+                ));
+            }
+        }
+        _ => {}
+    }
+    found
+}
+
+/// How a place in a value is called.
+fn place(at: &str) -> String {
+    if at.is_empty() {
         "the value".to_owned()
     } else {
-        format!("`{}`", at.trim_start_matches('/'))
-    };
-    let child = |name: &str| {
-        if at.is_empty() {
-            format!("`{name}`")
-        } else {
-            format!("`{}/{name}`", at.trim_start_matches('/'))
-        }
-    };
+        format!("`{}`", text::clean(at.trim_start_matches('/'), PLACE_CHARS))
+    }
+}
+
+/// What is wrong in a value that lies `above`, by `schema`, in words.
+fn sentences_for(error: &ValidationError<'_>, schema: &Value, above: &str) -> Vec<String> {
+    let at = format!("{above}{}", error.instance_path());
+    let here = place(&at);
+    let child = |name: &str| place(&format!("{at}/{name}"));
     let value = show(error.instance());
     let one = |sentence: String| vec![sentence];
     match error.kind() {
@@ -64,6 +202,7 @@ fn sentences_for(error: &ValidationError<'_>, schema: &Value) -> Vec<String> {
             let allowed = allowed_properties(error, schema);
             unexpected
                 .iter()
+                .take(MAX_VIOLATIONS + 1)
                 .map(|name| unknown(&child(name), name, &allowed))
                 .collect()
         }

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::OFlags;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{Tool, Usage, cache};
+use crate::{Tool, Usage};
 
 /// An open record.
 pub struct Audit(File);
@@ -29,8 +29,8 @@ impl Audit {
         Ok(Self(file))
     }
 
-    /// Record a call that ended. In one write, so that the lines of several servers do not mix.
-    pub(crate) fn record(&self, tool: &Tool, arguments: &Value, outcome: &str, usage: &Usage) {
+    /// Record a call that ended, with the digest of its arguments. In one write, so that the lines of several servers do not mix.
+    pub(crate) fn record(&self, tool: &Tool, arguments: &str, outcome: &str, usage: &Usage) {
         let time = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -38,7 +38,7 @@ impl Audit {
             "unix_ms": u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
             "tool": tool.name,
             "plugin": tool.plugin.digest,
-            "arguments": cache::digest(arguments.to_string().as_bytes()),
+            "arguments": arguments,
             "outcome": outcome,
             "usage": usage,
         });

@@ -2,9 +2,10 @@
 //!
 //! Each file is sealed: it begins with a keyed hash over its name and content; the key can be read by this user only. What does not
 //! bear the right seal (a file that was swapped, cut, edited, or copied from another cache) is treated as absent and made anew.
+//! Refusals are kept too: what a component cost once, it does not cost at every start.
 #![allow(
     unsafe_code,
-    reason = "compiled code can only be loaded by an unsafe function; see `Cache::code`"
+    reason = "compiled code can only be loaded by an unsafe function; see `map`"
 )]
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -22,6 +23,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::admission::Effect;
+use crate::compiler::{CompileLimits, Compiled};
 
 const SEAL_BYTES: usize = 32;
 /// Changes whenever admission would find something else in the same component.
@@ -54,10 +56,37 @@ pub fn check_cache(dir: &Path) -> Result<(), String> {
 pub(crate) struct Record {
     /// Full names of all its imports.
     pub(crate) imports: Vec<String>,
+    pub(crate) outcome: Outcome,
+}
+
+/// How a component that was compiled and asked for its tools came out of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Outcome {
+    Tools(Found),
+    Refused {
+        reason: String,
+        /// The limits that it broke, if it was that: others may do.
+        broke: Option<Broken>,
+        /// The build of this program that refused it: another one may not.
+        build: String,
+    },
+}
+
+/// What a sound component holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Found {
     /// What it can do by what it imports.
     pub(crate) effect: Effect,
     /// Its tools, definitions normalised.
     pub(crate) tools: Vec<(String, Value)>,
+}
+
+/// Limits that were too narrow for a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Broken {
+    Compile(CompileLimits),
+    /// Of `describe`: bytes of memory.
+    Describe(u64),
 }
 
 impl Cache {
@@ -85,24 +114,23 @@ impl Cache {
 
     /// The compiled code of the component of this digest, for exactly this engine.
     pub(crate) fn code(&self, engine: &Engine, digest: &str) -> Option<Component> {
-        let bytes = self.load(&code_name(engine, digest))?;
-        // SAFETY: `deserialize` runs whatever machine code it is given, so the bytes must come from `Component::serialize`. These
-        // very bytes (a private copy: nobody can change them after the check) bear a seal under a key that only this user can
-        // read, over a name that holds the component's digest and the engine's configuration; only `keep_code` makes such seals.
-        match unsafe { Component::deserialize(engine, bytes) } {
-            Ok(component) => Some(component),
-            Err(error) => {
+        let sealed = self.load(&code_name(engine, digest))?;
+        map(engine, &sealed)
+            .inspect_err(|error| {
                 tracing::warn!(digest, %error, "compiled code in the cache does not fit; compiling again");
-                None
-            }
-        }
+            })
+            .ok()
     }
 
-    pub(crate) fn keep_code(&self, engine: &Engine, digest: &str, component: &Component) {
-        match component.serialize() {
-            Ok(bytes) => self.keep(&code_name(engine, digest), &bytes),
-            Err(error) => tracing::warn!(digest, %error, "compiled code cannot be kept"),
-        }
+    /// Keep what the compiler made of the component of this digest, and map it.
+    pub(crate) fn keep_code(
+        &self,
+        engine: &Engine,
+        digest: &str,
+        code: &Compiled,
+    ) -> wasmtime::Result<Component> {
+        self.keep(&code_name(engine, digest), code.bytes());
+        map(engine, code.bytes())
     }
 
     fn load(&self, name: &str) -> Option<Vec<u8>> {
@@ -142,6 +170,15 @@ impl Cache {
             tracing::warn!(name, %error, "cannot write to the cache");
         }
     }
+}
+
+/// Make code that this host compiled executable.
+fn map(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `deserialize` runs whatever machine code it is given, so the bytes must come from `Engine::precompile_component`. Only
+    // two callers give any, and each holds a private copy that nobody can change: `keep_code` those that our own compiler's process
+    // has just given (`Compiled` is made nowhere else), and `code` those that bear a seal under a key that only this user can read,
+    // over a name that holds the component's digest and the engine's configuration; only `keep_code` makes such seals.
+    unsafe { Component::deserialize(engine, code) }
 }
 
 impl Place {
@@ -253,6 +290,22 @@ fn is_older(metadata: &fs::Metadata, age: Duration) -> bool {
     modified.is_some_and(|time| time.elapsed().is_ok_and(|since| since > age))
 }
 
+/// Which build of this program this is; one is enough for all refusals of a process.
+pub(crate) fn build() -> String {
+    let program = fs::metadata("/proc/self/exe");
+    program.map_or_else(
+        |_| String::new(),
+        |program| {
+            format!(
+                "{}-{}.{}",
+                program.len(),
+                program.mtime(),
+                program.mtime_nsec()
+            )
+        },
+    )
+}
+
 fn record_name(digest: &str) -> String {
     format!("{digest}.{RECORD_FORMAT}.json")
 }
@@ -298,8 +351,10 @@ mod tests {
     fn record(name: &str) -> Record {
         Record {
             imports: vec!["wasi:io/poll@0.2.0".into()],
-            effect: Effect::default(),
-            tools: vec![(name.into(), serde_json::json!({"title": name}))],
+            outcome: Outcome::Tools(Found {
+                effect: Effect::default(),
+                tools: vec![(name.into(), serde_json::json!({"title": name}))],
+            }),
         }
     }
 

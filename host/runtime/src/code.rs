@@ -1,6 +1,5 @@
 //! The compiled code of one component: from the cache when it is first needed, compiled where the cache has none.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use wasmtime::component::Component;
 use crate::admission;
 use crate::bindings::ToolFullPre;
 use crate::cache::Cache;
+use crate::compiler::{CompileLimits, Compiler, Uncompiled};
 use crate::host::State;
 use crate::interface::Interface;
 use crate::linker::Linkers;
@@ -21,6 +21,7 @@ pub(crate) struct Machine {
     pub(crate) engine: Engine,
     pub(crate) linkers: Linkers,
     pub(crate) cache: Cache,
+    pub(crate) compiler: Compiler,
 }
 
 /// One component, ready to be instantiated once it was needed.
@@ -28,17 +29,29 @@ pub(crate) struct Code {
     file: PathBuf,
     digest: String,
     grants: BTreeSet<Interface>,
+    limits: CompileLimits,
     linked: OnceCell<ToolFullPre<State>>,
 }
 
 impl Code {
-    pub(crate) fn new(file: &Path, digest: &str, grants: &BTreeSet<Interface>) -> Self {
+    pub(crate) fn new(
+        file: &Path,
+        digest: &str,
+        grants: &BTreeSet<Interface>,
+        limits: CompileLimits,
+    ) -> Self {
         Self {
             file: file.to_owned(),
             digest: digest.to_owned(),
             grants: grants.clone(),
+            limits,
             linked: OnceCell::new(),
         }
+    }
+
+    /// Of compiling it.
+    pub(crate) fn limits(&self) -> CompileLimits {
+        self.limits
     }
 
     /// Compile and link `bytes`, this component, and keep the code.
@@ -46,9 +59,12 @@ impl Code {
         &self,
         machine: &Machine,
         bytes: &[u8],
-    ) -> Result<ToolFullPre<State>, String> {
-        let component = self.component(machine, || Ok(bytes.into()))?;
-        let linked = self.link(machine, &component)?;
+    ) -> Result<ToolFullPre<State>, Uncompiled> {
+        let component = match machine.cache.code(&machine.engine, &self.digest) {
+            Some(component) => component,
+            None => self.make(machine, bytes)?,
+        };
+        let linked = self.link(machine, &component).map_err(Uncompiled::Unfit)?;
         // Somebody else may have been faster; the result is the same.
         let _ = self.linked.set(linked.clone());
         Ok(linked)
@@ -69,26 +85,21 @@ impl Code {
     }
 
     fn load(&self, machine: &Machine) -> Result<ToolFullPre<State>, String> {
-        let component = self.component(machine, || {
-            Ok(admission::read_again(&self.file, &self.digest)?.into())
-        })?;
+        if let Some(component) = machine.cache.code(&machine.engine, &self.digest) {
+            return self.link(machine, &component);
+        }
+        let bytes = admission::read_again(&self.file, &self.digest)?;
+        let made = self.make(machine, &bytes);
+        let component = made.map_err(|uncompiled| uncompiled.to_string())?;
         self.link(machine, &component)
     }
 
-    fn component<'a>(
-        &self,
-        machine: &Machine,
-        bytes: impl FnOnce() -> Result<Cow<'a, [u8]>, String>,
-    ) -> Result<Component, String> {
-        if let Some(component) = machine.cache.code(&machine.engine, &self.digest) {
-            return Ok(component);
-        }
-        let component = Component::new(&machine.engine, bytes()?)
-            .map_err(|error| format!("it cannot be compiled: {error:#}"))?;
+    fn make(&self, machine: &Machine, bytes: &[u8]) -> Result<Component, Uncompiled> {
+        let code = machine.compiler.compile(bytes, self.limits)?;
         machine
             .cache
-            .keep_code(&machine.engine, &self.digest, &component);
-        Ok(component)
+            .keep_code(&machine.engine, &self.digest, &code)
+            .map_err(|error| Uncompiled::Unfit(format!("its code cannot be loaded: {error:#}")))
     }
 
     fn link(&self, machine: &Machine, component: &Component) -> Result<ToolFullPre<State>, String> {

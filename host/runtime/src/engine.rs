@@ -17,8 +17,8 @@ const TICK: Duration = Duration::from_millis(2);
 /// After so many ticks without a guest the clock stops, so that an idle server sleeps.
 const LINGER: u32 = 100;
 
-/// Memories, and tables, of all instances together: a few for each call that may be under way. Each takes 4 GiB of address space.
-const POOLED: u32 = 256;
+/// Most memories of all instances together. Each takes 4 GiB of address space.
+const POOLED_MEMORIES: u32 = 4096;
 const INSTANCE_BYTES: usize = 16 << 20;
 /// So much of a memory stays mapped for the next call.
 const RESIDENT_BYTES: usize = 4 << 20;
@@ -40,8 +40,9 @@ struct Clock {
 pub(crate) struct Ticking(Arc<Clock>);
 
 impl TickingEngine {
-    pub(crate) fn new() -> anyhow::Result<Self> {
-        let engine = Engine::new(&config(pool())).or_else(|error| {
+    /// For so many guests at the same time.
+    pub(crate) fn new(guests: u32) -> anyhow::Result<Self> {
+        let engine = Engine::new(&config(pool(guests))).or_else(|error| {
             tracing::warn!(%error, "calls will be slower: there is no address space for a pool of memories; is `ulimit -v` set?");
             Engine::new(&config(InstanceAllocationStrategy::OnDemand))
         })?;
@@ -104,12 +105,22 @@ fn config(allocation: InstanceAllocationStrategy) -> Config {
     config
 }
 
-/// Memories, tables and stacks for the instances of all calls. Mapping and unmapping them for each call would take longer than most
+/// The engine of a compiler's process. It runs nothing, so it needs no pool, and its code is the same.
+pub(crate) fn compiling() -> anyhow::Result<Engine> {
+    Ok(Engine::new(&config(InstanceAllocationStrategy::OnDemand))?)
+}
+
+/// Memories, tables and stacks for the instances of all calls: enough that no guest, however many instances it is made of, takes those of
+/// another. Mapping and unmapping them for each call would take longer than most
 /// calls do: on every processor that runs one of our threads, each unmapping interrupts it.
-fn pool() -> InstanceAllocationStrategy {
+fn pool(guests: u32) -> InstanceAllocationStrategy {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_memories(POOLED)
-        .total_tables(POOLED)
+    let of_all = |one: u32| guests.saturating_mul(one);
+    pool.total_memories(of_all(limits::MEMORIES).min(POOLED_MEMORIES))
+        .total_tables(of_all(limits::TABLES))
+        .total_core_instances(of_all(limits::INSTANCES))
+        .total_component_instances(guests)
+        .total_stacks(guests)
         .max_memories_per_component(limits::MEMORIES)
         .max_memories_per_module(limits::MEMORIES)
         .max_tables_per_component(limits::TABLES)

@@ -10,7 +10,7 @@ use wasmtime_wasi::I32Exit;
 use crate::bindings::types;
 use crate::guests::CpuSpent;
 use crate::host::TooManyHostCalls;
-use crate::limits::{HOST_CALL_BYTES, Limits, RESOURCES};
+use crate::limits::{HOST_CALL_BYTES, Limits, RESOURCES, SharedMemory};
 use crate::meter::Meter;
 use crate::{Failure, Usage, text};
 
@@ -26,8 +26,10 @@ const EXCERPT_CHARS: usize = 1200;
 pub(crate) enum Reason {
     /// No such tool; the nearest one, if any is near.
     UnknownTool(Option<String>),
-    /// Too many calls are under way.
-    Busy,
+    /// More calls of the plugin are under way than may wait.
+    TooManyCalls(usize),
+    /// No seat became free within this time.
+    NoSeat(Duration),
     Cancelled,
     ArgumentsTooLarge {
         bytes: usize,
@@ -43,6 +45,8 @@ pub(crate) enum Reason {
     Trap(String),
     Exit(i32),
     MemoryBudget(u64),
+    /// Other calls had the memory that they share.
+    SharedMemory(u64),
     CpuBudget(Duration),
     WallBudget(Duration),
     HostCallBudget(u64),
@@ -52,6 +56,8 @@ pub(crate) enum Reason {
         limit: usize,
     },
     Malformed(String),
+    /// Checking the result against its schema would take too long.
+    TooMuchToCheck,
     HostDefect,
 }
 
@@ -76,7 +82,12 @@ impl From<Reason> for Stop {
 
 impl Reason {
     /// What an error of wasmtime means.
-    pub(crate) fn of(error: &wasmtime::Error, meter: &Meter, limits: &Limits) -> Self {
+    pub(crate) fn of(
+        error: &wasmtime::Error,
+        meter: &Meter,
+        limits: &Limits,
+        shared: &SharedMemory,
+    ) -> Self {
         if error.is::<CpuSpent>() {
             return Self::CpuBudget(limits.cpu);
         }
@@ -92,6 +103,9 @@ impl Reason {
         // What follows a refused growth, whatever the guest made of it.
         if meter.memory_was_refused() {
             return Self::MemoryBudget(limits.memory_bytes);
+        }
+        if meter.shared_memory_was_refused() {
+            return Self::SharedMemory(shared.limit());
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::UnreachableCodeReached) => Self::Abort,
@@ -115,17 +129,17 @@ impl Reason {
     fn kind(&self) -> &'static str {
         match self {
             Self::UnknownTool(_) => "unknown-tool",
-            Self::Busy => "busy",
+            Self::TooManyCalls(_) | Self::NoSeat(_) => "busy",
             Self::Cancelled => "cancelled",
             Self::ArgumentsTooLarge { .. } => "limit",
             Self::CodeUnavailable(_) | Self::HostDefect => "internal",
             Self::Abort | Self::StackOverflow | Self::Trap(_) | Self::Exit(_) => "trap",
-            Self::MemoryBudget(_) => "memory-budget",
+            Self::MemoryBudget(_) | Self::SharedMemory(_) => "memory-budget",
             Self::CpuBudget(_) => "cpu-budget",
             Self::WallBudget(_) => "wall-budget",
             Self::HostCallBudget(_) => "host-call-budget",
             Self::ResourceBudget(_) => "resource-budget",
-            Self::OutputBudget { .. } => "output-budget",
+            Self::OutputBudget { .. } | Self::TooMuchToCheck => "output-budget",
             Self::Malformed(_) => "malformed-output",
             Self::Tool(error) => match error {
                 types::Error::InvalidArgument(_) => "invalid-argument",
@@ -179,7 +193,8 @@ impl Stop {
             |budget: &str| format!("{LESS} The operator can raise `{budget}` in the policy.");
         let advice = match &self.reason {
             Reason::UnknownTool(_)
-            | Reason::Busy
+            | Reason::TooManyCalls(_)
+            | Reason::NoSeat(_)
             | Reason::Cancelled
             | Reason::ArgumentsTooLarge { .. }
             | Reason::Tool(_) => return self.story(tool),
@@ -192,12 +207,13 @@ impl Stop {
             | Reason::Exit(_)
             | Reason::Malformed(_) => OTHERS.to_owned(),
             Reason::MemoryBudget(_) => less("memory_mib"),
+            Reason::SharedMemory(_) => "Call it again when the others have ended, or ask for less. The operator can raise `shared_memory_mib` in the policy.".to_owned(),
             Reason::CpuBudget(_) => less("cpu_ms"),
             // Not a matter of how much was asked for: a tool that works is stopped by its CPU budget before.
             Reason::WallBudget(_) => "Call it once more: the machine may have been busy. The operator can raise `wall_ms` in the policy.".to_owned(),
             Reason::HostCallBudget(_) => less("host_calls"),
             Reason::ResourceBudget(_) => OTHERS.to_owned(),
-            Reason::OutputBudget { .. } => LESS.to_owned(),
+            Reason::OutputBudget { .. } | Reason::TooMuchToCheck => LESS.to_owned(),
             Reason::HostDefect => "Try once more; if it fails again, tell the operator.".to_owned(),
         };
         format!(
@@ -221,8 +237,12 @@ impl Stop {
                     text::clean(tool, 80)
                 )
             }
-            Reason::Busy => format!(
-                "`{tool}` was not started: too many calls are under way. Try again in a few seconds."
+            Reason::TooManyCalls(limit) => format!(
+                "`{tool}` was not started: {limit} calls of its plugin are under way, and no more wait at a time. Try again when some have ended."
+            ),
+            Reason::NoSeat(waited) => format!(
+                "`{tool}` was not started: the calls before it took all of the {} that a call waits. Try again in a few seconds.",
+                span(*waited)
             ),
             Reason::Cancelled => format!("`{tool}` was cancelled."),
             Reason::ArgumentsTooLarge { bytes, limit } => format!(
@@ -244,6 +264,10 @@ impl Stop {
             ),
             Reason::MemoryBudget(limit) => format!(
                 "`{tool}` ran out of memory: its budget is {} MiB.",
+                limit >> 20
+            ),
+            Reason::SharedMemory(limit) => format!(
+                "`{tool}` ran out of memory: with what other calls of plugins use, there were no more than {} MiB.",
                 limit >> 20
             ),
             Reason::CpuBudget(limit) => format!(
@@ -268,6 +292,9 @@ impl Stop {
             Reason::OutputBudget { bytes: None, limit } => format!(
                 "`{tool}` was stopped: it handed over more than {} MiB in one piece.",
                 limit >> 20
+            ),
+            Reason::TooMuchToCheck => format!(
+                "`{tool}` gave a result that is so large that checking it against its schema would take more than a second."
             ),
             Reason::Malformed(what) => {
                 format!("`{tool}` gave a result that breaks its own promise: {what}.")
@@ -462,7 +489,8 @@ mod tests {
     #[test]
     fn the_remedy_comes_right_after_the_cause() {
         for (reason, remedy) in [
-            (Reason::Busy, "Try again"),
+            (Reason::NoSeat(Duration::from_secs(30)), "Try again"),
+            (Reason::TooManyCalls(4), "Try again"),
             (
                 Reason::WallBudget(Duration::from_secs(30)),
                 "Call it once more",

@@ -1,7 +1,8 @@
 //! Running guests: a fresh store for each call, under every budget.
 //!
-//! Most calls are over in microseconds, less than it takes to wake another thread. So a guest begins on the thread of its caller; one
-//! that is still at work at the first tick goes on to threads of the guests' own.
+//! Most calls are over in microseconds, less than it takes to wake another thread. So a built-in guest begins on the thread of its
+//! caller; one that is still at work at the first tick goes on to threads of its own. Other guests begin on threads apart: between two
+//! ticks a single instruction, such as filling 256 MiB, can take long.
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
@@ -21,24 +23,27 @@ use crate::bindings::{ToolDefinition, ToolFullPre, types};
 use crate::engine::TickingEngine;
 use crate::failure::{Reason, Stop};
 use crate::host::{Progress, Services, State, ToolLog};
-use crate::limits::{HOST_CALL_BYTES, Limits, MemoryLimiter, RESOURCES};
+use crate::limits::{HOST_CALL_BYTES, Limits, MemoryLimiter, RESOURCES, SharedMemory};
 use crate::meter::{Meter, Metered};
-use crate::seats::Share;
+use crate::seats::{CALLS, Origin, Share};
+use crate::threads::Threads;
 use crate::wasi::{self, Output};
 use crate::{ProgressSink, Usage};
 
 /// How long a call waits for a seat.
 const QUEUE: Duration = Duration::from_secs(30);
+/// Large answers that are looked at at the same time: each is held several times over meanwhile.
+const LARGE: usize = 2;
 
-/// How much the guests' threads give way.
-const NICE: i32 = 5;
-
-/// The threads on which guests go on after their first tick. Not those of the server: two spinning guests there would hold up its
-/// timers and sockets.
+/// Runs guests.
 pub(crate) struct Guests {
     engine: TickingEngine,
     services: Arc<Services>,
-    runtime: Option<tokio::runtime::Runtime>,
+    threads: Threads,
+    /// What all guests together may use, but built-in ones.
+    memory: Arc<SharedMemory>,
+    large_built_in: Semaphore,
+    large_added: Semaphore,
 }
 
 /// What a guest is asked.
@@ -68,6 +73,7 @@ pub(crate) struct Job<'a> {
     pub(crate) name: &'a str,
     pub(crate) pre: ToolFullPre<State>,
     pub(crate) limits: &'a Limits,
+    pub(crate) origin: Origin,
     pub(crate) share: &'a Share,
     pub(crate) cancel: CancellationToken,
     pub(crate) progress: ProgressSink,
@@ -77,49 +83,61 @@ impl Guests {
     pub(crate) fn new(
         engine: &TickingEngine,
         services: Services,
-        threads: usize,
-    ) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("guest")
-            // Spinning guests yield every tick; new calls and timers get their turn at each of these yields, not at every 61st.
-            .event_interval(1)
-            .global_queue_interval(1)
-            .on_thread_start(|| {
-                // On a machine with few cores the protocol's threads come first. Failing to be polite is no reason not to run.
-                let _ = rustix::process::nice(NICE);
-            })
-            .enable_time()
-            .build()?;
-        Ok(Self {
+        threads: Threads,
+        memory: SharedMemory,
+    ) -> Self {
+        Self {
             engine: engine.clone(),
             services: Arc::new(services),
-            runtime: Some(runtime),
-        })
+            threads,
+            memory: Arc::new(memory),
+            large_built_in: Semaphore::new(LARGE),
+            large_added: Semaphore::new(LARGE),
+        }
+    }
+
+    /// The threads for work on behalf of guests of this origin.
+    pub(crate) fn threads(&self, origin: Origin) -> Option<&Handle> {
+        self.threads.of(origin)
+    }
+
+    /// Do work on large data that guests of this origin gave or get, on their threads. `None` if it panicked.
+    pub(crate) async fn on_large<T: Send + 'static>(
+        &self,
+        origin: Origin,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let turn = match origin {
+            Origin::BuiltIn => &self.large_built_in,
+            Origin::Added => &self.large_added,
+        };
+        let _turn = turn.acquire().await.ok()?;
+        let work = self.threads(origin)?.spawn_blocking(work);
+        work.await
+            .inspect_err(|defect| tracing::error!(%defect, "work on large data failed"))
+            .ok()
     }
 
     /// Ask a guest on the calling thread, which must not be one of an asynchronous runtime.
     pub(crate) fn ask_blocking(&self, job: Job<'_>, ask: Ask) -> (Result<Answer, Stop>, Usage) {
-        match &self.runtime {
-            Some(runtime) => runtime.handle().block_on(self.ask(job, ask)),
-            None => (Err(Reason::Busy.into()), Usage::default()),
+        match self.threads(job.origin) {
+            Some(threads) => threads.block_on(self.ask(job, ask)),
+            None => (Err(Reason::HostDefect.into()), Usage::default()),
         }
     }
 
     /// Ask a guest. Dropping the future, or cancelling, ends the guest at its next tick; its host calls are told at once.
     pub(crate) async fn ask(&self, job: Job<'_>, ask: Ask) -> (Result<Answer, Stop>, Usage) {
-        let Some(runtime) = &self.runtime else {
-            return (Err(Reason::Busy.into()), Usage::default());
-        };
+        let stopped = |reason: Reason| (Err(reason.into()), Usage::default());
         let Some(_call) = job.share.call() else {
-            return (Err(Reason::Busy.into()), Usage::default());
+            return stopped(Reason::TooManyCalls(CALLS));
         };
         let seat = tokio::select! {
             seat = tokio::time::timeout(QUEUE, job.share.seat()) => seat,
-            () = job.cancel.cancelled() => return (Err(Reason::Cancelled.into()), Usage::default()),
+            () = job.cancel.cancelled() => return stopped(Reason::Cancelled),
         };
         let Ok(Ok(seat)) = seat else {
-            return (Err(Reason::Busy.into()), Usage::default());
+            return stopped(Reason::NoSeat(QUEUE));
         };
 
         let meter = Arc::new(Meter::default());
@@ -131,7 +149,11 @@ impl Guests {
             services: Arc::clone(&self.services),
             wasi: wasi::context(&stdout, &stderr),
             table: table(),
-            memory: MemoryLimiter::new(job.limits.memory_bytes, Arc::clone(&meter)),
+            memory: MemoryLimiter::new(
+                job.limits.memory_bytes,
+                (job.origin == Origin::Added).then(|| Arc::clone(&self.memory)),
+                Arc::clone(&meter),
+            ),
             limits: job.limits.clone(),
             meter: Arc::clone(&meter),
             log: ToolLog::new(job.name, job.limits.log_bytes),
@@ -147,12 +169,12 @@ impl Guests {
         let ended = tokio::select! {
             biased;
             () = job.cancel.cancelled() => Err(Reason::Cancelled),
-            ended = here_then_there(guest, &meter, runtime.handle()) => ended.ok_or(Reason::HostDefect),
+            ended = self.run(guest, job.origin, &meter) => ended.ok_or(Reason::HostDefect),
             () = meter.wall.exhausted(job.limits.wall) => Err(Reason::WallBudget(job.limits.wall)),
         };
         let answer = match ended {
             Ok(Ok(Ok(answer))) => Ok(answer),
-            Ok(Ok(Err(error))) => Err(Reason::of(&error, &meter, job.limits)),
+            Ok(Ok(Err(error))) => Err(Reason::of(&error, &meter, job.limits, &self.memory)),
             Ok(Err(_)) => {
                 tracing::error!(tool = job.name, "a call panicked in the host");
                 Err(Reason::HostDefect)
@@ -170,35 +192,29 @@ impl Guests {
             meter.usage(),
         )
     }
-}
 
-impl Drop for Guests {
-    fn drop(&mut self) {
-        // Waiting for blocking work here would panic on a thread of another asynchronous runtime.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+    /// Run a guest to its end, where its origin has it. `None` if there is no thread for it, or it was dropped there.
+    async fn run<T: Send + 'static>(
+        &self,
+        mut guest: Pin<Box<impl Future<Output = T> + Send + 'static>>,
+        origin: Origin,
+        meter: &Meter,
+    ) -> Option<T> {
+        if origin == Origin::BuiltIn {
+            let here = poll_fn(|context| match guest.as_mut().poll(context) {
+                Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                Poll::Pending if meter.was_ticked() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            });
+            if let Some(answer) = here.await {
+                return Some(answer);
+            }
         }
+        // A set aborts its task when it is dropped, which is what a dropped call must do.
+        let mut task = JoinSet::new();
+        task.spawn_on(guest, self.threads(origin)?);
+        task.join_next().await?.ok()
     }
-}
-
-/// Run a guest on this thread until its first tick, and then on `there`. `None` if it was dropped there.
-async fn here_then_there<T: Send + 'static>(
-    mut guest: Pin<Box<impl Future<Output = T> + Send + 'static>>,
-    meter: &Meter,
-    there: &Handle,
-) -> Option<T> {
-    let here = poll_fn(|context| match guest.as_mut().poll(context) {
-        Poll::Ready(answer) => Poll::Ready(Some(answer)),
-        Poll::Pending if meter.was_ticked() => Poll::Ready(None),
-        Poll::Pending => Poll::Pending,
-    });
-    if let Some(answer) = here.await {
-        return Some(answer);
-    }
-    // A set aborts its task when it is dropped, which is what a dropped call must do.
-    let mut task = JoinSet::new();
-    task.spawn_on(guest, there);
-    task.join_next().await?.ok()
 }
 
 /// The guest's side of a call.

@@ -9,7 +9,10 @@ mod arguments;
 mod audit;
 mod bindings;
 mod cache;
+mod checks;
 mod code;
+mod compiler;
+mod confine;
 mod engine;
 mod failure;
 mod guests;
@@ -17,20 +20,26 @@ mod host;
 mod interface;
 mod limits;
 mod linker;
+mod load;
 mod meaning;
 mod meter;
 mod policy;
+mod registry;
 mod runtime;
 mod seats;
 mod text;
+mod threads;
 mod wasi;
+mod work;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use audit::Audit;
 pub use cache::check_cache;
+pub use compiler::{COMPILE, compile_component};
 pub use interface::Interface;
+pub use load::Pending;
 pub use policy::{Policy, PolicyError};
 use rookery_emulation::Runs;
 use rookery_project::Roots;
@@ -43,6 +52,8 @@ pub use text::is_hidden;
 pub struct RuntimeConfig {
     /// Where compiled code and definitions are cached; only this user can write there.
     pub cache_dir: PathBuf,
+    /// The program that compiles: with [`COMPILE`] as its first argument it calls [`compile_component`].
+    pub program: PathBuf,
     /// What tools may do.
     pub policy: Policy,
     /// The directory whose components came with the program: they are granted everything that the policy does not deny.

@@ -1,6 +1,7 @@
 //! What one call may use.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
@@ -18,6 +19,11 @@ pub(crate) const RESOURCES: usize = 1024;
 
 /// What the policy's `output_kib` may be at most. A server sends 1 MiB, and data twice: only MCP content can be so large.
 pub(crate) const MAX_OUTPUT_KIB: u32 = 1000;
+
+/// What one guest that is not built in may use, if the policy says nothing, and what all of these may use together. An interpreter takes
+/// some 20 MiB before it does anything.
+pub(crate) const ADDED_MEMORY_MIB: u32 = 96;
+pub(crate) const SHARED_MEMORY_MIB: u32 = 128;
 
 /// Core instances of one component.
 pub(crate) const INSTANCES: u32 = 128;
@@ -74,21 +80,61 @@ impl Limits {
     }
 }
 
+/// Memory that guests may use together.
+#[derive(Debug)]
+pub(crate) struct SharedMemory {
+    limit: u64,
+    used: AtomicU64,
+}
+
+impl SharedMemory {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self {
+            limit,
+            used: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    fn take(&self, bytes: u64) -> bool {
+        let take = |used: u64| used.checked_add(bytes).filter(|used| *used <= self.limit);
+        self.used.fetch_update(Relaxed, Relaxed, take).is_ok()
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Relaxed);
+    }
+}
+
 /// Refuses growth beyond the budget. Unlike wasmtime's own limits it counts all memories of the store together.
 pub(crate) struct MemoryLimiter {
     limit: u64,
     memory: u64,
+    shared: Option<Arc<SharedMemory>>,
     table_elements: usize,
     meter: Arc<Meter>,
 }
 
 impl MemoryLimiter {
-    pub(crate) fn new(limit: u64, meter: Arc<Meter>) -> Self {
+    /// Growth counts against `limit`, and against what is `shared` with other calls.
+    pub(crate) fn new(limit: u64, shared: Option<Arc<SharedMemory>>, meter: Arc<Meter>) -> Self {
         Self {
             limit,
             memory: 0,
+            shared,
             table_elements: 0,
             meter,
+        }
+    }
+}
+
+impl Drop for MemoryLimiter {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.give_back(self.memory);
         }
     }
 }
@@ -105,6 +151,12 @@ impl ResourceLimiter for MemoryLimiter {
             .saturating_add(desired.saturating_sub(current) as u64);
         if wanted > self.limit {
             self.meter.refuse_memory();
+            return Ok(false);
+        }
+        if let Some(shared) = &self.shared
+            && !shared.take(wanted.saturating_sub(self.memory))
+        {
+            self.meter.refuse_shared_memory();
             return Ok(false);
         }
         self.memory = wanted;
@@ -149,7 +201,7 @@ mod tests {
     #[test]
     fn the_memories_of_a_store_share_one_budget() {
         let meter = Arc::new(Meter::default());
-        let mut limiter = MemoryLimiter::new(100, Arc::clone(&meter));
+        let mut limiter = MemoryLimiter::new(100, None, Arc::clone(&meter));
         assert!(limiter.memory_growing(0, 60, None).unwrap());
         assert!(
             !limiter.memory_growing(0, 60, None).unwrap(),
@@ -158,5 +210,21 @@ mod tests {
         assert!(limiter.memory_growing(60, 100, None).unwrap());
         assert!(meter.memory_was_refused());
         assert_eq!(meter.usage().memory_bytes, 100);
+    }
+
+    #[test]
+    fn calls_that_share_memory_get_it_once_and_give_it_back() {
+        let shared = Arc::new(SharedMemory::new(100));
+        let (one, other) = (Arc::new(Meter::default()), Arc::new(Meter::default()));
+        let limiter = |meter: &Arc<Meter>| {
+            MemoryLimiter::new(80, Some(Arc::clone(&shared)), Arc::clone(meter))
+        };
+        let mut first = limiter(&one);
+        let mut second = limiter(&other);
+        assert!(first.memory_growing(0, 80, None).unwrap());
+        assert!(!second.memory_growing(0, 30, None).unwrap());
+        assert!(other.shared_memory_was_refused() && !other.memory_was_refused());
+        drop(first);
+        assert!(second.memory_growing(0, 80, None).unwrap());
     }
 }

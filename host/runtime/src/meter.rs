@@ -20,6 +20,7 @@ pub(crate) struct Meter {
     slice_start_ns: AtomicU64,
     memory_peak: AtomicU64,
     memory_refused: AtomicBool,
+    shared_memory_refused: AtomicBool,
     host_calls: AtomicU64,
     ticked: AtomicBool,
     /// Runs that the call started, or is starting.
@@ -81,6 +82,14 @@ impl Meter {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn refuse_shared_memory(&self) {
+        self.shared_memory_refused.store(true, Relaxed);
+    }
+
+    pub(crate) fn shared_memory_was_refused(&self) -> bool {
+        self.shared_memory_refused.load(Relaxed)
+    }
+
     pub(crate) fn usage(&self) -> Usage {
         Usage {
             cpu_ms: self.cpu_ns.load(Relaxed) / 1_000_000,
@@ -121,7 +130,8 @@ impl<F: Future> Future for Metered<F> {
     }
 }
 
-fn thread_cpu_ns() -> u64 {
+/// The CPU time of this thread.
+pub(crate) fn thread_cpu_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000
         + u64::try_from(time.tv_nsec).unwrap_or(0)

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::compiler::CompileLimits;
 use crate::interface::Interface;
-use crate::limits::{Limits, MAX_OUTPUT_KIB};
+use crate::limits::{ADDED_MEMORY_MIB, Limits, MAX_OUTPUT_KIB, SHARED_MEMORY_MIB};
 use crate::text;
 
 /// The operator's policy: which interfaces are granted, and the budgets. Read from TOML, whose format `docs/policy.md` explains.
@@ -24,6 +25,8 @@ pub struct Policy {
     digests: Option<BTreeSet<String>>,
     #[serde(default)]
     concurrent_calls: Option<u16>,
+    #[serde(default)]
+    shared_memory_mib: Option<u32>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -41,6 +44,8 @@ struct Rules {
     output_kib: Option<u32>,
     log_kib: Option<u32>,
     argument_kib: Option<u32>,
+    compile_memory_mib: Option<u32>,
+    compile_cpu_ms: Option<u32>,
 }
 
 /// A policy text that cannot be used.
@@ -53,6 +58,8 @@ pub struct PolicyError(String);
 pub(crate) struct Terms {
     pub(crate) grants: BTreeSet<Interface>,
     pub(crate) limits: Limits,
+    compile_memory_mib: Option<u32>,
+    compile_cpu_ms: Option<u32>,
     /// The sections that deny something, and what.
     denials: Vec<(String, BTreeSet<Interface>)>,
     /// What would be granted if nothing were denied.
@@ -111,11 +118,22 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Guests that may run at the same time: few enough that all of them fit into memory, enough that others get on beside those
-    /// that loop.
+    /// Built-in guests that may run at the same time, and others beside them: few enough that all of them fit into memory, enough that
+    /// others get on beside those that loop.
     pub(crate) fn concurrent_calls(&self) -> usize {
         self.concurrent_calls
             .map_or_else(|| (2 * cores()).max(8), usize::from)
+    }
+
+    /// Bytes of memory that all guests but built-in ones may use together.
+    pub(crate) fn shared_memory(&self) -> u64 {
+        let sections = self.plugin.values().chain([&self.default]);
+        // A budget that was raised for one call is there.
+        let largest = sections.filter_map(|rules| rules.memory_mib).max();
+        let mib = self
+            .shared_memory_mib
+            .unwrap_or_else(|| largest.unwrap_or(0).max(SHARED_MEMORY_MIB));
+        u64::from(mib) << 20
     }
 
     /// The terms for the plugin of this file name and digest, or why it may not load at all.
@@ -147,6 +165,9 @@ impl Policy {
         // A section by digest takes the place of the one by name, but for what that denies.
         let layers = sections.iter().take(2);
         let mut limits = Limits::default();
+        if !built_in {
+            limits.memory_bytes = u64::from(ADDED_MEMORY_MIB) << 20;
+        }
         layers
             .clone()
             .for_each(|(_, rules)| rules.apply(&mut limits));
@@ -179,6 +200,14 @@ impl Policy {
             steering: layers
                 .clone()
                 .any(|(_, rules)| rules.steering == Some(true)),
+            compile_memory_mib: layers
+                .clone()
+                .filter_map(|(_, rules)| rules.compile_memory_mib)
+                .next_back(),
+            compile_cpu_ms: layers
+                .clone()
+                .filter_map(|(_, rules)| rules.compile_cpu_ms)
+                .next_back(),
             undenied,
             denials,
             section: layers
@@ -217,6 +246,18 @@ impl Policy {
 }
 
 impl Terms {
+    /// What compiling a component of so many bytes may use.
+    pub(crate) fn compile_limits(&self, bytes: u64) -> CompileLimits {
+        let mut limits = CompileLimits::for_bytes(bytes);
+        if let Some(mib) = self.compile_memory_mib {
+            limits.memory_bytes = u64::from(mib) << 20;
+        }
+        if let Some(ms) = self.compile_cpu_ms {
+            limits.cpu = Duration::from_millis(ms.into());
+        }
+        limits
+    }
+
     /// What to change in the policy so that `missing` is granted.
     pub(crate) fn how_to_grant(&self, missing: &[Interface]) -> String {
         let list = |interfaces: &mut dyn Iterator<Item = &Interface>| {

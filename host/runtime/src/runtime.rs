@@ -1,29 +1,33 @@
 //! The runtime: what was admitted, and calls to it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use jsonschema::Validator;
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::{self, Admitted, BuiltIn, Gate, Refused, wasm_files};
-use crate::cache::Cache;
-use crate::code::{Code, Machine};
+use crate::admission::{Admitted, BuiltIn, Gate};
+use crate::cache::{self, Cache};
+use crate::checks::SMALL;
+use crate::code::Machine;
+use crate::compiler::Compiler;
 use crate::engine::TickingEngine;
 use crate::failure::{Reason, Stop};
 use crate::guests::{Answer, Ask, Guests, Job};
 use crate::host::Services;
-use crate::interface::Interface;
-use crate::limits::Limits;
+use crate::limits::SharedMemory;
 use crate::linker::Linkers;
+use crate::meter::thread_cpu_ns;
 use crate::policy::cores;
-use crate::seats::{Seats, Share};
+use crate::registry::{Entry, Registry};
+use crate::seats::{Origin, Seats};
+use crate::threads::Threads;
 use crate::{
-    Audit, Failure, LoadReport, Plugin, Policy, ProgressSink, Rejected, RuntimeConfig, Success,
-    Tool, Usage, arguments as schema_check, meaning, text,
+    Audit, Failure, Plugin, Policy, ProgressSink, RuntimeConfig, Success, Tool, Usage, meaning,
+    text, work,
 };
 
 /// Longest message of a failed call in the log.
@@ -37,136 +41,121 @@ pub struct Runtime {
     policy: Policy,
     audit: Option<Audit>,
     built_in: BuiltIn,
-    tools: BTreeMap<String, Arc<Tool>>,
-    entries: BTreeMap<String, Entry>,
+    registry: RwLock<Arc<Registry>>,
 }
 
-/// What a call of one tool needs.
-struct Entry {
-    code: Arc<Code>,
-    limits: Limits,
-    share: Share,
-    // Made when they are first needed: making all of them would double the time to start.
-    input: OnceLock<Option<Validator>>,
-    output: OnceLock<Option<Validator>>,
+/// Arguments on their way to a guest.
+struct Prepared {
+    /// JSON.
+    text: String,
+    /// Of the arguments as they came, where it is recorded.
+    digest: Option<String>,
 }
 
 impl Runtime {
-    /// Build the engine and start the threads that run guests. Loads nothing yet.
+    /// Build the engine. Loads nothing yet.
     pub fn new(config: RuntimeConfig) -> anyhow::Result<Self> {
-        let engine = TickingEngine::new()?;
+        let seats = config.policy.concurrent_calls();
+        let guests = u32::try_from(Seats::guests(seats)).unwrap_or(u32::MAX);
+        let engine = TickingEngine::new(guests)?;
         let guests = Guests::new(
             &engine,
             Services {
                 roots: config.roots,
                 runs: config.runs,
             },
-            cores(),
-        )?;
+            Threads::new(cores(), seats),
+            SharedMemory::new(config.policy.shared_memory()),
+        );
         let machine = Machine {
             linkers: Linkers::new(engine.engine()),
             cache: Cache::open(&config.cache_dir),
+            compiler: Compiler::new(config.program, cores()),
             engine: engine.engine().clone(),
         };
         Ok(Self {
             machine: Arc::new(machine),
             guests,
-            seats: Seats::new(config.policy.concurrent_calls()),
+            seats: Seats::new(seats),
             policy: config.policy,
             audit: config.audit,
             built_in: BuiltIn::in_dir(config.built_in.as_deref()),
-            tools: BTreeMap::new(),
-            entries: BTreeMap::new(),
+            registry: RwLock::default(),
         })
     }
 
-    /// Admit every `*.wasm` file of `dirs` that is not hidden: the built-in ones first, then in the order of the directories and of
-    /// their names. A file that fails is reported and skipped; so is one that holds a tool whose name is taken by a file before it.
-    pub fn load(&mut self, dirs: &[PathBuf]) -> LoadReport {
-        let mut report = LoadReport::default();
-        let mut files = Vec::new();
-        for dir in dirs {
-            match wasm_files(dir) {
-                Ok(found) => files.extend(found),
-                Err(error) => {
-                    report.rejected.push(Rejected {
-                        file: dir.clone(),
-                        reason: format!("the plugin directory cannot be read: {error}"),
-                    });
-                }
-            }
-        }
-        self.load_files(&files, &mut report);
-        report
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
     }
 
-    /// Admit `files` as [`Self::load`] would if they lay in the last of `dirs`, and report on them only. One that has the name of a file
-    /// there is taken for its new version.
-    pub fn check(&mut self, dirs: &[PathBuf], files: &[PathBuf]) -> LoadReport {
-        let given: Vec<PathBuf> = files
-            .iter()
-            .filter_map(|file| file.canonicalize().ok())
-            .collect();
-        let is_given = |file: &Path| file.canonicalize().is_ok_and(|file| given.contains(&file));
-        let is_replaced = |file: &Path| {
-            !self.built_in.holds(file)
-                && files.iter().any(|new| new.file_name() == file.file_name())
-        };
-        let all: Vec<PathBuf> = dirs
-            .iter()
-            .filter_map(|dir| wasm_files(dir).ok())
-            .flatten()
-            .filter(|file| !is_given(file) && !is_replaced(file))
-            .chain(files.iter().cloned())
-            .collect();
-        let mut report = LoadReport::default();
-        self.load_files(&all, &mut report);
-        report.plugins.retain(|plugin| files.contains(&plugin.file));
-        report
-            .rejected
-            .retain(|rejected| files.contains(&rejected.file));
-        report
+    /// What admission works with.
+    pub(crate) fn parts(&self) -> Gate<'_> {
+        Gate {
+            machine: &self.machine,
+            guests: &self.guests,
+            seats: &self.seats,
+            policy: &self.policy,
+            built_in: &self.built_in,
+            again: false,
+        }
     }
 
-    fn load_files(&mut self, files: &[PathBuf], report: &mut LoadReport) {
-        // Whatever the order of the directories, the built-in tools come first; among others a name belongs to who comes first.
-        let mut files = files.to_vec();
-        files.sort_by_cached_key(|file| !self.built_in.holds(file));
-        let names = files.iter().map(|file| admission::name(file)).collect();
-        let mut digests = BTreeSet::new();
-        for (file, admitted) in files.iter().zip(self.admit_all(&files)) {
-            digests.extend(match &admitted {
-                Ok(admitted) => Some(admitted.digest.clone()),
-                Err(refused) => refused.digest.clone(),
-            });
-            let registered = admitted
-                .map_err(|refused| refused.reason)
-                .and_then(|admitted| self.register(file, admitted));
-            match registered {
-                Ok(plugin) => report.plugins.push(plugin),
-                Err(reason) => report.rejected.push(Rejected {
-                    file: file.clone(),
-                    reason,
-                }),
-            }
+    pub(crate) fn origin(&self, file: &Path) -> Origin {
+        if self.built_in.holds(file) {
+            Origin::BuiltIn
+        } else {
+            Origin::Added
         }
-        report.warnings = self.policy.unmatched(&names, &digests);
+    }
+
+    pub(crate) fn add(&self, file: &Path, admitted: Admitted) -> Result<Plugin, String> {
+        let mut registry = self
+            .registry
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut registry).add(file, admitted, &self.seats)
+    }
+
+    fn registry(&self) -> Arc<Registry> {
+        let registry = self.registry.read();
+        Arc::clone(&registry.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// All tools by name.
-    pub fn tools(&self) -> &BTreeMap<String, Arc<Tool>> {
-        &self.tools
+    pub fn tools(&self) -> BTreeMap<String, Arc<Tool>> {
+        self.registry().tools().clone()
+    }
+
+    /// Threads for what takes long and must not hold up a protocol, such as shaping a large answer.
+    pub fn threads(&self) -> Option<&Handle> {
+        self.guests.threads(Origin::BuiltIn)
     }
 
     /// All violations of the tool's input schema, in words; empty when `arguments` fit. A member that is null and need not be
     /// there counts as left out. A tool that does not exist violates nothing: [`Self::call`] says so.
-    pub fn check_arguments(&self, tool: &str, arguments: &Value) -> Vec<String> {
-        let (Some(entry), Some(schema)) =
-            (self.entries.get(tool), self.schema(tool, "inputSchema"))
+    pub async fn check_arguments(&self, tool: &str, arguments: &Arc<Value>) -> Vec<String> {
+        let registry = self.registry();
+        let Some((entry, schema)) = registry
+            .entry(tool)
+            .and_then(|entry| Some((entry, entry.input.text()?)))
         else {
             return Vec::new();
         };
-        violations(&entry.input, schema, &meaning::meant(arguments, schema))
+        if work::is_small(arguments, SMALL) {
+            let meant = meaning::meant(arguments, schema);
+            if entry.input.is_quick(&meant) {
+                return entry.input.violations(&meant);
+            }
+        }
+        let check = {
+            let (entry, arguments) = (Arc::clone(entry), Arc::clone(arguments));
+            move || {
+                let schema = entry.input.text()?;
+                Some(entry.input.violations(&meaning::meant(&arguments, schema)))
+            }
+        };
+        let checked = self.guests.on_large(entry.origin, check).await.flatten();
+        checked.unwrap_or_else(|| vec!["the arguments could not be checked".to_owned()])
     }
 
     /// Call a tool. `arguments` must have passed [`Self::check_arguments`].
@@ -175,17 +164,27 @@ impl Runtime {
     pub async fn call(
         &self,
         tool: &str,
-        arguments: &Value,
+        arguments: &Arc<Value>,
         cancel: CancellationToken,
         progress: ProgressSink,
     ) -> Result<Success, Failure> {
-        let (answer, usage) = self.ask(tool, arguments, cancel, progress).await;
-        if let Some(audit) = &self.audit
-            && let Some(tool) = self.tools.get(tool)
-        {
-            let outcome = answer.as_ref().map_or_else(Stop::kind, |_| "ok");
-            audit.record(tool, arguments, outcome, &usage);
-        }
+        let registry = self.registry();
+        let Some(entry) = registry.entry(tool) else {
+            let stop = Stop::from(Reason::UnknownTool(registry.nearest(tool)));
+            return Err(stop.into_failure(tool, Usage::default()));
+        };
+        let prepared = self.prepare(entry, arguments).await;
+        let (answer, usage) = match prepared {
+            Some(Prepared { text, digest }) => {
+                let (answer, usage) = self.ask(entry, text, cancel, progress).await;
+                if let (Some(audit), Some(digest)) = (&self.audit, digest) {
+                    let outcome = answer.as_ref().map_or_else(Stop::kind, |_| "ok");
+                    audit.record(&entry.tool, &digest, outcome, &usage);
+                }
+                (answer, usage)
+            }
+            None => (Err(Reason::HostDefect.into()), Usage::default()),
+        };
         match answer {
             Ok(output) => {
                 tracing::debug!(target: "rookery::tool", tool, ?usage, "a call succeeded");
@@ -202,56 +201,70 @@ impl Runtime {
         }
     }
 
+    async fn prepare(&self, entry: &Arc<Entry>, arguments: &Arc<Value>) -> Option<Prepared> {
+        let recorded = self.audit.is_some();
+        let prepare = {
+            let (entry, arguments) = (Arc::clone(entry), Arc::clone(arguments));
+            move || Prepared {
+                digest: recorded.then(|| cache::digest(arguments.to_string().as_bytes())),
+                text: match entry.input.text() {
+                    Some(schema) => meaning::meant(&arguments, schema).to_string(),
+                    None => arguments.to_string(),
+                },
+            }
+        };
+        if work::is_small(arguments, SMALL) {
+            Some(prepare())
+        } else {
+            self.guests.on_large(entry.origin, prepare).await
+        }
+    }
+
     async fn ask(
         &self,
-        tool: &str,
-        arguments: &Value,
+        entry: &Arc<Entry>,
+        arguments: String,
         cancel: CancellationToken,
         progress: ProgressSink,
     ) -> (Result<Value, Stop>, Usage) {
         let stopped = |reason: Reason| (Err(reason.into()), Usage::default());
-        let Some(entry) = self.entries.get(tool) else {
-            let nearest =
-                text::nearest(tool, self.entries.keys().map(String::as_str)).map(str::to_owned);
-            return stopped(Reason::UnknownTool(nearest));
-        };
-        let arguments = self.schema(tool, "inputSchema").map_or_else(
-            || arguments.clone(),
-            |schema| meaning::meant(arguments, schema),
-        );
-        let arguments = arguments.to_string();
         if arguments.len() > entry.limits.argument_bytes {
             return stopped(Reason::ArgumentsTooLarge {
                 bytes: arguments.len(),
                 limit: entry.limits.argument_bytes,
             });
         }
-        let pre = match entry.code.linked(&self.machine).await {
+        let linked = tokio::select! {
+            linked = entry.code.linked(&self.machine) => linked,
+            () = cancel.cancelled() => return stopped(Reason::Cancelled),
+        };
+        let pre = match linked {
             Ok(pre) => pre,
             Err(reason) => return stopped(Reason::CodeUnavailable(reason)),
         };
+        let name = entry.tool.name.as_str();
         let job = Job {
-            name: tool,
+            name,
             pre,
             limits: &entry.limits,
+            origin: entry.origin,
             share: &entry.share,
-            cancel,
+            cancel: cancel.clone(),
             progress,
         };
-        let (answer, mut usage) = self
-            .guests
-            .ask(
-                job,
-                Ask::Call {
-                    name: tool.to_owned(),
-                    arguments,
-                },
-            )
-            .await;
+        let ask = Ask::Call {
+            name: name.to_owned(),
+            arguments,
+        };
+        let (answer, mut usage) = self.guests.ask(job, ask).await;
         let output = match answer {
             Ok(Answer::Output(Ok(output))) => {
                 usage.output_bytes = output.len() as u64;
-                self.check_output(tool, entry, &output).map_err(Stop::from)
+                tokio::select! {
+                    biased;
+                    checked = self.checked(entry, output, &mut usage) => checked.map_err(Stop::from),
+                    () = cancel.cancelled() => Err(Reason::Cancelled.into()),
+                }
             }
             Ok(Answer::Output(Err(error))) => Err(Reason::Tool(error).into()),
             Ok(Answer::Tools(_)) => Err(Reason::HostDefect.into()),
@@ -260,131 +273,82 @@ impl Runtime {
         (output, usage)
     }
 
-    fn check_output(&self, tool: &str, entry: &Entry, output: &str) -> Result<Value, Reason> {
+    /// The output as a value that fits the tool's own schema. What that takes is the call's.
+    async fn checked(
+        &self,
+        entry: &Arc<Entry>,
+        output: String,
+        usage: &mut Usage,
+    ) -> Result<Value, Reason> {
         if output.len() > entry.limits.output_bytes {
             return Err(Reason::OutputBudget {
                 bytes: Some(output.len()),
                 limit: entry.limits.output_bytes,
             });
         }
-        let output: Value = serde_json::from_str(output)
-            .map_err(|error| Reason::Malformed(format!("it is not JSON ({error})")))?;
-        if !output.is_object() {
-            return Err(Reason::Malformed("it is not a JSON object".to_owned()));
-        }
-        let Some(schema) = self.schema(tool, "outputSchema") else {
-            return Ok(output);
-        };
-        let output = meaning::tidied(&output, schema);
-        match violations(&entry.output, schema, &output).as_slice() {
-            [] => Ok(output),
-            found => Err(Reason::Malformed(found.join("; "))),
-        }
-    }
-
-    fn schema(&self, tool: &str, which: &str) -> Option<&Value> {
-        self.tools.get(tool)?.definition.get(which)
-    }
-
-    /// Admit files on all cores; the results in the order of the files.
-    fn admit_all(&self, files: &[PathBuf]) -> Vec<Result<Admitted, Refused>> {
-        let gate = Gate {
-            machine: &self.machine,
-            guests: &self.guests,
-            seats: &self.seats,
-            policy: &self.policy,
-            built_in: &self.built_in,
-        };
-        let next = AtomicUsize::new(0);
-        let results: Vec<OnceLock<Result<Admitted, Refused>>> =
-            files.iter().map(|_| OnceLock::new()).collect();
-        // Threads of their own also because `load` may be called on a thread of an asynchronous runtime, where waiting is not allowed.
-        std::thread::scope(|scope| {
-            for _ in 0..cores().min(files.len()) {
-                scope.spawn(|| {
-                    loop {
-                        let n = next.fetch_add(1, Ordering::Relaxed);
-                        let (Some(file), Some(result)) = (files.get(n), results.get(n)) else {
-                            break;
-                        };
-                        let _ = result.set(gate.admit(file));
-                    }
-                });
+        let unread = if output.len() <= SMALL {
+            let value = read(entry, &output)?;
+            if entry.output.is_quick(&value) {
+                return fitting(entry, value);
             }
-        });
-        results
-            .into_iter()
-            .map(|result| {
-                let missed = || Refused {
-                    digest: None,
-                    reason: "it was not looked at".to_owned(),
+            Unread::Value(value)
+        } else {
+            Unread::Text(output)
+        };
+        let check = {
+            let entry = Arc::clone(entry);
+            move || {
+                let begun = thread_cpu_ns();
+                let value = match unread {
+                    Unread::Value(value) => Ok(value),
+                    Unread::Text(text) => read(&entry, &text),
                 };
-                result.into_inner().unwrap_or_else(|| Err(missed()))
-            })
-            .collect()
-    }
-
-    fn register(&mut self, file: &Path, admitted: Admitted) -> Result<Plugin, String> {
-        for (name, _) in &admitted.tools {
-            if let Some(other) = self.tools.get(name) {
-                return Err(format!(
-                    "its tool `{name}` is already served by {}, which comes first: built-in tools, then by the order of the directories and \
-                     of the names in them. Remove one of the two",
-                    other.plugin.file.display()
-                ));
+                let checked = value.and_then(|value| fitting(&entry, value));
+                (checked, thread_cpu_ns().saturating_sub(begun))
             }
+        };
+        let left = entry
+            .limits
+            .wall
+            .saturating_sub(Duration::from_millis(usage.wall_ms));
+        let begun = std::time::Instant::now();
+        let checked = tokio::time::timeout(left, self.guests.on_large(entry.origin, check)).await;
+        usage.wall_ms += u64::try_from(begun.elapsed().as_millis()).unwrap_or(0);
+        match checked {
+            Ok(Some((checked, cpu_ns))) => {
+                usage.cpu_ms += cpu_ns / 1_000_000;
+                checked
+            }
+            Ok(None) => Err(Reason::HostDefect),
+            Err(_) => Err(Reason::WallBudget(entry.limits.wall)),
         }
-        let plugin = Arc::new(plugin(file, &admitted));
-        let code = Arc::new(admitted.code);
-        let share = self.seats.share();
-        for (name, definition) in admitted.tools {
-            let entry = Entry {
-                code: Arc::clone(&code),
-                limits: admitted.limits.clone(),
-                share: share.clone(),
-                input: OnceLock::new(),
-                output: OnceLock::new(),
-            };
-            self.entries.insert(name.clone(), entry);
-            self.tools.insert(
-                name.clone(),
-                Arc::new(Tool {
-                    name,
-                    definition,
-                    plugin: Arc::clone(&plugin),
-                }),
-            );
-        }
-        Ok(Plugin::clone(&plugin))
     }
 }
 
-fn plugin(file: &Path, admitted: &Admitted) -> Plugin {
-    Plugin {
-        file: file.to_owned(),
-        digest: admitted.digest.clone(),
-        imports: admitted
-            .interfaces
-            .iter()
-            .filter(|interface| **interface != Interface::Types)
-            .map(ToString::to_string)
-            .collect(),
-        tools: admitted
-            .tools
-            .iter()
-            .map(|(name, _)| name.clone())
-            .collect(),
-    }
+/// An output that was not checked yet.
+enum Unread {
+    Text(String),
+    Value(Value),
 }
 
-fn violations(
-    validator: &OnceLock<Option<Validator>>,
-    schema: &Value,
-    value: &Value,
-) -> Vec<String> {
-    // Admission has built this validator once before, so it can be built.
-    match validator.get_or_init(|| schema_check::validator(schema).ok()) {
-        Some(validator) => schema_check::violations(validator, schema, value),
-        None => Vec::new(),
+fn read(entry: &Entry, output: &str) -> Result<Value, Reason> {
+    let output: Value = serde_json::from_str(output)
+        .map_err(|error| Reason::Malformed(format!("it is not JSON ({error})")))?;
+    if !output.is_object() {
+        return Err(Reason::Malformed("it is not a JSON object".to_owned()));
+    }
+    Ok(match entry.output.text() {
+        Some(schema) => meaning::tidied(&output, schema),
+        None => output,
+    })
+}
+
+fn fitting(entry: &Entry, output: Value) -> Result<Value, Reason> {
+    if entry.output.is_too_much(&output) {
+        return Err(Reason::TooMuchToCheck);
+    }
+    match entry.output.violations(&output).as_slice() {
+        [] => Ok(output),
+        found => Err(Reason::Malformed(found.join("; "))),
     }
 }

@@ -1,16 +1,38 @@
-//! Seats: who may run a guest now. One plugin takes at most three quarters of them, so that one whose tools loop or sleep leaves room
-//! for others.
+//! Seats: who may run a guest now, and who waits.
+//!
+//! Built-in tools have seats of their own, so that no other plugin can keep them from running. Of the other seats one plugin takes at
+//! most three quarters. Who finds no seat waits for one, in order; what a plugin has waiting beyond its share does not stand in the
+//! way of other plugins.
 
 use std::sync::Arc;
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 /// Calls of one plugin that may be under way at the same time, those that wait for a seat or for a run included.
-const CALLS: usize = 32;
+pub(crate) const CALLS: usize = 256;
+/// Plugins that may be asked for their tools at the same time. Most of the time they take is waiting.
+const DESCRIBING: usize = 16;
 
-/// The seats that all plugins share.
+/// Where a component comes from, which decides whose seats and threads it uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// With the program.
+    BuiltIn,
+    /// From the operator.
+    Added,
+}
+
+/// The seats of all plugins.
 pub(crate) struct Seats {
+    built_in: Room,
+    added: Room,
+    describing: Room,
+}
+
+/// Seats that some plugins share.
+struct Room {
     all: Arc<Semaphore>,
+    /// Of one plugin.
     share: usize,
 }
 
@@ -29,16 +51,41 @@ pub(crate) struct Seat {
 }
 
 impl Seats {
-    /// So many guests run at the same time.
+    /// So many built-in guests run at the same time, and as many others beside them.
     pub(crate) fn new(seats: usize) -> Self {
-        Self {
+        let room = |seats: usize, share| Room {
             all: Arc::new(Semaphore::new(seats)),
-            share: (seats - seats.div_ceil(4)).max(1),
+            share,
+        };
+        let share = (seats - seats.div_ceil(4)).max(1);
+        Self {
+            built_in: room(seats, share),
+            added: room(seats, share),
+            describing: room(DESCRIBING, 1),
         }
     }
 
-    /// For a plugin.
-    pub(crate) fn share(&self) -> Share {
+    /// All guests that may run at the same time, where [`Self::new`] has so many seats.
+    pub(crate) fn guests(seats: usize) -> usize {
+        2 * seats + DESCRIBING
+    }
+
+    /// For the calls of a plugin.
+    pub(crate) fn share(&self, origin: Origin) -> Share {
+        match origin {
+            Origin::BuiltIn => self.built_in.share(),
+            Origin::Added => self.added.share(),
+        }
+    }
+
+    /// For asking a plugin what its tools are.
+    pub(crate) fn for_describe(&self) -> Share {
+        self.describing.share()
+    }
+}
+
+impl Room {
+    fn share(&self) -> Share {
         Share {
             all: Arc::clone(&self.all),
             own: Arc::new(Semaphore::new(self.share)),
@@ -53,7 +100,7 @@ impl Share {
         self.calls.try_acquire().ok()
     }
 
-    /// Wait for a seat.
+    /// Wait for a seat. A plugin's calls wait in order for its own share first, and only those that have it stand in the common queue.
     pub(crate) async fn seat(&self) -> Result<Seat, AcquireError> {
         Ok(Seat {
             _own: Arc::clone(&self.own).acquire_owned().await?,
@@ -68,14 +115,29 @@ mod tests {
 
     use super::*;
 
+    fn take_all(share: &Share) -> Vec<Seat> {
+        std::iter::from_fn(|| share.seat().now_or_never()?.ok()).collect()
+    }
+
     #[test]
     fn one_plugin_never_takes_all_seats() {
         let seats = Seats::new(4);
-        let (greedy, other) = (seats.share(), seats.share());
-        let taken: Vec<_> = (0..8).map_while(|_| greedy.seat().now_or_never()).collect();
+        let (greedy, other) = (seats.share(Origin::Added), seats.share(Origin::Added));
+        let taken = take_all(&greedy);
         assert_eq!(taken.len(), 3);
         assert!(other.seat().now_or_never().is_some());
         drop(taken);
         assert!(greedy.seat().now_or_never().is_some());
+    }
+
+    #[test]
+    fn built_in_tools_find_a_seat_however_many_plugins_take_the_others() {
+        let seats = Seats::new(4);
+        let hogs = [seats.share(Origin::Added), seats.share(Origin::Added)];
+        let taken: Vec<Vec<Seat>> = hogs.iter().map(take_all).collect();
+        assert_eq!(taken.iter().map(Vec::len).sum::<usize>(), 4);
+        let built_in = seats.share(Origin::BuiltIn);
+        assert_eq!(take_all(&built_in).len(), 3);
+        assert!(seats.for_describe().seat().now_or_never().is_some());
     }
 }

@@ -23,12 +23,16 @@ pub(crate) fn clean(text: &str, max: usize) -> String {
     out
 }
 
+/// Longer words mean nothing that is near.
+const WORD_BYTES: usize = 200;
+
 /// The candidate that `word` most likely meant.
 pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
     candidates
+        .filter(|_| word.len() <= WORD_BYTES)
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
         .filter(|(score, _)| *score > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))

@@ -1,6 +1,7 @@
 //! One `tools/call`: from its arguments to its reply. Whatever the tool does, the client gets exactly one answer.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use rmcp::model::{CallToolRequestParams, CallToolResult};
@@ -14,6 +15,9 @@ use crate::reply;
 use crate::source::ToolSource;
 use crate::toolbox::Toolbox;
 
+/// Bytes of an answer from which on another thread shapes it: that takes longer than waking one.
+const LARGE: u64 = 16 << 10;
+
 impl<S: ToolSource> Server<S> {
     /// An unknown tool is a protocol error; everything else that can go wrong is a result that the model reads.
     pub(crate) async fn call(
@@ -22,12 +26,14 @@ impl<S: ToolSource> Server<S> {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
         let name = request.name.as_ref();
-        let Toolbox { tools, catalogue } = self.loading.toolbox().await;
+        let Toolbox {
+            tools, catalogue, ..
+        } = self.loading.for_call(name).await;
         let Some(entry) = catalogue.get(name) else {
             return Err(ErrorData::invalid_params(catalogue.unknown(name), None));
         };
-        let arguments = Value::Object(request.arguments.unwrap_or_default());
-        let violations = tools.check_arguments(name, &arguments);
+        let arguments = Arc::new(Value::Object(request.arguments.unwrap_or_default()));
+        let violations = tools.check_arguments(name, &arguments).await;
         if !violations.is_empty() {
             return Ok(reply::error(&entry.usage.explain(name, &violations)));
         }
@@ -48,7 +54,15 @@ impl<S: ToolSource> Server<S> {
         progress.finish().await;
 
         Ok(match outcome {
-            Ok(Ok(success)) => reply::success(name, success, entry.output),
+            Ok(Ok(success)) if success.usage.output_bytes < LARGE => {
+                reply::success(name, success, entry.output)
+            }
+            Ok(Ok(success)) => {
+                let (tool, output) = (name.to_owned(), entry.output);
+                let shape = move || reply::success(&tool, success, output);
+                let shaped = tools.threads().spawn_blocking(shape).await;
+                shaped.unwrap_or_else(|_| reply::panic(name))
+            }
             Ok(Err(failure)) => reply::failure(&failure, || entry.usage.example(name)),
             Err(_) => reply::panic(name),
         })

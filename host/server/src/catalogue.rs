@@ -55,6 +55,11 @@ impl Catalogue {
         self.entries.get(name)
     }
 
+    /// How many tools there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// All tools, by name.
     pub fn list(&self) -> Vec<Tool> {
         self.entries

@@ -1,13 +1,18 @@
 //! The MCP methods, for both eras of the protocol: with a handshake (2024-11-05 to 2025-11-25) and without (2026-07-28).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
     CustomRequest, CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams,
     GetPromptResponse, Implementation, ListPromptsResult, ListResourceTemplatesResult,
     ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion,
     ReadResourceRequestParams, ReadResourceResponse, Reference, ServerCapabilities, ServerConfig,
+    SubscriptionFilter,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -15,11 +20,13 @@ use tokio_util::sync::CancellationToken;
 use crate::escape::excerpt;
 use crate::instructions::INSTRUCTIONS;
 use crate::source::ToolSource;
-use crate::toolbox::Loading;
+use crate::toolbox::{Loading, Toolbox};
 use crate::{prompts, resources};
 
 /// How long a client may keep a list or a document: they change with the server's version and its plugins only.
 const TTL_MS: u64 = 300_000;
+/// Clients ask for the whole list each time that it changes, so that it changes for them only so often.
+const BETWEEN_CHANGES: Duration = Duration::from_millis(500);
 
 /// Methods that this server has. A request for one of them that ends up as a custom request had parameters that did not parse.
 const METHODS: &[&str] = &[
@@ -33,6 +40,7 @@ const METHODS: &[&str] = &[
     "prompts/list",
     "prompts/get",
     "completion/complete",
+    "subscriptions/listen",
 ];
 
 /// Serves the tools of a [`ToolSource`].
@@ -41,6 +49,8 @@ pub struct Server<S> {
     /// Fires when the client is gone: all calls end.
     pub(crate) stop: CancellationToken,
     config: ServerConfig,
+    /// Tools in the last list that the client was given.
+    listed: Arc<AtomicUsize>,
     /// `_meta` of results in the era without a handshake.
     identity: MetaObject,
 }
@@ -50,6 +60,7 @@ impl<S: ToolSource> Server<S> {
     pub fn new(loading: Loading<S>, version: &str, stop: CancellationToken) -> Self {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
+            .enable_tool_list_changed()
             .enable_resources()
             .enable_prompts()
             .enable_completions()
@@ -70,6 +81,7 @@ impl<S: ToolSource> Server<S> {
             loading,
             stop,
             config,
+            listed: Arc::default(),
             identity,
         }
     }
@@ -139,13 +151,58 @@ impl<S: ToolSource> ServerHandler for Server<S> {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        list!(
-            self,
-            request,
-            context,
-            ListToolsResult,
-            self.loading.toolbox().await.catalogue.list()
-        )
+        let Toolbox {
+            catalogue,
+            complete,
+            ..
+        } = self.loading.for_list().await;
+        self.listed.store(catalogue.len(), Ordering::Relaxed);
+        let list: Result<_, ErrorData> =
+            list!(self, request, context, ListToolsResult, catalogue.list());
+        // A list that is about to grow is not worth keeping.
+        list.map(|list| if complete { list } else { list.with_ttl_ms(0) })
+    }
+
+    /// Before the era without a handshake a client need not ask to be told.
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        let (loading, stop) = (self.loading.clone(), self.stop.clone());
+        let listed = Arc::clone(&self.listed);
+        tokio::spawn(stop.run_until_cancelled_owned(async move {
+            let mut seen = loading.count().await;
+            loop {
+                seen = loading.changed(seen).await;
+                // Who has no list yet, or has this one, need not ask for it again.
+                let listed = listed.load(Ordering::Relaxed);
+                if listed != 0
+                    && listed != seen
+                    && context.peer.notify_tool_list_changed().await.is_err()
+                {
+                    return;
+                }
+                tokio::time::sleep(BETWEEN_CHANGES).await;
+            }
+        }));
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(requested.clone())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut seen = self.loading.count().await;
+        loop {
+            tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                () = self.stop.cancelled() => return Ok(()),
+                now = self.loading.changed(seen) => seen = now,
+            }
+            // A client that does not want to be told of tools waits for nothing.
+            let _ = context.sink().notify_tool_list_changed().await;
+            tokio::time::sleep(BETWEEN_CHANGES).await;
+        }
     }
 
     async fn call_tool(

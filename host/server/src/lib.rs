@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 pub use catalogue::listed;
 pub use escape::{make_visible, visible};
 pub use reply::MAX_REPLY;
-pub use source::ToolSource;
+pub use source::{Loaded, Rest, ToolSource};
 pub use toolbox::LoadError;
 pub use transport::{GRACE, MAX_LINE};
 
@@ -59,12 +59,12 @@ pub enum ServeError {
 }
 
 /// Serve MCP on this process's stdin and stdout, until the client closes its side or `ended` is. `load` gives the tools and may take its
-/// time: the client is greeted meanwhile. `version` is what clients are told.
+/// time: the client is greeted meanwhile, and told when more come. `version` is what clients are told.
 ///
 /// Returns at most 1.5 s after the client closed its side and the tools were loaded, and 0.5 s after `ended`. Blocking reads may be left behind (a terminal), so
 /// shut the runtime down without waiting for them.
 pub async fn serve_stdio<S: ToolSource>(
-    load: impl FnOnce() -> Result<S, LoadError> + Send + 'static,
+    load: impl FnOnce() -> Result<Loaded<S>, LoadError> + Send + 'static,
     version: &str,
     ended: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
@@ -74,7 +74,7 @@ pub async fn serve_stdio<S: ToolSource>(
 
 /// Serve MCP on two byte streams until `reader` ends, or `ended`: then calls end at once, and nothing more is written.
 pub async fn serve<S: ToolSource>(
-    load: impl FnOnce() -> Result<S, LoadError> + Send + 'static,
+    load: impl FnOnce() -> Result<Loaded<S>, LoadError> + Send + 'static,
     version: &str,
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
@@ -90,7 +90,7 @@ pub async fn serve<S: ToolSource>(
     let (loading, loaded) = Loading::start(load);
     let answerable = loading.clone();
     let transport = LineTransport::new(reader, writer, stop.clone(), async move {
-        answerable.toolbox().await;
+        answerable.for_list().await;
     });
     let serving = async {
         let service = match Server::new(loading, version, stop.clone())

@@ -1,12 +1,14 @@
 //! Where tools come from.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use rookery_runtime::{Failure, ProgressSink, Runtime, Success};
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-/// A set of tools that does not change while the server runs.
+/// A set of tools. It may grow while the server runs, as [`Loaded::rest`] says.
 ///
 /// [`Runtime`] is the one that matters; tests have their own, so that the protocol can be tried without components.
 pub trait ToolSource: Send + Sync + 'static {
@@ -14,37 +16,70 @@ pub trait ToolSource: Send + Sync + 'static {
     fn tools(&self) -> Vec<(String, Value)>;
 
     /// All violations of the tool's input schema, in words; empty when `arguments` fit.
-    fn check_arguments(&self, tool: &str, arguments: &Value) -> Vec<String>;
+    fn check_arguments(
+        &self,
+        tool: &str,
+        arguments: &Arc<Value>,
+    ) -> impl Future<Output = Vec<String>> + Send;
 
     /// Call a tool. `arguments` have passed [`Self::check_arguments`]; the future ends soon after `cancel`.
     fn call(
         &self,
         tool: &str,
-        arguments: &Value,
+        arguments: &Arc<Value>,
         cancel: CancellationToken,
         progress: ProgressSink,
     ) -> impl Future<Output = Result<Success, Failure>> + Send;
+
+    /// Threads for work on what a tool gave that takes too long for the protocol's.
+    fn threads(&self) -> Handle {
+        Handle::current()
+    }
+}
+
+/// Tools that are there, and those that are not yet.
+pub struct Loaded<S> {
+    /// The tools.
+    pub tools: Arc<S>,
+    /// Adds the others, on a thread where that may take long, and says each time that there are more.
+    pub rest: Option<Rest>,
+}
+
+/// See [`Loaded::rest`].
+pub type Rest = Box<dyn FnOnce(&(dyn Fn() + Sync)) + Send>;
+
+impl<S> From<S> for Loaded<S> {
+    fn from(tools: S) -> Self {
+        Self {
+            tools: Arc::new(tools),
+            rest: None,
+        }
+    }
 }
 
 impl ToolSource for Runtime {
     fn tools(&self) -> Vec<(String, Value)> {
         self.tools()
-            .iter()
-            .map(|(name, tool)| (name.clone(), tool.definition.clone()))
+            .into_iter()
+            .map(|(name, tool)| (name, tool.definition.clone()))
             .collect()
     }
 
-    fn check_arguments(&self, tool: &str, arguments: &Value) -> Vec<String> {
-        self.check_arguments(tool, arguments)
+    async fn check_arguments(&self, tool: &str, arguments: &Arc<Value>) -> Vec<String> {
+        self.check_arguments(tool, arguments).await
     }
 
     async fn call(
         &self,
         tool: &str,
-        arguments: &Value,
+        arguments: &Arc<Value>,
         cancel: CancellationToken,
         progress: ProgressSink,
     ) -> Result<Success, Failure> {
         self.call(tool, arguments, cancel, progress).await
+    }
+
+    fn threads(&self) -> Handle {
+        self.threads().cloned().unwrap_or_else(Handle::current)
     }
 }

@@ -1,54 +1,156 @@
 //! The tools and their catalogue, loaded while the handshake goes on: compiling tools for the first time takes seconds, and a client
-//! must not wait for that to be greeted.
+//! must not wait for that to be greeted, nor to be told of those that are there.
 
 use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::SetOnce;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
 
 use crate::catalogue::Catalogue;
-use crate::source::ToolSource;
+use crate::source::{Loaded, ToolSource};
+
+/// How long the first list waits for tools that are not there yet. Many clients never ask for another.
+const LIST: Duration = Duration::from_secs(1);
+/// How long a call waits for a tool that is not there yet.
+const CALL: Duration = Duration::from_secs(30);
 
 /// Tools that were loaded.
 pub struct Toolbox<S> {
-    pub tools: S,
-    pub catalogue: Catalogue,
+    pub tools: Arc<S>,
+    pub catalogue: Arc<Catalogue>,
+    /// Whether no more will come.
+    pub complete: bool,
+}
+
+impl<S> Clone for Toolbox<S> {
+    fn clone(&self) -> Self {
+        Self {
+            tools: Arc::clone(&self.tools),
+            catalogue: Arc::clone(&self.catalogue),
+            complete: self.complete,
+        }
+    }
 }
 
 /// Why tools could not be loaded.
 pub type LoadError = Box<dyn Error + Send + Sync>;
 
 /// Tools that are being loaded, or were.
-pub struct Loading<S>(Arc<SetOnce<Toolbox<S>>>);
+pub struct Loading<S> {
+    /// `None` until there are any.
+    state: watch::Receiver<Option<Toolbox<S>>>,
+    begun: Instant,
+}
 
 impl<S> Clone for Loading<S> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self {
+            state: self.state.clone(),
+            begun: self.begun,
+        }
     }
 }
 
 impl<S: ToolSource> Loading<S> {
     /// Load on a thread of its own. If the second value is an error, there will never be tools.
     pub fn start(
-        load: impl FnOnce() -> Result<S, LoadError> + Send + 'static,
+        load: impl FnOnce() -> Result<Loaded<S>, LoadError> + Send + 'static,
     ) -> (Self, impl Future<Output = Result<(), LoadError>>) {
-        let loading = Self(Arc::new(SetOnce::new()));
-        let handle = spawn_blocking({
-            let loading = loading.clone();
-            move || {
-                let tools = load()?;
-                let catalogue = Catalogue::new(tools.tools());
-                // Nobody else sets it.
-                let _ = loading.0.set(Toolbox { tools, catalogue });
-                Ok(())
+        let (sender, state) = watch::channel(None);
+        let handle = spawn_blocking(move || {
+            let Loaded { tools, rest } = load()?;
+            let publish = |complete| {
+                let toolbox = Toolbox {
+                    catalogue: Arc::new(Catalogue::new(tools.tools())),
+                    tools: Arc::clone(&tools),
+                    complete,
+                };
+                sender.send_replace(Some(toolbox));
+            };
+            match rest {
+                None => publish(true),
+                Some(rest) => {
+                    publish(false);
+                    // What is there goes on whatever happens to the rest.
+                    let all = catch_unwind(AssertUnwindSafe(|| rest(&|| publish(false))));
+                    if all.is_err() {
+                        tracing::error!(
+                            "a defect ended the loading of plugins; those that are there are served"
+                        );
+                    }
+                    publish(true);
+                }
             }
+            Ok(())
         });
+        let loading = Self {
+            state,
+            begun: Instant::now(),
+        };
         (loading, async { handle.await.map_err(LoadError::from)? })
     }
 
-    /// The tools, once they are there.
-    pub async fn toolbox(&self) -> &Toolbox<S> {
-        self.0.wait().await
+    /// The tools as soon as there are some, and when `enough` of them are there or at `deadline`.
+    async fn when(&self, deadline: Instant, enough: impl Fn(&Toolbox<S>) -> bool) -> Toolbox<S> {
+        let mut state = self.state.clone();
+        let found = |state: &Option<Toolbox<S>>| state.as_ref().is_some_and(&enough);
+        // Before the first tools there is no deadline: they take as long as they take, and without them there is nothing to say.
+        let some = self.some().await;
+        tokio::select! {
+            biased;
+            _ = state.wait_for(found) => {}
+            () = sleep_until(deadline) => {}
+        }
+        self.state.borrow().clone().unwrap_or(some)
+    }
+
+    async fn some(&self) -> Toolbox<S> {
+        let mut state = self.state.clone();
+        let some = state.wait_for(Option::is_some).await;
+        let some = some.ok().and_then(|state| state.clone());
+        match some {
+            Some(toolbox) => toolbox,
+            // Loading failed, which ends the server: whoever asked is not answered.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// All tools, or those that there are after a while.
+    pub async fn for_list(&self) -> Toolbox<S> {
+        self.when(self.begun + LIST, |toolbox| toolbox.complete)
+            .await
+    }
+
+    /// The tools for a call of `name`: with it, if it comes soon.
+    pub async fn for_call(&self, name: &str) -> Toolbox<S> {
+        let deadline = self.begun + CALL;
+        self.when(deadline, |toolbox| {
+            toolbox.complete || toolbox.catalogue.get(name).is_some()
+        })
+        .await
+    }
+
+    /// Ends when there are other tools than those of `seen`, and gives how many; never, if there will be none.
+    pub async fn changed(&self, seen: usize) -> usize {
+        let mut state = self.state.clone();
+        let count = |state: &Option<Toolbox<S>>| {
+            let toolbox = state.as_ref();
+            toolbox.map_or(seen, |toolbox| toolbox.catalogue.len())
+        };
+        let changed = state.wait_for(|state| count(state) != seen).await;
+        let changed = changed.map(|state| count(&state)).ok();
+        match changed {
+            Some(count) => count,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// How many tools there are, once there are some.
+    pub async fn count(&self) -> usize {
+        self.some().await.catalogue.len()
     }
 }

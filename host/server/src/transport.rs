@@ -14,9 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::Either;
 use rmcp::RoleServer;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, GetMeta, InitializeResult, JsonRpcMessage,
+    ClientJsonRpcMessage, ClientRequest, ContentBlock, GetMeta, InitializeResult, JsonRpcMessage,
     ProtocolVersion, ServerResult,
 };
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -24,6 +25,7 @@ use rmcp::transport::Transport;
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{Mutex, Notify};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use crate::message_id::IdScanner;
@@ -33,6 +35,8 @@ use crate::wire::{Rejection, parse};
 pub const MAX_LINE: usize = 4 << 20;
 /// Bytes of replies that may wait for a client that does not read, before requests are no longer read.
 pub const MAX_UNSENT: usize = 16 << 20;
+/// Bytes of a message from which on it is read and written on another thread: that takes longer than waking one, and holds up others.
+const LONG: usize = 32 << 10;
 /// How long calls may still answer after the client closed its side. Clients kill the server after two seconds.
 pub const GRACE: Duration = Duration::from_secs(1);
 
@@ -40,7 +44,9 @@ pub const GRACE: Duration = Duration::from_secs(1);
 pub struct LineTransport<R, W> {
     reader: BufReader<R>,
     line: Line,
-    /// Messages of a batch that were not handed over yet.
+    /// The messages of a long line, being read from it on another thread.
+    parsing: Option<JoinHandle<Messages>>,
+    /// Messages that were not handed over yet.
     pending: VecDeque<ClientJsonRpcMessage>,
     out: Arc<Outgoing<W>>,
     /// Ends when requests can be answered.
@@ -49,6 +55,7 @@ pub struct LineTransport<R, W> {
     open: bool,
 }
 
+type Messages = Vec<Result<ClientJsonRpcMessage, Rejection>>;
 type Answerable = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The line that is being read.
@@ -90,6 +97,7 @@ where
         Self {
             reader: BufReader::with_capacity(64 << 10, reader),
             line: Line::default(),
+            parsing: None,
             pending: VecDeque::new(),
             out: Arc::new(out),
             answerable: Some(Box::pin(answerable)),
@@ -130,7 +138,16 @@ where
             }
             return;
         }
-        for message in parse(&line.bytes, self.out.batches.load(Ordering::Relaxed)) {
+        let batches = self.out.batches.load(Ordering::Relaxed);
+        if line.bytes.len() < LONG {
+            self.take_messages(parse(&line.bytes, batches));
+        } else {
+            self.parsing = Some(spawn_blocking(move || parse(&line.bytes, batches)));
+        }
+    }
+
+    fn take_messages(&mut self, messages: Messages) {
+        for message in messages {
             match message {
                 Ok(message) if self.admits(&message) => self.pending.push_back(message),
                 Ok(_) => tracing::info!(
@@ -197,7 +214,7 @@ impl Line {
 }
 
 impl<W: AsyncWrite + Send + Unpin + 'static> Outgoing<W> {
-    /// Serialises at once, so that a message that waits is not held as a tree. The line is then to be [sent](Self::send).
+    /// Serialises at once, or on another thread if it is long, so that a message that waits is not held as a tree. The line is then to be [sent](Self::send).
     fn line(&self, message: &impl Serialize) -> serde_json::Result<Vec<u8>> {
         let mut line = serde_json::to_vec(message)?;
         line.push(b'\n');
@@ -260,12 +277,26 @@ where
                 Ordering::Relaxed,
             );
         }
-        let line = self.out.line(&message);
-        Arc::clone(&self.out).send(line)
+        let out = Arc::clone(&self.out);
+        if is_long(&message) {
+            let line = spawn_blocking({
+                let out = Arc::clone(&out);
+                move || out.line(&message)
+            });
+            Either::Left(async move { out.send(line.await.map_err(io::Error::other)?).await })
+        } else {
+            let line = out.line(&message);
+            Either::Right(out.send(line))
+        }
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
+            if let Some(parsing) = &mut self.parsing {
+                let messages = parsing.await.unwrap_or_default();
+                self.parsing = None;
+                self.take_messages(messages);
+            }
             if let Some(message) = self.pending.pop_front() {
                 return Some(message);
             }
@@ -288,6 +319,19 @@ where
         drop(writer);
         Ok(())
     }
+}
+
+/// Whether writing a message takes longer than waking another thread.
+fn is_long(message: &TxJsonRpcMessage<RoleServer>) -> bool {
+    let JsonRpcMessage::Response(response) = message else {
+        return false;
+    };
+    let ServerResult::CallToolResult(result) = &response.result else {
+        return false;
+    };
+    let texts = result.content.iter().filter_map(ContentBlock::as_text);
+    let other = texts.clone().count() < result.content.len();
+    other || texts.map(|text| text.text.len()).sum::<usize>() >= LONG
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::types::Types;
-use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{
+    BinaryReaderError, Encoding, FunctionBody, Operator, Parser, Payload, Validator, WasmFeatures,
+};
 
 use crate::interface::Interface;
 use crate::policy::Terms;
@@ -30,53 +32,43 @@ pub(super) struct Function {
     pub(super) name: String,
 }
 
-/// A component that was looked at.
-pub(super) struct Looked {
-    /// Full names of all imports.
-    pub(super) imports: Vec<String>,
-    types: Types,
-}
-
-impl Looked {
-    /// What it imports of our interfaces. Components in Rust and C import only the functions that they call; others all that their
-    /// world has.
-    pub(super) fn functions(&self) -> BTreeSet<Function> {
-        let of_ours = self.imports.iter().filter_map(|import| {
-            let name = import.strip_prefix(PACKAGE)?.split('@').next()?;
-            Some((import, Interface::from_name(name)?))
-        });
-        let mut functions = BTreeSet::new();
-        for (import, interface) in of_ours {
-            let Some(item) = self.types.component_item_for_import(import) else {
-                continue;
-            };
-            if let ComponentEntityType::Instance(id) = item.ty {
-                functions.extend(self.types[id].exports.iter().filter_map(|(name, item)| {
-                    matches!(item.ty, ComponentEntityType::Func(_)).then(|| Function {
-                        interface,
-                        name: name.clone(),
-                    })
-                }));
-            }
+/// What a component with these `imports` imports of our interfaces. Components in Rust and C import only the functions that they call;
+/// others all that their world has.
+pub(super) fn functions(imports: &[String], types: &Types) -> BTreeSet<Function> {
+    let of_ours = imports.iter().filter_map(|import| {
+        let name = import.strip_prefix(PACKAGE)?.split('@').next()?;
+        Some((import, Interface::from_name(name)?))
+    });
+    let mut functions = BTreeSet::new();
+    for (import, interface) in of_ours {
+        let Some(item) = types.component_item_for_import(import) else {
+            continue;
+        };
+        if let ComponentEntityType::Instance(id) = item.ty {
+            functions.extend(types[id].exports.iter().filter_map(|(name, item)| {
+                matches!(item.ty, ComponentEntityType::Func(_)).then(|| Function {
+                    interface,
+                    name: name.clone(),
+                })
+            }));
         }
-        functions
     }
+    functions
 }
 
-/// Validate a component in full and find its imports.
-pub(super) fn look(bytes: &[u8]) -> Result<Looked, String> {
+/// Values that the loops of a function may carry: how deep loops are nested, times its local variables. Compiling takes time and memory
+/// for each; an interpreter's function has some ten thousand.
+const CARRIED: usize = 200_000;
+/// Bytes of one function.
+const FUNCTION_BYTES: usize = 2 << 20;
+
+/// Look through the sections of a component and give the names of its imports.
+pub(super) fn imports(bytes: &[u8]) -> Result<Vec<String>, String> {
     if !bytes.starts_with(b"\0asm") {
         return Err(
             "it is not WebAssembly: the file does not begin with the bytes `\\0asm`".to_owned(),
         );
     }
-    let broken = |error: wasmparser::BinaryReaderError| {
-        format!(
-            "it is not a valid component: {} (at byte {})",
-            error.message(),
-            error.offset()
-        )
-    };
     let (mut imports, mut exports_tools, mut depth) = (Vec::new(), false, 0_u32);
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(broken)? {
@@ -103,15 +95,71 @@ pub(super) fn look(bytes: &[u8]) -> Result<Looked, String> {
             _ => {}
         }
     }
-    let types = Validator::new_with_features(WasmFeatures::default())
-        .validate_all(bytes)
-        .map_err(broken)?;
     if !exports_tools {
         return Err(format!(
             "it exports no `{PACKAGE}tools@{LINE}0`: it is a component, but not a Rookery tool"
         ));
     }
-    Ok(Looked { imports, types })
+    Ok(imports)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
+fn broken(error: BinaryReaderError) -> String {
+    format!(
+        "it is not a valid component: {} (at byte {})",
+        error.message(),
+        error.offset()
+    )
+}
+
+/// Validate a component in full, and see whether its functions are of a kind that can be compiled. Gives its types.
+pub(super) fn validate(bytes: &[u8]) -> Result<Types, String> {
+    let types = Validator::new_with_features(WasmFeatures::default())
+        .validate_all(bytes)
+        .map_err(broken)?;
+    for payload in Parser::new(0).parse_all(bytes) {
+        if let Payload::CodeSectionEntry(function) = payload.map_err(broken)? {
+            check_function(&function)?;
+        }
+    }
+    Ok(types)
+}
+
+fn check_function(function: &FunctionBody<'_>) -> Result<(), String> {
+    let (bytes, at) = (function.range().len(), function.range().start);
+    if bytes > FUNCTION_BYTES {
+        return Err(format!(
+            "one of its functions has {bytes} bytes (at byte {at}), and {FUNCTION_BYTES} are allowed"
+        ));
+    }
+    let mut locals = 0;
+    for declared in function.get_locals_reader().map_err(broken)? {
+        locals += declared.map_err(broken)?.0 as usize;
+    }
+    // What each open block is: whether it is a loop.
+    let (mut open, mut loops, mut deepest) = (vec![false], 0_usize, 0_usize);
+    for operator in function.get_operators_reader().map_err(broken)? {
+        match operator.map_err(broken)? {
+            Operator::Loop { .. } => {
+                open.push(true);
+                loops += 1;
+                deepest = deepest.max(loops);
+            }
+            Operator::Block { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. } => open.push(false),
+            Operator::End | Operator::Delegate { .. } if open.pop() == Some(true) => loops -= 1,
+            _ => {}
+        }
+    }
+    if deepest * locals > CARRIED {
+        return Err(format!(
+            "one of its functions has {locals} local variables in loops that are nested {deepest} deep (at byte {at}); compiling that would \
+             take too long"
+        ));
+    }
+    Ok(())
 }
 
 fn is_tools(export: &str) -> Result<bool, String> {
@@ -184,10 +232,6 @@ pub(super) fn granted(interfaces: &[Interface], terms: &Terms) -> Result<(), Str
 mod tests {
     use super::*;
     use crate::policy::Policy;
-
-    fn imports(bytes: &[u8]) -> Result<Vec<String>, String> {
-        look(bytes).map(|looked| looked.imports)
-    }
 
     #[test]
     fn what_is_no_component_is_told_apart() {

@@ -19,20 +19,25 @@ use rustix::fs::OFlags;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::cache::{self, Record};
+use crate::cache::{self, Broken, Found, Outcome, Record};
 use crate::code::{Code, Machine};
+use crate::compiler::Uncompiled;
 use crate::failure::{Reason, Stop};
 use crate::guests::{Answer, Ask, Guests, Job};
 use crate::interface::Interface;
 use crate::limits::{COMPONENT_BYTES, Limits};
 use crate::policy::{Policy, Terms};
-use crate::seats::Seats;
+use crate::seats::{Origin, Seats};
 pub(crate) use built_in::BuiltIn;
 pub(crate) use hints::Effect;
+
+/// A `describe` that used less processor time than this when its time was over had waited for something that does not come.
+const WAITED_MS: u64 = 100;
 
 /// A component that may serve.
 pub(crate) struct Admitted {
     pub(crate) digest: String,
+    pub(crate) origin: Origin,
     pub(crate) interfaces: Vec<Interface>,
     /// Names and normalised definitions.
     pub(crate) tools: Vec<(String, Value)>,
@@ -47,6 +52,25 @@ pub(crate) struct Refused {
     pub(crate) reason: String,
 }
 
+/// A file after a first look.
+pub(crate) enum Look {
+    /// It was admitted or refused before, or needs no closer look to be refused.
+    Known(Result<Admitted, Refused>),
+    /// It has to be compiled and asked for its tools, which takes long.
+    New(Candidate),
+}
+
+/// A component that nobody has examined yet.
+pub(crate) struct Candidate {
+    digest: String,
+    imports: Vec<String>,
+    interfaces: Vec<Interface>,
+    terms: Terms,
+    origin: Origin,
+    code: Code,
+    file: PathBuf,
+}
+
 /// What admission works with.
 pub(crate) struct Gate<'a> {
     pub(crate) machine: &'a Machine,
@@ -54,99 +78,236 @@ pub(crate) struct Gate<'a> {
     pub(crate) seats: &'a Seats,
     pub(crate) policy: &'a Policy,
     pub(crate) built_in: &'a BuiltIn,
+    /// Whether what was refused before is examined again.
+    pub(crate) again: bool,
 }
 
 impl Gate<'_> {
-    /// Admit one file. A component that was admitted before is neither compiled nor run; the policy is asked every time.
-    pub(crate) fn admit(&self, file: &Path) -> Result<Admitted, Refused> {
-        let bytes = read(file).map_err(|reason| Refused {
-            digest: None,
-            reason,
-        })?;
+    /// Look at one file. A component that was examined before is neither compiled nor run; the policy is asked every time.
+    pub(crate) fn look(&self, file: &Path, origin: Origin) -> Look {
+        let bytes = match read(file) {
+            Ok(bytes) => bytes,
+            Err(reason) => {
+                return Look::Known(Err(Refused {
+                    digest: None,
+                    reason,
+                }));
+            }
+        };
         let digest = cache::digest(&bytes);
-        self.admit_bytes(file, &bytes, &digest)
-            .map_err(|reason| Refused {
+        match self.look_at(file, &bytes, &digest, origin) {
+            Ok(look) => look,
+            Err(reason) => Look::Known(Err(Refused {
                 digest: Some(digest),
                 reason,
-            })
+            })),
+        }
     }
 
-    fn admit_bytes(&self, file: &Path, bytes: &[u8], digest: &str) -> Result<Admitted, String> {
-        let machine = self.machine;
-        let built_in = self.built_in.holds(file);
-        let terms = self.policy.terms(&name(file), digest, built_in)?;
-        let known = machine.cache.record(digest);
-        let (imports, effect) = match &known {
-            Some(record) => (record.imports.clone(), record.effect),
-            None => {
-                let looked = component::look(bytes)?;
-                let effect = Effect::of_all(&looked.functions());
-                (looked.imports, effect)
-            }
+    fn look_at(
+        &self,
+        file: &Path,
+        bytes: &[u8],
+        digest: &str,
+        origin: Origin,
+    ) -> Result<Look, String> {
+        let terms = self
+            .policy
+            .terms(&name(file), digest, origin == Origin::BuiltIn)?;
+        let known = self.machine.cache.record(digest);
+        let imports = match &known {
+            Some(record) => record.imports.clone(),
+            None => component::imports(bytes)?,
         };
         let interfaces = component::interfaces(&imports)?;
         component::granted(&interfaces, &terms)?;
-        let code = Code::new(file, digest, &terms.grants);
-        let mut tools = if let Some(record) = known {
-            record.tools
-        } else {
-            let tools = self.examine(bytes, &code, &terms)?;
-            let record = Record {
-                imports,
-                effect,
-                tools,
-            };
-            machine.cache.keep_record(digest, &record);
-            record.tools
-        };
-        if !built_in {
-            stranger::may_stand(&tools, digest, self.built_in, &terms)?;
-        }
-        for (tool, definition) in &mut tools {
-            hints::correct(tool, &mut definition["annotations"], effect, built_in);
-            if !built_in {
-                stranger::name_the_plugin(definition, &name(file), digest);
-            }
-        }
-        Ok(Admitted {
+        let candidate = Candidate {
             digest: digest.to_owned(),
+            code: Code::new(
+                file,
+                digest,
+                &terms.grants,
+                terms.compile_limits(bytes.len() as u64),
+            ),
+            file: file.to_owned(),
+            imports,
             interfaces,
-            tools,
-            limits: terms.limits,
-            code,
-        })
+            terms,
+            origin,
+        };
+        match known.map(|record| record.outcome) {
+            Some(Outcome::Tools(found)) => {
+                let admitted = candidate.admitted(found, self.built_in)?;
+                Ok(Look::Known(Ok(admitted)))
+            }
+            Some(Outcome::Refused {
+                reason,
+                broke,
+                build,
+            }) if !self.again && build == cache::build() && !candidate.is_raised(broke) => {
+                Err(format!(
+                    "{reason} (found at an earlier start; `rookery plugins check {}` tries again)",
+                    file.display()
+                ))
+            }
+            _ => Ok(Look::New(candidate)),
+        }
     }
 
-    /// Compile a component that is not known yet, link it, and ask it for its tools.
-    fn examine(
-        &self,
-        bytes: &[u8],
-        code: &Code,
-        terms: &Terms,
-    ) -> Result<Vec<(String, Value)>, String> {
-        let pre = code.compile(self.machine, bytes)?;
+    /// Compile a component that is not known yet, link it, and ask it for its tools. What comes out is kept.
+    pub(crate) fn examine(&self, candidate: Candidate) -> Result<Admitted, Refused> {
+        let refused = |reason: String| Refused {
+            digest: Some(candidate.digest.clone()),
+            reason,
+        };
+        let bytes = read_again(&candidate.file, &candidate.digest).map_err(refused)?;
+        let found = self.find_out(&candidate, &bytes);
+        let outcome = match &found {
+            Ok(found) => Some(Outcome::Tools(found.clone())),
+            Err(unsound) if unsound.lasts => Some(Outcome::Refused {
+                reason: unsound.reason.clone(),
+                broke: unsound.broke,
+                build: cache::build(),
+            }),
+            Err(_) => None,
+        };
+        if let Some(outcome) = outcome {
+            let record = Record {
+                imports: candidate.imports.clone(),
+                outcome,
+            };
+            self.machine.cache.keep_record(&candidate.digest, &record);
+        }
+        match found {
+            Ok(found) => {
+                let digest = Some(candidate.digest.clone());
+                let admitted = candidate.admitted(found, self.built_in);
+                admitted.map_err(|reason| Refused { digest, reason })
+            }
+            Err(unsound) => Err(refused(unsound.reason)),
+        }
+    }
+
+    fn find_out(&self, candidate: &Candidate, bytes: &[u8]) -> Result<Found, Unsound> {
+        let types = component::validate(bytes).map_err(Unsound::lasting)?;
+        let effect = Effect::of_all(&component::functions(&candidate.imports, &types));
+        let pre = candidate.code.compile(self.machine, bytes)?;
         // What the component imports is there, and the first call of it is one too many: `describe` gets no answer from the host.
-        let limits = Limits::for_describe(&terms.limits);
+        let limits = Limits::for_describe(&candidate.terms.limits);
         let job = Job {
             name: "describe",
             pre,
             limits: &limits,
-            share: &self.seats.share(),
+            origin: candidate.origin,
+            share: &self.seats.for_describe(),
             cancel: CancellationToken::new(),
             progress: Arc::new(|_, _| {}),
         };
-        match self.guests.ask_blocking(job, Ask::Describe).0 {
-            Ok(Answer::Tools(tools)) => definition::normalise(tools),
-            Ok(Answer::Output(_)) => Err("it answered something else than `describe`".to_owned()),
-            Err(Stop {
-                reason: Reason::HostCallBudget(_),
-                ..
-            }) => Err("its `describe` calls a host function; what a component says about itself may depend on nothing but itself".to_owned()),
-            Err(stop) => Err(format!(
-                "it could not be asked for its tools: {}",
-                stop.story("describe")
-            )),
+        let (answer, usage) = self.guests.ask_blocking(job, Ask::Describe);
+        let stop = match answer {
+            Ok(Answer::Tools(tools)) => {
+                return definition::normalise(tools)
+                    .map(|tools| Found { effect, tools })
+                    .map_err(Unsound::lasting);
+            }
+            Ok(Answer::Output(_)) => {
+                let reason = "it answered something else than `describe`";
+                return Err(Unsound::lasting(reason.to_owned()));
+            }
+            Err(stop) => stop,
+        };
+        let reason = match &stop.reason {
+            Reason::HostCallBudget(_) => "its `describe` calls a host function; what a component says about itself may depend on nothing but itself".to_owned(),
+            _ => format!("it could not be asked for its tools: {}", stop.story("describe")),
+        };
+        Err(Unsound {
+            reason,
+            lasts: lasts(&stop, usage.cpu_ms),
+            broke: matches!(stop.reason, Reason::MemoryBudget(_))
+                .then_some(Broken::Describe(limits.memory_bytes)),
+        })
+    }
+}
+
+/// Whether a `describe` that ended like this would do so again.
+fn lasts(stop: &Stop, cpu_ms: u64) -> bool {
+    match stop.reason {
+        Reason::WallBudget(_) => cpu_ms < WAITED_MS,
+        Reason::TooManyCalls(_)
+        | Reason::NoSeat(_)
+        | Reason::Cancelled
+        | Reason::SharedMemory(_)
+        | Reason::HostDefect => false,
+        _ => true,
+    }
+}
+
+/// Why a component is not admitted.
+struct Unsound {
+    reason: String,
+    /// Whether it would be found again.
+    lasts: bool,
+    broke: Option<Broken>,
+}
+
+impl Unsound {
+    fn lasting(reason: String) -> Self {
+        Self {
+            reason,
+            lasts: true,
+            broke: None,
         }
+    }
+}
+
+impl From<Uncompiled> for Unsound {
+    fn from(uncompiled: Uncompiled) -> Self {
+        Self {
+            reason: uncompiled.to_string(),
+            lasts: !matches!(uncompiled, Uncompiled::Slow(_) | Uncompiled::Host(_)),
+            broke: match uncompiled {
+                Uncompiled::TooMuch { limits, .. } => Some(Broken::Compile(limits)),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl Candidate {
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Whether the policy gives it more now than what it broke once.
+    fn is_raised(&self, broke: Option<Broken>) -> bool {
+        match broke {
+            Some(Broken::Compile(limits)) => self.code.limits().exceed(&limits),
+            Some(Broken::Describe(bytes)) => self.terms.limits.memory_bytes > bytes,
+            None => false,
+        }
+    }
+
+    /// With the tools that were found in it, where these may stand beside the built-in ones.
+    fn admitted(self, found: Found, built_in: &BuiltIn) -> Result<Admitted, String> {
+        let Found { effect, mut tools } = found;
+        let is_built_in = self.origin == Origin::BuiltIn;
+        if !is_built_in {
+            stranger::may_stand(&tools, &self.digest, built_in, &self.terms)?;
+        }
+        for (tool, definition) in &mut tools {
+            hints::correct(tool, &mut definition["annotations"], effect, is_built_in);
+            if !is_built_in {
+                stranger::name_the_plugin(definition, &name(&self.file), &self.digest);
+            }
+        }
+        Ok(Admitted {
+            digest: self.digest,
+            origin: self.origin,
+            interfaces: self.interfaces,
+            tools,
+            limits: self.terms.limits,
+            code: self.code,
+        })
     }
 }
 

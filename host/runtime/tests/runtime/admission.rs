@@ -21,7 +21,7 @@ fn rejection(place: &Place, policy: &str) -> String {
 
 /// As `plugins check` looks at a file.
 fn check(place: &Place, file: &std::path::Path, policy: &str) -> LoadReport {
-    let mut runtime = Runtime::new(place.config(policy)).unwrap();
+    let runtime = Runtime::new(place.config(policy)).unwrap();
     runtime.check(&[place.dir.path().join("plugins")], &[file.to_owned()])
 }
 
@@ -193,7 +193,7 @@ async fn every_call_leaves_a_line_in_the_audit() {
     let file = place.dir.path().join("audit.jsonl");
     let mut config = place.config("");
     config.audit = Some(Audit::open(&file).unwrap());
-    let mut runtime = Runtime::new(config).unwrap();
+    let runtime = Runtime::new(config).unwrap();
     let report = runtime.load(&[place.dir.path().join("plugins")]);
     said(&runtime, json!({"do": "echo", "text": "x"})).await;
     call(&runtime, json!({"do": "fail", "text": "denied"}))
@@ -250,6 +250,87 @@ fn a_plugin_that_misbehaves_when_it_is_asked_for_its_tools_is_refused() {
         let reason = rejection(&place, "");
         assert!(reason.contains(words), "{behaviour}: {reason}");
     }
+}
+
+#[test]
+fn what_is_too_much_to_compile_is_remembered_until_it_may_use_more() {
+    let place = Place::with_probe();
+    let narrow = "[plugin.probe]\ncompile_memory_mib = 12";
+    let first = rejection(&place, narrow);
+    assert!(
+        first.contains("more than 12 MiB of memory") && first.contains("compile_memory_mib"),
+        "{first}"
+    );
+    let again = rejection(&place, narrow);
+    assert!(
+        again.starts_with(&first) && again.contains("found at an earlier start"),
+        "{again}"
+    );
+    // `check` looks again, and so does whoever raises the limit.
+    let checked = check(&place, &place.plugin("probe.wasm"), narrow).rejected;
+    assert_eq!(checked[0].reason, first);
+    assert_eq!(
+        place
+            .load("[plugin.probe]\ncompile_memory_mib = 512")
+            .1
+            .plugins
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn what_takes_too_long_to_compile_is_refused() {
+    let place = Place::with_probe();
+    // The whole seconds that the kernel counts are too many for the probe, so it gets a module that is never used, and long.
+    let mut bytes = fs::read(probe()).unwrap();
+    bytes.extend(long_to_compile());
+    fs::write(place.plugin("probe.wasm"), bytes).unwrap();
+    let reason = rejection(&place, "[plugin.probe]\ncompile_cpu_ms = 1000");
+    assert!(reason.contains("1000 ms of processor time"), "{reason}");
+}
+
+/// A section of a component: a module with one function that has 5000 local variables in 39 loops.
+fn long_to_compile() -> Vec<u8> {
+    fn number(mut n: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        loop {
+            let byte = u8::try_from(n & 127).unwrap();
+            n >>= 7;
+            if n == 0 {
+                bytes.push(byte);
+                return bytes;
+            }
+            bytes.push(byte | 128);
+        }
+    }
+    fn section(id: u8, content: &[u8]) -> Vec<u8> {
+        [&[id], number(content.len()).as_slice(), content].concat()
+    }
+    const LOCALS: usize = 5000;
+    let mut code = [&[1][..], &number(LOCALS), &[0x7f]].concat();
+    code.extend([0x03, 0x40].repeat(39));
+    for local in 1..=LOCALS {
+        // local.get, local.get, i32.add, local.set
+        code.push(0x20);
+        code.extend(number(local));
+        code.push(0x20);
+        code.extend(number(local * 7 % LOCALS + 1));
+        code.extend([0x6a, 0x21]);
+        code.extend(number(local * 3 % LOCALS + 1));
+    }
+    // local.get, br_if, end
+    code.extend([0x20, 1, 0x0d, 0, 0x0b].repeat(39));
+    code.push(0x0b);
+    let function = [number(code.len()), code].concat();
+    let module = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, &[1, 0x60, 1, 0x7f, 0]),
+        section(3, &[1, 0]),
+        section(10, &[&[1], function.as_slice()].concat()),
+    ]
+    .concat();
+    section(1, &module)
 }
 
 #[tokio::test(flavor = "multi_thread")]

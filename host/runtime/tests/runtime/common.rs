@@ -68,6 +68,18 @@ pub fn probe_that(describe: &str) -> Vec<u8> {
     bytes
 }
 
+/// The program that compiles: `rookery`, as it was built with these tests.
+fn rookery() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.ancestors().nth(2).unwrap().join("rookery");
+    assert!(
+        program.exists(),
+        "{} is not there; run `cargo build --release` first",
+        program.display()
+    );
+    program
+}
+
 /// A directory with plugins, a cache and a root for projects.
 pub struct Place {
     pub dir: TempDir,
@@ -128,6 +140,7 @@ impl Place {
         };
         RuntimeConfig {
             cache_dir: self.cache(),
+            program: rookery(),
             policy,
             built_in: self.built_in.then(|| self.dir.path().join("plugins")),
             audit: None,
@@ -137,7 +150,7 @@ impl Place {
     }
 
     pub fn load(&self, policy: &str) -> (Runtime, LoadReport) {
-        let mut runtime = Runtime::new(self.config(policy)).unwrap();
+        let runtime = Runtime::new(self.config(policy)).unwrap();
         let report = runtime.load(&[self.dir.path().join("plugins")]);
         (runtime, report)
     }
@@ -145,9 +158,9 @@ impl Place {
 
 /// A policy of these budgets.
 pub fn budgets(lines: &str) -> String {
-    let (top, rest): (Vec<&str>, Vec<&str>) = lines
-        .lines()
-        .partition(|line| line.starts_with("concurrent_calls"));
+    let (top, rest): (Vec<&str>, Vec<&str>) = lines.lines().partition(|line| {
+        line.starts_with("concurrent_calls") || line.starts_with("shared_memory")
+    });
     format!("{}\n[default]\n{}", top.join("\n"), rest.join("\n"))
 }
 
@@ -166,7 +179,12 @@ pub fn silent() -> ProgressSink {
 /// Call the probe.
 pub async fn call(runtime: &Runtime, arguments: Value) -> Result<Success, Failure> {
     runtime
-        .call("probe", &arguments, CancellationToken::new(), silent())
+        .call(
+            "probe",
+            &Arc::new(arguments),
+            CancellationToken::new(),
+            silent(),
+        )
         .await
 }
 

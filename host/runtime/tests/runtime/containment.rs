@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::common::{call, fails, runtime, said, silent};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,7 +203,7 @@ async fn progress_is_clean_and_every_report_is_handed_on() {
     runtime
         .call(
             "probe",
-            &json!({"do": "progress", "n": 1000}),
+            &Arc::new(json!({"do": "progress", "n": 1000})),
             CancellationToken::new(),
             progress,
         )
@@ -350,7 +350,12 @@ async fn cancelling_answers_at_once_and_frees_the_place_of_the_guest() {
             let (runtime, cancel) = (Arc::clone(&runtime), cancel.clone());
             async move {
                 runtime
-                    .call("probe", &json!({"do": what, "n": 20_000}), cancel, silent())
+                    .call(
+                        "probe",
+                        &Arc::new(json!({"do": what, "n": 20_000})),
+                        cancel,
+                        silent(),
+                    )
                     .await
             }
         });
@@ -403,7 +408,7 @@ async fn spinning_guests_hold_up_neither_the_server_nor_other_calls() {
             let (runtime, cancel) = (Arc::clone(&runtime), cancel.clone());
             tokio::spawn(async move {
                 runtime
-                    .call("probe", &json!({"do": "loop"}), cancel, silent())
+                    .call("probe", &Arc::new(json!({"do": "loop"})), cancel, silent())
                     .await
             })
         })
@@ -432,19 +437,35 @@ async fn spinning_guests_hold_up_neither_the_server_nor_other_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn calls_that_come_at_once_wait_for_each_other_and_are_all_answered() {
+    let (_place, runtime) = runtime("concurrent_calls = 2");
+    let calls: Vec<_> = (0..120)
+        .map(|n| {
+            let runtime = Arc::clone(&runtime);
+            tokio::spawn(async move {
+                said(&runtime, json!({"do": "echo", "text": n.to_string()})).await
+            })
+        })
+        .collect();
+    for (n, call) in calls.into_iter().enumerate() {
+        assert_eq!(call.await.unwrap(), n.to_string());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn too_many_calls_are_told_to_come_back() {
     let (_place, runtime) = runtime("concurrent_calls = 1");
     said(&runtime, json!({"do": "echo"})).await;
     let busy = Arc::new(AtomicUsize::new(0));
     let cancel = CancellationToken::new();
-    let calls: Vec<_> = (0..80)
+    let calls: Vec<_> = (0..300)
         .map(|_| {
             let (runtime, busy, cancel) = (Arc::clone(&runtime), Arc::clone(&busy), cancel.clone());
             tokio::spawn(async move {
                 let failure = runtime
                     .call(
                         "probe",
-                        &json!({"do": "sleep", "n": 20_000}),
+                        &Arc::new(json!({"do": "sleep", "n": 20_000})),
                         cancel,
                         silent(),
                     )
@@ -462,23 +483,33 @@ async fn too_many_calls_are_told_to_come_back() {
     for call in calls {
         call.await.unwrap();
     }
-    assert_eq!(busy.load(Ordering::Relaxed), 80 - 32);
+    assert_eq!(busy.load(Ordering::Relaxed), 300 - 256);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn arguments_are_checked_bounded_and_freed_of_idle_nulls() {
     let (_place, runtime) = runtime("argument_kib = 1");
     assert_eq!(
-        runtime.check_arguments("probe", &json!({"n": -1, "txt": "x"})),
+        runtime
+            .check_arguments("probe", &Arc::new(json!({"n": -1, "txt": "x"})))
+            .await,
         [
             "`n` is -1, and must be at least 0",
             "`txt` is not known; allowed are `do`, `text`, `n`, `project`, `run`, `options`; did you mean `text`?",
             "`do` is missing: What to do.",
         ]
     );
-    let arguments = json!({"do": "arguments", "text": null, "n": null});
-    assert!(runtime.check_arguments("probe", &arguments).is_empty());
-    assert_eq!(said(&runtime, arguments).await, r#"{"do":"arguments"}"#);
+    let arguments = Arc::new(json!({"do": "arguments", "text": null, "n": null}));
+    assert!(
+        runtime
+            .check_arguments("probe", &arguments)
+            .await
+            .is_empty()
+    );
+    assert_eq!(
+        said(&runtime, Value::clone(&arguments)).await,
+        r#"{"do":"arguments"}"#
+    );
     let failure = fails(&runtime, json!({"do": "echo", "text": "x".repeat(2000)})).await;
     assert_eq!(failure.kind, "limit");
 }
@@ -487,7 +518,12 @@ async fn arguments_are_checked_bounded_and_freed_of_idle_nulls() {
 async fn an_unknown_tool_is_told_with_the_nearest_name() {
     let (_place, runtime) = runtime("");
     let failure = runtime
-        .call("prob", &json!({}), CancellationToken::new(), silent())
+        .call(
+            "prob",
+            &Arc::new(json!({})),
+            CancellationToken::new(),
+            silent(),
+        )
         .await
         .unwrap_err();
     assert_eq!(failure.kind, "unknown-tool");

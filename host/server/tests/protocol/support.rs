@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rookery_server::{LoadError, ServeError};
+use rookery_server::{LoadError, Loaded, ServeError};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines};
 use tokio::task::JoinHandle;
@@ -22,12 +22,12 @@ pub struct Client {
 impl Client {
     /// A server that has seen nothing yet.
     pub fn new() -> Self {
-        Self::with_tools(|| Ok(tools::Fixtures::new()))
+        Self::with_tools(|| Ok(tools::Fixtures::new().into()))
     }
 
     /// A server whose tools are what `load` gives.
     pub fn with_tools(
-        load: impl FnOnce() -> Result<tools::Fixtures, LoadError> + Send + 'static,
+        load: impl FnOnce() -> Result<Loaded<tools::Fixtures>, LoadError> + Send + 'static,
     ) -> Self {
         let (input, server_input) = tokio::io::duplex(1 << 16);
         let (server_output, output) = tokio::io::duplex(1 << 16);

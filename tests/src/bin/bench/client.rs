@@ -47,12 +47,7 @@ impl Client {
         let id = self.next_id;
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))?;
         loop {
-            let mut line = String::new();
-            ensure!(
-                self.output.read_line(&mut line)? > 0,
-                "the server has ended"
-            );
-            let mut message: Value = serde_json::from_str(&line)?;
+            let mut message: Value = serde_json::from_str(&self.line()?)?;
             if message["id"] == id {
                 ensure!(
                     message.get("error").is_none(),
@@ -75,6 +70,16 @@ impl Client {
     /// Send a message and wait for nothing.
     pub fn send_only(&mut self, message: &Value) -> Result<()> {
         self.send(message)
+    }
+
+    /// The next line, whatever it says.
+    pub fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        ensure!(
+            self.output.read_line(&mut line)? > 0,
+            "the server has ended"
+        );
+        Ok(line)
     }
 
     fn send(&mut self, message: &Value) -> Result<()> {

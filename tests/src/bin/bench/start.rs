@@ -51,7 +51,7 @@ fn start(folder: &Path, cache: &Path) -> Result<Duration> {
     Ok(took)
 }
 
-fn resident_mib(pid: u32) -> Result<u64> {
+pub fn resident_mib(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status
         .lines()
