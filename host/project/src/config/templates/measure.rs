@@ -314,11 +314,11 @@ fn operation(expr: &Expr) -> Result<String, Error> {
 
 /// What is called is not a value that is worked on, but what a method belongs to is.
 fn call(called: &Call) -> Result<String, Error> {
-    let callee = match &called.expr {
+    let function = match &called.expr {
         Expr::GetAttr(method) => format!("{}.{}", value(&method.expr)?, method.name),
         other => plain(other)?,
     };
-    Ok(format!("{callee}({})", arguments(&called.args)?))
+    Ok(format!("{function}({})", arguments(&called.args)?))
 }
 
 /// A chain of filters; that of a block begins with none.
