@@ -120,13 +120,7 @@ fn orphans_are_reaped_and_the_exit_code_is_that_of_the_work() -> Result<()> {
         return Ok(());
     }
     let orphan = Command::new("nsenter")
-        .args([
-            "--target",
-            &init.to_string(),
-            "--user",
-            "--pid",
-            "--preserve-credentials",
-        ])
+        .args(["--target", &init.to_string(), "--pid"])
         .args(["sh", "-c", "(sleep 0.1 & exec sleep 0.2) & exit 0"])
         .status()?;
     ensure!(orphan.success(), "nsenter");

@@ -64,7 +64,7 @@ fn standard_error_that_nobody_reads_holds_nothing_up_and_what_is_lost_is_counted
     let mut stderr = wire.child.stderr.take().context("stderr is piped")?;
     let reader = std::thread::spawn(move || {
         let mut log = String::new();
-        let mut chunk = [0; 1 << 16];
+        let mut chunk = vec![0; 1 << 16];
         while !log.contains("lines of the log were dropped") {
             match stderr.read(&mut chunk) {
                 Ok(count @ 1..) => log.push_str(&String::from_utf8_lossy(&chunk[..count])),

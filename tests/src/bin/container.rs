@@ -18,6 +18,9 @@ const KILLED_AFTER: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_mins(2);
 const NAME: &str = "rookery-container-test";
 
+/// What a client does to end its server.
+type End = fn(&mut Wire) -> Result<()>;
+
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let projects = PathBuf::from(arguments.next().context("the projects folder is missing")?);
@@ -48,7 +51,7 @@ fn main() -> Result<()> {
     complete(&projects, &run.results)?;
     println!("ok  the engine's stop, in {:.1} s", took.as_secs_f64());
 
-    let ends: [(&str, fn(&mut Wire) -> Result<()>); 2] = [
+    let ends: [(&str, End); 2] = [
         ("a closed stdin", |server| {
             server.hang_up();
             Ok(())
