@@ -1,5 +1,5 @@
 //! Every built-in tool can be given to every model: its listed schema is one that the converters of
-//! Google's, OpenAI's and Anthropic's SDKs take whole. `.ci/full` applies the converters
+//! Google's, `OpenAI`'s and Anthropic's SDKs take whole. `.ci/full` applies the converters
 //! themselves.
 
 use anyhow::Result;

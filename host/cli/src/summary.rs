@@ -66,7 +66,7 @@ fn reached(mut services: Value, results: &Results) -> Value {
         let leads_there = |bridge: &&Value| {
             bridge["domain"] == service["proto"]
                 && bridge["guest_ip"] == service["ip"]
-                && bridge["guest_port"] == service["port"].to_string()
+                && bridge["guest_port"] == *service["port"].to_string()
         };
         // A service that came back may have another port than before.
         let bridges = bridges["rows"].as_array().into_iter().flatten();

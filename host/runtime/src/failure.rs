@@ -205,14 +205,14 @@ impl Stop {
             | Reason::StackOverflow
             | Reason::Trap(_)
             | Reason::Exit(_)
-            | Reason::Malformed(_) => OTHERS.to_owned(),
+            | Reason::Malformed(_)
+            | Reason::ResourceBudget(_) => OTHERS.to_owned(),
             Reason::MemoryBudget(_) => less("memory_mib"),
             Reason::SharedMemory(_) => "Call it again when the others have ended, or ask for less. The operator can raise `shared_memory_mib` in the policy.".to_owned(),
             Reason::CpuBudget(_) => less("cpu_ms"),
             // Not a matter of how much was asked for: a tool that works is stopped by its CPU budget before.
             Reason::WallBudget(_) => "Call it once more: the machine may have been busy. The operator can raise `wall_ms` in the policy.".to_owned(),
             Reason::HostCallBudget(_) => less("host_calls"),
-            Reason::ResourceBudget(_) => OTHERS.to_owned(),
             Reason::OutputBudget { .. } | Reason::TooMuchToCheck => LESS.to_owned(),
             Reason::HostDefect => "Try once more; if it fails again, tell the operator.".to_owned(),
         };

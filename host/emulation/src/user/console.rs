@@ -38,7 +38,7 @@ impl Console {
                 ws_ypixel: 0,
             },
         )?;
-        if rustix::process::geteuid().is_root() {
+        if owner != rustix::process::geteuid().as_raw() {
             let (user, group) = (Uid::from_raw(owner), Gid::from_raw(owner));
             rustix::fs::fchown(&guest, Some(user), Some(group))?;
         }

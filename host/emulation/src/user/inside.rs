@@ -66,12 +66,8 @@ pub fn make(
 
 /// Join namespaces of the guest as its root. The caller must have a single thread, and dies with the process that forked it.
 pub fn enter(guest: &OwnedFd, namespaces: i32) -> Result<(), Errno> {
-    let privileged = rustix::process::geteuid().is_root();
     let code = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
     process::join(guest.as_fd(), namespaces).map_err(code)?;
-    if privileged {
-        rustix::thread::set_thread_groups(&[])?;
-    }
     rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
     rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?;
     // Both the change of namespace and that of user clear it.

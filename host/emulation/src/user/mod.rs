@@ -67,13 +67,34 @@ pub struct UserBackend;
 impl UserBackend {
     /// The user of the host as whom a guest's root runs.
     pub fn guest_uid() -> u32 {
-        let uid = rustix::process::geteuid();
-        if uid.is_root() {
+        if Self::becomes_another_user() {
             UNPRIVILEGED_UID
         } else {
-            uid.as_raw()
+            rustix::process::geteuid().as_raw()
         }
     }
+
+    /// Whether a guest runs as another user than its supervisor: where that is root, and not merely the root of a user namespace in which
+    /// nobody else is (`user_namespaces(7)`).
+    pub(crate) fn becomes_another_user() -> bool {
+        rustix::process::geteuid().is_root()
+            && ["/proc/self/uid_map", "/proc/self/gid_map"]
+                .iter()
+                .all(|map| std::fs::read_to_string(map).is_ok_and(|map| is_mapped(&map)))
+    }
+}
+
+/// Whether a map of users or of groups has the one as whom guests run.
+fn is_mapped(map: &str) -> bool {
+    map.lines().any(|line| {
+        let mut numbers = line
+            .split_whitespace()
+            .map_while(|number| number.parse::<u64>().ok());
+        let (first, _, count) = (numbers.next(), numbers.next(), numbers.next());
+        first.zip(count).is_some_and(|(first, count)| {
+            (first..first.saturating_add(count)).contains(&u64::from(UNPRIVILEGED_UID))
+        })
+    })
 }
 
 impl Backend for UserBackend {
@@ -91,3 +112,16 @@ impl Backend for UserBackend {
 }
 
 pub(crate) use sys::process::usual_signals;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_mapped_for_a_machines_root_and_not_for_that_of_an_own_namespace() {
+        assert!(is_mapped("         0          0 4294967295\n"));
+        assert!(is_mapped("0 1000 1\n1 100000 65536\n"));
+        assert!(!is_mapped("         0       1000          1\n"));
+        assert!(!is_mapped("0 100000 65534\n") && !is_mapped(""));
+    }
+}

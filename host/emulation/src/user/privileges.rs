@@ -32,8 +32,8 @@ pub struct Privileges {
 impl Privileges {
     /// Give up every capability for good, and take the rights of the user `guest` to files.
     pub fn give_up(guest: u32) -> Result<Self> {
-        let own = rustix::process::geteuid();
-        let other = own.is_root().then_some(guest);
+        let own = rustix::process::geteuid().as_raw();
+        let other = (own != guest).then_some(guest);
         let done = match other {
             Some(guest) => leave_root(guest),
             None => Ok(()),

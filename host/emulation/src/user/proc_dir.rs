@@ -197,9 +197,10 @@ mod tests {
 
     #[test]
     fn a_process_outside_of_the_guests_namespace_is_nobodys() {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let other = PidNamespace {
             id: (0, 0),
-            _held: PidNamespace::of(std::process::id()).unwrap()._held,
+            _held: rustix::fs::open("/dev/null", flags, Mode::empty()).unwrap(),
         };
         let refused = ProcDir::of_thread(std::process::id(), &other);
         assert_eq!(refused.err(), Some(Errno::PERM));

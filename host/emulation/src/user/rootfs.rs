@@ -10,6 +10,8 @@ use rookery_project::scratch::{self, Scratch};
 use rookery_project::{Cancel, Error, Node, Private, Result, SetId, Unpacked, regular};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
+use super::UserBackend;
+
 /// How long an unpacked root filesystem is kept that no run uses.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 /// Bytes of the list of what an archive holds.
@@ -129,7 +131,7 @@ fn unpack(cache: &Path, archive: &Path, uid: u32, slot: &Path, cancel: &Cancel) 
     let root = temporary.path().join("root");
     fs::create_dir(&root).map_err(|error| Error::io("create", &root, &error))?;
     let unpacked = rookery_project::unpack(archive, &root, cancel)?;
-    if rustix::process::geteuid().is_root() {
+    if UserBackend::becomes_another_user() {
         hand_over(&root, uid, cancel)?;
     }
     let list = serde_json::to_vec(&unpacked).map_err(|error| Error::Internal(error.to_string()))?;

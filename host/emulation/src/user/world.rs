@@ -51,7 +51,7 @@ impl World {
             Error::Backend(format!("cannot {what}: {error}"))
         };
         let (ours, theirs) = packet_pair().map_err(|error| failed("make a socket", &error))?;
-        let privileged = rustix::process::geteuid().is_root();
+        let privileged = UserBackend::becomes_another_user();
         // The child mounts what is its current directory.
         let back = rustix::fs::open(
             ".",
@@ -96,12 +96,13 @@ impl World {
         let outside = std::fs::File::open(format!("/proc/{pid}/ns/net"))
             .map_err(|error| failed("open the network namespace", &error))?;
         let uid = UserBackend::guest_uid();
-        let gid = if rustix::process::geteuid().is_root() {
+        let other = UserBackend::becomes_another_user();
+        let gid = if other {
             uid
         } else {
             rustix::process::getegid().as_raw()
         };
-        if !rustix::process::geteuid().is_root() {
+        if !other {
             write_map(pid, "setgroups", "deny")?;
         }
         write_map(pid, "uid_map", &format!("0 {uid} 1"))?;

@@ -45,11 +45,12 @@ pub(super) fn functions(imports: &[String], types: &Types) -> BTreeSet<Function>
             continue;
         };
         if let ComponentEntityType::Instance(id) = item.ty {
-            functions.extend(types[id].exports.iter().filter_map(|(name, item)| {
-                matches!(item.ty, ComponentEntityType::Func(_)).then(|| Function {
-                    interface,
-                    name: name.clone(),
-                })
+            let exports = types[id].exports.iter();
+            let called =
+                exports.filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)));
+            functions.extend(called.map(|(name, _)| Function {
+                interface,
+                name: name.clone(),
             }));
         }
     }

@@ -63,8 +63,8 @@ impl Effect {
             )
             | (Interface::Emulation, "status" | "wait")
             | (Interface::Live, "capabilities") => none,
-            // It writes only where nothing is.
-            (Interface::Creation, "init-project") => changes,
+            // It writes only where nothing is; a run that is stopped keeps its results.
+            (Interface::Creation, "init-project") | (Interface::Emulation, "stop") => changes,
             (Interface::ConfigMutation, _) => Self {
                 destroys: true,
                 ..changes
@@ -73,8 +73,6 @@ impl Effect {
                 repeats: true,
                 ..changes
             },
-            // A run that is stopped keeps its results.
-            (Interface::Emulation, "stop") => changes,
             (Interface::Creation | Interface::Emulation | Interface::Live, _) => worst,
         }
     }
