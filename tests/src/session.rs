@@ -238,6 +238,18 @@ impl Session {
         self.stderr.lock().expect("no panic while held").clone()
     }
 
+    /// Wait until the server has logged something that holds `text`: it logs by way of a thread of its own.
+    pub async fn logs(&self, text: &str) -> Result<()> {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !self.log().contains(text) {
+            if std::time::Instant::now() > end {
+                return Err(anyhow!("{text:?} is not in the log:\n{}", self.log()));
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
     /// The progress notifications so far.
     pub fn progress(&self) -> Vec<String> {
         self.client

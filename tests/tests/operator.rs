@@ -31,7 +31,7 @@ async fn a_plugin_from_elsewhere_only_reads_until_the_policy_grants_it_more() ->
     let client = Session::with(&options).await?;
     assert_eq!(client.tools().await?, ["missing_env"]);
     let line = "put under [plugin.\"set_env\"]: grant = [\"config-mutation\"]";
-    assert!(client.log().contains(line), "{}", client.log());
+    client.logs(line).await?;
     client.close().await?;
 
     let policy = root.path().join("policy.toml");
@@ -42,13 +42,9 @@ async fn a_plugin_from_elsewhere_only_reads_until_the_policy_grants_it_more() ->
     options.arguments = vec!["--policy".to_owned(), policy.to_string_lossy().into_owned()];
     let client = Session::with(&options).await?;
     assert_eq!(client.tools().await?, ["missing_env", "set_env"]);
-    assert!(
-        client
-            .log()
-            .contains("did you mean [plugin.\"missing_env\"]?"),
-        "{}",
-        client.log()
-    );
+    client
+        .logs("did you mean [plugin.\"missing_env\"]?")
+        .await?;
     client.close().await
 }
 

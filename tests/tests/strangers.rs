@@ -70,13 +70,9 @@ async fn no_order_of_folders_gives_a_stranger_the_name_of_a_built_in_tool() -> R
         let client = session(root.path(), &plugins, "").await?;
         let tools = client.definitions().await?;
         assert_eq!(tools["run"]["title"], "Run the firmware");
-        assert!(
-            client
-                .log()
-                .contains("no plugin can take the name of a built-in tool"),
-            "{}",
-            client.log()
-        );
+        client
+            .logs("no plugin can take the name of a built-in tool")
+            .await?;
         client.close().await?;
     }
     // Nor where the built-in tool is not served.
@@ -100,13 +96,9 @@ async fn a_name_or_a_text_that_misleads_is_admitted_by_the_line_that_the_refusal
         let plugins = [places::dist().join("plugins"), odd.clone()];
         let client = session(root.path(), &plugins, "").await?;
         assert!(!client.tools().await?.contains(&tool.to_owned()), "{tool}");
-        assert!(
-            client
-                .log()
-                .contains(&format!("under [plugin.\"mine\"]: {line}")),
-            "{}",
-            client.log()
-        );
+        client
+            .logs(&format!("under [plugin.\"mine\"]: {line}"))
+            .await?;
         client.close().await?;
         let client = session(
             root.path(),

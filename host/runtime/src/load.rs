@@ -5,8 +5,9 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::admission::{self, Admitted, Candidate, Gate, Look, Refused, wasm_files};
 use crate::policy::cores;
@@ -16,6 +17,9 @@ use crate::{LoadReport, Rejected};
 
 /// New components that are examined at the same time; most of that is waiting for a compiler or for an answer.
 const EXAMINED: usize = 16;
+
+/// So long one that was examined waits for those before it.
+const IN_ORDER: Duration = Duration::from_secs(1);
 
 /// Components that are not known yet.
 pub struct Pending(Vec<(PathBuf, Candidate)>);
@@ -62,11 +66,26 @@ impl Runtime {
     }
 
     /// Admit what is not known yet. `loaded` is told of each file when it is done, from several threads.
+    ///
+    /// A name belongs to whoever comes first in the order of the files, not to whoever is examined first; but for one that takes longer
+    /// than [`IN_ORDER`] nobody waits.
     pub fn load_new(&self, pending: Pending, loaded: impl Fn(LoadReport) + Sync) {
         let gate = self.gate(false);
-        on_threads(EXAMINED, pending.0, |(file, candidate)| {
+        let left: Mutex<BTreeSet<usize>> = Mutex::new((0..pending.0.len()).collect());
+        let (changed, begun) = (Condvar::new(), Instant::now());
+        let numbered = pending.0.into_iter().enumerate().collect();
+        on_threads(EXAMINED, numbered, |(n, (file, candidate))| {
+            let found = gate.examine(candidate);
+            let left = left.lock().unwrap_or_else(PoisonError::into_inner);
+            let patience = IN_ORDER.saturating_sub(begun.elapsed());
+            let waited =
+                changed.wait_timeout_while(left, patience, |left| left.first() != Some(&n));
+            let (mut left, _) = waited.unwrap_or_else(PoisonError::into_inner);
             let mut report = LoadReport::default();
-            self.register(&file, gate.examine(candidate), &mut report);
+            self.register(&file, found, &mut report);
+            left.remove(&n);
+            drop(left);
+            changed.notify_all();
             loaded(report);
         });
     }

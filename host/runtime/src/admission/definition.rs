@@ -232,7 +232,7 @@ mod tests {
         refused(
             "/annotations/openWorldHint",
             Value::Null,
-            "`openWorldHint` is missing",
+            "`/annotations/openWorldHint` is missing",
         );
         refused("/outputSchema", json!({"type": "string"}), "outputSchema");
         refused("/examples/0", json!({"txt": "hello"}), "example 0");

@@ -9,10 +9,10 @@ mod failure;
 mod params;
 
 use std::fmt::Write;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -233,11 +233,7 @@ impl Database<'_> {
 
 /// Copy `bytes` of a file that may grow meanwhile.
 fn copy_at_most(from: &Path, to: &Path, bytes: u64) -> std::io::Result<()> {
-    let mut to = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(to)?;
+    let mut to = File::create_new(to)?;
     let from = regular::open(from)?;
     std::io::copy(&mut from.take(bytes), &mut to)?;
     Ok(())
