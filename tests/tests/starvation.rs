@@ -244,11 +244,7 @@ async fn a_component_that_is_much_work_to_compile_delays_no_list_and_is_remember
     let client = Session::with(&options).await?;
     let tools = client.tools().await?;
     ensure!(tools.contains(&"echo".to_owned()), "{tools:?}");
-    ensure!(
-        client.log().contains("found at an earlier start"),
-        "{}",
-        client.log()
-    );
+    wait_for(&client, "found at an earlier start").await?;
     client.close().await
 }
 
@@ -276,6 +272,9 @@ async fn components_that_never_say_what_they_are_delay_nobody_and_are_remembered
     client.close().await?;
     let client = Session::with(&options).await?;
     client.tools().await?;
+    for n in 0..6 {
+        wait_for(&client, &format!("asleep_{n}.wasm: it could not be asked")).await?;
+    }
     let log = client.log();
     ensure!(
         log.matches("found at an earlier start").count() == 6,
