@@ -68,7 +68,7 @@ impl Runtime {
     /// Admit what is not known yet. `loaded` is told of each file when it is done, from several threads.
     ///
     /// A name belongs to whoever comes first in the order of the files, not to whoever is examined first; but for one that takes longer
-    /// than [`IN_ORDER`] nobody waits.
+    /// than a second nobody waits.
     pub fn load_new(&self, pending: Pending, loaded: impl Fn(LoadReport) + Sync) {
         let gate = self.gate(false);
         let left: Mutex<BTreeSet<usize>> = Mutex::new((0..pending.0.len()).collect());

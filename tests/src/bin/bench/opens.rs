@@ -42,7 +42,7 @@ pub fn measure(folder: &Path) -> Result<Vec<Row>> {
         "init_project",
         &json!({"rootfs": "opens.tar.gz", "output": project}),
     )?;
-    let spec = json!({"type": "inline_file", "contents": script(), "mode": 0o755});
+    let spec = json!({"type": "inline_file", "contents": script(), "mode": "0755"});
     client.call(
         "add_static_file",
         &json!({"project_dir": project, "path": "/etc/opens", "spec": spec}),
