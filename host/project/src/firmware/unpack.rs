@@ -24,8 +24,7 @@ pub struct Unpacked {
     pub nodes: Vec<Node>,
     /// Files whose set-user-id or set-group-id bits were dropped.
     pub set_ids: Vec<SetId>,
-    /// Files that not everybody may read, and directories that not everybody may enter: at most
-    /// [`MAX_PRIVATE`].
+    /// Files that not everybody may read, and directories that not everybody may enter: at most 4096.
     pub private: Vec<Private>,
 }
 
