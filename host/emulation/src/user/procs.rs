@@ -316,15 +316,19 @@ pub fn children(process: &ProcDir) -> Vec<u32> {
         .collect()
 }
 
+/// The link to a working directory, or to what a descriptor refers to, in a directory of `/proc`.
+fn place(fd: i32) -> String {
+    match fd {
+        libc::AT_FDCWD => "cwd".to_owned(),
+        fd => format!("fd/{fd}"),
+    }
+}
+
 impl Record {
-    /// What is asked of the thread that called last, under `name` in its directory. Of a process whose
+    /// Ask for `name` in the directory of the thread that called last, and where that has ended in the process's own. Of a process whose
     /// first thread has ended only the others know.
-    fn below(&self, name: &str) -> String {
-        if self.process.has_thread(self.thread) {
-            format!("task/{}/{name}", self.thread)
-        } else {
-            name.to_owned()
-        }
+    fn ask<T, E>(&self, name: &str, ask: impl Fn(&str) -> Result<T, E>) -> Result<T, E> {
+        ask(&format!("task/{}/{name}", self.thread)).or_else(|_| ask(name))
     }
 
     /// Its memory.
@@ -337,13 +341,13 @@ impl Record {
 
     /// How it sees the file system.
     pub fn view(&self) -> Option<View> {
-        let root = self.process.target(&self.below("root")).ok()?;
+        let root = self.ask("root", |name| self.process.target(name)).ok()?;
         Some(View::new(root, self.who.pid))
     }
 
     /// Where its `/` is in the guest's namespace.
     fn root_path(&self) -> Option<String> {
-        self.process.link(&self.below("root")).ok()
+        self.ask("root", |name| self.process.link(name)).ok()
     }
 
     /// Whether its `/` is another directory than init began with.
@@ -364,36 +368,28 @@ impl Record {
 
     /// Its working directory, or what its descriptor `fd` refers to, as a guest path.
     pub fn directory(&self, fd: i32) -> Option<String> {
-        self.process.link(&self.place(fd)).ok()
+        self.ask(&place(fd), |name| self.process.link(name)).ok()
     }
 
     /// Whether its working directory is deeper than any path may be long.
     pub fn is_too_deep(&self) -> bool {
-        let place = self.place(libc::AT_FDCWD);
-        self.process.link(&place) == Err(Errno::NAMETOOLONG)
-    }
-
-    /// The link to its working directory, or to what its descriptor `fd` refers to.
-    fn place(&self, fd: i32) -> String {
-        match fd {
-            libc::AT_FDCWD => self.below("cwd"),
-            fd => self.below(&format!("fd/{fd}")),
-        }
+        let link = self.ask(&place(libc::AT_FDCWD), |name| self.process.link(name));
+        link == Err(Errno::NAMETOOLONG)
     }
 
     /// What its descriptor `fd`, or its working directory, refers to: to be looked at only.
     pub fn held(&self, fd: i32) -> Result<OwnedFd, Errno> {
-        self.process.target(&self.place(fd))
+        self.ask(&place(fd), |name| self.process.target(name))
     }
 
     /// The status of what its descriptor `fd` refers to.
     pub fn held_status(&self, fd: i32) -> Result<Stat, Errno> {
-        self.process.target_status(&self.place(fd))
+        self.ask(&place(fd), |name| self.process.target_status(name))
     }
 
     /// What the kernel tells of its descriptor `fd` after `field`, such as `flags:` (`proc_pid_fdinfo(5)`).
     pub fn descriptor_info(&self, fd: i32, field: &str) -> Option<String> {
-        let text = self.process.text(&self.below(&format!("fdinfo/{fd}")));
+        let text = self.ask(&format!("fdinfo/{fd}"), |name| self.process.text(name));
         let value = text
             .ok()?
             .lines()
@@ -403,12 +399,16 @@ impl Record {
 
     /// The numbers of its descriptors.
     pub fn descriptors(&self) -> Vec<u32> {
-        self.process.numbers(&self.below("fd"))
+        let numbers = self.ask("fd", |name| match self.process.numbers(name) {
+            none if none.is_empty() => Err(none),
+            numbers => Ok(numbers),
+        });
+        numbers.unwrap_or_default()
     }
 
     /// What the kernel tells of the thread that called last (`proc_pid_status(5)`).
     pub fn thread_status(&self) -> Option<String> {
-        self.process.text(&self.below("status")).ok()
+        self.ask("status", |name| self.process.text(name)).ok()
     }
 
     /// Open its memory anew when it is next needed.
