@@ -4,9 +4,7 @@
 mod support;
 
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -14,10 +12,7 @@ use rookery_emulation::backend::Backend;
 use rookery_emulation::event::What;
 use rookery_emulation::ports::Ports;
 use rookery_emulation::user::UserBackend;
-use support::native::{self, Data, Step};
-
-/// A test's name, and the supervisor's part of it, in a directory of its own.
-type Test = (&'static str, fn(&Path));
+use support::native::{self, Data, Step, Test, call};
 
 const TESTS: &[Test] = &[
     ("a_guest_claims_no_privileged_port_of_the_host", privileged),
@@ -30,38 +25,7 @@ const TESTS: &[Test] = &[
 ];
 
 fn main() {
-    if let Ok(name) = std::env::var("ROOKERY_TEST_GUEST") {
-        let test = TESTS.iter().find(|(known, _)| *known == name);
-        test.expect("it is a test").1(&std::env::current_dir().expect("it is there"));
-        return;
-    }
-    if !cfg!(target_arch = "x86_64") || !support::can_run() {
-        eprintln!("SKIPPED: programs of this CPU are run on x86-64 machines that can run guests");
-        return;
-    }
-    for (name, _) in TESTS {
-        let work = tempfile::tempdir().unwrap();
-        // The guest is another user where this is root.
-        std::fs::set_permissions(work.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let bin = work.path().join("bin");
-        std::fs::create_dir(&bin).unwrap();
-        let path = std::env::var("PATH").unwrap_or_default();
-        let output = Command::new(std::env::current_exe().unwrap())
-            .env("ROOKERY_TEST_GUEST", name)
-            .env("PATH", format!("{}:{path}", bin.display()))
-            .current_dir(work.path())
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{name}: {}\n{said}", output.status);
-        println!("test {name} ... ok");
-    }
-}
-
-fn call(number: i64, arguments: &[u64]) -> Step {
-    let mut all = [0; 6];
-    all[..arguments.len()].copy_from_slice(arguments);
-    (number, all, 0)
+    native::in_processes(TESTS, native::succeeded);
 }
 
 fn wait(data: &mut Data, seconds: u64) -> Step {

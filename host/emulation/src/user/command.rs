@@ -1,6 +1,6 @@
 //! `live.command`: a program run inside the guest, as its root, under the same filter and supervision.
 
-use std::ffi::CStr;
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use super::first_program::FirstProgram;
 use super::forward::{packet_pair, receive_with_fd};
 use super::inside;
 use super::notify::Listener;
-use super::sandbox::message;
+use super::sandbox::{LAUNCHER_PATH, message};
 use super::sys::{notify::Instruction, process};
 use crate::backend::Reply;
 use crate::live::CommandRequest;
@@ -26,8 +26,6 @@ use crate::live::CommandRequest;
 /// Building a command's sandbox takes milliseconds; a machine under load some more.
 const SETUP: Duration = Duration::from_secs(5);
 
-/// [`super::sandbox::LAUNCHER_PATH`]
-const LAUNCHER: &CStr = c"/.q";
 /// A program that was killed is gone by then.
 const ENDS_WITHIN: Duration = Duration::from_millis(200);
 
@@ -276,7 +274,8 @@ fn become_program(socket: &OwnedFd, output: [BorrowedFd<'_>; 2], filter: &[Instr
     confine::await_go(socket);
     process::close_all_except(&[]);
     // What it becomes, the supervisor tells the launcher.
-    let error = process::execute(LAUNCHER, &[LAUNCHER.to_owned()], &[]);
+    let launcher = CString::new(LAUNCHER_PATH).unwrap_or_default();
+    let error = process::execute(&launcher, std::slice::from_ref(&launcher), &[]);
     let text = format!("the guest's launcher cannot be executed: {error}\n");
     let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
     process::leave(126)
