@@ -34,10 +34,6 @@ use crate::plan::{IoctlCommand, Plan};
 
 /// How often processes and sockets that ended unseen are looked for.
 const TICK: Duration = Duration::from_millis(500);
-/// System calls answered in a row before another listener's are looked at, and for how long before anything else is.
-const BATCH: u32 = 64;
-const SLICE: Duration = Duration::from_millis(20);
-
 /// After its deadline, a run is over this much later, whatever is still to be done: then its supervisor ends itself, and takes the
 /// guest along.
 pub const OVER_WITHIN: Duration = Duration::from_millis(1500);
@@ -248,6 +244,16 @@ fn environment(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
+/// What a wait found to do.
+struct Ready {
+    /// The guest's network changed.
+    network: bool,
+    requests: bool,
+    init: bool,
+    console: bool,
+    listeners: Vec<(Rc<Listener>, PollFlags)>,
+}
+
 struct Supervisor<'a> {
     guest: Guest<'a>,
     world: World,
@@ -267,7 +273,7 @@ impl Supervisor<'_> {
     fn serve(&mut self) -> Result<Outcome> {
         let deadline = self.deadline;
         let mut tick = Instant::now() + TICK;
-        let mut changes = false;
+        let mut network_changed = false;
         loop {
             let now = Instant::now();
             if now >= deadline {
@@ -278,18 +284,23 @@ impl Supervisor<'_> {
                 tick = now + TICK;
             }
             let due = self.guest.limits.due();
-            if (changes || now >= due)
+            if (network_changed || now >= due)
                 && let Some(what) = self.excess()
             {
                 return Ok(Outcome::Exceeded { what });
             }
-            changes = self.wait(deadline.min(tick).min(due));
-            self.answer_calls();
-            self.read_console();
+            let ready = self.wait(deadline.min(tick).min(due));
+            network_changed = ready.network;
+            self.answer_calls(&ready.listeners);
+            if ready.console {
+                self.read_console();
+            }
             if self.starting {
                 self.await_init()?;
             }
-            while let Some(request) = self.guest.control.next_request() {
+            while ready.requests
+                && let Some(request) = self.guest.control.next_request()
+            {
                 if matches!(request, Request::Stop) {
                     return Ok(Outcome::Stopped);
                 }
@@ -300,7 +311,9 @@ impl Supervisor<'_> {
             if let Some(how) = self.guest.ended.take() {
                 return Ok(Outcome::GuestEnded { how });
             }
-            if let Some(how) = self.init_ended() {
+            if ready.init
+                && let Some(how) = self.init_ended()
+            {
                 if self.world.group.as_ref().is_some_and(Group::was_exceeded) {
                     let what = format!(
                         "the guest used more memory than the {} MiB that are allowed, and the kernel ended it; the operator can allow more \
@@ -320,8 +333,9 @@ impl Supervisor<'_> {
         guest.limits.excess(&guest.init, &guest.mounts, written)
     }
 
-    /// Wait for anything to do, at most until `until`. Whether the guest's network changed.
-    fn wait(&self, until: Instant) -> bool {
+    /// Wait for anything to do, at most until `until`. A guest's system call costs what happens here and
+    /// in the loop: nothing is asked of the kernel that this wait already told.
+    fn wait(&self, until: Instant) -> Ready {
         let until = self
             .commands
             .iter()
@@ -333,66 +347,53 @@ impl Supervisor<'_> {
             tv_sec: left.as_secs().cast_signed(),
             tv_nsec: left.subsec_nanos().into(),
         };
-        let mut fds = vec![
-            PollFd::from_borrowed_fd(self.guest.limits.changes(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.guest.control.requests(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.world.pidfd.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.console.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.world.listener.as_ref().as_fd(), PollFlags::IN),
-        ];
-        if self.starting {
-            fds.push(PollFd::from_borrowed_fd(
-                self.world.socket.as_fd(),
-                PollFlags::IN,
-            ));
-        }
-        fds.extend(
-            self.listeners
-                .iter()
-                .map(|listener| PollFd::from_borrowed_fd(listener.as_ref().as_fd(), PollFlags::IN)),
-        );
-        for command in &self.commands {
-            fds.extend(
-                command
-                    .pipes()
-                    .map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN)),
-            );
-        }
+        let listeners = || std::iter::once(&self.world.listener).chain(&self.listeners);
+        let mut fds: Vec<_> = [
+            self.guest.limits.changes(),
+            self.guest.control.requests(),
+            self.world.pidfd.as_fd(),
+            self.console.as_fd(),
+        ]
+        .into_iter()
+        .chain(listeners().map(|listener| listener.as_ref().as_fd()))
+        .chain(self.starting.then(|| self.world.socket.as_fd()))
+        .chain(self.commands.iter().flat_map(Command::pipes))
+        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+        .collect();
         for reach in &self.reaches {
             let (fd, flags) = reach.interest();
             fds.push(PollFd::from_borrowed_fd(fd, flags));
         }
-        // Interrupted or not: the loop looks at everything.
+        // After an interruption nothing is ready, and the next wait tells.
         let _ = rustix::event::poll(&mut fds, Some(&timeout));
-        fds.first()
-            .is_some_and(|changes| !changes.revents().is_empty())
+        let mut events = fds.iter().map(PollFd::revents);
+        let mut any = || events.next().is_some_and(|events| !events.is_empty());
+        Ready {
+            network: any(),
+            requests: any(),
+            init: any(),
+            console: any(),
+            listeners: listeners()
+                .map(Rc::clone)
+                .zip(events)
+                .filter(|(_, events)| !events.is_empty())
+                .collect(),
+        }
     }
 
-    fn answer_calls(&mut self) {
-        let listeners: Vec<_> = std::iter::once(&self.world.listener)
-            .chain(&self.listeners)
-            .map(Rc::clone)
-            .collect();
-        let until = Instant::now() + SLICE;
-        for listener in listeners {
-            for _ in 0..BATCH {
-                if Instant::now() >= until {
-                    return;
-                }
-                let ready = readiness(listener.as_ref().as_fd());
-                if !ready.contains(PollFlags::IN) {
-                    if ready.contains(PollFlags::HUP) {
-                        self.listeners.retain(|known| !Rc::ptr_eq(known, &listener));
-                    }
-                    break;
-                }
-                match listener.receive() {
-                    Ok(Some(call)) => handlers::answer(&mut self.guest, call),
-                    Ok(None) => {}
-                    Err(error) => {
-                        tracing::error!(%error, "system calls of the guest cannot be received");
-                        break;
-                    }
+    /// Answer one call of each listener that has any, so that none waits for another's.
+    fn answer_calls(&mut self, listeners: &[(Rc<Listener>, PollFlags)]) {
+        for (listener, events) in listeners {
+            if !events.contains(PollFlags::IN) {
+                // Nobody is left whose calls could arrive here.
+                self.listeners.retain(|known| !Rc::ptr_eq(known, listener));
+                continue;
+            }
+            match listener.receive() {
+                Ok(Some(call)) => handlers::answer(&mut self.guest, call),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(%error, "system calls of the guest cannot be received");
                 }
             }
         }
@@ -453,9 +454,6 @@ impl Supervisor<'_> {
     }
 
     fn init_ended(&mut self) -> Option<String> {
-        if readiness(self.world.pidfd.as_fd()).is_empty() {
-            return None;
-        }
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let status = rustix::process::waitid(WaitId::Pid(self.world.init), options)
             .ok()

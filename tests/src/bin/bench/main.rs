@@ -1,6 +1,7 @@
 //! `make bench`: what Rookery costs, as ratios to a yardstick that is measured beside it in the same run.
 //!
 //! Single times on a shared machine say little; each row is a median, and yardstick and subject take turns.
+//! Arguments name the sections to measure, all of them without any.
 
 mod boot;
 mod calls;
@@ -35,15 +36,19 @@ fn main() -> Result<()> {
         .prefix("rookery-bench-")
         .tempdir()?;
     println!("| what | measured | yardstick | result | aim |\n|---|---|---|---|---|");
-    let sections: [Section; 6] = [
-        calls::measure,
-        start::measure,
-        logs::measure,
-        database::measure,
-        boot::measure,
-        opens::measure,
+    let sections: [(&str, Section); 6] = [
+        ("calls", calls::measure),
+        ("start", start::measure),
+        ("logs", logs::measure),
+        ("database", database::measure),
+        ("boot", boot::measure),
+        ("opens", opens::measure),
     ];
-    for section in sections {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    for (name, section) in sections {
+        if !wanted.is_empty() && !wanted.iter().any(|word| word == name) {
+            continue;
+        }
         for row in section(folder.path())? {
             println!(
                 "| {} | {} | {} | **{}** | {} |",

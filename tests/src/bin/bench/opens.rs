@@ -11,9 +11,9 @@ use crate::client::Client;
 use crate::{Row, median, server};
 
 /// Redirections in one turn.
-const TIMES: u32 = 10_000;
+const TIMES: u32 = 5_000;
 /// Turns, of which the first warms up.
-const TURNS: usize = 6;
+const TURNS: usize = 24;
 
 /// A shell that redirects its input: from a file, which is an open and a close beside what it does where
 /// it only copies a descriptor. `/proc/uptime` counts hundredths of a second.
@@ -59,7 +59,7 @@ pub fn measure(folder: &Path) -> Result<Vec<Row>> {
         "console",
         &json!({"project_dir": project, "pattern": "^turn "}),
     )?;
-    let (mut opens, mut copies) = (Vec::new(), Vec::new());
+    let (mut opens, mut copies, mut more) = (Vec::new(), Vec::new(), Vec::new());
     for line in console["lines"].as_array().into_iter().flatten().skip(1) {
         let (open, copy) = line
             .as_str()
@@ -67,14 +67,16 @@ pub fn measure(folder: &Path) -> Result<Vec<Row>> {
             .with_context(|| format!("{line} is no measured turn"))?;
         opens.push(open);
         copies.push(copy);
+        more.push(open.saturating_sub(copy));
     }
     anyhow::ensure!(opens.len() == TURNS - 1, "the guest's shell said {console}");
-    let (open, copy) = (median(opens), median(copies));
+    // Of one turn each: the machine is not as fast in every second.
+    let (open, copy, more) = (median(opens), median(copies), median(more));
     Ok(vec![Row {
         what: "a file opened and closed by a guest's shell".into(),
         measured: format!("{open:.1?} a redirection"),
         yardstick: format!("{copy:.1?} without the file"),
-        verdict: format!("{:.1?}", open.saturating_sub(copy)),
+        verdict: format!("{more:.1?}"),
         aim: "≤ 26 µs".into(),
     }])
 }
