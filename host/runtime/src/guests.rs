@@ -32,8 +32,9 @@ use crate::{ProgressSink, Usage};
 
 /// How long a call waits for a seat.
 const QUEUE: Duration = Duration::from_secs(30);
-/// Large answers that are looked at at the same time: each is held several times over meanwhile.
-const LARGE: usize = 2;
+/// Large answers of one origin that are looked at at the same time: each is held several times over meanwhile, and every thread
+/// that did it keeps some of that.
+const LARGE: usize = 1;
 
 /// Runs guests.
 pub(crate) struct Guests {

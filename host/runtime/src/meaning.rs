@@ -8,14 +8,14 @@
 use serde_json::{Map, Value};
 
 /// `value` as typed readers expect it: without members that are null where the schema knows no
-/// null; and with 60 for 60.0 where the schema says integer.
-pub(crate) fn tidied(value: &Value, schema: &Value) -> Value {
+/// null; and with 60 for 60.0 where the schema says integer. Taken over, since a result may be large.
+pub(crate) fn tidied(value: Value, schema: &Value) -> Value {
     tidy(value, schema, Writer::Tool)
 }
 
 /// Arguments, [`tidied`], and taken for what they mean.
 pub(crate) fn meant(arguments: &Value, schema: &Value) -> Value {
-    tidy(arguments, schema, Writer::Agent)
+    tidy(arguments.clone(), schema, Writer::Agent)
 }
 
 /// Who wrote a value. A tool says what it means.
@@ -25,35 +25,35 @@ enum Writer {
     Tool,
 }
 
-fn tidy(value: &Value, schema: &Value, writer: Writer) -> Value {
+fn tidy(value: Value, schema: &Value, writer: Writer) -> Value {
     let by_agent = writer == Writer::Agent;
     match value {
         Value::Object(members) => Value::Object(tidy_members(members, schema, writer)),
         Value::Array(items) => {
             match only_form(schema, "array").and_then(|form| form.get("items")) {
                 Some(schema) => {
-                    let items = items.iter().map(|item| tidy(item, schema, writer));
+                    let items = items.into_iter().map(|item| tidy(item, schema, writer));
                     Value::Array(items.collect())
                 }
-                None => value.clone(),
+                None => Value::Array(items),
             }
         }
         Value::Number(number) if number.is_f64() && schema["type"] == "integer" => number
             .as_f64()
             .and_then(whole)
-            .map_or_else(|| value.clone(), Value::from),
+            .map_or_else(|| Value::Number(number), Value::from),
         Value::Number(number) if by_agent && takes_only(schema, "string") => {
-            as_text(number).map_or_else(|| value.clone(), Value::String)
+            as_text(&number).map_or_else(|| Value::Number(number), Value::String)
         }
         Value::String(text) if by_agent && schema["type"] != "string" => {
-            as_json(text, schema).unwrap_or_else(|| value.clone())
+            as_json(&text, schema).unwrap_or(Value::String(text))
         }
-        scalar => scalar.clone(),
+        scalar => scalar,
     }
 }
 
 fn tidy_members(
-    members: &Map<String, Value>,
+    members: Map<String, Value>,
     schema: &Value,
     writer: Writer,
 ) -> Map<String, Value> {
@@ -68,16 +68,17 @@ fn tidy_members(
     let others = schema
         .get("additionalProperties")
         .filter(|schema| schema.is_object());
-    let tidied = members.iter().filter_map(|(name, member)| {
-        let Some(property) = named.and_then(|named| named.get(name)) else {
-            let member =
-                others.map_or_else(|| member.clone(), |schema| tidy(member, schema, writer));
-            return Some((name.clone(), member));
+    let tidied = members.into_iter().filter_map(|(name, member)| {
+        let Some(property) = named.and_then(|named| named.get(&name)) else {
+            return Some(match others {
+                Some(schema) => (name, tidy(member, schema, writer)),
+                None => (name, member),
+            });
         };
         let member = tidy(member, property, writer);
         let says_nothing = member.is_null() && !allows_null(property)
             || writer == Writer::Agent && is_empty(&member) && !fits(&member, property);
-        (required(name) || !says_nothing).then(|| (name.clone(), member))
+        (required(&name) || !says_nothing).then_some((name, member))
     });
     tidied.collect()
 }
@@ -100,7 +101,7 @@ fn as_json(text: &str, schema: &Value) -> Option<Value> {
         Value::Null => KINDS.iter().any(|kind| takes(schema, kind)),
         Value::String(_) => false,
     };
-    is_meant.then(|| tidy(&value, schema, Writer::Agent))
+    is_meant.then(|| tidy(value, schema, Writer::Agent))
 }
 
 /// What a number is as text: a whole one only, and one that every client writes in one way. 1.0
@@ -212,7 +213,7 @@ mod tests {
     fn null_for_what_was_left_out_is_no_violation() {
         let value = json!({"project_dir": null, "timeout": null, "form": null, "any": null, "other": null, "rows": [{"x": null}]});
         assert_eq!(
-            tidied(&value, &schema()),
+            tidied(value.clone(), &schema()),
             json!({"project_dir": null, "any": null, "other": null, "rows": [{}]})
         );
     }
@@ -240,7 +241,7 @@ mod tests {
         }
         let output = json!({"n": "15"});
         assert_eq!(
-            tidied(&output, &schema),
+            tidied(output.clone(), &schema),
             output,
             "a tool says what it means"
         );
@@ -279,7 +280,7 @@ mod tests {
         );
         let output = json!({"key": "k", "dir": "", "list": []});
         assert_eq!(
-            tidied(&output, &schema),
+            tidied(output.clone(), &schema),
             output,
             "a tool says what it means"
         );
@@ -310,7 +311,7 @@ mod tests {
             assert_eq!(taken(as_it_is.clone()), as_it_is);
         }
         let output = json!({"text": 8, "flag": "true"});
-        assert_eq!(tidied(&output, &schema), output);
+        assert_eq!(tidied(output.clone(), &schema), output);
     }
 
     #[test]
@@ -326,7 +327,7 @@ mod tests {
         let value =
             json!({"timeout": 60.0, "any": 60.0, "rows": [{"x": -1.0}, {"x": 1.5}, {"x": 1e300}]});
         assert_eq!(
-            tidied(&value, &schema()).to_string(),
+            tidied(value.clone(), &schema()).to_string(),
             r#"{"timeout":60,"any":60.0,"rows":[{"x":-1},{"x":1.5},{"x":1e+300}]}"#
         );
     }

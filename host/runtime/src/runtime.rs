@@ -338,7 +338,7 @@ fn read(entry: &Entry, output: &str) -> Result<Value, Reason> {
         return Err(Reason::Malformed("it is not a JSON object".to_owned()));
     }
     Ok(match entry.output.text() {
-        Some(schema) => meaning::tidied(&output, schema),
+        Some(schema) => meaning::tidied(output, schema),
         None => output,
     })
 }

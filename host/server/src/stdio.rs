@@ -16,8 +16,15 @@ pub type Input = Box<dyn AsyncRead + Send + Unpin>;
 /// The process's stdout.
 pub type Output = Box<dyn AsyncWrite + Send + Unpin>;
 
+/// What a pipe holds at most by default for one without privileges (`pipe(7)`). An answer of hundreds of kilobytes
+/// is in there at once; otherwise its reader and this program wake each other for every 64 KiB, and a busy
+/// machine takes milliseconds for each.
+const PIPE: usize = 1 << 20;
+
 /// Stdin and stdout. Needs a tokio runtime with I/O enabled.
 pub fn open() -> (Input, Output) {
+    // Where it is no pipe, or there is no room for a larger one, it stays as it is.
+    let _ = rustix::pipe::fcntl_setpipe_size(io::stdout(), PIPE);
     let input = socket(io::stdin().as_fd().try_clone_to_owned());
     let output = socket(io::stdout().as_fd().try_clone_to_owned());
     // Pipes are reopened, so that non-blocking mode stays private to this process.

@@ -68,6 +68,8 @@ struct Line {
 
 struct Outgoing<W> {
     writer: Mutex<Option<W>>,
+    /// Held by who writes a long line, so that a short one has at most one of them before it.
+    long: Mutex<()>,
     unsent: AtomicUsize,
     sent: Notify,
     stop: CancellationToken,
@@ -89,6 +91,7 @@ where
     ) -> Self {
         let out = Outgoing {
             writer: Mutex::new(Some(writer)),
+            long: Mutex::new(()),
             unsent: AtomicUsize::new(0),
             sent: Notify::new(),
             stop,
@@ -234,6 +237,10 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Outgoing<W> {
     }
 
     async fn write(&self, line: &[u8]) -> io::Result<()> {
+        let _turn = match line.len() {
+            ..LONG => None,
+            LONG.. => Some(self.long.lock().await),
+        };
         let mut writer = self.writer.lock().await;
         match writer.as_mut() {
             Some(writer) if !self.stop.is_cancelled() => {

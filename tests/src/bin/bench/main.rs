@@ -36,8 +36,9 @@ fn main() -> Result<()> {
         .prefix("rookery-bench-")
         .tempdir()?;
     println!("| what | measured | yardstick | result | aim |\n|---|---|---|---|---|");
-    let sections: [(&str, Section); 6] = [
+    let sections: [(&str, Section); 7] = [
         ("calls", calls::measure),
+        ("hostile", calls::measure_beside_hostile),
         ("start", start::measure),
         ("logs", logs::measure),
         ("database", database::measure),
