@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::backends;
 use crate::places::PluginOptions;
 use crate::plugins;
 use crate::show::{self, text};
@@ -27,7 +28,7 @@ pub struct Doctor {
 
 impl Doctor {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
-        let backends = rookery_emulation::probe();
+        let backends = rookery_runs::probe(backends::all);
         let plugins = plugins::overview(&self.options)
             .unwrap_or_else(|error| json!({"error": format!("{error:#}")}));
         let places = [
@@ -35,9 +36,7 @@ impl Doctor {
             // One that was filled before and is read-only serves well, in a container image for example.
             check_cache(&self.options.cache()?),
         ];
-        let ok = backends
-            .as_array()
-            .is_some_and(|backends| backends.iter().any(|backend| backend["available"] == true))
+        let ok = backends.iter().any(|backend| backend.available)
             && plugins["tools"].as_u64().is_some_and(|tools| tools > 0)
             && places
                 .iter()

@@ -1,5 +1,6 @@
 //! Command line. Nothing but wiring: one file a subcommand.
 
+mod backends;
 mod doctor;
 mod init;
 mod interrupt;
@@ -44,7 +45,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    rookery_emulation::usual_signals();
+    rookery_emulator::usual_signals();
     // Not for users, and before anything that could start a thread: the supervisor forks.
     let mut args = std::env::args_os().skip(1);
     match args.next() {
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
                 return ExitCode::from(2);
             };
             log::start_in_supervisor();
-            return rookery_emulation::supervise(Path::new(&spec));
+            return rookery_runs::supervise(Path::new(&spec), backends::all);
         }
         Some(command) if command == rookery_runtime::COMPILE => {
             return rookery_runtime::compile_component(args);

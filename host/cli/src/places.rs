@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use rookery_emulation::ports::Ports;
-use rookery_emulation::{Runs, RunsConfig};
 use rookery_project::Roots;
+use rookery_runs::ports::Ports;
+use rookery_runs::{Runs, RunsConfig};
 use rookery_runtime::{LoadReport, Policy, Runtime, RuntimeConfig};
+
+use crate::backends;
 
 /// Where the state of runs is.
 #[derive(Args, Clone)]
@@ -35,6 +37,7 @@ impl StateDir {
         Ok(Runs::new(RunsConfig {
             state_dir: self.path()?,
             program,
+            backends: backends::all,
             roots,
             guest_memory: self.guest_memory.map(|mib| mib << 20),
         }))

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use rookery_emulation::Runs;
 use rookery_project::{Cancel, Roots};
+use rookery_runs::Runs;
 use serde_json::{Value, json};
 
 use crate::interrupt::Interrupt;

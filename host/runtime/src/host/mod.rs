@@ -15,8 +15,8 @@ mod results;
 
 use std::sync::Arc;
 
-use rookery_emulation::Runs;
 use rookery_project::{Cancel, Error, Firmware, Results, Roots};
+use rookery_runs::Runs;
 use serde_json::Value;
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-use rookery_emulation::{Runs, RunsConfig};
 use rookery_project::Roots;
+use rookery_runs::{Runs, RunsConfig};
 use rookery_runtime::{Failure, LoadReport, Policy, ProgressSink, Runtime, RuntimeConfig, Success};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -130,6 +130,7 @@ impl Place {
         let runs = Runs::new(RunsConfig {
             state_dir: self.dir.path().join("state"),
             program: "/bin/false".into(),
+            backends: Vec::new,
             roots: roots.clone(),
             guest_memory: None,
         });

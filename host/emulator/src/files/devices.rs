@@ -1,0 +1,497 @@
+//! The files that the supervisor answers for: models of the plan, device nodes, and the parts of `/proc` that would show the host.
+
+use std::collections::{HashMap, HashSet};
+
+use rookery_project::Node;
+
+use crate::files::mounts::LISTINGS;
+use crate::kernel::paths;
+use crate::qemu::arch::Arch;
+use rookery_runs::plan::{Plan, Pseudofile, Read, StaticFile};
+
+/// What stands behind a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Backing {
+    /// A model of the plan, by its place there.
+    Model(usize),
+    /// The console.
+    Console,
+    /// A device of the host that is the same everywhere.
+    Host(&'static str),
+    /// Fixed contents.
+    Contents(Vec<u8>),
+    /// A directory of `/proc` that only holds models.
+    Directory,
+    /// A node without a driver: opening it fails with `ENXIO`.
+    Nothing,
+}
+
+/// One path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// File type and permission bits.
+    pub mode: u32,
+    /// Major and minor number; 0 for regular files.
+    pub numbers: (u32, u32),
+    /// Its size as `stat` shows it.
+    pub size: u64,
+    /// What it is.
+    pub backing: Backing,
+}
+
+impl Device {
+    /// A device node, with the driver that every machine has for its numbers, or none.
+    pub fn node(block: bool, numbers: (u32, u32), mode: u32) -> Self {
+        let (kind, backing) = if block {
+            (libc::S_IFBLK, Backing::Nothing)
+        } else {
+            (libc::S_IFCHR, driver(numbers))
+        };
+        Self {
+            mode: kind | mode & 0o7777,
+            numbers,
+            size: 0,
+            backing,
+        }
+    }
+
+    fn is_block(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFBLK
+    }
+}
+
+/// A file of the guest: the numbers of its file system and of its inode.
+pub type FileId = (u64, u64);
+
+/// The file that has this status.
+pub fn id(status: &rustix::fs::Stat) -> FileId {
+    (status.st_dev, status.st_ino)
+}
+
+/// All paths that the supervisor answers for.
+#[derive(Debug, Default)]
+pub struct Devices {
+    /// Those of the plan and of the archive.
+    by_path: HashMap<String, Device>,
+    /// Of these, the paths that answer only where their file is.
+    placed: HashSet<String>,
+    /// The files that stand for devices, whatever they come to be called, with the path that each was made for.
+    by_file: HashMap<FileId, (String, Device)>,
+}
+
+/// Files that may stand for devices; those that were removed count, too.
+const FILES_MAX: usize = 10_000;
+
+/// The major number that modelled character devices show: one that Linux keeps for local use.
+const MODEL_MAJOR: u32 = 240;
+
+/// The caller's own terminal.
+const TTY: (u32, u32) = (5, 0);
+/// The device that makes pseudo-terminals.
+pub const PTMX: (u32, u32) = (5, 2);
+
+impl Devices {
+    /// Those of a plan and of its archive.
+    pub fn new(plan: &Plan, nodes: &[Node], arch: &Arch) -> Self {
+        let mut devices = Self::default();
+        for (path, numbers) in [
+            ("/dev/console", (5, 1)),
+            ("/dev/ttyS0", (4, 64)),
+            ("/dev/kmsg", (1, 11)),
+        ] {
+            devices.add_node(path, Device::node(false, numbers, 0o600));
+        }
+        for node in nodes {
+            devices.add_node(
+                &paths::normalise(&node.path),
+                Device::node(node.block, (node.major, node.minor), node.mode),
+            );
+        }
+        for (path, file) in &plan.static_files {
+            if let StaticFile::Device {
+                block,
+                major,
+                minor,
+                mode,
+            } = file
+            {
+                devices.add_node(
+                    &paths::normalise(path),
+                    Device::node(*block, (*major, *minor), *mode),
+                );
+            }
+        }
+        for (path, contents) in [
+            ("/proc/cmdline", command_line(plan)),
+            ("/proc/version", version(plan)),
+            ("/proc/cpuinfo", arch.cpuinfo()),
+            ("/proc/mtd", "dev:    size   erasesize  name\n".to_owned()),
+            ("/proc/modules", String::new()),
+            ("/proc/kallsyms", String::new()),
+            (
+                "/proc/partitions",
+                "major minor  #blocks  name\n\n".to_owned(),
+            ),
+            // Of the host's disks, memory and interrupts a guest knows nothing.
+            ("/proc/diskstats", String::new()),
+            (
+                "/proc/swaps",
+                "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".to_owned(),
+            ),
+            ("/proc/interrupts", "           CPU0       \n".to_owned()),
+            ("/proc/iomem", String::new()),
+            ("/proc/ioports", String::new()),
+            ("/proc/locks", String::new()),
+            ("/proc/keys", String::new()),
+            ("/proc/key-users", String::new()),
+            ("/proc/timer_list", String::new()),
+            (
+                "/proc/consoles",
+                "ttyS0                -W- (EC   a)    4:64\n".to_owned(),
+            ),
+            ("/proc/sys/kernel/osrelease", format!("{}\n", release(plan))),
+            ("/proc/sys/kernel/version", "#1 SMP\n".to_owned()),
+            (
+                "/proc/sys/kernel/random/boot_id",
+                "8f1c1a5e-6f63-4c0e-9b6e-2d0f5b3c7a11\n".to_owned(),
+            ),
+            ("/proc/sys/kernel/hotplug", "\n".to_owned()),
+            ("/proc/sys/kernel/modprobe", "/sbin/modprobe\n".to_owned()),
+            // The kernel shows these in the host's own network namespace only.
+            ("/proc/sys/net/core/rmem_max", "212992\n".to_owned()),
+            ("/proc/sys/net/core/wmem_max", "212992\n".to_owned()),
+            ("/proc/sys/net/core/rmem_default", "212992\n".to_owned()),
+            ("/proc/sys/net/core/wmem_default", "212992\n".to_owned()),
+            ("/proc/sys/net/core/netdev_max_backlog", "1000\n".to_owned()),
+            ("/proc/sys/net/core/optmem_max", "20480\n".to_owned()),
+        ] {
+            let backing = Backing::Contents(contents.into_bytes());
+            devices.by_path.insert(
+                path.to_owned(),
+                Device {
+                    mode: libc::S_IFREG | 0o644,
+                    numbers: (0, 0),
+                    size: 0,
+                    backing,
+                },
+            );
+        }
+        for (index, (path, file)) in plan.pseudofiles.iter().enumerate() {
+            devices.add_model(&paths::normalise(path), index, file);
+        }
+        devices
+    }
+
+    /// The contents of `/proc/modules`, where no model stands in their place.
+    pub fn modules(&mut self) -> Option<&mut Vec<u8>> {
+        match &mut self.by_path.get_mut("/proc/modules")?.backing {
+            Backing::Contents(contents) => Some(contents),
+            _ => None,
+        }
+    }
+
+    fn add_model(&mut self, path: &str, index: usize, file: &Pseudofile) {
+        let size = file.size.unwrap_or(0);
+        let (mode, numbers) = match self.by_path.get(path) {
+            // The archive's node tells what the device is.
+            Some(node) if node.numbers != (0, 0) => (node.mode, node.numbers),
+            _ if path.starts_with("/dev/mtdblock") => {
+                (libc::S_IFBLK | 0o666, (31, trailing_number(path)))
+            }
+            _ if path.starts_with("/dev/mtd") => {
+                (libc::S_IFCHR | 0o666, (90, 2 * trailing_number(path)))
+            }
+            _ if paths::is_below(path, "/dev") => (
+                libc::S_IFCHR | 0o666,
+                (MODEL_MAJOR, u32::try_from(index).unwrap_or(0)),
+            ),
+            _ => (libc::S_IFREG | 0o644, (0, 0)),
+        };
+        self.by_path.insert(
+            path.to_owned(),
+            Device {
+                mode,
+                numbers,
+                size,
+                backing: Backing::Model(index),
+            },
+        );
+    }
+
+    /// A device node of the archive, or of the plan.
+    fn add_node(&mut self, path: &str, node: Device) {
+        // Those of the sandbox work: a terminal is its opener's.
+        let sandboxes = matches!(
+            (path, node.numbers),
+            ("/dev/ptmx", PTMX) | ("/dev/tty", TTY)
+        );
+        if !sandboxes || node.is_block() {
+            self.by_path.insert(path.to_owned(), node);
+        }
+    }
+
+    /// A file stands for a path, which answers where that file is from now on.
+    pub fn place(&mut self, path: &str, file: FileId) {
+        if let Some(device) = self.by_path.get(path) {
+            self.placed.insert(path.to_owned());
+            self.by_file.insert(file, (path.to_owned(), device.clone()));
+        }
+    }
+
+    /// The paths of the kernel's `/proc` that the supervisor answers for, where they stay the same files:
+    /// those of settings do not.
+    pub fn of_the_kernel(&self) -> Vec<String> {
+        let lasting =
+            |path: &&String| paths::is_below(path, "/proc") && !paths::is_below(path, "/proc/sys");
+        self.by_path.keys().filter(lasting).cloned().collect()
+    }
+
+    /// The kernel's file of a path that the supervisor answers for, wherever else it is seen: by a bind,
+    /// below another process's root.
+    pub fn add_file(&mut self, path: &str, file: FileId) {
+        if let Some(device) = self.by_path.get(path) {
+            self.by_file.insert(file, (path.to_owned(), device.clone()));
+        }
+    }
+
+    /// The guest has made a node: a file stands for it. A model of its path answers for it.
+    pub fn make(&mut self, path: &str, mut node: Device, file: FileId) {
+        if let Some(model) = self.by_path.get(path)
+            && matches!(model.backing, Backing::Model(_))
+        {
+            node.backing = model.backing.clone();
+            node.size = model.size;
+        }
+        self.by_file.insert(file, (path.to_owned(), node));
+    }
+
+    /// Whether no more nodes can be made.
+    pub fn is_full(&self) -> bool {
+        self.by_file.len() >= FILES_MAX
+    }
+
+    /// A file system is gone: its number may come to be another's.
+    pub fn forget(&mut self, file_system: u64) {
+        self.by_file.retain(|(of, _), _| *of != file_system);
+    }
+
+    /// The device that a file stands for, and the path that it was made for.
+    pub fn of_file(&self, file: FileId) -> Option<(String, Device)> {
+        self.by_file.get(&file).cloned()
+    }
+
+    /// What the supervisor answers for a path whatever is there.
+    pub fn without_file(&self, path: &str) -> Option<&Device> {
+        self.by_path
+            .get(path)
+            .filter(|_| !self.placed.contains(path))
+    }
+
+    /// What the supervisor answers for a path.
+    pub fn get(&self, path: &str) -> Option<&Device> {
+        self.by_path.get(path)
+    }
+
+    /// A directory that the kernel has not, but that a model of `/proc` lies below.
+    pub fn directory(&self, path: &str) -> Option<Device> {
+        let holds = |(known, device): (&String, &Device)| {
+            matches!(device.backing, Backing::Model(_)) && paths::is_below(known, path)
+        };
+        (paths::is_below(path, "/proc") && self.by_path.iter().any(holds)).then_some(Device {
+            mode: libc::S_IFDIR | 0o555,
+            numbers: (0, 0),
+            size: 0,
+            backing: Backing::Directory,
+        })
+    }
+
+    /// The paths that must show in listings, and the permission bits there. `/proc` is the kernel's and takes none: its models are listed
+    /// elsewhere.
+    pub fn placeholders(&self) -> Vec<(String, u32)> {
+        let shown = |(path, device): (&String, &Device)| {
+            let listed = if !paths::is_below(path, "/proc") {
+                path.clone()
+            } else if matches!(device.backing, Backing::Model(_)) {
+                format!("{LISTINGS}{path}")
+            } else {
+                return None;
+            };
+            Some((listed, device.mode))
+        };
+        self.by_path.iter().filter_map(shown).collect()
+    }
+}
+
+fn trailing_number(path: &str) -> u32 {
+    let digits: String = path.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
+}
+
+/// The drivers that every machine has: memory devices and terminals.
+fn driver(numbers: (u32, u32)) -> Backing {
+    match numbers {
+        (1, 3) => Backing::Host("/dev/null"),
+        (1, 5) => Backing::Host("/dev/zero"),
+        (1, 7) => Backing::Host("/dev/full"),
+        (1, 8 | 9) => Backing::Host("/dev/urandom"),
+        // The kernel's log, which it prints; virtual and serial terminals; the console.
+        (1, 11) | (4 | 204, _) | (5, 0 | 1) => Backing::Console,
+        _ => Backing::Nothing,
+    }
+}
+
+/// Variables of the plan that only the environment holds.
+const NOT_BOOTED_WITH: &[&str] = &["TERM", "LD_LIBRARY_PATH"];
+
+/// The boot arguments as the guest's kernel would show them.
+fn command_line(plan: &Plan) -> String {
+    let mut line = format!("root=/dev/vda init={} console=ttyS0", plan.init);
+    let boot = |(name, _): &&(String, String)| !NOT_BOOTED_WITH.contains(&name.as_str());
+    for (name, value) in plan.env.iter().filter(boot) {
+        line.push(' ');
+        line.push_str(name);
+        if !value.is_empty() {
+            line.push('=');
+            line.push_str(value);
+        }
+    }
+    if let Some(more) = &plan.kernel_cmdline_append {
+        line.push(' ');
+        line.push_str(more);
+    }
+    line.push('\n');
+    line
+}
+
+/// The kernel that the guest believes to run on.
+fn release(plan: &Plan) -> &str {
+    let own = plan.kernel_release.as_deref();
+    own.unwrap_or(crate::qemu::emulator::DEFAULT_KERNEL_RELEASE)
+}
+
+fn version(plan: &Plan) -> String {
+    let release = release(plan);
+    format!("Linux version {release} (builder@host) (gcc version 12.2.0) #1 SMP\n")
+}
+
+/// What reading a model gives; `None` where reading fails.
+pub fn contents(model: &Pseudofile) -> Option<&[u8]> {
+    match &model.read {
+        Read::Bytes(bytes) | Read::Stateful(bytes) => Some(bytes),
+        Read::Default => None,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub fn plan() -> Plan {
+        Plan {
+            project_dir: "/p".into(),
+            archive: "/p/fs".into(),
+            results_dir: "/p/r".into(),
+            cache_dir: "/p/c".into(),
+            arch: "mipsel".into(),
+            init: "/sbin/init".into(),
+            env: vec![
+                ("board".into(), "x1".into()),
+                ("quiet".into(), String::new()),
+            ],
+            netdevs: vec![],
+            blocked_signals: vec![],
+            pseudofiles: vec![],
+            static_files: vec![],
+            nvram: vec![],
+            uboot_env: vec![],
+            kernel_release: None,
+            kernel_cmdline_append: None,
+            record_events: true,
+            record_env: true,
+            timeout_s: 5,
+            memory_max: rookery_runs::plan::memory_max(),
+            ports: rookery_runs::ports::Ports::default(),
+            notes: vec![],
+        }
+    }
+
+    fn node(path: &str, major: u32, minor: u32) -> Node {
+        Node {
+            path: path.into(),
+            block: false,
+            major,
+            minor,
+            mode: 0o600,
+        }
+    }
+
+    #[test]
+    fn boot_arguments_are_the_plans_environment_and_what_is_appended() {
+        let mut plan = plan();
+        plan.env.push(("TERM".into(), "vt100".into()));
+        plan.kernel_cmdline_append = Some("mtdparts=x:1m(a)".into());
+        assert_eq!(
+            command_line(&plan),
+            "root=/dev/vda init=/sbin/init console=ttyS0 board=x1 quiet mtdparts=x:1m(a)\n"
+        );
+    }
+
+    #[test]
+    fn terminals_are_the_sandboxs_own() {
+        let nodes = [node("/dev/ptmx", 5, 2), node("/dev/tty", 5, 0)];
+        let devices = Devices::new(&plan(), &nodes, Arch::by_name("mipsel").unwrap());
+        assert_eq!(devices.get("/dev/ptmx"), None);
+        assert_eq!(devices.get("/dev/tty"), None);
+    }
+
+    #[test]
+    fn a_device_is_where_its_file_is() {
+        let nodes = [node("/dev/gpio", 127, 3)];
+        let mut devices = Devices::new(&plan(), &nodes, Arch::by_name("mipsel").unwrap());
+        assert!(devices.without_file("/dev/gpio").is_some());
+        devices.place("/dev/gpio", (9, 1));
+        assert_eq!(devices.without_file("/dev/gpio"), None);
+        assert_eq!(devices.of_file((9, 1)).unwrap().0, "/dev/gpio");
+        assert_eq!(devices.of_file((8, 1)), None);
+        devices.forget(9);
+        assert_eq!(devices.of_file((9, 1)), None);
+    }
+
+    #[test]
+    fn a_model_keeps_the_numbers_of_the_archives_node() {
+        let mut plan = plan();
+        plan.pseudofiles = vec![
+            ("/dev/gpio".into(), Pseudofile::default()),
+            ("/proc/x".into(), Pseudofile::default()),
+        ];
+        let arch = Arch::by_name("mipsel").unwrap();
+        let mut devices = Devices::new(
+            &plan,
+            &[node("/dev/gpio", 127, 3), node("/dev/wd", 10, 130)],
+            arch,
+        );
+        let gpio = devices.get("/dev/gpio").unwrap();
+        assert_eq!(
+            (gpio.mode, gpio.numbers, &gpio.backing),
+            (libc::S_IFCHR | 0o600, (127, 3), &Backing::Model(0))
+        );
+        assert_eq!(
+            devices.get("/proc/x").unwrap().mode & libc::S_IFMT,
+            libc::S_IFREG
+        );
+        assert_eq!(devices.get("/dev/wd").unwrap().backing, Backing::Nothing);
+        let null = Device::node(false, (1, 3), 0o666);
+        devices.make("/dev/gpio", null.clone(), (9, 1));
+        devices.make("/dev/n", null, (9, 2));
+        let backing = |file| devices.of_file(file).map(|(_, device)| device.backing);
+        assert_eq!(backing((9, 1)), Some(Backing::Model(0)));
+        assert_eq!(backing((9, 2)), Some(Backing::Host("/dev/null")));
+        assert!(devices.directory("/proc").is_some() && devices.directory("/proc/y").is_none());
+        assert!(
+            devices
+                .placeholders()
+                .iter()
+                .all(|(path, _)| !path.starts_with("/proc"))
+        );
+    }
+}

@@ -1,0 +1,8 @@
+//! What the guest's file system holds that no disk does.
+
+pub mod console;
+pub mod devices;
+pub mod interfaces;
+pub mod mounts;
+pub mod private;
+pub mod process_file;

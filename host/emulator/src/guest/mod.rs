@@ -1,0 +1,5 @@
+//! The running guest.
+
+pub mod changeable;
+pub mod interfaces;
+pub mod state;

@@ -1,0 +1,61 @@
+//! Which model is behind a descriptor, and what a call hands over.
+
+use crate::files::devices::Backing;
+use crate::guest::state::Guest;
+use crate::process::call::Call;
+use rookery_runs::plan::Pseudofile;
+
+/// The name of a memory file tells which path it stands for, whatever the guest does with its descriptor.
+pub const MEMORY_FILE: &str = "rookery:";
+
+/// The path that a memory file stands for, from what its descriptor links to.
+pub fn path_of(link: &str) -> Option<&str> {
+    let path = link.strip_prefix("/memfd:")?.strip_prefix(MEMORY_FILE)?;
+    Some(path.strip_suffix(" (deleted)").unwrap_or(path))
+}
+
+/// The modelled path behind a descriptor of the caller, and its model.
+pub fn model_of<'a>(
+    guest: &mut Guest<'a>,
+    call: &Call,
+    fd: i32,
+) -> Option<(String, &'a Pseudofile)> {
+    let link = guest.caller(call)?.directory(fd)?;
+    of_link(guest, &link)
+}
+
+/// The model that a descriptor with this link was given as.
+fn of_link<'a>(guest: &Guest<'a>, link: &str) -> Option<(String, &'a Pseudofile)> {
+    let path = path_of(link)?;
+    let plan = guest.plan;
+    match guest.devices.get(path)?.backing {
+        Backing::Model(index) => plan
+            .pseudofiles
+            .get(index)
+            .map(|(path, model)| (path.clone(), model)),
+        _ => None,
+    }
+}
+
+/// The modelled paths that the caller has open.
+pub fn open_models(guest: &mut Guest<'_>, call: &Call) -> Vec<String> {
+    let links: Vec<String> = guest.caller(call).map_or_else(Vec::new, |record| {
+        let numbers = record.descriptors().into_iter();
+        numbers
+            .filter_map(|fd| record.directory(i32::try_from(fd).ok()?))
+            .collect()
+    });
+    let models = links.iter().filter_map(|link| of_link(guest, link));
+    let mut paths: Vec<String> = models.map(|(path, _)| path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths
+}
+
+/// The pieces of memory that a `readv`, a `writev` and their kin name.
+pub fn pieces_of(guest: &mut Guest<'_>, call: &Call) -> Option<Vec<(u64, u64)>> {
+    guest
+        .caller(call)?
+        .memory()?
+        .pieces(call.arg(1), call.arg(2))
+}

@@ -1,0 +1,494 @@
+//! Executing programs: the kernel is made to run the launcher, which asks what to run instead.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use rustix::fs::MemfdFlags;
+use rustix::io::Errno;
+
+use crate::files::private;
+use crate::guest::state::Guest;
+use crate::handlers::program_file::{IMAGE, ProgramFile};
+use crate::handlers::{pretend, program_file};
+use crate::kernel::paths;
+use crate::process::call::{Action, Call};
+use crate::process::first_program::{FirstProgram, SEARCH};
+use crate::process::memory::ARGUMENTS_MAX;
+use crate::process::table::{PendingExec, Record};
+use crate::process::{memory, table};
+use crate::qemu::emulator::DEFAULT_KERNEL_RELEASE;
+use crate::qemu::emulator::{GUEST_BASE, LOG_PATH, Qemu};
+use crate::qemu::program::Kind;
+use crate::sandbox::child::LAUNCHER_PATH;
+use rookery_records::event::What;
+
+/// The path that the launcher opens to learn what to execute.
+pub const REQUEST: &str = "/.rookery/exec";
+
+/// Where the emulators are in the guest.
+const EMULATORS: &[u8] = b"/.rookery/qemu-";
+
+/// A script whose interpreter is a script, and so on, this often.
+const DEPTH: usize = 5;
+
+/// `execve`, or `execveat` with its directory argument.
+pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> Action {
+    let first = usize::from(directory.is_some());
+    let Some(record) = guest.caller(call) else {
+        return Errno::SRCH.into();
+    };
+    let Some(memory) = record.memory() else {
+        return Errno::FAULT.into();
+    };
+    let Some(raw) = memory.string(call.arg(first), memory::PATH_MAX) else {
+        return Errno::FAULT.into();
+    };
+    if raw.starts_with(EMULATORS) {
+        started(guest, call);
+        return Action::Continue;
+    }
+    let mut budget = ARGUMENTS_MAX;
+    let arguments = memory.strings(call.arg(first + 1), &mut budget);
+    let environment = memory.strings(call.arg(first + 2), &mut budget);
+    let (argv, envp) = match (arguments, environment) {
+        (Ok(argv), Ok(envp)) => (argv, envp),
+        (Err(errno), _) | (_, Err(errno)) => return errno.into(),
+    };
+    let file = match program_file::named(guest, call, directory, &raw) {
+        Ok(file) => file,
+        Err(errno) => return errno.into(),
+    };
+    let busybox = pretend::is_busybox(guest, call, &file.path);
+    let request = Request {
+        name: name_of(&file.path, busybox, &argv),
+        busybox,
+        file,
+        argv,
+        envp,
+    };
+    match request.resolve(guest, call) {
+        Err(errno) => {
+            let what = request.event(-errno.raw_os_error());
+            guest.report_call(call, what);
+            errno.into()
+        }
+        Ok(resolved) => redirect(guest, call, call.arg(first), &request, &resolved),
+    }
+}
+
+/// What the process is called: as the file that is executed. A busybox that executes itself for an applet would be `exe` to a kernel,
+/// but takes its applet's name at once.
+fn name_of(path: &str, busybox: bool, argv: &[Vec<u8>]) -> String {
+    let called = argv
+        .first()
+        .filter(|_| busybox)
+        .map(|word| memory::text(word));
+    let called = called.as_deref().map(|word| word.trim_start_matches('-'));
+    table::name_of(called.filter(|word| !word.is_empty()).unwrap_or(path))
+}
+
+/// What the guest wants to execute.
+struct Request {
+    /// What the process will be called.
+    name: String,
+    /// The program is busybox, under whichever name.
+    busybox: bool,
+    file: ProgramFile,
+    argv: Vec<Vec<u8>>,
+    envp: Vec<Vec<u8>>,
+}
+
+/// What is executed for it.
+#[derive(Debug)]
+enum Resolved {
+    /// A program under its emulator.
+    Program {
+        qemu: Qemu,
+        cpu: Option<&'static str>,
+        path: Vec<u8>,
+        argv: Vec<Vec<u8>>,
+        /// Of the program's file: it may give its owner's rights.
+        mode: u32,
+    },
+    /// Nothing: it ends at once with this status.
+    Exit(u64),
+}
+
+impl Request {
+    /// To execute what a process of the supervisor's own is to become.
+    fn of(guest: &mut Guest<'_>, call: &Call, program: &FirstProgram) -> Self {
+        let raw = program.argv.first().cloned().unwrap_or_default();
+        let name = memory::text(&raw);
+        let view = guest.view(call);
+        let exists = |path: &String| view.as_ref().is_some_and(|view| view.find(path).is_ok());
+        let mut candidates = SEARCH.iter().map(|directory| format!("{directory}/{name}"));
+        let path = match candidates.find(exists) {
+            Some(path) if !name.contains('/') => path,
+            _ => paths::join("/", &name),
+        };
+        let busybox = pretend::is_busybox(guest, call, &path);
+        Self {
+            name: name_of(&path, busybox, &program.argv),
+            busybox,
+            file: ProgramFile::at(path),
+            argv: program.argv.clone(),
+            envp: program.envp.clone(),
+        }
+    }
+
+    fn resolve(&self, guest: &mut Guest<'_>, call: &Call) -> Result<Resolved, Errno> {
+        let view = guest.view(call).ok_or(Errno::SRCH)?;
+        let (mut path, mut argv) = (self.file.raw.clone(), self.argv.clone());
+        let mut absolute = self.file.path.clone();
+        let mut file = self.file.open(&view)?;
+        if argv.is_empty() {
+            argv.push(path.clone());
+        }
+        for depth in 0..=DEPTH {
+            let (kind, mode) = program_file::recognise(&file)?;
+            let real = paths::of_descriptor(&file).unwrap_or_default();
+            if guest.refuses(call, &real, &paths::status(&file)?, private::EXECUTE) {
+                return Err(Errno::ACCESS);
+            }
+            // A script of such a name is somebody's own.
+            if depth == 0
+                && matches!(kind, Kind::Elf { .. })
+                && let Some(called) = pretend::called(&absolute, self.busybox, &self.argv)
+            {
+                let words: Vec<_> = self.argv.iter().map(|word| memory::text(word)).collect();
+                called.show(guest);
+                guest.report_call(
+                    call,
+                    What::Faked {
+                        syscall: called.syscall,
+                        detail: words.join(" "),
+                    },
+                );
+                return Ok(Resolved::Exit(0));
+            }
+            match kind {
+                Kind::Elf { arch, cpu } => {
+                    let qemu = guest
+                        .qemus
+                        .iter()
+                        .find(|qemu| qemu.arch == arch)
+                        .ok_or(Errno::NOEXEC)?
+                        .clone();
+                    return Ok(Resolved::Program {
+                        qemu,
+                        cpu,
+                        path,
+                        argv,
+                        mode: mode | guest.set_id_bits(&file),
+                    });
+                }
+                Kind::Script {
+                    interpreter,
+                    argument,
+                } => {
+                    let mut words = vec![interpreter.clone()];
+                    words.extend(argument);
+                    words.push(path);
+                    words.extend(argv.into_iter().skip(1));
+                    argv = words;
+                    let base = guest
+                        .caller(call)
+                        .and_then(|record| record.base(libc::AT_FDCWD))
+                        .unwrap_or_default();
+                    absolute = paths::join(&base, &memory::text(&interpreter));
+                    file = view.find(&absolute)?;
+                    path = interpreter;
+                }
+                Kind::Unknown => return Err(Errno::NOEXEC),
+            }
+        }
+        Err(Errno::LOOP)
+    }
+
+    fn event(&self, result: i32) -> What {
+        let strings = |all: &[Vec<u8>]| memory::texts(all.iter().map(Vec::as_slice));
+        What::Exec {
+            path: self.file.path.clone(),
+            argv: strings(&self.argv),
+            envp: strings(&self.envp),
+            result,
+        }
+    }
+}
+
+/// What all command lines may take that launchers have not fetched yet: the supervisor holds them.
+const WAITING_MAX: usize = 16 << 20;
+
+/// Overwrite only the path string; argument and environment arrays stay the guest's.
+fn redirect(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    address: u64,
+    request: &Request,
+    resolved: &Resolved,
+) -> Action {
+    let mut pending = prepare(guest, call, request, resolved);
+    if guest.procs.waiting() + pending.blob.len() > WAITING_MAX {
+        return Errno::NOMEM.into();
+    }
+    let Some(memory) = guest.caller(call).and_then(Record::memory) else {
+        return Errno::FAULT.into();
+    };
+    let replacement = [LAUNCHER_PATH.as_bytes(), &[0]].concat();
+    let mut original = vec![0; replacement.len()];
+    if memory.read(address, &mut original).is_err()
+        || memory.write(call, address, &replacement).is_err()
+    {
+        return Errno::FAULT.into();
+    }
+    (pending.address, pending.original) = (address, original);
+    if let Some(record) = guest.caller(call) {
+        record.exec = Some(Rc::new(pending));
+        // Whether the next call finds this program's memory or the launcher's tells how the exec went.
+        record.forget_memory();
+    }
+    Action::Continue
+}
+
+/// What the launcher will be told, and what is known of the program then. Nothing was overwritten for it.
+fn prepare(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    request: &Request,
+    resolved: &Resolved,
+) -> PendingExec {
+    let (command, mode) = match resolved {
+        Resolved::Program {
+            qemu,
+            cpu,
+            path,
+            argv,
+            mode,
+        } => {
+            let options = options(guest, qemu, *cpu);
+            (command_line(&request.name, options, path, argv), *mode)
+        }
+        Resolved::Exit(_) => (Vec::new(), 0),
+    };
+    let blob = blob(resolved, &command, &request.envp);
+    let program = match resolved {
+        Resolved::Program { path, .. } if path != IMAGE.as_bytes() => {
+            let base = guest
+                .caller(call)
+                .and_then(|record| record.base(libc::AT_FDCWD))
+                .unwrap_or_default();
+            paths::join(&base, &memory::text(path))
+        }
+        _ => request.file.path.clone(),
+    };
+    let texts = |all: &[Vec<u8>]| memory::texts(all.iter().map(Vec::as_slice));
+    PendingExec {
+        thread: call.thread(),
+        address: 0,
+        original: Vec::new(),
+        blob,
+        program,
+        mode,
+        image: request.file.image.clone(),
+        name: request.name.clone(),
+        path: request.file.path.clone(),
+        argv: texts(&request.argv),
+        envp: texts(&request.envp),
+    }
+}
+
+/// A process of the supervisor's own becomes a program: its launcher asks which. One that cannot be
+/// executed ends as a shell would end for it.
+fn become_first(guest: &mut Guest<'_>, call: &Call, program: &FirstProgram) -> PendingExec {
+    program.take();
+    let request = Request::of(guest, call, program);
+    let resolved = request.resolve(guest, call).unwrap_or_else(|errno| {
+        program.fail(errno);
+        guest.report_call(call, request.event(-errno.raw_os_error()));
+        Resolved::Exit(if errno == Errno::NOENT { 127 } else { 126 })
+    });
+    prepare(guest, call, &request, &resolved)
+}
+
+/// The emulator's options.
+fn options(guest: &Guest<'_>, qemu: &Qemu, cpu: Option<&str>) -> Vec<(&'static str, String)> {
+    let release = guest.plan.kernel_release.as_deref();
+    let log = if guest.announces_ioctls {
+        "unimp,strace"
+    } else {
+        "unimp"
+    };
+    let mut options = vec![
+        ("-r", release.unwrap_or(DEFAULT_KERNEL_RELEASE).to_owned()),
+        ("-d", log.to_owned()),
+        ("-D", LOG_PATH.to_owned()),
+    ];
+    options.extend(cpu.map(|cpu| ("-cpu", cpu.to_owned())));
+    if qemu.arch.is_32_bit() && (guest.ioctl_table.is_some() || !guest.patched.is_empty()) {
+        options.push(("-B", format!("{GUEST_BASE:#x}")));
+    }
+    options
+}
+
+/// How qemu is called for a program.
+fn command_line(
+    name: &str,
+    options: Vec<(&str, String)>,
+    path: &[u8],
+    argv: &[Vec<u8>],
+) -> Vec<Vec<u8>> {
+    // The first word is for the supervisor, which recognises a forked process by it.
+    let mut words: Vec<Vec<u8>> = vec![format!("/{name}").into_bytes()];
+    let options = options.into_iter();
+    words.extend(options.flat_map(|(name, value)| [name.into(), value.into()]));
+    words.extend([
+        b"-0".to_vec(),
+        argv.first().map_or(path, Vec::as_slice).to_vec(),
+    ]);
+    words.push(path.to_vec());
+    words.extend(argv.iter().skip(1).cloned());
+    words
+}
+
+/// What the launcher reads; see `launcher/main.rs`.
+fn blob(resolved: &Resolved, command: &[Vec<u8>], envp: &[Vec<u8>]) -> Vec<u8> {
+    let (program, command, envp): (String, &[Vec<u8>], Vec<&Vec<u8>>) = match resolved {
+        Resolved::Exit(status) => return [0_u64.to_ne_bytes(), status.to_ne_bytes()].concat(),
+        // qemu would take its own variables from the guest's environment.
+        Resolved::Program { qemu, .. } => (
+            qemu.guest_path(),
+            command,
+            envp.iter().filter(|v| !v.starts_with(b"QEMU_")).collect(),
+        ),
+    };
+    let mut blob = [
+        (command.len() as u64).to_ne_bytes(),
+        (envp.len() as u64).to_ne_bytes(),
+    ]
+    .concat();
+    let mut add = |string: &[u8]| {
+        blob.extend_from_slice(string);
+        blob.push(0);
+    };
+    add(program.as_bytes());
+    for string in command.iter().chain(envp) {
+        add(string);
+    }
+    blob
+}
+
+/// The launcher asks.
+pub fn hand_over(guest: &mut Guest<'_>, call: &Call) -> Action {
+    let first = call.first_program();
+    if let Some(program) = &first {
+        let pending = Rc::new(become_first(guest, call, program));
+        if let Some(record) = guest.caller(call) {
+            record.exec = Some(pending);
+        }
+    }
+    let pending = guest.caller(call).and_then(|record| record.exec.clone());
+    let Some(pending) = pending else {
+        return Errno::NOENT.into();
+    };
+    if pending.blob.get(..8) == Some(&0_u64.to_ne_bytes()) {
+        started(guest, call);
+    } else if let Some(record) = guest.caller(call) {
+        // The guest's memory is gone; the launcher's is of no interest.
+        record.changed_program();
+    }
+    match memory_file(&pending.blob) {
+        Ok(fd) => Action::Give {
+            fd: Rc::new(fd),
+            number: None,
+            close_on_exec: true,
+        },
+        Err(errno) => errno.into(),
+    }
+}
+
+fn memory_file(contents: &[u8]) -> Result<OwnedFd, Errno> {
+    let fd = rustix::fs::memfd_create("exec", MemfdFlags::CLOEXEC)?;
+    let mut written = 0;
+    while let Some(rest) = contents.get(written..).filter(|rest| !rest.is_empty()) {
+        written += rustix::io::pwrite(&fd, rest, written as u64)?;
+    }
+    Ok(fd)
+}
+
+/// The launcher executes the emulator: the guest's exec has worked.
+fn started(guest: &mut Guest<'_>, call: &Call) {
+    let Some(record) = guest.caller(call) else {
+        return;
+    };
+    record.changed_program();
+    let Some(pending) = record.exec.take() else {
+        return;
+    };
+    record.who.program.clone_from(&pending.program);
+    record.who.name.clone_from(&pending.name);
+    record.image = pending
+        .image
+        .clone()
+        .map(|image| (pending.path.clone(), image));
+    record.take_rights(pending.mode);
+    record.argv.clone_from(&pending.argv);
+    let who = record.who.clone();
+    crate::handlers::misc::looks_for_variables(guest, &who, &pending.argv);
+    let what = What::Exec {
+        path: pending.path.clone(),
+        argv: pending.argv.clone(),
+        envp: pending.envp.clone(),
+        result: 0,
+    };
+    guest.report(who, what);
+}
+
+/// A redirected exec that failed after all shows by the caller's next call: then its string gets back what it was.
+pub fn settle(guest: &mut Guest<'_>, call: &Call) {
+    let Some(record) = guest.caller(call) else {
+        return;
+    };
+    let Some(pending) = record.exec.clone() else {
+        return;
+    };
+    // Whose memory is found may have changed with any call, until it is known how the exec went.
+    record.forget_memory();
+    if call.thread() != pending.thread {
+        return;
+    }
+    let Some(memory) = record.memory() else {
+        return;
+    };
+    let path = match call.number() {
+        libc::SYS_open | libc::SYS_execve => memory.string(call.arg(0), memory::PATH_MAX),
+        _ => None,
+    };
+    if path.is_some_and(|path| path == REQUEST.as_bytes() || path.starts_with(EMULATORS)) {
+        return;
+    }
+    record.exec = None;
+    let who = record.who.clone();
+    let _ = memory.write(call, pending.address, &pending.original);
+    let result = -Errno::NOEXEC.raw_os_error();
+    let what = What::Exec {
+        path: pending.path.clone(),
+        argv: pending.argv.clone(),
+        envp: pending.envp.clone(),
+        result,
+    };
+    guest.report(who, what);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_applet_that_its_shell_executes_as_itself_has_its_own_name() {
+        let name = |path, busybox, word: &str| name_of(path, busybox, &[word.as_bytes().to_vec()]);
+        assert_eq!(name("/bin/sh", true, "httpd"), "httpd");
+        assert_eq!(name("/bin/sh", true, "-sh"), "sh");
+        assert_eq!(name("/usr/sbin/dropbear", false, "sshd"), "dropbear");
+        assert_eq!(name_of("/bin/busybox", true, &[]), "busybox");
+    }
+}

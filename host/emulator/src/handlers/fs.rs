@@ -1,0 +1,404 @@
+//! Opening and looking at files.
+
+use std::rc::Rc;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::files::devices::{Backing, Device, PTMX};
+use crate::files::mounts::LISTINGS;
+use crate::files::process_file::ProcessFile;
+use crate::files::{devices, private};
+use crate::guest::state::{CONSOLE, Found, Guest};
+use crate::handlers::behind;
+use crate::handlers::model::memory_file;
+use crate::handlers::{exec, model, program_file};
+use crate::kernel::paths::is_machine;
+use crate::kernel::{inside, paths};
+use crate::process::call::{Action, Call};
+use crate::process::view;
+use crate::qemu::emulator;
+use crate::sandbox::filter::LOG_FD;
+use rookery_records::event::What;
+
+/// `open` and its kin.
+pub fn open(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    directory: Option<usize>,
+    path: usize,
+    flags: i32,
+) -> Action {
+    let Ok(path) = guest.path(call, directory, path) else {
+        return Action::Continue;
+    };
+    match path.as_str() {
+        exec::REQUEST => return exec::hand_over(guest, call),
+        emulator::LOG_PATH => return open_log(),
+        program_file::IMAGE => return program_file::open_image(guest, call),
+        _ => {}
+    }
+    let syscall = if directory.is_some() {
+        "openat"
+    } else {
+        "open"
+    };
+    if flags & libc::O_PATH != 0 {
+        return Action::Continue;
+    }
+    if let Some(action) =
+        setting(guest, call, &path, flags).or_else(|| interface(guest, &path, flags))
+    {
+        guest.looked(call, syscall, &path, flags, Some(0));
+        return action;
+    }
+    match guest.resolve(call, &path, flags & libc::O_NOFOLLOW == 0) {
+        Ok(Found::Device(real, device)) => {
+            let action = open_device(guest, call, &real, &device, flags);
+            match &action {
+                Action::Fail(errno) => guest.missing(call, syscall, &path, flags, *errno),
+                _ => guest.looked(call, syscall, &path, flags, Some(0)),
+            }
+            action
+        }
+        Ok(Found::OfProcess(file)) => {
+            guest.looked(call, syscall, &path, flags, None);
+            process_file(guest, call, &path, &file, flags)
+        }
+        Ok(Found::File(real, status)) if guest.refuses(call, &real, &status, wanted(flags)) => {
+            guest.missing(call, syscall, &path, flags, Errno::ACCESS);
+            Errno::ACCESS.into()
+        }
+        Ok(Found::File(..) | Found::Other) => {
+            guest.looked(call, syscall, &path, flags, None);
+            Action::Continue
+        }
+        // Where it leads is not known, so nobody goes there.
+        Err(Errno::NAMETOOLONG) => Errno::NAMETOOLONG.into(),
+        Err(errno) => {
+            if flags & libc::O_CREAT != 0 && can_create(guest, call, &path) {
+                guest.looked(call, syscall, &path, flags, None);
+            } else {
+                guest.missing(call, syscall, &path, flags, errno);
+            }
+            Action::Continue
+        }
+    }
+}
+
+/// What is wanted of a file that is opened so, as permission bits.
+fn wanted(flags: i32) -> u32 {
+    match flags & libc::O_ACCMODE {
+        libc::O_RDONLY => private::READ,
+        libc::O_WRONLY => private::WRITE,
+        _ => private::READ | private::WRITE,
+    }
+}
+
+/// Whether a file comes to be where nothing is: in `/proc` and `/sys` none does, and `/dev` holds shared memory and the like.
+fn can_create(guest: &mut Guest<'_>, call: &Call, path: &str) -> bool {
+    if !is_machine(path) {
+        return true;
+    }
+    let parent = paths::parent(path);
+    paths::is_below(path, "/dev") && matches!(guest.look(call, parent, true), Ok(None))
+}
+
+/// qemu's log goes to a descriptor whose writes the supervisor sees; what is behind it does not matter.
+fn open_log() -> Action {
+    match rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(fd) => Action::Give {
+            fd: Rc::new(fd),
+            number: Some(LOG_FD),
+            close_on_exec: true,
+        },
+        Err(errno) => errno.into(),
+    }
+}
+
+fn open_device(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    path: &str,
+    device: &Device,
+    flags: i32,
+) -> Action {
+    let given = match &device.backing {
+        Backing::Model(index) => return model::open(guest, call, path, *index, flags),
+        Backing::Console => guest.console.reopen().map(Rc::new),
+        Backing::Host(host) => {
+            rustix::fs::open(*host, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map(Rc::new)
+        }
+        Backing::Contents(contents) => {
+            if path == "/proc/cmdline" {
+                crate::handlers::misc::reads_command_line(guest, call);
+            }
+            memory_file(path, contents).and_then(|file| model::reopen(&file, flags))
+        }
+        Backing::Directory => open_directory(guest, call, path, flags),
+        Backing::Nothing => Err(Errno::NXIO),
+    };
+    give(given, flags)
+}
+
+/// A directory of `/proc` that only holds models: the sandbox keeps one that lists them.
+fn open_directory(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    path: &str,
+    flags: i32,
+) -> Result<Rc<std::os::fd::OwnedFd>, Errno> {
+    if flags & libc::O_ACCMODE != libc::O_RDONLY {
+        return Err(Errno::ISDIR);
+    }
+    let view = guest.view(call).ok_or(Errno::SRCH)?;
+    let listing = view.find_directory(&format!("{LISTINGS}{path}"))?;
+    view::read(listing).map(|directory| Rc::new(directory.into()))
+}
+
+/// A setting of the kernel that only the host's root may change: the guest believes that it does, and reads what it wrote.
+fn setting(guest: &mut Guest<'_>, call: &Call, path: &str, flags: i32) -> Option<Action> {
+    let below = path.strip_prefix("/proc/sys/")?;
+    if guest.kept.contains_key(path) {
+        return Some(give(model::kept(guest, path, b"", flags), flags));
+    }
+    if flags & libc::O_ACCMODE == libc::O_RDONLY {
+        return None;
+    }
+    let initial = match guest.devices.get(path).map(|device| &device.backing) {
+        Some(Backing::Contents(contents)) => contents.clone(),
+        Some(_) => return None,
+        // Those of its network are the guest's own.
+        None if paths::is_below(below, "net") => return None,
+        None => {
+            let status = paths::status(guest.view(call)?.find(path).ok()?).ok()?;
+            if status.st_mode & libc::S_IFMT != libc::S_IFREG {
+                return None;
+            }
+            // What it is now would be the supervisor's, not the guest's.
+            Vec::new()
+        }
+    };
+    let detail = below.to_owned();
+    guest.report_call(
+        call,
+        What::Faked {
+            syscall: "sysctl",
+            detail,
+        },
+    );
+    Some(give(model::kept(guest, path, &initial, flags), flags))
+}
+
+/// What `/sys/class/net` tells about an interface: `/sys` is not the kernel's, the interfaces are.
+fn interface(guest: &mut Guest<'_>, path: &str, flags: i32) -> Option<Action> {
+    let (name, file) = path.strip_prefix("/sys/class/net/")?.split_once('/')?;
+    if flags & libc::O_ACCMODE != libc::O_RDONLY || guest.devices.get(path).is_some() {
+        return None;
+    }
+    let text = guest.network()?.link(name).ok()?.describe(file)?;
+    Some(give(memory_file(path, text.as_bytes()), flags))
+}
+
+fn give(file: Result<Rc<std::os::fd::OwnedFd>, Errno>, flags: i32) -> Action {
+    match file {
+        Ok(fd) => Action::Give {
+            fd,
+            number: None,
+            close_on_exec: flags & libc::O_CLOEXEC != 0,
+        },
+        Err(errno) => errno.into(),
+    }
+}
+
+/// What `/proc` tells about a process of the guest: as a machine would, without the emulator, the
+/// sandbox and the host. It is read where the supervisor knows the process, never where the guest
+/// named it: there may be anything.
+fn process_file(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    path: &str,
+    file: &ProcessFile,
+    flags: i32,
+) -> Action {
+    if flags & libc::O_ACCMODE != libc::O_RDONLY {
+        return Action::Continue;
+    }
+    let Some(record) = guest.process(call, file.pid) else {
+        return Errno::SRCH.into();
+    };
+    let (process, who, argv) = (
+        Rc::clone(&record.process),
+        record.who.clone(),
+        record.argv.clone(),
+    );
+    match file.contents(&process, &who, &argv, &guest.mounts) {
+        Ok(Some(contents)) => give(memory_file(path, &contents), flags),
+        Ok(None) => Action::Continue,
+        Err(errno) => errno.into(),
+    }
+}
+
+/// `access` and its kin.
+pub fn access(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path: usize) -> Action {
+    let mode = path + 1;
+    let Ok(path) = guest.path(call, directory, path) else {
+        return Action::Continue;
+    };
+    let syscall = if directory.is_some() {
+        "faccessat"
+    } else {
+        "access"
+    };
+    let wanted = call.int(mode).cast_unsigned() & 0o7;
+    match guest.resolve(call, &path, true) {
+        Ok(Found::Device(..)) => {
+            guest.looked(call, syscall, &path, 0, Some(0));
+            Action::Return(0)
+        }
+        Ok(Found::File(real, status)) if guest.refuses(call, &real, &status, wanted) => {
+            guest.missing(call, syscall, &path, 0, Errno::ACCESS);
+            Errno::ACCESS.into()
+        }
+        Ok(_) => {
+            guest.looked(call, syscall, &path, 0, None);
+            // Root may change every setting; here it seems so.
+            if paths::is_below(&path, "/proc/sys") {
+                Action::Return(0)
+            } else {
+                Action::Continue
+            }
+        }
+        Err(errno) => {
+            guest.missing(call, syscall, &path, 0, errno);
+            Action::Continue
+        }
+    }
+}
+
+/// `readlink`: the program of a process is not its emulator.
+pub fn readlink(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    directory: Option<usize>,
+    index: usize,
+) -> Action {
+    let Ok(path) = guest.path(call, directory, index) else {
+        return Action::Continue;
+    };
+    if path == program_file::IMAGE {
+        // It is there, and no link.
+        return Errno::INVAL.into();
+    }
+    if !is_machine(&path) {
+        return Action::Continue;
+    }
+    let own = guest.who(call).pid;
+    let spelled = paths::own_proc(&path, own);
+    if let Some(target) = descriptor_target(guest, &spelled) {
+        return give_link(guest, call, index, &target);
+    }
+    if let Some(pid) = spelled
+        .strip_prefix("/proc/")
+        .and_then(|rest| rest.strip_suffix("/exe"))
+        .and_then(|pid| pid.parse().ok())
+        && let Some(program) = guest
+            .process(call, pid)
+            .map(|record| record.who.program.clone())
+            .filter(|program| !program.is_empty())
+    {
+        return give_link(guest, call, index, &program);
+    }
+    if matches!(guest.look(call, &path, false), Ok(Some(_))) {
+        return Errno::INVAL.into();
+    }
+    Action::Continue
+}
+
+/// What `/proc/PID/fd/N` leads to, where the guest must not see what really is there.
+fn descriptor_target(guest: &Guest<'_>, path: &str) -> Option<String> {
+    let (pid, fd) = path.strip_prefix("/proc/")?.split_once("/fd/")?;
+    let record = guest.procs.by_guest_pid(pid.parse().ok()?)?;
+    let fd: u32 = fd.parse().ok()?;
+    let link = record.directory(i32::try_from(fd).ok()?)?;
+    if let Some(path) = behind::path_of(&link) {
+        return Some(path.to_owned());
+    }
+    let status = record.held_status(i32::try_from(fd).ok()?).ok()?;
+    guest.console.is_behind(&status).then(|| CONSOLE.to_owned())
+}
+
+/// Answer a `readlink` whose path is the argument `index`.
+fn give_link(guest: &mut Guest<'_>, call: &Call, index: usize, target: &str) -> Action {
+    let room = usize::try_from(call.arg(index + 2)).unwrap_or(0);
+    let bytes = target
+        .as_bytes()
+        .get(..target.len().min(room))
+        .unwrap_or_default();
+    let memory = guest
+        .caller(call)
+        .and_then(crate::process::table::Record::memory);
+    match memory {
+        Some(memory) if memory.write(call, call.arg(index + 1), bytes).is_ok() => {
+            Action::Return(i64::try_from(bytes.len()).unwrap_or(0))
+        }
+        _ => Errno::FAULT.into(),
+    }
+}
+
+/// `mknod` of a device: remembered, with an empty file in its place.
+pub fn mknod(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index: usize) -> Action {
+    let mode = u32::try_from(call.arg(index + 1) & 0xFFFF).unwrap_or(0);
+    let block = match mode & libc::S_IFMT {
+        libc::S_IFCHR => false,
+        libc::S_IFBLK => true,
+        _ => return Action::Continue,
+    };
+    let Ok(path) = guest.path(call, directory, index) else {
+        return Errno::FAULT.into();
+    };
+    let Some(view) = guest.view(call) else {
+        return Errno::SRCH.into();
+    };
+    let parent = match view.find_directory(paths::parent(&path)) {
+        Ok(parent) => parent,
+        Err(errno) => return errno.into(),
+    };
+    let name = paths::basename(&path);
+    let real =
+        paths::of_descriptor(&parent).map_or(path.clone(), |parent| paths::join(&parent, name));
+    let numbers = (
+        libc::major(call.arg(index + 2)),
+        libc::minor(call.arg(index + 2)),
+    );
+    let exists = rustix::fs::statat(&parent, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok();
+    if exists {
+        return Errno::EXIST.into();
+    }
+    if guest.devices.is_full() {
+        return Errno::NOSPC.into();
+    }
+    let makes_terminals = !block && numbers == PTMX;
+    let place = || {
+        if makes_terminals {
+            return rustix::fs::symlinkat("/dev/pts/ptmx", &parent, name);
+        }
+        rustix::fs::mknodat(
+            &parent,
+            name,
+            rustix::fs::FileType::RegularFile,
+            Mode::from_raw_mode(mode & 0o777),
+            0,
+        )
+    };
+    if let Err(errno) = inside::run(&guest.pidfd, place) {
+        return errno.into();
+    }
+    if !makes_terminals
+        && let Ok(status) = rustix::fs::statat(&parent, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
+    {
+        let node = Device::node(block, numbers, mode);
+        guest.devices.make(&real, node, devices::id(&status));
+    }
+    Action::Return(0)
+}

@@ -1,0 +1,128 @@
+//! ioctl: models answer for their files; interfaces that are missing are noted; the rest is the kernel's.
+
+use rustix::io::Errno;
+
+use crate::guest::state::Guest;
+use crate::handlers::behind::model_of;
+use crate::process::call::{Action, Call};
+use crate::process::table::Record;
+use crate::qemu::emulator::GUEST_BASE;
+use rookery_records::event::{Operation, What};
+use rookery_runs::plan::{Ioctl, IoctlCommand, Pseudofile};
+
+/// `ioctl`.
+pub fn ioctl(guest: &mut Guest<'_>, call: &Call) -> Action {
+    let command = call.int(1).cast_unsigned();
+    if let Some((path, model)) = model_of(guest, call, call.int(0)) {
+        return answer_model(guest, call, &path, model, command);
+    }
+    let taught = is_taught(guest, call, command);
+    if taught {
+        let address = argument(guest, call);
+        if let Some(action) = crate::handlers::network::ioctl(guest, call, command, address) {
+            return action;
+        }
+    }
+    if let Some(name) = interface(guest, call, command) {
+        let result = -Errno::NODEV.raw_os_error();
+        guest.report_call(
+            call,
+            What::InterfaceMissing {
+                name,
+                command,
+                result,
+            },
+        );
+    }
+    // A command that was taught to the emulator for a model's sake carries a guest pointer: never the kernel's business.
+    if taught {
+        Errno::NOTTY.into()
+    } else {
+        Action::Continue
+    }
+}
+
+fn answer_model(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    path: &str,
+    model: &Pseudofile,
+    command: u32,
+) -> Action {
+    let find = |wanted| {
+        model
+            .ioctl
+            .iter()
+            .find(|(known, _)| *known == wanted)
+            .map(|(_, answer)| answer)
+    };
+    match find(IoctlCommand::Number(command)).or_else(|| find(IoctlCommand::Any)) {
+        Some(Ioctl::Return(value)) => Action::Return(*value),
+        Some(Ioctl::WriteData(data, value)) => write_data(guest, call, command, data, *value),
+        Some(Ioctl::Unhandled) | None => {
+            guest.report_call(
+                call,
+                What::Unmodelled {
+                    path: path.to_owned(),
+                    operation: Operation::Ioctl { command },
+                },
+            );
+            Errno::NOTTY.into()
+        }
+    }
+}
+
+fn write_data(guest: &mut Guest<'_>, call: &Call, command: u32, data: &[u8], value: i64) -> Action {
+    let address = if is_taught(guest, call, command) {
+        argument(guest, call)
+    } else {
+        call.arg(2)
+    };
+    let memory = guest.caller(call).and_then(Record::memory);
+    match memory {
+        Some(memory) if memory.write(call, address, data).is_ok() => Action::Return(value),
+        _ => Errno::FAULT.into(),
+    }
+}
+
+/// Where the argument of a command is that the emulator passes on as it is. A 32-bit guest's pointer may come sign-extended.
+fn argument(guest: &Guest<'_>, call: &Call) -> u64 {
+    let first = guest.qemus.first();
+    if first.is_some_and(|qemu| qemu.arch.is_32_bit()) {
+        GUEST_BASE + (call.arg(2) & 0xFFFF_FFFF)
+    } else {
+        call.arg(2)
+    }
+}
+
+fn is_taught(guest: &mut Guest<'_>, call: &Call, command: u32) -> bool {
+    guest.patched.contains(&command)
+        || guest
+            .caller(call)
+            .is_some_and(|record| record.learned.contains(&command))
+}
+
+/// Commands of `struct ifreq` that need the interface: `SIOCGIFFLAGS` to `SIOCDIFADDR`.
+const INTERFACE_COMMANDS: std::ops::RangeInclusive<u32> = 0x8913..=0x8936;
+
+/// The name of an interface that the command is about, where the guest has none of that name.
+fn interface(guest: &mut Guest<'_>, call: &Call, command: u32) -> Option<String> {
+    if !INTERFACE_COMMANDS.contains(&command) || is_taught(guest, call, command) {
+        return None;
+    }
+    let memory = guest.caller(call)?.memory()?;
+    let mut name = [0_u8; 16];
+    memory.read(call.arg(2), &mut name).ok()?;
+    let name = name.split(|byte| *byte == 0).next()?;
+    // An alias belongs to its interface.
+    let name = std::str::from_utf8(name)
+        .ok()
+        .map(|name| name.split(':').next().unwrap_or(name))
+        .filter(|name| !name.is_empty())?;
+    let known = guest.init.text("net/dev").ok()?;
+    let exists = known
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .any(|(known, _)| known.trim() == name);
+    (!exists).then(|| name.to_owned())
+}

@@ -1,0 +1,197 @@
+//! Sockets that are bound: done for the guest on its own socket, so that the outcome is known.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::SocketType;
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
+
+use crate::guest::state::Guest;
+use crate::kernel::shortage;
+use crate::network::endpoint::Endpoint;
+use crate::network::forward::NoForward;
+use crate::process::call::{Action, Call};
+use rookery_records::event::What;
+
+/// `bind`.
+pub fn bind(guest: &mut Guest<'_>, call: &Call) -> Action {
+    let Some(address) = address(guest, call) else {
+        return Action::Continue;
+    };
+    let Ok(socket) = socket(guest, call) else {
+        return Action::Continue;
+    };
+    let proto = match rustix::net::sockopt::socket_type(&socket) {
+        Ok(SocketType::STREAM) => "tcp",
+        Ok(SocketType::DGRAM) => "udp",
+        _ => return Action::Continue,
+    };
+    match rustix::net::bind(&socket, &address) {
+        Ok(()) => {
+            // A port of the kernel's choice is a client's.
+            if proto == "udp" && address.port() != 0 {
+                listens(guest, call, Endpoint { proto, address });
+            }
+            Action::Return(0)
+        }
+        Err(errno) => {
+            let what = What::BindFailed {
+                proto,
+                ip: address.ip(),
+                port: address.port(),
+                result: -errno.raw_os_error(),
+            };
+            guest.report_call(call, what);
+            errno.into()
+        }
+    }
+}
+
+/// `listen`.
+pub fn listen(guest: &mut Guest<'_>, call: &Call) -> Action {
+    let Ok(socket) = socket(guest, call) else {
+        return Action::Continue;
+    };
+    let Some(address) = rustix::net::getsockname(&socket)
+        .ok()
+        .and_then(|address| SocketAddr::try_from(address).ok())
+    else {
+        return Action::Continue;
+    };
+    if let Err(errno) = rustix::net::listen(&socket, call.int(1)) {
+        return errno.into();
+    }
+    // Without a bind before it, listen chose the port.
+    let address = match rustix::net::getsockname(&socket)
+        .ok()
+        .and_then(|address| SocketAddr::try_from(address).ok())
+    {
+        Some(now) if address.port() == 0 => now,
+        _ => address,
+    };
+    listens(
+        guest,
+        call,
+        Endpoint {
+            proto: "tcp",
+            address,
+        },
+    );
+    Action::Return(0)
+}
+
+fn listens(guest: &mut Guest<'_>, call: &Call, endpoint: Endpoint) {
+    let who = guest.who(call);
+    let (proto, ip, port) = (
+        endpoint.proto,
+        endpoint.address.ip(),
+        endpoint.address.port(),
+    );
+    if guest.listening.len() >= LISTENING_MAX && !guest.listening.contains_key(&endpoint) {
+        return guest.report(who, What::Note(NOT_RECORDED.into()));
+    }
+    if guest.listening.insert(endpoint, who.clone()).is_none() {
+        guest.report(who.clone(), What::Listen { proto, ip, port });
+        let forwarded = guest
+            .forwarder
+            .as_mut()
+            .map(|forwarder| forwarder.forward(endpoint));
+        let what = match forwarded {
+            Some(Ok(host_port)) => What::Forward {
+                proto,
+                ip,
+                port,
+                host_port,
+            },
+            Some(Err(NoForward::NoPort(why))) => What::Note(why),
+            Some(Err(NoForward::Known)) | None => return,
+        };
+        guest.report(who, what);
+    }
+}
+
+/// Sockets that listen at once and are kept in mind.
+const LISTENING_MAX: usize = 1024;
+
+const NOT_RECORDED: &str =
+    "more than 1024 ports of the guest listen at once: some of them are missing from the results";
+
+/// A copy of the caller's socket. It stays in the guest's network namespace, whoever uses it.
+pub fn socket(guest: &mut Guest<'_>, call: &Call) -> Result<OwnedFd, Errno> {
+    let record = guest.caller(call).ok_or(Errno::SRCH)?;
+    let pid = i32::try_from(record.process.pid())
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or(Errno::SRCH)?;
+    let descriptor = call.int(0);
+    if descriptor < 0 {
+        return Err(Errno::BADF);
+    }
+    let process = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(shortage::of)?;
+    let socket = rustix::process::pidfd_getfd(&process, descriptor, PidfdGetfdFlags::empty())
+        .map_err(shortage::of)?;
+    if call.is_valid() {
+        Ok(socket)
+    } else {
+        Err(Errno::SRCH)
+    }
+}
+
+/// The address argument, where it is of the Internet.
+fn address(guest: &mut Guest<'_>, call: &Call) -> Option<SocketAddr> {
+    let memory = guest.caller(call)?.memory()?;
+    let mut bytes = [0_u8; 28];
+    let length = usize::try_from(call.arg(2)).ok()?.min(bytes.len());
+    memory.read(call.arg(1), bytes.get_mut(..length)?).ok()?;
+    decode(bytes.get(..length)?)
+}
+
+fn decode(bytes: &[u8]) -> Option<SocketAddr> {
+    let family = u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?);
+    let port = u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?);
+    match i32::from(family) {
+        libc::AF_INET if bytes.len() >= 16 => {
+            let ip: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
+            Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::from(ip)), port))
+        }
+        libc::AF_INET6 => {
+            let ip: [u8; 16] = bytes.get(8..24)?.try_into().ok()?;
+            let scope = bytes
+                .get(24..28)
+                .and_then(|b| b.try_into().ok())
+                .map_or(0, u32::from_ne_bytes);
+            Some(SocketAddr::V6(SocketAddrV6::new(
+                Ipv6Addr::from(ip),
+                port,
+                0,
+                scope,
+            )))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_other_families_are_left_to_the_kernel() {
+        let v4 = [2, 0, 0, 80, 192, 168, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(decode(&v4).unwrap().to_string(), "192.168.1.1:80");
+        let mut v6 = [0; 28];
+        v6[0] = 10;
+        v6[3] = 53;
+        assert_eq!(decode(&v6).unwrap().to_string(), "[::]:53");
+        for bytes in [
+            &[1, 0, b'/', b'a', 0][..],
+            &[16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &v4[..8],
+            &v6[..20],
+            &[],
+        ] {
+            assert_eq!(decode(bytes), None);
+        }
+    }
+}

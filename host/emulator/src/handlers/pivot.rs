@@ -1,0 +1,68 @@
+//! `pivot_root`: what the sandbox keeps at the guest's root goes along to the new one.
+
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::mount::UnmountFlags;
+
+use crate::guest::state::Guest;
+use crate::handlers::chroot::{Kept, bring};
+use crate::kernel::{inside, paths};
+use crate::process::call::{Action, Call};
+use crate::sandbox::child::LAUNCHER_PATH;
+
+/// A firmware moves `/proc`, `/sys` and `/dev` itself or mounts them anew; the sandbox's own are the only ones there are.
+const KEPT: &[Kept] = &[
+    ("/proc", true),
+    ("/sys", true),
+    ("/dev", true),
+    ("/.rookery", true),
+    (LAUNCHER_PATH, false),
+];
+
+/// `pivot_root`.
+pub fn pivot_root(guest: &mut Guest<'_>, call: &Call) -> Action {
+    match carry_out(guest, call) {
+        Ok(()) => Action::Return(0),
+        Err(errno) => errno.into(),
+    }
+}
+
+fn carry_out(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
+    let (new, old) = (guest.path(call, None, 0)?, guest.path(call, None, 1)?);
+    let chrooted = guest
+        .caller(call)
+        .is_none_or(|record| record.is_in_chroot());
+    let view = guest.view(call).ok_or(Errno::SRCH)?;
+    let (new, old) = (view.find_directory(&new)?, view.find_directory(&old)?);
+    let name = |of: &OwnedFd| paths::of_descriptor(of).ok_or(Errno::INVAL);
+    let (new_name, old_name) = (name(&new)?, name(&old)?);
+    // Where the old root will be seen from the new one.
+    let aside = old_name.strip_prefix(&new_name).unwrap_or_default();
+    if chrooted || new_name == "/" || !aside.starts_with('/') {
+        return Err(Errno::INVAL);
+    }
+    inside::run(&guest.pidfd, || pivot(&new, &old_name, aside))?;
+    guest.mounts.pivot(&new_name, aside);
+    Ok(())
+}
+
+/// The kernel itself refuses a new root on which nothing is mounted.
+fn pivot(new: &OwnedFd, old: &str, aside: &str) -> Result<(), Errno> {
+    rustix::process::fchdir(new)?;
+    let mut brought = Vec::new();
+    let result =
+        bring(KEPT, new, &mut brought).and_then(|()| rustix::process::pivot_root(".", old));
+    let detach = |path: &str| {
+        // What cannot be taken away stays visible twice, which harms nobody.
+        let _ = rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+    };
+    if result.is_err() {
+        brought.into_iter().for_each(detach);
+    } else {
+        for (path, _) in KEPT {
+            detach(&format!("{}{path}", aside.trim_start_matches('/')));
+        }
+    }
+    result
+}

@@ -1,0 +1,193 @@
+//! Signals: those that the plan blocks go nowhere, and qemu's way to die of one shows a crash.
+
+use crate::guest::state::Guest;
+use crate::process::call::{Action, Call};
+use crate::process::table::Record;
+use rookery_records::event::What;
+
+/// Signals that a program dies of by its own fault.
+const FAULTS: &[i32] = &[
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGSEGV,
+    libc::SIGSYS,
+];
+
+/// What an emulator holds of the host's signals, one bit each.
+struct Held {
+    blocked: u64,
+    /// Caught or ignored.
+    handled: u64,
+}
+
+impl Held {
+    fn by(guest: &mut Guest<'_>, call: &Call) -> Option<Self> {
+        let text = guest.caller(call)?.thread_status()?;
+        let set = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+            u64::from_str_radix(line.trim(), 16).ok()
+        };
+        Some(Self {
+            blocked: set("SigBlk:")?,
+            handled: set("SigCgt:")? | set("SigIgn:")?,
+        })
+    }
+
+    fn handles(&self, signal: i32) -> bool {
+        self.handled & bit(signal) != 0
+    }
+
+    /// qemu ends a guest that dies of a signal by sending that signal to itself, with no handler and everything blocked. It never
+    /// blocks `SIGSEGV` for a guest.
+    fn dies_of(&self, signal: i32) -> bool {
+        !self.handles(signal) && self.blocked & bit(libc::SIGSEGV) != 0
+    }
+}
+
+fn bit(signal: i32) -> u64 {
+    u32::try_from(signal - 1)
+        .ok()
+        .and_then(|shift| 1_u64.checked_shl(shift))
+        .unwrap_or(0)
+}
+
+/// `kill`.
+pub fn kill(guest: &mut Guest<'_>, call: &Call) -> Action {
+    let (target, signal) = (call.int(0), call.int(1));
+    let itself = guest
+        .caller(call)
+        .is_some_and(|record| i64::from(record.who.pid) == i64::from(target));
+    if itself && Held::by(guest, call).is_some_and(|held| held.dies_of(signal)) {
+        died(guest, call, signal);
+        return Action::Continue;
+    }
+    send(guest, call, "kill", target, signal)
+}
+
+fn died(guest: &mut Guest<'_>, call: &Call, signal: i32) {
+    let init = guest.init.pid();
+    let Some(record) = guest.caller(call) else {
+        return;
+    };
+    let (first, is_init) = (
+        record.fatal.replace(signal).is_none(),
+        record.process.pid() == init,
+    );
+    let fault = FAULTS.contains(&signal);
+    if first && fault {
+        guest.report_call(call, What::Crash { signal, pc: None });
+    }
+    if first && is_init {
+        init_died(guest, call, signal, fault);
+    }
+}
+
+/// The kernel keeps a namespace's init alive through what its emulator does to die, so the run is ended here.
+fn init_died(guest: &mut Guest<'_>, call: &Call, signal: i32, fault: bool) {
+    let (code, death) = (None, Some(signal));
+    guest.report_call(
+        call,
+        What::Exit {
+            code,
+            signal: death,
+        },
+    );
+    let signal = guest.signal(signal);
+    guest.ended = Some(if fault {
+        let panic = format!(
+            "Kernel panic - not syncing: Attempted to kill init! exitcode={signal:#010x}\r\n"
+        );
+        guest.report_call(call, What::Console(panic.into_bytes()));
+        format!("init was killed by signal {signal}; a kernel would panic")
+    } else {
+        format!(
+            "init was killed by signal {signal}, which it did not handle; a kernel would have ignored it: block_signal {signal}"
+        )
+    });
+}
+
+/// `tkill` and its kin: threads signal themselves with these all the time, which is no event.
+pub fn kill_thread(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    syscall: &'static str,
+    thread: i32,
+    signal: i32,
+) -> Action {
+    let number = guest.signal(signal);
+    if !guest.plan.blocked_signals.contains(&number) {
+        return Action::Continue;
+    }
+    send(guest, call, syscall, thread, signal)
+}
+
+/// `pidfd_send_signal`.
+pub fn send_by_descriptor(guest: &mut Guest<'_>, call: &Call) -> Action {
+    let target = guest.caller(call).and_then(|record| {
+        let pids = record.descriptor_info(call.int(0), "NSpid:")?;
+        pids.split_whitespace().last()?.parse().ok()
+    });
+    match target {
+        Some(target) => send(guest, call, "pidfd_send_signal", target, call.int(1)),
+        None => Action::Continue,
+    }
+}
+
+/// A signal to a process, or to several.
+pub fn send(
+    guest: &mut Guest<'_>,
+    call: &Call,
+    syscall: &'static str,
+    target: i32,
+    signal: i32,
+) -> Action {
+    if signal == 0 {
+        return Action::Continue;
+    }
+    let signal = guest.signal(signal);
+    let blocked = guest.plan.blocked_signals.contains(&signal);
+    guest.report_call(
+        call,
+        What::Signal {
+            syscall,
+            signal,
+            target,
+            blocked,
+        },
+    );
+    if blocked {
+        return Action::Return(0);
+    }
+    if signal == libc::SIGKILL {
+        let by = guest.who(call);
+        guest.procs.killed(&by, target);
+    }
+    Action::Continue
+}
+
+/// `rt_sigaction` with a new action.
+///
+/// qemu before 8.2 catches every signal that ends a process, to end it in its own way. As init it must not: what init has no handler
+/// for comes to nothing. So it is only told that it does, while it starts.
+pub fn action(guest: &mut Guest<'_>, call: &Call) -> Action {
+    let (init, signal) = (guest.init.pid(), call.int(0));
+    let Some(held) = Held::by(guest, call) else {
+        return Action::Continue;
+    };
+    let own = |record: &&mut Record| record.process.pid() == init;
+    let Some(record) = guest.caller(call).filter(own) else {
+        return Action::Continue;
+    };
+    // In the order of their numbers: the first is SIGHUP, which newer ones leave alone; SIGSEGV is among those that all catch.
+    let begins = !held.handles(libc::SIGSEGV);
+    record.catches_all |= begins && signal == libc::SIGHUP;
+    let ends = held.handles(libc::SIGSYS) && held.handles(libc::SIGXFSZ);
+    if begins || (record.catches_all && !ends) {
+        Action::Return(0)
+    } else {
+        Action::Continue
+    }
+}

@@ -1,0 +1,12 @@
+//! The kernel as types: system calls that no safe crate offers, netlink, and the text of paths. With the launcher, the only place with
+//! `unsafe`: `notify`, `probe` and `process`.
+
+pub mod ending;
+pub mod inside;
+pub mod netlink;
+pub mod notify;
+pub mod passing;
+pub mod paths;
+pub mod probe;
+pub mod process;
+pub mod shortage;

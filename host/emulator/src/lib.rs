@@ -1,0 +1,33 @@
+//! The embedded backend: the firmware's own init under the distribution's qemu-user, in fresh namespaces, supervised through seccomp
+//! user notification. Needs no root, no container, and touches nothing global.
+//!
+//! Folders depend one way, each on those above it only:
+//!
+//! | folder | what is in it |
+//! |---|---|
+//! | `kernel` | the kernel's ABI as types, every `unsafe`, netlink, text of paths |
+//! | `process` | a process of the guest: its `/proc` directory, its memory, its calls, how it sees the file system |
+//! | `qemu` | the emulators: architectures, their files, what is changed in them, signals |
+//! | `files` | what the guest's file system holds that is not on disk: devices, mounts, terminal, interfaces |
+//! | `network` | ports of the host that lead to the guest |
+//! | `limits` | what a guest may make the host hold |
+//! | `sandbox` | building the guest's world: root filesystem, namespaces, the filter of system calls |
+//! | `guest` | the running guest: its state, what a path leads to, what is reported |
+//! | `handlers` | what is answered to a system call, one module a kind |
+//! | `supervisor` | the loop, commands in the guest, whether this host can run one |
+
+mod backend;
+mod files;
+mod guest;
+mod handlers;
+mod kernel;
+mod limits;
+mod network;
+mod process;
+mod qemu;
+mod sandbox;
+mod supervisor;
+
+pub use self::backend::UserBackend;
+pub use self::kernel::process::usual_signals;
+pub use self::sandbox::rootfs;

@@ -1,0 +1,7 @@
+//! Ports of the host that lead to the guest.
+
+pub mod datagrams;
+pub mod endpoint;
+pub mod forward;
+pub mod pump;
+pub mod reach;

@@ -1,0 +1,174 @@
+//! `live.reach`: bytes to a port of the guest and what comes back, beside everything else that the supervisor does.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rookery_project::{Error, Result};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use serde_json::json;
+
+use crate::network::forward::Forwarder;
+use rookery_runs::backend::Reply;
+use rookery_runs::live::ReachRequest;
+
+/// After a datagram, more are waited for this long.
+const UDP_IDLE: Duration = Duration::from_millis(300);
+
+/// One request on its way.
+pub struct Reach {
+    socket: OwnedFd,
+    reply: Option<Reply>,
+    udp: bool,
+    connected: bool,
+    send: Vec<u8>,
+    received: Vec<u8>,
+    max_bytes: usize,
+    /// When it is given up.
+    pub deadline: Instant,
+}
+
+impl Reach {
+    /// Begin. An error is for the one who asked.
+    pub fn begin(forwarder: Option<&Forwarder>, request: &ReachRequest) -> Result<Self> {
+        let host = if request.host.is_empty() {
+            "127.0.0.1"
+        } else {
+            &request.host
+        };
+        let ip = host.parse().map_err(|_| {
+            Error::InvalidArgument(format!(
+                "host must be an IP address inside the guest, such as 127.0.0.1, not {host:?}"
+            ))
+        })?;
+        let udp = match request.proto.as_str() {
+            "tcp" => false,
+            "udp" => true,
+            other => {
+                return Err(Error::InvalidArgument(format!(
+                    "proto must be \"tcp\" or \"udp\", not {other:?}"
+                )));
+            }
+        };
+        let backend = |what: &str, error: &dyn std::fmt::Display| {
+            Error::Backend(format!("cannot {what}: {error}"))
+        };
+        let forwarder = forwarder.ok_or_else(|| {
+            Error::Backend("the helper in the guest's network could not be started".into())
+        })?;
+        let to = SocketAddr::new(ip, request.port);
+        let socket = forwarder
+            .socket(to, udp)
+            .map_err(|error| backend("make a socket in the guest's network", &error))?;
+        let connected = match rustix::net::connect(&socket, &to) {
+            Ok(()) => true,
+            Err(Errno::INPROGRESS) => false,
+            Err(errno) => {
+                return Err(Error::NotFound(format!(
+                    "nothing answers on {} {to} in the guest: {errno}",
+                    request.proto
+                )));
+            }
+        };
+        Ok(Self {
+            socket,
+            reply: None,
+            udp,
+            connected,
+            send: request.send.clone(),
+            received: Vec::new(),
+            max_bytes: request.max_bytes,
+            deadline: Instant::now() + request.timeout,
+        })
+    }
+
+    /// Who waits for the answer.
+    pub fn answers(mut self, reply: Reply) -> Self {
+        self.reply = Some(reply);
+        self
+    }
+
+    /// What to wait for.
+    pub fn interest(&self) -> (BorrowedFd<'_>, PollFlags) {
+        let writing = !self.connected || !self.send.is_empty();
+        (
+            self.socket.as_fd(),
+            if writing {
+                PollFlags::IN | PollFlags::OUT
+            } else {
+                PollFlags::IN
+            },
+        )
+    }
+
+    /// Go on; `false` once it is answered.
+    pub fn advance(&mut self) -> bool {
+        match self.step() {
+            Ok(false) if Instant::now() < self.deadline => true,
+            Ok(_) => {
+                self.answer(None);
+                false
+            }
+            Err(errno) => {
+                self.answer(Some(errno));
+                false
+            }
+        }
+    }
+
+    /// Whether all is there.
+    fn step(&mut self) -> std::result::Result<bool, Errno> {
+        if !self.connected {
+            match rustix::net::sockopt::socket_error(&self.socket)? {
+                Ok(()) if rustix::net::getpeername(&self.socket).is_ok() => self.connected = true,
+                Ok(()) => return Ok(false),
+                Err(errno) => return Err(errno),
+            }
+        }
+        if !self.send.is_empty() {
+            match rustix::net::send(&self.socket, &self.send, rustix::net::SendFlags::NOSIGNAL) {
+                Ok(sent) => {
+                    self.send.drain(..sent);
+                }
+                Err(Errno::AGAIN) => return Ok(false),
+                Err(errno) => return Err(errno),
+            }
+        }
+        let mut buffer = [0_u8; 16 * 1024];
+        while self.received.len() <= self.max_bytes {
+            match rustix::io::read(&self.socket, &mut buffer) {
+                Ok(0) if !self.udp => return Ok(true),
+                Ok(length) => {
+                    self.received
+                        .extend_from_slice(buffer.get(..length).unwrap_or_default());
+                    if self.udp {
+                        self.deadline = self.deadline.min(Instant::now() + UDP_IDLE);
+                    }
+                }
+                Err(Errno::AGAIN) => return Ok(false),
+                // What came before a reset is still an answer.
+                Err(_) if !self.received.is_empty() => return Ok(true),
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(true)
+    }
+
+    fn answer(&mut self, failure: Option<Errno>) {
+        let Some(reply) = self.reply.take() else {
+            return;
+        };
+        let truncated = self.received.len() > self.max_bytes;
+        self.received.truncate(self.max_bytes);
+        let mut answer = json!({
+            "connected": self.connected,
+            "received": {"text": String::from_utf8_lossy(&self.received), "bytes": self.received.len()},
+            "truncated": truncated,
+        });
+        if let (Some(errno), Some(answer)) = (failure, answer.as_object_mut()) {
+            answer.insert("error".into(), errno.to_string().into());
+        }
+        reply.send(Ok(answer));
+    }
+}

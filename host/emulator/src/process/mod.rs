@@ -1,0 +1,8 @@
+//! A process of the guest, and what it asks for.
+
+pub mod call;
+pub mod first_program;
+pub mod memory;
+pub mod proc_dir;
+pub mod table;
+pub mod view;

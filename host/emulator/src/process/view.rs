@@ -1,0 +1,253 @@
+//! The guest's file system as one of its processes sees it: paths are resolved as they would be for
+//! that process, and what is found is looked at, not opened.
+//!
+//! Reading what the guest named is another step, [`read`], and takes only what surely is a file of the
+//! guest's own: anything else might be the host's, have no end, or act on being opened.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+
+use crate::kernel::{paths, shortage};
+
+/// Links that are followed in one path, as the kernel has it.
+const LINKS_MAX: u32 = 40;
+/// Steps that are gone by ourselves in one path.
+const STEPS_MAX: u32 = 512;
+
+/// Where a process stands.
+#[derive(Debug)]
+pub struct View {
+    /// What it sees as `/`.
+    root: OwnedFd,
+    /// Its own pid in the guest, for `/proc/self`.
+    pid: u32,
+}
+
+impl View {
+    /// What is seen below `root` by the process `pid` of the guest.
+    pub fn new(root: OwnedFd, pid: u32) -> Self {
+        Self { root, pid }
+    }
+
+    /// What is at an absolute path.
+    pub fn find(&self, path: &str) -> Result<OwnedFd, Errno> {
+        self.resolve(path, OFlags::empty())
+    }
+
+    /// What is at an absolute path, a link at its end included.
+    pub fn find_link(&self, path: &str) -> Result<OwnedFd, Errno> {
+        self.resolve(path, OFlags::NOFOLLOW)
+    }
+
+    /// The directory that is at an absolute path.
+    pub fn find_directory(&self, path: &str) -> Result<OwnedFd, Errno> {
+        self.resolve(path, OFlags::DIRECTORY)
+    }
+
+    fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let path = paths::own_proc(path, self.pid);
+        match self.look(&path, flags) {
+            // Behind a link of `/proc` that leads to what a process has, which nobody may follow whose
+            // root is pinned.
+            Err(Errno::XDEV) => self.walk(&path, flags),
+            // A link to `/proc/self/…` leads the process somewhere, but not us.
+            Err(errno @ (Errno::NOENT | Errno::LOOP)) if self.may_lead_on(&path, flags) => {
+                self.walk(&path, flags).map_err(|walked| match walked {
+                    Errno::NOENT => errno,
+                    walked => walked,
+                })
+            }
+            result => result,
+        }
+    }
+
+    /// Whether a path at which we find nothing may lead the process somewhere: there is a link on it.
+    fn may_lead_on(&self, path: &str, flags: OFlags) -> bool {
+        let Ok(parent) = self.look(paths::parent(path), OFlags::DIRECTORY) else {
+            return true;
+        };
+        let link = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let name = paths::basename(path);
+        !flags.contains(OFlags::NOFOLLOW)
+            && rustix::fs::openat(parent, name, link, Mode::empty()).is_ok()
+    }
+
+    fn look(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let relative = path.trim_start_matches('/');
+        let relative = if relative.is_empty() { "." } else { relative };
+        rustix::fs::openat2(
+            &self.root,
+            relative,
+            flags | OFlags::PATH | OFlags::CLOEXEC,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT,
+        )
+        .map_err(shortage::of)
+    }
+
+    /// Where the link `found`, whose name is `name`, leads the process.
+    fn target(&self, found: &OwnedFd, name: &str) -> Result<String, Errno> {
+        let on_proc = on_proc(found);
+        if on_proc && matches!(name, "self" | "thread-self") {
+            return Ok(self.pid.to_string());
+        }
+        let target = rustix::fs::readlinkat(found, "", Vec::new())?;
+        let target = target.to_string_lossy().into_owned();
+        let ordinary = !on_proc || matches!(name, "mounts" | "net");
+        // A pipe, a socket, a file that has no name here: only the kernel can go there.
+        let has_name = || paths::is_path(&target) && self.look(&target, OFlags::NOFOLLOW).is_ok();
+        if ordinary || has_name() {
+            Ok(target)
+        } else {
+            Err(Errno::XDEV)
+        }
+    }
+
+    /// Resolve step by step what the kernel does not resolve for us. `NAMETOOLONG` where there is no end to it.
+    fn walk(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let parts = |path: &str| -> Vec<String> {
+            let parts = path.split('/').filter(|part| !part.is_empty());
+            parts.map(str::to_owned).collect()
+        };
+        let mut left: VecDeque<String> = parts(path).into();
+        // Holds no link.
+        let mut reached = "/".to_owned();
+        let (mut links, mut steps) = (0, 0);
+        while let Some(part) = left.pop_front() {
+            steps += 1;
+            if steps > STEPS_MAX {
+                return Err(Errno::NAMETOOLONG);
+            }
+            let next = paths::own_proc(&paths::join(&reached, &part), self.pid);
+            let last = left.is_empty();
+            let found = self.look(&next, OFlags::NOFOLLOW)?;
+            if !is_link(&paths::status(&found)?) || (last && flags.contains(OFlags::NOFOLLOW)) {
+                reached = next;
+                continue;
+            }
+            links += 1;
+            if links > LINKS_MAX {
+                return Err(Errno::LOOP);
+            }
+            let target = self.target(&found, &part)?;
+            if target.starts_with('/') {
+                "/".clone_into(&mut reached);
+            }
+            for part in parts(&target).into_iter().rev() {
+                left.push_front(part);
+            }
+        }
+        self.look(&reached, flags)
+    }
+}
+
+fn is_link(status: &Stat) -> bool {
+    status.st_mode & libc::S_IFMT == libc::S_IFLNK
+}
+
+/// Whether a file is one of `/proc`, wherever it is seen.
+pub fn on_proc(found: impl AsFd) -> bool {
+    file_system(found.as_fd()).is_ok_and(|kind| kind == PROC)
+}
+
+/// `PROC_SUPER_MAGIC`, `TMPFS_MAGIC`, `OVERLAYFS_SUPER_MAGIC` (`statfs(2)`).
+const PROC: i64 = 0x9fa0;
+const TMPFS: i64 = 0x0102_1994;
+const OVERLAY: i64 = 0x794c_7630;
+
+fn file_system(found: BorrowedFd<'_>) -> Result<i64, Errno> {
+    rustix::fs::fstatfs(found).map(|status| status.f_type)
+}
+
+/// Open for reading what was found. `ACCESS` for anything but a regular file or a directory of the
+/// file systems that hold the guest's own files: those end, and no read of them waits.
+pub fn read(found: impl AsFd) -> Result<File, Errno> {
+    let found = found.as_fd();
+    let mode = paths::status(found)?.st_mode & libc::S_IFMT;
+    let own = matches!(file_system(found)?, TMPFS | OVERLAY);
+    if !own || !matches!(mode, libc::S_IFREG | libc::S_IFDIR) {
+        return Err(Errno::ACCESS);
+    }
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let path = format!("/proc/self/fd/{}", found.as_raw_fd());
+    rustix::fs::open(path, flags, Mode::empty()).map(File::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn view_of(root: &std::path::Path) -> View {
+        View::new(File::open(root).unwrap().into(), std::process::id())
+    }
+
+    #[test]
+    fn links_never_lead_out_of_the_root() {
+        let root = tempfile::tempdir().unwrap();
+        symlink("../../../../etc/passwd", root.path().join("up")).unwrap();
+        symlink("/inside", root.path().join("absolute")).unwrap();
+        std::fs::write(root.path().join("inside"), "x").unwrap();
+        let view = view_of(root.path());
+        let exists = |path| view.find(path).map(drop);
+        assert_eq!(exists("/up"), Err(Errno::NOENT));
+        assert_eq!(exists("/absolute"), Ok(()));
+        assert_eq!(exists("/absolute/x"), Err(Errno::NOTDIR));
+        assert!(is_link(
+            &paths::status(view.find_link("/up").unwrap()).unwrap()
+        ));
+    }
+
+    #[test]
+    fn what_a_process_has_is_found_through_its_links_of_proc() {
+        let view = view_of(std::path::Path::new("/"));
+        let name = |path: &str| {
+            view.find(path)
+                .map(|found| paths::of_descriptor(found).unwrap())
+        };
+        assert_eq!(
+            name("/proc/self/root/proc/version").unwrap(),
+            "/proc/version"
+        );
+        let own = std::process::id();
+        assert_eq!(
+            name("/proc/thread-self/root/proc/self/root/proc/mounts").unwrap(),
+            format!("/proc/{own}/mounts")
+        );
+        let held = File::open("/etc/passwd").unwrap();
+        let by_number = format!("/proc/self/fd/{}", held.as_raw_fd());
+        assert_eq!(name(&by_number).unwrap(), "/etc/passwd");
+        assert_eq!(name("/proc/self/exe/x").unwrap_err(), Errno::NOTDIR);
+        let (pipe, _end) = std::io::pipe().unwrap();
+        let by_number = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+        assert_eq!(name(&by_number).unwrap_err(), Errno::XDEV);
+        let endless = "/proc/self/root".repeat(STEPS_MAX as usize);
+        assert!(matches!(
+            name(&endless),
+            Err(Errno::NAMETOOLONG | Errno::LOOP)
+        ));
+    }
+
+    #[test]
+    fn only_what_surely_is_a_file_of_the_guests_own_is_read() {
+        let view = view_of(std::path::Path::new("/"));
+        for foreign in [
+            "/proc/version",
+            "/proc/self/mounts",
+            "/dev/zero",
+            "/dev/tty",
+            "/proc",
+        ] {
+            let found = view.find(foreign).unwrap();
+            assert_eq!(read(&found).err(), Some(Errno::ACCESS), "{foreign}");
+        }
+        let memory = rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        assert!(read(&memory).is_ok());
+        let (pipe, _end) = std::io::pipe().unwrap();
+        assert_eq!(read(&pipe).err(), Some(Errno::ACCESS));
+    }
+}

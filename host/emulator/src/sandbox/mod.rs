@@ -1,0 +1,12 @@
+//! The guest's world: what is there before its init starts, and what its system calls may do.
+
+pub mod child;
+pub mod confine;
+pub mod filter;
+pub mod firmware_dev;
+pub mod guest_user;
+pub mod message;
+pub mod parent;
+pub mod privileges;
+pub mod rootfs;
+pub mod static_files;

@@ -1,0 +1,197 @@
+//! The unpacked root filesystem, kept between runs: the read-only lower layer of every guest.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rookery_project::scratch::{self, Scratch};
+use rookery_project::{Cancel, Error, Node, Private, Result, SetId, Unpacked, regular};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+
+use crate::sandbox::guest_user;
+
+/// How long an unpacked root filesystem is kept that no run uses.
+const KEPT: Duration = Duration::from_hours(7 * 24);
+/// Bytes of the list of what an archive holds.
+const LIST_MAX: u64 = 256 << 20;
+/// What begins the name of anything that is being made or removed.
+const TEMPORARY: &str = ".unpack-";
+
+/// An unpacked root filesystem.
+#[derive(Debug)]
+pub struct Rootfs {
+    /// Its directory on the host.
+    pub directory: PathBuf,
+    /// The device nodes of its archive, which are not in the directory.
+    pub nodes: Vec<Node>,
+    /// Its programs that give their owner's rights, which the files in the directory do not.
+    pub set_ids: Vec<SetId>,
+    /// What of it is not for everybody: here all files are one user's.
+    pub private: Vec<Private>,
+    /// Keeps others from removing it.
+    _in_use: File,
+}
+
+/// Told apart from what earlier versions left: these lists have more in them.
+const FORMAT: u32 = 3;
+
+/// Where the root filesystem of `archive` is kept, unpacked for a guest that runs as `uid`: below it, `root/` and `unpacked.json`.
+pub fn slot(cache: &Path, archive: &Path, uid: u32) -> Result<PathBuf> {
+    let metadata = fs::metadata(archive).map_err(|error| Error::io("read", archive, &error))?;
+    let mut hasher = DefaultHasher::new();
+    (
+        FORMAT,
+        archive,
+        metadata.len(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ino(),
+    )
+        .hash(&mut hasher);
+    Ok(cache.join(format!("rootfs-{:016x}-{uid}", hasher.finish())))
+}
+
+/// Unpack `archive`, unless that was done before, or `cancel` asks for an end.
+pub fn prepare(cache: &Path, archive: &Path, uid: u32, cancel: &Cancel) -> Result<Rootfs> {
+    let slot = slot(cache, archive, uid)?;
+    let list = slot.join("unpacked.json");
+    let in_use = if let Some(held) = hold(&slot) {
+        held
+    } else {
+        tidy(cache);
+        unpack(cache, archive, uid, &slot, cancel)?;
+        hold(&slot).ok_or_else(|| Error::Internal(format!("{} is gone", slot.display())))?
+    };
+    let text = regular::read(&list, LIST_MAX).map_err(|error| Error::io("read", &list, &error))?;
+    let unpacked: Unpacked = serde_json::from_slice(&text).map_err(|error| {
+        Error::Internal(format!(
+            "{} is damaged ({error}); remove {} and start again",
+            list.display(),
+            slot.display()
+        ))
+    })?;
+    Ok(Rootfs {
+        directory: slot.join("root"),
+        nodes: unpacked.nodes,
+        set_ids: unpacked.set_ids,
+        private: unpacked.private,
+        _in_use: in_use,
+    })
+}
+
+/// Mark an unpacked root filesystem as used now, and until the file is closed. `None` where there is none.
+fn hold(slot: &Path) -> Option<File> {
+    let directory = open(slot).ok()?;
+    rustix::fs::flock(&directory, FlockOperation::LockShared).ok()?;
+    // Looked for under the lock: another run may just have removed it.
+    slot.join("unpacked.json").exists().then_some(())?;
+    let _ = directory.set_modified(SystemTime::now());
+    Some(directory)
+}
+
+/// Open a directory, and nothing else.
+fn open(directory: &Path) -> std::io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(directory, flags, Mode::empty())?.into())
+}
+
+/// Remove what no run uses any more.
+fn tidy(cache: &Path) {
+    scratch::clear_away(cache, TEMPORARY);
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        let changed = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = changed.map_or(Duration::ZERO, |changed| {
+            changed.elapsed().unwrap_or_default()
+        });
+        if name.starts_with("rootfs-") && age > KEPT {
+            remove_unused(&path, &cache.join(format!("{TEMPORARY}{name}")));
+        }
+    }
+}
+
+/// Remove a root filesystem, by way of another name: half of one must not be found under its own.
+fn remove_unused(slot: &Path, aside: &Path) {
+    let Ok(directory) = open(slot) else {
+        return;
+    };
+    let unused = rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok();
+    if unused && fs::rename(slot, aside).is_ok() {
+        let _ = fs::remove_dir_all(aside);
+    }
+}
+
+fn unpack(cache: &Path, archive: &Path, uid: u32, slot: &Path, cancel: &Cancel) -> Result<()> {
+    fs::create_dir_all(cache).map_err(|error| Error::io("create", cache, &error))?;
+    let temporary =
+        Scratch::make(cache, TEMPORARY).map_err(|error| Error::io("write to", cache, &error))?;
+    let root = temporary.path().join("root");
+    fs::create_dir(&root).map_err(|error| Error::io("create", &root, &error))?;
+    let unpacked = rookery_project::unpack(archive, &root, cancel)?;
+    if guest_user::becomes_another_user() {
+        hand_over(&root, uid, cancel)?;
+    }
+    let list = serde_json::to_vec(&unpacked).map_err(|error| Error::Internal(error.to_string()))?;
+    let path = temporary.path().join("unpacked.json");
+    fs::write(&path, list).map_err(|error| Error::io("write", &path, &error))?;
+    match temporary.persist(slot) {
+        Err(_) if slot.join("unpacked.json").exists() => Ok(()), // Another run was faster.
+        Err(error) => Err(Error::io("create", slot, &error)),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Give a tree to the user as whom the guest runs, without following links.
+fn hand_over(path: &Path, uid: u32, cancel: &Cancel) -> Result<()> {
+    cancel.check()?;
+    let failed = |error: std::io::Error| Error::io("change the owner of", path, &error);
+    std::os::unix::fs::lchown(path, Some(uid), Some(uid)).map_err(failed)?;
+    if fs::symlink_metadata(path).map_err(failed)?.is_dir() {
+        for entry in fs::read_dir(path).map_err(failed)? {
+            hand_over(&entry.map_err(failed)?.path(), uid, cancel)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_root_filesystem_takes_the_place_of_those_that_nobody_uses() {
+        let cache = tempfile::tempdir().unwrap();
+        let make = |name: &str, age: Duration| {
+            let slot = cache.path().join(name);
+            fs::create_dir_all(slot.join("root")).unwrap();
+            fs::write(slot.join("unpacked.json"), "{}").unwrap();
+            let directory = File::open(&slot).unwrap();
+            directory.set_modified(SystemTime::now() - age).unwrap();
+            slot
+        };
+        let (hours, days) = (Duration::from_hours, |days: u64| {
+            Duration::from_hours(24 * days)
+        });
+        let gone = [make(".unpack-dead", hours(0)), make("rootfs-old", days(8))];
+        let now = make(".unpack-now", hours(0));
+        let unpacking = open(&now).unwrap();
+        rustix::fs::flock(&unpacking, FlockOperation::LockExclusive).unwrap();
+        let used = make("rootfs-used", days(8));
+        let in_use = hold(&used).unwrap();
+        in_use.set_modified(SystemTime::now() - days(8)).unwrap();
+        let kept = [
+            now,
+            make("rootfs-new", days(6)),
+            make("plugins", days(90)),
+            used,
+        ];
+        tidy(cache.path());
+        assert!(gone.iter().all(|slot| !slot.exists()));
+        assert!(kept.iter().all(|slot| slot.exists()));
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), kept.len());
+        assert!(hold(&gone[1]).is_none());
+    }
+}

@@ -1,0 +1,6 @@
+//! A run from its start to its end.
+
+pub mod command;
+pub mod host;
+pub mod listening;
+pub mod serve;

@@ -1,0 +1,527 @@
+//! A run from its start to its end: one thread, one loop, no step of which waits for the guest.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rookery_project::{Cancel, Error, Result};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::process::{Signal, WaitId, WaitIdOptions};
+
+use crate::files::console::Console;
+use crate::files::devices::Devices;
+use crate::guest::state::Guest;
+use crate::handlers;
+use crate::kernel::ending::await_end;
+use crate::kernel::notify::Instruction;
+use crate::kernel::{process, shortage};
+use crate::limits::Limits;
+use crate::limits::cgroup::Group;
+use crate::network::forward::Forwarder;
+use crate::network::reach::Reach;
+use crate::process::call::Listener;
+use crate::qemu::emulator::Qemu;
+use crate::qemu::{ioctl_table, signals};
+use crate::sandbox::child::Setup;
+use crate::sandbox::guest_user;
+use crate::sandbox::parent::World;
+use crate::sandbox::privileges::OwnFiles;
+use crate::sandbox::rootfs::Rootfs;
+use crate::sandbox::{filter, rootfs, static_files};
+use crate::supervisor::command::Command;
+use rookery_records::event::{Process, What};
+use rookery_runs::backend::{Control, Outcome, Request};
+use rookery_runs::plan::notes::Notes;
+use rookery_runs::plan::{IoctlCommand, Plan};
+
+/// How often processes and sockets that ended unseen are looked for.
+const TICK: Duration = Duration::from_millis(500);
+/// After its deadline, a run is over this much later, whatever is still to be done: then its supervisor ends itself, and takes the
+/// guest along.
+pub const OVER_WITHIN: Duration = Duration::from_millis(1500);
+/// The kernel takes the guest's processes apart for this long before what they did is written down without them.
+const TAKEN_APART_WITHIN: Duration = Duration::from_millis(500);
+/// Reads of the console at the end: it holds less, but a process that does not end may go on writing.
+const LAST_READS: usize = 64;
+
+/// Run a plan to its end.
+pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
+    let timeout = Duration::from_secs(plan.timeout_s);
+    let deadline = Instant::now() + timeout;
+    process::end_after(timeout + OVER_WITHIN)
+        .map_err(|error| Error::Backend(format!("cannot set the run's deadline: {error}")))?;
+    let qemus = emulators(plan)?;
+    let arch = qemus
+        .first()
+        .map(|qemu| qemu.arch)
+        .ok_or_else(|| Error::Internal("no emulator".into()))?;
+    let rootfs = unpacked(plan, deadline)?;
+    let devices = Devices::new(plan, &rootfs.nodes, arch);
+    let emulator = Emulator::prepare(plan, &qemus)?;
+    let console = Console::open(guest_user::uid())
+        .map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
+    let filter = filter::build(filter::Options {
+        model_ioctls: plan
+            .pseudofiles
+            .iter()
+            .any(|(_, model)| !model.ioctl.is_empty()),
+        model_files: !plan.pseudofiles.is_empty(),
+        model_devices: plan
+            .pseudofiles
+            .iter()
+            .any(|(path, _)| path.starts_with("/dev/")),
+    });
+    let envp = environment(plan);
+    let setup = Setup {
+        init: &plan.init,
+        envp: envp.clone(),
+        netdevs: &plan.netdevs,
+        changes: static_files::load(&plan.static_files)?,
+        placeholders: devices.placeholders(),
+        qemus: &qemus,
+        patched: emulator.file,
+        filter,
+        console: console.guest.as_fd(),
+        budget: plan.memory_max,
+    };
+    // While the supervisor may still have them.
+    let reserved = plan.ports.reserve();
+    let mut world = World::build(&rootfs, &setup, deadline)?;
+    let handles = std::mem::take(&mut world.handles);
+    let limits = Limits::new(handles, plan.netdevs.len(), plan.memory_max)?;
+    let filter = setup.filter;
+    let mut notes = Notes::default();
+    for (kind, which) in world
+        .warnings
+        .iter()
+        .filter_map(|text| text.split_once(": "))
+    {
+        notes.about(kind, which);
+    }
+    emulator.note.iter().for_each(|note| notes.once(note));
+    let forwarder = Forwarder::start(&world.pidfd, plan.ports.clone(), reserved)
+        .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
+        .ok();
+    let mut control = OwnFiles {
+        control,
+        privileges: Rc::clone(&world.privileges),
+    };
+    world.privileges.check_results(&plan.results_dir)?;
+    let mut guest = Guest::new(
+        plan,
+        &mut control,
+        &qemus,
+        devices,
+        &console,
+        world.init,
+        Rc::clone(&world.pidfd),
+        forwarder,
+        limits,
+    )
+    .map_err(|error| Error::Backend(format!("cannot look at the guest's init: {error}")))?;
+    guest.patched = emulator.patched;
+    guest.announces_ioctls = emulator.announces_ioctls;
+    guest.ioctl_table = emulator.table;
+    guest.abort = signals::abort_of(emulator.version);
+    guest.find_files(&rootfs);
+    world.start()?;
+    guest.started = Instant::now();
+    for note in notes.into_vec() {
+        guest.report(Process::default(), What::Note(note.into()));
+    }
+    let mut supervisor = Supervisor {
+        guest,
+        world,
+        console: &console,
+        filter,
+        envp,
+        listeners: Vec::new(),
+        commands: Vec::new(),
+        reaches: Vec::new(),
+        starting: true,
+        deadline,
+    };
+    let outcome = supervisor.serve();
+    supervisor.finish();
+    outcome
+}
+
+fn unpacked(plan: &Plan, deadline: Instant) -> Result<Rootfs> {
+    let (uid, cancel) = (guest_user::uid(), Cancel::at(deadline));
+    rootfs::prepare(&plan.cache_dir, &plan.archive, uid, &cancel).map_err(|error| match error {
+        Error::Cancelled => Error::Backend(format!(
+            "the deadline of {} s passed while the root filesystem was unpacked, which is done once; give the run more time",
+            plan.timeout_s
+        )),
+        error => error,
+    })
+}
+
+/// The plan's own emulator first, then those for whatever else the firmware may hold.
+fn emulators(plan: &Plan) -> Result<Vec<Qemu>> {
+    if !cfg!(target_arch = "x86_64") {
+        return Err(Error::Unavailable {
+            what: "the embedded backend".into(),
+            why: "it runs on x86-64 hosts only".into(),
+            how_to_enable: "Use --backend penguin.".into(),
+        });
+    }
+    let own = Qemu::for_plan(&plan.arch)?;
+    let others = Qemu::all().into_iter().filter(|qemu| qemu.arch != own.arch);
+    Ok(std::iter::once(own.clone()).chain(others).collect())
+}
+
+/// What is changed about the emulator for the sake of ioctl models, and of ioctls of the network that it does not know.
+#[derive(Default)]
+struct Emulator {
+    file: Option<Vec<u8>>,
+    patched: std::collections::HashSet<u32>,
+    table: Option<ioctl_table::Table>,
+    announces_ioctls: bool,
+    version: Option<(u32, u32)>,
+    /// What it lacks.
+    note: Option<&'static str>,
+}
+
+impl Emulator {
+    fn prepare(plan: &Plan, qemus: &[Qemu]) -> Result<Self> {
+        let commands = || {
+            plan.pseudofiles
+                .iter()
+                .flat_map(|(_, model)| model.ioctl.iter().map(|(command, _)| *command))
+        };
+        let Some(qemu) = qemus.first() else {
+            return Ok(Self::default());
+        };
+        let mut file =
+            std::fs::read(&qemu.path).map_err(|error| Error::io("read", &qemu.path, &error))?;
+        let version = qemu.version(&file);
+        let Some(mut table) = ioctl_table::find(&file, qemu.arch) else {
+            let note = "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models";
+            return Ok(Self {
+                version,
+                note: commands().next().map(|_| note),
+                ..Self::default()
+            });
+        };
+        let numbers = commands().filter_map(|command| match command {
+            IoctlCommand::Number(number) => Some(number),
+            IoctlCommand::Any => None,
+        });
+        let any = commands().any(|command| command == IoctlCommand::Any);
+        let small = ioctl_table::SMALL.into_iter().filter(|_| any);
+        let patched = ioctl_table::patch(
+            &mut file,
+            &mut table,
+            numbers.chain(small).chain(handlers::network_commands()),
+        );
+        Ok(Self {
+            file: (!patched.is_empty()).then_some(file),
+            patched,
+            table: Some(table),
+            announces_ioctls: any,
+            version,
+            note: None,
+        })
+    }
+}
+
+/// The environment of init: the plan's, and what the kernel gives.
+fn environment(plan: &Plan) -> Vec<String> {
+    let defaults = [
+        ("HOME", "/"),
+        ("TERM", "linux"),
+        ("PATH", "/sbin:/bin:/usr/sbin:/usr/bin"),
+    ];
+    let missing = defaults
+        .into_iter()
+        .filter(|(name, _)| !plan.env.iter().any(|(known, _)| known == name));
+    let own = plan
+        .env
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    missing
+        .chain(own)
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect()
+}
+
+/// What a wait found to do.
+struct Ready {
+    /// The guest's network changed.
+    network: bool,
+    requests: bool,
+    init: bool,
+    console: bool,
+    listeners: Vec<(Rc<Listener>, PollFlags)>,
+}
+
+struct Supervisor<'a> {
+    guest: Guest<'a>,
+    world: World,
+    console: &'a Console,
+    filter: Vec<Instruction>,
+    envp: Vec<String>,
+    /// Those of commands; they outlive them where a command left processes behind.
+    listeners: Vec<Rc<Listener>>,
+    commands: Vec<Command>,
+    reaches: Vec<Reach>,
+    /// Init was not yet seen to be executed.
+    starting: bool,
+    deadline: Instant,
+}
+
+impl Supervisor<'_> {
+    fn serve(&mut self) -> Result<Outcome> {
+        let deadline = self.deadline;
+        let mut tick = Instant::now() + TICK;
+        let mut network_changed = false;
+        loop {
+            let now = Instant::now();
+            if now >= deadline {
+                return Ok(Outcome::Deadline);
+            }
+            if now >= tick {
+                self.housekeeping();
+                tick = now + TICK;
+            }
+            let due = self.guest.limits.due();
+            if (network_changed || now >= due)
+                && let Some(what) = self.excess()
+            {
+                return Ok(Outcome::Exceeded { what });
+            }
+            let ready = self.wait(deadline.min(tick).min(due));
+            network_changed = ready.network;
+            self.answer_calls(&ready.listeners);
+            if ready.console {
+                self.read_console();
+            }
+            if self.starting {
+                self.await_init()?;
+            }
+            while ready.requests
+                && let Some(request) = self.guest.control.next_request()
+            {
+                if matches!(request, Request::Stop) {
+                    return Ok(Outcome::Stopped);
+                }
+                self.take(request);
+            }
+            self.commands.retain_mut(Command::advance);
+            self.reaches.retain_mut(Reach::advance);
+            if let Some(how) = self.guest.ended.take() {
+                return Ok(Outcome::GuestEnded { how });
+            }
+            if ready.init
+                && let Some(how) = self.init_ended()
+            {
+                if self.world.group.as_ref().is_some_and(Group::was_exceeded) {
+                    let what = format!(
+                        "the guest used more memory than the {} MiB that are allowed, and the kernel ended it; the operator can allow more \
+                         with --guest-memory",
+                        self.guest.plan.memory_max >> 20
+                    );
+                    return Ok(Outcome::Exceeded { what });
+                }
+                return Ok(Outcome::GuestEnded { how });
+            }
+        }
+    }
+
+    fn excess(&mut self) -> Option<String> {
+        let written = handlers::written(&self.guest);
+        let guest = &mut self.guest;
+        guest.limits.excess(&guest.init, &guest.mounts, written)
+    }
+
+    /// Wait for anything to do, at most until `until`. A guest's system call costs what happens here and
+    /// in the loop: nothing is asked of the kernel that this wait already told.
+    fn wait(&self, until: Instant) -> Ready {
+        let until = self
+            .commands
+            .iter()
+            .map(|command| command.deadline)
+            .chain(self.reaches.iter().map(|reach| reach.deadline))
+            .fold(until, Instant::min);
+        let left = until.saturating_duration_since(Instant::now());
+        let timeout = Timespec {
+            tv_sec: left.as_secs().cast_signed(),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        let listeners = || std::iter::once(&self.world.listener).chain(&self.listeners);
+        let mut fds: Vec<_> = [
+            self.guest.limits.changes(),
+            self.guest.control.requests(),
+            self.world.pidfd.as_fd(),
+            self.console.as_fd(),
+        ]
+        .into_iter()
+        .chain(listeners().map(|listener| listener.as_ref().as_fd()))
+        .chain(self.starting.then(|| self.world.socket.as_fd()))
+        .chain(self.commands.iter().flat_map(Command::pipes))
+        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+        .collect();
+        for reach in &self.reaches {
+            let (fd, flags) = reach.interest();
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        }
+        // After an interruption nothing is ready, and the next wait tells.
+        let _ = rustix::event::poll(&mut fds, Some(&timeout));
+        let mut events = fds.iter().map(PollFd::revents);
+        let mut any = || events.next().is_some_and(|events| !events.is_empty());
+        Ready {
+            network: any(),
+            requests: any(),
+            init: any(),
+            console: any(),
+            listeners: listeners()
+                .map(Rc::clone)
+                .zip(events)
+                .filter(|(_, events)| !events.is_empty())
+                .collect(),
+        }
+    }
+
+    /// Answer one call of each listener that has any, so that none waits for another's.
+    fn answer_calls(&mut self, listeners: &[(Rc<Listener>, PollFlags)]) {
+        for (listener, events) in listeners {
+            if !events.contains(PollFlags::IN) {
+                // Nobody is left whose calls could arrive here.
+                self.listeners.retain(|known| !Rc::ptr_eq(known, listener));
+                continue;
+            }
+            match listener.receive() {
+                Ok(Some(call)) => handlers::answer(&mut self.guest, call),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(%error, "system calls of the guest cannot be received");
+                }
+            }
+        }
+    }
+
+    fn read_console(&mut self) {
+        if let Some(bytes) = self.console.read() {
+            self.guest.report(Process::default(), What::Console(bytes));
+        }
+    }
+
+    /// The socket closes when init is executed; a message says why it was not.
+    fn await_init(&mut self) -> Result<()> {
+        if readiness(self.world.socket.as_fd()).is_empty() {
+            return Ok(());
+        }
+        let mut buffer = [0_u8; 4096];
+        match rustix::net::recv(
+            &self.world.socket,
+            buffer.as_mut_slice(),
+            rustix::net::RecvFlags::DONTWAIT,
+        ) {
+            Ok((length, _)) if length > 1 => Err(Error::Backend(
+                buffer
+                    .get(1..length)
+                    .map(String::from_utf8_lossy)
+                    .unwrap_or_default()
+                    .into_owned(),
+            )),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            _ => {
+                self.starting = false;
+                Ok(())
+            }
+        }
+    }
+
+    fn take(&mut self, request: Request) {
+        match request {
+            Request::Stop => {}
+            Request::Command(request, reply) => {
+                let left = self.deadline.saturating_duration_since(Instant::now());
+                match Command::start(&self.world.pidfd, &self.filter, &self.envp, &request, left) {
+                    Ok((command, listener)) => {
+                        self.commands.push(command.answers(reply));
+                        self.listeners.push(Rc::new(listener));
+                    }
+                    Err(error) => reply.send(Err(error)),
+                }
+            }
+            Request::Reach(request, reply) => {
+                match Reach::begin(self.guest.forwarder.as_ref(), &request) {
+                    Ok(reach) => self.reaches.push(reach.answers(reply)),
+                    Err(error) => reply.send(Err(error)),
+                }
+            }
+        }
+    }
+
+    fn init_ended(&mut self) -> Option<String> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = rustix::process::waitid(WaitId::Pid(self.world.init), options)
+            .ok()
+            .flatten()?;
+        Some(match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => format!("init exited with status {code}"),
+            (None, Some(signal)) => format!("init was killed by signal {signal}"),
+            (None, None) => "init ended".to_owned(),
+        })
+    }
+
+    fn housekeeping(&mut self) {
+        for record in self.guest.procs.sweep() {
+            self.guest.report(
+                record.who,
+                What::Exit {
+                    code: None,
+                    signal: record.fatal,
+                },
+            );
+        }
+        crate::supervisor::listening::sweep(&mut self.guest);
+        handlers::wake_log_readers(&mut self.guest);
+        self.guest.report_repeated();
+        handlers::release_init(&mut self.guest);
+        handlers::trim(&self.guest);
+        self.note_shortage();
+    }
+
+    fn note_shortage(&mut self) {
+        if shortage::seen() {
+            self.guest
+                .report(Process::default(), What::Note(shortage::NOTE.into()));
+        }
+    }
+
+    fn finish(mut self) {
+        for command in &self.commands {
+            command.kill();
+        }
+        // The death of a pid namespace's init takes every process in it along.
+        let _ = rustix::process::kill_process(self.world.init, Signal::KILL);
+        if let Some(forwarder) = self.guest.forwarder.take() {
+            forwarder.stop();
+        }
+        if !await_end(self.world.init, TAKEN_APART_WITHIN) {
+            let note = "processes of the guest were still being taken apart when the run ended";
+            self.guest
+                .report(Process::default(), What::Note(note.into()));
+        }
+        // Its directory is the supervisor's, not the guest's.
+        let group = self.world.group.take();
+        self.world.privileges.as_self(|| drop(group));
+        for bytes in std::iter::from_fn(|| self.console.read()).take(LAST_READS) {
+            self.guest.report(Process::default(), What::Console(bytes));
+        }
+        self.guest.report_repeated();
+        self.note_shortage();
+    }
+}
+
+fn readiness(fd: BorrowedFd<'_>) -> PollFlags {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    match rustix::event::poll(&mut fds, Some(&Timespec::default())) {
+        Ok(_) => fds.first().map_or(PollFlags::empty(), PollFd::revents),
+        Err(_) => PollFlags::empty(),
+    }
+}

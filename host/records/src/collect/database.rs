@@ -1,0 +1,336 @@
+//! `plugins.db`: every exec, looked-up path and bind, in the tables of Penguin's database.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+use crate::collect::collector::Collector;
+use crate::collect::crashes::ending;
+use crate::collect::rows;
+use crate::collect::rows::{Syscall, python_dict, python_list};
+use crate::event::{Event, What};
+
+const SCHEMA: &str = "
+CREATE TABLE event (id INTEGER NOT NULL, type VARCHAR NOT NULL, procname VARCHAR NOT NULL, proc_id INTEGER NOT NULL, PRIMARY KEY (id));
+CREATE TABLE read (id INTEGER NOT NULL, fd INTEGER NOT NULL, fname VARCHAR NOT NULL, buffer BLOB,
+    PRIMARY KEY (id), FOREIGN KEY(id) REFERENCES event (id));
+CREATE TABLE write (id INTEGER NOT NULL, fd INTEGER NOT NULL, fname VARCHAR, buffer BLOB,
+    PRIMARY KEY (id), FOREIGN KEY(id) REFERENCES event (id));
+CREATE TABLE syscall (id INTEGER NOT NULL, name VARCHAR NOT NULL, retno INTEGER, retno_repr VARCHAR,
+    arg0 INTEGER, arg0_repr VARCHAR, arg1 INTEGER, arg1_repr VARCHAR, arg2 INTEGER, arg2_repr VARCHAR,
+    arg3 INTEGER, arg3_repr VARCHAR, arg4 INTEGER, arg4_repr VARCHAR, arg5 INTEGER, arg5_repr VARCHAR,
+    PRIMARY KEY (id), FOREIGN KEY(id) REFERENCES event (id));
+CREATE TABLE exec (id INTEGER NOT NULL, calltree VARCHAR NOT NULL, argc VARCHAR NOT NULL, argv VARCHAR NOT NULL,
+    envp VARCHAR NOT NULL, euid INTEGER NOT NULL, egid INTEGER NOT NULL,
+    PRIMARY KEY (id), FOREIGN KEY(id) REFERENCES event (id));
+CREATE TABLE proc_start (id INTEGER NOT NULL, pid INTEGER NOT NULL, ppid INTEGER NOT NULL, create_time INTEGER NOT NULL,
+    comm VARCHAR NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL, euid INTEGER NOT NULL, egid INTEGER NOT NULL,
+    PRIMARY KEY (id), FOREIGN KEY(id) REFERENCES event (id));
+CREATE TABLE proc_exit (id INTEGER NOT NULL, pid INTEGER NOT NULL, create_time INTEGER NOT NULL, code INTEGER NOT NULL,
+    reason VARCHAR NOT NULL, PRIMARY KEY (id), FOREIGN KEY(id) REFERENCES event (id));
+";
+
+const MAX_ROWS: i64 = 3_000_000;
+/// What the text of all rows takes together.
+const MAX_BYTES: usize = 1 << 30;
+/// Rows that wait for the next transaction, and their text; a reader that holds the database for long makes them wait.
+const MAX_QUEUE: usize = 100_000;
+const MAX_QUEUE_BYTES: usize = 64 << 20;
+const BATCH: usize = 2000;
+const BATCH_BYTES: usize = 8 << 20;
+/// Columns `arg0` to `arg5`.
+const ARGUMENTS: usize = 6;
+const MAX_PROCESSES: usize = 20_000;
+/// The supervisor has a guest to serve: a locked database is tried again at the next flush.
+const PATIENCE: Duration = Duration::from_millis(40);
+const PATIENCE_AT_END: Duration = Duration::from_secs(5);
+
+enum Row {
+    Syscall(Syscall),
+    Exec {
+        argc: usize,
+        argv: String,
+        envp: String,
+    },
+    Start {
+        pid: u32,
+        ppid: u32,
+        at: i64,
+        comm: String,
+    },
+    Exit {
+        pid: u32,
+        at: i64,
+        code: i32,
+        reason: String,
+    },
+}
+
+struct Queued {
+    procname: String,
+    row: Row,
+}
+
+impl Queued {
+    /// How much text it holds.
+    fn bytes(&self) -> usize {
+        let row = match &self.row {
+            Row::Syscall(call) => call.arguments.iter().map(|(_, text)| text.len()).sum(),
+            Row::Exec { argv, envp, .. } => argv.len() + envp.len(),
+            Row::Start { .. } | Row::Exit { .. } => 0,
+        };
+        self.procname.len() + row
+    }
+}
+
+/// What is remembered of a live process.
+struct Program {
+    argv0: String,
+    started: i64,
+}
+
+pub(super) struct Database {
+    connection: Connection,
+    queue: Vec<Queued>,
+    queued_bytes: usize,
+    /// With how much text in the queue it is next written.
+    write_at: usize,
+    /// How much more text there may be.
+    room: usize,
+    programs: HashMap<u32, Program>,
+    next_id: i64,
+    dropped: u64,
+}
+
+impl Database {
+    /// An empty database in the result directory.
+    pub(super) fn create(directory: &Path) -> rusqlite::Result<Self> {
+        let connection = Connection::open(directory.join("plugins.db"))?;
+        connection.busy_timeout(PATIENCE)?;
+        // A killed supervisor leaves a consistent file through the journal; only a crash of the machine could harm it.
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        // Else a transaction that outgrows the cache asks for the locked file page by page, with patience for each.
+        connection.pragma_update(None, "cache_spill", "OFF")?;
+        connection.execute_batch(SCHEMA)?;
+        Ok(Self {
+            connection,
+            queue: Vec::new(),
+            queued_bytes: 0,
+            write_at: BATCH_BYTES,
+            room: MAX_BYTES,
+            programs: HashMap::new(),
+            next_id: 1,
+            dropped: 0,
+        })
+    }
+
+    fn push(&mut self, procname: String, row: Row) {
+        let queued = i64::try_from(self.queue.len()).unwrap_or(i64::MAX);
+        let row = Queued { procname, row };
+        let bytes = row.bytes();
+        if self.queue.len() < MAX_QUEUE
+            && self.queued_bytes + bytes <= MAX_QUEUE_BYTES
+            && self.next_id.saturating_add(queued) <= MAX_ROWS
+            && bytes <= self.room
+        {
+            self.room -= bytes;
+            self.queued_bytes += bytes;
+            self.queue.push(row);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// The name under which Penguin logs a process: its `argv[0]`.
+    fn procname(&self, event: &Event) -> String {
+        let known = self
+            .programs
+            .get(&event.process.pid)
+            .map(|program| program.argv0.clone());
+        known.unwrap_or_else(|| {
+            if event.process.program.is_empty() {
+                event.process.name.clone()
+            } else {
+                event.process.program.clone()
+            }
+        })
+    }
+
+    fn started(&mut self, event: &Event, argv: &[String]) {
+        let process = &event.process;
+        let argv0 = argv
+            .first()
+            .filter(|name| !name.is_empty())
+            .unwrap_or(&process.program)
+            .clone();
+        let at = milliseconds(event.at);
+        if let Some(program) = self.programs.get_mut(&process.pid) {
+            program.argv0 = argv0;
+        } else if self.programs.len() < MAX_PROCESSES {
+            self.programs
+                .insert(process.pid, Program { argv0, started: at });
+            let row = Row::Start {
+                pid: process.pid,
+                ppid: process.ppid,
+                at,
+                comm: process.name.clone(),
+            };
+            self.push(process.name.clone(), row);
+        }
+    }
+
+    fn write(&mut self) -> rusqlite::Result<()> {
+        if self.queue.is_empty() {
+            return Ok(());
+        }
+        let transaction = self.connection.transaction()?;
+        let mut id = self.next_id;
+        for queued in &self.queue {
+            insert(&transaction, id, queued)?;
+            id += 1;
+        }
+        transaction.commit()?;
+        self.next_id = id;
+        self.queue.clear();
+        self.queued_bytes = 0;
+        Ok(())
+    }
+}
+
+fn insert(
+    connection: &Connection,
+    id: i64,
+    Queued { procname, row }: &Queued,
+) -> rusqlite::Result<()> {
+    let event = |kind: &str, pid: u32| {
+        connection
+            .prepare_cached("INSERT INTO event (id, type, procname, proc_id) VALUES (?, ?, ?, ?)")?
+            .execute(params![id, kind, procname, pid])
+    };
+    match row {
+        Row::Syscall(call) => {
+            event("syscall", 0)?;
+            let unused = (0, String::new());
+            let sql = "INSERT INTO syscall VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+            let mut statement = connection.prepare_cached(sql)?;
+            statement.raw_bind_parameter(1, id)?;
+            statement.raw_bind_parameter(2, &call.name)?;
+            statement.raw_bind_parameter(3, call.result)?;
+            statement.raw_bind_parameter(4, call.result_text())?;
+            for index in 0..ARGUMENTS {
+                let (value, text) = call.arguments.get(index).unwrap_or(&unused);
+                statement.raw_bind_parameter(5 + 2 * index, value)?;
+                statement.raw_bind_parameter(6 + 2 * index, text)?;
+            }
+            statement.raw_execute()?;
+        }
+        Row::Exec { argc, argv, envp } => {
+            event("exec", 0)?;
+            connection
+                .prepare_cached("INSERT INTO exec VALUES (?, '', ?, ?, ?, 0, 0)")?
+                .execute(params![id, argc.to_string(), argv, envp])?;
+        }
+        Row::Start {
+            pid,
+            ppid,
+            at,
+            comm,
+        } => {
+            event("proc_start", *pid)?;
+            connection
+                .prepare_cached("INSERT INTO proc_start VALUES (?, ?, ?, ?, ?, 0, 0, 0, 0)")?
+                .execute(params![id, pid, ppid, at, comm])?;
+        }
+        Row::Exit {
+            pid,
+            at,
+            code,
+            reason,
+        } => {
+            event("proc_exit", *pid)?;
+            connection
+                .prepare_cached("INSERT INTO proc_exit VALUES (?, ?, ?, ?, ?)")?
+                .execute(params![id, pid, at, code, reason])?;
+        }
+    }
+    Ok(())
+}
+
+fn milliseconds(at: Duration) -> i64 {
+    i64::try_from(at.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Collector for Database {
+    fn event(&mut self, event: &Event) {
+        if let What::Exec {
+            argv,
+            envp,
+            result: 0,
+            ..
+        } = &event.what
+        {
+            self.started(event, argv);
+            let procname = self.procname(event);
+            self.push(
+                procname,
+                Row::Exec {
+                    argc: argv.len(),
+                    argv: python_list(argv),
+                    envp: python_dict(envp),
+                },
+            );
+        }
+        if let Some(call) = rows::syscall(event) {
+            let procname = self.procname(event);
+            self.push(procname, Row::Syscall(call));
+        }
+        if let What::Exit { code, signal } = event.what {
+            let at = self
+                .programs
+                .remove(&event.process.pid)
+                .map_or(0, |program| program.started);
+            let (code, reason) = ending(code, signal);
+            self.push(
+                String::new(),
+                Row::Exit {
+                    pid: event.process.pid,
+                    at,
+                    code,
+                    reason,
+                },
+            );
+        }
+        if self.queue.len() % BATCH == BATCH - 1 || self.queued_bytes >= self.write_at {
+            if let Err(error) = self.write() {
+                tracing::debug!(%error, "plugins.db is busy; its rows wait");
+            }
+            self.write_at = self.queued_bytes + BATCH_BYTES;
+        }
+    }
+
+    fn flush(&mut self, _now: Duration) -> io::Result<()> {
+        match self.write() {
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                Ok(())
+            }
+            written => written.map_err(io::Error::other),
+        }
+    }
+
+    fn finish(&mut self, _now: Duration) -> io::Result<()> {
+        self.connection
+            .busy_timeout(PATIENCE_AT_END)
+            .and_then(|()| self.write())
+            .map_err(io::Error::other)
+    }
+
+    fn dropped(&self) -> (&'static str, u64) {
+        ("plugins.db", self.dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests;

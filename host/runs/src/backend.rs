@@ -1,0 +1,126 @@
+//! What an emulation backend is.
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use rookery_project::Result;
+pub use rookery_records::Outcome;
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Plan;
+use rookery_records::event::Event;
+
+/// One way to run a project.
+pub trait Backend {
+    /// Its name in `--backend` and in results.
+    fn name(&self) -> &'static str;
+
+    /// Whether it can work on this machine, and what to do where it cannot.
+    fn probe(&self) -> Availability;
+
+    /// Run `plan` until the guest ends, the deadline passes, or a stop is asked for.
+    ///
+    /// Called in the supervisor process, which has a single thread. Nothing that it started is alive when it returns.
+    fn run(&self, plan: &Plan, control: &mut dyn Control) -> Result<Outcome>;
+
+    /// Whether it leaves Penguin's result files itself, so that no collector runs beside it.
+    fn writes_results(&self) -> bool {
+        false
+    }
+
+    /// Which of the requests of `wit/live.wit` it answers.
+    fn live(&self) -> Live {
+        Live {
+            command: true,
+            reach: true,
+        }
+    }
+
+    /// How long a run may take to end after a stop was asked for, before its supervisor is killed.
+    fn stop_grace(&self) -> Duration {
+        Duration::from_secs(8)
+    }
+
+    /// End whatever a run of `plan` left behind when its supervisor was killed. Called in another process.
+    fn sweep(&self, _plan: &Plan) {}
+}
+
+/// The requests to a running guest that a backend answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Live {
+    /// [`Request::Command`]
+    pub command: bool,
+    /// [`Request::Reach`]
+    pub reach: bool,
+}
+
+/// How a backend speaks with the run's lifecycle.
+pub trait Control {
+    /// Record what happened in the guest. Never blocks for long and never fails: a flood is bounded and counted.
+    fn event(&mut self, event: Event);
+
+    /// Readable while a request waits: a backend polls it beside its own descriptors, and calls [`next_request`](Self::next_request)
+    /// until that gives `None`. It becomes readable several times a second without a request, too, so that results are flushed.
+    fn requests(&self) -> BorrowedFd<'_>;
+
+    /// The next request, if one waits.
+    fn next_request(&mut self) -> Option<Request>;
+}
+
+/// What another process asks of a running supervisor.
+#[derive(Debug)]
+pub enum Request {
+    /// End the run, keep its results.
+    Stop,
+    /// `live.command` of `wit/live.wit`, answered through the [`Reply`].
+    Command(crate::live::CommandRequest, Reply),
+    /// `live.reach` of `wit/live.wit`.
+    Reach(crate::live::ReachRequest, Reply),
+}
+
+/// Answers one request. A backend may keep it and answer later, from its poll loop.
+pub struct Reply(pub(crate) Box<dyn FnOnce(Result<serde_json::Value>)>);
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reply")
+    }
+}
+
+impl Reply {
+    /// A reply that calls `answer`.
+    pub fn new(answer: impl FnOnce(Result<serde_json::Value>) + 'static) -> Self {
+        Self(Box::new(answer))
+    }
+    /// Send the answer.
+    pub fn send(self, answer: Result<serde_json::Value>) {
+        (self.0)(answer);
+    }
+}
+
+/// Whether a backend works here.
+#[derive(Debug, Clone, Serialize)]
+pub struct Availability {
+    /// The backend's name.
+    pub backend: &'static str,
+    /// Whether every needed check passed.
+    pub available: bool,
+    /// Each check, in the order in which they are made.
+    pub checks: Vec<Check>,
+}
+
+/// One thing that a backend needs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Check {
+    /// What was looked at, for example `user namespaces`.
+    pub name: String,
+    /// Whether it is there.
+    pub ok: bool,
+    /// Whether the backend cannot work without it.
+    pub needed: bool,
+    /// What was seen.
+    pub detail: String,
+    /// What to do where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}

@@ -1,0 +1,91 @@
+//! The other side: ask a supervisor something.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rookery_project::{Cancel, Error, Result};
+use serde_json::Value;
+
+use crate::control::wire;
+use crate::control::wire::{Answer, Ask, MAX_LINE};
+
+/// The socket's name in a run's directory.
+pub(crate) const SOCKET: &str = "control.sock";
+
+/// How soon a cancelled caller gets away.
+const SLICE: Duration = Duration::from_millis(40);
+
+/// A handle on a directory, for [`via`].
+pub(crate) fn open_directory(path: &Path) -> std::io::Result<File> {
+    File::options()
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY)
+        .open(path)
+}
+
+/// A path to the socket in `directory` that is short enough for a socket address, however deep the directory lies.
+pub(crate) fn via(directory: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd()))
+}
+
+/// Send `request` to the supervisor of the run in `run_dir` and wait at most `timeout` for its answer.
+///
+/// `Backend` where there is no supervisor, or it goes away before it answers; `Cancelled` within 50 ms of `cancel`.
+pub(crate) fn ask(
+    run_dir: &Path,
+    request: &Ask,
+    timeout: Duration,
+    cancel: &Cancel,
+) -> Result<Value> {
+    let deadline = Instant::now() + timeout;
+    let gone = |error: &std::io::Error| {
+        Error::Backend(format!(
+            "the run's supervisor does not answer: {error}; look at the run's status"
+        ))
+    };
+    let directory = open_directory(run_dir).map_err(|error| gone(&error))?;
+    let mut stream = UnixStream::connect(via(&directory)).map_err(|error| gone(&error))?;
+    stream
+        .set_write_timeout(Some(timeout.max(SLICE)))
+        .map_err(|error| gone(&error))?;
+    stream
+        .write_all(&wire::line(request)?)
+        .map_err(|error| gone(&error))?;
+    stream
+        .set_read_timeout(Some(SLICE))
+        .map_err(|error| gone(&error))?;
+    let mut line = Vec::new();
+    let mut chunk = [0; 16 << 10];
+    while !line.ends_with(b"\n") {
+        cancel.check()?;
+        if Instant::now() > deadline {
+            return Err(Error::Backend(format!(
+                "the run's supervisor did not answer within {:.1} s",
+                timeout.as_secs_f64()
+            )));
+        }
+        if line.len() > MAX_LINE {
+            return Err(Error::Limit(format!(
+                "the answer is larger than {MAX_LINE} bytes; ask for less with max_bytes"
+            )));
+        }
+        match stream.read(&mut chunk) {
+            Ok(0) => return Err(Error::Backend("the run ended before it answered".into())),
+            Ok(count) => line.extend(chunk.iter().take(count)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) => {}
+            Err(error) => return Err(gone(&error)),
+        }
+    }
+    serde_json::from_slice::<Answer>(&line)
+        .map_err(|error| Error::Internal(format!("the supervisor's answer is malformed: {error}")))?
+        .into_result()
+}

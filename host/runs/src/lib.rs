@@ -1,0 +1,146 @@
+//! Runs of a project: the [`Runs`] of this machine, their supervisor process, and what a backend is.
+//!
+//! Everything here blocks. A run belongs to a supervisor process of its own; [`Runs`] only starts it and reads its state.
+//!
+//! `plan` says what is to be run; a [`backend`] runs it and reports events, which `rookery-records` writes down. `registry` starts runs and
+//! answers for them, `state` is what is on disk of each, `supervisor` is the process that owns one, and `control` carries requests to it.
+
+pub mod backend;
+mod control;
+pub mod live;
+pub mod penguin;
+pub mod plan;
+pub mod ports;
+mod registry;
+mod state;
+mod supervisor;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rookery_project::{Cancel, Project, Result, Roots};
+use serde_json::Value;
+
+use crate::backend::Availability;
+use crate::ports::Ports;
+pub use crate::registry::{Backends, Registry};
+use crate::state::store::unknown;
+pub use crate::supervisor::supervise;
+
+/// What each backend needs and whether it is here. Shown by `rookery doctor`.
+pub fn probe(backends: Backends) -> Vec<Availability> {
+    backends().iter().map(|backend| backend.probe()).collect()
+}
+
+/// How runs are started and where their state is kept.
+#[derive(Debug, Clone)]
+pub struct RunsConfig {
+    /// Where the state of runs is kept, shared by all servers of this user.
+    pub state_dir: PathBuf,
+    /// The program that is started as `PROGRAM supervise …`: this program itself.
+    pub program: PathBuf,
+    /// What runs may be run by, the preferred one first; [`supervise`] is given the same.
+    pub backends: Backends,
+    /// Runs of projects outside these are not visible.
+    pub roots: Roots,
+    /// The bytes of memory that a guest may have, where that is not what it has by default.
+    pub guest_memory: Option<u64>,
+}
+
+/// All runs of this user on this machine. Returned values have the shapes that `wit/emulation.wit` and `wit/live.wit` give.
+#[derive(Debug, Clone)]
+pub struct Runs {
+    registry: Registry,
+    roots: Roots,
+}
+
+impl Runs {
+    /// Nothing is read or made yet.
+    pub fn new(config: RunsConfig) -> Self {
+        Self {
+            registry: Registry::new(config.state_dir, config.program, config.backends)
+                .with_guest_memory(config.guest_memory),
+            roots: config.roots,
+        }
+    }
+    /// Let guests have the ports of the host that the operator names.
+    #[must_use]
+    pub fn with_ports(self, ports: Ports) -> Self {
+        Self {
+            registry: self.registry.with_ports(ports),
+            ..self
+        }
+    }
+    /// `emulation.start`; gives the run id, which `named` is told before anything is slow.
+    pub fn start(
+        &self,
+        project: &Project,
+        options: &Value,
+        named: impl FnOnce(&str),
+        cancel: &Cancel,
+    ) -> Result<String> {
+        let reader = project.clone();
+        let config = move || {
+            let mut effective = reader.effective()?;
+            Ok(match effective.get_mut("config") {
+                Some(config) => config.take(),
+                None => effective,
+            })
+        };
+        self.registry
+            .begin(project.dir(), options, config, named, cancel)
+    }
+    /// `emulation.status`
+    pub fn status(&self, run_id: &str) -> Result<Value> {
+        self.visible(run_id)?.status(run_id)
+    }
+    /// `emulation.wait`: until the run has ended, `timeout` has passed, or `cancel`.
+    pub fn wait(&self, run_id: &str, timeout: Duration, cancel: &Cancel) -> Result<Value> {
+        self.visible(run_id)?.wait(run_id, timeout, cancel)
+    }
+    /// `emulation.stop`
+    pub fn stop(&self, run_id: &str) -> Result<Value> {
+        self.visible(run_id)?.stop(run_id)
+    }
+    /// `live.capabilities`
+    pub fn capabilities(&self, run_id: &str) -> Result<Value> {
+        self.visible(run_id)?.capabilities(run_id)
+    }
+    /// `live.command`
+    pub fn command(
+        &self,
+        run_id: &str,
+        argv: &[String],
+        options: &Value,
+        cancel: &Cancel,
+    ) -> Result<Value> {
+        self.visible(run_id)?.command(run_id, argv, options, cancel)
+    }
+    /// `live.reach`
+    pub fn reach(
+        &self,
+        run_id: &str,
+        port: u16,
+        request: &Value,
+        cancel: &Cancel,
+    ) -> Result<Value> {
+        self.visible(run_id)?.reach(run_id, port, request, cancel)
+    }
+    /// `live.hook`
+    pub fn hook(&self, run_id: &str, _request: &Value) -> Result<Value> {
+        self.visible(run_id)?.hook(run_id)
+    }
+    /// `live.snapshot`
+    pub fn snapshot(&self, run_id: &str, _request: &Value) -> Result<Value> {
+        self.visible(run_id)?.snapshot(run_id)
+    }
+
+    /// The registry, for a run of a project below the roots; any other run does not exist for the caller.
+    fn visible(&self, run_id: &str) -> Result<&Registry> {
+        if self.roots.contains(&self.registry.project_dir(run_id)?) {
+            Ok(&self.registry)
+        } else {
+            Err(unknown(run_id))
+        }
+    }
+}

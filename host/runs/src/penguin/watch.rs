@@ -1,0 +1,119 @@
+//! What a running Penguin has written so far, as events: the ports that can be reached.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rookery_project::regular;
+
+use crate::backend::Control;
+use rookery_records::event::{Event, Process, What};
+
+const EVERY: Duration = Duration::from_secs(1);
+const MAX_BYTES: u64 = 4 << 20;
+
+pub(super) struct Watch {
+    started: Instant,
+    looked: Option<Instant>,
+    init_ready: PathBuf,
+    booted: bool,
+    bridges: PathBuf,
+    lines_seen: usize,
+}
+
+impl Watch {
+    pub(super) fn new(results_dir: &Path) -> Self {
+        Self {
+            started: Instant::now(),
+            looked: None,
+            init_ready: results_dir.join("igloo_init.ready"),
+            booted: false,
+            bridges: results_dir.join("vpn_bridges.csv"),
+            lines_seen: 1,
+        }
+    }
+
+    /// Report what is new, at most once a second.
+    pub(super) fn look(&mut self, control: &mut dyn Control) {
+        if self.looked.is_some_and(|looked| looked.elapsed() < EVERY) {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        if !self.booted && self.init_ready.exists() {
+            self.booted = true;
+            self.report(control, "init", What::Console(Vec::new()));
+        }
+        let Ok(text) = regular::read(&self.bridges, MAX_BYTES) else {
+            return;
+        };
+        let text = String::from_utf8_lossy(&text);
+        let Some((whole, _)) = text.rsplit_once('\n') else {
+            return;
+        };
+        for line in whole.lines().skip(self.lines_seen) {
+            self.lines_seen += 1;
+            if let Some((procname, proto, ip, port, host_port)) = bridge(line) {
+                self.report(control, procname, What::Listen { proto, ip, port });
+                self.report(
+                    control,
+                    procname,
+                    What::Forward {
+                        proto,
+                        ip,
+                        port,
+                        host_port,
+                    },
+                );
+            }
+        }
+    }
+
+    fn report(&self, control: &mut dyn Control, procname: &str, what: What) {
+        let process = Process {
+            name: procname.chars().take(64).collect(),
+            ..Process::default()
+        };
+        control.event(Event {
+            at: self.started.elapsed(),
+            process,
+            what,
+        });
+    }
+}
+
+/// A row `procname,ipvn,domain,guest_ip,guest_port,host_port`, read from the right: a name may hold commas.
+fn bridge(line: &str) -> Option<(&str, &'static str, IpAddr, u16, u16)> {
+    let mut fields = line.rsplitn(6, ',');
+    let host_port = fields.next()?.parse().ok()?;
+    let port = fields.next()?.parse().ok()?;
+    let ip = fields.next()?.trim_matches(['[', ']']).parse().ok()?;
+    let proto = match fields.next()? {
+        "tcp" => "tcp",
+        "udp" => "udp",
+        _ => return None,
+    };
+    let _ipvn = fields.next()?;
+    Some((fields.next()?, proto, ip, port, host_port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_read_from_the_right_and_junk_is_passed_over() {
+        assert_eq!(
+            bridge("a,b,ipv6,tcp,[::],80,8080"),
+            Some(("a,b", "tcp", "::".parse().unwrap(), 80, 8080))
+        );
+        for junk in [
+            "",
+            "x,ipv4,tcp,0.0.0.0,80",
+            "x,ipv4,sctp,0.0.0.0,80,80",
+            "x,ipv4,tcp,nowhere,80,80",
+            "x,ipv4,tcp,0.0.0.0,80,99999",
+        ] {
+            assert_eq!(bridge(junk), None, "{junk}");
+        }
+    }
+}

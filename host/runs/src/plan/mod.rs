@@ -1,0 +1,185 @@
+//! What is to be run: a project's effective configuration, resolved to what a backend needs.
+
+mod build;
+mod files;
+mod honoured;
+mod models;
+pub mod notes;
+mod paths;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ports::Ports;
+
+/// Everything that a backend needs to know. Built from the effective configuration before the supervisor starts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plan {
+    /// The project directory.
+    pub project_dir: PathBuf,
+    /// The root filesystem's archive (`core.fs`).
+    pub archive: PathBuf,
+    /// Where the run's result files go; exists and is empty.
+    pub results_dir: PathBuf,
+    /// Where unpacked root filesystems and other derived data are kept between runs.
+    pub cache_dir: PathBuf,
+    /// The guest's architecture, by Penguin's name: `mipsel`, `mipseb`, `armel`, `aarch64`, …
+    pub arch: String,
+    /// The guest's init (`env.igloo_init`), an absolute path in the guest.
+    pub init: String,
+    /// The guest's boot arguments and initial environment (`env`), in order.
+    pub env: Vec<(String, String)>,
+    /// Network devices to create.
+    pub netdevs: Vec<String>,
+    /// Signals whose sending has no effect.
+    pub blocked_signals: Vec<i32>,
+    /// Modelled files of `/dev`, `/proc` and `/sys`, by path.
+    pub pseudofiles: Vec<(String, Pseudofile)>,
+    /// Files to add, replace or remove before the start, by path, in configuration order.
+    pub static_files: Vec<(String, StaticFile)>,
+    /// NVRAM values.
+    pub nvram: Vec<(String, String)>,
+    /// U-Boot environment values.
+    pub uboot_env: Vec<(String, String)>,
+    /// The kernel release that the guest sees, where the configuration names a kernel.
+    pub kernel_release: Option<String>,
+    /// What `/proc/cmdline` ends with (`core.kernel_cmdline_append`).
+    #[serde(default)]
+    pub kernel_cmdline_append: Option<String>,
+    /// Record every open, exec and bind in `plugins.db`.
+    pub record_events: bool,
+    /// Record missing boot arguments and environment.
+    pub record_env: bool,
+    /// Wall-clock seconds from the start of the run, its preparation included, to its end.
+    pub timeout_s: u64,
+    /// The bytes of the host's memory that the guest may have.
+    #[serde(default = "memory_max")]
+    pub memory_max: u64,
+    /// What the operator says of the host's ports that lead to the guest's.
+    #[serde(default)]
+    pub ports: Ports,
+    /// Parts of the configuration that this backend does not honour, in words.
+    pub notes: Vec<String>,
+}
+
+/// What a guest may have where its operator says nothing else.
+pub const fn memory_max() -> u64 {
+    1 << 30
+}
+
+/// One modelled file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pseudofile {
+    /// Its size, where one is configured.
+    pub size: Option<u64>,
+    /// What reading gives.
+    pub read: Read,
+    /// What writing does.
+    pub write: Write,
+    /// What ioctl commands answer; a command that is absent gets the wildcard's answer, or `ENOTTY`.
+    pub ioctl: Vec<(IoctlCommand, Ioctl)>,
+}
+
+/// Which ioctl command an answer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IoctlCommand {
+    /// Every command that has no answer of its own (`"*"`).
+    Any,
+    /// One command number.
+    Number(u32),
+}
+
+/// Read models, `facts` of Penguin's `pseudofiles.*.read.model`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Read {
+    /// No model: `EINVAL`.
+    #[default]
+    Default,
+    /// These bytes, then end of file (`const_buf`, `zero`, `one`, `empty`, and `const_map`, `from_file` at start).
+    Bytes(Vec<u8>),
+    /// These bytes at first, later what was written last (`stateful`).
+    Stateful(Vec<u8>),
+}
+
+/// Write models.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Write {
+    /// Accept (`default`, `discard`).
+    #[default]
+    Discard,
+    /// `EINVAL` (`unhandled`).
+    Unhandled,
+    /// Return this value without effect (`return_const`).
+    Return(i32),
+}
+
+/// Ioctl models.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ioctl {
+    /// Return this value (`return_const`, `zero`).
+    Return(i64),
+    /// Copy these bytes to the argument, then return the value (`write_data`).
+    WriteData(Vec<u8>, i64),
+    /// `ENOTTY` (`unhandled`).
+    Unhandled,
+}
+
+/// One static file. Modes are permission bits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StaticFile {
+    /// A regular file.
+    Inline {
+        /// What it holds.
+        contents: Vec<u8>,
+        /// Its mode.
+        mode: u32,
+    },
+    /// A copy of a file or directory of the host, below the project. Links in the directory stay links.
+    Host {
+        /// Its absolute path on the host, without links.
+        path: PathBuf,
+        /// The mode of the copy; for a directory, of everything in it.
+        mode: u32,
+    },
+    /// A directory.
+    Directory {
+        /// Its mode.
+        mode: u32,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Where it leads, as it is written into the link.
+        target: String,
+    },
+    /// A device node.
+    Device {
+        /// Block device, else character device.
+        block: bool,
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+        /// Its mode.
+        mode: u32,
+    },
+    /// Remove the path.
+    Delete,
+    /// Move another guest path here.
+    Move {
+        /// The path that is moved.
+        from: String,
+        /// Its new mode, where it gets one.
+        mode: Option<u32>,
+    },
+    /// Move the original to `/igloo/shims/NAME.orig` and link the path to `target`.
+    Shim {
+        /// The guest path that takes the original's place.
+        target: String,
+    },
+    /// Overwrite bytes of an existing file.
+    Patch {
+        /// Offsets in the file, and what is written there.
+        edits: Vec<(u64, Vec<u8>)>,
+    },
+}

@@ -1,0 +1,459 @@
+//! Pseudofile models: Penguin's, turned into what the embedded emulator has.
+
+use std::path::Path;
+
+use rookery_project::{Error, Result};
+use serde_json::{Map, Value};
+
+use crate::plan::notes::Notes;
+use crate::plan::paths::{in_project, is_guest_path, read_head};
+use crate::plan::{Ioctl, IoctlCommand, Pseudofile, Read, Write};
+
+/// A larger model is cut.
+const MAX_BYTES: usize = 4 << 20;
+const DEFAULT_MAP_SIZE: u64 = 0x10000;
+
+/// Turn the section `pseudofiles` into models.
+pub(crate) fn pseudofiles(
+    section: &Map<String, Value>,
+    project_dir: &Path,
+    notes: &mut Notes,
+) -> Result<Vec<(String, Pseudofile)>> {
+    let mut models = Vec::new();
+    for (path, entry) in section {
+        let below = ["/dev/", "/proc/", "/sys/"]
+            .iter()
+            .any(|root| path.starts_with(root));
+        if !below || !is_guest_path(path) {
+            notes.about(
+                "pseudofiles must lie below /dev, /proc or /sys; skipped",
+                path.as_str(),
+            );
+            continue;
+        }
+        let reader = Reader { path, project_dir };
+        models.push((path.clone(), reader.pseudofile(entry, notes)?));
+    }
+    Ok(models)
+}
+
+struct Reader<'a> {
+    path: &'a str,
+    project_dir: &'a Path,
+}
+
+impl Reader<'_> {
+    fn pseudofile(&self, entry: &Value, notes: &mut Notes) -> Result<Pseudofile> {
+        let mut model = Pseudofile {
+            size: entry.get("size").and_then(Value::as_u64),
+            ..Pseudofile::default()
+        };
+        for (operation, value) in entry.as_object().into_iter().flatten() {
+            match operation.as_str() {
+                "read" => model.read = self.read(value, notes)?,
+                "write" => model.write = self.write(value, notes),
+                "ioctl" => model.ioctl = self.ioctl(value, notes)?,
+                "size" | "name" => {}
+                // Every file of ours can be polled and seeked in, which is what these say.
+                "poll" if is_model(value, &["always_ready"]) => {}
+                "lseek" if is_model(value, &["default"]) => {}
+                _ if value.is_null() => {}
+                other => notes.about(
+                    "pseudofile operations that are not honoured",
+                    format!("{} of {}", other, self.path),
+                ),
+            }
+        }
+        Ok(model)
+    }
+
+    fn read(&self, value: &Value, notes: &mut Notes) -> Result<Read> {
+        let model = model_name(value);
+        let bytes = match model {
+            "default" => return Ok(Read::Default),
+            "zero" => b"0".to_vec(),
+            "one" => b"1".to_vec(),
+            "empty" => Vec::new(),
+            "const_buf" => {
+                let mut bytes = text(value, "val").into_bytes();
+                if ["null_terminate", "nul_terminate"]
+                    .iter()
+                    .any(|key| value.get(key).and_then(Value::as_bool) == Some(true))
+                {
+                    bytes.push(0);
+                }
+                bytes
+            }
+            "stateful" => {
+                let initial = text(value, "initial").into_bytes();
+                return Ok(Read::Stateful(self.cut(initial, notes)));
+            }
+            "const_map" => self.const_map(value)?,
+            "from_file" => self.file(value, notes).unwrap_or_default(),
+            "const_map_file" => match in_project(self.project_dir, &text(value, "filename")) {
+                Some(_) => self.file(value, notes).unwrap_or_default(),
+                None => self.const_map(value)?,
+            },
+            "cycle" => {
+                notes.about(
+                    "the read model cycle gives its text once, then end of file",
+                    self.path,
+                );
+                text(value, "val").into_bytes()
+            }
+            "sequence" => {
+                notes.about(
+                    "the read model sequence gives its first entry only",
+                    self.path,
+                );
+                value
+                    .get("vals")
+                    .and_then(|vals| vals.get(0))
+                    .map(plain)
+                    .unwrap_or_default()
+                    .into_bytes()
+            }
+            _ => {
+                notes.about("read models that need Penguin's plugins are not honoured; reading gives nothing", format!("{model} of {}", self.path));
+                Vec::new()
+            }
+        };
+        Ok(Read::Bytes(self.cut(bytes, notes)))
+    }
+
+    fn write(&self, value: &Value, notes: &mut Notes) -> Write {
+        match model_name(value) {
+            "default" | "discard" => Write::Discard,
+            "unhandled" => Write::Unhandled,
+            "return_const" => {
+                let value = value.get("const").and_then(Value::as_i64);
+                Write::Return(value.and_then(|v| i32::try_from(v).ok()).unwrap_or(0))
+            }
+            other => {
+                notes.about(
+                    "write models that are not honoured; what is written is accepted",
+                    format!("{other} of {}", self.path),
+                );
+                Write::Discard
+            }
+        }
+    }
+
+    fn ioctl(&self, value: &Value, notes: &mut Notes) -> Result<Vec<(IoctlCommand, Ioctl)>> {
+        if value.get("model").is_some_and(Value::is_string) {
+            return Ok(vec![(IoctlCommand::Any, self.answer(value, notes))]);
+        }
+        let mut answers = Vec::new();
+        for (command, model) in value.as_object().into_iter().flatten() {
+            let command = if command == "*" {
+                IoctlCommand::Any
+            } else {
+                IoctlCommand::Number(self.command(command)?)
+            };
+            answers.push((command, self.answer(model, notes)));
+        }
+        Ok(answers)
+    }
+
+    fn command(&self, text: &str) -> Result<u32> {
+        let number = text.strip_prefix("0x").map_or_else(
+            || text.parse::<i64>().ok(),
+            |hex| i64::from_str_radix(hex, 16).ok(),
+        );
+        // A command is 32 bits; a configuration may give those with the top bit set as negative.
+        let command = number.and_then(|number| {
+            u32::try_from(number)
+                .ok()
+                .or_else(|| i32::try_from(number).ok().map(i32::cast_unsigned))
+        });
+        command.ok_or_else(|| {
+            let path = self.path;
+            Error::InvalidArgument(format!("pseudofiles.{path}.ioctl has the command {text:?}; it must be a 32-bit number or \"*\""))
+        })
+    }
+
+    fn answer(&self, value: &Value, notes: &mut Notes) -> Ioctl {
+        let val = value.get("val").and_then(Value::as_i64).unwrap_or_default();
+        match model_name(value) {
+            "return_const" => Ioctl::Return(val),
+            "zero" => Ioctl::Return(0),
+            "unhandled" | "default" => Ioctl::Unhandled,
+            "write_data" => Ioctl::WriteData(text(value, "data").into_bytes(), val),
+            other => {
+                notes.about(
+                    "ioctl models that need Penguin's plugins are not honoured; the answer is 0",
+                    format!("{other} of {}", self.path),
+                );
+                Ioctl::Return(0)
+            }
+        }
+    }
+
+    fn file(&self, value: &Value, notes: &mut Notes) -> Option<Vec<u8>> {
+        let name = text(value, "filename");
+        let read =
+            in_project(self.project_dir, &name).and_then(|path| read_head(&path, MAX_BYTES).ok());
+        if read.is_none() {
+            notes.about("files of read models that are not readable files of the project; reading gives nothing", format!("{name} of {}", self.path));
+        }
+        let (bytes, more) = read?;
+        if more {
+            notes.about("read models are cut at 4 MiB", self.path);
+        }
+        Some(bytes)
+    }
+
+    /// A sparse buffer: `vals` at their offsets, `pad` between them.
+    fn const_map(&self, value: &Value) -> Result<Vec<u8>> {
+        let invalid = |what: String| {
+            Error::InvalidArgument(format!("pseudofiles.{}.read: {what}", self.path))
+        };
+        let size = value
+            .get("size")
+            .and_then(Value::as_u64)
+            .unwrap_or(DEFAULT_MAP_SIZE);
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let pad = match value.get("pad") {
+            Some(Value::String(text)) => text.bytes().next().unwrap_or_default(),
+            Some(other) => other
+                .as_u64()
+                .and_then(|pad| u8::try_from(pad).ok())
+                .unwrap_or_default(),
+            None => 0,
+        };
+        let mut buffer = vec![pad; size.min(MAX_BYTES)];
+        for (offset, item) in value
+            .get("vals")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            let at: usize = offset
+                .parse()
+                .map_err(|_| invalid(format!("the offset {offset:?} of vals is no number")))?;
+            let bytes = map_bytes(item).ok_or_else(|| invalid(format!("the value at offset {at} must be a string, a list of strings, or a list of bytes")))?;
+            let end = at.checked_add(bytes.len()).filter(|&end| end <= size);
+            let end = end.ok_or_else(|| invalid(format!("the value at offset {at} reaches beyond the size of {size} bytes; make size larger")))?;
+            // What lies beyond the cut is dropped with it.
+            if let Some(room) = buffer.get_mut(at..end) {
+                room.copy_from_slice(&bytes);
+            }
+        }
+        Ok(buffer)
+    }
+
+    fn cut(&self, mut bytes: Vec<u8>, notes: &mut Notes) -> Vec<u8> {
+        if bytes.len() > MAX_BYTES {
+            notes.about("read models are cut at 4 MiB", self.path);
+            bytes.truncate(MAX_BYTES);
+        }
+        bytes
+    }
+}
+
+fn map_bytes(item: &Value) -> Option<Vec<u8>> {
+    match item {
+        Value::String(text) => Some(text.clone().into_bytes()),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            let strings: Vec<_> = items.iter().filter_map(Value::as_str).collect();
+            Some(strings.join("\0").into_bytes())
+        }
+        Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_u64().and_then(|byte| u8::try_from(byte).ok()))
+            .collect(),
+        _ => None,
+    }
+}
+
+fn model_name(value: &Value) -> &str {
+    value
+        .get("model")
+        .and_then(Value::as_str)
+        .unwrap_or("default")
+}
+
+fn is_model(value: &Value, names: &[&str]) -> bool {
+    names.contains(&model_name(value))
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value.get(key).map(plain).unwrap_or_default()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn model(entry: &Value) -> (Result<Pseudofile>, Vec<String>) {
+        let project = tempfile::tempdir().unwrap();
+        std::fs::write(project.path().join("data.bin"), b"\x00\xff").unwrap();
+        let section = json!({ "/dev/x": entry });
+        let mut notes = Notes::default();
+        let models = pseudofiles(section.as_object().unwrap(), project.path(), &mut notes);
+        (
+            models.map(|mut models| models.remove(0).1),
+            notes.into_vec(),
+        )
+    }
+
+    fn bytes(read: &Value) -> (Vec<u8>, usize) {
+        let (model, notes) = model(&json!({ "read": read }));
+        match model.unwrap().read {
+            Read::Bytes(bytes) | Read::Stateful(bytes) => (bytes, notes.len()),
+            Read::Default => panic!("no bytes for {read}"),
+        }
+    }
+
+    #[test]
+    fn an_empty_entry_is_a_file_with_defaults() {
+        let (model, notes) = model(&json!({}));
+        assert_eq!((model.unwrap(), notes.len()), (Pseudofile::default(), 0));
+    }
+
+    #[test]
+    fn read_models_give_their_bytes() {
+        for (read, expected, notes) in [
+            (json!({ "model": "zero" }), &b"0"[..], 0),
+            (json!({ "model": "one" }), b"1", 0),
+            (json!({ "model": "empty" }), b"", 0),
+            (
+                json!({ "model": "const_buf", "val": "ready\n" }),
+                b"ready\n",
+                0,
+            ),
+            (
+                json!({ "model": "const_buf", "val": "a", "null_terminate": true }),
+                b"a\0",
+                0,
+            ),
+            (json!({ "model": "stateful", "initial": "s" }), b"s", 0),
+            (json!({ "model": "stateful" }), b"", 0),
+            (
+                json!({ "model": "from_file", "filename": "data.bin" }),
+                b"\x00\xff",
+                0,
+            ),
+            (
+                json!({ "model": "from_file", "filename": "/etc/passwd" }),
+                b"",
+                1,
+            ),
+            (
+                json!({ "model": "const_map", "size": 6, "pad": 255, "vals": { "1": [0, 128], "4": "z" } }),
+                b"\xff\x00\x80\xffz\xff",
+                0,
+            ),
+            (
+                json!({ "model": "const_map", "size": 3, "vals": { "0": ["a", "b"] } }),
+                b"a\0b",
+                0,
+            ),
+            (
+                json!({ "model": "const_map_file", "filename": "none", "size": 2, "vals": { "0": "a" } }),
+                b"a\0",
+                0,
+            ),
+            (
+                json!({ "model": "const_map_file", "filename": "data.bin", "vals": {} }),
+                b"\x00\xff",
+                0,
+            ),
+            (json!({ "model": "sequence", "vals": [7, "b"] }), b"7", 1),
+            (json!({ "model": "cycle", "val": "ab" }), b"ab", 1),
+            (json!({ "model": "from_plugin", "plugin": "p" }), b"", 1),
+            (json!({ "model": "custom", "model_name": "m" }), b"", 1),
+        ] {
+            assert_eq!(bytes(&read), (expected.to_vec(), notes), "{read}");
+        }
+        assert_eq!(
+            model(&json!({ "read": { "model": "default" } }))
+                .0
+                .unwrap()
+                .read,
+            Read::Default
+        );
+    }
+
+    #[test]
+    fn a_map_that_does_not_fit_is_refused_with_the_reason() {
+        for read in [
+            json!({ "model": "const_map", "size": 2, "vals": { "1": "ab" } }),
+            json!({ "model": "const_map", "vals": { "18446744073709551615": "ab" } }),
+            json!({ "model": "const_map", "vals": { "x": "ab" } }),
+            json!({ "model": "const_map", "vals": { "0": [256] } }),
+        ] {
+            assert!(
+                matches!(
+                    model(&json!({ "read": read })).0,
+                    Err(Error::InvalidArgument(_))
+                ),
+                "{read}"
+            );
+        }
+    }
+
+    #[test]
+    fn ioctl_and_write_models_are_mapped() {
+        let (model, notes) = model(&json!({
+            "write": { "model": "unhandled" },
+            "ioctl": {
+                "*": { "model": "return_const", "val": 0 },
+                "2147768069": { "model": "return_const", "val": -5 },
+                "-1": { "model": "write_data", "data": "hi", "val": 2 },
+                "7": { "model": "unhandled" },
+                "8": { "model": "from_plugin", "plugin": "p" },
+            },
+            "mmap": { "model": "from_plugin", "plugin": "p" },
+        }));
+        let model = model.unwrap();
+        assert_eq!(model.write, Write::Unhandled);
+        assert_eq!(
+            model.ioctl,
+            [
+                (IoctlCommand::Any, Ioctl::Return(0)),
+                (IoctlCommand::Number(0x8004_5705), Ioctl::Return(-5)),
+                (
+                    IoctlCommand::Number(u32::MAX),
+                    Ioctl::WriteData(b"hi".to_vec(), 2)
+                ),
+                (IoctlCommand::Number(7), Ioctl::Unhandled),
+                (IoctlCommand::Number(8), Ioctl::Return(0)),
+            ]
+        );
+        assert_eq!(notes.len(), 2, "{notes:?}");
+        for (write, expected) in [
+            (
+                json!({ "model": "return_const", "const": -5 }),
+                Write::Return(-5),
+            ),
+            (
+                json!({ "model": "return_const", "const": 2 }),
+                Write::Return(2),
+            ),
+            (json!({ "model": "discard" }), Write::Discard),
+        ] {
+            let (model, notes) = self::model(&json!({ "write": write }));
+            assert_eq!((model.unwrap().write, notes.len()), (expected, 0));
+        }
+        let whole = self::model(&json!({ "ioctl": { "model": "zero" } }))
+            .0
+            .unwrap();
+        assert_eq!(whole.ioctl, [(IoctlCommand::Any, Ioctl::Return(0))]);
+        assert!(
+            self::model(&json!({ "ioctl": { "99999999999": { "model": "zero" } } }))
+                .0
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,259 @@
+//! Requests to a running guest (`wit/live.wit`): checked here, answered by the run's supervisor.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use rookery_project::{Cancel, Error, Result};
+use serde_json::{Map, Value, json};
+
+use crate::control;
+use crate::control::wire;
+use crate::live::{CommandRequest, ReachRequest};
+use crate::registry::Registry;
+use crate::state::store::{RunDir, Spec, State};
+
+/// A supervisor is given this much longer than the request itself.
+const SLACK: Duration = Duration::from_secs(5);
+const MAX_TIMEOUT_MS: u64 = 300_000;
+const MAX_BYTES: u64 = 1 << 20;
+const MAX_SEND: usize = 1 << 20;
+const MAX_ARGUMENTS: usize = 1024;
+const MAX_ARGUMENT_BYTES: usize = 128 << 10;
+
+impl Registry {
+    /// `live.capabilities`
+    pub fn capabilities(&self, run_id: &str) -> Result<Value> {
+        let run = self.store.open(run_id)?;
+        let state = run.state()?;
+        let mut why = Map::new();
+        let mut offer = |name: &str, offered: bool| -> Result<bool> {
+            let refusal = match (state.has_ended(), state.is_supervised()) {
+                (true, _) => Some("the run has ended".to_owned()),
+                (false, false) => Some("the run is still being started".to_owned()),
+                (false, true) if offered => None,
+                (false, true) => Some(refusal(&run.spec()?, name)),
+            };
+            let offered = refusal.is_none();
+            why.extend(refusal.map(|refusal| (name.to_owned(), Value::from(refusal))));
+            Ok(offered)
+        };
+        let (command, reach) = (
+            offer("command", state.live.command)?,
+            offer("reach", state.live.reach)?,
+        );
+        let (hook, snapshot) = (offer("hook", false)?, offer("snapshot", false)?);
+        Ok(
+            json!({ "command": command, "reach": reach, "hook": hook, "snapshot": snapshot, "why": why }),
+        )
+    }
+
+    /// `live.command`
+    pub fn command(
+        &self,
+        run_id: &str,
+        argv: &[String],
+        options: &Value,
+        cancel: &Cancel,
+    ) -> Result<Value> {
+        let (run, spec, state) = self.live_run(run_id)?;
+        if argv.first().is_none_or(String::is_empty) {
+            return Err(Error::InvalidArgument(
+                "argv must name a program first, for example [\"ps\", \"-w\"]".into(),
+            ));
+        }
+        let bytes: usize = argv.iter().map(String::len).sum();
+        if argv.len() > MAX_ARGUMENTS
+            || bytes > MAX_ARGUMENT_BYTES
+            || argv.iter().any(|argument| argument.contains('\0'))
+        {
+            return Err(Error::InvalidArgument(format!(
+                "argv may hold at most {MAX_ARGUMENTS} arguments and {MAX_ARGUMENT_BYTES} bytes, and no NUL character"
+            )));
+        }
+        let limits = Limits::parse(options, 10_000, &["timeout_ms", "max_bytes"])?;
+        offered(&spec, "command", state.live.command)?;
+        let request = CommandRequest {
+            argv: argv.to_vec(),
+            timeout: limits.timeout,
+            max_bytes: limits.max_bytes,
+        };
+        control::ask(
+            run.path(),
+            &wire::Ask::command(&request),
+            limits.timeout + SLACK,
+            cancel,
+        )
+    }
+
+    /// `live.reach`
+    pub fn reach(
+        &self,
+        run_id: &str,
+        port: u16,
+        request: &Value,
+        cancel: &Cancel,
+    ) -> Result<Value> {
+        let (run, spec, state) = self.live_run(run_id)?;
+        let limits = Limits::parse(
+            request,
+            5000,
+            &["proto", "host", "send", "timeout_ms", "max_bytes"],
+        )?;
+        let proto = text(request, "proto", "tcp")?;
+        if !matches!(proto, "tcp" | "udp") {
+            return Err(Error::InvalidArgument(format!(
+                "proto is {proto:?}; allowed are \"tcp\" and \"udp\""
+            )));
+        }
+        let host = text(request, "host", "127.0.0.1")?;
+        if host.parse::<IpAddr>().is_err() {
+            return Err(Error::InvalidArgument(format!(
+                "host is {host:?}; it must be an address inside the guest, such as \"127.0.0.1\""
+            )));
+        }
+        if port == 0 {
+            return Err(Error::InvalidArgument(
+                "port must be from 1 to 65535".into(),
+            ));
+        }
+        let send = match request.get("send") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::String(text)) => text.clone().into_bytes(),
+            Some(other) => match other.get("base64").and_then(Value::as_str) {
+                Some(base64) => wire::bytes(base64)?,
+                None => {
+                    return Err(Error::InvalidArgument(
+                        "send must be text, or {\"base64\": \"…\"}".into(),
+                    ));
+                }
+            },
+        };
+        if send.len() > MAX_SEND {
+            return Err(Error::Limit(format!(
+                "send holds {} bytes; at most {MAX_SEND} are allowed",
+                send.len()
+            )));
+        }
+        offered(&spec, "reach", state.live.reach)?;
+        let request = ReachRequest {
+            proto: proto.into(),
+            host: host.into(),
+            port,
+            send,
+            timeout: limits.timeout,
+            max_bytes: limits.max_bytes,
+        };
+        control::ask(
+            run.path(),
+            &wire::Ask::reach(&request),
+            limits.timeout + SLACK,
+            cancel,
+        )
+    }
+
+    /// `live.hook`: no backend has hooks yet.
+    pub fn hook(&self, run_id: &str) -> Result<Value> {
+        let (_, spec, _) = self.live_run(run_id)?;
+        Err(unavailable(&spec, "hook"))
+    }
+
+    /// `live.snapshot`: no backend has snapshots yet.
+    pub fn snapshot(&self, run_id: &str) -> Result<Value> {
+        let (_, spec, _) = self.live_run(run_id)?;
+        Err(unavailable(&spec, "snapshot"))
+    }
+
+    fn live_run(&self, run_id: &str) -> Result<(RunDir, Spec, State)> {
+        let run = self.store.open(run_id)?;
+        let state = run.state()?;
+        if state.has_ended() {
+            return Err(Error::Unavailable {
+                what: "a running guest".into(),
+                why: format!("{run_id} has ended"),
+                how_to_enable: "Start a new run of the project, and send the request while its status is \"running\"".into(),
+            });
+        }
+        if !state.is_supervised() {
+            return Err(Error::Unavailable {
+                what: "a running guest".into(),
+                why: format!("{run_id} is still being started"),
+                how_to_enable:
+                    "Send the request again once the run's phase is no longer \"starting\"".into(),
+            });
+        }
+        let spec = run.spec()?;
+        Ok((run, spec, state))
+    }
+}
+
+fn offered(spec: &Spec, what: &str, offered: bool) -> Result<()> {
+    if offered {
+        Ok(())
+    } else {
+        Err(unavailable(spec, what))
+    }
+}
+
+fn unavailable(spec: &Spec, what: &str) -> Error {
+    let how_to_enable = match what {
+        "hook" => {
+            "Look at the recorded syscalls instead: enable the plugins db and syscalls_logger, run again, and query plugins.db"
+        }
+        "snapshot" => "Start a new run instead: it begins from the same root filesystem",
+        _ => "Use another backend, or read the run's results",
+    };
+    Error::Unavailable {
+        what: what.into(),
+        why: refusal(spec, what),
+        how_to_enable: how_to_enable.into(),
+    }
+}
+
+fn refusal(spec: &Spec, what: &str) -> String {
+    format!("the backend {} has no {what}", spec.backend)
+}
+
+struct Limits {
+    timeout: Duration,
+    max_bytes: usize,
+}
+
+impl Limits {
+    fn parse(options: &Value, default_ms: u64, allowed: &[&str]) -> Result<Self> {
+        if let Some(unknown) = options
+            .as_object()
+            .and_then(|map| map.keys().find(|key| !allowed.contains(&key.as_str())))
+        {
+            return Err(Error::InvalidArgument(format!(
+                "there is no option {unknown:?}; allowed are {}",
+                allowed.join(", ")
+            )));
+        }
+        let timeout =
+            Duration::from_millis(number(options, "timeout_ms", default_ms, MAX_TIMEOUT_MS)?);
+        let max_bytes =
+            usize::try_from(number(options, "max_bytes", 65_536, MAX_BYTES)?).unwrap_or(usize::MAX);
+        Ok(Self { timeout, max_bytes })
+    }
+}
+
+fn number(options: &Value, key: &str, default: u64, max: u64) -> Result<u64> {
+    match options.get(key) {
+        None | Some(Value::Null) => Ok(default),
+        Some(value) => value
+            .as_u64()
+            .filter(|number| (1..=max).contains(number))
+            .ok_or_else(|| {
+                Error::InvalidArgument(format!("{key} must be a whole number from 1 to {max}"))
+            }),
+    }
+}
+
+fn text<'a>(options: &'a Value, key: &str, default: &'a str) -> Result<&'a str> {
+    match options.get(key) {
+        None | Some(Value::Null) => Ok(default),
+        Some(value) => value
+            .as_str()
+            .ok_or_else(|| Error::InvalidArgument(format!("{key} must be a string"))),
+    }
+}

@@ -1,0 +1,294 @@
+//! The lifecycle of runs: start a detached supervisor, watch it through its state on disk, stop it.
+
+mod launch;
+mod live;
+mod start;
+mod stop;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rookery_project::{Cancel, Error, Result, regular};
+use serde_json::{Value, json};
+
+use crate::backend::{Availability, Backend};
+use crate::ports::Ports;
+use crate::state::lock::{self, Attempt};
+use crate::state::store::{Request, RunDir, Spec, State, Store};
+
+/// The backends that there are, the preferred one first.
+pub type Backends = fn() -> Vec<Box<dyn Backend>>;
+
+/// How often the state on disk is looked at while waiting.
+const POLL: Duration = Duration::from_millis(20);
+const MAX_TIMEOUT_S: u64 = 7 * 24 * 3600;
+
+/// All runs of this user, whatever their project. [`crate::Runs`] shows those below the roots.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    store: Store,
+    state_dir: PathBuf,
+    program: PathBuf,
+    backends: Backends,
+    guest_memory: Option<u64>,
+    ports: Ports,
+}
+
+impl Registry {
+    /// `program` is started as `program supervise SPEC`, which must call [`supervise_with`] with the same `backends`.
+    pub fn new(state_dir: PathBuf, program: PathBuf, backends: Backends) -> Self {
+        Self {
+            store: Store::new(&state_dir),
+            state_dir,
+            program,
+            backends,
+            guest_memory: None,
+            ports: Ports::default(),
+        }
+    }
+
+    /// Guests may have so many bytes of memory.
+    #[must_use]
+    pub fn with_guest_memory(self, guest_memory: Option<u64>) -> Self {
+        Self {
+            guest_memory,
+            ..self
+        }
+    }
+
+    /// Let runs have the ports of the host that the operator names.
+    #[must_use]
+    pub fn with_ports(mut self, ports: Ports) -> Self {
+        self.ports = ports;
+        self
+    }
+
+    /// The run status (`wit/emulation.wit`) now.
+    pub fn status(&self, run_id: &str) -> Result<Value> {
+        let run = self.store.open(run_id)?;
+        let state = self.settled(&run)?;
+        let stopping = run.stop_asked().is_some();
+        Ok(status(
+            &run.request()?,
+            run.spec().ok().as_ref(),
+            &state,
+            stopping,
+        ))
+    }
+
+    /// The project directory of a run.
+    pub fn project_dir(&self, run_id: &str) -> Result<PathBuf> {
+        Ok(self.store.open(run_id)?.request()?.project_dir)
+    }
+
+    /// Wait until the run has ended, `timeout` has passed, or `cancel` (then `Cancelled`, within 50 ms); gives the run status.
+    pub fn wait(&self, run_id: &str, timeout: Duration, cancel: &Cancel) -> Result<Value> {
+        let run = self.store.open(run_id)?;
+        let deadline = Instant::now() + timeout;
+        while !await_end(
+            &run,
+            POLL.min(deadline.saturating_duration_since(Instant::now())),
+        )? && Instant::now() < deadline
+        {
+            cancel.check()?;
+            stop::enforce(&run)?;
+        }
+        self.status(run_id)
+    }
+
+    fn sweep(&self) {
+        self.store.sweep(|run| {
+            let _ = self.settled(run);
+        });
+    }
+
+    /// The state of a run. What should have ended, and what a dead supervisor left running, is ended.
+    fn settled(&self, run: &RunDir) -> Result<State> {
+        stop::enforce(run)?;
+        let mut state = run.state()?;
+        if !state.orphaned {
+            return Ok(state);
+        }
+        let spec = run.spec()?;
+        // A backend may know what runs by the project only, so this must not meet the project's next run.
+        let lock = lock::acquire(&spec.plan.project_dir);
+        if matches!(lock, Ok(Attempt::Busy(_))) {
+            return Ok(state);
+        }
+        let backends = (self.backends)();
+        if let Some(backend) = backends.iter().find(|known| known.name() == spec.backend) {
+            backend.sweep(&spec.plan);
+        }
+        for directory in [run.path(), &spec.plan.results_dir] {
+            regular::clear_away(directory, None);
+        }
+        state.orphaned = false;
+        run.write(&state)?;
+        Ok(state)
+    }
+}
+
+/// The options of `emulation.start`.
+struct Options {
+    backend: String,
+    timeout_s: Option<u64>,
+}
+
+impl Options {
+    fn parse(options: &Value) -> Result<Self> {
+        let mut parsed = Self {
+            backend: "auto".into(),
+            timeout_s: None,
+        };
+        let invalid = |message: String| {
+            Error::InvalidArgument(format!(
+                "{message}; the options of a run are, for example, {{\"timeout_s\": 60, \"backend\": \"auto\"}}"
+            ))
+        };
+        let empty = serde_json::Map::new();
+        let map = match options {
+            Value::Null => &empty,
+            Value::Object(map) => map,
+            _ => return Err(invalid("the options must be an object".into())),
+        };
+        for (key, value) in map {
+            match (key.as_str(), value) {
+                (_, Value::Null) => {}
+                ("backend", Value::String(name)) => parsed.backend.clone_from(name),
+                ("backend", _) => return Err(invalid("backend must be a string".into())),
+                ("timeout_s", value) => {
+                    let seconds = value
+                        .as_u64()
+                        .filter(|seconds| (1..=MAX_TIMEOUT_S).contains(seconds));
+                    parsed.timeout_s = Some(seconds.ok_or_else(|| {
+                        invalid(format!(
+                            "timeout_s must be a whole number from 1 to {MAX_TIMEOUT_S}"
+                        ))
+                    })?);
+                }
+                _ => return Err(invalid(format!("there is no option {key:?}"))),
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+/// The backend called `name`, or for `auto` the first that works here, and what it found.
+fn choose(backends: Vec<Box<dyn Backend>>, name: &str) -> Result<(Box<dyn Backend>, Availability)> {
+    let names: Vec<_> = backends.iter().map(|backend| backend.name()).collect();
+    if name != "auto" && !names.contains(&name) {
+        return Err(Error::InvalidArgument(format!(
+            "there is no backend {name:?}; allowed are auto, {}",
+            names.join(", ")
+        )));
+    }
+    let mut refused = Vec::new();
+    for backend in backends
+        .into_iter()
+        .filter(|backend| name == "auto" || name == backend.name())
+    {
+        let availability = backend.probe();
+        if availability.available {
+            return Ok((backend, availability));
+        }
+        refused.push(availability);
+    }
+    Err(unavailable(&refused))
+}
+
+fn unavailable(refused: &[Availability]) -> Error {
+    let mut why = Vec::new();
+    let mut fixes = Vec::new();
+    for availability in refused {
+        for check in availability
+            .checks
+            .iter()
+            .filter(|check| check.needed && !check.ok)
+        {
+            why.push(format!(
+                "{}: {}: {}",
+                availability.backend, check.name, check.detail
+            ));
+            if let Some(fix) = &check.fix {
+                fixes.push(fix.clone());
+            }
+        }
+    }
+    fixes.push("`rookery doctor` shows every check".into());
+    Error::Unavailable {
+        what: "a backend that can run the project here".into(),
+        why: why.join("; "),
+        how_to_enable: fixes.join(". "),
+    }
+}
+
+/// `spec` is not there before the run is launched.
+fn status(request: &Request, spec: Option<&Spec>, state: &State, stopping: bool) -> Value {
+    let phase = if stopping && !state.has_ended() {
+        "stopping"
+    } else {
+        &state.phase
+    };
+    let mut status = json!({
+        "run_id": request.run_id,
+        "status": state.status,
+        "phase": phase,
+        "project_dir": request.project_dir,
+        "elapsed_s": state.elapsed(),
+        "endpoints": state.endpoints,
+        "notes": state.notes,
+    });
+    let mut add = |key: &str, value: Option<Value>| {
+        if let (Some(value), Some(object)) = (value, status.as_object_mut()) {
+            object.insert(key.into(), value);
+        }
+    };
+    add("backend", spec.map(|spec| json!(spec.backend)));
+    add("results_dir", spec.map(|spec| json!(spec.plan.results_dir)));
+    let timeout_s = spec.map(|spec| spec.plan.timeout_s).or(request.timeout_s);
+    add("timeout_s", timeout_s.map(Value::from));
+    add("reason", state.reason.as_deref().map(Value::from));
+    status
+}
+
+/// Wait for at most `slice`; whether the run has ended and its supervisor is gone, so that another run can start.
+fn await_end(run: &RunDir, slice: Duration) -> Result<bool> {
+    let gone = match run.recorded()?.owner.handle() {
+        Some(owner) => owner.wait(slice),
+        None => true,
+    };
+    // The state of a run whose owner is gone is final, unless a supervisor is about to take over.
+    let ended = gone && run.state()?.has_ended();
+    if gone && !ended {
+        std::thread::sleep(slice);
+    }
+    Ok(ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_checked_by_name_and_range() {
+        assert_eq!(Options::parse(&Value::Null).unwrap().backend, "auto");
+        let options = Options::parse(&json!({ "timeout_s": 5, "backend": "user" })).unwrap();
+        assert_eq!(
+            (options.timeout_s, options.backend.as_str()),
+            (Some(5), "user")
+        );
+        for wrong in [
+            json!([]),
+            json!({ "timeout": 5 }),
+            json!({ "timeout_s": 0 }),
+            json!({ "timeout_s": "5" }),
+            json!({ "timeout_s": 1e9 }),
+            json!({ "backend": 1 }),
+        ] {
+            assert!(
+                matches!(Options::parse(&wrong), Err(Error::InvalidArgument(_))),
+                "{wrong}"
+            );
+        }
+    }
+}
