@@ -1,23 +1,25 @@
 //! `/sys/class/net`: a directory for each interface that there is, also for those that the guest makes and removes.
 
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::io::Errno;
 
 use crate::files::interfaces::{self, CLASS};
-use crate::guest::state::Guest;
 use crate::kernel::inside;
+use crate::kernel::netlink::Netlink;
+use crate::process::proc_dir::ProcDir;
 use crate::process::view::{self, View};
 
 /// Interfaces that are shown.
 const SHOWN_MAX: usize = 256;
 
 /// Let the directory show the interfaces that there are now.
-pub fn refresh(guest: &mut Guest<'_>) {
-    let table = guest.init.text("net/dev").unwrap_or_default();
+pub fn refresh(init: &ProcDir, pidfd: &OwnedFd, network: Option<&Netlink>) {
+    let table = init.text("net/dev").unwrap_or_default();
     let there: BTreeSet<String> = named(&table).take(SHOWN_MAX).collect();
-    let Ok(root) = guest.init.target("root") else {
+    let Ok(root) = init.target("root") else {
         return;
     };
     let view = View::new(root, 1);
@@ -36,7 +38,7 @@ pub fn refresh(guest: &mut Guest<'_>) {
     let new: Vec<_> = there
         .difference(&shown)
         .map(|name| {
-            let link = guest.network().and_then(|network| network.link(name).ok());
+            let link = network.and_then(|network| network.link(name).ok());
             (name, link.is_some_and(|link| link.is_bridge()))
         })
         .collect();
@@ -44,7 +46,7 @@ pub fn refresh(guest: &mut Guest<'_>) {
         return;
     }
     let class = Path::new(CLASS);
-    let _ = inside::run(&guest.pidfd, || {
+    let _ = inside::run(pidfd, || {
         for name in &gone {
             interfaces::remove(&class.join(name));
         }

@@ -28,7 +28,7 @@ pub fn model_of<'a>(
 fn of_link<'a>(guest: &Guest<'a>, link: &str) -> Option<(String, &'a Pseudofile)> {
     let path = path_of(link)?;
     let plan = guest.plan;
-    match guest.devices.get(path)?.backing {
+    match guest.tree.devices.get(path)?.backing {
         Backing::Model(index) => plan
             .pseudofiles
             .get(index)

@@ -9,6 +9,7 @@ use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 use crate::guest::state::Guest;
 use crate::kernel::inside;
 use crate::process::call::{Action, Call};
+use crate::process::path_arg::PathArg;
 use crate::sandbox::child::LAUNCHER_PATH;
 
 /// What the sandbox keeps at the guest's root: where it is, and whether that is a directory.
@@ -18,7 +19,7 @@ const PROGRAMS: &[Kept] = &[(LAUNCHER_PATH, false), ("/.rookery", true)];
 
 /// `chroot`. The kernel carries it out; where the programs cannot be brought along, nothing can be executed there.
 pub fn chroot(guest: &mut Guest<'_>, call: &Call) -> Action {
-    let Ok(path) = guest.path(call, None, 0) else {
+    let Ok(path) = guest.path(call, PathArg::FIRST) else {
         return Action::Continue;
     };
     let Some(view) = guest.view(call) else {

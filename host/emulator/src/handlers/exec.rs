@@ -14,6 +14,7 @@ use crate::kernel::paths;
 use crate::process::call::{Action, Call};
 use crate::process::first_program::{FirstProgram, SEARCH};
 use crate::process::memory::ARGUMENTS_MAX;
+use crate::process::path_arg::PathArg;
 use crate::process::table::{PendingExec, Record};
 use crate::process::{memory, table};
 use crate::qemu::emulator::DEFAULT_KERNEL_RELEASE;
@@ -31,16 +32,15 @@ const EMULATORS: &[u8] = b"/.rookery/qemu-";
 /// A script whose interpreter is a script, and so on, this often.
 const DEPTH: usize = 5;
 
-/// `execve`, or `execveat` with its directory argument.
-pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> Action {
-    let first = usize::from(directory.is_some());
+/// `execve`, `execveat`.
+pub fn execute(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
     let Some(record) = guest.caller(call) else {
         return Errno::SRCH.into();
     };
     let Some(memory) = record.memory() else {
         return Errno::FAULT.into();
     };
-    let Some(raw) = memory.string(call.arg(first), memory::PATH_MAX) else {
+    let Some(raw) = memory.string(call.arg(file.path), memory::PATH_MAX) else {
         return Errno::FAULT.into();
     };
     if raw.starts_with(EMULATORS) {
@@ -48,21 +48,21 @@ pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> 
         return Action::Continue;
     }
     let mut budget = ARGUMENTS_MAX;
-    let arguments = memory.strings(call.arg(first + 1), &mut budget);
-    let environment = memory.strings(call.arg(first + 2), &mut budget);
+    let arguments = memory.strings(call.arg(file.after(1)), &mut budget);
+    let environment = memory.strings(call.arg(file.after(2)), &mut budget);
     let (argv, envp) = match (arguments, environment) {
         (Ok(argv), Ok(envp)) => (argv, envp),
         (Err(errno), _) | (_, Err(errno)) => return errno.into(),
     };
-    let file = match program_file::named(guest, call, directory, &raw) {
-        Ok(file) => file,
+    let program = match program_file::named(guest, call, file, &raw) {
+        Ok(program) => program,
         Err(errno) => return errno.into(),
     };
-    let busybox = pretend::is_busybox(guest, call, &file.path);
+    let busybox = pretend::is_busybox(guest, call, &program.path);
     let request = Request {
-        name: name_of(&file.path, busybox, &argv),
+        name: name_of(&program.path, busybox, &argv),
         busybox,
-        file,
+        file: program,
         argv,
         envp,
     };
@@ -72,7 +72,7 @@ pub fn execute(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>) -> 
             guest.report_call(call, what);
             errno.into()
         }
-        Ok(resolved) => redirect(guest, call, call.arg(first), &request, &resolved),
+        Ok(resolved) => redirect(guest, call, call.arg(file.path), &request, &resolved),
     }
 }
 
@@ -169,7 +169,8 @@ impl Request {
             match kind {
                 Kind::Elf { arch, cpu } => {
                     let qemu = guest
-                        .qemus
+                        .emulators
+                        .all
                         .iter()
                         .find(|qemu| qemu.arch == arch)
                         .ok_or(Errno::NOEXEC)?
@@ -179,7 +180,7 @@ impl Request {
                         cpu,
                         path,
                         argv,
-                        mode: mode | guest.set_id_bits(&file),
+                        mode: mode | guest.tree.set_id_bits(&file),
                     });
                 }
                 Kind::Script {
@@ -313,7 +314,7 @@ fn become_first(guest: &mut Guest<'_>, call: &Call, program: &FirstProgram) -> P
 /// The emulator's options.
 fn options(guest: &Guest<'_>, qemu: &Qemu, cpu: Option<&str>) -> Vec<(&'static str, String)> {
     let release = guest.plan.kernel_release.as_deref();
-    let log = if guest.announces_ioctls {
+    let log = if guest.emulators.announces_ioctls {
         "unimp,strace"
     } else {
         "unimp"
@@ -324,7 +325,9 @@ fn options(guest: &Guest<'_>, qemu: &Qemu, cpu: Option<&str>) -> Vec<(&'static s
         ("-D", LOG_PATH.to_owned()),
     ];
     options.extend(cpu.map(|cpu| ("-cpu", cpu.to_owned())));
-    if qemu.arch.is_32_bit() && (guest.ioctl_table.is_some() || !guest.patched.is_empty()) {
+    if qemu.arch.is_32_bit()
+        && (guest.emulators.ioctl_table.is_some() || !guest.emulators.patched.is_empty())
+    {
         options.push(("-B", format!("{GUEST_BASE:#x}")));
     }
     options

@@ -9,27 +9,23 @@ use crate::files::devices::{Backing, Device, PTMX};
 use crate::files::mounts::LISTINGS;
 use crate::files::process_file::ProcessFile;
 use crate::files::{devices, private};
-use crate::guest::state::{CONSOLE, Found, Guest};
+use crate::guest::state::Guest;
+use crate::guest::tree::{CONSOLE, Found};
 use crate::handlers::behind;
 use crate::handlers::model::memory_file;
 use crate::handlers::{exec, model, program_file};
 use crate::kernel::paths::is_machine;
 use crate::kernel::{inside, paths};
 use crate::process::call::{Action, Call};
+use crate::process::path_arg::PathArg;
 use crate::process::view;
 use crate::qemu::emulator;
 use crate::sandbox::filter::LOG_FD;
 use rookery_records::event::What;
 
 /// `open` and its kin.
-pub fn open(
-    guest: &mut Guest<'_>,
-    call: &Call,
-    directory: Option<usize>,
-    path: usize,
-    flags: i32,
-) -> Action {
-    let Ok(path) = guest.path(call, directory, path) else {
+pub fn open(guest: &mut Guest<'_>, call: &Call, file: PathArg, flags: i32) -> Action {
+    let Ok(path) = guest.path(call, file) else {
         return Action::Continue;
     };
     match path.as_str() {
@@ -38,7 +34,7 @@ pub fn open(
         program_file::IMAGE => return program_file::open_image(guest, call),
         _ => {}
     }
-    let syscall = if directory.is_some() {
+    let syscall = if file.directory.is_some() {
         "openat"
     } else {
         "open"
@@ -125,7 +121,7 @@ fn open_device(
 ) -> Action {
     let given = match &device.backing {
         Backing::Model(index) => return model::open(guest, call, path, *index, flags),
-        Backing::Console => guest.console.reopen().map(Rc::new),
+        Backing::Console => guest.tree.console.reopen().map(Rc::new),
         Backing::Host(host) => {
             rustix::fs::open(*host, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map(Rc::new)
         }
@@ -165,7 +161,7 @@ fn setting(guest: &mut Guest<'_>, call: &Call, path: &str, flags: i32) -> Option
     if flags & libc::O_ACCMODE == libc::O_RDONLY {
         return None;
     }
-    let initial = match guest.devices.get(path).map(|device| &device.backing) {
+    let initial = match guest.tree.devices.get(path).map(|device| &device.backing) {
         Some(Backing::Contents(contents)) => contents.clone(),
         Some(_) => return None,
         // Those of its network are the guest's own.
@@ -193,10 +189,10 @@ fn setting(guest: &mut Guest<'_>, call: &Call, path: &str, flags: i32) -> Option
 /// What `/sys/class/net` tells about an interface: `/sys` is not the kernel's, the interfaces are.
 fn interface(guest: &mut Guest<'_>, path: &str, flags: i32) -> Option<Action> {
     let (name, file) = path.strip_prefix("/sys/class/net/")?.split_once('/')?;
-    if flags & libc::O_ACCMODE != libc::O_RDONLY || guest.devices.get(path).is_some() {
+    if flags & libc::O_ACCMODE != libc::O_RDONLY || guest.tree.devices.get(path).is_some() {
         return None;
     }
-    let text = guest.network()?.link(name).ok()?.describe(file)?;
+    let text = guest.services.network()?.link(name).ok()?.describe(file)?;
     Some(give(memory_file(path, text.as_bytes()), flags))
 }
 
@@ -232,7 +228,7 @@ fn process_file(
         record.who.clone(),
         record.argv.clone(),
     );
-    match file.contents(&process, &who, &argv, &guest.mounts) {
+    match file.contents(&process, &who, &argv, &guest.tree.mounts) {
         Ok(Some(contents)) => give(memory_file(path, &contents), flags),
         Ok(None) => Action::Continue,
         Err(errno) => errno.into(),
@@ -240,17 +236,16 @@ fn process_file(
 }
 
 /// `access` and its kin.
-pub fn access(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path: usize) -> Action {
-    let mode = path + 1;
-    let Ok(path) = guest.path(call, directory, path) else {
+pub fn access(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
+    let Ok(path) = guest.path(call, file) else {
         return Action::Continue;
     };
-    let syscall = if directory.is_some() {
+    let syscall = if file.directory.is_some() {
         "faccessat"
     } else {
         "access"
     };
-    let wanted = call.int(mode).cast_unsigned() & 0o7;
+    let wanted = call.int(file.after(1)).cast_unsigned() & 0o7;
     match guest.resolve(call, &path, true) {
         Ok(Found::Device(..)) => {
             guest.looked(call, syscall, &path, 0, Some(0));
@@ -277,13 +272,8 @@ pub fn access(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, path
 }
 
 /// `readlink`: the program of a process is not its emulator.
-pub fn readlink(
-    guest: &mut Guest<'_>,
-    call: &Call,
-    directory: Option<usize>,
-    index: usize,
-) -> Action {
-    let Ok(path) = guest.path(call, directory, index) else {
+pub fn readlink(guest: &mut Guest<'_>, call: &Call, link: PathArg) -> Action {
+    let Ok(path) = guest.path(call, link) else {
         return Action::Continue;
     };
     if path == program_file::IMAGE {
@@ -296,7 +286,7 @@ pub fn readlink(
     let own = guest.who(call).pid;
     let spelled = paths::own_proc(&path, own);
     if let Some(target) = descriptor_target(guest, &spelled) {
-        return give_link(guest, call, index, &target);
+        return give_link(guest, call, link, &target);
     }
     if let Some(pid) = spelled
         .strip_prefix("/proc/")
@@ -307,7 +297,7 @@ pub fn readlink(
             .map(|record| record.who.program.clone())
             .filter(|program| !program.is_empty())
     {
-        return give_link(guest, call, index, &program);
+        return give_link(guest, call, link, &program);
     }
     if matches!(guest.look(call, &path, false), Ok(Some(_))) {
         return Errno::INVAL.into();
@@ -325,12 +315,16 @@ fn descriptor_target(guest: &Guest<'_>, path: &str) -> Option<String> {
         return Some(path.to_owned());
     }
     let status = record.held_status(i32::try_from(fd).ok()?).ok()?;
-    guest.console.is_behind(&status).then(|| CONSOLE.to_owned())
+    guest
+        .tree
+        .console
+        .is_behind(&status)
+        .then(|| CONSOLE.to_owned())
 }
 
-/// Answer a `readlink` whose path is the argument `index`.
-fn give_link(guest: &mut Guest<'_>, call: &Call, index: usize, target: &str) -> Action {
-    let room = usize::try_from(call.arg(index + 2)).unwrap_or(0);
+/// Answer a `readlink`.
+fn give_link(guest: &mut Guest<'_>, call: &Call, link: PathArg, target: &str) -> Action {
+    let room = usize::try_from(call.arg(link.after(2))).unwrap_or(0);
     let bytes = target
         .as_bytes()
         .get(..target.len().min(room))
@@ -339,7 +333,7 @@ fn give_link(guest: &mut Guest<'_>, call: &Call, index: usize, target: &str) -> 
         .caller(call)
         .and_then(crate::process::table::Record::memory);
     match memory {
-        Some(memory) if memory.write(call, call.arg(index + 1), bytes).is_ok() => {
+        Some(memory) if memory.write(call, call.arg(link.after(1)), bytes).is_ok() => {
             Action::Return(i64::try_from(bytes.len()).unwrap_or(0))
         }
         _ => Errno::FAULT.into(),
@@ -347,14 +341,14 @@ fn give_link(guest: &mut Guest<'_>, call: &Call, index: usize, target: &str) -> 
 }
 
 /// `mknod` of a device: remembered, with an empty file in its place.
-pub fn mknod(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index: usize) -> Action {
-    let mode = u32::try_from(call.arg(index + 1) & 0xFFFF).unwrap_or(0);
+pub fn mknod(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
+    let mode = u32::try_from(call.arg(file.after(1)) & 0xFFFF).unwrap_or(0);
     let block = match mode & libc::S_IFMT {
         libc::S_IFCHR => false,
         libc::S_IFBLK => true,
         _ => return Action::Continue,
     };
-    let Ok(path) = guest.path(call, directory, index) else {
+    let Ok(path) = guest.path(call, file) else {
         return Errno::FAULT.into();
     };
     let Some(view) = guest.view(call) else {
@@ -368,14 +362,14 @@ pub fn mknod(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index
     let real =
         paths::of_descriptor(&parent).map_or(path.clone(), |parent| paths::join(&parent, name));
     let numbers = (
-        libc::major(call.arg(index + 2)),
-        libc::minor(call.arg(index + 2)),
+        libc::major(call.arg(file.after(2))),
+        libc::minor(call.arg(file.after(2))),
     );
     let exists = rustix::fs::statat(&parent, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok();
     if exists {
         return Errno::EXIST.into();
     }
-    if guest.devices.is_full() {
+    if guest.tree.devices.is_full() {
         return Errno::NOSPC.into();
     }
     let makes_terminals = !block && numbers == PTMX;
@@ -398,7 +392,7 @@ pub fn mknod(guest: &mut Guest<'_>, call: &Call, directory: Option<usize>, index
         && let Ok(status) = rustix::fs::statat(&parent, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
     {
         let node = Device::node(block, numbers, mode);
-        guest.devices.make(&real, node, devices::id(&status));
+        guest.tree.devices.make(&real, node, devices::id(&status));
     }
     Action::Return(0)
 }

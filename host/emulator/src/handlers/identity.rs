@@ -2,8 +2,10 @@
 
 use rustix::io::Errno;
 
-use crate::guest::state::{Found, Guest};
+use crate::guest::state::Guest;
+use crate::guest::tree::Found;
 use crate::process::call::{Action, Call};
+use crate::process::path_arg::PathArg;
 use crate::process::table::Record;
 
 /// "Do not change", as `setresuid` and `chown` say it.
@@ -17,7 +19,7 @@ fn id(call: &Call, index: usize) -> u32 {
 pub fn change_owner(
     guest: &mut Guest<'_>,
     call: &Call,
-    path: Option<(Option<usize>, usize)>,
+    file: Option<PathArg>,
     ids: [usize; 2],
 ) -> Action {
     if ids
@@ -26,22 +28,22 @@ pub fn change_owner(
     {
         return Action::Continue;
     }
-    let Some((directory, path)) = path else {
+    let Some(file) = file else {
         let held = guest
             .caller(call)
             .map(|record| record.held_status(call.int(0)));
         if let Some(Ok(status)) = held {
-            guest.private.forget(&status);
+            guest.tree.private.forget(&status);
         }
         return Action::Return(0);
     };
-    let path = match guest.path(call, directory, path) {
+    let path = match guest.path(call, file) {
         Ok(path) => path,
         Err(errno) => return errno.into(),
     };
     match guest.resolve(call, &path, true) {
         Ok(Found::File(_, status)) => {
-            guest.private.forget(&status);
+            guest.tree.private.forget(&status);
             Action::Return(0)
         }
         // A link whose target is missing may still change its owner.
@@ -51,10 +53,12 @@ pub fn change_owner(
     }
 }
 
-/// The calls that read or change the caller's own identity; `None` for any other.
-pub fn answer(guest: &mut Guest<'_>, call: &Call) -> Option<Action> {
+/// The calls that read or change the caller's own identity.
+pub fn answer(record: Option<&mut Record>, call: &Call) -> Action {
     let number = call.number();
-    let record = guest.caller(call)?;
+    let Some(record) = record else {
+        return Action::Continue;
+    };
     let of_group = matches!(
         number,
         libc::SYS_getgid
@@ -74,40 +78,34 @@ pub fn answer(guest: &mut Guest<'_>, call: &Call) -> Option<Action> {
     };
     match number {
         libc::SYS_getuid | libc::SYS_getgid => {
-            Some(ids.map_or(Action::Continue, |ids| Action::Return(i64::from(ids[0]))))
+            ids.map_or(Action::Continue, |ids| Action::Return(i64::from(ids[0])))
         }
         libc::SYS_geteuid | libc::SYS_getegid => {
-            Some(ids.map_or(Action::Continue, |ids| Action::Return(i64::from(ids[1]))))
+            ids.map_or(Action::Continue, |ids| Action::Return(i64::from(ids[1])))
         }
         libc::SYS_getresuid | libc::SYS_getresgid => {
             let ids = *ids;
-            Some(ids.map_or(Action::Continue, |ids| write_ids(record, call, ids)))
+            ids.map_or(Action::Continue, |ids| write_ids(record, call, ids))
         }
-        libc::SYS_setuid | libc::SYS_setgid => Some(change(
-            ids,
-            set(ids.unwrap_or_default(), id(call, 0), privileged),
-        )),
+        libc::SYS_setuid | libc::SYS_setgid => {
+            let to = set(ids.unwrap_or_default(), id(call, 0), privileged);
+            change(ids, to)
+        }
         libc::SYS_setreuid | libc::SYS_setregid => {
             let to = [id(call, 0), id(call, 1)];
-            Some(change(
-                ids,
-                set_two(ids.unwrap_or_default(), to, privileged),
-            ))
+            change(ids, set_two(ids.unwrap_or_default(), to, privileged))
         }
         libc::SYS_setresuid | libc::SYS_setresgid => {
             let to = [id(call, 0), id(call, 1), id(call, 2)];
-            Some(change(
-                ids,
-                set_three(ids.unwrap_or_default(), to, privileged),
-            ))
+            change(ids, set_three(ids.unwrap_or_default(), to, privileged))
         }
         // These return the previous value and have no error.
         libc::SYS_setfsuid | libc::SYS_setfsgid => {
-            Some(Action::Return(ids.map_or(0, |ids| i64::from(ids[1]))))
+            Action::Return(ids.map_or(0, |ids| i64::from(ids[1])))
         }
-        libc::SYS_setgroups if !privileged => Some(Errno::PERM.into()),
-        libc::SYS_setgroups => Some(Action::Return(0)),
-        _ => None,
+        libc::SYS_setgroups if !privileged => Errno::PERM.into(),
+        libc::SYS_setgroups => Action::Return(0),
+        _ => Action::Continue,
     }
 }
 

@@ -87,7 +87,7 @@ fn write_data(guest: &mut Guest<'_>, call: &Call, command: u32, data: &[u8], val
 
 /// Where the argument of a command is that the emulator passes on as it is. A 32-bit guest's pointer may come sign-extended.
 fn argument(guest: &Guest<'_>, call: &Call) -> u64 {
-    let first = guest.qemus.first();
+    let first = guest.emulators.all.first();
     if first.is_some_and(|qemu| qemu.arch.is_32_bit()) {
         GUEST_BASE + (call.arg(2) & 0xFFFF_FFFF)
     } else {
@@ -96,7 +96,7 @@ fn argument(guest: &Guest<'_>, call: &Call) -> u64 {
 }
 
 fn is_taught(guest: &mut Guest<'_>, call: &Call, command: u32) -> bool {
-    guest.patched.contains(&command)
+    guest.emulators.patched.contains(&command)
         || guest
             .caller(call)
             .is_some_and(|record| record.learned.contains(&command))

@@ -2,17 +2,17 @@
 
 use rustix::io::Errno;
 
-use crate::guest::state::Guest;
 use crate::kernel::process;
 use crate::process::call::{Action, Call};
+use crate::process::table::Record;
 
 /// `setrlimit`, or `prlimit64` of the caller itself: the arguments from `first` on are the resource and its new limit.
-pub fn set(guest: &mut Guest<'_>, call: &Call, first: usize) -> Action {
-    raise(guest, call, first).unwrap_or_else(Action::from)
+pub fn set(caller: Option<&mut Record>, call: &Call, first: usize) -> Action {
+    raise(caller, call, first).unwrap_or_else(Action::from)
 }
 
-fn raise(guest: &mut Guest<'_>, call: &Call, first: usize) -> Result<Action, Errno> {
-    let record = guest.caller(call).ok_or(Errno::SRCH)?;
+fn raise(caller: Option<&mut Record>, call: &Call, first: usize) -> Result<Action, Errno> {
+    let record = caller.ok_or(Errno::SRCH)?;
     let (pid, privileged) = (record.process.pid(), record.is_root());
     let memory = record.memory().ok_or(Errno::FAULT)?;
     let mut new = [[0_u8; 8]; 2];

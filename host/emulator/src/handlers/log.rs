@@ -77,7 +77,7 @@ const OF_SOCKETS: std::ops::RangeInclusive<u32> = 0x8900..=0x8BFF;
 fn refused(guest: &mut Guest<'_>, call: &Call, command: u32) {
     let mut models = Vec::new();
     // Where ioctls are announced, one of a model was learned before it was made.
-    if !guest.announces_ioctls && !OF_SOCKETS.contains(&command) {
+    if !guest.emulators.announces_ioctls && !OF_SOCKETS.contains(&command) {
         models = behind::open_models(guest, call);
     }
     if models.is_empty() {
@@ -100,10 +100,10 @@ fn learn(guest: &mut Guest<'_>, call: &Call, fd: i32, command: u32) {
 
 /// Give the process's emulator an entry for a command that it does not know, where a model waits for it.
 fn teach(guest: &mut Guest<'_>, call: &Call, command: u32) {
-    let Some(table) = guest.ioctl_table.clone() else {
+    let Some(table) = guest.emulators.ioctl_table.clone() else {
         return;
     };
-    if table.knows(command) || guest.patched.contains(&command) {
+    if table.knows(command) || guest.emulators.patched.contains(&command) {
         return;
     }
     let Some(record) = guest.caller(call) else {

@@ -98,30 +98,15 @@ pub fn release_init(guest: &mut Guest<'_>) {
     }
 }
 
-/// Calls without a handler of their own.
-pub fn answer(guest: &mut Guest<'_>, call: &Call, number: i64) -> Action {
-    let (syscall, detail) = match number {
-        libc::SYS_reboot => return reboot(guest, call),
-        libc::SYS_init_module | libc::SYS_finit_module => ("init_module", "a kernel module"),
-        libc::SYS_delete_module => ("delete_module", "a kernel module"),
-        libc::SYS_settimeofday => ("settimeofday", "the machine's clock"),
-        libc::SYS_clock_settime => ("clock_settime", "the machine's clock"),
-        libc::SYS_swapon => ("swapon", "a swap area"),
-        libc::SYS_swapoff => ("swapoff", "a swap area"),
-        libc::SYS_setdomainname => ("setdomainname", "the domain name"),
-        _ => return Action::Continue,
-    };
-    guest.report_call(
-        call,
-        What::Faked {
-            syscall,
-            detail: detail.to_owned(),
-        },
-    );
+/// A call that succeeds without effect, and is noted.
+pub fn pretend(guest: &mut Guest<'_>, call: &Call, syscall: &'static str, detail: &str) -> Action {
+    let detail = detail.to_owned();
+    guest.report_call(call, What::Faked { syscall, detail });
     Action::Return(0)
 }
 
-fn reboot(guest: &mut Guest<'_>, call: &Call) -> Action {
+/// `reboot`.
+pub fn reboot(guest: &mut Guest<'_>, call: &Call) -> Action {
     let command = call.int(2).cast_unsigned();
     match REBOOTS.iter().find(|(known, _)| *known == command) {
         Some((_, name)) => {

@@ -13,6 +13,7 @@ use crate::guest::state::Guest;
 use crate::kernel::{inside, paths};
 use crate::process::call::{Action, Call};
 use crate::process::memory;
+use crate::process::path_arg::PathArg;
 use crate::process::view::View;
 use rookery_records::event::What;
 
@@ -35,9 +36,15 @@ enum Done {
     Faked,
 }
 
+/// Where `mount` has its target.
+const TARGET: PathArg = PathArg {
+    directory: None,
+    path: 1,
+};
+
 /// `mount`.
 pub fn mount(guest: &mut Guest<'_>, call: &Call) -> Action {
-    let target = match guest.raw_path(call, None, 1) {
+    let target = match guest.raw_path(call, TARGET) {
         Ok(target) => target,
         Err(errno) => return errno.into(),
     };
@@ -90,11 +97,11 @@ fn carry_out(guest: &mut Guest<'_>, call: &Call, request: &Request) -> Result<Do
         return Ok(Done::Mounted);
     }
     if is_own(&real) {
-        guest.mounts.redo(&real);
+        guest.tree.mounts.redo(&real);
         return Ok(Done::Mounted);
     }
     if request.flags & (libc::MS_BIND | libc::MS_MOVE) != 0 {
-        let source = guest.path(call, None, 0)?;
+        let source = guest.path(call, PathArg::FIRST)?;
         let moves = request.flags & libc::MS_MOVE != 0;
         return bind(guest, call, &source, &at, &real, moves);
     }
@@ -106,7 +113,7 @@ fn carry_out(guest: &mut Guest<'_>, call: &Call, request: &Request) -> Result<Do
         "" => Err(Errno::INVAL),
         known if FAKED.contains(&known) || known.starts_with("fuse.") => {
             has_room(guest)?;
-            guest.mounts.fake(&request.source, &real, known);
+            guest.tree.mounts.fake(&request.source, &real, known);
             Ok(Done::Faked)
         }
         _ => Err(Errno::NODEV),
@@ -130,16 +137,16 @@ fn bind(
         return Ok(Done::Faked);
     }
     // Elsewhere it could not be told any more whose it is.
-    if guest.is_of_process(&from) {
+    if guest.tree.is_of_process(&from) {
         return Err(Errno::INVAL);
     }
     has_room(guest)?;
     inside::run(&guest.pidfd, || attach(&from, at, !moves))?;
     if moves {
-        guest.mounts.unbind(&source);
+        guest.tree.mounts.unbind(&source);
     }
-    let source = guest.mounts.canonical(source);
-    guest.mounts.bind(target, &source);
+    let source = guest.tree.mounts.canonical(source);
+    guest.tree.mounts.bind(target, &source);
     Ok(Done::Mounted)
 }
 
@@ -163,7 +170,7 @@ fn move_to(from: &OwnedFd, at: &OwnedFd) -> Result<(), Errno> {
 /// The guest's mounts as the kernel knows them. `NOSPC` where there are too many for one more.
 fn has_room(guest: &Guest<'_>) -> Result<String, Errno> {
     let table = guest.init.text("mountinfo").map_err(|_| Errno::NOSPC)?;
-    if table.lines().count() < KERNELS_MAX && !guest.mounts.is_full() {
+    if table.lines().count() < KERNELS_MAX && !guest.tree.mounts.is_full() {
         Ok(table)
     } else {
         Err(Errno::NOSPC)
@@ -213,7 +220,7 @@ fn mount_tmpfs(guest: &mut Guest<'_>, request: &Request, at: &OwnedFd) -> Result
     };
     let table = has_room(guest)?;
     let wanted = option("size").and_then(bytes);
-    let size = guest.mounts.room(wanted, &table).ok_or(Errno::NOMEM)?;
+    let size = guest.tree.mounts.room(wanted, &table).ok_or(Errno::NOMEM)?;
     let mode = option("mode")
         .and_then(|mode| u32::from_str_radix(mode, 8).ok())
         .map_or(0o1777, |mode| mode & 0o7777);
@@ -241,7 +248,7 @@ fn mount_tmpfs(guest: &mut Guest<'_>, request: &Request, at: &OwnedFd) -> Result
     let device = mounted.map_or(0, |status| {
         libc::makedev(status.stx_dev_major, status.stx_dev_minor)
     });
-    guest.mounts.took(device, size);
+    guest.tree.mounts.took(device, size);
     Ok(Done::Mounted)
 }
 
@@ -271,10 +278,10 @@ pub fn unmount(guest: &mut Guest<'_>, call: &Call) -> Action {
 }
 
 fn take_down(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
-    let target = guest.raw_path(call, None, 0)?;
+    let target = guest.raw_path(call, PathArg::FIRST)?;
     let at = guest.view(call).ok_or(Errno::SRCH)?.find(&target)?;
     let real = paths::of_descriptor(&at).ok_or(Errno::INVAL)?;
-    match guest.mounts.undo(&real) {
+    match guest.tree.mounts.undo(&real) {
         Some(true) => return Ok(()),
         Some(false) => return Err(Errno::INVAL),
         None => {}
@@ -289,7 +296,7 @@ fn take_down(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
     // The kernel refuses while anybody holds it.
     drop(at);
     // What is mounted below the source came along.
-    let flags = if lazily || guest.mounts.is_bound(&real) {
+    let flags = if lazily || guest.tree.mounts.is_bound(&real) {
         UnmountFlags::DETACH
     } else {
         UnmountFlags::empty()
@@ -303,12 +310,12 @@ fn take_down(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
         rustix::mount::unmount(place.name.as_str(), flags | UnmountFlags::NOFOLLOW)
     });
     if result.is_ok() {
-        if !guest.mounts.is_bound(&real) {
-            guest.devices.forget(device);
+        if !guest.tree.mounts.is_bound(&real) {
+            guest.tree.devices.forget(device);
         }
-        guest.mounts.unbind(&real);
+        guest.tree.mounts.unbind(&real);
         if flags.contains(UnmountFlags::DETACH) {
-            guest.mounts.detached(device);
+            guest.tree.mounts.detached(device);
         }
     }
     result

@@ -88,12 +88,20 @@ fn listens(guest: &mut Guest<'_>, call: &Call, endpoint: Endpoint) {
         endpoint.address.ip(),
         endpoint.address.port(),
     );
-    if guest.listening.len() >= LISTENING_MAX && !guest.listening.contains_key(&endpoint) {
+    if guest.services.listening.len() >= LISTENING_MAX
+        && !guest.services.listening.contains_key(&endpoint)
+    {
         return guest.report(who, What::Note(NOT_RECORDED.into()));
     }
-    if guest.listening.insert(endpoint, who.clone()).is_none() {
+    if guest
+        .services
+        .listening
+        .insert(endpoint, who.clone())
+        .is_none()
+    {
         guest.report(who.clone(), What::Listen { proto, ip, port });
         let forwarded = guest
+            .services
             .forwarder
             .as_mut()
             .map(|forwarder| forwarder.forward(endpoint));

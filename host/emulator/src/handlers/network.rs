@@ -35,7 +35,8 @@ pub fn ioctl(guest: &mut Guest<'_>, call: &Call, command: u32, address: u64) -> 
     let mut argument = Argument {
         bytes: [0; 56],
         big_endian: guest
-            .qemus
+            .emulators
+            .all
             .first()
             .is_some_and(|qemu| qemu.arch.is_big_endian()),
     };
@@ -50,7 +51,7 @@ pub fn ioctl(guest: &mut Guest<'_>, call: &Call, command: u32, address: u64) -> 
         return Some(Errno::FAULT.into());
     }
     let name = argument.name(if command == SET_VLAN { 4 } else { 0 });
-    let result = match guest.network() {
+    let result = match guest.services.network() {
         Some(network) => carry_out(network, command, &name, &argument),
         None => Err(Errno::OPNOTSUPP),
     };

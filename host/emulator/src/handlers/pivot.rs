@@ -9,6 +9,7 @@ use crate::guest::state::Guest;
 use crate::handlers::chroot::{Kept, bring};
 use crate::kernel::{inside, paths};
 use crate::process::call::{Action, Call};
+use crate::process::path_arg::PathArg;
 use crate::sandbox::child::LAUNCHER_PATH;
 
 /// A firmware moves `/proc`, `/sys` and `/dev` itself or mounts them anew; the sandbox's own are the only ones there are.
@@ -20,6 +21,12 @@ const KEPT: &[Kept] = &[
     (LAUNCHER_PATH, false),
 ];
 
+/// Where `pivot_root` has the place for the old root.
+const OLD_ROOT: PathArg = PathArg {
+    directory: None,
+    path: 1,
+};
+
 /// `pivot_root`.
 pub fn pivot_root(guest: &mut Guest<'_>, call: &Call) -> Action {
     match carry_out(guest, call) {
@@ -29,7 +36,10 @@ pub fn pivot_root(guest: &mut Guest<'_>, call: &Call) -> Action {
 }
 
 fn carry_out(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
-    let (new, old) = (guest.path(call, None, 0)?, guest.path(call, None, 1)?);
+    let (new, old) = (
+        guest.path(call, PathArg::FIRST)?,
+        guest.path(call, OLD_ROOT)?,
+    );
     let chrooted = guest
         .caller(call)
         .is_none_or(|record| record.is_in_chroot());
@@ -43,7 +53,7 @@ fn carry_out(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
         return Err(Errno::INVAL);
     }
     inside::run(&guest.pidfd, || pivot(&new, &old_name, aside))?;
-    guest.mounts.pivot(&new_name, aside);
+    guest.tree.mounts.pivot(&new_name, aside);
     Ok(())
 }
 

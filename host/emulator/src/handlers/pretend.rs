@@ -67,7 +67,7 @@ pub fn called(path: &str, busybox: bool, argv: &[Vec<u8>]) -> Option<Called> {
 impl Called {
     /// Let `/proc/modules` show what was loaded and unloaded.
     pub fn show(&self, guest: &mut Guest<'_>) {
-        let Some(modules) = guest.devices.modules() else {
+        let Some(modules) = guest.tree.devices.modules() else {
             return;
         };
         let mut names = self

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use crate::guest::state::Guest;
 use crate::kernel::paths;
 use crate::process::call::{Action, Call};
+use crate::process::path_arg::PathArg;
 use crate::process::table::Record;
 use crate::process::view::View;
 use crate::process::{memory, view};
@@ -55,19 +56,19 @@ impl ProgramFile {
 pub fn named(
     guest: &mut Guest<'_>,
     call: &Call,
-    directory: Option<usize>,
+    argument: PathArg,
     raw: &[u8],
 ) -> Result<ProgramFile, Errno> {
     let own = guest.caller(call).ok_or(Errno::SRCH)?.who.pid;
     if raw.is_empty() {
-        let by_descriptor = directory.is_some() && call.int(4) & libc::AT_EMPTY_PATH != 0;
+        let by_descriptor = argument.directory.is_some() && call.int(4) & libc::AT_EMPTY_PATH != 0;
         return if by_descriptor {
             of_descriptor(guest, call, own, call.int(0))
         } else {
             Err(Errno::NOENT)
         };
     }
-    let from_working_directory = directory.is_none() || call.int(0) == libc::AT_FDCWD;
+    let from_working_directory = argument.directory.is_none() || call.int(0) == libc::AT_FDCWD;
     if let Some(record) = guest.caller(call)
         && from_working_directory
         && !raw.starts_with(b"/")
@@ -75,7 +76,7 @@ pub fn named(
     {
         return below_deep_directory(record, raw);
     }
-    let path = guest.path(call, directory, usize::from(directory.is_some()))?;
+    let path = guest.path(call, argument)?;
     let spelled = paths::own_proc(&path.replacen("/dev/fd/", "/proc/self/fd/", 1), own);
     if let Some((pid, fd)) = descriptor_of(&spelled) {
         return of_descriptor(guest, call, pid, fd);
@@ -98,7 +99,7 @@ pub fn named(
         }
     }
     let relative_to_descriptor =
-        directory.is_some() && !raw.starts_with(b"/") && call.int(0) != libc::AT_FDCWD;
+        argument.directory.is_some() && !raw.starts_with(b"/") && call.int(0) != libc::AT_FDCWD;
     let raw = if relative_to_descriptor {
         path.clone().into_bytes()
     } else {

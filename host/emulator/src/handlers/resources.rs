@@ -11,12 +11,13 @@ use crate::guest::state::Guest;
 use crate::handlers::net;
 use crate::kernel::inside;
 use crate::kernel::netlink::Netlink;
+use crate::limits::Limits;
 use crate::process::call::{Action, Call};
 use crate::process::table::Record;
 
 /// `mmap` of what others may share.
-pub fn map(guest: &mut Guest<'_>) -> Action {
-    guest.limits.memory.shares();
+pub fn map(limits: &mut Limits) -> Action {
+    limits.memory.shares();
     Action::Continue
 }
 
@@ -45,7 +46,7 @@ pub fn route_socket(guest: &mut Guest<'_>, call: &Call) -> Action {
     if !matches!(kind & 0xF, libc::SOCK_RAW | libc::SOCK_DGRAM) {
         return Errno::SOCKTNOSUPPORT.into();
     }
-    let helper = guest.forwarder.as_ref();
+    let helper = guest.services.forwarder.as_ref();
     let made = helper.and_then(|helper| helper.network().ok().map(OwnedFd::from));
     let socket = made.map_or_else(
         || {

@@ -5,28 +5,28 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use rustix::io::Errno;
 
 use crate::files::devices::Device;
-use crate::guest::state::{CONSOLE, Guest};
+use crate::guest::state::Guest;
+use crate::guest::tree::CONSOLE;
 use crate::handlers::behind;
 use crate::process::call::{Action, Call};
+use crate::process::path_arg::PathArg;
 
 /// `stat`, `lstat`, `newfstatat`.
-pub fn stat(
-    guest: &mut Guest<'_>,
-    call: &Call,
-    directory: Option<usize>,
-    path: usize,
-    buffer: usize,
-) -> Action {
-    let flags = if directory.is_some() { call.int(3) } else { 0 };
-    match find(guest, call, directory, path, flags) {
+pub fn stat(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
+    let flags = if file.directory.is_some() {
+        call.int(3)
+    } else {
+        0
+    };
+    match find(guest, call, file, flags) {
         Some((path, device)) => {
             let mut bytes = stat_bytes(&path, &device);
             if path == CONSOLE
-                && let Ok(own) = guest.console.status()
+                && let Ok(own) = guest.tree.console.status()
             {
                 name_console(&mut bytes, &own);
             }
-            give(guest, call, buffer, &bytes)
+            give(guest, call, file.after(1), &bytes)
         }
         None => Action::Continue,
     }
@@ -34,11 +34,11 @@ pub fn stat(
 
 /// `statx`.
 pub fn statx(guest: &mut Guest<'_>, call: &Call) -> Action {
-    match find(guest, call, Some(0), 1, call.int(2)) {
+    match find(guest, call, PathArg::AT, call.int(2)) {
         Some((path, device)) => {
             let mut bytes = statx_bytes(&path, &device);
             if path == CONSOLE
-                && let Ok(own) = guest.console.status()
+                && let Ok(own) = guest.tree.console.status()
             {
                 name_console_x(&mut bytes, &own);
             }
@@ -48,17 +48,11 @@ pub fn statx(guest: &mut Guest<'_>, call: &Call) -> Action {
     }
 }
 
-fn find(
-    guest: &mut Guest<'_>,
-    call: &Call,
-    directory: Option<usize>,
-    index: usize,
-    flags: i32,
-) -> Option<(String, Device)> {
-    if directory.is_some() && flags & libc::AT_EMPTY_PATH != 0 {
+fn find(guest: &mut Guest<'_>, call: &Call, file: PathArg, flags: i32) -> Option<(String, Device)> {
+    if file.directory.is_some() && flags & libc::AT_EMPTY_PATH != 0 {
         return of_descriptor(guest, call);
     }
-    let path = guest.path(call, directory, index).ok()?;
+    let path = guest.path(call, file).ok()?;
     let syscall = match call.number() {
         libc::SYS_lstat => "lstat",
         libc::SYS_newfstatat => "newfstatat",
@@ -86,7 +80,7 @@ fn find(
 fn of_descriptor(guest: &mut Guest<'_>, call: &Call) -> Option<(String, Device)> {
     let link = guest.caller(call)?.directory(call.int(0))?;
     let path = behind::path_of(&link)?.to_owned();
-    let device = guest.devices.get(&path)?.clone();
+    let device = guest.tree.devices.get(&path)?.clone();
     Some((path, device))
 }
 

@@ -3,6 +3,7 @@
 pub mod call;
 pub mod first_program;
 pub mod memory;
+pub mod path_arg;
 pub mod proc_dir;
 pub mod table;
 pub mod view;

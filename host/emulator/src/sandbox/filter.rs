@@ -49,7 +49,7 @@ pub const LOG_FD: u32 = 900;
 pub const WATCHED_FDS: std::ops::RangeInclusive<u32> = 512..=LOG_FD - 1;
 
 /// What reads and writes through a descriptor.
-const TRANSFERS: &[i64] = &[
+pub const TRANSFERS: &[i64] = &[
     libc::SYS_read,
     libc::SYS_readv,
     libc::SYS_pread64,
@@ -114,6 +114,31 @@ const TESTS: &[Test] = &[
     test(libc::SYS_prlimit64, 2, When::Equals(0), Verdict::Allow),
 ];
 
+/// The calls that [`TESTS`] send to the supervisor.
+pub const SENT_BY_ARGUMENTS: [i64; count_sent()] = sent();
+
+const fn count_sent() -> usize {
+    let (mut index, mut count) = (0, 0);
+    while index < TESTS.len() {
+        count += matches!(TESTS[index].verdict, Verdict::Notify) as usize;
+        index += 1;
+    }
+    count
+}
+
+const fn sent() -> [i64; count_sent()] {
+    let mut calls = [0; count_sent()];
+    let (mut index, mut count) = (0, 0);
+    while index < TESTS.len() {
+        if matches!(TESTS[index].verdict, Verdict::Notify) {
+            calls[count] = TESTS[index].call;
+            count += 1;
+        }
+        index += 1;
+    }
+    calls
+}
+
 /// Terminal and descriptor commands that never concern a model; tested only where no model answers ioctls.
 const PLAIN_IOCTLS: &[u64] = &[
     libc::TCGETS,
@@ -124,29 +149,6 @@ const PLAIN_IOCTLS: &[u64] = &[
     libc::FIONBIO,
     libc::FIONREAD,
     libc::FIOCLEX,
-];
-
-/// Calls that the supervisor answers.
-#[rustfmt::skip]
-const NOTIFY: &[i64] = &[
-    libc::SYS_open, libc::SYS_openat, libc::SYS_creat,
-    libc::SYS_stat, libc::SYS_lstat, libc::SYS_newfstatat, libc::SYS_statx,
-    libc::SYS_access, libc::SYS_faccessat, libc::SYS_faccessat2,
-    libc::SYS_readlink, libc::SYS_readlinkat,
-    libc::SYS_execve, libc::SYS_execveat, libc::SYS_exit_group,
-    libc::SYS_bind, libc::SYS_listen,
-    libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill,
-    libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo, libc::SYS_pidfd_send_signal,
-    libc::SYS_chroot, libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_swapon, libc::SYS_swapoff,
-    libc::SYS_mknod, libc::SYS_mknodat,
-    libc::SYS_chown, libc::SYS_lchown, libc::SYS_fchown, libc::SYS_fchownat,
-    libc::SYS_setuid, libc::SYS_setgid, libc::SYS_setreuid, libc::SYS_setregid, libc::SYS_setresuid, libc::SYS_setresgid,
-    libc::SYS_setfsuid, libc::SYS_setfsgid, libc::SYS_setgroups,
-    libc::SYS_getuid, libc::SYS_geteuid, libc::SYS_getgid, libc::SYS_getegid, libc::SYS_getresuid, libc::SYS_getresgid,
-    libc::SYS_init_module, libc::SYS_finit_module, libc::SYS_delete_module,
-    libc::SYS_reboot, libc::SYS_ioctl, libc::SYS_syslog,
-    libc::SYS_settimeofday, libc::SYS_clock_settime, libc::SYS_uname, libc::SYS_sethostname, libc::SYS_setdomainname,
-    libc::SYS_setrlimit, libc::SYS_prlimit64, libc::SYS_memfd_create,
 ];
 
 /// Calls that succeed without effect, because the guest may not do them and firmware expects that root may. What it would flush is
@@ -231,8 +233,8 @@ pub struct Options {
     pub model_devices: bool,
 }
 
-/// The filter for a guest.
-pub fn build(options: Options) -> Vec<Instruction> {
+/// The filter for a guest. `answered` are the calls that the supervisor answers, whatever their arguments are.
+pub fn build(options: Options, answered: impl Iterator<Item = i64>) -> Vec<Instruction> {
     let mut filter = Assembler::default();
     filter.load(OFFSET_ARCH);
     filter.unless_equal_skip(AUDIT_ARCH_X86_64, 1);
@@ -271,8 +273,10 @@ pub fn build(options: Options) -> Vec<Instruction> {
             Verdict::Allow,
         ));
     }
+    for call in answered {
+        filter.when(When::Equals(low(call.cast_unsigned())), Verdict::Notify);
+    }
     let lists = [
-        (NOTIFY, Verdict::Notify),
         (ALLOW, Verdict::Allow),
         (PRETEND, Verdict::Answer(0)),
         (REFUSE, Verdict::Answer(libc::EPERM)),
@@ -284,6 +288,14 @@ pub fn build(options: Options) -> Vec<Instruction> {
     }
     filter.give(action(Verdict::Answer(libc::ENOSYS)));
     filter.0
+}
+
+/// Whether a list of the filter decides about a call.
+#[cfg(test)]
+pub fn decides(call: i64) -> bool {
+    [ALLOW, PRETEND, REFUSE]
+        .iter()
+        .any(|list| list.contains(&call))
 }
 
 /// A filter that changes nothing, to try whether one can be installed.

@@ -11,10 +11,10 @@ const LISTEN: &str = "0A";
 
 /// Report every known endpoint that is gone, and give back the host's ports of those that do not come back.
 pub fn sweep(guest: &mut Guest<'_>) {
-    if let Some(forwarder) = &mut guest.forwarder {
+    if let Some(forwarder) = &mut guest.services.forwarder {
         forwarder.close_idle();
     }
-    if guest.listening.is_empty() {
+    if guest.services.listening.is_empty() {
         return;
     }
     let mut there = HashSet::new();
@@ -34,14 +34,15 @@ pub fn sweep(guest: &mut Guest<'_>) {
         there.extend(ports(&text, proto).map(|port| (proto, port)));
     }
     let gone: Vec<Endpoint> = guest
+        .services
         .listening
         .keys()
         .filter(|endpoint| !there.contains(&(endpoint.proto, endpoint.address.port())))
         .copied()
         .collect();
     for endpoint in gone {
-        if let Some(who) = guest.listening.remove(&endpoint) {
-            if let Some(forwarder) = &mut guest.forwarder {
+        if let Some(who) = guest.services.listening.remove(&endpoint) {
+            if let Some(forwarder) = &mut guest.services.forwarder {
                 forwarder.idle(&endpoint);
             }
             guest.report(

@@ -11,7 +11,11 @@ use rustix::process::{Signal, WaitId, WaitIdOptions};
 
 use crate::files::console::Console;
 use crate::files::devices::Devices;
-use crate::guest::state::Guest;
+use crate::guest::emulators::Emulators;
+use crate::guest::reporter::Reporter;
+use crate::guest::services::Services;
+use crate::guest::state::{Guest, Parts};
+use crate::guest::tree::Tree;
 use crate::handlers;
 use crate::kernel::ending::await_end;
 use crate::kernel::notify::Instruction;
@@ -61,7 +65,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let emulator = Emulator::prepare(plan, &qemus)?;
     let console = Console::open(guest_user::uid())
         .map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
-    let filter = filter::build(filter::Options {
+    let watched = filter::Options {
         model_ioctls: plan
             .pseudofiles
             .iter()
@@ -71,7 +75,9 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
             .pseudofiles
             .iter()
             .any(|(path, _)| path.starts_with("/dev/")),
-    });
+    };
+    let filter = filter::build(watched, handlers::always_answered());
+
     let envp = environment(plan);
     let setup = Setup {
         init: &plan.init,
@@ -108,25 +114,26 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         privileges: Rc::clone(&world.privileges),
     };
     world.privileges.check_results(&plan.results_dir)?;
-    let mut guest = Guest::new(
+    let parts = Parts {
         plan,
-        &mut control,
-        &qemus,
-        devices,
-        &console,
-        world.init,
-        Rc::clone(&world.pidfd),
-        forwarder,
+        reporter: Reporter::new(&mut control, plan.record_events),
+        tree: Tree::new(devices, &console),
+        emulators: Emulators {
+            all: &qemus,
+            patched: emulator.patched,
+            ioctl_table: emulator.table,
+            announces_ioctls: emulator.announces_ioctls,
+            abort: signals::abort_of(emulator.version),
+        },
+        services: Services::new(forwarder),
         limits,
-    )
-    .map_err(|error| Error::Backend(format!("cannot look at the guest's init: {error}")))?;
-    guest.patched = emulator.patched;
-    guest.announces_ioctls = emulator.announces_ioctls;
-    guest.ioctl_table = emulator.table;
-    guest.abort = signals::abort_of(emulator.version);
-    guest.find_files(&rootfs);
+        pidfd: Rc::clone(&world.pidfd),
+    };
+    let mut guest = Guest::new(parts, world.init)
+        .map_err(|error| Error::Backend(format!("cannot look at the guest's init: {error}")))?;
+    guest.tree.find_files(&guest.init, &rootfs);
     world.start()?;
-    guest.started = Instant::now();
+    guest.reporter.start();
     for note in notes.into_vec() {
         guest.report(Process::default(), What::Note(note.into()));
     }
@@ -302,7 +309,7 @@ impl Supervisor<'_> {
                 self.await_init()?;
             }
             while ready.requests
-                && let Some(request) = self.guest.control.next_request()
+                && let Some(request) = self.guest.reporter.next_request()
             {
                 if matches!(request, Request::Stop) {
                     return Ok(Outcome::Stopped);
@@ -333,7 +340,9 @@ impl Supervisor<'_> {
     fn excess(&mut self) -> Option<String> {
         let written = handlers::written(&self.guest);
         let guest = &mut self.guest;
-        guest.limits.excess(&guest.init, &guest.mounts, written)
+        guest
+            .limits
+            .excess(&guest.init, &guest.tree.mounts, written)
     }
 
     /// Wait for anything to do, at most until `until`. A guest's system call costs what happens here and
@@ -353,7 +362,7 @@ impl Supervisor<'_> {
         let listeners = || std::iter::once(&self.world.listener).chain(&self.listeners);
         let mut fds: Vec<_> = [
             self.guest.limits.changes(),
-            self.guest.control.requests(),
+            self.guest.reporter.requests(),
             self.world.pidfd.as_fd(),
             self.console.as_fd(),
         ]
@@ -448,7 +457,7 @@ impl Supervisor<'_> {
                 }
             }
             Request::Reach(request, reply) => {
-                match Reach::begin(self.guest.forwarder.as_ref(), &request) {
+                match Reach::begin(self.guest.services.forwarder.as_ref(), &request) {
                     Ok(reach) => self.reaches.push(reach.answers(reply)),
                     Err(error) => reply.send(Err(error)),
                 }
@@ -480,7 +489,7 @@ impl Supervisor<'_> {
         }
         crate::supervisor::listening::sweep(&mut self.guest);
         handlers::wake_log_readers(&mut self.guest);
-        self.guest.report_repeated();
+        self.guest.reporter.report_repeated();
         handlers::release_init(&mut self.guest);
         handlers::trim(&self.guest);
         self.note_shortage();
@@ -499,7 +508,7 @@ impl Supervisor<'_> {
         }
         // The death of a pid namespace's init takes every process in it along.
         let _ = rustix::process::kill_process(self.world.init, Signal::KILL);
-        if let Some(forwarder) = self.guest.forwarder.take() {
+        if let Some(forwarder) = self.guest.services.forwarder.take() {
             forwarder.stop();
         }
         if !await_end(self.world.init, TAKEN_APART_WITHIN) {
@@ -513,7 +522,7 @@ impl Supervisor<'_> {
         for bytes in std::iter::from_fn(|| self.console.read()).take(LAST_READS) {
             self.guest.report(Process::default(), What::Console(bytes));
         }
-        self.guest.report_repeated();
+        self.guest.reporter.report_repeated();
         self.note_shortage();
     }
 }

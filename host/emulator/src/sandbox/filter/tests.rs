@@ -36,8 +36,21 @@ fn run(filter: &[Instruction], call: i64, arguments: &[u32]) -> u32 {
     panic!("the filter does not end")
 }
 
+/// Some of what the handlers answer whatever the arguments are.
+const ANSWERED: [i64; 5] = [
+    libc::SYS_openat,
+    libc::SYS_newfstatat,
+    libc::SYS_memfd_create,
+    libc::SYS_ioctl,
+    libc::SYS_prlimit64,
+];
+
 fn verdict(call: i64, arguments: &[u32]) -> u32 {
-    run(&build(Options::default()), call, arguments)
+    run(
+        &build(Options::default(), ANSWERED.into_iter()),
+        call,
+        arguments,
+    )
 }
 
 #[test]
@@ -153,11 +166,12 @@ fn arguments_decide_what_the_supervisor_sees() {
     assert_eq!(verdict(libc::SYS_setsockopt, &[3, 1, 2]), RET_ALLOW);
     assert_eq!(verdict(libc::SYS_prlimit64, &[0, 7, 0]), RET_ALLOW);
     assert_eq!(verdict(libc::SYS_prlimit64, &[0, 7, 8]), RET_USER_NOTIF);
-    let models = build(Options {
+    let options = Options {
         model_ioctls: true,
         model_files: true,
         model_devices: true,
-    });
+    };
+    let models = build(options, ANSWERED.into_iter());
     assert_eq!(run(&models, libc::SYS_read, &[600]), RET_USER_NOTIF);
     assert_eq!(run(&models, libc::SYS_read, &[3]), RET_ALLOW);
     assert_eq!(run(&models, libc::SYS_read, &[LOG_FD]), RET_ALLOW);
@@ -170,7 +184,7 @@ fn arguments_decide_what_the_supervisor_sees() {
 
 #[test]
 fn no_call_is_in_two_lists() {
-    let mut all: Vec<i64> = [NOTIFY, ALLOW, PRETEND, REFUSE].concat();
+    let mut all: Vec<i64> = [ALLOW, PRETEND, REFUSE].concat();
     all.sort_unstable();
     let twice: Vec<_> = all.windows(2).filter(|pair| pair[0] == pair[1]).collect();
     assert!(twice.is_empty(), "{twice:?}");

@@ -1,0 +1,239 @@
+//! What is reported of the guest, and how much of what repeats itself.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
+use rookery_records::event::{Event, Operation, Process, What};
+use rookery_runs::backend::{Control, Request};
+use rustix::io::Errno;
+
+use crate::kernel::paths::{self, is_machine};
+
+/// Events of one kind about one thing by one program are only counted beyond this many.
+const SAME_EVENTS: u32 = 200;
+/// As `SAME_EVENTS`, of those that cost the guest as much as us: programs that start and end.
+const SAME_PROGRAMS: u32 = 20_000;
+/// Things that are only counted before that is reported.
+const REPEATED_MAX: usize = 1000;
+/// Different things that are counted; beyond, all are dropped.
+const DIFFERENT_EVENTS: usize = 200_000;
+
+/// Where events go.
+pub struct Reporter<'a> {
+    control: &'a mut dyn Control,
+    /// When init was started.
+    started: Instant,
+    /// Every look at a path is an event, not only those that fail.
+    looks: bool,
+    /// How often each thing has happened, by a hash of it.
+    seen: HashMap<u64, u32>,
+    /// What is only counted: the first of its kind, and how many there were since they were last reported.
+    repeated: HashMap<u64, (Process, What, u64)>,
+}
+
+impl<'a> Reporter<'a> {
+    /// Events go to `control`; `looks` is whether those of every look at a path do.
+    pub fn new(control: &'a mut dyn Control, looks: bool) -> Self {
+        Self {
+            control,
+            started: Instant::now(),
+            looks,
+            seen: HashMap::new(),
+            repeated: HashMap::new(),
+        }
+    }
+
+    /// Init starts now.
+    pub fn start(&mut self) {
+        self.started = Instant::now();
+    }
+
+    /// Readable while a request waits.
+    pub fn requests(&self) -> BorrowedFd<'_> {
+        self.control.requests()
+    }
+
+    /// The next request to the supervisor.
+    pub fn next_request(&mut self) -> Option<Request> {
+        self.control.next_request()
+    }
+
+    /// Report what a process did.
+    pub fn report(&mut self, process: Process, what: What) {
+        match self.only_counted(&process, &what) {
+            None => self.send(process, what),
+            Some(key) => {
+                self.repeated.entry(key).or_insert((process, what, 0)).2 += 1;
+                if self.repeated.len() > REPEATED_MAX {
+                    self.report_repeated();
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, process: Process, what: What) {
+        let at = self.started.elapsed();
+        self.control.event(Event { at, process, what });
+    }
+
+    /// Report how often has happened what was only counted since.
+    pub fn report_repeated(&mut self) {
+        for (process, what, times) in std::mem::take(&mut self.repeated).into_values() {
+            let what = Box::new(what);
+            self.send(process, What::Repeated { what, times });
+        }
+    }
+
+    /// Report a look at a path that the supervisor saw fail.
+    pub fn missing(
+        &mut self,
+        who: Process,
+        syscall: &'static str,
+        path: &str,
+        flags: i32,
+        errno: Errno,
+    ) {
+        if is_emulators_own(path) {
+            return;
+        }
+        if is_machine(path) && matches!(errno, Errno::NOENT | Errno::NXIO) {
+            let write = flags & libc::O_ACCMODE != libc::O_RDONLY;
+            let what = What::Unmodelled {
+                path: path.to_owned(),
+                operation: Operation::Open { write },
+            };
+            self.report(who.clone(), what);
+        }
+        if is_machine(path) || self.looks {
+            let what = What::Path {
+                syscall,
+                path: path.to_owned(),
+                flags,
+                result: Some(-errno.raw_os_error()),
+            };
+            self.report(who, what);
+        }
+    }
+
+    /// Whether a look that went well is reported.
+    pub fn wants_look(&self, path: &str) -> bool {
+        self.looks && !is_emulators_own(path)
+    }
+
+    /// Under which number an event is only counted, where there were too many like it.
+    fn only_counted(&mut self, process: &Process, what: &What) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        std::mem::discriminant(what).hash(&mut hasher);
+        let kind = hasher.finish();
+        process.program.hash(&mut hasher);
+        match what {
+            What::Path { path, syscall, .. } => (path, syscall).hash(&mut hasher),
+            What::Unmodelled { path, operation } => (path, operation).hash(&mut hasher),
+            What::Exec { path, .. } => path.hash(&mut hasher),
+            What::EnvMissing { name } | What::InterfaceMissing { name, .. } => {
+                name.hash(&mut hasher);
+            }
+            What::Mount { target, .. } => target.hash(&mut hasher),
+            What::Faked { syscall, .. } => syscall.hash(&mut hasher),
+            What::Signal { .. }
+            | What::Crash { .. }
+            | What::Exit { .. }
+            | What::BindFailed { .. } => {}
+            What::Console(_)
+            | What::Listen { .. }
+            | What::Unlisten { .. }
+            | What::Note(_)
+            | What::Repeated { .. }
+            | What::Forward { .. } => return None,
+        }
+        let most = if matches!(what, What::Exec { .. } | What::Exit { .. }) {
+            SAME_PROGRAMS
+        } else {
+            SAME_EVENTS
+        };
+        let (key, full) = (hasher.finish(), self.seen.len() >= DIFFERENT_EVENTS);
+        match self.seen.get_mut(&key) {
+            Some(count) => {
+                *count = count.saturating_add(1);
+                (*count > most).then_some(key)
+            }
+            // One number for all of a kind, so that these are bounded, too.
+            None if full => Some(kind),
+            None => {
+                self.seen.insert(key, 1);
+                None
+            }
+        }
+    }
+}
+
+/// What qemu looks at for itself when it starts.
+fn is_emulators_own(path: &str) -> bool {
+    [
+        "/etc/qemu-binfmt",
+        "/usr/gnemul",
+        "/.rookery",
+        "/proc/sys/vm/mmap_min_addr",
+    ]
+    .iter()
+    .any(|own| paths::is_below(path, own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps what it is told.
+    #[derive(Default)]
+    struct Kept(Vec<Event>);
+
+    impl Control for Kept {
+        fn event(&mut self, event: Event) {
+            self.0.push(event);
+        }
+        fn requests(&self) -> BorrowedFd<'_> {
+            unreachable!("nothing is asked")
+        }
+        fn next_request(&mut self) -> Option<Request> {
+            None
+        }
+    }
+
+    fn faked(syscall: &'static str) -> What {
+        let detail = String::new();
+        What::Faked { syscall, detail }
+    }
+
+    #[test]
+    fn what_repeats_itself_is_reported_up_to_a_number_and_then_counted() {
+        let mut kept = Kept::default();
+        let mut reporter = Reporter::new(&mut kept, false);
+        for _ in 0..SAME_EVENTS + 7 {
+            reporter.report(Process::default(), faked("mount"));
+        }
+        reporter.report(Process::default(), faked("swapon"));
+        reporter.report_repeated();
+        reporter.report_repeated();
+        assert_eq!(kept.0.len(), SAME_EVENTS as usize + 2);
+        let last = &kept.0.last().unwrap().what;
+        assert!(matches!(last, What::Repeated { times: 7, .. }), "{last:?}");
+    }
+
+    #[test]
+    fn a_missing_device_is_reported_even_where_looks_are_not() {
+        let mut kept = Kept::default();
+        let mut reporter = Reporter::new(&mut kept, false);
+        let mut missing =
+            |path| reporter.missing(Process::default(), "open", path, 0, Errno::NOENT);
+        missing("/etc/passwd");
+        missing("/.rookery/log");
+        missing("/dev/mtd0");
+        let whats: Vec<_> = kept.0.iter().map(|event| &event.what).collect();
+        assert!(
+            matches!(whats[..], [What::Unmodelled { .. }, What::Path { .. }]),
+            "{whats:?}"
+        );
+    }
+}
