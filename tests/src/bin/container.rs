@@ -120,7 +120,7 @@ fn mend(server: &mut Wire) -> Result<()> {
         "init_project",
         &json!({"rootfs": "rootfs.tar.gz", "output": "router"}),
     )?;
-    let run = server.call("run", &json!({"project_dir": "router", "timeout": 3}))?;
+    let run = server.call("run", &json!({"project_dir": "router", "timeout": 10}))?;
     ensure!(run["status"] == "finished", "{run}");
     let missing = server.call("missing_env", &json!({"project_dir": "router"}))?;
     ensure!(missing.to_string().contains("board_id"), "{missing}");
