@@ -203,3 +203,16 @@ async fn a_failed_call_is_in_the_log_at_the_usual_level() -> Result<()> {
     client.logs("trap").await?;
     client.close().await
 }
+
+#[tokio::test]
+async fn a_tool_that_only_reaches_into_runs_needs_no_right_to_start_any() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let plugins = folder(root.path(), "more")?;
+    std::fs::copy(test_plugin("reaches.wasm"), plugins.join("reaches.wasm"))?;
+    let built_in = places::dist().join("plugins");
+    let grant = "[plugin.reaches]\ngrant = ['live']\n";
+    let client = session(root.path(), &[built_in, plugins], grant).await?;
+    let refused = client.error("reaches", json!({"run_id": "run-x"})).await?;
+    assert!(refused.contains("run-x"), "{refused}");
+    client.close().await
+}

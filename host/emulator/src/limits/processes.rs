@@ -131,10 +131,15 @@ mod tests {
         assert!(processes.pids().contains(&pid));
         // The kernel counts by CPU and adds up now and then.
         let slack = 4 << 20;
-        let size = processes.size(pid).unwrap();
-        let [held, tables] = processes.held(pid).unwrap();
-        assert!(held + slack >= 32 << 20 && size.bound() + slack >= held + tables);
-        assert!(processes.part(pid).unwrap() <= held + slack);
+        // Other tests of this process take and free memory between two looks at it.
+        let is_bounded = || {
+            let size = processes.size(pid).unwrap();
+            let [held, tables] = processes.held(pid).unwrap();
+            held + slack >= 32 << 20
+                && size.bound() + slack >= held + tables
+                && processes.part(pid).unwrap() <= held + slack
+        };
+        assert!((0..50).any(|_| is_bounded()));
         assert!(processes.descriptors(pid) >= 3);
         drop(memory);
     }
