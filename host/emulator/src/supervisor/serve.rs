@@ -255,6 +255,10 @@ fn environment(plan: &Plan) -> Vec<String> {
 }
 
 /// What a wait found to do.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a descriptor of its own"
+)]
 struct Ready {
     /// The guest's network changed.
     network: bool,
