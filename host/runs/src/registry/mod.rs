@@ -35,7 +35,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// `program` is started as `program supervise SPEC`, which must call [`supervise_with`] with the same `backends`.
+    /// `program` is started as `program supervise SPEC`, which must call [`crate::supervise`] with the same `backends`.
     pub fn new(state_dir: PathBuf, program: PathBuf, backends: Backends) -> Self {
         Self {
             store: Store::new(&state_dir),
