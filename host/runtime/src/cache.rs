@@ -16,14 +16,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::admission::Effect;
-use crate::compiler::{CompileLimits, Compiled};
+use crate::compiler::Compiled;
 
 const SEAL_BYTES: usize = 32;
 /// Changes whenever admission would find something else in the same component.
@@ -51,44 +50,6 @@ pub fn check_cache(dir: &Path) -> Result<(), String> {
     Place::open(dir).map(drop)
 }
 
-/// What admission found out about a component.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Record {
-    /// Full names of all its imports.
-    pub(crate) imports: Vec<String>,
-    pub(crate) outcome: Outcome,
-}
-
-/// How a component that was compiled and asked for its tools came out of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Outcome {
-    Tools(Found),
-    Refused {
-        reason: String,
-        /// The limits that it broke, if it was that: others may do.
-        broke: Option<Broken>,
-        /// The build of this program that refused it: another one may not.
-        build: String,
-    },
-}
-
-/// What a sound component holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Found {
-    /// What it can do by what it imports.
-    pub(crate) effect: Effect,
-    /// Its tools, definitions normalised.
-    pub(crate) tools: Vec<(String, Value)>,
-}
-
-/// Limits that were too narrow for a component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Broken {
-    Compile(CompileLimits),
-    /// Of `describe`: bytes of memory.
-    Describe(u64),
-}
-
 impl Cache {
     /// Use `dir`, made if it is not there. A directory that cannot be used or trusted is reported, and the cache stays empty.
     pub(crate) fn open(dir: &Path) -> Self {
@@ -102,11 +63,12 @@ impl Cache {
     }
 
     /// What is known about the component of this digest.
-    pub(crate) fn record(&self, digest: &str) -> Option<Record> {
+    pub(crate) fn record<R: DeserializeOwned>(&self, digest: &str) -> Option<R> {
         serde_json::from_slice(&self.load(&record_name(digest))?).ok()
     }
 
-    pub(crate) fn keep_record(&self, digest: &str, record: &Record) {
+    /// Keep what was found out about the component of this digest.
+    pub(crate) fn keep_record(&self, digest: &str, record: &impl Serialize) {
         if let Ok(bytes) = serde_json::to_vec(record) {
             self.keep(&record_name(digest), &bytes);
         }
@@ -348,14 +310,10 @@ mod tests {
 
     use super::*;
 
+    type Record = Vec<String>;
+
     fn record(name: &str) -> Record {
-        Record {
-            imports: vec!["wasi:io/poll@0.2.0".into()],
-            outcome: Outcome::Tools(Found {
-                effect: Effect::default(),
-                tools: vec![(name.into(), serde_json::json!({"title": name}))],
-            }),
-        }
+        vec!["wasi:io/poll@0.2.0".into(), name.into()]
     }
 
     fn file(dir: &Path, digest: &str) -> PathBuf {
@@ -368,7 +326,7 @@ mod tests {
         Cache::open(dir.path()).keep_record("aa", &record("one"));
         let next = Cache::open(dir.path());
         assert_eq!(next.record("aa"), Some(record("one")));
-        assert_eq!(next.record("bb"), None);
+        assert_eq!(next.record::<Record>("bb"), None);
     }
 
     #[test]
@@ -381,14 +339,18 @@ mod tests {
         let good = fs::read(&a).unwrap();
 
         fs::copy(&b, &a).unwrap();
-        assert_eq!(cache.record("aa"), None, "a sealed file under another name");
+        assert_eq!(
+            cache.record::<Record>("aa"),
+            None,
+            "a sealed file under another name"
+        );
         fs::write(&a, good.iter().rev().copied().collect::<Vec<_>>()).unwrap();
-        assert_eq!(cache.record("aa"), None, "edited");
+        assert_eq!(cache.record::<Record>("aa"), None, "edited");
         fs::write(&a, &good[..10]).unwrap();
-        assert_eq!(cache.record("aa"), None, "cut");
+        assert_eq!(cache.record::<Record>("aa"), None, "cut");
         fs::remove_file(&a).unwrap();
         std::os::unix::fs::symlink(&b, &a).unwrap();
-        assert_eq!(cache.record("aa"), None, "a link");
+        assert_eq!(cache.record::<Record>("aa"), None, "a link");
         fs::remove_file(&a).unwrap();
         fs::write(&a, &good).unwrap();
         assert_eq!(cache.record("aa"), Some(record("one")));
@@ -407,7 +369,7 @@ mod tests {
         }
         assert_eq!(cache.record("used"), Some(record("used")));
         cache.keep_record("new", &record("new"));
-        assert_eq!(cache.record("old"), None);
+        assert_eq!(cache.record::<Record>("old"), None);
         assert_eq!(cache.record("used"), Some(record("used")));
         assert_eq!(Cache::open(dir.path()).record("new"), Some(record("new")));
     }
@@ -418,7 +380,7 @@ mod tests {
         let cache = Cache::open(here.path());
         Cache::open(elsewhere.path()).keep_record("aa", &record("one"));
         fs::copy(file(elsewhere.path(), "aa"), file(here.path(), "aa")).unwrap();
-        assert_eq!(cache.record("aa"), None);
+        assert_eq!(cache.record::<Record>("aa"), None);
     }
 
     #[test]
@@ -432,7 +394,7 @@ mod tests {
         .unwrap();
         let open = Cache::open(dir.path());
         assert!(open.place.is_none());
-        assert_eq!(open.record("aa"), None);
+        assert_eq!(open.record::<Record>("aa"), None);
         open.keep_record("aa", &record("one"));
 
         let file = dir.path().join("file");

@@ -8,12 +8,13 @@ use tokio::sync::OnceCell;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::admission;
-use crate::bindings::ToolFullPre;
 use crate::cache::Cache;
 use crate::compiler::{CompileLimits, Compiler, Uncompiled};
+use crate::component_file;
 use crate::host::State;
+use crate::host::bindings::ToolFullPre;
 use crate::interface::Interface;
+use crate::linker;
 use crate::linker::Linkers;
 
 /// What compiling and linking needs.
@@ -88,7 +89,7 @@ impl Code {
         if let Some(component) = machine.cache.code(&machine.engine, &self.digest) {
             return self.link(machine, &component);
         }
-        let bytes = admission::read_again(&self.file, &self.digest)?;
+        let bytes = component_file::read_again(&self.file, &self.digest)?;
         let made = self.make(machine, &bytes);
         let component = made.map_err(|uncompiled| uncompiled.to_string())?;
         self.link(machine, &component)
@@ -106,6 +107,6 @@ impl Code {
         machine
             .linkers
             .link(component, &self.grants)
-            .map_err(|error| admission::does_not_link(&error))
+            .map_err(|error| linker::does_not_link(&error))
     }
 }

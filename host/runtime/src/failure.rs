@@ -7,12 +7,16 @@ use wasmtime::Trap;
 use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::I32Exit;
 
-use crate::bindings::types;
-use crate::guests::CpuSpent;
 use crate::host::TooManyHostCalls;
+use crate::host::bindings::types;
 use crate::limits::{HOST_CALL_BYTES, Limits, RESOURCES, SharedMemory};
 use crate::meter::Meter;
 use crate::{Failure, Usage, text};
+
+/// The guest used its CPU budget.
+#[derive(Debug, thiserror::Error)]
+#[error("the CPU budget is spent")]
+pub(crate) struct CpuSpent;
 
 /// Longest message of a tool that is handed on.
 const TOOL_MESSAGE_CHARS: usize = 4000;

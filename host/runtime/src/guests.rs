@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::bindings::{ToolDefinition, ToolFullPre, types};
 use crate::engine::TickingEngine;
-use crate::failure::{Reason, Stop};
+use crate::failure::{CpuSpent, Reason, Stop};
+use crate::host::bindings::{ToolDefinition, ToolFullPre, types};
 use crate::host::{Progress, Services, State, ToolLog};
 use crate::limits::{HOST_CALL_BYTES, Limits, MemoryLimiter, RESOURCES, SharedMemory};
 use crate::meter::{Meter, Metered};
@@ -247,11 +247,6 @@ async fn run(
         }
     })
 }
-
-/// The guest used its CPU budget.
-#[derive(Debug, thiserror::Error)]
-#[error("the CPU budget is spent")]
-pub(crate) struct CpuSpent;
 
 fn table() -> ResourceTable {
     let mut table = ResourceTable::new();

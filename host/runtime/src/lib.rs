@@ -7,11 +7,11 @@
 mod admission;
 mod arguments;
 mod audit;
-mod bindings;
 mod cache;
 mod checks;
 mod code;
 mod compiler;
+mod component_file;
 mod confine;
 mod engine;
 mod failure;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
-use crate::bindings::ToolFullPre;
+use crate::host::bindings::ToolFullPre;
 use crate::host::{self, State};
 use crate::interface::Interface;
 
@@ -54,4 +54,12 @@ impl Linkers {
         }
         Ok(linker)
     }
+}
+
+/// What is said of a component that cannot be linked.
+pub(crate) fn does_not_link(error: &wasmtime::Error) -> String {
+    format!(
+        "it does not fit this host's version of the contract: {}",
+        crate::text::clean(&format!("{error:#}"), 600)
+    )
 }

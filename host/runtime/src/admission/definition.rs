@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::hints;
 use super::schema::{self, Role};
-use crate::bindings::ToolDefinition;
+use crate::host::bindings::ToolDefinition;
 use crate::text;
 
 const DEFINITION_BYTES: usize = 64 << 10;

@@ -6,30 +6,31 @@ mod definition;
 mod hints;
 mod names;
 mod nulls;
+mod record;
 mod schema;
 mod steering;
 mod stranger;
 
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::OFlags;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::cache::{self, Broken, Found, Outcome, Record};
+use crate::cache;
 use crate::code::{Code, Machine};
 use crate::compiler::Uncompiled;
+use crate::component_file::{read, read_again};
 use crate::failure::{Reason, Stop};
 use crate::guests::{Answer, Ask, Guests, Job};
 use crate::interface::Interface;
-use crate::limits::{COMPONENT_BYTES, Limits};
+use crate::limits::Limits;
+
 use crate::policy::{Policy, Terms};
 use crate::seats::{Origin, Seats};
 pub(crate) use built_in::BuiltIn;
-pub(crate) use hints::Effect;
+use hints::Effect;
+use record::{Broken, Found, Outcome, Record};
 
 /// A `describe` that used less processor time than this when its time was over had waited for something that does not come.
 const WAITED_MS: u64 = 100;
@@ -114,7 +115,7 @@ impl Gate<'_> {
         let terms = self
             .policy
             .terms(&name(file), digest, origin == Origin::BuiltIn)?;
-        let known = self.machine.cache.record(digest);
+        let known: Option<Record> = self.machine.cache.record(digest);
         let imports = match &known {
             Some(record) => record.imports.clone(),
             None => component::imports(bytes)?,
@@ -336,57 +337,4 @@ pub(crate) fn name(file: &Path) -> String {
     file.file_stem()
         .map(|stem| stem.to_string_lossy().into_owned())
         .unwrap_or_default()
-}
-
-/// Read a component whose digest must not have changed since admission.
-pub(crate) fn read_again(file: &Path, digest: &str) -> Result<Vec<u8>, String> {
-    let bytes = read(file)?;
-    if cache::digest(&bytes) == digest {
-        Ok(bytes)
-    } else {
-        Err(format!(
-            "its file {} has changed since the server started; restart the server to admit the new one",
-            file.display()
-        ))
-    }
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, String> {
-    let cannot = |error: std::io::Error| format!("it cannot be read: {error}");
-    // A pipe in the place of a file must not hold up the start.
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let opened = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblocking)
-        .open(file)
-        .map_err(cannot)?;
-    let metadata = opened.metadata().map_err(cannot)?;
-    if !metadata.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    let too_large = |bytes: u64| {
-        format!(
-            "it has {bytes} bytes, and a component may have {} MiB",
-            COMPONENT_BYTES >> 20
-        )
-    };
-    if metadata.len() > COMPONENT_BYTES {
-        return Err(too_large(metadata.len()));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
-    opened
-        .take(COMPONENT_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(cannot)?;
-    if bytes.len() as u64 > COMPONENT_BYTES {
-        return Err(too_large(bytes.len() as u64));
-    }
-    Ok(bytes)
-}
-
-pub(crate) fn does_not_link(error: &wasmtime::Error) -> String {
-    format!(
-        "it does not fit this host's version of the contract: {}",
-        crate::text::clean(&format!("{error:#}"), 600)
-    )
 }

@@ -1,7 +1,7 @@
 //! `config`: read a project's configuration.
 
 use super::{HostResult, State};
-use crate::bindings::config;
+use crate::host::bindings::config;
 
 impl config::Host for State {
     async fn effective(&mut self, project: String) -> HostResult<String> {

@@ -3,7 +3,7 @@
 //! The project crate writes a change whole or not at all, so a trap or a cancellation right after it leaves a project that loads.
 
 use super::{HostResult, State, parse_object};
-use crate::bindings::config_mutation;
+use crate::host::bindings::config_mutation;
 
 impl config_mutation::Host for State {
     async fn apply(

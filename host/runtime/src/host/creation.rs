@@ -1,7 +1,7 @@
 //! `creation`: make a new project.
 
 use super::{HostResult, State, parse_object};
-use crate::bindings::creation;
+use crate::host::bindings::creation;
 use crate::meter::WallClock;
 
 impl creation::Host for State {

@@ -7,7 +7,7 @@ use rookery_project::Error;
 use serde_json::Value;
 
 use super::{HostError, HostResult, State, parse_object};
-use crate::bindings::emulation;
+use crate::host::bindings::emulation;
 use crate::meter::{Paused, WallClock};
 
 /// How often progress is reported while a guest waits for a run.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::Resource;
 
 use super::{HostResult, RootFilesystem, State, parse_object};
-use crate::bindings::firmware;
+use crate::host::bindings::firmware;
 
 impl firmware::Host for State {
     async fn open(&mut self, project: String) -> HostResult<Resource<RootFilesystem>> {

@@ -1,7 +1,7 @@
 //! `live`: reach into a running guest.
 
 use super::{HostResult, State, parse_object};
-use crate::bindings::live;
+use crate::host::bindings::live;
 
 impl live::Host for State {
     async fn capabilities(&mut self, run: String) -> HostResult<String> {

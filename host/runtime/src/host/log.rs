@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::ProgressSink;
-use crate::bindings::log::{self, Level};
+use crate::host::bindings::log::{self, Level};
 use crate::text;
 
 /// Longest line that is kept.

@@ -4,6 +4,7 @@
 //! [`State::blocking`], which counts it, stops it when the call ends, and keeps a defect of the host from taking more than the
 //! call with it.
 
+pub(crate) mod bindings;
 mod config;
 mod config_mutation;
 mod creation;
@@ -21,7 +22,7 @@ use serde_json::Value;
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::bindings::{self, types};
+use crate::host::bindings::types;
 use crate::interface::Interface;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::meter::Meter;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::Resource;
 
 use super::{HostResult, RunResults, State, parse, parse_object};
-use crate::bindings::results;
+use crate::host::bindings::results;
 
 impl results::Host for State {
     async fn open(
