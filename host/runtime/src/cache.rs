@@ -1,4 +1,4 @@
-//! Compiled code and definitions on disk, so that a start compiles nothing and runs no guest.
+//! Compiled code and definitions on disk, so that a start compiles nothing and runs no instance.
 //!
 //! Each file is sealed: it begins with a keyed hash over its name and content; the key can be read by this user only. What does not
 //! bear the right seal (a file that was swapped, cut, edited, or copied from another cache) is treated as absent and made anew.

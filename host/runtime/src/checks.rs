@@ -1,4 +1,4 @@
-//! Arguments and results against the schemas of their tool: small ones at once, large ones on the threads of the tool's guests, and none
+//! Arguments and results against the schemas of their tool: small ones at once, large ones on the threads of the tool's instances, and none
 //! that would take too long.
 
 use std::sync::{Arc, OnceLock};

@@ -11,10 +11,10 @@ use wasmtime::{
 
 use crate::limits;
 
-/// How often a running guest is interrupted: to look at its CPU budget, and to let others run. A guest begins on a thread of the
+/// How often a running instance is interrupted: to look at its CPU budget, and to let others run. An instance begins on a thread of the
 /// protocol, so this is also how long it can hold up a message there.
 const TICK: Duration = Duration::from_millis(2);
-/// After so many ticks without a guest the clock stops, so that an idle server sleeps.
+/// After so many ticks without an instance the clock stops, so that an idle server sleeps.
 const LINGER: u32 = 100;
 
 /// Most memories of all instances together. Each takes 4 GiB of address space.
@@ -23,7 +23,7 @@ const INSTANCE_BYTES: usize = 16 << 20;
 /// So much of a memory stays mapped for the next call.
 const RESIDENT_BYTES: usize = 4 << 20;
 
-/// An engine, and the clock that ticks while guests run.
+/// An engine, and the clock that ticks while instances run.
 #[derive(Clone)]
 pub(crate) struct TickingEngine {
     engine: Engine,
@@ -31,8 +31,8 @@ pub(crate) struct TickingEngine {
 }
 
 struct Clock {
-    guests: AtomicUsize,
-    /// Sleeps between ticks, and is parked while there are no guests.
+    instances: AtomicUsize,
+    /// Sleeps between ticks, and is parked while there are no instances.
     thread: OnceLock<Thread>,
 }
 
@@ -40,17 +40,17 @@ struct Clock {
 pub(crate) struct Ticking(Arc<Clock>);
 
 impl TickingEngine {
-    /// For so many guests at the same time.
-    pub(crate) fn new(guests: u32) -> anyhow::Result<Self> {
-        let engine = Engine::new(&config(pool(guests))).or_else(|error| {
+    /// For so many instances at the same time.
+    pub(crate) fn new(instances: u32) -> anyhow::Result<Self> {
+        let engine = Engine::new(&config(pool(instances))).or_else(|error| {
             tracing::warn!(%error, "calls will be slower: there is no address space for a pool of memories; is `ulimit -v` set?");
             Engine::new(&config(InstanceAllocationStrategy::OnDemand))
         })?;
         let clock = Arc::new(Clock {
-            guests: AtomicUsize::new(0),
+            instances: AtomicUsize::new(0),
             thread: OnceLock::new(),
         });
-        // A thread of its own: on a shared one, spinning guests would hold up the tick that interrupts them.
+        // A thread of its own: on a shared one, spinning instances would hold up the tick that interrupts them.
         let ticker = thread::Builder::new().name("epoch".to_owned()).spawn({
             let (engine, clock) = (engine.clone(), Arc::downgrade(&clock));
             move || tick(&engine, &clock)
@@ -64,9 +64,9 @@ impl TickingEngine {
         &self.engine
     }
 
-    /// To be held while a guest runs.
+    /// To be held while an instance runs.
     pub(crate) fn tick(&self) -> Ticking {
-        self.clock.guests.fetch_add(1, SeqCst);
+        self.clock.instances.fetch_add(1, SeqCst);
         self.clock.wake();
         Ticking(Arc::clone(&self.clock))
     }
@@ -83,7 +83,7 @@ impl Clock {
 
 impl Drop for Ticking {
     fn drop(&mut self) {
-        self.0.guests.fetch_sub(1, SeqCst);
+        self.0.instances.fetch_sub(1, SeqCst);
     }
 }
 
@@ -110,17 +110,17 @@ pub(crate) fn compiling() -> anyhow::Result<Engine> {
     Ok(Engine::new(&config(InstanceAllocationStrategy::OnDemand))?)
 }
 
-/// Memories, tables and stacks for the instances of all calls: enough that no guest, however many instances it is made of, takes those of
+/// Memories, tables and stacks for the instances of all calls: enough that no component, however many core instances it is made of, takes those of
 /// another. Mapping and unmapping them for each call would take longer than most
 /// calls do: on every processor that runs one of our threads, each unmapping interrupts it.
-fn pool(guests: u32) -> InstanceAllocationStrategy {
+fn pool(instances: u32) -> InstanceAllocationStrategy {
     let mut pool = PoolingAllocationConfig::new();
-    let of_all = |one: u32| guests.saturating_mul(one);
+    let of_all = |one: u32| instances.saturating_mul(one);
     pool.total_memories(of_all(limits::MEMORIES).min(POOLED_MEMORIES))
         .total_tables(of_all(limits::TABLES))
         .total_core_instances(of_all(limits::INSTANCES))
-        .total_component_instances(guests)
-        .total_stacks(guests)
+        .total_component_instances(instances)
+        .total_stacks(instances)
         .max_memories_per_component(limits::MEMORIES)
         .max_memories_per_module(limits::MEMORIES)
         .max_tables_per_component(limits::TABLES)
@@ -142,8 +142,8 @@ fn pool(guests: u32) -> InstanceAllocationStrategy {
 /// Ends once the clock is dropped.
 fn tick(engine: &Engine, clock: &Weak<Clock>) {
     let mut idle = 0;
-    while let Some(guests) = clock.upgrade().map(|clock| clock.guests.load(SeqCst)) {
-        idle = if guests == 0 { idle + 1 } else { 0 };
+    while let Some(instances) = clock.upgrade().map(|clock| clock.instances.load(SeqCst)) {
+        idle = if instances == 0 { idle + 1 } else { 0 };
         if idle > LINGER {
             idle = 0;
             thread::park();

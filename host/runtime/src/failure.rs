@@ -13,7 +13,7 @@ use crate::limits::{HOST_CALL_BYTES, Limits, RESOURCES, SharedMemory};
 use crate::meter::Meter;
 use crate::{Failure, Usage, text};
 
-/// The guest used its CPU budget.
+/// The instance used its CPU budget.
 #[derive(Debug, thiserror::Error)]
 #[error("the CPU budget is spent")]
 pub(crate) struct CpuSpent;
@@ -22,7 +22,7 @@ pub(crate) struct CpuSpent;
 const TOOL_MESSAGE_CHARS: usize = 4000;
 /// How many of the runs that a call started are named where it failed.
 const RUNS_NAMED: usize = 3;
-/// Longest excerpt of a guest's stderr.
+/// Longest excerpt of an instance's stderr.
 const EXCERPT_CHARS: usize = 1200;
 
 /// Why a call failed.
@@ -43,7 +43,7 @@ pub(crate) enum Reason {
     CodeUnavailable(String),
     /// The tool said so itself.
     Tool(types::Error),
-    /// The guest aborted: a panic, an assertion, an uncaught exception.
+    /// The instance aborted: a panic, an assertion, an uncaught exception.
     Abort,
     StackOverflow,
     Trap(String),
@@ -65,7 +65,7 @@ pub(crate) enum Reason {
     HostDefect,
 }
 
-/// A reason, with what the guest did before.
+/// A reason, with what the instance did before.
 #[derive(Debug)]
 pub(crate) struct Stop {
     pub(crate) reason: Reason,
@@ -104,7 +104,7 @@ impl Reason {
         if let Some(I32Exit(code)) = error.downcast_ref() {
             return Self::Exit(*code);
         }
-        // What follows a refused growth, whatever the guest made of it.
+        // What follows a refused growth, whatever the instance made of it.
         if meter.memory_was_refused() {
             return Self::MemoryBudget(limits.memory_bytes);
         }
@@ -113,7 +113,7 @@ impl Reason {
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::UnreachableCodeReached) => Self::Abort,
-            // A Rust guest that runs out of its own stack touches memory that is not there.
+            // A Rust instance that runs out of its own stack touches memory that is not there.
             Some(Trap::StackOverflow | Trap::MemoryOutOfBounds) => Self::StackOverflow,
             Some(trap) => Self::Trap(trap.to_string()),
             None if error

@@ -10,18 +10,18 @@ mod audit;
 mod cache;
 mod checks;
 mod code;
+mod coerce;
 mod compiler;
 mod component_file;
 mod confine;
 mod engine;
+mod executor;
 mod failure;
-mod guests;
 mod host;
 mod interface;
 mod limits;
 mod linker;
 mod load;
-mod meaning;
 mod meter;
 mod policy;
 mod registry;
@@ -117,11 +117,11 @@ pub struct LoadReport {
 /// What a call used of its budgets.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Usage {
-    /// CPU milliseconds in the guest.
+    /// CPU milliseconds in the instance.
     pub cpu_ms: u64,
     /// Wall-clock milliseconds, waits for runs left out.
     pub wall_ms: u64,
-    /// Peak bytes of guest memory.
+    /// Peak bytes of instance memory.
     pub memory_bytes: u64,
     /// Host functions called.
     pub host_calls: u64,

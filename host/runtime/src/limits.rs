@@ -10,17 +10,17 @@ use crate::meter::Meter;
 
 /// Largest component file.
 pub(crate) const COMPONENT_BYTES: u64 = 64 << 20;
-/// Bytes that a guest may hand to the host in one host call, results of `call` included.
+/// Bytes that an instance may hand to the host in one host call, results of `call` included.
 pub(crate) const HOST_CALL_BYTES: usize = 16 << 20;
-/// Random bytes that a guest may ask for at once.
+/// Random bytes that an instance may ask for at once.
 pub(crate) const RANDOM_BYTES: u64 = 1 << 20;
-/// Resources that a guest may hold at once.
+/// Resources that an instance may hold at once.
 pub(crate) const RESOURCES: usize = 1024;
 
 /// What the policy's `output_kib` may be at most. A server sends 1 MiB, and data twice: only MCP content can be so large.
 pub(crate) const MAX_OUTPUT_KIB: u32 = 1000;
 
-/// What one guest that is not built in may use, if the policy says nothing, and what all of these may use together. An interpreter takes
+/// What one instance that is not built in may use, if the policy says nothing, and what all of these may use together. An interpreter takes
 /// some 20 MiB before it does anything.
 pub(crate) const ADDED_MEMORY_MIB: u32 = 96;
 pub(crate) const SHARED_MEMORY_MIB: u32 = 128;
@@ -39,7 +39,7 @@ pub(crate) const TABLE_ELEMENTS: usize = 1 << 20;
 pub struct Limits {
     /// Bytes of all linear memories together.
     pub memory_bytes: u64,
-    /// CPU time in the guest.
+    /// CPU time in the instance.
     pub cpu: Duration,
     /// Wall-clock time, waits for runs left out.
     pub wall: Duration,
@@ -80,7 +80,7 @@ impl Limits {
     }
 }
 
-/// Memory that guests may use together.
+/// Memory that instances may use together.
 #[derive(Debug)]
 pub(crate) struct SharedMemory {
     limit: u64,

@@ -1,4 +1,4 @@
-//! What one call uses. Shared by the guest's side and the waiting side, so that it outlives a dropped store.
+//! What one call uses. Shared by the instance's side and the waiting side, so that it outlives a dropped store.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use crate::Usage;
 #[derive(Default)]
 pub(crate) struct Meter {
     cpu_ns: AtomicU64,
-    /// CPU clock of the guest's thread when it last got to run.
+    /// CPU clock of the instance's thread when it last got to run.
     slice_start_ns: AtomicU64,
     memory_peak: AtomicU64,
     memory_refused: AtomicBool,
@@ -29,7 +29,7 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// The CPU time so far. To be called on the guest's thread, while the guest runs.
+    /// The CPU time so far. To be called on the instance's thread, while the instance runs.
     pub(crate) fn cpu_now(&self) -> Duration {
         Duration::from_nanos(
             self.cpu_ns.load(Relaxed)
@@ -37,7 +37,7 @@ impl Meter {
         )
     }
 
-    /// The guest was interrupted in its work.
+    /// The instance was interrupted in its work.
     pub(crate) fn tick(&self) {
         self.ticked.store(true, Relaxed);
     }
@@ -101,16 +101,16 @@ impl Meter {
     }
 }
 
-/// The guest's future with its CPU time metered: the time of the thread that polls it, while it polls it.
+/// The instance's future with its CPU time metered: the time of the thread that polls it, while it polls it.
 pub(crate) struct Metered<F> {
-    guest: Pin<Box<F>>,
+    instance: Pin<Box<F>>,
     meter: Arc<Meter>,
 }
 
 impl<F: Future> Metered<F> {
-    pub(crate) fn new(meter: Arc<Meter>, guest: F) -> Self {
+    pub(crate) fn new(meter: Arc<Meter>, instance: F) -> Self {
         Self {
-            guest: Box::pin(guest),
+            instance: Box::pin(instance),
             meter,
         }
     }
@@ -122,7 +122,7 @@ impl<F: Future> Future for Metered<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let start = thread_cpu_ns();
         self.meter.slice_start_ns.store(start, Relaxed);
-        let polled = self.guest.as_mut().poll(context);
+        let polled = self.instance.as_mut().poll(context);
         self.meter
             .cpu_ns
             .fetch_add(thread_cpu_ns().saturating_sub(start), Relaxed);

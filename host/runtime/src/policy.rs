@@ -118,14 +118,14 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Built-in guests that may run at the same time, and others beside them: few enough that all of them fit into memory, enough that
+    /// Built-in instances that may run at the same time, and others beside them: few enough that all of them fit into memory, enough that
     /// others get on beside those that loop.
     pub(crate) fn concurrent_calls(&self) -> usize {
         self.concurrent_calls
             .map_or_else(|| (2 * cores()).max(8), usize::from)
     }
 
-    /// Bytes of memory that all guests but built-in ones may use together.
+    /// Bytes of memory that all instances but built-in ones may use together.
     pub(crate) fn shared_memory(&self) -> u64 {
         let sections = self.plugin.values().chain([&self.default]);
         // A budget that was raised for one call is there.

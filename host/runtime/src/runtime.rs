@@ -15,8 +15,8 @@ use crate::checks::SMALL;
 use crate::code::Machine;
 use crate::compiler::Compiler;
 use crate::engine::TickingEngine;
+use crate::executor::{Answer, Ask, Executor, Job};
 use crate::failure::{Reason, Stop};
-use crate::guests::{Answer, Ask, Guests, Job};
 use crate::host::Services;
 use crate::limits::SharedMemory;
 use crate::linker::Linkers;
@@ -26,7 +26,7 @@ use crate::registry::{Entry, Registry};
 use crate::seats::{Origin, Seats};
 use crate::threads::Threads;
 use crate::{
-    Audit, Failure, Plugin, Policy, ProgressSink, RuntimeConfig, Success, Tool, Usage, meaning,
+    Audit, Failure, Plugin, Policy, ProgressSink, RuntimeConfig, Success, Tool, Usage, coerce,
     text, work,
 };
 
@@ -36,7 +36,7 @@ const LOGGED_CHARS: usize = 500;
 /// All admitted components.
 pub struct Runtime {
     machine: Arc<Machine>,
-    guests: Guests,
+    executor: Executor,
     seats: Seats,
     policy: Policy,
     audit: Option<Audit>,
@@ -44,7 +44,7 @@ pub struct Runtime {
     registry: RwLock<Arc<Registry>>,
 }
 
-/// Arguments on their way to a guest.
+/// Arguments on their way to an instance.
 struct Prepared {
     /// JSON.
     text: String,
@@ -56,9 +56,9 @@ impl Runtime {
     /// Build the engine. Loads nothing yet.
     pub fn new(config: RuntimeConfig) -> anyhow::Result<Self> {
         let seats = config.policy.concurrent_calls();
-        let guests = u32::try_from(Seats::guests(seats)).unwrap_or(u32::MAX);
-        let engine = TickingEngine::new(guests)?;
-        let guests = Guests::new(
+        let instances = u32::try_from(Seats::instances(seats)).unwrap_or(u32::MAX);
+        let engine = TickingEngine::new(instances)?;
+        let executor = Executor::new(
             &engine,
             Services {
                 roots: config.roots,
@@ -75,7 +75,7 @@ impl Runtime {
         };
         Ok(Self {
             machine: Arc::new(machine),
-            guests,
+            executor,
             seats: Seats::new(seats),
             policy: config.policy,
             audit: config.audit,
@@ -92,7 +92,7 @@ impl Runtime {
     pub(crate) fn parts(&self) -> Gate<'_> {
         Gate {
             machine: &self.machine,
-            guests: &self.guests,
+            executor: &self.executor,
             seats: &self.seats,
             policy: &self.policy,
             built_in: &self.built_in,
@@ -128,7 +128,7 @@ impl Runtime {
 
     /// Threads for what takes long and must not hold up a protocol, such as shaping a large answer.
     pub fn threads(&self) -> Option<&Handle> {
-        self.guests.threads(Origin::BuiltIn)
+        self.executor.threads(Origin::BuiltIn)
     }
 
     /// All violations of the tool's input schema, in words; empty when `arguments` fit. A member that is null and need not be
@@ -142,7 +142,7 @@ impl Runtime {
             return Vec::new();
         };
         if work::is_small(arguments, SMALL) {
-            let meant = meaning::meant(arguments, schema);
+            let meant = coerce::arguments(arguments, schema);
             if entry.input.is_quick(&meant) {
                 return entry.input.violations(&meant);
             }
@@ -151,16 +151,20 @@ impl Runtime {
             let (entry, arguments) = (Arc::clone(entry), Arc::clone(arguments));
             move || {
                 let schema = entry.input.text()?;
-                Some(entry.input.violations(&meaning::meant(&arguments, schema)))
+                Some(
+                    entry
+                        .input
+                        .violations(&coerce::arguments(&arguments, schema)),
+                )
             }
         };
-        let checked = self.guests.on_large(entry.origin, check).await.flatten();
+        let checked = self.executor.on_large(entry.origin, check).await.flatten();
         checked.unwrap_or_else(|| vec!["the arguments could not be checked".to_owned()])
     }
 
     /// Call a tool. `arguments` must have passed [`Self::check_arguments`].
     ///
-    /// Needs a tokio runtime with a timer. Dropping the future stops the guest within 100 ms, as cancelling does.
+    /// Needs a tokio runtime with a timer. Dropping the future stops the instance within 100 ms, as cancelling does.
     pub async fn call(
         &self,
         tool: &str,
@@ -208,7 +212,7 @@ impl Runtime {
             move || Prepared {
                 digest: recorded.then(|| cache::digest(arguments.to_string().as_bytes())),
                 text: match entry.input.text() {
-                    Some(schema) => meaning::meant(&arguments, schema).to_string(),
+                    Some(schema) => coerce::arguments(&arguments, schema).to_string(),
                     None => arguments.to_string(),
                 },
             }
@@ -216,7 +220,7 @@ impl Runtime {
         if work::is_small(arguments, SMALL) {
             Some(prepare())
         } else {
-            self.guests.on_large(entry.origin, prepare).await
+            self.executor.on_large(entry.origin, prepare).await
         }
     }
 
@@ -256,7 +260,7 @@ impl Runtime {
             name: name.to_owned(),
             arguments,
         };
-        let (answer, mut usage) = self.guests.ask(job, ask).await;
+        let (answer, mut usage) = self.executor.ask(job, ask).await;
         let output = match answer {
             Ok(Answer::Output(Ok(output))) => {
                 usage.output_bytes = output.len() as u64;
@@ -312,7 +316,7 @@ impl Runtime {
             .wall
             .saturating_sub(Duration::from_millis(usage.wall_ms));
         let begun = std::time::Instant::now();
-        let checked = tokio::time::timeout(left, self.guests.on_large(entry.origin, check)).await;
+        let checked = tokio::time::timeout(left, self.executor.on_large(entry.origin, check)).await;
         usage.wall_ms += u64::try_from(begun.elapsed().as_millis()).unwrap_or(0);
         match checked {
             Ok(Some((checked, cpu_ns))) => {
@@ -338,7 +342,7 @@ fn read(entry: &Entry, output: &str) -> Result<Value, Reason> {
         return Err(Reason::Malformed("it is not a JSON object".to_owned()));
     }
     Ok(match entry.output.text() {
-        Some(schema) => meaning::tidied(output, schema),
+        Some(schema) => coerce::output(output, schema),
         None => output,
     })
 }

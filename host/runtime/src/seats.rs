@@ -1,4 +1,4 @@
-//! Seats: who may run a guest now, and who waits.
+//! Seats: who may run an instance now, and who waits.
 //!
 //! Built-in tools have seats of their own, so that no other plugin can keep them from running. Of the other seats one plugin takes at
 //! most three quarters. Who finds no seat waits for one, in order; what a plugin has waiting beyond its share does not stand in the
@@ -44,14 +44,14 @@ pub(crate) struct Share {
     calls: Arc<Semaphore>,
 }
 
-/// To be held while a guest runs.
+/// To be held while an instance runs.
 pub(crate) struct Seat {
     _own: OwnedSemaphorePermit,
     _shared: OwnedSemaphorePermit,
 }
 
 impl Seats {
-    /// So many built-in guests run at the same time, and as many others beside them.
+    /// So many built-in instances run at the same time, and as many others beside them.
     pub(crate) fn new(seats: usize) -> Self {
         let room = |seats: usize, share| Room {
             all: Arc::new(Semaphore::new(seats)),
@@ -65,8 +65,8 @@ impl Seats {
         }
     }
 
-    /// All guests that may run at the same time, where [`Self::new`] has so many seats.
-    pub(crate) fn guests(seats: usize) -> usize {
+    /// All instances that may run at the same time, where [`Self::new`] has so many seats.
+    pub(crate) fn instances(seats: usize) -> usize {
         2 * seats + DESCRIBING
     }
 

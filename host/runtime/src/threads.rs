@@ -1,4 +1,4 @@
-//! Threads for guests and for work on their behalf, apart from the protocol's: guests that spin there would hold up its timers and
+//! Threads for instances and for work on their behalf, apart from the protocol's: instances that spin there would hold up its timers and
 //! sockets.
 
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use crate::seats::Origin;
 const BUILT_IN_NICE: i32 = 5;
 const ADDED_NICE: i32 = 10;
 
-/// Threads for built-in guests and threads for the others, each made when they are first needed.
+/// Threads for built-in instances and threads for the others, each made when they are first needed.
 pub(crate) struct Threads {
     built_in: OnceLock<Option<Runtime>>,
     added: OnceLock<Option<Runtime>>,
@@ -20,7 +20,7 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
-    /// For a machine of so many `cores`, and so many guests at the same time.
+    /// For a machine of so many `cores`, and so many instances at the same time.
     pub(crate) fn new(cores: usize, seats: usize) -> Self {
         Self {
             built_in: OnceLock::new(),
@@ -33,13 +33,13 @@ impl Threads {
     /// `None` where no threads can be made.
     pub(crate) fn of(&self, origin: Origin) -> Option<&Handle> {
         let (threads, name, count, nice) = match origin {
-            Origin::BuiltIn => (&self.built_in, "guest", self.cores, BUILT_IN_NICE),
-            // One for each: a guest in a long instruction keeps its thread from everybody else.
+            Origin::BuiltIn => (&self.built_in, "instance", self.cores, BUILT_IN_NICE),
+            // One for each: an instance in a long instruction keeps its thread from everybody else.
             Origin::Added => (&self.added, "plugin", self.seats, ADDED_NICE),
         };
         let runtime = threads.get_or_init(|| {
             start(name, count, nice)
-                .inspect_err(|error| tracing::error!(%error, "cannot start threads for guests"))
+                .inspect_err(|error| tracing::error!(%error, "cannot start threads for instances"))
                 .ok()
         });
         runtime.as_ref().map(Runtime::handle)
@@ -50,7 +50,7 @@ fn start(name: &str, count: usize, nice: i32) -> std::io::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(count)
         .thread_name(name)
-        // Spinning guests yield every tick; new calls and timers get their turn at each of these yields, not at every 61st.
+        // Spinning instances yield every tick; new calls and timers get their turn at each of these yields, not at every 61st.
         .event_interval(1)
         .global_queue_interval(1)
         .on_thread_start(move || {

@@ -1,4 +1,4 @@
-//! What a guest sees of WASI: clocks and randomness. No environment, no arguments, no files; sockets are there and refuse.
+//! What an instance sees of WASI: clocks and randomness. No environment, no arguments, no files; sockets are there and refuse.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 use crate::limits::RANDOM_BYTES;
 
-/// Bytes that a guest may write in one piece.
+/// Bytes that an instance may write in one piece.
 const WRITE_BYTES: usize = 64 << 10;
 
 /// The WASI of one call.
@@ -28,9 +28,9 @@ pub(crate) fn context(stdout: &Output, stderr: &Output) -> WasiCtx {
         .build()
 }
 
-/// What a guest wrote to stdout or stderr: its head and its tail.
+/// What an instance wrote to stdout or stderr: its head and its tail.
 ///
-/// It accepts everything: a Rust guest panics when stderr refuses a line. It is shared, so it outlives a dropped store.
+/// It accepts everything: a Rust instance panics when stderr refuses a line. It is shared, so it outlives a dropped store.
 #[derive(Clone)]
 pub(crate) struct Output(Arc<Mutex<Kept>>);
 

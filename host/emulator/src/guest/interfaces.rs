@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::io::Errno;
 
 use crate::files::interfaces::{self, CLASS};
-use crate::kernel::inside;
+use crate::kernel::enter;
 use crate::kernel::netlink::Netlink;
 use crate::process::proc_dir::ProcDir;
 use crate::process::view::{self, View};
@@ -46,7 +46,7 @@ pub fn refresh(init: &ProcDir, pidfd: &OwnedFd, network: Option<&Netlink>) {
         return;
     }
     let class = Path::new(CLASS);
-    let _ = inside::run(pidfd, || {
+    let _ = enter::run(pidfd, || {
         for name in &gone {
             interfaces::remove(&class.join(name));
         }

@@ -182,7 +182,7 @@ impl<'a> Guest<'a> {
     }
 
     /// As [`Guest::resolve`], where only devices matter.
-    pub fn look(
+    pub fn resolve_device(
         &mut self,
         call: &Call,
         path: &str,
@@ -214,7 +214,7 @@ impl<'a> Guest<'a> {
     }
 
     /// Report a look at a path that the supervisor saw fail.
-    pub fn missing(
+    pub fn report_missing(
         &mut self,
         call: &Call,
         syscall: &'static str,
@@ -227,7 +227,7 @@ impl<'a> Guest<'a> {
     }
 
     /// Report a look at a path that went well, or was left to the kernel.
-    pub fn looked(
+    pub fn report_lookup(
         &mut self,
         call: &Call,
         syscall: &'static str,

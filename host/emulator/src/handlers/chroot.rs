@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 
 use crate::guest::state::Guest;
-use crate::kernel::inside;
+use crate::kernel::enter;
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
 use crate::sandbox::child::LAUNCHER_PATH;
@@ -26,7 +26,7 @@ pub fn chroot(guest: &mut Guest<'_>, call: &Call) -> Action {
         return Action::Continue;
     };
     if let Ok(at) = view.find_directory(&path)
-        && let Err(error) = inside::run(&guest.pidfd, || bring(PROGRAMS, &at, &mut Vec::new()))
+        && let Err(error) = enter::run(&guest.pidfd, || bring(PROGRAMS, &at, &mut Vec::new()))
     {
         tracing::debug!(%error, path, "the launcher cannot be brought into a new root");
     }

@@ -15,7 +15,7 @@ use crate::handlers::behind;
 use crate::handlers::model::memory_file;
 use crate::handlers::{exec, model, program_file};
 use crate::kernel::paths::is_machine;
-use crate::kernel::{inside, paths};
+use crate::kernel::{enter, paths};
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
 use crate::process::view;
@@ -45,37 +45,37 @@ pub fn open(guest: &mut Guest<'_>, call: &Call, file: PathArg, flags: i32) -> Ac
     if let Some(action) =
         setting(guest, call, &path, flags).or_else(|| interface(guest, &path, flags))
     {
-        guest.looked(call, syscall, &path, flags, Some(0));
+        guest.report_lookup(call, syscall, &path, flags, Some(0));
         return action;
     }
     match guest.resolve(call, &path, flags & libc::O_NOFOLLOW == 0) {
         Ok(Found::Device(real, device)) => {
             let action = open_device(guest, call, &real, &device, flags);
             match &action {
-                Action::Fail(errno) => guest.missing(call, syscall, &path, flags, *errno),
-                _ => guest.looked(call, syscall, &path, flags, Some(0)),
+                Action::Fail(errno) => guest.report_missing(call, syscall, &path, flags, *errno),
+                _ => guest.report_lookup(call, syscall, &path, flags, Some(0)),
             }
             action
         }
         Ok(Found::OfProcess(file)) => {
-            guest.looked(call, syscall, &path, flags, None);
+            guest.report_lookup(call, syscall, &path, flags, None);
             process_file(guest, call, &path, &file, flags)
         }
         Ok(Found::File(real, status)) if guest.refuses(call, &real, &status, wanted(flags)) => {
-            guest.missing(call, syscall, &path, flags, Errno::ACCESS);
+            guest.report_missing(call, syscall, &path, flags, Errno::ACCESS);
             Errno::ACCESS.into()
         }
         Ok(Found::File(..) | Found::Other) => {
-            guest.looked(call, syscall, &path, flags, None);
+            guest.report_lookup(call, syscall, &path, flags, None);
             Action::Continue
         }
         // Where it leads is not known, so nobody goes there.
         Err(Errno::NAMETOOLONG) => Errno::NAMETOOLONG.into(),
         Err(errno) => {
             if flags & libc::O_CREAT != 0 && can_create(guest, call, &path) {
-                guest.looked(call, syscall, &path, flags, None);
+                guest.report_lookup(call, syscall, &path, flags, None);
             } else {
-                guest.missing(call, syscall, &path, flags, errno);
+                guest.report_missing(call, syscall, &path, flags, errno);
             }
             Action::Continue
         }
@@ -97,7 +97,7 @@ fn can_create(guest: &mut Guest<'_>, call: &Call, path: &str) -> bool {
         return true;
     }
     let parent = paths::parent(path);
-    paths::is_below(path, "/dev") && matches!(guest.look(call, parent, true), Ok(None))
+    paths::is_below(path, "/dev") && matches!(guest.resolve_device(call, parent, true), Ok(None))
 }
 
 /// qemu's log goes to a descriptor whose writes the supervisor sees; what is behind it does not matter.
@@ -248,15 +248,15 @@ pub fn access(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
     let wanted = call.int(file.after(1)).cast_unsigned() & 0o7;
     match guest.resolve(call, &path, true) {
         Ok(Found::Device(..)) => {
-            guest.looked(call, syscall, &path, 0, Some(0));
+            guest.report_lookup(call, syscall, &path, 0, Some(0));
             Action::Return(0)
         }
         Ok(Found::File(real, status)) if guest.refuses(call, &real, &status, wanted) => {
-            guest.missing(call, syscall, &path, 0, Errno::ACCESS);
+            guest.report_missing(call, syscall, &path, 0, Errno::ACCESS);
             Errno::ACCESS.into()
         }
         Ok(_) => {
-            guest.looked(call, syscall, &path, 0, None);
+            guest.report_lookup(call, syscall, &path, 0, None);
             // Root may change every setting; here it seems so.
             if paths::is_below(&path, "/proc/sys") {
                 Action::Return(0)
@@ -265,7 +265,7 @@ pub fn access(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
             }
         }
         Err(errno) => {
-            guest.missing(call, syscall, &path, 0, errno);
+            guest.report_missing(call, syscall, &path, 0, errno);
             Action::Continue
         }
     }
@@ -299,7 +299,7 @@ pub fn readlink(guest: &mut Guest<'_>, call: &Call, link: PathArg) -> Action {
     {
         return give_link(guest, call, link, &program);
     }
-    if matches!(guest.look(call, &path, false), Ok(Some(_))) {
+    if matches!(guest.resolve_device(call, &path, false), Ok(Some(_))) {
         return Errno::INVAL.into();
     }
     Action::Continue
@@ -385,7 +385,7 @@ pub fn mknod(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
             0,
         )
     };
-    if let Err(errno) = inside::run(&guest.pidfd, place) {
+    if let Err(errno) = enter::run(&guest.pidfd, place) {
         return errno.into();
     }
     if !makes_terminals

@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 use crate::guest::state::Guest;
-use crate::kernel::inside;
+use crate::kernel::enter;
 use crate::process::call::{Action, Call};
 use crate::process::table::Record;
 
@@ -33,7 +33,7 @@ pub fn set(guest: &mut Guest<'_>, call: &Call) -> Action {
 }
 
 fn apply(guest: &mut Guest<'_>, name: &[u8]) -> Result<(), Errno> {
-    inside::run(&guest.pidfd, || rustix::system::sethostname(name))?;
+    enter::run(&guest.pidfd, || rustix::system::sethostname(name))?;
     guest.host_name = name.to_vec();
     Ok(())
 }

@@ -10,7 +10,7 @@ use rustix::mount::{
 
 use crate::files::mounts::{files_in, is_own};
 use crate::guest::state::Guest;
-use crate::kernel::{inside, paths};
+use crate::kernel::{enter, paths};
 use crate::process::call::{Action, Call};
 use crate::process::memory;
 use crate::process::path_arg::PathArg;
@@ -141,7 +141,7 @@ fn bind(
         return Err(Errno::INVAL);
     }
     has_room(guest)?;
-    inside::run(&guest.pidfd, || attach(&from, at, !moves))?;
+    enter::run(&guest.pidfd, || attach(&from, at, !moves))?;
     if moves {
         guest.tree.mounts.unbind(&source);
     }
@@ -231,7 +231,7 @@ fn mount_tmpfs(guest: &mut Guest<'_>, request: &Request, at: &OwnedFd) -> Result
     if request.flags & libc::MS_RDONLY != 0 {
         attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
     }
-    inside::run(&guest.pidfd, || {
+    enter::run(&guest.pidfd, || {
         let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         let set =
             |name: &str, value: &str| rustix::mount::fsconfig_set_string(&context, name, value);
@@ -301,7 +301,7 @@ fn take_down(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
     } else {
         UnmountFlags::empty()
     };
-    let result = inside::run(&guest.pidfd, || {
+    let result = enter::run(&guest.pidfd, || {
         // The guest may have renamed since what was found: only this mount is meant.
         if place.status().map(mount)? != wanted {
             return Err(Errno::INVAL);

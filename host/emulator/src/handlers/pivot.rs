@@ -7,7 +7,7 @@ use rustix::mount::UnmountFlags;
 
 use crate::guest::state::Guest;
 use crate::handlers::chroot::{Kept, bring};
-use crate::kernel::{inside, paths};
+use crate::kernel::{enter, paths};
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
 use crate::sandbox::child::LAUNCHER_PATH;
@@ -52,7 +52,7 @@ fn carry_out(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
     if chrooted || new_name == "/" || !aside.starts_with('/') {
         return Err(Errno::INVAL);
     }
-    inside::run(&guest.pidfd, || pivot(&new, &old_name, aside))?;
+    enter::run(&guest.pidfd, || pivot(&new, &old_name, aside))?;
     guest.tree.mounts.pivot(&new_name, aside);
     Ok(())
 }

@@ -9,7 +9,7 @@ use rustix::net::AddressFamily;
 
 use crate::guest::state::Guest;
 use crate::handlers::net;
-use crate::kernel::inside;
+use crate::kernel::enter;
 use crate::kernel::netlink::Netlink;
 use crate::limits::Limits;
 use crate::process::call::{Action, Call};
@@ -32,7 +32,7 @@ pub fn nameless_file(guest: &mut Guest<'_>, call: &Call) -> Action {
         return Errno::INVAL.into();
     }
     let directory = guest.limits.memory.nameless();
-    let file = inside::make(&guest.pidfd, libc::CLONE_NEWUSER, || {
+    let file = enter::make(&guest.pidfd, libc::CLONE_NEWUSER, || {
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         rustix::fs::openat(directory, ".", flags, Mode::from_raw_mode(0o777))
     });
@@ -53,7 +53,7 @@ pub fn route_socket(guest: &mut Guest<'_>, call: &Call) -> Action {
             let namespaces = libc::CLONE_NEWUSER | libc::CLONE_NEWNET;
             let open = || Netlink::open().map(OwnedFd::from);
             let code = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-            inside::make(&guest.pidfd, namespaces, || open().map_err(code))
+            enter::make(&guest.pidfd, namespaces, || open().map_err(code))
         },
         Ok,
     );

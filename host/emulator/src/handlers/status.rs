@@ -60,17 +60,17 @@ fn find(guest: &mut Guest<'_>, call: &Call, file: PathArg, flags: i32) -> Option
         _ => "stat",
     };
     let follow = call.number() != libc::SYS_lstat && flags & libc::AT_SYMLINK_NOFOLLOW == 0;
-    match guest.look(call, &path, follow) {
+    match guest.resolve_device(call, &path, follow) {
         Ok(Some(found)) => {
-            guest.looked(call, syscall, &path, 0, Some(0));
+            guest.report_lookup(call, syscall, &path, 0, Some(0));
             Some(found)
         }
         Ok(None) => {
-            guest.looked(call, syscall, &path, 0, None);
+            guest.report_lookup(call, syscall, &path, 0, None);
             None
         }
         Err(errno) => {
-            guest.missing(call, syscall, &path, 0, errno);
+            guest.report_missing(call, syscall, &path, 0, errno);
             None
         }
     }

@@ -2,7 +2,7 @@
 //! `unsafe`: `notify`, `probe` and `process`.
 
 pub mod ending;
-pub mod inside;
+pub mod enter;
 pub mod netlink;
 pub mod notify;
 pub mod passing;

@@ -15,9 +15,9 @@ use rustix::process::{Pid, Signal};
 
 use crate::kernel::ending::await_end;
 use crate::kernel::netlink::Netlink;
-use crate::kernel::{inside, process};
+use crate::kernel::{enter, process};
 use crate::network::endpoint::Endpoint;
-use crate::network::pump;
+use crate::network::proxy;
 use rookery_runs::ports::{NoPort, Ports, Reserved};
 
 /// The helper may wait for the kernel's configuration of networks, which others may hold.
@@ -65,7 +65,7 @@ impl Forwarder {
         let (ours, theirs) = packet_pair()?;
         let Some(helper) = process::fork_into(0)? else {
             process::close_all_except(&[theirs.as_raw_fd(), guest.as_raw_fd()]);
-            let entered = inside::enter(guest, libc::CLONE_NEWUSER | libc::CLONE_NEWNET);
+            let entered = enter::enter(guest, libc::CLONE_NEWUSER | libc::CLONE_NEWNET);
             process::close_all_except(&[theirs.as_raw_fd()]);
             if entered.is_ok() {
                 serve(&theirs);
@@ -224,10 +224,10 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 /// The helper's life.
 fn serve(supervisor: &OwnedFd) {
-    let mut pumps = pump::Pumps::new(Netlink::open().ok());
+    let mut proxies = proxy::Proxies::new(Netlink::open().ok());
     let mut buffer = [0_u8; 128];
-    while pumps.wait(supervisor.as_fd()) {
-        if !pump::Pumps::is_readable(supervisor.as_fd()) {
+    while proxies.wait(supervisor.as_fd()) {
+        if !proxy::Proxies::is_readable(supervisor.as_fd()) {
             continue;
         }
         let Ok((length, fd)) = receive_with_fd(supervisor, &mut buffer) else {
@@ -245,16 +245,16 @@ fn serve(supervisor: &OwnedFd) {
                     continue;
                 };
                 if proto == "udp" {
-                    pumps.add_datagrams(UdpSocket::from(entry), target);
+                    proxies.add_datagrams(UdpSocket::from(entry), target);
                 } else {
-                    pumps.add(TcpListener::from(entry), target);
+                    proxies.add(TcpListener::from(entry), target);
                 }
             }
             (text, None) if text.starts_with("drop ") => {
                 let mut words = text.split(' ').skip(1);
                 if let (Some(proto), Some(Ok(port))) = (words.next(), words.next().map(str::parse))
                 {
-                    pumps.remove(proto == "udp", port);
+                    proxies.remove(proto == "udp", port);
                 }
             }
             (text, None) => {

@@ -3,5 +3,5 @@
 pub mod datagrams;
 pub mod endpoint;
 pub mod forward;
-pub mod pump;
+pub mod proxy;
 pub mod reach;

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::kernel::ending::await_end;
 use crate::kernel::notify::Instruction;
 use crate::kernel::passing::{packet_pair, receive_with_fd};
-use crate::kernel::{inside, process};
+use crate::kernel::{enter, process};
 use crate::process::call::Listener;
 use crate::process::first_program::FirstProgram;
 use crate::sandbox::child::LAUNCHER_PATH;
@@ -231,7 +231,7 @@ fn wait_for_program(
     output: [BorrowedFd<'_>; 2],
     filter: &[Instruction],
 ) -> ! {
-    if let Err(errno) = inside::enter(guest, process::GUEST_NAMESPACES) {
+    if let Err(errno) = enter::enter(guest, process::GUEST_NAMESPACES) {
         let _ = rustix::net::send(
             socket,
             format!("{}{errno}", char::from(message::FAILED)).as_bytes(),

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use rookery_project::{Error, Result};
 use serde_json::{Map, Value};
 
-use crate::plan::honoured::{is_enabled, note_ignored};
 use crate::plan::notes::Notes;
 use crate::plan::paths::{in_project, is_guest_path, read_head};
+use crate::plan::unsupported::{is_enabled, note_ignored};
 use crate::plan::{Plan, files, models};
 use crate::ports::Ports;
 

@@ -2,10 +2,10 @@
 
 mod build;
 mod files;
-mod honoured;
 mod models;
 pub mod notes;
 mod paths;
+mod unsupported;
 
 use std::path::PathBuf;
 

@@ -21,8 +21,8 @@ use crate::cache;
 use crate::code::{Code, Machine};
 use crate::compiler::Uncompiled;
 use crate::component_file::{read, read_again};
+use crate::executor::{Answer, Ask, Executor, Job};
 use crate::failure::{Reason, Stop};
-use crate::guests::{Answer, Ask, Guests, Job};
 use crate::interface::Interface;
 use crate::limits::Limits;
 
@@ -75,7 +75,7 @@ pub(crate) struct Candidate {
 /// What admission works with.
 pub(crate) struct Gate<'a> {
     pub(crate) machine: &'a Machine,
-    pub(crate) guests: &'a Guests,
+    pub(crate) executor: &'a Executor,
     pub(crate) seats: &'a Seats,
     pub(crate) policy: &'a Policy,
     pub(crate) built_in: &'a BuiltIn,
@@ -204,7 +204,7 @@ impl Gate<'_> {
             cancel: CancellationToken::new(),
             progress: Arc::new(|_, _| {}),
         };
-        let (answer, usage) = self.guests.ask_blocking(job, Ask::Describe);
+        let (answer, usage) = self.executor.ask_blocking(job, Ask::Describe);
         let stop = match answer {
             Ok(Answer::Tools(tools)) => {
                 return definition::normalise(tools)

@@ -4,7 +4,7 @@
 wasmtime::component::bindgen!({
     path: "../../wit",
     world: "tool-full",
-    // The guest blocks, the host does not: functions are plain in WIT and async here.
+    // The instance blocks, the host does not: functions are plain in WIT and async here.
     imports: { default: async | trappable },
     exports: { default: async },
     trappable_error_type: {

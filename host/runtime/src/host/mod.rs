@@ -1,4 +1,4 @@
-//! What a guest may ask of the host: one file for each WIT interface.
+//! What an instance may ask of the host: one file for each WIT interface.
 //!
 //! A host function takes plain data, does its work on a blocking thread, and gives plain data back. Every one goes through
 //! [`State::blocking`], which counts it, stops it when the call ends, and keeps a defect of the host from taking more than the
@@ -47,7 +47,7 @@ pub(crate) struct State {
     pub(crate) log: ToolLog,
     pub(crate) progress: Progress,
     pub(crate) share: Share,
-    /// Given back while the guest waits for a run, so that waiting guests do not keep others from running.
+    /// Given back while the instance waits for a run, so that waiting instances do not keep others from running.
     pub(crate) seat: Option<Seat>,
 }
 
@@ -60,9 +60,9 @@ pub struct RootFilesystem(Arc<Firmware>);
 /// Why a host function failed.
 #[derive(Debug)]
 pub enum HostError {
-    /// The guest is told.
+    /// The instance is told.
     Tool(Error),
-    /// The call ends: the guest broke a rule or a budget.
+    /// The call ends: the instance broke a rule or a budget.
     Trap(wasmtime::Error),
 }
 
@@ -78,7 +78,7 @@ impl From<wasmtime::component::ResourceTableError> for HostError {
     }
 }
 
-/// The guest made more host calls than its budget allows.
+/// The instance made more host calls than its budget allows.
 #[derive(Debug, thiserror::Error)]
 #[error("more than {0} host calls")]
 pub(crate) struct TooManyHostCalls(pub(crate) u64);
@@ -103,7 +103,7 @@ impl State {
         Ok(())
     }
 
-    /// Do blocking work off the guest's thread. The work's flag is raised when this future is dropped; a panic in it is an error of this call.
+    /// Do blocking work off the instance's thread. The work's flag is raised when this future is dropped; a panic in it is an error of this call.
     async fn blocking<T: Send + 'static>(
         &mut self,
         function: &'static str,
@@ -151,7 +151,7 @@ impl State {
     }
 }
 
-/// The JSON that a guest gave as `what`.
+/// The JSON that an instance gave as `what`.
 fn parse(what: &str, text: &str) -> rookery_project::Result<Value> {
     serde_json::from_str(text).map_err(|error| {
         Error::InvalidArgument(format!(
@@ -160,7 +160,7 @@ fn parse(what: &str, text: &str) -> rookery_project::Result<Value> {
     })
 }
 
-/// The JSON object that a guest gave as `what`.
+/// The JSON object that an instance gave as `what`.
 fn parse_object(what: &str, text: &str) -> rookery_project::Result<Value> {
     match parse(what, text)? {
         object @ Value::Object(_) => Ok(object),

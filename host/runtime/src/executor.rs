@@ -1,7 +1,7 @@
-//! Running guests: a fresh store for each call, under every budget.
+//! Running instances: a fresh store for each call, under every budget.
 //!
-//! Most calls are over in microseconds, less than it takes to wake another thread. So a built-in guest begins on the thread of its
-//! caller; one that is still at work at the first tick goes on to threads of its own. Other guests begin on threads apart: between two
+//! Most calls are over in microseconds, less than it takes to wake another thread. So a built-in instance begins on the thread of its
+//! caller; one that is still at work at the first tick goes on to threads of its own. Other instances begin on threads apart: between two
 //! ticks a single instruction, such as filling 256 MiB, can take long.
 
 use std::future::poll_fn;
@@ -36,18 +36,18 @@ const QUEUE: Duration = Duration::from_secs(30);
 /// that did it keeps some of that.
 const LARGE: usize = 1;
 
-/// Runs guests.
-pub(crate) struct Guests {
+/// Runs instances.
+pub(crate) struct Executor {
     engine: TickingEngine,
     services: Arc<Services>,
     threads: Threads,
-    /// What all guests together may use, but built-in ones.
+    /// What all instances together may use, but built-in ones.
     memory: Arc<SharedMemory>,
     large_built_in: Semaphore,
     large_added: Semaphore,
 }
 
-/// What a guest is asked.
+/// What an instance is asked.
 pub(crate) enum Ask {
     /// `tools.describe`
     Describe,
@@ -60,7 +60,7 @@ pub(crate) enum Ask {
     },
 }
 
-/// What a guest answered.
+/// What an instance answered.
 pub(crate) enum Answer {
     /// To [`Ask::Describe`].
     Tools(Vec<ToolDefinition>),
@@ -80,7 +80,7 @@ pub(crate) struct Job<'a> {
     pub(crate) progress: ProgressSink,
 }
 
-impl Guests {
+impl Executor {
     pub(crate) fn new(
         engine: &TickingEngine,
         services: Services,
@@ -97,12 +97,12 @@ impl Guests {
         }
     }
 
-    /// The threads for work on behalf of guests of this origin.
+    /// The threads for work on behalf of instances of this origin.
     pub(crate) fn threads(&self, origin: Origin) -> Option<&Handle> {
         self.threads.of(origin)
     }
 
-    /// Do work on large data that guests of this origin gave or get, on their threads. `None` if it panicked.
+    /// Do work on large data that instances of this origin gave or get, on their threads. `None` if it panicked.
     pub(crate) async fn on_large<T: Send + 'static>(
         &self,
         origin: Origin,
@@ -119,7 +119,7 @@ impl Guests {
             .ok()
     }
 
-    /// Ask a guest on the calling thread, which must not be one of an asynchronous runtime.
+    /// Ask an instance on the calling thread, which must not be one of an asynchronous runtime.
     pub(crate) fn ask_blocking(&self, job: Job<'_>, ask: Ask) -> (Result<Answer, Stop>, Usage) {
         match self.threads(job.origin) {
             Some(threads) => threads.block_on(self.ask(job, ask)),
@@ -127,7 +127,7 @@ impl Guests {
         }
     }
 
-    /// Ask a guest. Dropping the future, or cancelling, ends the guest at its next tick; its host calls are told at once.
+    /// Ask an instance. Dropping the future, or cancelling, ends the instance at its next tick; its host calls are told at once.
     pub(crate) async fn ask(&self, job: Job<'_>, ask: Ask) -> (Result<Answer, Stop>, Usage) {
         let stopped = |reason: Reason| (Err(reason.into()), Usage::default());
         let Some(_call) = job.share.call() else {
@@ -162,15 +162,15 @@ impl Guests {
             share: job.share.clone(),
             seat: Some(seat),
         };
-        let guest = Metered::new(
+        let instance = Metered::new(
             Arc::clone(&meter),
             run(self.engine.clone(), job.pre, state, ask),
         );
-        let guest = Box::pin(AssertUnwindSafe(guest).catch_unwind());
+        let instance = Box::pin(AssertUnwindSafe(instance).catch_unwind());
         let ended = tokio::select! {
             biased;
             () = job.cancel.cancelled() => Err(Reason::Cancelled),
-            ended = self.run(guest, job.origin, &meter) => ended.ok_or(Reason::HostDefect),
+            ended = self.run(instance, job.origin, &meter) => ended.ok_or(Reason::HostDefect),
             () = meter.wall.exhausted(job.limits.wall) => Err(Reason::WallBudget(job.limits.wall)),
         };
         let answer = match ended {
@@ -194,15 +194,15 @@ impl Guests {
         )
     }
 
-    /// Run a guest to its end, where its origin has it. `None` if there is no thread for it, or it was dropped there.
+    /// Run an instance to its end, where its origin has it. `None` if there is no thread for it, or it was dropped there.
     async fn run<T: Send + 'static>(
         &self,
-        mut guest: Pin<Box<impl Future<Output = T> + Send + 'static>>,
+        mut instance: Pin<Box<impl Future<Output = T> + Send + 'static>>,
         origin: Origin,
         meter: &Meter,
     ) -> Option<T> {
         if origin == Origin::BuiltIn {
-            let here = poll_fn(|context| match guest.as_mut().poll(context) {
+            let here = poll_fn(|context| match instance.as_mut().poll(context) {
                 Poll::Ready(answer) => Poll::Ready(Some(answer)),
                 Poll::Pending if meter.was_ticked() => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
@@ -213,12 +213,12 @@ impl Guests {
         }
         // A set aborts its task when it is dropped, which is what a dropped call must do.
         let mut task = JoinSet::new();
-        task.spawn_on(guest, self.threads(origin)?);
+        task.spawn_on(instance, self.threads(origin)?);
         task.join_next().await?.ok()
     }
 }
 
-/// The guest's side of a call.
+/// The instance's side of a call.
 async fn run(
     engine: TickingEngine,
     pre: ToolFullPre<State>,

@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 
 /// `value` as typed readers expect it: without members that are null where the schema knows no
 /// null; and with 60 for 60.0 where the schema says integer. Taken over, since a result may be large.
-pub(crate) fn tidied(value: Value, schema: &Value) -> Value {
+pub(crate) fn output(value: Value, schema: &Value) -> Value {
     tidy(value, schema, Writer::Tool)
 }
 
-/// Arguments, [`tidied`], and taken for what they mean.
-pub(crate) fn meant(arguments: &Value, schema: &Value) -> Value {
+/// Arguments, as [`output`], and taken for what they mean.
+pub(crate) fn arguments(arguments: &Value, schema: &Value) -> Value {
     tidy(arguments.clone(), schema, Writer::Agent)
 }
 
@@ -209,7 +209,7 @@ mod tests {
     fn null_for_what_was_left_out_is_no_violation() {
         let value = json!({"project_dir": null, "timeout": null, "form": null, "any": null, "other": null, "rows": [{"x": null}]});
         assert_eq!(
-            tidied(value.clone(), &schema()),
+            super::output(value.clone(), &schema()),
             json!({"project_dir": null, "any": null, "other": null, "rows": [{}]})
         );
     }
@@ -221,7 +221,7 @@ mod tests {
             "key": {"type": "string"}, "n": {"type": "integer"}, "x": {"type": "number"}, "any": {},
             "spec": {"type": "object", "properties": {"mode": {"type": "string"}, "size": {"type": "integer"}}},
             "list": {"type": "array", "items": {"type": "integer"}}, "mode": {"enum": ["1", "2"]}, "read": either}});
-        let taken = |value: Value| meant(&value, &schema);
+        let taken = |value: Value| super::arguments(&value, &schema);
         assert_eq!(
             taken(
                 json!({"n": "15", "x": "1.5", "spec": "{\"mode\": \"0755\", \"size\": \"7\"}", "list": "[1, 2.0]", "read": "{\"model\": \"zero\"}"})
@@ -237,7 +237,7 @@ mod tests {
         }
         let output = json!({"n": "15"});
         assert_eq!(
-            tidied(output.clone(), &schema),
+            super::output(output.clone(), &schema),
             output,
             "a tool says what it means"
         );
@@ -251,7 +251,7 @@ mod tests {
             "dir": {"type": "string", "minLength": 1}, "state": {"enum": ["a", "b"]}, "n": {"type": "integer"}, "dry": {"type": "boolean"},
             "read": {"anyOf": [{"type": "string", "minLength": 1}, model]},
             "list": {"type": "array", "minItems": 1, "items": {"type": "string"}}, "map": {"type": "object"}}});
-        let taken = |value: Value| meant(&value, &schema);
+        let taken = |value: Value| super::arguments(&value, &schema);
         assert_eq!(
             taken(
                 json!({"key": "k", "value": "", "pattern": "", "dir": "", "state": "", "n": "", "dry": "", "read": "", "list": [], "map": {}})
@@ -276,7 +276,7 @@ mod tests {
         );
         let output = json!({"key": "k", "dir": "", "list": []});
         assert_eq!(
-            tidied(output.clone(), &schema),
+            super::output(output.clone(), &schema),
             output,
             "a tool says what it means"
         );
@@ -288,7 +288,7 @@ mod tests {
             "text": {"type": "string"}, "flag": {"type": "boolean"}, "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
             "any": {}, "names": {"type": "array", "items": {"type": "string"}},
             "env": {"type": "object", "additionalProperties": {"type": "string"}}}});
-        let taken = |value: Value| meant(&value, &schema);
+        let taken = |value: Value| super::arguments(&value, &schema);
         assert_eq!(
             taken(json!({"text": 8, "flag": "true", "names": [80, "a"], "env": {"A": 1}})),
             json!({"text": "8", "flag": true, "names": ["80", "a"], "env": {"A": "1"}})
@@ -307,7 +307,7 @@ mod tests {
             assert_eq!(taken(as_it_is.clone()), as_it_is);
         }
         let output = json!({"text": 8, "flag": "true"});
-        assert_eq!(tidied(output.clone(), &schema), output);
+        assert_eq!(super::output(output.clone(), &schema), output);
     }
 
     #[test]
@@ -315,7 +315,7 @@ mod tests {
         let one = |kind: &str| json!({"type": "object", "properties": {"n": {"type": kind}}});
         let schema = json!({"type": "object", "properties": {"x": {"anyOf": [one("integer"), one("string")]}}});
         let value = json!({"x": {"n": "5"}});
-        assert_eq!(meant(&value, &schema), value);
+        assert_eq!(super::arguments(&value, &schema), value);
     }
 
     #[test]
@@ -323,7 +323,7 @@ mod tests {
         let value =
             json!({"timeout": 60.0, "any": 60.0, "rows": [{"x": -1.0}, {"x": 1.5}, {"x": 1e300}]});
         assert_eq!(
-            tidied(value.clone(), &schema()).to_string(),
+            super::output(value.clone(), &schema()).to_string(),
             r#"{"timeout":60,"any":60.0,"rows":[{"x":-1},{"x":1.5},{"x":1e+300}]}"#
         );
     }

@@ -21,7 +21,7 @@ const LOOPBACK_EVERY: Duration = Duration::from_secs(1);
 
 /// All forwards and their connections.
 #[derive(Default)]
-pub struct Pumps {
+pub struct Proxies {
     network: Option<Netlink>,
     looked_after: Option<Instant>,
     listeners: Vec<(TcpListener, SocketAddr)>,
@@ -39,7 +39,7 @@ struct Connection {
     told: [bool; 2],
 }
 
-impl Pumps {
+impl Proxies {
     /// For the guest whose `network` it is.
     pub fn new(network: Option<Netlink>) -> Self {
         Self {
@@ -239,17 +239,17 @@ mod tests {
         let (gone, kept) = (first.local_addr().unwrap(), second.local_addr().unwrap());
         let front = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
         let datagrams = front.local_addr().unwrap();
-        let mut pumps = Pumps::default();
-        pumps.add(first, target);
-        pumps.add(second, target);
-        pumps.add_datagrams(front, target);
-        pumps.remove(false, gone.port());
-        pumps.remove(true, gone.port());
+        let mut proxies = Proxies::default();
+        proxies.add(first, target);
+        proxies.add(second, target);
+        proxies.add_datagrams(front, target);
+        proxies.remove(false, gone.port());
+        proxies.remove(true, gone.port());
         assert!(TcpStream::connect(gone).is_err());
         assert!(TcpStream::connect(kept).is_ok());
-        assert_eq!(pumps.datagrams.len(), 1);
-        pumps.remove(true, datagrams.port());
-        assert!(pumps.datagrams.is_empty());
+        assert_eq!(proxies.datagrams.len(), 1);
+        proxies.remove(true, datagrams.port());
+        assert!(proxies.datagrams.is_empty());
     }
 
     #[test]
@@ -276,11 +276,11 @@ mod tests {
             all
         });
         let (stop, stopped) = rustix::pipe::pipe().unwrap();
-        let mut pumps = Pumps::default();
-        pumps.add(front, target);
+        let mut proxies = Proxies::default();
+        proxies.add(front, target);
         while !client.is_finished() {
-            assert!(pumps.wait(stop.as_fd()));
-            if pumps.connections.is_empty() && client.is_finished() {
+            assert!(proxies.wait(stop.as_fd()));
+            if proxies.connections.is_empty() && client.is_finished() {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(1));
