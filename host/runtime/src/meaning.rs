@@ -52,11 +52,7 @@ fn tidy(value: Value, schema: &Value, writer: Writer) -> Value {
     }
 }
 
-fn tidy_members(
-    members: Map<String, Value>,
-    schema: &Value,
-    writer: Writer,
-) -> Map<String, Value> {
+fn tidy_members(members: Map<String, Value>, schema: &Value, writer: Writer) -> Map<String, Value> {
     let schema = only_form(schema, "object").unwrap_or(schema);
     let required = |name: &str| {
         schema
