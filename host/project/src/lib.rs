@@ -3,20 +3,28 @@
 //! This crate is pure: it reads and writes files below the roots it is given, starts nothing, and knows neither
 //! WebAssembly nor MCP. All functions block; those that can take long look at a [`Cancel`] flag.
 
-pub mod cancel;
 pub mod config;
 mod create;
-pub mod error;
 pub mod firmware;
+mod ground;
+pub mod penguin;
 pub mod project;
-pub mod regular;
 pub mod results;
-pub mod roots;
-pub mod scratch;
+pub mod rules;
+mod workspace;
 
-pub use cancel::Cancel;
-pub use error::{Error, Result};
+/// Regular files: opened without waiting, and replaced whole.
+pub mod regular {
+    pub use crate::ground::fs::{clear_away, replace};
+    pub use crate::ground::regular::*;
+}
+
 pub use firmware::{Firmware, Node, Private, SetId, Unpacked, unpack};
+pub use ground::cancel::Cancel;
+pub use ground::error::{Error, Result};
+pub use ground::fs::try_lock;
+pub use ground::roots::Roots;
+pub use ground::text::is_hidden;
+pub use ground::{scratch, yaml};
 pub use project::Project;
 pub use results::Results;
-pub use roots::Roots;

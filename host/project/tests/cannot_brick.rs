@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
 use rookery_project::Error;
-use rookery_project::config::yaml;
+use rookery_project::yaml;
 use serde_json::{Value, json};
 use support::{CONFIG, PATCH, fixture};
 use tempfile::TempDir;

@@ -4,7 +4,7 @@ mod support;
 
 use proptest::prelude::*;
 use rookery_project::Project;
-use rookery_project::config::yaml;
+use rookery_project::yaml;
 use serde_json::{Value, json};
 use support::{CONFIG, project};
 

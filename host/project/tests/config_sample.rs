@@ -5,7 +5,7 @@ mod support;
 use std::time::Instant;
 
 use rookery_project::Project;
-use rookery_project::config::yaml;
+use rookery_project::yaml;
 use support::shared;
 
 #[test]

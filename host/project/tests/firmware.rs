@@ -430,7 +430,7 @@ fn the_architectures_have_penguins_names() {
         (21, true, false, "powerpc64le"),
         (243, true, false, "riscv64"),
         (258, true, false, "loongarch64"),
-        (62, true, false, "intel64"),
+        (62, true, false, "x86_64"),
     ] {
         let (_dir, firmware) = firmware(
             &Archive::new()

@@ -1,9 +1,9 @@
 //! Text from a guest, made fit to be shown.
 
-/// Whether a character can hide from the reader or steer a terminal; see [`rookery_project::results::text::is_hidden`]. A line feed and
-/// a tab are plain.
+/// Whether a character can hide from the reader or steer a terminal; see [`rookery_project::is_hidden`].
+/// A line feed and a tab are plain.
 pub fn is_hidden(c: char) -> bool {
-    c != '\n' && c != '\t' && rookery_project::results::text::is_hidden(c)
+    c != '\n' && c != '\t' && rookery_project::is_hidden(c)
 }
 
 /// `text` with hidden characters escaped, cut to `max` characters of the original.

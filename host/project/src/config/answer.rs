@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 use super::files::PATCH;
 use super::load::Loaded;
 use super::templates::{map_strings, restore};
-use super::value::{Map, Value};
 use super::view;
+use crate::ground::yaml::value::{Map, Value};
 
 /// A change that was made, or would be.
 pub struct Answer<'a> {

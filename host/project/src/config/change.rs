@@ -11,10 +11,11 @@ use super::guard::{guard, lossy_json};
 use super::load::{Patch, load};
 use super::refusal::{Refusal, dotted};
 use super::schema::{PROJECT, Problem, Scope, Type, check};
-use super::store::{Store, history, read_patch};
+use super::store::{Store, history, parse_patch, read_patch};
 use super::templates::{map_strings, neutralise};
-use super::value::Value;
-use super::{command_line, edit, models, paths, yaml};
+use super::{command_line, edit, models, paths};
+use crate::ground::yaml;
+use crate::ground::yaml::value::{Map, Value};
 use crate::{Error, Result};
 
 /// Readers of YAML give up on longer keys.
@@ -143,8 +144,7 @@ impl Change<'_> {
         edit::number_commands(&mut old);
         let (below, broken) = self.below(old_text.as_deref());
         let new = edit(old.clone(), &below, &mut self.warnings)?;
-        let changed = new != old
-            || old_text.is_some() && new.as_map().is_none_or(super::value::Map::is_empty);
+        let changed = new != old || old_text.is_some() && new.as_map().is_none_or(Map::is_empty);
         let new_text = if changed {
             text_of(&new)?
         } else {
@@ -251,28 +251,9 @@ fn refused(problems: &[Problem]) -> Error {
     Error::InvalidArgument(format!("{}. Nothing was written", lines.join("; ")))
 }
 
-/// The content of the patch file, templates unrendered.
-pub fn parse_patch(text: Option<&str>) -> Result<Value> {
-    let Some(text) = text else {
-        return Ok(Value::empty());
-    };
-    let advice = "repair it by hand, or reset the patch (its text stays in the history)";
-    match yaml::parse(text) {
-        Ok(Value::Null) => Ok(Value::empty()),
-        Ok(tree @ Value::Map(_)) => Ok(tree),
-        Ok(other) => Err(Error::InvalidArgument(format!(
-            "{PATCH} must be a mapping of sections, not {}; {advice}",
-            other.kind()
-        ))),
-        Err(error) => Err(Error::InvalidArgument(format!(
-            "{PATCH} cannot be read: {error}; {advice}"
-        ))),
-    }
-}
-
 /// The text to write, or nothing for a patch that sets nothing.
 fn text_of(tree: &Value) -> Result<Option<String>> {
-    if tree.as_map().is_none_or(super::value::Map::is_empty) {
+    if tree.as_map().is_none_or(Map::is_empty) {
         return Ok(None);
     }
     let text = yaml::write(tree);

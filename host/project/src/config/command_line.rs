@@ -1,22 +1,8 @@
 //! The kernel's command line, to which Penguin adds the environment.
 
-use super::value::Value;
-
-/// The kernel's limit for its command line, its NUL left out.
-const MAX_COMMAND_LINE: usize = 4095;
-/// Room for what Penguin itself puts there.
-const OWN_COMMAND_LINE: usize = 256;
-/// Variables that Penguin exports from a quoted file instead of the command line.
-const EXPORTED: [&str; 8] = [
-    "ROOT_SHELL",
-    "SHARED_DIR",
-    "WWW",
-    "CID",
-    "STRACE",
-    "PROJ_NAME",
-    "LD_LIBRARY_PATH",
-    "TERM",
-];
+use crate::ground::yaml::value::Value;
+use crate::penguin::env::is_exported;
+use crate::penguin::sizes::{COMMAND_LINE, OWN_COMMAND_LINE};
 
 /// The command line of a merged configuration must fit; a warning where only our guess of Penguin's own part says that it does not.
 pub fn check(config: &Value) -> Result<Option<String>, String> {
@@ -36,13 +22,13 @@ pub fn check(config: &Value) -> Result<Option<String>, String> {
     let length = OWN_COMMAND_LINE + variables + appended;
     let problem = || {
         format!(
-            "the kernel command line would be about {length} bytes long, and {MAX_COMMAND_LINE} is the limit; shorten or remove 'env' values"
+            "the kernel command line would be about {length} bytes long, and {COMMAND_LINE} is the limit; shorten or remove 'env' values"
         )
     };
-    if variables + appended > MAX_COMMAND_LINE {
+    if variables + appended > COMMAND_LINE {
         Err(problem())
     } else {
-        Ok((length > MAX_COMMAND_LINE).then(problem))
+        Ok((length > COMMAND_LINE).then(problem))
     }
 }
 
@@ -53,10 +39,4 @@ pub fn is_on_it(path: &[String]) -> bool {
         path.as_slice(),
         ["env", ..] | ["core", "kernel_cmdline_append"]
     )
-}
-
-/// Whether Penguin keeps a variable off the command line.
-pub fn is_exported(key: &str) -> bool {
-    EXPORTED.contains(&key)
-        || (key.starts_with("igloo_") || key.starts_with("IGLOO_")) && key != "igloo_task_size"
 }

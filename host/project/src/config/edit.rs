@@ -5,7 +5,7 @@
 use super::guard::octal;
 use super::schema::{Field, PROJECT, Table, Tagged, Type};
 use super::templates::{map_strings, neutralise};
-use super::value::{Key, Map, Value, command_number};
+use crate::ground::yaml::value::{Key, Map, Value, command_number};
 
 /// `new`, which was checked, laid over the content of the patch file; `below` is what lower files set.
 ///

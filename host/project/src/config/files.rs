@@ -4,11 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::refusal::{Kind, Refusal};
-use super::yaml;
-use crate::regular;
+use crate::ground::regular;
+use crate::ground::yaml;
+pub use crate::penguin::project::MAIN;
 
-/// The main file.
-pub const MAIN: &str = "config.yaml";
 /// The file that Rookery's changes go to.
 pub const PATCH: &str = "patch_90_mcp.yaml";
 

@@ -3,17 +3,16 @@
 use std::path::Path;
 
 use super::files::{self, MAIN};
-use super::load::Layer;
+use super::layer::{Layer, origin};
 use super::plugins::unknown_argument;
 use super::refusal::{Kind, Refusal, dotted};
-use super::schema::{ARCHITECTURES, Nulls, PROJECT, Problem, Scope, Type, check, complete};
-use super::templates::{canonical_arch, resolve_kernel_version};
-use super::value::{Key, Map, Value};
-use super::yaml;
-
-const KERNELS: &str = "/igloo_static/kernels";
-/// The kernels that Penguin ships, the default last.
-const KERNEL_VERSIONS: [&str; 2] = ["4.10", "6.13"];
+use super::schema::{Nulls, PROJECT, Problem, Scope, Type, check, complete};
+use super::templates::resolve_kernel_version;
+use crate::ground::yaml;
+use crate::ground::yaml::value::{Key, Map, Value};
+use crate::penguin::architectures::Architecture;
+use crate::penguin::kernels;
+use crate::penguin::project::{ARCHIVE, DEFAULT_FS, EMPTY_FS, STATIC_DIR};
 
 /// The final configuration out of the merged files.
 pub fn finish(
@@ -32,11 +31,11 @@ pub fn finish(
         .get("core")
         .and_then(|core| core.get("arch"))
         .and_then(Value::as_str)
-        .and_then(canonical_arch);
+        .and_then(Architecture::by_name);
     if let (Some(arch), Some(core)) = (arch, section(&mut config, "core")) {
-        core.insert("arch".into(), Value::from(arch));
+        core.insert("arch".into(), Value::from(arch.name));
     }
-    let additions = additions(dir, &config, arch)?;
+    let additions = additions(dir, &config, arch.map(|arch| arch.name))?;
     for (file, name, key, value) in additions {
         let Some(target) = section(&mut config, name) else {
             continue;
@@ -73,43 +72,15 @@ pub fn finish(
     if let Some(core) = section(&mut config, "core")
         && !core.contains_key(&Key::from("fs"))
     {
-        let present = dir.join("base/fs.tar.gz").exists();
-        core.insert(
-            "fs".into(),
-            Value::from(if present {
-                "./base/fs.tar.gz"
-            } else {
-                "./base/empty_fs.tar.gz"
-            }),
-        );
+        let present = dir.join(ARCHIVE).exists();
+        let fs = if present { DEFAULT_FS } else { EMPTY_FS };
+        core.insert("fs".into(), Value::from(fs));
     }
     Ok(config)
 }
 
 fn section<'a>(config: &'a mut Value, name: &str) -> Option<&'a mut Map> {
     config.as_map_mut()?.get_mut(&Key::from(name))?.as_map_mut()
-}
-
-/// The last file that sets a path, or the longest part of it.
-fn origin(layers: &[Layer], path: &[String]) -> String {
-    let sets = |layer: &Layer, length: usize| {
-        let mut node = Some(&layer.tree);
-        for step in path.iter().take(length) {
-            node = node.and_then(|value| match value {
-                Value::Map(map) => map
-                    .iter()
-                    .find(|(key, _)| key.text() == *step)
-                    .map(|(_, value)| value),
-                Value::List(items) => items.get(step.parse::<usize>().ok()?),
-                _ => None,
-            });
-        }
-        node.is_some()
-    };
-    let found = (1..=path.len())
-        .rev()
-        .find_map(|length| layers.iter().rev().find(|layer| sets(layer, length)));
-    found.map_or_else(|| MAIN.to_owned(), |layer| layer.file.clone())
 }
 
 fn whole(layers: &[Layer], problems: &[Problem]) -> Refusal {
@@ -155,7 +126,7 @@ fn additions(dir: &Path, config: &Value, arch: Option<&str>) -> Result<Vec<Addit
     if core("guest_cmd") == Some(&Value::Bool(true)) {
         let cause = || "(core.guest_cmd)".to_owned();
         let program = format!(
-            "/igloo_static/guesthopper/guesthopper.{}",
+            "{STATIC_DIR}/guesthopper/guesthopper.{}",
             arch.unwrap_or_default()
         );
         out.push((
@@ -248,7 +219,7 @@ fn script(text: &str) -> Value {
 }
 
 /// The kernel image: a path as it is, part of a version, or the default version.
-fn kernel(core: &Map, arch: Option<&str>) -> Result<String, String> {
+fn kernel(core: &Map, arch: Option<&Architecture>) -> Result<String, String> {
     let wanted = core
         .get(&Key::from("kernel"))
         .and_then(Value::as_str)
@@ -256,25 +227,15 @@ fn kernel(core: &Map, arch: Option<&str>) -> Result<String, String> {
     if wanted.contains('/') {
         return Ok(wanted.to_owned());
     }
-    let image = ARCHITECTURES
-        .iter()
-        .find(|(name, ..)| Some(*name) == arch)
-        .map(|(.., image)| *image);
-    let Some(image) = image else {
+    let Some(arch) = arch else {
         return Err(
             "core.arch is set by no file; set it to the firmware's architecture".to_owned(),
         );
     };
-    let paths = || {
-        KERNEL_VERSIONS
-            .iter()
-            .rev()
-            .map(|version| format!("{KERNELS}/{version}/{image}"))
-    };
-    let Some(path) = paths().find(|path| path.contains(wanted)) else {
+    let Some(path) = kernels::paths(arch).find(|path| path.contains(wanted)) else {
         return Err(format!(
             "core.kernel: {wanted:?} is no kernel of Penguin; write one of {} or a path",
-            KERNEL_VERSIONS.join(", ")
+            kernels::VERSIONS.join(", ")
         ));
     };
     Ok(path)

@@ -2,27 +2,15 @@
 
 use std::path::Path;
 
-use super::command_line::is_exported;
 use super::plugins::declared_arguments;
 use super::schema::Problem;
-use super::value::{Key, Map, Value};
-
-/// Names that the framework itself gives to plugins.
-const FRAMEWORK: [&str; 11] = [
-    "verbose",
-    "outdir",
-    "conf",
-    "plugins",
-    "proj_dir",
-    "proj_name",
-    "plugin_path",
-    "fs",
-    "fw",
-    "statedir",
-    "telnet_port",
-];
-/// A value that ends the run when the plugin `env` is on.
-const MAGIC: &str = "DYNVALDYNVALDYNVAL";
+use crate::ground::yaml::value::{Key, Map, Value};
+use crate::penguin::env::{MAGIC, is_exported};
+use crate::penguin::plugins::FRAMEWORK;
+use crate::rules::{
+    ioctl_number, is_clean_path, is_interface_name, is_nvram_key, is_pseudofile_path,
+    is_signal_number,
+};
 
 /// All that is wrong with a fragment that has passed the check against the structure; odd things go to `warnings`.
 pub fn guard(project: &Path, fragment: &Value, warnings: &mut Vec<String>) -> Vec<Problem> {
@@ -132,7 +120,7 @@ impl Guard<'_> {
             ),
             ("netdevs", Value::List(items)) => items.iter().for_each(|item| self.netdev(item)),
             ("blocked_signals", Value::List(items)) => items.iter().for_each(|item| {
-                if !matches!(item, Value::Int(1..=64)) {
+                if !matches!(item, Value::Int(number) if is_signal_number(*number)) {
                     self.refuse(
                         &["blocked_signals"],
                         format!("{} is no signal; signals are 1 to 64", item.to_json()),
@@ -153,12 +141,7 @@ impl Guard<'_> {
         match section {
             "env" => self.env(key, text),
             "nvram" => {
-                if key.is_empty()
-                    || key == "."
-                    || key == ".."
-                    || key.contains(['/', '\0'])
-                    || key.len() > 255
-                {
+                if !is_nvram_key(key) {
                     self.refuse(&[section, key], "is stored in a file of this name: 1 to 255 bytes without '/' or NUL, not '.' or '..'");
                 }
                 self.no_nul(&[section, key], text);
@@ -219,10 +202,7 @@ impl Guard<'_> {
 
     fn netdev(&mut self, item: &Value) {
         let name = item.as_str().unwrap_or_default();
-        let allowed = name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-        if name.is_empty() || name.len() > 15 || !allowed || name == "." || name == ".." {
+        if !is_interface_name(name) {
             self.refuse(
                 &["netdevs"],
                 format!("{name:?} is no interface name: 1 to 15 letters, digits, '_', '.' or '-'"),
@@ -232,10 +212,7 @@ impl Guard<'_> {
 
     fn pseudofile(&mut self, path: &str, node: &Value) {
         let at = &["pseudofiles", path];
-        let rest = ["/dev/", "/proc/", "/sys/"]
-            .iter()
-            .find_map(|place| path.strip_prefix(place));
-        if rest.is_none_or(str::is_empty) || !is_clean(path) {
+        if !is_pseudofile_path(path) {
             self.refuse(at, "must be a path below /dev, /proc or /sys without '.', '..', '//', a trailing '/' or control characters; others are skipped at run time. For ordinary files use add_static_file (static_files)");
         }
         let process = path
@@ -254,6 +231,7 @@ impl Guard<'_> {
         if matches!(node.get("size"), Some(Value::Int(..0))) {
             self.refuse(at, "'size' must not be negative");
         }
+        self.ioctl_numbers(path, node);
         for operation in ["read", "write"] {
             if let Some(Value::Str(file)) =
                 node.get(operation).and_then(|model| model.get("filename"))
@@ -263,11 +241,25 @@ impl Guard<'_> {
         }
     }
 
+    fn ioctl_numbers(&mut self, path: &str, node: &Value) {
+        let commands = node.get("ioctl").and_then(Value::as_map);
+        for key in commands.into_iter().flat_map(Map::keys) {
+            let text = key.text();
+            if matches!(key, Key::Int(_)) && ioctl_number(&text).is_none() {
+                self.refuse(
+                    &["pseudofiles", path, "ioctl", &text],
+                    "an ioctl command is 0 to 4294967295; write the 32 bits of a negative one \
+                     in hexadecimal digits",
+                );
+            }
+        }
+    }
+
     fn static_file(&mut self, path: &str, entry: &Value) {
         let at = &["static_files", path];
         if !path.starts_with('/')
             || path.len() < 2
-            || !is_clean(path)
+            || !is_clean_path(path)
             || path.contains(['*', '?', '['])
         {
             self.refuse(at, "must be an absolute path in the guest without '.', '..', '//', wildcards, a trailing '/' or control characters");
@@ -305,7 +297,7 @@ impl Guard<'_> {
                     .get("from")
                     .and_then(Value::as_str)
                     .unwrap_or_default();
-                if !from.starts_with('/') || !is_clean(from) {
+                if !from.starts_with('/') || !is_clean_path(from) {
                     self.refuse(
                         &["static_files", path, "from"],
                         "must be an absolute path in the guest without '.' or '..'",
@@ -421,14 +413,4 @@ impl Guard<'_> {
             }
         }
     }
-}
-
-/// No empty, `.` or `..` component and no control character.
-fn is_clean(path: &str) -> bool {
-    !path.chars().any(char::is_control)
-        && path
-            .trim_start_matches('/')
-            .split('/')
-            .all(|part| !matches!(part, "" | "." | ".."))
-        && !path.starts_with("//")
 }

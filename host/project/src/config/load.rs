@@ -4,12 +4,13 @@ use std::path::Path;
 
 use super::files::{self, MAIN, PATCH};
 use super::finish::finish;
+use super::layer::Layer;
 use super::plugins::promote;
 use super::refusal::{Kind, Refusal};
 use super::schema::{PROJECT, Problem, Scope, Type, check, merge};
-use super::templates::{Context, Renderer};
-use super::value::{Key, Map, Value};
-use super::yaml;
+use super::templates::{Context, Renderer, TemplateError};
+use crate::ground::yaml;
+use crate::ground::yaml::value::{Key, Map, Value};
 
 /// What to take for the content of the patch that changes go to.
 #[derive(Debug, Clone, Copy)]
@@ -20,17 +21,6 @@ pub enum Patch<'a> {
     Text(&'a str),
     /// Nothing: as if the file did not exist.
     Absent,
-}
-
-/// One file, or one thing that Penguin adds by itself, and what it sets.
-#[derive(Debug, Clone)]
-pub struct Layer {
-    /// The file relative to the project directory, or the key that caused the addition in parentheses.
-    pub file: String,
-    /// Its content.
-    pub text: String,
-    /// What it sets, rendered and normalised.
-    pub tree: Value,
 }
 
 /// A configuration that loads.
@@ -130,7 +120,7 @@ impl Loader<'_> {
     ) -> Result<(Value, Context), Refusal> {
         let raw = yaml::parse(&text).map_err(|error| Refusal::yaml(file, &error))?;
         let at = |kind, problems: &[Problem]| Refusal::at(kind, file, &text, problems);
-        let template = |error: super::templates::TemplateError| {
+        let template = |error: TemplateError| {
             at(
                 Kind::Template,
                 &[Problem {

@@ -7,6 +7,7 @@ mod edit;
 mod files;
 mod finish;
 mod guard;
+mod layer;
 mod load;
 mod models;
 mod paths;
@@ -16,11 +17,10 @@ mod reset;
 pub mod schema;
 mod store;
 mod templates;
-pub mod value;
 mod view;
-pub mod yaml;
 
-pub use load::{Layer, Loaded, Patch, load};
+pub use layer::Layer;
+pub use load::{Loaded, Patch, load};
 pub use refusal::{Kind, Refusal};
 
 pub(crate) use change::{apply, remove};

@@ -2,30 +2,9 @@
 
 use super::paths;
 use super::schema::Problem;
-use super::value::{Key, Map, Value};
-
-/// The plugins that Penguin loads without being asked (`defaults.py`; the tracker comes with `pseudofiles`), in lower case and without
-/// underscores.
-const ALWAYS: [&str; 18] = [
-    "core",
-    "netbinds",
-    "crashes",
-    "vpn",
-    "shell",
-    "pseudofiles",
-    "pseudofiletracker",
-    "health",
-    "mount",
-    "nvram2",
-    "lifeguard",
-    "corepatternguard",
-    "interfaces",
-    "sendhypercall",
-    "readiness",
-    "snapshot",
-    "indivdebug",
-    "scope",
-];
+use crate::ground::yaml::value::{Key, Map, Value};
+use crate::penguin::plugins::{is_always_loaded, is_same};
+use crate::penguin::sizes::SPARSE_FILE;
 
 /// All that is wrong with the pseudofiles that a change touched, in the merged configuration; odd things go to `warnings`.
 pub fn check(config: &Value, touched: &[Vec<String>], warnings: &mut Vec<String>) -> Vec<Problem> {
@@ -75,13 +54,13 @@ fn plugin(config: &Value, model: &Value, refuse: &mut impl FnMut(&str, String)) 
         (Some(Value::Str(name)), Some(Value::Str(plugin))) if name == "from_plugin" => plugin,
         _ => return,
     };
-    let same = |name: &str| plain(name) == plain(wanted);
+    let same = |name: &str| is_same(name, wanted);
     let entry = config
         .get("plugins")
         .and_then(Value::as_map)
         .and_then(|plugins| plugins.iter().find(|(name, _)| same(&name.text())));
     let off = entry.is_some_and(|(_, entry)| entry.get("enabled") == Some(&Value::Bool(false)));
-    if off || entry.is_none() && !ALWAYS.iter().any(|name| same(name)) {
+    if off || entry.is_none() && !is_always_loaded(wanted) {
         let wanted = wanted.escape_debug();
         let what = if off {
             "is switched off"
@@ -97,17 +76,12 @@ fn plugin(config: &Value, model: &Value, refuse: &mut impl FnMut(&str, String)) 
     }
 }
 
-/// A plugin's name as file and class have it alike.
-fn plain(name: &str) -> String {
-    name.replace(['_', '-'], "").to_ascii_lowercase()
-}
-
 /// Data beyond the size of a sparse file.
 fn sparse(read: &Value, vals: &Map, refuse: &mut impl FnMut(&str, String)) {
     let size = if let Some(Value::Int(size)) = read.get("size") {
         *size
     } else {
-        0x10000
+        SPARSE_FILE.into()
     };
     for (offset, data) in vals {
         let length = match data {

@@ -1,7 +1,7 @@
 //! Dotted paths: `env.igloo_init`, `pseudofiles./dev/dsa.read`, `netdevs.eth0`.
 
 use super::templates::restore;
-use super::value::{Key, Value, command_number};
+use crate::ground::yaml::value::{Key, Value, command_number};
 
 /// The keys that a dotted path means in a tree, keys that contain dots matched longest first; items of a list by their text,
 /// numbers in any notation.

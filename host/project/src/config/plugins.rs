@@ -3,61 +3,8 @@
 use std::path::Path;
 
 use super::schema::PLUGIN;
-use super::value::{Key, Map, Value};
-
-/// Plugins that declare their arguments, and these.
-const DECLARED: [(&str, &[&str]); 18] = [
-    ("crashes", &["signals"]),
-    ("db", &["bufsize"]),
-    (
-        "fetch_web",
-        &["fetch_delay", "shutdown_after_www", "shutdown_on_failure"],
-    ),
-    ("ficd", &["stop_on_if"]),
-    ("hyperfile", &["log_file", "logger", "models"]),
-    (
-        "kernelversion",
-        &[
-            "sysname",
-            "nodename",
-            "release",
-            "kversion",
-            "machine",
-            "domainname",
-        ],
-    ),
-    ("kmods", &["allowlist", "denylist", "quiet"]),
-    ("mount", &["fake_mounts", "all_succeed", "verbose"]),
-    ("mtd", &["devices", "pseudofiles"]),
-    (
-        "netbinds",
-        &[
-            "shutdown_on_www",
-            "announce_debounce_s",
-            "debounce_period",
-            "transient_threshold",
-        ],
-    ),
-    ("nvram2", &["logging", "persist"]),
-    ("pseudofile_tracker", &["logging"]),
-    ("pseudofiles", &["disable_tracking"]),
-    ("qemu_mem", &["mmap_alignment", "mmap_base", "mmap_size"]),
-    ("qmp", &["socket"]),
-    ("syscalls_logger", &["procs"]),
-    ("verifier", &["conditions", "continuous_eval"]),
-    (
-        "vpn",
-        &[
-            "IGLOO_VPN_PORT_MAPS",
-            "log",
-            "pcap",
-            "spoof",
-            "interfaces",
-            "routes",
-            "default_interface",
-        ],
-    ),
-];
+use crate::ground::yaml::value::{Key, Map, Value};
+use crate::penguin::plugins::DECLARED;
 
 /// The arguments that a plugin declares, unless it declares none.
 ///

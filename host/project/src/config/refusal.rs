@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::schema::Problem;
-use super::yaml::{YamlError, locate};
 use crate::Error;
+use crate::ground::yaml::{YamlError, locate};
 
 /// What kind of thing is wrong with a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

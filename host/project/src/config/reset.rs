@@ -5,11 +5,11 @@ use std::path::Path;
 use serde_json::Value as Json;
 
 use super::answer::Answer;
-use super::change::{options, parse_patch};
+use super::change::options;
 use super::load::{Loaded, Patch, load};
 use super::paths;
-use super::store::{Revision, Store, history, read_patch};
-use super::value::Value;
+use super::store::{Revision, Store, history, parse_patch, read_patch};
+use crate::ground::yaml::value::Value;
 use crate::{Error, Result};
 
 /// Drop the patch, or bring one of its revisions back as it was.

@@ -7,11 +7,16 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, PATCH};
-use crate::{Error, Result, regular};
+use super::refusal::Kind;
+use crate::ground::fs::{clear_away, replace, try_lock};
+use crate::ground::regular;
+use crate::ground::yaml;
+use crate::ground::yaml::value::Value;
+use crate::{Error, Result};
 
 const FOLDER: &str = ".rookery";
 const HISTORY: &str = "history.jsonl";
@@ -82,11 +87,30 @@ impl Held {
 pub fn read_patch(dir: &Path) -> Result<Option<String>> {
     refuse_link(dir, PATCH)?;
     files::read(dir, PATCH).map_err(|refusal| match refusal.kind {
-        super::refusal::Kind::Yaml => Error::InvalidArgument(format!(
+        Kind::Yaml => Error::InvalidArgument(format!(
             "{refusal}; repair it by hand, or reset the patch (the file is moved aside then)"
         )),
         _ => refusal.into(),
     })
+}
+
+/// The content of the patch file, templates unrendered.
+pub fn parse_patch(text: Option<&str>) -> Result<Value> {
+    let Some(text) = text else {
+        return Ok(Value::empty());
+    };
+    let advice = "repair it by hand, or reset the patch (its text stays in the history)";
+    match yaml::parse(text) {
+        Ok(Value::Null) => Ok(Value::empty()),
+        Ok(tree @ Value::Map(_)) => Ok(tree),
+        Ok(other) => Err(Error::InvalidArgument(format!(
+            "{PATCH} must be a mapping of sections, not {}; {advice}",
+            other.kind()
+        ))),
+        Err(error) => Err(Error::InvalidArgument(format!(
+            "{PATCH} cannot be read: {error}; {advice}"
+        ))),
+    }
 }
 
 /// The history, the oldest revision first. What a crash left half-written is left out.
@@ -128,7 +152,7 @@ impl<'a> Store<'a> {
         let lock = regular::create(&folder.path(LOCK))
             .map_err(|error| Error::io("open", &name.join(LOCK), &error))?;
         let start = Instant::now();
-        while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        while try_lock(&lock).is_err() {
             if start.elapsed() > PATIENCE {
                 return Err(Error::Conflict(format!(
                     "another process is changing {}; try again later",
@@ -212,8 +236,8 @@ impl<'a> Store<'a> {
 
     /// Remove what a writer that was killed left behind.
     fn sweep(&self) {
-        regular::clear_away(&self.project.path(""), Some(PATCH));
-        regular::clear_away(&self.folder.path(""), Some(HISTORY));
+        clear_away(&self.project.path(""), Some(PATCH));
+        clear_away(&self.folder.path(""), Some(HISTORY));
     }
 }
 
@@ -247,7 +271,7 @@ fn is_link(path: &Path) -> Error {
 
 /// Write all of a file. `shown` is its name for people.
 fn write_whole(folder: &Held, name: &str, text: &str, shown: &Path) -> Result<()> {
-    regular::replace(&folder.path(name), text.as_bytes(), true)
+    replace(&folder.path(name), text.as_bytes(), true)
         .map_err(|error| Error::io("write", shown, &error))?;
     sync(folder, shown)
 }

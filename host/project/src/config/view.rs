@@ -4,14 +4,13 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use super::change::parse_patch;
 use super::files::PATCH;
 use super::load::{Loaded, Patch, load};
 use super::schema::{PROJECT, did_you_mean};
-use super::store::{history, read_patch};
+use super::store::{history, parse_patch, read_patch};
 use super::templates::{map_strings, restore};
-use super::value::Value;
 use super::{paths, refusal};
+use crate::ground::yaml::value::Value;
 use crate::{Error, Result};
 
 /// Strings that a higher file extends instead of replacing them.

@@ -8,29 +8,10 @@ use serde_json::{Map, Value, json};
 use super::survey::Survey;
 use super::yaml::to_yaml;
 use crate::firmware::Candidate;
+use crate::penguin::architectures::Architecture;
+use crate::penguin::plugins::{DIAGNOSTICS, ENABLED};
+use crate::penguin::project::{DEFAULT_FS, MAIN};
 
-/// Plugins that Penguin enables in every new project.
-const PLUGINS: [&str; 17] = [
-    "core",
-    "core_pattern_guard",
-    "crashes",
-    "health",
-    "indiv_debug",
-    "interfaces",
-    "lifeguard",
-    "mount",
-    "netbinds",
-    "nvram2",
-    "pseudofiles",
-    "readiness",
-    "scope",
-    "send_hypercall",
-    "shell",
-    "snapshot",
-    "vpn",
-];
-/// Plugins that record missing boot arguments (`env`), and system calls and programs in `plugins.db`.
-const DIAGNOSTICS: [&str; 4] = ["env", "db", "exec_logger", "syscalls_logger"];
 /// Device nodes that many vendors' programs want, and whose content they ignore. Modelled only where the firmware names them.
 const HARMLESS: [&str; 10] = [
     "/dev/watchdog",
@@ -70,10 +51,14 @@ exec "$start"
 "#;
 
 /// Every text file of the project, by its path in it.
-pub(super) fn files(arch: &str, inits: &[Candidate], survey: &Survey) -> Vec<(String, String)> {
+pub(super) fn files(
+    arch: &Architecture,
+    inits: &[Candidate],
+    survey: &Survey,
+) -> Vec<(String, String)> {
     let mut patches = vec![
-        ("base", base(arch, inits)),
-        ("penguin.guest", penguin_guest()),
+        ("base", base(arch.name, inits)),
+        ("penguin.guest", penguin_guest(arch)),
         ("diagnostics", json!({ "plugins": enabled(&DIAGNOSTICS) })),
         ("netdevs.dynamic", json!({ "netdevs": survey.interfaces })),
     ];
@@ -91,7 +76,7 @@ pub(super) fn files(arch: &str, inits: &[Candidate], survey: &Survey) -> Vec<(St
 
     let paths: Vec<&str> = inits.iter().map(|init| init.path.as_str()).collect();
     let statics = [
-        ("ArchId", json!(arch)),
+        ("ArchId", json!(arch.name)),
         ("InitFinder", json!(paths)),
         ("EnvFinder", json!({ "igloo_init": paths })),
         ("InterfaceFinder", json!({ "commands": survey.interfaces })),
@@ -101,7 +86,7 @@ pub(super) fn files(arch: &str, inits: &[Candidate], survey: &Survey) -> Vec<(St
         ),
     ];
     let listed: Vec<_> = patches.iter().map(|(name, _)| patch_path(name)).collect();
-    let mut files = vec![("config.yaml".to_owned(), to_yaml(&config(arch, &listed)))];
+    let mut files = vec![(MAIN.to_owned(), to_yaml(&config(arch.name, &listed)))];
     files.extend(
         patches
             .iter()
@@ -121,7 +106,7 @@ fn patch_path(name: &str) -> String {
 
 fn config(arch: &str, patches: &[String]) -> Value {
     json!({
-        "core": { "version": 2, "arch": arch, "fs": format!("./{}", crate::firmware::ARCHIVE) },
+        "core": { "version": 2, "arch": arch, "fs": DEFAULT_FS },
         "patches": patches,
         "env": {},
         "pseudofiles": {},
@@ -137,7 +122,7 @@ fn config(arch: &str, patches: &[String]) -> Value {
 fn base(arch: &str, inits: &[Candidate]) -> Value {
     let mut base = json!({
         "core": { "arch": arch },
-        "plugins": enabled(&PLUGINS),
+        "plugins": enabled(&ENABLED),
         "static_files": {
             "/dev/fd": { "type": "symlink", "target": "/proc/self/fd" },
             "/dev/pts": { "type": "dir", "mode": 0o755 },
@@ -151,9 +136,10 @@ fn base(arch: &str, inits: &[Candidate]) -> Value {
 }
 
 /// What Penguin's container puts into the guest. Its host paths exist only there.
-fn penguin_guest() -> Value {
+fn penguin_guest(arch: &Architecture) -> Value {
     let host =
         |path: &str, mode: u32| json!({ "type": "host_file", "host_path": path, "mode": mode });
+    let (major, minor) = arch.serial;
     let link = |target: &str| json!({ "type": "symlink", "target": target });
     json!({
         "static_files": {
@@ -167,7 +153,7 @@ fn penguin_guest() -> Value {
             "/igloo/utils/rootshell": host("/igloo_static/guest-utils/scripts/rootshell", 0o755),
             "/igloo/utils/sh": link("/igloo/utils/busybox"),
             "/igloo/utils/sleep": link("/igloo/utils/busybox"),
-            "/igloo/serial": { "type": "dev", "devtype": "char", "major": 204, "minor": 65, "mode": 0o666 },
+            "/igloo/serial": { "type": "dev", "devtype": "char", "major": major, "minor": minor, "mode": 0o666 },
         },
     })
 }

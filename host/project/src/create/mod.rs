@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 
 use crate::firmware::tree::{Content, Entry};
 use crate::firmware::{self, Image};
-use crate::scratch::{self, Scratch};
+use crate::ground::scratch::{self, Scratch};
+use crate::penguin::architectures::Architecture;
+use crate::penguin::project::{ARCHIVE, MAIN};
 use crate::{Cancel, Error, Result};
 
 /// What begins the name of a project that is being made.
@@ -41,12 +43,12 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Va
     };
 
     let arch = image.arch()?.ok_or_else(|| no_program(&image, rootfs))?;
-    if !firmware::is_supported(&arch) {
+    let Some(known) = Architecture::by_name(&arch) else {
         return Err(Error::InvalidArgument(format!(
             "the programs in {} are for {arch}, which is not supported; 64-bit Intel, ARM, MIPS, PowerPC, RISC-V 64 and LoongArch are",
             rootfs.display()
         )));
-    }
+    };
     let inits = firmware::candidates(&image, Some(&arch))?;
     let survey = survey::survey(&image, cancel)?;
     let mut warnings = image.warnings.clone();
@@ -60,7 +62,7 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Va
 
     place(
         &image,
-        &layout::files(&arch, &inits, &survey),
+        &layout::files(known, &inits, &survey),
         output,
         cancel,
     )
@@ -118,7 +120,7 @@ fn check_output(rootfs: &Path, output: &Path) -> Result<()> {
         {
             Ok(())
         }
-        Ok(_) if output.join("config.yaml").exists() => Err(Error::Conflict(format!(
+        Ok(_) if output.join(MAIN).exists() => Err(Error::Conflict(format!(
             "{shown} is a project already; use it as it is, or name another output directory"
         ))),
         Ok(_) => Err(Error::Conflict(format!(
@@ -154,8 +156,8 @@ fn place(image: &Image, files: &[(String, String)], output: &Path, cancel: &Canc
     for (path, content) in files {
         write(path, content.as_bytes()).map_err(|e| Error::io("write", &shown(path), &e))?;
     }
-    let archive = fresh.join(firmware::ARCHIVE);
-    let failed = |e: std::io::Error| Error::io("write", &shown(firmware::ARCHIVE), &e);
+    let archive = fresh.join(ARCHIVE);
+    let failed = |e: std::io::Error| Error::io("write", &shown(ARCHIVE), &e);
     std::fs::create_dir_all(archive.parent().unwrap_or(fresh)).map_err(failed)?;
     if let Some(file) = unnamed {
         name(&file, &archive).map_err(failed)?;

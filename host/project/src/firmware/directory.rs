@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::image::Image;
 use super::source::Builder;
 use super::tree::{Content, Entry, shown};
-use crate::roots::open_dir;
+use crate::ground::beneath::open_dir;
 use crate::{Cancel, Error, Result};
 
 /// The most directories inside one another.

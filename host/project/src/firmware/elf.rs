@@ -4,6 +4,8 @@ use object::elf;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, FileKind};
 
+use crate::penguin::architectures;
+
 /// The longest file whose headers are looked for, in bytes.
 pub(crate) const MAX_BYTES: usize = 64 << 20;
 /// The most libraries that are named.
@@ -97,47 +99,16 @@ fn needed<H: FileHeader<Endian = Endianness>>(
 }
 
 fn arch(machine: u16, wide: bool, endian: Endianness, flags: u32) -> String {
-    let little = endian == Endianness::Little;
-    let name = match machine {
-        elf::EM_ARM if little => "armel",
-        elf::EM_ARM => "armeb",
-        elf::EM_AARCH64 if little => "aarch64",
+    let wide = match machine {
         // The n32 ABI has 32-bit pointers in 64-bit code.
-        elf::EM_MIPS => match (wide || flags & elf::EF_MIPS_ABI2 != 0, little) {
-            (false, true) => "mipsel",
-            (false, false) => "mipseb",
-            (true, true) => "mips64el",
-            (true, false) => "mips64eb",
-        },
-        elf::EM_PPC if !little => "powerpc",
-        elf::EM_PPC64 if little => "powerpc64le",
-        elf::EM_PPC64 => "powerpc64",
-        elf::EM_RISCV if wide => "riscv64",
-        elf::EM_LOONGARCH if wide => "loongarch64",
-        elf::EM_X86_64 => "intel64",
-        elf::EM_386 => "i386",
-        other => return format!("machine-{other}"),
+        elf::EM_MIPS => wide || flags & elf::EF_MIPS_ABI2 != 0,
+        // So have x32 and its like.
+        elf::EM_X86_64 | elf::EM_AARCH64 | elf::EM_PPC64 => true,
+        _ => wide,
     };
-    name.to_owned()
-}
-
-/// Whether Penguin and the embedded emulator know the architecture.
-pub(crate) fn is_supported(arch: &str) -> bool {
-    [
-        "armel",
-        "aarch64",
-        "mipsel",
-        "mipseb",
-        "mips64el",
-        "mips64eb",
-        "powerpc",
-        "powerpc64",
-        "powerpc64le",
-        "riscv64",
-        "loongarch64",
-        "intel64",
-    ]
-    .contains(&arch)
+    let bits = if wide { 64 } else { 32 };
+    architectures::of_elf(machine, bits, endian == Endianness::Big)
+        .map_or_else(|| format!("machine-{machine}"), str::to_owned)
 }
 
 #[cfg(test)]
@@ -150,7 +121,7 @@ mod tests {
         let elf = parse(&own).unwrap();
         assert!(elf.executable);
         #[cfg(target_arch = "x86_64")]
-        assert_eq!(elf.arch, "intel64");
+        assert_eq!(elf.arch, "x86_64");
         #[cfg(target_env = "gnu")]
         assert!(
             elf.needed.iter().any(|n| n.starts_with(b"libc.so")),

@@ -5,6 +5,8 @@ mod elf;
 mod format;
 mod image;
 mod init;
+mod limits;
+mod opened;
 mod programs;
 mod search;
 mod source;
@@ -19,19 +21,17 @@ use rustix::io::Errno;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub(crate) use self::elf::is_supported;
 pub(crate) use self::image::Image;
 pub(crate) use self::init::{Candidate, candidates};
 use self::tree::{Content, Entry, shown};
 pub use self::unpack::{Node, Private, SetId, Unpacked, unpack};
-use crate::regular::{self, NotRegular};
-use crate::results::parse_options;
-use crate::results::text::escape;
-use crate::roots::open_dir;
+use crate::ground::beneath::open_dir;
+use crate::ground::options::parse_options;
+use crate::ground::regular::{self, NotRegular};
+use crate::ground::text::escape;
+use crate::penguin::project::ARCHIVE;
 use crate::{Cancel, Error, Result};
 
-/// Where a project keeps its root filesystem.
-pub(crate) const ARCHIVE: &str = "base/fs.tar.gz";
 /// The most that one `read` gives, in bytes.
 const MAX_READ: u32 = 1 << 20;
 /// The most entries of one listing.
@@ -84,7 +84,7 @@ impl Firmware {
                 }
             })?;
         Ok(Self {
-            image: image::of_archive(file, &path, cancel)?,
+            image: opened::of_archive(file, &path, cancel)?,
         })
     }
 
@@ -170,14 +170,6 @@ impl Firmware {
 }
 
 impl Image {
-    /// The headers of an ELF file.
-    fn elf(&self, entry: &Entry) -> Result<Option<elf::Elf>> {
-        if self.read(entry, 0, 4)? != *b"\x7fELF" {
-            return Ok(None);
-        }
-        Ok(elf::parse(&self.read(entry, 0, elf::MAX_BYTES)?))
-    }
-
     /// Read a root filesystem: a directory, or an archive.
     pub(crate) fn of(path: &Path, cancel: &Cancel) -> Result<Arc<Self>> {
         if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
@@ -190,7 +182,7 @@ impl Image {
             )),
             error => Error::io("open", path, &error),
         })?;
-        image::of_archive(file, path, cancel)
+        opened::of_archive(file, path, cancel)
     }
 }
 

@@ -1,10 +1,19 @@
 //! What the programs of an image are for, and what they need.
 
+use super::elf::{self, Elf};
 use super::image::Image;
-use super::tree::shown;
+use super::tree::{Entry, shown};
 use crate::Result;
 
 impl Image {
+    /// The headers of an ELF file.
+    pub(super) fn elf(&self, entry: &Entry) -> Result<Option<Elf>> {
+        if self.read(entry, 0, 4)? != *b"\x7fELF" {
+            return Ok(None);
+        }
+        Ok(elf::parse(&self.read(entry, 0, elf::MAX_BYTES)?))
+    }
+
     /// The architecture of most of its programs; none if it has no program.
     pub(crate) fn arch(&self) -> Result<Option<String>> {
         let votes = self.votes()?.into_iter();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::image::Image;
 use super::tree::{Content, Entry, shown};
-use crate::results::text::escape;
+use crate::ground::text::escape;
 use crate::{Cancel, Error, Result};
 
 /// How much of a file is searched at once.

@@ -1,8 +1,8 @@
 //! Read a root filesystem from where it comes: a `.tar`, a `.tar.gz`, or a directory.
 //!
-//! The source is hostile. Names are normalised and stay inside the tree, whatever links say. What is read is bounded:
-//! [`MAX_ENTRIES`], [`MAX_BYTES`] of content, a compression ratio of [`MAX_RATIO`] once more than [`RATIO_FROM`] bytes came
-//! out, and [`MAX_META`] bytes of long names and extended headers for one entry.
+//! The source is hostile. Names are normalised and stay inside the tree, whatever links say. What is
+//! read is bounded by the numbers in `limits`: entries, bytes of content, a compression ratio, and
+//! bytes of long names and extended headers for one entry.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
@@ -11,20 +11,11 @@ use std::rc::Rc;
 
 use super::format::{Format, HEAD, format};
 use super::image::Image;
+use super::limits::{MAX_ENTRIES, MAX_META};
 use super::stream::{Compressed, Gunzip, Meter, Metered};
 use super::tree::{Content, Entry, Tree, shown};
 use crate::{Cancel, Error, Result};
 
-/// The most entries of a root filesystem.
-pub(super) const MAX_ENTRIES: usize = 400_000;
-/// The most content of all files together, in bytes.
-pub(super) const MAX_BYTES: u64 = 4 << 30;
-/// The most that one compressed byte may become.
-pub(super) const MAX_RATIO: u64 = 100;
-/// Content below this size is not judged by its ratio.
-pub(super) const RATIO_FROM: u64 = 1 << 30;
-/// The most bytes of long names and extended headers before one entry.
-pub(super) const MAX_META: u64 = 1 << 20;
 /// The most warnings that are kept.
 const MAX_WARNINGS: usize = 20;
 

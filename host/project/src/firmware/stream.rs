@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use flate2::bufread::GzDecoder;
 
-use super::source::{MAX_BYTES, MAX_META, MAX_RATIO, RATIO_FROM};
+use super::limits::{MAX_BYTES, MAX_META, MAX_RATIO, RATIO_FROM};
 use crate::{Cancel, Error, Result};
 
 /// What was read so far, and what may still be.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::results::text::escape;
+use crate::ground::text::escape;
 
 /// The most links that one path may lead through, as in Linux.
 const MAX_LINKS: usize = 40;

@@ -10,7 +10,7 @@ use rustix::fs::{CWD, FileType, Mode};
 
 use super::image::Image;
 use super::tree::{Content, Entry, shown};
-use crate::scratch::Scratch;
+use crate::ground::scratch::Scratch;
 use crate::{Cancel, Error, Result};
 
 /// What [`unpack`] found.

@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::Results;
-use super::status::number;
-use crate::config::yaml::parse_result;
-use crate::regular;
-use crate::roots::open_dir;
+use super::directory::Results;
+use super::numbers::number;
+use crate::ground::beneath::open_dir;
+use crate::ground::regular;
+use crate::ground::yaml::parse_result;
+use crate::penguin::result_files::{CONFIG, PENGUIN_LOG, RUN_LOCK, RUNTIME};
 
 /// A run of unknown origin of which a file changed within this time goes on.
 const QUIET: Duration = Duration::from_secs(15);
@@ -21,14 +22,6 @@ const COPIED: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(250);
 /// A run without a timeout that was quiet for this long is over.
 const FORGOTTEN: Duration = Duration::from_hours(6);
-/// What both Penguin and Rookery write first: what runs, and as which process.
-const RUNTIME: &str = "runtime.yaml";
-/// Holds the effective configuration.
-const CONFIG: &str = "core_config.yaml";
-/// The file of a result directory in which real Penguin's output is kept, once that has ended.
-pub const PENGUIN_LOG: &str = "penguin.log";
-/// The file of a project that names the run which last took it.
-pub const RUN_LOCK: &str = ".rookery-run.lock";
 
 /// What can be known of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,9 +96,7 @@ fn is_supervisor(pid: u64, run_id: &str) -> bool {
 
 /// `core.timeout` of the run.
 fn timeout(results: &Results) -> Option<Duration> {
-    // A missing file would be explained by how the run ended.
-    results.find_file(CONFIG).ok()??;
-    let config = results.read_yaml(CONFIG).ok()?;
+    let config = results.find_yaml(CONFIG).ok()??;
     let seconds = config.pointer("/core/timeout")?.as_u64()?;
     Some(Duration::from_secs(seconds))
 }

@@ -2,48 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
-
-use super::status::{completed, number};
-use super::{Results, place};
-use crate::roots::Roots;
+use super::directory::Results;
+use super::newer::Newer;
+use super::numbers::number;
+use super::place;
+use super::status::{self, completed};
+use crate::ground::roots::Roots;
 use crate::{Error, Result};
 
 /// A result directory, and the run that is newer.
 pub(super) struct Chosen {
     pub dir: PathBuf,
     pub newer: Option<Newer>,
-}
-
-/// A run that is newer than the one that was chosen.
-#[derive(Debug, Clone)]
-pub(super) struct Newer {
-    run: u64,
-    state: String,
-    /// None where the run left not even a directory.
-    dir: Option<PathBuf>,
-}
-
-impl Newer {
-    /// For people.
-    pub(super) fn note(&self) -> String {
-        let run = self.run;
-        let Some(dir) = &self.dir else {
-            return format!("run {run} left nothing: its configuration was probably refused");
-        };
-        let what = match self.state.as_str() {
-            "running" => "goes on",
-            "never-ran" => "left nothing",
-            "died" => "died",
-            _ => "did not complete",
-        };
-        let dir = dir.display();
-        format!("run {run} is newer and {what}; to look at it give results_dir {dir}")
-    }
-
-    pub(super) fn json(&self) -> Value {
-        json!({ "run": self.run, "state": self.state, "results_dir": self.dir })
-    }
 }
 
 /// The newest completed run of a project, else the newest. Runs are the directories of `results` with a number for a name.
@@ -95,7 +65,7 @@ pub(super) fn choose(roots: &Roots, project: &Path) -> Result<Chosen> {
 }
 
 fn newer(roots: &Roots, run: u64, dir: &Path) -> Newer {
-    let status = Results::open(roots, dir.to_owned()).and_then(|run| run.status());
+    let status = Results::open(roots, dir.to_owned()).and_then(|run| status::status(&run));
     let state = status
         .ok()
         .and_then(|status| status["state"].as_str().map(str::to_owned));

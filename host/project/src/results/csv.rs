@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Read};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::tables::{Table as Dialect, free_column, table as dialect};
+use crate::penguin::tables::{Table as Dialect, free_column, table as dialect};
 use crate::{Cancel, Error, Result};
 
 /// The most rows that are given.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::text::escape;
-use crate::config::yaml::parse_result;
+use crate::ground::text::escape;
+use crate::ground::yaml::parse_result;
 use crate::{Error, Result};
 
 /// The value of a file named `name`. A byte order mark is no part of it.

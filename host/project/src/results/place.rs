@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files;
-use crate::roots::Roots;
+use crate::ground::roots::Roots;
+use crate::penguin::project::MAIN;
+use crate::penguin::result_files;
 use crate::{Error, Result};
 
 /// Directories named in an error.
@@ -103,9 +104,14 @@ pub(super) fn holds_results(dir: &Path) -> bool {
         .into_iter()
         .flatten()
         .flatten()
-        .any(|entry| entry.file_name().to_str().is_some_and(files::is_known))
+        .any(|entry| {
+            entry
+                .file_name()
+                .to_str()
+                .is_some_and(result_files::is_known)
+        })
 }
 
 fn is_project(dir: &Path) -> bool {
-    dir.join("config.yaml").is_file()
+    dir.join(MAIN).is_file()
 }

@@ -13,7 +13,9 @@ use memchr::{memchr, memchr_iter, memrchr};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{MAX_TIMEOUT_MS, read_at_most, text};
+use super::limits::MAX_TIMEOUT_MS;
+use crate::ground::regular::read_at_most;
+use crate::ground::text;
 use crate::{Cancel, Error, Result};
 
 /// How much is searched at once. A longer line is searched in pieces of this size.

@@ -1,9 +1,9 @@
 //! Validation and normalisation of what a file says, or of the merged whole.
 
-use super::super::value::{Key, Map, Value};
-use super::super::yaml::resolve_core;
 use super::convert::{convert, decimal, expected};
-use super::{Default, Keys, Model, Rule, Table, Tagged, Type};
+use super::types::{Default, Keys, Model, Rule, Table, Tagged, Type};
+use crate::ground::yaml::resolve_core;
+use crate::ground::yaml::value::{Key, Map, Value};
 
 /// At most this many problems are reported at once.
 const MAX_PROBLEMS: usize = 20;

@@ -1,7 +1,7 @@
 //! The defaults of everything that no file sets.
 
-use super::super::value::{Key, Map, Value};
-use super::{Default, Field, Model, Type};
+use super::types::{Default, Field, Model, Type};
+use crate::ground::yaml::value::{Key, Map, Value};
 
 /// What becomes of an optional field that a file sets to null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Scalars: what is accepted for what, with the lenience that Penguin's validation has.
 
-use super::super::value::Value;
-use super::Type;
+use super::types::Type;
+use crate::ground::yaml::value::Value;
 
 /// The value as `ty` has it, or nothing when it is not one. `exact` allows no conversion.
 ///

@@ -1,7 +1,7 @@
 //! One checked file laid over another, as Penguin's loader does it.
 
-use super::super::value::{Key, Map, Value};
-use super::{Model, Tagged, Type};
+use super::types::{Model, Tagged, Type};
+use crate::ground::yaml::value::{Key, Map, Value};
 
 /// A combination on which Penguin's loader fails with a traceback.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 //! `pseudofiles`: device nodes and `/proc` entries, with a model for each operation.
 
-use super::Default::{Absent, Bool as Flag, Int as Number, Required, Str as Text};
-use super::Type::{
+use super::conditions::pseudofile_operations;
+use super::types::Default::{Absent, Bool as Flag, Int as Number, Required, Str as Text};
+use super::types::Type::{
     Any, Bool, Either, Int, List, Model as Of, Natural, OneOrTable, Optional, Str,
     Table as TableOf, Tagged as OneOf,
 };
-use super::rules::pseudofile_operations;
-use super::{Keys, Model, Table, Tagged, fields, variant};
+use super::types::{Keys, Model, Table, Tagged, fields, variant};
+use crate::penguin::sizes::SPARSE_FILE;
 
 /// A call into a plugin, by default to its function of the operation's name.
 macro_rules! from_plugin {
@@ -72,8 +73,8 @@ static READ: Tagged = Tagged {
         variant!("model" = "one"),
         variant!("model" = "empty"),
         variant!("model" = "const_buf", "val": Str => Required, "null_terminate": Bool => Flag(false), "nul_terminate": Bool => Flag(false)),
-        variant!("model" = "const_map", "pad": Either(&[Str, Int]) => Number(0), "size": Natural => Number(0x10000), "vals": TableOf(&OFFSETS) => Required),
-        variant!("model" = "const_map_file", "filename": Str => Required, "pad": Either(&[Str, Int]) => Number(0), "size": Natural => Number(0x10000), "vals": TableOf(&OFFSETS) => Required),
+        variant!("model" = "const_map", "pad": Either(&[Str, Int]) => Number(0), "size": Natural => Number(SPARSE_FILE as i128), "vals": TableOf(&OFFSETS) => Required),
+        variant!("model" = "const_map_file", "filename": Str => Required, "pad": Either(&[Str, Int]) => Number(0), "size": Natural => Number(SPARSE_FILE as i128), "vals": TableOf(&OFFSETS) => Required),
         variant!("model" = "cycle", "val": Str => Required),
         variant!("model" = "from_file", "filename": Str => Required),
         variant!("model" = "stateful", "initial": Optional(&Str) => Absent),

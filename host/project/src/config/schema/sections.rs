@@ -1,16 +1,18 @@
 //! The top level, and the sections that are small.
 
-use super::Default::{
+use super::conditions::stub_forms;
+use super::pseudofiles::PSEUDOFILES;
+use super::static_files::STATIC_FILES;
+use super::types::Default::{
     Absent, Bool as Flag, List as NoItems, Map as NoEntries, RequiredOverall, Str as Text,
 };
-use super::Type::{
+use super::types::Type::{
     Any, Bool, Either, Int, Joined, List, Model as Of, NullIsEmpty, Optional, Short, Str,
     Table as TableOf, Version, Word,
 };
-use super::pseudofiles::PSEUDOFILES;
-use super::rules::stub_forms;
-use super::static_files::STATIC_FILES;
-use super::{Default, Keys, Model, Table, Type, fields};
+use super::types::{Default, Keys, Model, Table, Type, fields};
+use crate::penguin::architectures::NAMES;
+use crate::penguin::project::DEFAULT_FS;
 
 /// A whole configuration, and a patch of one.
 pub static PROJECT: Model = Model {
@@ -35,67 +37,6 @@ pub static PROJECT: Model = Model {
     },
 };
 
-/// Every architecture: the name that Penguin uses, its aliases, and its kernel's file name.
-pub static ARCHITECTURES: [(&str, &[&str], &str); 12] = [
-    ("armel", &["arm", "armle"], "zImage.armel"),
-    ("aarch64", &["arm64"], "zImage.arm64"),
-    ("mipsel", &[], "vmlinux.mipsel"),
-    ("mipseb", &["mipsbe"], "vmlinux.mipseb"),
-    ("mips64el", &[], "vmlinux.mips64el"),
-    ("mips64eb", &["mips64be"], "vmlinux.mips64eb"),
-    ("powerpc", &["ppc"], "vmlinux.ppc"),
-    ("powerpc64", &["ppc64"], "vmlinux.powerpc64"),
-    (
-        "powerpc64le",
-        &["ppc64le", "powerpc64el", "ppc64el"],
-        "vmlinux.powerpc64le",
-    ),
-    ("riscv64", &["riscv", "rv64"], "Image.riscv64"),
-    (
-        "loongarch64",
-        &["loongarch", "la64"],
-        "vmlinuz.efi.loongarch64",
-    ),
-    (
-        "x86_64",
-        &["intel64", "amd64", "x86-64", "x64"],
-        "vmlinux.x86_64",
-    ),
-];
-
-const ARCH_NAMES: &[&str] = &[
-    "armel",
-    "arm",
-    "armle",
-    "aarch64",
-    "arm64",
-    "mipsel",
-    "mipseb",
-    "mipsbe",
-    "mips64el",
-    "mips64eb",
-    "mips64be",
-    "powerpc",
-    "ppc",
-    "powerpc64",
-    "ppc64",
-    "powerpc64le",
-    "ppc64le",
-    "powerpc64el",
-    "ppc64el",
-    "riscv64",
-    "riscv",
-    "rv64",
-    "loongarch64",
-    "loongarch",
-    "la64",
-    "x86_64",
-    "intel64",
-    "amd64",
-    "x86-64",
-    "x64",
-];
-
 const STRING: Type = Optional(&Str);
 const TRACED: Type = Either(&[Bool, List(&Str)]);
 
@@ -104,9 +45,9 @@ static CORE: Model = Model {
     open: false,
     rule: None,
     fields: fields! {
-        "arch": Optional(&Word(ARCH_NAMES)) => Absent,
+        "arch": Optional(&Word(&NAMES)) => Absent,
         "kernel": STRING => Absent,
-        "fs": STRING => Text("./base/fs.tar.gz"),
+        "fs": STRING => Text(DEFAULT_FS),
         "plugin_path": Str => Text("/pyplugins"),
         "root_shell": Bool => Flag(false),
         "analysis_scope": Either(&[Bool, Str]) => Text("firmware"),

@@ -1,8 +1,10 @@
 //! `static_files`: what is done to the root filesystem before boot.
 
-use super::Default::{Absent, Int as Number, Required, Str as Text};
-use super::Type::{Hex, Int, List, Model as Of, Natural, Optional, Str, Tagged as OneOf, Word};
-use super::{Keys, Model, Table, Tagged, Type, fields, variant};
+use super::types::Default::{Absent, Int as Number, Required, Str as Text};
+use super::types::Type::{
+    Hex, Int, List, Model as Of, Natural, Optional, Str, Tagged as OneOf, Word,
+};
+use super::types::{Keys, Model, Table, Tagged, Type, fields, variant};
 
 pub static STATIC_FILES: Table = Table {
     keys: Keys::Str,

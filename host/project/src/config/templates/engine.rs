@@ -1,5 +1,6 @@
 //! The template engine as Jinja2 has it: what it knows, what it lacks, and the bounds on one template.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::thread;
 
@@ -8,7 +9,10 @@ use minijinja::value::{Value as Item, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior};
 use minijinja_contrib::pycompat;
 
-use super::{Context, measure, python};
+use super::{measure, python};
+
+/// The variables that a template sees.
+pub type Context = BTreeMap<String, Item>;
 
 /// Steps of one template; 64 bytes that it makes count as one, so this bounds its memory too.
 const STEPS: u64 = 20_000;

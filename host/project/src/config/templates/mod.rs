@@ -8,13 +8,13 @@ mod quote;
 mod tests;
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use minijinja::{Environment, Value as Item};
 
-use super::schema::ARCHITECTURES;
-use super::value::{Key, Value};
+pub use self::engine::Context;
+use crate::ground::yaml::value::{Key, Value};
+use crate::penguin::architectures::Architecture;
 pub use quote::{is_template, map_strings, neutralise, restore};
 
 /// Stands for the version of the kernel, which is known only after the merge.
@@ -22,9 +22,6 @@ const KERNEL_VERSION: &str = "__ROOKERY_KERNEL_VERSION_7e1d__";
 /// Steps of all templates of a load together.
 const MAX_STEPS: u64 = 1_000_000;
 const MAX_OUTPUT: usize = 16 << 20;
-
-/// The variables that a template sees.
-pub type Context = BTreeMap<String, Item>;
 
 /// Renders the templates of one load.
 pub struct Renderer {
@@ -69,17 +66,14 @@ impl Renderer {
                 .and_then(Value::as_str)
                 .filter(|arch| !arch.is_empty())
             {
-                let canonical = canonical_arch(arch).unwrap_or(arch);
-                context.insert("arch".to_owned(), Item::from(canonical));
-                context.insert(
-                    "arch_dir".to_owned(),
-                    Item::from(if canonical == "powerpc64le" {
-                        "powerpc64"
-                    } else {
-                        canonical
-                    }),
-                );
-                context.insert("dylib_dir".to_owned(), Item::from(dylib_dir(canonical)));
+                let known = Architecture::by_name(arch);
+                let mut set =
+                    |name: &str, value| context.insert(name.to_owned(), Item::from(value));
+                set("arch", known.map_or(arch, |known| known.name));
+                if let Some(known) = known {
+                    set("arch_dir", known.arch_dir);
+                    set("dylib_dir", known.dylib_dir);
+                }
             }
         }
         if let Some(Value::Map(vars)) = file.get("vars") {
@@ -221,24 +215,5 @@ fn name(key: &Key) -> Item {
     match key {
         Key::Str(text) | Key::Other(text) => Item::from(text.as_str()),
         Key::Int(number) => Item::from(*number),
-    }
-}
-
-/// Penguin's name of an architecture given by any of its names.
-pub fn canonical_arch(name: &str) -> Option<&'static str> {
-    ARCHITECTURES
-        .iter()
-        .find(|(canonical, aliases, _)| *canonical == name || aliases.contains(&name))
-        .map(|(canonical, ..)| *canonical)
-}
-
-fn dylib_dir(canonical: &str) -> &str {
-    match canonical {
-        "aarch64" => "arm64",
-        "powerpc" => "ppc",
-        "powerpc64" => "ppc64",
-        "powerpc64le" => "ppc64el",
-        "loongarch64" => "loongarch",
-        other => other,
     }
 }

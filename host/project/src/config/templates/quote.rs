@@ -1,6 +1,6 @@
 //! Text that must reach the guest as it is, though it looks like a template.
 
-use super::super::value::{Key, Value};
+use crate::ground::yaml::value::{Key, Value};
 
 const OPENERS: [&str; 3] = ["{{", "{%", "{#"];
 /// What else is printed by an expression: a carriage return, which would be made a line feed once the string is a template, and with it

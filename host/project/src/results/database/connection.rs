@@ -13,22 +13,18 @@ use serde_json::{Value, json};
 
 use super::cells::{cell, size};
 use super::failure::Failure;
+use super::limits::{BUSY, HEAP, MAX_BUILT, MAX_OUTPUT, MAX_ROWS, Options};
 use super::params::bind;
-use super::{BUSY, MAX_OUTPUT, MAX_ROWS, Options};
+use crate::ground::text;
 use crate::results::guest_path::path_of;
-use crate::results::text;
 use crate::{Cancel, Error};
 
-/// The longest value that a query may build, in bytes. `instr` of two such takes half a second, and cannot be interrupted.
-pub(super) const MAX_BUILT: i32 = 256 << 10;
 /// The longest value that is read as it is stored, in bytes.
 const MAX_STORED: i32 = 64 << 20;
 /// The longest pattern of `LIKE` and `GLOB`, whose cost grows with it.
 const MAX_PATTERN: i32 = 100;
 /// Steps of the query's program between two looks at the clock: few, as one may be a call that takes long.
 const STEPS: i32 = 50;
-/// What the database engine may take in this process, for all queries at once, in bytes. Sorting a million rows takes a third.
-pub(super) const HEAP: i64 = 192 << 20;
 
 pub(super) struct Run<'a> {
     pub sql: &'a str,

@@ -2,10 +2,10 @@
 
 use rusqlite::ErrorCode;
 
-use super::FILE;
-use super::connection::{HEAP, MAX_BUILT, Run};
+use super::limits::{HEAP, MAX_BUILT};
 use crate::Error;
-use crate::results::text;
+use crate::ground::text;
+use crate::penguin::result_files::DATABASE as FILE;
 
 pub(super) enum Failure {
     Sql(rusqlite::Error),
@@ -19,7 +19,8 @@ impl From<rusqlite::Error> for Failure {
 }
 
 impl Failure {
-    pub(super) fn explain(self, run: &Run<'_>) -> Error {
+    /// The error for the caller; `stopped` says why the query was interrupted.
+    pub(super) fn explain(self, stopped: impl FnOnce() -> Error) -> Error {
         let error = match self {
             Self::Error(error) => return error,
             Self::Sql(error) => error,
@@ -35,7 +36,7 @@ impl Failure {
             return Error::InvalidArgument(format!("the query failed: {words}"));
         };
         match code {
-            ErrorCode::OperationInterrupted => run.stopped(),
+            ErrorCode::OperationInterrupted => stopped(),
             ErrorCode::AuthorizationForStatementDenied => Error::Denied(format!(
                 "{FILE} is read-only ({words}): send one SELECT, WITH, VALUES or EXPLAIN statement"
             )),

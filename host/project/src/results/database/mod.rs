@@ -6,6 +6,7 @@
 mod cells;
 mod connection;
 mod failure;
+mod limits;
 mod params;
 
 use std::fmt::Write;
@@ -16,33 +17,26 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rusqlite::{ErrorCode, OpenFlags, ffi};
-use serde::Deserialize;
 use serde_json::Value;
 
 use self::connection::Run;
 use self::failure::Failure;
-use super::MAX_TIMEOUT_MS;
+pub(super) use self::limits::Options;
 use super::parse::damaged;
-use crate::scratch::Scratch;
-use crate::{Cancel, Error, Result, regular};
+use crate::ground::regular;
+use crate::ground::scratch::Scratch;
+use crate::penguin::result_files::DATABASE as FILE;
+use crate::{Cancel, Error, Result};
 
-/// The database's file name.
-pub(super) const FILE: &str = "plugins.db";
-/// The most rows of one answer.
-const MAX_ROWS: usize = 10_000;
-/// The most that one answer may hold, in bytes.
-const MAX_OUTPUT: usize = 8 << 20;
 /// The most that copies of databases may take on the disk, for all that are open at once, in bytes.
 const MAX_COPIES: u64 = 4 << 30;
 /// The length of a database's header, in bytes.
 const HEADER: u64 = 100;
 /// What begins the name of a copy's directory.
 const COPY_PREFIX: &str = "rookery-db-";
-/// How long to wait for a writer to finish its transaction.
-const BUSY: Duration = Duration::from_secs(3);
 
 /// A private copy of a database that its writer left in the middle of a transaction, rolled back.
 pub(super) type Recovered = OnceLock<Copied>;
@@ -88,30 +82,6 @@ fn uncopied(error: &std::io::Error) -> Failure {
     Failure::Error(Error::Internal(format!(
         "cannot copy {FILE} to recover it: {error}"
     )))
-}
-
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Options {
-    limit: usize,
-    timeout_ms: u64,
-    max_bytes: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            limit: 100,
-            timeout_ms: 10_000,
-            max_bytes: 1 << 20,
-        }
-    }
-}
-
-impl Options {
-    fn timeout(&self) -> Duration {
-        Duration::from_millis(self.timeout_ms.min(MAX_TIMEOUT_MS))
-    }
 }
 
 pub(super) struct Database<'a> {
@@ -173,7 +143,7 @@ impl Database<'_> {
                 outcome => outcome,
             }
         };
-        let mut answer = outcome.map_err(|failure| failure.explain(&run))?;
+        let mut answer = outcome.map_err(|failure| failure.explain(|| run.stopped()))?;
         answer["elapsed_ms"] = u64::try_from(started.elapsed().as_millis())
             .unwrap_or(u64::MAX)
             .into();

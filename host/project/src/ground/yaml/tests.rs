@@ -1,6 +1,6 @@
 //! What the readers accept, and how they refuse the rest.
 
-use super::super::value::{Key, Value};
+use super::value::{Key, Value};
 use super::{decode, locate, parse, parse_result};
 
 fn message(text: &str) -> String {

@@ -2,8 +2,8 @@
 
 use saphyr_parser::{ScalarStyle, Tag};
 
-use super::super::value::Value;
 use super::scalar::resolve_core;
+use super::value::Value;
 
 /// A tagged scalar.
 pub enum Typed {

@@ -4,8 +4,10 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use tempfile::TempDir;
+
+use super::fs::try_lock;
 
 /// A new directory, closed to others, and removed when it is dropped. Where that does not come about, since the process was killed, the
 /// next one that makes such a directory in the same place removes it.
@@ -77,7 +79,7 @@ pub fn clear_away(parent: &Path, prefix: &str) {
 fn lock(dir: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(dir, flags, Mode::empty())?);
-    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    try_lock(&file)?;
     Ok(file)
 }
 

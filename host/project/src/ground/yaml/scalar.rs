@@ -1,6 +1,6 @@
 //! What an unquoted scalar means.
 
-use super::super::value::Value;
+use super::value::Value;
 
 /// The YAML 1.2 core schema, as Penguin's loader applies it to configuration files.
 pub fn resolve_core(text: &str) -> Value {

@@ -1,6 +1,6 @@
 //! Conditions over several fields.
 
-use super::super::value::{Key, Map, Value};
+use crate::ground::yaml::value::{Key, Map, Value};
 
 /// Operations that only some filesystems of the guest route to a model, and the directories where they work.
 const OPERATIONS: [(&str, &[&str]); 12] = [

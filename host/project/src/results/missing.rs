@@ -2,78 +2,15 @@
 
 use serde_json::Value;
 
-use super::Results;
-use super::database;
+use super::directory::Results;
+use super::status;
 use crate::Error;
-
-/// Where a result file comes from.
-struct Source {
-    /// The plugins that write it, all of them needed; none where the emulator or Penguin itself does.
-    plugins: &'static [&'static str],
-    when: When,
-}
-
-#[derive(Clone, Copy)]
-enum When {
-    /// When the run starts.
-    Start,
-    /// When the run ends.
-    End,
-    /// When something happens for the first time; this says that it did not.
-    Event(&'static str),
-}
-
-/// Which plugins a run had.
-const PLUGINS: &str = "core_plugins.yaml";
-/// Plugins that feed the database, any of them.
-const LOGGERS: [&str; 4] = ["syscalls_logger", "exec_logger", "rw_logger", "processes"];
-
-fn source(file: &str) -> Option<Source> {
-    use When::{End, Event, Start};
-    let (plugins, when): (&'static [&'static str], When) = match file {
-        "console.log" | "core_config.yaml" | "core_plugins.yaml" | "runtime.yaml"
-        | "rookery_run.json" => (&[], Start),
-        "netbinds.csv" => (&["netbinds"], Start),
-        "crashes.yaml" => (&["crashes"], Start),
-        "pseudofiles_failures.yaml" | "pseudofiles_modeled.yaml" => (&["pseudofiles"], Start),
-        "lifeguard.csv" => (&["lifeguard"], Start),
-        "nvram.csv" => (&["nvram2"], Start),
-        "iface.log" | "iface_ioctl.log" => {
-            (&["interfaces"], Event("no network interface was asked for"))
-        }
-        "summary.json" | "scores.txt" | "score.txt" | ".ran" => (&[], End),
-        "netbinds_lifecycle.csv" => (&["netbinds"], End),
-        "health_final.yaml"
-        | "health_procs.txt"
-        | "health_procs_with_args.txt"
-        | "health_devices_accessed.txt" => (&["health"], End),
-        "env_missing.yaml" | "env_uboot.txt" | "env_mtd.txt" => (&["env"], End),
-        "system_map.yaml" => (&["processes"], End),
-        "mounts.csv" => (&["mount"], Event("nothing was mounted")),
-        "netbind_events.csv" | "netbinds_summary.csv" => {
-            (&["netbinds"], Event("no service opened a port"))
-        }
-        "endpoints.txt" | "vpn_bridges.csv" => (&["vpn"], Event("no service opened a port")),
-        "igloo_init.ready" => (&[], Event("the guest's init was not started")),
-        "shell_cov.csv" | "shell_env.csv" | "shell_cov_trace.csv" => {
-            (&["shell"], Event("no instrumented shell ran a script"))
-        }
-        "uboot.log" => (&["uboot"], Event("no U-Boot variable was asked for")),
-        "bash_cov.csv" => (&["bash_command"], Event("no bash ran a command")),
-        database::FILE => (&["db"], Event("no event was recorded")),
-        _ => return None,
-    };
-    Some(Source { plugins, when })
-}
-
-/// Whether runs write a file of this name.
-pub(super) fn is_known(file: &str) -> bool {
-    source(file).is_some()
-}
+use crate::penguin::plugins::LOGGERS;
+use crate::penguin::result_files::{DATABASE, PLUGINS, Source, When, source};
 
 /// The error for a file that is not there.
 pub(super) fn missing(results: &Results, file: &str) -> Error {
-    let status = results.status().unwrap_or_default();
+    let status = status::status(results).unwrap_or_default();
     let state = match status["state"].as_str().unwrap_or_default() {
         "died" if status["perhaps_running"] == true => "quiet",
         state => state,
@@ -98,10 +35,8 @@ pub(super) fn missing(results: &Results, file: &str) -> Error {
 
 /// What `core_plugins.yaml` says: each plugin of the run with its arguments. Null where nothing is known.
 fn plugins(results: &Results) -> Value {
-    let there = matches!(results.find_file(PLUGINS), Ok(Some(_)));
-    there
-        .then(|| results.read_yaml(PLUGINS).ok())
-        .flatten()
+    let plugins = results.find_yaml(PLUGINS).ok().flatten();
+    plugins
         .filter(|plugins| plugins.as_object().is_some_and(|map| !map.is_empty()))
         .unwrap_or_default()
 }
@@ -122,7 +57,7 @@ fn reason(file: &str, source: &Source, state: &str, plugins: &Value) -> (String,
             enable(&needed(file, plugin), plugins),
         );
     }
-    if file == database::FILE && known && LOGGERS.iter().all(|logger| !is_on(plugins, logger)) {
+    if file == DATABASE && known && LOGGERS.iter().all(|logger| !is_on(plugins, logger)) {
         return (
             "no plugin that logs events was on in this run".into(),
             enable(&["exec_logger", "syscalls_logger"], plugins),
@@ -154,7 +89,7 @@ fn reason(file: &str, source: &Source, state: &str, plugins: &Value) -> (String,
 
 /// What to switch on for a file that needs `plugin`.
 fn needed<'a>(file: &str, plugin: &'a str) -> Vec<&'a str> {
-    if file == database::FILE {
+    if file == DATABASE {
         vec![plugin, "exec_logger", "syscalls_logger"]
     } else {
         vec![plugin]

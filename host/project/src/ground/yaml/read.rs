@@ -1,45 +1,25 @@
 //! From YAML text to a [`Value`], with the refusals that Penguin's loader has and bounds on what hostile text can cost.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::Value as Json;
 
-use super::super::value::{Key, Map, Value};
+use super::characters::{check_characters, check_directives, check_outside};
+use super::error::YamlError;
 use super::relax::relax;
 use super::scalar::{resolve_core, resolve_result};
 use super::source::{Place, check_scalar, content_start, extent};
 use super::tags::{self, Typed};
-use super::text::{check_characters, check_directives, check_outside};
-use crate::{Error, Result};
+use super::value::{Key, Map, Value};
+use crate::ground::error::{Error, Result};
 
 /// Nesting that Penguin's recursive loader survives with room to spare.
 const MAX_DEPTH: usize = 64;
 /// Bytes of scalars plus [`NODE_WEIGHT`] a node, aliases counted as often as they are used.
 const MAX_WEIGHT: usize = 32 << 20;
 const NODE_WEIGHT: usize = 32;
-/// Where and why a text is not the YAML that is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct YamlError {
-    /// Line, counted from 1.
-    pub line: usize,
-    /// Column, counted from 1.
-    pub column: usize,
-    /// What is wrong, and what to write instead.
-    pub message: String,
-}
-
-impl fmt::Display for YamlError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "line {}, column {}: {}",
-            self.line, self.column, self.message
-        )
-    }
-}
 
 /// Read one configuration document: YAML 1.2 core schema, no duplicate keys, no second document, no tags but the core ones
 /// and `!!binary`. An empty document is [`Value::Null`].

@@ -1,18 +1,13 @@
 //! The directories that the operator gave, and the way in: nothing outside them is opened.
 
 use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
-use serde_json::Value;
 
-use crate::results::absent;
-use crate::{Cancel, Error, Project, Result, Results, create};
-
-/// Directories of a root in which leftovers are looked for.
-const MAX_CLEARED: usize = 1000;
+use super::beneath::{open_beneath, open_dir};
+use super::error::{Error, Result};
 
 /// The directories below which everything must lie.
 ///
@@ -60,87 +55,6 @@ impl Roots {
         resolve(path).is_ok_and(|real| self.root_of(&real).is_some())
     }
 
-    /// Open a project directory, absolute or relative to the first root. It must hold a `config.yaml`.
-    pub fn project(&self, dir: &str) -> Result<Project> {
-        let dir = self.directory(dir, "project")?;
-        let handle = open_dir(&dir)?;
-        let config = open_beneath(&handle, "config.yaml", OFlags::PATH)
-            .and_then(|file| rustix::fs::fstat(&file));
-        match config {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => Ok(Project { dir }),
-            Ok(_) => Err(Error::InvalidArgument(format!(
-                "{} is not a project: its config.yaml is not a regular file",
-                dir.display()
-            ))),
-            Err(Errno::NOENT) => Err(Error::InvalidArgument(format!(
-                "{} is not a project: it has no config.yaml. Name a project directory below {}, or make one with `init_project`",
-                dir.display(),
-                self.list()
-            ))),
-            Err(Errno::XDEV | Errno::LOOP) => Err(Error::Denied(format!(
-                "the config.yaml of {} is a link that leads out of the project; put the file itself there",
-                dir.display()
-            ))),
-            Err(errno) => Err(Error::io("read", &dir.join("config.yaml"), &errno.into())),
-        }
-    }
-
-    /// Open a result directory (see `wit/results.wit`, `open`).
-    ///
-    /// `results_dir` is absolute, or relative to the project if one is given and has it, else to the first root.
-    pub fn results(&self, project: Option<&str>, results_dir: Option<&str>) -> Result<Results> {
-        let project = project.map(|dir| self.project(dir)).transpose()?;
-        match (project, results_dir) {
-            (Some(project), None) => Results::of_project(self, project.dir()),
-            (Some(project), Some(dir)) => {
-                let joined = project.dir().join(dir);
-                if joined.is_dir() {
-                    return self.open_results(&joined.to_string_lossy());
-                }
-                match self.open_results(dir) {
-                    Err(Error::NotFound(_)) => Err(absent(project.dir(), &joined)),
-                    opened => opened,
-                }
-            }
-            (None, Some(dir)) => self.open_results(dir),
-            (None, None) => Err(Error::InvalidArgument(
-                "name a project or a result directory: `project_dir` or `results_dir`".into(),
-            )),
-        }
-    }
-
-    fn open_results(&self, dir: &str) -> Result<Results> {
-        Results::open(self, self.directory(dir, "result")?)
-    }
-
-    /// Make a new project (see `wit/config.wit`, `init-project`).
-    ///
-    /// Both paths are absolute or relative to the first root, and confined to the roots.
-    pub fn create(&self, rootfs: &str, output: &str, cancel: &Cancel) -> Result<Value> {
-        let rootfs = self.existing(rootfs, "root filesystem")?;
-        let output = self.resolve_below(output, "output directory")?;
-        if self.dirs.contains(&output) {
-            return Err(Error::InvalidArgument(format!(
-                "the output directory is the root {} itself; name a new directory below it",
-                output.display()
-            )));
-        }
-        create::create(&rootfs, &output, cancel)
-    }
-
-    /// Remove what processes that were killed left in the roots and in the directories right below them: projects that were not complete.
-    pub fn clear_away(&self) {
-        for root in &self.dirs {
-            create::clear_away(root);
-            let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
-            for entry in entries.take(MAX_CLEARED) {
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    create::clear_away(&entry.path());
-                }
-            }
-        }
-    }
-
     /// The canonical form of an existing directory below a root.
     pub(crate) fn directory(&self, path: &str, what: &str) -> Result<PathBuf> {
         let real = self.existing(path, &format!("{what} directory"))?;
@@ -156,7 +70,7 @@ impl Roots {
     }
 
     /// The canonical form of an existing path below a root.
-    fn existing(&self, path: &str, what: &str) -> Result<PathBuf> {
+    pub(crate) fn existing(&self, path: &str, what: &str) -> Result<PathBuf> {
         let real = self.resolve_below(path, what)?;
         let Some(root) = self.root_of(&real) else {
             return Err(self.outside(path, what));
@@ -175,7 +89,7 @@ impl Roots {
     }
 
     /// The canonical form of a path, existing or not, that must lie below a root.
-    fn resolve_below(&self, path: &str, what: &str) -> Result<PathBuf> {
+    pub(crate) fn resolve_below(&self, path: &str, what: &str) -> Result<PathBuf> {
         if path.is_empty() || path.contains('\0') {
             return Err(Error::InvalidArgument(format!(
                 "the {what} is not a path: it is empty or holds a NUL character; the roots are {}",
@@ -212,7 +126,7 @@ impl Roots {
         ))
     }
 
-    fn list(&self) -> String {
+    pub(crate) fn list(&self) -> String {
         let shown: Vec<_> = self.dirs.iter().map(|d| d.display().to_string()).collect();
         shown.join(", ")
     }
@@ -245,32 +159,4 @@ fn resolve(path: &Path) -> std::io::Result<PathBuf> {
             Err(error) => return Err(error),
         }
     }
-}
-
-/// Open a directory, to open others from it.
-pub(crate) fn open_dir(dir: &Path) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(dir, flags, Mode::empty()).map_err(|e| Error::io("open", dir, &e.into()))
-}
-
-/// Open `path` below `dir`, or `dir` itself when `path` is empty. Links may be followed, but not out of `dir`.
-pub(crate) fn open_beneath(
-    dir: &OwnedFd,
-    path: impl AsRef<OsStr>,
-    flags: OFlags,
-) -> Result<OwnedFd, Errno> {
-    let path = if path.as_ref().is_empty() {
-        OsStr::new(".")
-    } else {
-        path.as_ref()
-    };
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    // A concurrent rename makes the kernel answer EAGAIN; trying again is what its manual asks for.
-    for _ in 0..16 {
-        match rustix::fs::openat2(dir, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            result => return result,
-        }
-    }
-    Err(Errno::AGAIN)
 }

@@ -3,6 +3,8 @@
 //! Configuration is YAML 1.2 core schema ([`parse`]); result files are dumped by a YAML 1.1 library ([`parse_result`]);
 //! what [`write()`] emits means the same to readers of either version.
 
+mod characters;
+mod error;
 mod read;
 mod relax;
 mod scalar;
@@ -10,10 +12,11 @@ mod source;
 mod tags;
 #[cfg(test)]
 mod tests;
-mod text;
+pub mod value;
 mod write;
 
-pub use read::{YamlError, locate, parse, parse_result};
+pub use characters::decode;
+pub use error::YamlError;
+pub use read::{locate, parse, parse_result};
 pub use scalar::resolve_core;
-pub use text::decode;
 pub use write::write;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::read::YamlError;
+use super::error::YamlError;
 
 /// Text of a file: UTF-8, with line ends made `\n` as Python's text mode does.
 pub fn decode(bytes: &[u8]) -> Result<String, YamlError> {

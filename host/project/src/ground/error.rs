@@ -1,6 +1,6 @@
 //! Why an operation on a project was not carried out.
 
-use crate::regular::NotRegular;
+use std::{fmt, io};
 
 /// The result of an operation on a project.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -56,5 +56,30 @@ impl Error {
             _ if NotRegular::is(error) => Self::Denied(message),
             _ => Self::Internal(message),
         }
+    }
+}
+
+/// What is in a regular file's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotRegular(&'static str);
+
+impl fmt::Display for NotRegular {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it is {}, not a regular file; move it away", self.0)
+    }
+}
+
+impl std::error::Error for NotRegular {}
+
+impl NotRegular {
+    pub(crate) fn new(what: &'static str) -> Self {
+        Self(what)
+    }
+
+    /// Whether an error of `regular` says that the thing is no regular file.
+    pub fn is(error: &io::Error) -> bool {
+        error
+            .get_ref()
+            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
     }
 }

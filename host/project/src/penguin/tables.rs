@@ -1,7 +1,7 @@
 //! How each of Penguin's tables is written: with or without quoting, with or without a header.
 
 /// A table's dialect.
-pub(super) struct Table {
+pub(crate) struct Table {
     /// Written by a CSV library, with quoting.
     pub quoted: bool,
     /// The columns of every layout that was ever written, the newest last. Older files have no header, some never had one.
@@ -12,7 +12,7 @@ pub(super) struct Table {
 
 impl Table {
     /// The columns of a file whose first record is no header; none where it is one.
-    pub(super) fn columns_without_header(
+    pub(crate) fn columns_without_header(
         &self,
         first: &[String],
     ) -> Option<&'static [&'static str]> {
@@ -31,7 +31,7 @@ impl Table {
     }
 
     /// The columns that are written today; none of a table that nobody knows.
-    pub(super) fn newest(&self) -> &'static [&'static str] {
+    pub(crate) fn newest(&self) -> &'static [&'static str] {
         self.layouts.last().copied().unwrap_or_default()
     }
 }
@@ -48,7 +48,7 @@ const FREE: [&str; 8] = [
     "iface",
 ];
 
-pub(super) fn free_column(columns: &[String]) -> Option<usize> {
+pub(crate) fn free_column(columns: &[String]) -> Option<usize> {
     FREE.iter()
         .find_map(|free| columns.iter().position(|c| c == free))
 }
@@ -71,7 +71,7 @@ const EVENTS: &[&str] = &["event", "procname", "ipvn", "domain", "guest_ip", "gu
 const BRIDGES: &[&str] = &["procname", "ipvn", "domain", "guest_ip", "guest_port", "host_port"];
 
 /// The table in a file of this name.
-pub(super) fn table(file: &str) -> Table {
+pub(crate) fn table(file: &str) -> Table {
     let layouts: &[&[&str]] = match file {
         "netbinds.csv" => NETBINDS,
         "netbinds_summary.csv" => &[&["n_procs", "n_sockets", "bound_www", "time"]],

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::super::value::{Key, Value};
 use super::scalar::plain_is_a_string;
+use super::value::{Key, Value};
 
 /// A block-style document. Strings are double-quoted, text of several lines is a literal block, integers are plain decimal.
 pub fn write(value: &Value) -> String {

@@ -1,0 +1,13 @@
+//! Penguin's facts as data: what it calls things, what it writes, what it keeps for itself.
+//!
+//! Nothing here does anything. A fact that more than one room needs stands here once, and what
+//! Penguin's own code says is right.
+
+pub mod architectures;
+pub mod env;
+pub mod kernels;
+pub mod plugins;
+pub mod project;
+pub mod result_files;
+pub mod sizes;
+pub mod tables;

@@ -1,0 +1,36 @@
+//! What is said of a run that is newer than the one that is looked at.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+/// A run that is newer than the one that was chosen.
+#[derive(Debug, Clone)]
+pub(super) struct Newer {
+    pub run: u64,
+    pub state: String,
+    /// None where the run left not even a directory.
+    pub dir: Option<PathBuf>,
+}
+
+impl Newer {
+    /// For people.
+    pub(super) fn note(&self) -> String {
+        let run = self.run;
+        let Some(dir) = &self.dir else {
+            return format!("run {run} left nothing: its configuration was probably refused");
+        };
+        let what = match self.state.as_str() {
+            "running" => "goes on",
+            "never-ran" => "left nothing",
+            "died" => "died",
+            _ => "did not complete",
+        };
+        let dir = dir.display();
+        format!("run {run} is newer and {what}; to look at it give results_dir {dir}")
+    }
+
+    pub(super) fn json(&self) -> Value {
+        json!({ "run": self.run, "state": self.state, "results_dir": self.dir })
+    }
+}
