@@ -102,12 +102,12 @@ fn is_taught(guest: &mut Guest<'_>, call: &Call, command: u32) -> bool {
             .is_some_and(|record| record.learned.contains(&command))
 }
 
-/// Commands of `struct ifreq` that need the interface: `SIOCGIFFLAGS` to `SIOCDIFADDR`.
-const INTERFACE_COMMANDS: std::ops::RangeInclusive<u32> = 0x8913..=0x8936;
+/// Commands of `struct ifreq` that need the interface.
+const INTERFACE_COMMANDS: std::ops::RangeInclusive<u64> = libc::SIOCGIFFLAGS..=libc::SIOCDIFADDR;
 
 /// The name of an interface that the command is about, where the guest has none of that name.
 fn interface(guest: &mut Guest<'_>, call: &Call, command: u32) -> Option<String> {
-    if !INTERFACE_COMMANDS.contains(&command) || is_taught(guest, call, command) {
+    if !INTERFACE_COMMANDS.contains(&command.into()) || is_taught(guest, call, command) {
         return None;
     }
     let memory = guest.caller(call)?.memory()?;

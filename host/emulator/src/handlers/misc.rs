@@ -9,14 +9,17 @@ use crate::process::call::{Action, Call};
 use rookery_records::event::{Process, What};
 
 /// Commands of `reboot` that say whether Ctrl-Alt-Del reboots: every init gives one, and there is no keyboard.
-const CTRL_ALT_DEL: [u32; 2] = [0, 0x89AB_CDEF];
+const CTRL_ALT_DEL: [i32; 2] = [
+    libc::LINUX_REBOOT_CMD_CAD_OFF,
+    libc::LINUX_REBOOT_CMD_CAD_ON,
+];
 
 /// Commands of `reboot` that end the machine.
-const REBOOTS: &[(u32, &str)] = &[
-    (0x0123_4567, "reboot"),
-    (0xCDEF_0123, "halt"),
-    (0x4321_FEDC, "power-off"),
-    (0xA1B2_C3D4, "reboot with a command"),
+const REBOOTS: &[(i32, &str)] = &[
+    (libc::LINUX_REBOOT_CMD_RESTART, "reboot"),
+    (libc::LINUX_REBOOT_CMD_HALT, "halt"),
+    (libc::LINUX_REBOOT_CMD_POWER_OFF, "power-off"),
+    (libc::LINUX_REBOOT_CMD_RESTART2, "reboot with a command"),
 ];
 
 /// `exit_group`.
@@ -107,7 +110,7 @@ pub fn pretend(guest: &mut Guest<'_>, call: &Call, syscall: &'static str, detail
 
 /// `reboot`.
 pub fn reboot(guest: &mut Guest<'_>, call: &Call) -> Action {
-    let command = call.int(2).cast_unsigned();
+    let command = call.int(2);
     match REBOOTS.iter().find(|(known, _)| *known == command) {
         Some((_, name)) => {
             guest.ended = Some(format!("the guest called reboot ({name})"));

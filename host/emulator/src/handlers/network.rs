@@ -4,23 +4,21 @@ use rustix::io::Errno;
 
 use crate::guest::state::Guest;
 use crate::kernel::netlink::Netlink;
+use crate::kernel::sockios::{
+    SIOCBRADDBR, SIOCBRADDIF, SIOCBRDELBR, SIOCBRDELIF, SIOCDEVPRIVATE, SIOCETHTOOL, SIOCGIFVLAN,
+    SIOCSIFVLAN, SIOCSMIIREG,
+};
 use crate::process::call::{Action, Call};
 use crate::process::table::Record;
 use rookery_records::event::What;
 
-const ADD_BRIDGE: u32 = 0x89A0;
-const DELETE_BRIDGE: u32 = 0x89A1;
-const ADD_PORT: u32 = 0x89A2;
-const DELETE_PORT: u32 = 0x89A3;
-const SET_VLAN: u32 = 0x8983;
-
 /// What the emulator is taught to pass on, after the commands of models: `ethtool` and MII, VLANs, bridges, and those of drivers.
 pub fn commands() -> impl Iterator<Item = u32> {
     [
-        ADD_BRIDGE..=DELETE_PORT,
-        0x8946..=0x8949,
-        0x8982..=SET_VLAN,
-        0x89F0..=0x89FF,
+        SIOCBRADDBR..=SIOCBRDELIF,
+        SIOCETHTOOL..=SIOCSMIIREG,
+        SIOCGIFVLAN..=SIOCSIFVLAN,
+        SIOCDEVPRIVATE..=SIOCDEVPRIVATE + 15,
     ]
     .into_iter()
     .flatten()
@@ -50,7 +48,7 @@ pub fn ioctl(guest: &mut Guest<'_>, call: &Call, command: u32, address: u64) -> 
     if !read {
         return Some(Errno::FAULT.into());
     }
-    let name = argument.name(if command == SET_VLAN { 4 } else { 0 });
+    let name = argument.name(if command == SIOCSIFVLAN { 4 } else { 0 });
     let result = match guest.services.network() {
         Some(network) => carry_out(network, command, &name, &argument),
         None => Err(Errno::OPNOTSUPP),
@@ -106,11 +104,11 @@ fn carry_out(
     const DELETE_VLAN: u32 = 1;
     const NAMING: u32 = 6;
     let done = match command {
-        ADD_BRIDGE => network.add_bridge(name),
-        DELETE_BRIDGE => network.delete(name, "bridge"),
-        ADD_PORT => network.set_master(argument.int(16), Some(name)),
-        DELETE_PORT => network.set_master(argument.int(16), None),
-        SET_VLAN => match argument.int(0) {
+        SIOCBRADDBR => network.add_bridge(name),
+        SIOCBRDELBR => network.delete(name, "bridge"),
+        SIOCBRADDIF => network.set_master(argument.int(16), Some(name)),
+        SIOCBRDELIF => network.set_master(argument.int(16), None),
+        SIOCSIFVLAN => match argument.int(0) {
             ADD_VLAN => network.add_vlan(name, argument.int(28)),
             DELETE_VLAN => network.delete(name, "vlan"),
             NAMING => Ok(()),

@@ -10,3 +10,4 @@ pub mod paths;
 pub mod probe;
 pub mod process;
 pub mod shortage;
+pub mod sockios;

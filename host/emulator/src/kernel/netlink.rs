@@ -8,29 +8,32 @@ use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const RTM_NEWLINK: u16 = 16;
-const RTM_DELLINK: u16 = 17;
-const RTM_GETLINK: u16 = 18;
-const REQUEST: u16 = 1;
-const ACK: u16 = 4;
-const DUMP: u16 = 0x300;
-const CREATE_EXCLUSIVE: u16 = 0x400 | 0x200;
-const IFLA_ADDRESS: u16 = 1;
-const IFLA_IFNAME: u16 = 3;
-const IFLA_MTU: u16 = 4;
-const IFLA_LINK: u16 = 5;
-const IFLA_MASTER: u16 = 10;
-const IFLA_OPERSTATE: u16 = 16;
-const IFLA_LINKINFO: u16 = 18;
-const IFLA_NET_NS_FD: u16 = 28;
-const IFLA_CARRIER: u16 = 33;
-const INFO_KIND: u16 = 1;
-const INFO_DATA: u16 = 2;
-const VETH_PEER: u16 = 1;
-const VLAN_ID: u16 = 1;
-const IFF_UP: u32 = 1;
+use libc::{
+    IFLA_ADDRESS, IFLA_CARRIER, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINK,
+    IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD, IFLA_OPERSTATE, RTM_DELLINK, RTM_GETLINK,
+    RTM_NEWLINK,
+};
+
+// Those that libc has as `int` and the messages as 16 bits.
+const NLMSG_ERROR: u16 = short(libc::NLMSG_ERROR);
+const NLMSG_DONE: u16 = short(libc::NLMSG_DONE);
+const REQUEST: u16 = short(libc::NLM_F_REQUEST);
+const ACK: u16 = short(libc::NLM_F_ACK);
+const DUMP: u16 = short(libc::NLM_F_DUMP);
+const CREATE_EXCLUSIVE: u16 = short(libc::NLM_F_CREATE | libc::NLM_F_EXCL);
+const IFF_UP: u32 = libc::IFF_UP.cast_unsigned();
+/// `VETH_INFO_PEER` of `linux/veth.h`, and `IFLA_VLAN_ID` of `linux/if_link.h`: libc has neither.
+const VETH_INFO_PEER: u16 = 1;
+const IFLA_VLAN_ID: u16 = 1;
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "these are small"
+)]
+const fn short(value: i32) -> u16 {
+    value as u16
+}
 
 /// A connection to the network namespace in which it was made.
 #[derive(Debug)]
@@ -119,14 +122,14 @@ impl Netlink {
                 IFLA_NET_NS_FD,
                 &elsewhere.as_raw_fd().to_ne_bytes(),
             ));
-            self.add_kind(name, mac, "veth", &attribute(VETH_PEER, &peer))
+            self.add_kind(name, mac, "veth", &attribute(VETH_INFO_PEER, &peer))
         })
     }
 
     fn add_kind(&self, name: &str, mac: [u8; 6], kind: &str, data: &[u8]) -> io::Result<()> {
-        let mut info = attribute(INFO_KIND, &text(kind));
+        let mut info = attribute(IFLA_INFO_KIND, &text(kind));
         if !data.is_empty() {
-            info.extend(attribute(INFO_DATA, data));
+            info.extend(attribute(IFLA_INFO_DATA, data));
         }
         let mut body = interface(0);
         body.extend(attribute(IFLA_IFNAME, &text(name)));
@@ -139,7 +142,7 @@ impl Netlink {
     pub fn add_bridge(&self, name: &str) -> io::Result<()> {
         let mut body = interface(0);
         body.extend(attribute(IFLA_IFNAME, &text(name)));
-        let info = attribute(INFO_KIND, &text("bridge"));
+        let info = attribute(IFLA_INFO_KIND, &text("bridge"));
         body.extend(attribute(IFLA_LINKINFO, &info));
         self.request(CREATE_EXCLUSIVE, &body)
     }
@@ -147,8 +150,11 @@ impl Netlink {
     /// Make the VLAN `number` of an interface, under the name that `vconfig` gives it.
     pub fn add_vlan(&self, name: &str, number: u32) -> io::Result<()> {
         let id = u16::try_from(number).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-        let mut info = attribute(INFO_KIND, &text("vlan"));
-        info.extend(attribute(INFO_DATA, &attribute(VLAN_ID, &id.to_ne_bytes())));
+        let mut info = attribute(IFLA_INFO_KIND, &text("vlan"));
+        info.extend(attribute(
+            IFLA_INFO_DATA,
+            &attribute(IFLA_VLAN_ID, &id.to_ne_bytes()),
+        ));
         let mut body = interface(0);
         body.extend(attribute(IFLA_IFNAME, &text(&format!("{name}.{id}"))));
         body.extend(attribute(IFLA_LINK, &self.link(name)?.index.to_ne_bytes()));
@@ -381,7 +387,10 @@ mod tests {
         answer.extend(attribute(IFLA_ADDRESS, &[0x52, 0x54, 0, 0x12, 0x34, 0x56]));
         answer.extend(attribute(IFLA_MTU, &1500_u32.to_ne_bytes()));
         answer.extend(attribute(IFLA_OPERSTATE, &[6]));
-        answer.extend(attribute(IFLA_LINKINFO, &attribute(INFO_KIND, b"veth\0")));
+        answer.extend(attribute(
+            IFLA_LINKINFO,
+            &attribute(IFLA_INFO_KIND, b"veth\0"),
+        ));
         let link = Link::parse(&answer).unwrap();
         assert_eq!(link.made_as, "veth");
         for (file, text) in [

@@ -4,83 +4,55 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// A system call that waits for its answer (`struct seccomp_notif`).
-#[repr(C)]
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Notification {
+/// One BPF instruction.
+pub use libc::sock_filter as Instruction;
+
+/// A system call that waits for its answer.
+#[derive(Clone, Copy)]
+pub struct Notification(libc::seccomp_notif);
+
+impl Notification {
     /// Names this call in answers.
-    pub id: u64,
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
     /// The calling thread, in the supervisor's pid namespace.
-    pub pid: u32,
-    flags: u32,
+    pub fn thread(&self) -> u32 {
+        self.0.pid
+    }
     /// The system call's number.
-    pub number: i32,
-    arch: u32,
-    instruction_pointer: u64,
+    pub fn number(&self) -> i32 {
+        self.0.data.nr
+    }
     /// Its arguments.
-    pub args: [u64; 6],
+    pub fn args(&self) -> &[u64; 6] {
+        &self.0.data.args
+    }
 }
 
-#[repr(C)]
-struct Response {
-    id: u64,
-    value: i64,
-    error: i32,
-    flags: u32,
+impl std::fmt::Debug for Notification {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let data = &self.0.data;
+        write!(f, "call {} {:x?} of {}", data.nr, data.args, self.0.pid)
+    }
 }
 
-#[repr(C)]
-struct AddFd {
-    id: u64,
-    flags: u32,
-    source: u32,
-    target: u32,
-    target_flags: u32,
-}
-
-/// One BPF instruction (`struct sock_filter`).
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Instruction {
-    pub code: u16,
-    pub jump_true: u8,
-    pub jump_false: u8,
-    pub value: u32,
-}
-
-#[repr(C)]
-struct Program {
-    length: u16,
-    instructions: *const Instruction,
-}
-
-const RECV: u64 = 0xC050_2100;
-const SEND: u64 = 0xC018_2101;
-const ID_VALID: u64 = 0x4008_2102;
-const ADDFD: u64 = 0x4018_2103;
-const SET_FLAGS: u64 = 0x4008_2104;
-
-const FLAG_CONTINUE: u32 = 1;
-const ADDFD_SETFD: u32 = 1;
-const ADDFD_SEND: u32 = 2;
-const SYNC_WAKE_UP: u64 = 1;
-
-const FILTER_NEW_LISTENER: u64 = 8;
-const FILTER_WAIT_KILLABLE_RECV: u64 = 32;
+/// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP` of `linux/seccomp.h`, which libc does not have.
+const SYNC_WAKE_UP: libc::c_ulong = 1;
 
 /// Install `filter` on this thread; from then on it and its children are held to it.
 pub fn install(filter: &[Instruction]) -> io::Result<OwnedFd> {
     let length =
         u16::try_from(filter.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let program = Program {
-        length,
-        instructions: filter.as_ptr(),
+    let program = libc::sock_fprog {
+        len: length,
+        filter: filter.as_ptr().cast_mut(),
     };
     // Kernels before 5.19 do not know the second flag.
     let mut result = Err(io::Error::from(io::ErrorKind::Unsupported));
     for flags in [
-        FILTER_NEW_LISTENER | FILTER_WAIT_KILLABLE_RECV,
-        FILTER_NEW_LISTENER,
+        libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+        libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
     ] {
         // SAFETY: `program` and the instructions that it points to outlive the call, which copies them.
         let fd = unsafe {
@@ -104,32 +76,41 @@ pub fn install(filter: &[Instruction]) -> io::Result<OwnedFd> {
 /// Wake the supervisor on the caller's CPU, where the kernel can (6.6).
 pub fn prefer_same_cpu(listener: BorrowedFd<'_>) {
     // SAFETY: takes its argument by value.
-    unsafe { libc::ioctl(listener.as_raw_fd(), SET_FLAGS, SYNC_WAKE_UP) };
+    unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+            SYNC_WAKE_UP,
+        )
+    };
 }
 
 /// The next call. `ENOENT` where the caller died meanwhile.
 pub fn receive(listener: BorrowedFd<'_>) -> io::Result<Notification> {
-    let mut notification = Notification::default();
-    // SAFETY: the kernel wants a zeroed `struct seccomp_notif`, which this is, of 80 bytes.
-    check(unsafe { libc::ioctl(listener.as_raw_fd(), RECV, &raw mut notification) })?;
-    Ok(notification)
+    // SAFETY: it holds integers only, for which zero is a value.
+    let mut notification: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    let request = libc::SECCOMP_IOCTL_NOTIF_RECV;
+    // SAFETY: the kernel wants a zeroed `struct seccomp_notif`, which this is.
+    check(unsafe { libc::ioctl(listener.as_raw_fd(), request, &raw mut notification) })?;
+    Ok(Notification(notification))
 }
 
 /// Whether the caller still waits for the answer: what was read from its memory before is then really its own.
 pub fn is_valid(listener: BorrowedFd<'_>, id: u64) -> bool {
+    let request = libc::SECCOMP_IOCTL_NOTIF_ID_VALID;
     // SAFETY: the kernel reads eight bytes.
-    unsafe { libc::ioctl(listener.as_raw_fd(), ID_VALID, &raw const id) == 0 }
+    unsafe { libc::ioctl(listener.as_raw_fd(), request, &raw const id) == 0 }
 }
 
 /// Let the kernel carry the call out.
 pub fn let_continue(listener: BorrowedFd<'_>, id: u64) -> io::Result<()> {
     send(
         listener,
-        &Response {
+        &libc::seccomp_notif_resp {
             id,
-            value: 0,
+            val: 0,
             error: 0,
-            flags: FLAG_CONTINUE,
+            flags: flag(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE),
         },
     )
 }
@@ -143,18 +124,19 @@ pub fn answer(listener: BorrowedFd<'_>, id: u64, value: i64) -> io::Result<()> {
     };
     send(
         listener,
-        &Response {
+        &libc::seccomp_notif_resp {
             id,
-            value: if error == 0 { value } else { 0 },
+            val: if error == 0 { value } else { 0 },
             error,
             flags: 0,
         },
     )
 }
 
-fn send(listener: BorrowedFd<'_>, response: &Response) -> io::Result<()> {
-    // SAFETY: the kernel reads a `struct seccomp_notif_resp` of 24 bytes.
-    check(unsafe { libc::ioctl(listener.as_raw_fd(), SEND, std::ptr::from_ref(response)) })
+fn send(listener: BorrowedFd<'_>, response: &libc::seccomp_notif_resp) -> io::Result<()> {
+    let request = libc::SECCOMP_IOCTL_NOTIF_SEND;
+    // SAFETY: the kernel reads a `struct seccomp_notif_resp`.
+    check(unsafe { libc::ioctl(listener.as_raw_fd(), request, std::ptr::from_ref(response)) })
 }
 
 /// Give the caller a copy of `source` as the result of its call, as descriptor `number` where one is given.
@@ -165,23 +147,26 @@ pub fn answer_fd(
     number: Option<u32>,
     close_on_exec: bool,
 ) -> io::Result<()> {
-    let add = AddFd {
+    let at_number = number.map_or(0, |_| libc::SECCOMP_ADDFD_FLAG_SETFD);
+    let add = libc::seccomp_notif_addfd {
         id,
-        flags: if number.is_some() {
-            ADDFD_SEND | ADDFD_SETFD
-        } else {
-            ADDFD_SEND
-        },
-        source: source.as_raw_fd().cast_unsigned(),
-        target: number.unwrap_or(0),
-        target_flags: if close_on_exec {
+        flags: flag(libc::SECCOMP_ADDFD_FLAG_SEND | at_number),
+        srcfd: source.as_raw_fd().cast_unsigned(),
+        newfd: number.unwrap_or(0),
+        newfd_flags: if close_on_exec {
             libc::O_CLOEXEC.cast_unsigned()
         } else {
             0
         },
     };
-    // SAFETY: the kernel reads a `struct seccomp_notif_addfd` of 24 bytes.
-    check(unsafe { libc::ioctl(listener.as_raw_fd(), ADDFD, &raw const add) })
+    let request = libc::SECCOMP_IOCTL_NOTIF_ADDFD;
+    // SAFETY: the kernel reads a `struct seccomp_notif_addfd`.
+    check(unsafe { libc::ioctl(listener.as_raw_fd(), request, &raw const add) })
+}
+
+/// A flag as the fields of these structures have it.
+fn flag(flag: libc::c_ulong) -> u32 {
+    u32::try_from(flag).unwrap_or(0)
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {

@@ -10,12 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::kernel::netlink::Netlink;
 
-const RTM_NEWLINK: u16 = 16;
-const RTM_NEWADDR: u16 = 20;
-const RTM_NEWROUTE: u16 = 24;
-const RTM_NEWNEIGH: u16 = 28;
-const RTM_NEWRULE: u16 = 32;
-const RTM_NEWQDISC: u16 = 36;
+use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWQDISC, RTM_NEWROUTE, RTM_NEWRULE};
 
 /// What is counted.
 struct Row {

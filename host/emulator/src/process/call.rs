@@ -58,7 +58,7 @@ pub struct Call {
 impl Call {
     /// The calling thread, by its number on the host.
     pub fn thread(&self) -> u32 {
-        self.notification.pid
+        self.notification.thread()
     }
     /// What the caller is yet to become, where it is a process of the supervisor's own: then only that
     /// process is behind this listener.
@@ -68,11 +68,11 @@ impl Call {
     }
     /// The system call's number.
     pub fn number(&self) -> i64 {
-        i64::from(self.notification.number)
+        i64::from(self.notification.number())
     }
     /// An argument as it is: a pointer, or a size.
     pub fn arg(&self, index: usize) -> u64 {
-        self.notification.args.get(index).copied().unwrap_or(0)
+        self.notification.args().get(index).copied().unwrap_or(0)
     }
     /// An argument that the kernel takes as `int`.
     #[expect(
@@ -85,11 +85,11 @@ impl Call {
     /// Whether the caller still waits: who it was found to be it has been all the time, and what was
     /// read from it until now was its own.
     pub fn is_valid(&self) -> bool {
-        abi::is_valid(self.listener.as_fd(), self.notification.id)
+        abi::is_valid(self.listener.as_fd(), self.notification.id())
     }
     /// Answer. A caller that died needs none.
     pub fn answer(&self, action: &Action) {
-        let (listener, id) = (self.listener.as_fd(), self.notification.id);
+        let (listener, id) = (self.listener.as_fd(), self.notification.id());
         let sent = match action {
             Action::Continue => abi::let_continue(listener, id),
             Action::Later => Ok(()),

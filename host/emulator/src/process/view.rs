@@ -155,9 +155,9 @@ pub fn on_proc(found: impl AsFd) -> bool {
 }
 
 /// `PROC_SUPER_MAGIC`, `TMPFS_MAGIC`, `OVERLAYFS_SUPER_MAGIC` (`statfs(2)`).
-const PROC: i64 = 0x9fa0;
-const TMPFS: i64 = 0x0102_1994;
-const OVERLAY: i64 = 0x794c_7630;
+const PROC: i64 = libc::PROC_SUPER_MAGIC;
+const TMPFS: i64 = libc::TMPFS_MAGIC;
+const OVERLAY: i64 = libc::OVERLAYFS_SUPER_MAGIC;
 
 fn file_system(found: BorrowedFd<'_>) -> Result<i64, Errno> {
     rustix::fs::fstatfs(found).map(|status| status.f_type)

@@ -60,7 +60,16 @@ pub const TRANSFERS: &[i64] = &[
     libc::SYS_pwritev,
 ];
 
-const NEW_NAMESPACES: u32 = 0x7E02_0080;
+/// `CLONE_NEW*`, all of them.
+const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWTIME)
+    .cast_unsigned();
 const FAMILY: i32 = libc::EAFNOSUPPORT;
 
 /// Argument tests, made before the lists below are looked at.
@@ -94,14 +103,14 @@ const TESTS: &[Test] = &[
     // Huge pages are set apart for others of the host. What is shared may be held where no process shows it.
     test(libc::SYS_mmap, 3, When::AnyBit(libc::MAP_HUGETLB as u32), Verdict::Answer(libc::ENOMEM)),
     test(libc::SYS_mmap, 3, When::AnyBit(libc::MAP_SHARED as u32), Verdict::Notify),
-    test(libc::SYS_shmget, 2, When::AnyBit(0o4000 /* SHM_HUGETLB */), Verdict::Answer(libc::ENOMEM)),
+    test(libc::SYS_shmget, 2, When::AnyBit(libc::SHM_HUGETLB as u32), Verdict::Answer(libc::ENOMEM)),
     test(libc::SYS_clone, 0, When::AnyBit(NEW_NAMESPACES), Verdict::Answer(libc::EPERM)),
     // A guest that cleared it would outlive its supervisor.
     test(libc::SYS_prctl, 0, When::Equals(libc::PR_SET_PDEATHSIG as u32), Verdict::Answer(0)),
     test(libc::SYS_prctl, 0, When::Equals(libc::PR_CAPBSET_DROP as u32), Verdict::Answer(0)),
     test(libc::SYS_prctl, 0, When::Equals(libc::PR_SET_SECCOMP as u32), Verdict::Answer(libc::EINVAL)),
     test(libc::SYS_ioctl, 1, When::Equals(low(libc::TIOCSTI)), Verdict::Answer(libc::EPERM)),
-    test(libc::SYS_ioctl, 1, When::Equals(0x541C /* TIOCLINUX */), Verdict::Answer(libc::EPERM)),
+    test(libc::SYS_ioctl, 1, When::Equals(low(libc::TIOCLINUX)), Verdict::Answer(libc::EPERM)),
     test(libc::SYS_write, 0, When::Equals(LOG_FD), Verdict::Notify),
     // What an emulator sets when it starts in the place of init; a query has no new action.
     test(libc::SYS_rt_sigaction, 1, When::Equals(0), Verdict::Allow),
@@ -239,7 +248,7 @@ pub fn build(options: Options, answered: impl Iterator<Item = i64>) -> Vec<Instr
     filter.load(OFFSET_ARCH);
     filter.unless_equal_skip(AUDIT_ARCH_X86_64, 1);
     filter.skip(1);
-    filter.give(RET_KILL_PROCESS);
+    filter.give(libc::SECCOMP_RET_KILL_PROCESS);
     filter.load(OFFSET_NUMBER);
     // Calls of the x32 ABI carry this bit.
     filter.when(
@@ -301,7 +310,7 @@ pub fn decides(call: i64) -> bool {
 /// A filter that changes nothing, to try whether one can be installed.
 pub fn allow_all() -> Vec<Instruction> {
     let mut filter = Assembler::default();
-    filter.give(RET_ALLOW);
+    filter.give(libc::SECCOMP_RET_ALLOW);
     filter.0
 }
 
@@ -313,31 +322,40 @@ const fn low(value: u64) -> u32 {
     value as u32
 }
 
-const OFFSET_NUMBER: u32 = 0;
-const OFFSET_ARCH: u32 = 4;
-const OFFSET_ARGUMENTS: u32 = 16;
-const AUDIT_ARCH_X86_64: u32 = 0xC000_003E;
+const OFFSET_NUMBER: u32 = offset(std::mem::offset_of!(libc::seccomp_data, nr));
+const OFFSET_ARCH: u32 = offset(std::mem::offset_of!(libc::seccomp_data, arch));
+const OFFSET_ARGUMENTS: u32 = offset(std::mem::offset_of!(libc::seccomp_data, args));
 
-const RET_KILL_PROCESS: u32 = 0x8000_0000;
-const RET_USER_NOTIF: u32 = 0x7FC0_0000;
-const RET_ALLOW: u32 = 0x7FFF_0000;
-const RET_ERRNO: u32 = 0x0005_0000;
+const fn offset(offset: usize) -> u32 {
+    low(offset as u64)
+}
+
+/// `AUDIT_ARCH_X86_64` of `linux/audit.h`: `EM_X86_64`, 64 bits, little endian.
+const AUDIT_ARCH_X86_64: u32 = 0xC000_0000 | libc::EM_X86_64 as u32;
 
 fn action(verdict: Verdict) -> u32 {
     match verdict {
-        Verdict::Allow => RET_ALLOW,
-        Verdict::Notify => RET_USER_NOTIF,
-        Verdict::Answer(errno) => RET_ERRNO | errno.cast_unsigned(),
+        Verdict::Allow => libc::SECCOMP_RET_ALLOW,
+        Verdict::Notify => libc::SECCOMP_RET_USER_NOTIF,
+        Verdict::Answer(errno) => libc::SECCOMP_RET_ERRNO | errno.cast_unsigned(),
     }
 }
 
-const LOAD_WORD: u16 = 0x20;
-const JUMP: u16 = 0x05;
-const JUMP_EQUAL: u16 = 0x15;
-const JUMP_GREATER_OR_EQUAL: u16 = 0x35;
-const JUMP_GREATER: u16 = 0x25;
-const JUMP_ANY_BIT: u16 = 0x45;
-const RETURN: u16 = 0x06;
+const LOAD_WORD: u16 = code(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS);
+const JUMP: u16 = code(libc::BPF_JMP | libc::BPF_JA);
+const JUMP_EQUAL: u16 = code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K);
+const JUMP_GREATER_OR_EQUAL: u16 = code(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K);
+const JUMP_GREATER: u16 = code(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K);
+const JUMP_ANY_BIT: u16 = code(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K);
+const RETURN: u16 = code(libc::BPF_RET | libc::BPF_K);
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "codes of instructions have 16 bits"
+)]
+const fn code(code: u32) -> u16 {
+    code as u16
+}
 
 #[derive(Default)]
 struct Assembler(Vec<Instruction>);
@@ -346,9 +364,9 @@ impl Assembler {
     fn push(&mut self, code: u16, jump_true: u8, jump_false: u8, value: u32) {
         self.0.push(Instruction {
             code,
-            jump_true,
-            jump_false,
-            value,
+            jt: jump_true,
+            jf: jump_false,
+            k: value,
         });
     }
     fn load(&mut self, offset: u32) {

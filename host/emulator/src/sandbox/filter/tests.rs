@@ -1,5 +1,10 @@
 //! What the filter decides for each kind of system call.
 
+use libc::{
+    SECCOMP_RET_ALLOW as RET_ALLOW, SECCOMP_RET_ERRNO as RET_ERRNO,
+    SECCOMP_RET_USER_NOTIF as RET_USER_NOTIF,
+};
+
 use super::*;
 
 /// What the filter returns for a call, as the kernel would run it.
@@ -10,7 +15,7 @@ fn run(filter: &[Instruction], call: i64, arguments: &[u32]) -> u32 {
         at += 1;
         let hit = match i.code {
             LOAD_WORD => {
-                word = match i.value {
+                word = match i.k {
                     OFFSET_NUMBER => u32::try_from(call).unwrap(),
                     OFFSET_ARCH => AUDIT_ARCH_X86_64,
                     offset => arguments
@@ -21,17 +26,17 @@ fn run(filter: &[Instruction], call: i64, arguments: &[u32]) -> u32 {
                 continue;
             }
             JUMP => {
-                at += i.value as usize;
+                at += i.k as usize;
                 continue;
             }
-            RETURN => return i.value,
-            JUMP_EQUAL => word == i.value,
-            JUMP_GREATER => word > i.value,
-            JUMP_GREATER_OR_EQUAL => word >= i.value,
-            JUMP_ANY_BIT => word & i.value != 0,
+            RETURN => return i.k,
+            JUMP_EQUAL => word == i.k,
+            JUMP_GREATER => word > i.k,
+            JUMP_GREATER_OR_EQUAL => word >= i.k,
+            JUMP_ANY_BIT => word & i.k != 0,
             code => panic!("instruction {code:#x}"),
         };
-        at += usize::from(if hit { i.jump_true } else { i.jump_false });
+        at += usize::from(if hit { i.jt } else { i.jf });
     }
     panic!("the filter does not end")
 }
