@@ -208,3 +208,57 @@ fn a_decimal_mode_that_looks_octal_is_refused() {
         .apply(json!({"static_files": {"/x": patch}}))
         .unwrap();
 }
+
+#[test]
+fn an_ioctl_command_is_32_bits_without_a_sign() {
+    let fixture = fixture(&[]);
+    let command =
+        |key: &str| json!({"pseudofiles": {"/dev/x": {"ioctl": {key: {"model": "zero"}}}}});
+    for legal in ["0", "0x80045705", "4294967295", "*"] {
+        fixture.apply(command(legal)).unwrap();
+    }
+    for (key, shown) in [
+        ("-2147199227", "-2147199227"),
+        ("0x100000000", "4294967296"),
+    ] {
+        fixture.refuses(
+            command(key),
+            &format!("ioctl.{shown}: an ioctl command is 0 to"),
+        );
+    }
+}
+
+#[test]
+fn the_kernel_and_the_folders_are_those_of_the_architecture() {
+    let patch =
+        "vars: {dirs: '{{ arch }} {{ arch_dir }} {{ dylib_dir }}'}\nenv: {D: '{{ dirs }}'}\n";
+    for (written, dirs, kernel) in [
+        ("arm64", "aarch64 aarch64 aarch64", "zImage.arm64"),
+        (
+            "ppc64",
+            "powerpc64 powerpc64 powerpc64",
+            "vmlinux.powerpc64",
+        ),
+        (
+            "ppc64el",
+            "powerpc64le powerpc64le powerpc64le",
+            "vmlinux.powerpc64le",
+        ),
+        (
+            "loongarch",
+            "loongarch64 loongarch64 loongarch64",
+            "vmlinuz.efi.loongarch64",
+        ),
+        ("ppc", "powerpc powerpc powerpc", "vmlinux.ppc"),
+        ("intel64", "x86_64 x86_64 x86_64", "bzImage.x86_64"),
+    ] {
+        let config = CONFIG.replace("armel", written);
+        assert_ne!(config, CONFIG);
+        let fixture = fixture(&[("config.yaml", &config), ("patch_10.yaml", patch)]);
+        assert_eq!(fixture.value("env.D"), dirs);
+        assert_eq!(
+            fixture.value("core.kernel"),
+            format!("/igloo_static/kernels/6.13/{kernel}")
+        );
+    }
+}

@@ -58,6 +58,12 @@ fn a_project_has_penguins_layout() {
     assert_eq!(base["env"]["igloo_init"], "/sbin/init");
     assert_eq!(base["static_files"]["/dev/shm"]["mode"], 0o1777);
     assert!(base["plugins"]["netbinds"].is_object());
+    let guest = yaml(&project.join("static_patches/penguin.guest.yaml"));
+    let serial = &guest["static_files"]["/igloo/serial"];
+    assert_eq!(
+        (&serial["major"], &serial["minor"]),
+        (&json!(4), &json!(65))
+    );
     let diagnostics = yaml(&project.join("static_patches/diagnostics.yaml"));
     assert!(diagnostics["plugins"]["env"].is_object() && diagnostics["plugins"]["db"].is_object());
     assert_eq!(

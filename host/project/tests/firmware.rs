@@ -429,6 +429,10 @@ fn the_architectures_have_penguins_names() {
         (21, true, true, "powerpc64"),
         (21, true, false, "powerpc64le"),
         (243, true, false, "riscv64"),
+        (243, false, false, "riscv32"),
+        (40, false, true, "armeb"),
+        (3, false, false, "i386"),
+        (42, false, false, "machine-42"),
         (258, true, false, "loongarch64"),
         (62, true, false, "x86_64"),
     ] {

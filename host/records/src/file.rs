@@ -98,20 +98,7 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// `text`, which [`one_line`] gave, as a YAML scalar that YAML 1.1 and 1.2 both read as this string: Penguin writes and reads its results as 1.1.
 pub(crate) fn scalar(text: &str) -> String {
-    const WORDS: [&str; 11] = [
-        "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf",
-    ];
-    let plain = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
-        && !WORDS.contains(&text.to_ascii_lowercase().as_str());
-    // JSON's strings are YAML's double-quoted scalars.
-    if plain {
-        text.to_owned()
-    } else {
-        serde_json::Value::from(text).to_string()
-    }
+    rookery_project::yaml::scalar(text)
 }
 
 fn escape(text: &str, also: impl Fn(char) -> bool) -> String {

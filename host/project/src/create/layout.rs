@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use super::survey::Survey;
-use super::yaml::to_yaml;
 use crate::firmware::Candidate;
+use crate::ground::yaml;
 use crate::penguin::architectures::Architecture;
 use crate::penguin::plugins::{DIAGNOSTICS, ENABLED};
 use crate::penguin::project::{DEFAULT_FS, MAIN};
@@ -98,6 +98,10 @@ pub(super) fn files(
             .map(|(name, value)| (format!("static/{name}.yaml"), to_yaml(value))),
     );
     files
+}
+
+fn to_yaml(value: &Value) -> String {
+    yaml::write(&yaml::value::Value::from_json(value))
 }
 
 fn patch_path(name: &str) -> String {

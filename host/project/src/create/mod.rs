@@ -4,7 +4,6 @@ mod archive;
 mod layout;
 mod root;
 mod survey;
-mod yaml;
 
 use std::fs::{File, Permissions};
 use std::os::fd::AsRawFd;

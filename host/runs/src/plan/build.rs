@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use rookery_project::{Error, Result};
+use rookery_project::penguin::env::is_penguins_own;
+use rookery_project::{Error, Result, rules};
 use serde_json::{Map, Value};
 
 use crate::plan::notes::Notes;
@@ -12,16 +13,6 @@ use crate::plan::{Plan, files, models};
 use crate::ports::Ports;
 
 const DEFAULT_TIMEOUT_S: u64 = 60;
-const MAX_NETDEV: usize = 15;
-/// Of the variables of `env` that Penguin keeps off the kernel's command line, those that its own start-up needs and no firmware does.
-const PENGUINS_OWN: &[&str] = &[
-    "ROOT_SHELL",
-    "SHARED_DIR",
-    "WWW",
-    "CID",
-    "STRACE",
-    "PROJ_NAME",
-];
 const LOGGERS: &[&str] = &["syscalls_logger", "exec_logger", "rw_logger", "processes"];
 const INIT_FINDER: &str = "static/InitFinder.yaml";
 
@@ -143,11 +134,8 @@ fn env(config: &Value, notes: &mut Notes) -> Vec<(String, String)> {
         let Some(value) = value.as_str() else {
             continue;
         };
-        // The one of Penguin's own that it gives to the kernel.
-        let own = name != "igloo_task_size" && name.starts_with("igloo_")
-            || name.starts_with("IGLOO_")
-            || PENGUINS_OWN.contains(&name.as_str());
-        if own {
+        // Penguin's own start-up needs it, and no firmware does.
+        if is_penguins_own(name) {
             continue;
         }
         if name == "LD_PRELOAD" && value.contains("lib_inject.so") {
@@ -175,12 +163,7 @@ fn netdevs(config: &Value, notes: &mut Notes) -> Vec<String> {
         .flatten()
         .filter_map(Value::as_str)
     {
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-        if name.is_empty()
-            || name.len() > MAX_NETDEV
-            || matches!(name, "." | "..")
-            || !name.bytes().all(legal)
-        {
+        if !rules::is_interface_name(name) {
             notes.about(
                 "names that no network device can have are left out of netdevs",
                 name,
@@ -203,7 +186,7 @@ fn blocked_signals(config: &Value, notes: &mut Notes) -> Vec<i32> {
         match value
             .as_i64()
             .and_then(|signal| i32::try_from(signal).ok())
-            .filter(|signal| (1..=64).contains(signal))
+            .filter(|signal| rules::is_signal_number((*signal).into()))
         {
             Some(signal) if signals.contains(&signal) => {}
             Some(signal) => signals.push(signal),
@@ -220,7 +203,7 @@ fn nvram(config: &Value, notes: &mut Notes) -> Vec<(String, String)> {
     let mut values = Vec::new();
     for (key, value) in section(config, "nvram") {
         // A key becomes the name of a file.
-        if key.is_empty() || key.contains(['/', '\0']) || matches!(key.as_str(), "." | "..") {
+        if !rules::is_nvram_key(key) {
             notes.about(
                 "keys that cannot be file names are left out of nvram",
                 key.as_str(),

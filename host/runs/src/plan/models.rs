@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rookery_project::{Error, Result};
+use rookery_project::{Error, Result, rules};
 use serde_json::{Map, Value};
 
 use crate::plan::notes::Notes;
@@ -21,12 +21,9 @@ pub(crate) fn pseudofiles(
 ) -> Result<Vec<(String, Pseudofile)>> {
     let mut models = Vec::new();
     for (path, entry) in section {
-        let below = ["/dev/", "/proc/", "/sys/"]
-            .iter()
-            .any(|root| path.starts_with(root));
-        if !below || !is_guest_path(path) {
+        if !rules::is_pseudofile_path(path) || !is_guest_path(path) {
             notes.about(
-                "pseudofiles must lie below /dev, /proc or /sys; skipped",
+                "pseudofiles need a plain path below /dev, /proc or /sys; skipped",
                 path.as_str(),
             );
             continue;
@@ -156,19 +153,9 @@ impl Reader<'_> {
     }
 
     fn command(&self, text: &str) -> Result<u32> {
-        let number = text.strip_prefix("0x").map_or_else(
-            || text.parse::<i64>().ok(),
-            |hex| i64::from_str_radix(hex, 16).ok(),
-        );
-        // A command is 32 bits; a configuration may give those with the top bit set as negative.
-        let command = number.and_then(|number| {
-            u32::try_from(number)
-                .ok()
-                .or_else(|| i32::try_from(number).ok().map(i32::cast_unsigned))
-        });
-        command.ok_or_else(|| {
+        rules::ioctl_number(text).ok_or_else(|| {
             let path = self.path;
-            Error::InvalidArgument(format!("pseudofiles.{path}.ioctl has the command {text:?}; it must be a 32-bit number or \"*\""))
+            Error::InvalidArgument(format!("pseudofiles.{path}.ioctl has the command {text:?}; it must be a number from 0 to 4294967295 or \"*\""))
         })
     }
 
@@ -410,7 +397,7 @@ mod tests {
             "ioctl": {
                 "*": { "model": "return_const", "val": 0 },
                 "2147768069": { "model": "return_const", "val": -5 },
-                "-1": { "model": "write_data", "data": "hi", "val": 2 },
+                "4294967295": { "model": "write_data", "data": "hi", "val": 2 },
                 "7": { "model": "unhandled" },
                 "8": { "model": "from_plugin", "plugin": "p" },
             },
@@ -450,10 +437,9 @@ mod tests {
             .0
             .unwrap();
         assert_eq!(whole.ioctl, [(IoctlCommand::Any, Ioctl::Return(0))]);
-        assert!(
-            self::model(&json!({ "ioctl": { "99999999999": { "model": "zero" } } }))
-                .0
-                .is_err()
-        );
+        for no_command in ["99999999999", "-1"] {
+            let (model, _) = self::model(&json!({ "ioctl": { no_command: { "model": "zero" } } }));
+            assert!(model.is_err(), "{no_command}");
+        }
     }
 }

@@ -19,4 +19,4 @@ pub use characters::decode;
 pub use error::YamlError;
 pub use read::{locate, parse, parse_result};
 pub use scalar::resolve_core;
-pub use write::write;
+pub use write::{scalar, write};

@@ -118,11 +118,13 @@ pub fn core_float(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
-/// Whether a reader of YAML 1.1 or 1.2 could take the plain text of a key for something but a string.
+/// Whether no reader of YAML 1.1 or 1.2 takes this plain text for something but a string.
 ///
 /// Only letters-first words and paths are ever called safe, so numbers, dates and base-60 values need no rule here.
 pub fn plain_is_a_string(text: &str) -> bool {
-    const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    const WORDS: [&str; 11] = [
+        "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf",
+    ];
     let mut bytes = text.bytes();
     bytes
         .next()

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::scalar::plain_is_a_string;
 use super::value::{Key, Value};
+use crate::ground::text::is_hidden;
 
 /// A block-style document. Strings are double-quoted, text of several lines is a literal block, integers are plain decimal.
 pub fn write(value: &Value) -> String {
@@ -17,6 +18,22 @@ pub fn write(value: &Value) -> String {
         out.push('\n');
     }
     out
+}
+
+/// Text as one scalar, for a file whose structure is written otherwise: plain only where readers of
+/// both versions take it for this very string.
+pub fn scalar(text: &str) -> String {
+    let mut out = String::new();
+    write_scalar(&mut out, text);
+    out
+}
+
+fn write_scalar(out: &mut String, text: &str) {
+    if plain_is_a_string(text) {
+        out.push_str(text);
+    } else {
+        quote(out, text);
+    }
 }
 
 /// The entries of a container that is not empty, each on its own line, `depth` levels in.
@@ -88,8 +105,7 @@ fn write_key(out: &mut String, key: &Key) {
             let _ = write!(out, "{number}");
         }
         Key::Other(text) => out.push_str(text),
-        Key::Str(text) if plain_is_a_string(text) => out.push_str(text),
-        Key::Str(text) => quote(out, text),
+        Key::Str(text) => write_scalar(out, text),
     }
 }
 
@@ -129,12 +145,7 @@ fn fits_a_literal(text: &str) -> bool {
             .all(|line| line.is_empty() || !line.trim_matches(' ').is_empty())
         && body
             .chars()
-            .all(|c| c == '\n' || matches!(c, ' '..='~' | '\u{a1}'..) && !invisible(c))
-}
-
-/// Line separators, direction marks, byte order marks and non-characters: a person cannot see them, and some end a line in 1.1.
-fn invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+            .all(|c| c == '\n' || matches!(c, ' '..='~' | '\u{a1}'..) && !is_hidden(c))
 }
 
 fn literal(out: &mut String, text: &str, depth: usize) {
@@ -162,8 +173,12 @@ fn quote(out: &mut String, text: &str) {
             '\0'..='\u{1f}' | '\u{7f}'..='\u{a0}' => {
                 let _ = write!(out, "\\x{:02X}", u32::from(c));
             }
-            c if invisible(c) => {
-                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            // A person cannot see it, and to YAML 1.1 some end a line.
+            c if is_hidden(c) => {
+                let _ = match u32::from(c) {
+                    code @ ..=0xffff => write!(out, "\\u{code:04X}"),
+                    code => write!(out, "\\U{code:08X}"),
+                };
             }
             _ => out.push(c),
         }
@@ -173,6 +188,9 @@ fn quote(out: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value as Json, json};
+
     use super::super::parse;
     use super::*;
 
@@ -231,6 +249,62 @@ mod tests {
                 "{text:?}\n{}",
                 write(&document)
             );
+        }
+    }
+
+    #[test]
+    fn strings_that_readers_disagree_on_are_quoted() {
+        for text in [
+            "on",
+            "No",
+            "~",
+            "null",
+            "08",
+            "0o755",
+            "1e3",
+            "12:30",
+            "",
+            " a",
+            "a: b",
+            "#x",
+            "{{ x }}",
+            "-",
+            "*",
+            "2001-01-01",
+            ".inf",
+        ] {
+            assert!(scalar(text).starts_with('"'), "{text}");
+        }
+        assert_eq!(scalar("/sbin/init"), "/sbin/init");
+        assert_eq!(
+            scalar("static_patches/base.yaml"),
+            "static_patches/base.yaml"
+        );
+        assert_eq!(scalar("\u{7f}\u{85}"), "\"\\x7F\\x85\"");
+    }
+
+    fn value() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            ".{0,12}".prop_map(Json::from),
+            "[a-z]{0,4}\n[a-z #:]{0,6}\n".prop_map(Json::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+                prop::collection::btree_map(".{0,8}", inner, 0..4).prop_map(|m| json!(m)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_is_read_back_as_it_was(value in value()) {
+            let text = write(&Value::from_json(&value));
+            let back: Json = serde_yaml::from_str(&text).map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?;
+            prop_assert_eq!(back, value, "{}", text);
         }
     }
 }
