@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use rookery_contract::shapes::RunStatus;
 use rookery_project::{Cancel, Roots};
 use rookery_runs::Runs;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::interrupt::Interrupt;
 use crate::places::{PortOptions, StateDir, existing_parent, resolve, utf8};
-use crate::show::{self, Activity, text};
+use crate::show::{self, Activity};
 use crate::summary;
 
 /// How often the state of the run is looked at.
@@ -61,10 +62,10 @@ impl Run {
         let status = self.follow(&runs, &run, &interrupt)?;
         let findings = summary::findings(&roots, &status);
 
-        let failed = status["status"] == "failed";
+        let failed = status.status == "failed";
         let result = json!({"run": status, "findings": findings});
         show::result(&result, self.json, |result| {
-            summary::describe(&result["run"], &result["findings"])
+            summary::describe(&status, &result["findings"])
         });
         Ok(if failed {
             ExitCode::FAILURE
@@ -74,12 +75,11 @@ impl Run {
     }
 
     /// Wait for the end of the run, showing how it goes on; stop it at ctrl-c.
-    fn follow(&self, runs: &Runs, run: &str, interrupt: &Interrupt) -> anyhow::Result<Value> {
+    fn follow(&self, runs: &Runs, run: &str, interrupt: &Interrupt) -> anyhow::Result<RunStatus> {
         let mut status = runs.status(run)?;
-        let mut activity =
-            Activity::new(Some(status["timeout_s"].as_u64().unwrap_or(0)), self.json);
+        let mut activity = Activity::new(Some(status.timeout_s.unwrap_or(0)), self.json);
         let mut stopping = false;
-        while status["status"] == "running" {
+        while status.status == "running" {
             if interrupt.pressed() && !stopping {
                 stopping = true;
                 activity.phase("stopping");
@@ -92,7 +92,7 @@ impl Run {
                 clippy::cast_sign_loss,
                 reason = "seconds of a run, for a bar"
             )]
-            activity.at(status["elapsed_s"].as_f64().unwrap_or(0.0) as u64);
+            activity.at(status.elapsed_s.unwrap_or(0.0) as u64);
             status = runs.wait(run, POLL, &Cancel::default())?;
         }
         activity.end();
@@ -100,10 +100,11 @@ impl Run {
     }
 }
 
-fn phase(status: &Value) -> String {
+fn phase(status: &RunStatus) -> String {
+    let phase = status.phase.as_deref().unwrap_or("-");
     let services = summary::services(status);
     match services.as_slice() {
-        [] => text(status, "phase").to_owned(),
-        services => format!("{}: {}", text(status, "phase"), services.join(", ")),
+        [] => phase.to_owned(),
+        services => format!("{phase}: {}", services.join(", ")),
     }
 }

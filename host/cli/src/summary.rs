@@ -1,5 +1,6 @@
 //! What came of a run, for people: the services that answer, and what went wrong next.
 
+use rookery_contract::shapes::{Endpoint, RunStatus};
 use rookery_project::{Cancel, Results, Roots};
 use serde_json::{Map, Value, json};
 
@@ -8,7 +9,7 @@ use crate::show::text;
 /// Lines of each kind; the rest is counted.
 const SHOWN: usize = 5;
 /// Guest ports whose services speak HTTP, and with which scheme.
-const WEB_PORTS: &[(u64, &str)] = &[
+const WEB_PORTS: &[(u16, &str)] = &[
     (80, "http"),
     (8080, "http"),
     (8000, "http"),
@@ -18,9 +19,10 @@ const WEB_PORTS: &[(u64, &str)] = &[
 
 /// What the run's result files say: `{"services": [{"proc", "proto", "ip", "port", "host_port"}], "pseudofiles": [{"path", "hits", "callers"}], "missing_env": ["…"], "crashes": [{"proc", "signame", "count"}]}`.
 /// A file that is not there leaves its list out.
-pub fn findings(roots: &Roots, status: &Value) -> Value {
-    let Some(results) = status["results_dir"]
-        .as_str()
+pub fn findings(roots: &Roots, status: &RunStatus) -> Value {
+    let Some(results) = status
+        .results_dir
+        .as_deref()
         .and_then(|dir| roots.results(None, Some(dir)).ok())
     else {
         return json!({});
@@ -89,41 +91,42 @@ fn pseudofiles(file: &Value) -> Value {
 }
 
 /// The services that can be reached, as URLs where they speak HTTP, with their ports in the guest.
-pub fn services(status: &Value) -> Vec<String> {
-    let endpoints = status["endpoints"].as_array().into_iter().flatten();
-    endpoints
-        .filter(|endpoint| endpoint["host_port"].is_u64())
-        .map(address)
-        .collect()
+pub fn services(status: &RunStatus) -> Vec<String> {
+    status.endpoints.iter().map(address).collect()
 }
 
-fn address(endpoint: &Value) -> String {
-    let (host, port) = (text(endpoint, "host"), &endpoint["host_port"]);
-    let web = WEB_PORTS.iter().find(|(guest_port, _)| {
-        endpoint["guest_port"] == *guest_port && endpoint["proto"] == "tcp"
-    });
-    let proto = text(endpoint, "proto");
+fn address(endpoint: &Endpoint) -> String {
+    let Endpoint {
+        proto,
+        guest_port,
+        host,
+        host_port,
+        ..
+    } = endpoint;
+    let web = WEB_PORTS
+        .iter()
+        .find(|(port, _)| port == guest_port && proto == "tcp");
     let url = match web {
-        Some((_, scheme)) => format!("{scheme}://{host}:{port}/"),
-        None => format!("{proto}://{host}:{port}"),
+        Some((_, scheme)) => format!("{scheme}://{host}:{host_port}/"),
+        None => format!("{proto}://{host}:{host_port}"),
     };
-    format!("{url} (guest {proto} {})", endpoint["guest_port"])
+    format!("{url} (guest {proto} {guest_port})")
 }
 
 /// Lines for a person.
-pub fn describe(status: &Value, findings: &Value) -> Vec<String> {
-    let reason = status["reason"]
-        .as_str()
+pub fn describe(status: &RunStatus, findings: &Value) -> Vec<String> {
+    let reason = status
+        .reason
+        .as_deref()
         .map(|reason| format!(": {reason}"))
         .unwrap_or_default();
-    let elapsed = status["elapsed_s"]
-        .as_f64()
+    let elapsed = status
+        .elapsed_s
         .map(|elapsed| format!(" after {elapsed:.1} s"))
         .unwrap_or_default();
     let mut lines = vec![format!(
         "run {} {}{elapsed}{reason}",
-        text(status, "run_id"),
-        text(status, "status")
+        status.run_id, status.status
     )];
 
     section(
@@ -156,13 +159,21 @@ pub fn describe(status: &Value, findings: &Value) -> Vec<String> {
         findings["crashes"].as_array(),
         crash,
     );
+    let notes: Vec<Value> = status
+        .notes
+        .iter()
+        .map(|note| note.as_str().into())
+        .collect();
     section(
         &mut lines,
         "this backend did not honour",
-        status["notes"].as_array(),
+        Some(&notes),
         |note| note.as_str().unwrap_or_default().to_owned(),
     );
-    lines.push(format!("results in {}", text(status, "results_dir")));
+    lines.push(format!(
+        "results in {}",
+        status.results_dir.as_deref().unwrap_or("-")
+    ));
     lines
 }
 
@@ -212,12 +223,17 @@ fn section(
 mod tests {
     use super::*;
 
+    fn status(value: Value) -> RunStatus {
+        serde_json::from_value(value).unwrap()
+    }
+
     #[test]
     fn a_summary_names_services_by_url_and_what_went_wrong_next() {
-        let status = json!({"run_id": "r1", "status": "finished", "reason": "the deadline passed", "elapsed_s": 60.02, "results_dir": "/p/results/0",
-            "endpoints": [{"procname": "httpd", "proto": "tcp", "guest_port": 80, "host": "127.0.0.1", "host_port": 40080},
-                {"procname": "telnetd", "proto": "tcp", "guest_port": 23, "host": "127.0.0.1", "host_port": 40023},
-                {"procname": "snmpd", "proto": "udp", "guest_port": 161}]});
+        let status = status(
+            json!({"run_id": "r1", "status": "finished", "reason": "the deadline passed", "elapsed_s": 60.02, "results_dir": "/p/results/0",
+            "endpoints": [{"procname": "httpd", "proto": "tcp", "guest_ip": "0.0.0.0", "guest_port": 80, "host": "127.0.0.1", "host_port": 40080},
+                {"procname": "telnetd", "proto": "tcp", "guest_ip": "0.0.0.0", "guest_port": 23, "host": "127.0.0.1", "host_port": 40023}]}),
+        );
         let file = json!({"/dev/dsa": {"impact": {"hits": 12}, "callers": ["dsad:412"]}});
         let findings = json!({"pseudofiles": pseudofiles(&file), "missing_env": ["a", "b", "c", "d", "e", "f"],
             "services": [{"proc": "httpd", "proto": "tcp", "ip": "0.0.0.0", "port": 80, "host_port": 40080},
@@ -239,7 +255,10 @@ mod tests {
 
     #[test]
     fn a_run_without_results_still_has_a_summary() {
-        let lines = describe(&json!({"run_id": "r1", "status": "failed"}), &json!({}));
+        let lines = describe(
+            &status(json!({"run_id": "r1", "status": "failed"})),
+            &json!({}),
+        );
         assert_eq!(
             lines,
             ["run r1 failed", "no service listened", "results in -"]

@@ -77,7 +77,7 @@ fn flood(work: &Path, data: Data, steps: &[Step]) -> Value {
     while status["status"] != "finished" {
         peak = peak.max(resident(supervisor));
         let slice = Duration::from_millis(50);
-        status = registry.wait(&run, slice, &Cancel::default()).unwrap();
+        status = json!(registry.wait(&run, slice, &Cancel::default()).unwrap());
         assert_ne!(status["status"], "failed", "{status}");
         let over = Duration::from_secs(deadline_s() + 2);
         assert!(

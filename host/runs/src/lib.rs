@@ -18,6 +18,7 @@ mod supervisor;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rookery_contract::shapes::{Capabilities, RunStatus};
 use rookery_project::{Cancel, Project, Result, Roots};
 use serde_json::Value;
 
@@ -91,19 +92,19 @@ impl Runs {
             .begin(project.dir(), options, config, named, cancel)
     }
     /// `emulation.status`
-    pub fn status(&self, run_id: &str) -> Result<Value> {
+    pub fn status(&self, run_id: &str) -> Result<RunStatus> {
         self.visible(run_id)?.status(run_id)
     }
     /// `emulation.wait`: until the run has ended, `timeout` has passed, or `cancel`.
-    pub fn wait(&self, run_id: &str, timeout: Duration, cancel: &Cancel) -> Result<Value> {
+    pub fn wait(&self, run_id: &str, timeout: Duration, cancel: &Cancel) -> Result<RunStatus> {
         self.visible(run_id)?.wait(run_id, timeout, cancel)
     }
     /// `emulation.stop`
-    pub fn stop(&self, run_id: &str) -> Result<Value> {
+    pub fn stop(&self, run_id: &str) -> Result<RunStatus> {
         self.visible(run_id)?.stop(run_id)
     }
     /// `live.capabilities`
-    pub fn capabilities(&self, run_id: &str) -> Result<Value> {
+    pub fn capabilities(&self, run_id: &str) -> Result<Capabilities> {
         self.visible(run_id)?.capabilities(run_id)
     }
     /// `live.command`

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+pub use rookery_contract::Next;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result, Unavailable};
@@ -81,37 +82,6 @@ impl<T: JsonSchema> JsonSchema for Answer<T> {
             required.extend(inner.clone());
         }
         json_schema!({ "type": "object", "properties": properties, "required": required })
-    }
-}
-
-/// The next call that makes sense, complete: a tool and its arguments.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Next {
-    /// A tool's name.
-    pub tool: String,
-    /// Its arguments.
-    pub arguments: Value,
-}
-
-impl Next {
-    /// Call `tool` with `arguments`.
-    pub fn call(tool: &str, arguments: Value) -> Self {
-        Self {
-            tool: tool.to_owned(),
-            arguments,
-        }
-    }
-}
-
-impl JsonSchema for Next {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        "Next".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object" })
     }
 }
 

@@ -92,7 +92,6 @@ pub mod host;
 mod imports;
 pub mod running;
 pub mod schema;
-pub mod shapes;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 pub mod tool;
@@ -105,6 +104,7 @@ pub use host::{
     Live, Log, QueryOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions,
 };
 pub use imports::Imports;
+pub use rookery_contract::shapes;
 pub use rookery_plugin_macros::{plugin, tool};
 pub use tool::{Guest, Tool, ToolDefinition};
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use rookery_contract::shapes::{Reached, Received};
 use rookery_project::{Error, Result};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -161,14 +162,15 @@ impl Reach {
         };
         let truncated = self.received.len() > self.max_bytes;
         self.received.truncate(self.max_bytes);
-        let mut answer = json!({
-            "connected": self.connected,
-            "received": {"text": String::from_utf8_lossy(&self.received), "bytes": self.received.len()},
-            "truncated": truncated,
-        });
-        if let (Some(errno), Some(answer)) = (failure, answer.as_object_mut()) {
-            answer.insert("error".into(), errno.to_string().into());
-        }
-        reply.send(Ok(answer));
+        let answer = Reached {
+            connected: self.connected,
+            received: Received {
+                text: Some(String::from_utf8_lossy(&self.received).into_owned()),
+                bytes: self.received.len() as u64,
+            },
+            truncated,
+            error: failure.map(|errno| errno.to_string()),
+        };
+        reply.send(Ok(json!(answer)));
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use rookery_contract::shapes::CommandOutput;
 use rookery_project::{Error, Result};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -141,28 +142,27 @@ impl Command {
             self.kill();
         }
         if let Some(reply) = self.reply.take() {
-            reply.send(Ok(self.answer(status, late)));
+            reply.send(Ok(json!(self.answer(status, late))));
         }
         false
     }
 
-    fn answer(&self, status: Option<i32>, timed_out: bool) -> serde_json::Value {
+    fn answer(&self, status: Option<i32>, timed_out: bool) -> CommandOutput {
         let signal = status
             .and_then(|status| status.checked_sub(128))
             .filter(|signal| *signal > 0);
         let [out, err] = self
             .outputs
             .each_ref()
-            .map(|output| String::from_utf8_lossy(&output.bytes));
-        let err = self.program.complaint().unwrap_or_default() + &err;
-        json!({
-            "exit_code": if signal.is_some() || timed_out { None } else { status },
-            "signal": signal,
-            "stdout": out,
-            "stderr": err,
-            "truncated": self.outputs.iter().any(|output| output.truncated),
-            "timed_out": timed_out,
-        })
+            .map(|output| String::from_utf8_lossy(&output.bytes).into_owned());
+        CommandOutput {
+            exit_code: status.filter(|_| signal.is_none() && !timed_out),
+            signal,
+            stdout: out,
+            stderr: self.program.complaint().unwrap_or_default() + &err,
+            truncated: self.outputs.iter().any(|output| output.truncated),
+            timed_out,
+        }
     }
 
     /// End it, unanswered.

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use rookery_contract::shapes::Capabilities;
 use rookery_project::{Cancel, Error, Result};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::control;
 use crate::control::wire;
@@ -22,7 +23,7 @@ const MAX_ARGUMENT_BYTES: usize = 128 << 10;
 
 impl Registry {
     /// `live.capabilities`
-    pub fn capabilities(&self, run_id: &str) -> Result<Value> {
+    pub fn capabilities(&self, run_id: &str) -> Result<Capabilities> {
         let run = self.store.open(run_id)?;
         let state = run.state()?;
         let mut why = Map::new();
@@ -42,9 +43,13 @@ impl Registry {
             offer("reach", state.live.reach)?,
         );
         let (hook, snapshot) = (offer("hook", false)?, offer("snapshot", false)?);
-        Ok(
-            json!({ "command": command, "reach": reach, "hook": hook, "snapshot": snapshot, "why": why }),
-        )
+        Ok(Capabilities {
+            command,
+            reach,
+            hook,
+            snapshot,
+            why,
+        })
     }
 
     /// `live.command`

@@ -5,11 +5,12 @@ mod live;
 mod start;
 mod stop;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rookery_contract::shapes::RunStatus;
 use rookery_project::{Cancel, Error, Result, regular};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::backend::{Availability, Backend};
 use crate::ports::Ports;
@@ -64,7 +65,7 @@ impl Registry {
     }
 
     /// The run status (`wit/emulation.wit`) now.
-    pub fn status(&self, run_id: &str) -> Result<Value> {
+    pub fn status(&self, run_id: &str) -> Result<RunStatus> {
         let run = self.store.open(run_id)?;
         let state = self.settled(&run)?;
         let stopping = run.stop_asked().is_some();
@@ -82,7 +83,7 @@ impl Registry {
     }
 
     /// Wait until the run has ended, `timeout` has passed, or `cancel` (then `Cancelled`, within 50 ms); gives the run status.
-    pub fn wait(&self, run_id: &str, timeout: Duration, cancel: &Cancel) -> Result<Value> {
+    pub fn wait(&self, run_id: &str, timeout: Duration, cancel: &Cancel) -> Result<RunStatus> {
         let run = self.store.open(run_id)?;
         let deadline = Instant::now() + timeout;
         while !await_end(
@@ -223,32 +224,27 @@ fn unavailable(refused: &[Availability]) -> Error {
 }
 
 /// `spec` is not there before the run is launched.
-fn status(request: &Request, spec: Option<&Spec>, state: &State, stopping: bool) -> Value {
+fn status(request: &Request, spec: Option<&Spec>, state: &State, stopping: bool) -> RunStatus {
     let phase = if stopping && !state.has_ended() {
         "stopping"
     } else {
         &state.phase
     };
-    let mut status = json!({
-        "run_id": request.run_id,
-        "status": state.status,
-        "phase": phase,
-        "project_dir": request.project_dir,
-        "elapsed_s": state.elapsed(),
-        "endpoints": state.endpoints,
-        "notes": state.notes,
-    });
-    let mut add = |key: &str, value: Option<Value>| {
-        if let (Some(value), Some(object)) = (value, status.as_object_mut()) {
-            object.insert(key.into(), value);
-        }
-    };
-    add("backend", spec.map(|spec| json!(spec.backend)));
-    add("results_dir", spec.map(|spec| json!(spec.plan.results_dir)));
-    let timeout_s = spec.map(|spec| spec.plan.timeout_s).or(request.timeout_s);
-    add("timeout_s", timeout_s.map(Value::from));
-    add("reason", state.reason.as_deref().map(Value::from));
-    status
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    RunStatus {
+        run_id: request.run_id.clone(),
+        status: state.status.name().to_owned(),
+        phase: Some(phase.to_owned()),
+        reason: state.reason.clone(),
+        backend: spec.map(|spec| spec.backend.clone()),
+        project_dir: Some(text(&request.project_dir)),
+        results_dir: spec.map(|spec| text(&spec.plan.results_dir)),
+        elapsed_s: Some(state.elapsed()),
+        timeout_s: spec.map(|spec| spec.plan.timeout_s).or(request.timeout_s),
+        endpoints: state.endpoints.clone(),
+        notes: state.notes.clone(),
+        next: None,
+    }
 }
 
 /// Wait for at most `slice`; whether the run has ended and its supervisor is gone, so that another run can start.
@@ -267,6 +263,8 @@ fn await_end(run: &RunDir, slice: Duration) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -5,9 +5,9 @@
 
 use std::time::{Duration, Instant};
 
+use rookery_contract::shapes::RunStatus;
 use rookery_project::{Cancel, Result};
 use rustix::process::Signal;
-use serde_json::Value;
 
 use crate::control;
 use crate::control::wire::Ask;
@@ -21,7 +21,7 @@ const USUAL_GRACE: Duration = Duration::from_secs(8);
 
 impl Registry {
     /// Ask the run to stop, and give its status: ended, or in its phase `stopping` where that takes longer than a moment.
-    pub fn stop(&self, run_id: &str) -> Result<Value> {
+    pub fn stop(&self, run_id: &str) -> Result<RunStatus> {
         let run = self.store.open(run_id)?;
         if !self.settled(&run)?.has_ended() {
             let deadline = Instant::now() + PROMPT;

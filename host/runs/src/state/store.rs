@@ -7,6 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use rookery_contract::shapes::Endpoint;
 use rookery_project::{Error, Result, regular};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -92,15 +93,16 @@ pub(crate) enum Status {
     Failed,
 }
 
-/// A guest port that can be reached from the host; the shape is that of a run status.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Endpoint {
-    pub(crate) procname: String,
-    pub(crate) proto: String,
-    pub(crate) guest_ip: String,
-    pub(crate) guest_port: u16,
-    pub(crate) host: String,
-    pub(crate) host_port: u16,
+impl Status {
+    /// As a run status has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// A supervisor that lives on for longer than its run may last, and this, ends itself or is stuck.

@@ -160,7 +160,7 @@ fn a_note_is_in_the_record_while_the_run_goes_on() {
             .result(0, "rookery_run.json")
             .contains("eth9 is missing")
     });
-    let status = world.registry().stop(&run_id).unwrap();
+    let status = json!(world.registry().stop(&run_id).unwrap());
     assert_eq!(status["notes"], json!(["eth9 is missing"]));
 }
 

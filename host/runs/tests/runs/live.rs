@@ -55,7 +55,7 @@ fn commands_and_ports_are_reached_through_the_supervisor() {
     );
     let dropped = registry.command(&run_id, &["never".to_owned()], &Value::Null, &none);
     assert!(matches!(dropped, Err(Error::Backend(_))), "{dropped:?}");
-    registry.stop(&run_id).unwrap();
+    json!(registry.stop(&run_id).unwrap());
 }
 
 fn wrong_requests_are_refused_before_they_are_sent() {
@@ -85,14 +85,14 @@ fn wrong_requests_are_refused_before_they_are_sent() {
             "{argv:?} {answer:?}"
         );
     }
-    registry.stop(&run_id).unwrap();
+    json!(registry.stop(&run_id).unwrap());
 }
 
 fn what_the_backend_lacks_is_said_in_words() {
     let world = World::new();
     let run_id = world.start(&[]).unwrap();
     let registry = world.registry();
-    let capabilities = registry.capabilities(&run_id).unwrap();
+    let capabilities = json!(registry.capabilities(&run_id).unwrap());
     assert_eq!(
         (&capabilities["command"], &capabilities["reach"]),
         (&json!(true), &json!(true))
@@ -116,7 +116,7 @@ fn what_the_backend_lacks_is_said_in_words() {
         registry.snapshot(&run_id),
         Err(Error::Unavailable { .. })
     ));
-    registry.stop(&run_id).unwrap();
+    json!(registry.stop(&run_id).unwrap());
 }
 
 fn a_silent_or_garbled_peer_does_no_harm() {
@@ -140,7 +140,7 @@ fn a_silent_or_garbled_peer_does_no_harm() {
         &Cancel::default(),
     );
     assert_eq!(answer.unwrap()["stdout"], "ps");
-    world.registry().stop(&run_id).unwrap();
+    json!(world.registry().stop(&run_id).unwrap());
 }
 
 fn a_request_to_an_ended_run_is_unavailable() {
@@ -158,7 +158,7 @@ fn a_request_to_an_ended_run_is_unavailable() {
     );
     assert!(started.elapsed() < Duration::from_secs(1));
     assert_eq!(
-        world.registry().capabilities(run_id).unwrap()["command"],
+        json!(world.registry().capabilities(run_id).unwrap())["command"],
         false
     );
 }

@@ -40,7 +40,7 @@ fn start_slowly(world: &World, script: &[(&str, &str)]) -> String {
 fn a_slow_start_gives_its_id_and_goes_on() {
     let world = World::new();
     let run_id = start_slowly(&world, &[("end", "done")]);
-    let status = world.registry().status(&run_id).unwrap();
+    let status = json!(world.registry().status(&run_id).unwrap());
     assert_eq!(
         (&status["status"], &status["phase"]),
         (&json!("running"), &json!("starting")),
@@ -62,7 +62,7 @@ fn a_slow_start_gives_its_id_and_goes_on() {
 fn a_run_is_stopped_before_it_begins() {
     let world = World::new();
     let run_id = start_slowly(&world, &[("console", "never printed")]);
-    let status = world.registry().stop(&run_id).unwrap();
+    let status = json!(world.registry().stop(&run_id).unwrap());
     assert_eq!(status["phase"], "stopping", "{status}");
     world.open_gate();
     let status = world.wait(&run_id);
@@ -105,7 +105,7 @@ fn killing_the_server_harms_no_run_that_is_starting() {
         .unwrap();
     assert!(!server.status.success(), "it was killed");
     let run_id = String::from_utf8(server.stdout).unwrap().trim().to_owned();
-    let status = world.registry().status(&run_id).unwrap();
+    let status = json!(world.registry().status(&run_id).unwrap());
     assert_eq!(
         (&status["status"], &status["phase"]),
         (&json!("running"), &json!("starting")),
@@ -113,7 +113,7 @@ fn killing_the_server_harms_no_run_that_is_starting() {
     );
     world.open_gate();
     eventually("the supervisor takes over", || {
-        world.registry().status(&run_id).unwrap()["phase"] != "starting"
+        json!(world.registry().status(&run_id).unwrap())["phase"] != "starting"
     });
     let status = world.wait(&run_id);
     assert_eq!(

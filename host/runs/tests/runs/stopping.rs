@@ -30,14 +30,14 @@ fn stop_ends_a_run_and_can_be_repeated() {
     let world = World::new();
     let run_id = world.start(&[("listen", "80")]).unwrap();
     let started = Instant::now();
-    let status = world.registry().stop(&run_id).unwrap();
+    let status = json!(world.registry().stop(&run_id).unwrap());
     assert_eq!(status["status"], "stopped", "{status}");
     assert!(
         started.elapsed() < Duration::from_secs(3),
         "{:?}",
         started.elapsed()
     );
-    assert_eq!(world.registry().stop(&run_id).unwrap(), status);
+    assert_eq!(json!(world.registry().stop(&run_id).unwrap()), status);
     assert_eq!(world.result(0, ".ran"), "", "a stopped run is complete");
     assert!(world.result(0, "summary.json").contains("\"port\": 80"));
 }
@@ -51,7 +51,7 @@ fn a_stop_that_takes_long_is_answered_at_once_and_seen_through() {
         .start(&world.project(), &script, &options)
         .unwrap();
     let asked = Instant::now();
-    let status = world.registry().stop(&run_id).unwrap();
+    let status = json!(world.registry().stop(&run_id).unwrap());
     assert_eq!(
         (&status["status"], &status["phase"]),
         (&json!("running"), &json!("stopping")),
@@ -63,7 +63,10 @@ fn a_stop_that_takes_long_is_answered_at_once_and_seen_through() {
         asked.elapsed()
     );
     // Asking again neither waits longer nor starts anew.
-    assert_eq!(world.registry().stop(&run_id).unwrap()["phase"], "stopping");
+    assert_eq!(
+        json!(world.registry().stop(&run_id).unwrap())["phase"],
+        "stopping"
+    );
     assert_eq!(world.wait(&run_id)["status"], "stopped");
     assert_eq!(world.result(0, ".ran"), "", "it ended in good order");
 }
@@ -73,7 +76,7 @@ fn a_deaf_backend_is_killed() {
     let run_id = world
         .start(&[("deaf", ""), ("console", "x"), ("stuck", "")])
         .unwrap();
-    world.registry().stop(&run_id).unwrap();
+    json!(world.registry().stop(&run_id).unwrap());
     let status = world.wait(&run_id);
     assert_eq!(status["status"], "stopped", "{status}");
     assert!(
@@ -95,6 +98,9 @@ fn a_run_is_stopped_by_another_process_than_started_it() {
         .output()
         .unwrap();
     let run_id = String::from_utf8(server.stdout).unwrap().trim().to_owned();
-    assert_eq!(world.registry().stop(&run_id).unwrap()["status"], "stopped");
+    assert_eq!(
+        json!(world.registry().stop(&run_id).unwrap())["status"],
+        "stopped"
+    );
     assert_eq!(world.result(0, ".ran"), "");
 }

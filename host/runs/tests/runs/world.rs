@@ -79,8 +79,8 @@ impl World {
             .registry()
             .wait(run_id, Duration::from_secs(20), &Cancel::default())
             .unwrap();
-        assert_ne!(status["status"], "running", "{status}");
-        status
+        assert_ne!(status.status, "running", "{status:?}");
+        json!(status)
     }
 
     pub fn run_dir(&self, run_id: &str) -> PathBuf {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rookery_contract::shapes::RunStatus;
 use rookery_project::Error;
-use serde_json::Value;
 
-use super::{HostError, HostResult, State, parse_object};
+use super::{HostError, HostResult, State, parse_object, to_json};
 use crate::host::bindings::emulation;
 use crate::meter::{Paused, WallClock};
 
-/// How often progress is reported while a guest waits for a run.
+/// How often progress is reported while an instance waits for a run.
 const SLICE: Duration = Duration::from_secs(1);
 
 impl emulation::Host for State {
@@ -51,7 +51,7 @@ impl emulation::Host for State {
             .wait_in_slices(run, Duration::from_millis(milliseconds.into()))
             .await;
         self.step_back(aside).await?;
-        Ok(status?.to_string())
+        Ok(to_json(&status?)?)
     }
 
     async fn stop(&mut self, run: String) -> HostResult<String> {
@@ -65,7 +65,7 @@ impl emulation::Host for State {
 }
 
 impl State {
-    /// A guest that waits for a run uses nothing: neither its wall clock nor a seat.
+    /// An instance that waits for a run uses nothing: neither its wall clock nor a seat.
     fn step_aside(&mut self) -> Paused {
         drop(self.seat.take());
         WallClock::pause(&self.meter)
@@ -78,7 +78,7 @@ impl State {
         Ok(())
     }
 
-    async fn wait_in_slices(&mut self, run: String, total: Duration) -> HostResult<Value> {
+    async fn wait_in_slices(&mut self, run: String, total: Duration) -> HostResult<RunStatus> {
         let end = Instant::now() + total;
         self.count_host_call().map_err(HostError::Trap)?;
         loop {
@@ -89,9 +89,7 @@ impl State {
                     host.runs.wait(&id, slice, cancel)
                 })
                 .await?;
-            if status.get("status").and_then(Value::as_str) != Some("running")
-                || Instant::now() >= end
-            {
+            if status.status != "running" || Instant::now() >= end {
                 return Ok(status);
             }
             self.report(&status);
@@ -99,11 +97,12 @@ impl State {
     }
 
     /// Tell the client how far the run is.
-    fn report(&mut self, status: &Value) {
-        let text = |key| status.get(key).and_then(Value::as_str).unwrap_or_default();
-        let seconds = |key| status.get(key).and_then(Value::as_f64).unwrap_or(0.0);
-        let (run, phase) = (text("run_id"), text("phase"));
-        let (elapsed, timeout) = (seconds("elapsed_s"), seconds("timeout_s"));
+    fn report(&mut self, status: &RunStatus) {
+        let (run, phase) = (&status.run_id, status.phase.as_deref().unwrap_or_default());
+        let elapsed = status.elapsed_s.unwrap_or(0.0);
+        let timeout = status
+            .timeout_s
+            .map_or(0.0, |seconds| Duration::from_secs(seconds).as_secs_f64());
         if phase == "starting" || timeout <= 0.0 {
             self.progress
                 .report(0.0, &format!("{run} {phase} for {elapsed:.0} s"));

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use rookery_project::{Cancel, Error, Firmware, Results, Roots};
 use rookery_runs::Runs;
+use serde::Serialize;
 use serde_json::Value;
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -131,13 +132,13 @@ impl State {
     }
 
     /// [`Self::blocking`] for work that gives JSON. The text is made on the blocking thread, because it may be large.
-    async fn json(
+    async fn json<T: Serialize>(
         &mut self,
         function: &'static str,
-        work: impl FnOnce(&Services, &Cancel) -> rookery_project::Result<Value> + Send + 'static,
+        work: impl FnOnce(&Services, &Cancel) -> rookery_project::Result<T> + Send + 'static,
     ) -> HostResult<String> {
         self.blocking(function, move |services, cancel| {
-            Ok(work(services, cancel)?.to_string())
+            to_json(&work(services, cancel)?)
         })
         .await
     }
@@ -149,6 +150,12 @@ impl State {
     fn root_filesystem(&self, resource: &Resource<RootFilesystem>) -> HostResult<Arc<Firmware>> {
         Ok(Arc::clone(&self.table.get(resource)?.0))
     }
+}
+
+/// A value as its JSON text.
+fn to_json(value: &impl Serialize) -> rookery_project::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| Error::Internal(format!("a value has no JSON form: {error}")))
 }
 
 /// The JSON that an instance gave as `what`.

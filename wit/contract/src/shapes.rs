@@ -1,13 +1,13 @@
-//! The JSON values of the contract as types. Fields that a newer host adds are ignored.
+//! What functions of the host give.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::answer::Next;
+use crate::Next;
 
 /// `config.effective`: the configuration that a run would see.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EffectiveConfig {
     /// Every layer merged.
     pub config: Map<String, Value>,
@@ -20,7 +20,7 @@ pub struct EffectiveConfig {
 }
 
 /// `config.lookup`: one key and where its value comes from.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Lookup {
     /// The path, one key an element.
     pub path: Vec<String>,
@@ -35,7 +35,7 @@ pub struct Lookup {
 }
 
 /// One file that sets a key.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Layer {
     /// The file, relative to the project.
     pub file: String,
@@ -45,7 +45,7 @@ pub struct Layer {
 }
 
 /// `config.patch`: the patch that changes go to.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Patch {
     /// Its absolute path.
     pub patch_file: String,
@@ -150,7 +150,7 @@ pub struct Effective {
 }
 
 /// `creation.init-project`: a new project.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewProject {
     /// Its absolute directory.
     pub project_dir: String,
@@ -232,7 +232,7 @@ pub struct Endpoint {
 }
 
 /// `run-results.status`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultsStatus {
     /// Absolute.
     pub results_dir: String,
@@ -280,7 +280,7 @@ impl ResultsStatus {
 }
 
 /// A run that is newer than the one looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewerRun {
     /// Its number.
     pub run: u64,
@@ -293,7 +293,7 @@ pub struct NewerRun {
 }
 
 /// One result file.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultFile {
     /// Plain name.
     pub name: String,
@@ -303,7 +303,7 @@ pub struct ResultFile {
 }
 
 /// `run-results.read-csv`: rows by column name; every cell is text.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Table {
     /// In file order.
     #[serde(default)]
@@ -320,7 +320,7 @@ pub struct Table {
 }
 
 /// `run-results.search`: matching lines, in file order.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Matches {
     /// At most as many as asked for.
     #[serde(default)]
@@ -340,7 +340,7 @@ pub struct Matches {
 }
 
 /// One matching line.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Match {
     /// Counted from 1.
     pub line: u64,
@@ -359,7 +359,7 @@ pub struct Match {
 }
 
 /// `run-results.read-text`: a range of a file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Text {
     /// Control characters and what is no UTF-8 escaped.
     #[serde(default)]
@@ -376,7 +376,7 @@ pub struct Text {
 }
 
 /// `run-results.query`: the rows of a query.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rows {
     /// Names, as the database gives them; they may repeat.
     #[serde(default)]
@@ -396,7 +396,7 @@ pub struct Rows {
 }
 
 /// `live.capabilities`: what a run's backend offers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, clippy::struct_excessive_bools)]
 pub struct Capabilities {
     #[serde(default)]
@@ -413,7 +413,7 @@ pub struct Capabilities {
 }
 
 /// `live.command`: how a command in the guest ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)]
 pub struct CommandOutput {
     pub exit_code: Option<i32>,
@@ -429,7 +429,7 @@ pub struct CommandOutput {
 }
 
 /// `live.reach`: what a guest port answered.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)]
 pub struct Reached {
     #[serde(default)]
@@ -438,15 +438,17 @@ pub struct Reached {
     pub received: Received,
     #[serde(default)]
     pub truncated: bool,
+    /// Why nothing more came, where something went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// Bytes from the guest.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Received {
-    /// As text, where they are printable.
+    /// As text; what is no UTF-8 is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Else so.
-    pub base64: Option<String>,
     /// How many.
     #[serde(default)]
     pub bytes: u64,

@@ -1,0 +1,118 @@
+//! What the prose of `wit/*.wit` says of a value, and the type that stands for it, have the same fields.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use regex::Regex;
+use rookery_contract::shapes::{
+    Capabilities, Change, CommandOutput, Effective, EffectiveConfig, Endpoint, InitCandidate,
+    Layer, Lookup, Match, Matches, NewProject, NewerRun, Patch, Reached, Received, ResultFile,
+    ResultsStatus, Revision, Rows, RunStatus, Table, Text,
+};
+use schemars::{JsonSchema, schema_for};
+
+/// The documentation of an interface, as one line.
+fn prose(interface: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../{interface}.wit"));
+    let text = std::fs::read_to_string(file).unwrap();
+    let docs = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("///"));
+    docs.collect::<Vec<_>>().join("")
+}
+
+/// The members of every object that is spelled out, innermost ones included.
+fn objects(prose: &str) -> Vec<BTreeSet<String>> {
+    let member = Regex::new(r#"^"([a-z_]+)":"#).unwrap();
+    let (mut open, mut closed) = (Vec::new(), Vec::new());
+    for (at, character) in prose.char_indices() {
+        match character {
+            '{' => open.push(BTreeSet::new()),
+            '}' => closed.extend(open.pop()),
+            '"' => {
+                if let (Some(object), Some(name)) = (open.last_mut(), member.captures(&prose[at..]))
+                {
+                    object.insert(name[1].to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    closed
+}
+
+/// Set by tools for those who read their answers, and by no function of the host.
+const OF_TOOLS: [&str; 3] = ["next", "truncated", "effective_total"];
+
+/// Told by the host, and left out of what tools answer.
+const OF_THE_HOST: [&str; 1] = ["loads"];
+
+fn check<T: JsonSchema>(interface: &str, known_by: &[&str]) {
+    let schema = schema_for!(T);
+    let name = schema.get("title").unwrap().as_str().unwrap();
+    let properties = schema.get("properties").unwrap().as_object().unwrap();
+    let prose = prose(interface);
+    let object = objects(&prose)
+        .into_iter()
+        .filter(|object| known_by.iter().all(|member| object.contains(*member)))
+        .min_by_key(BTreeSet::len)
+        .unwrap_or_else(|| panic!("{interface}.wit spells out no object with {known_by:?}"));
+    for member in &object {
+        assert!(
+            properties.contains_key(member) || OF_THE_HOST.contains(&member.as_str()),
+            "{interface}.wit gives `{member}`, which {name} lacks"
+        );
+    }
+    for property in properties.keys() {
+        let is_said = prose.contains(&format!("\"{property}\""));
+        assert!(
+            is_said || OF_TOOLS.contains(&property.as_str()),
+            "{name} has `{property}`, which {interface}.wit does not name"
+        );
+    }
+}
+
+#[test]
+fn every_field_of_the_configuration_is_in_prose_and_type() {
+    check::<EffectiveConfig>("config", &["config", "layers"]);
+    check::<Lookup>("config", &["path", "layers"]);
+    check::<Layer>("config", &["file"]);
+    check::<Patch>("config", &["patch_file", "yaml"]);
+    check::<Revision>("config", &["revision", "time"]);
+    check::<Change>("config", &["patch_file", "changed"]);
+    check::<Effective>("config", &["overridden"]);
+    check::<NewProject>("config", &["init_candidates"]);
+    check::<InitCandidate>("config", &["why"]);
+}
+
+#[test]
+fn every_field_of_a_run_is_in_prose_and_type() {
+    check::<RunStatus>("emulation", &["run_id", "phase"]);
+    check::<Endpoint>("emulation", &["procname"]);
+    check::<Capabilities>("live", &["command", "why"]);
+    check::<CommandOutput>("live", &["exit_code"]);
+    check::<Reached>("live", &["connected"]);
+    check::<Received>("live", &["text", "bytes"]);
+}
+
+#[test]
+fn every_field_of_a_result_is_in_prose_and_type() {
+    check::<ResultsStatus>("results", &["results_dir", "files"]);
+    check::<NewerRun>("results", &["run", "results_dir"]);
+    check::<ResultFile>("results", &["name", "bytes"]);
+    check::<Table>("results", &["rows", "total"]);
+    check::<Matches>("results", &["matches"]);
+    check::<Match>("results", &["line", "cut"]);
+    check::<Text>("results", &["next_offset"]);
+    check::<Rows>("results", &["row_count"]);
+}
+
+#[test]
+fn objects_in_prose_are_found_with_those_inside_them() {
+    let found = objects(r#"Returns `{"a": [{"b": 1, …}], "c": "{…}"}`, and `{"d": n}`."#);
+    let names = |members: &[&str]| members.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [names(&["b"]), names(&[]), names(&["a", "c"]), names(&["d"])]
+    );
+}
