@@ -89,6 +89,7 @@ pub mod change;
 pub mod content;
 pub mod error;
 pub mod host;
+pub mod prelude;
 mod imports;
 pub mod running;
 pub mod schema;

@@ -1,0 +1,6 @@
+//! What nearly every tool uses: `use rookery_plugin::prelude::*;`
+
+pub use crate::{
+    Answer, Config, ConfigMutation, Content, Creation, Emulation, Error, Firmware, Host, Live, Log,
+    Next, Result, Results, RootFilesystem, RunResults, args, invalid, optional, plugin, shapes, tool,
+};
