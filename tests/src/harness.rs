@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::skip::Skip;
@@ -61,12 +61,8 @@ fn outcome(result: Result<()>, no_skips: bool) -> Result<Completion, Failed> {
     match error.downcast_ref::<Skip>() {
         Some(skip) if skip.is_allowed(no_skips) => Ok(Completion::ignored_with(skip)),
         Some(skip) => Err(format!("ROOKERY_NO_SKIPS is set, and this was skipped: {skip}").into()),
-        None => Err(told(&error).into()),
+        None => Err(format!("{error:?}").into()),
     }
-}
-
-fn told(error: &Error) -> String {
-    format!("{error:?}")
 }
 
 /// The `main` of a test program with `harness = false`: a list of all its tests. The compiler warns

@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
     fn add(&mut self, mut path: Vec<String>, name: Option<String>) {
         for _ in &self.inner {
             match path.first().map(String::as_str) {
-                Some("super") if path.len() > 1 => path[0] = "self".to_owned(),
+                Some("super") if path.len() > 1 => "self".clone_into(&mut path[0]),
                 Some("self") => return,
                 _ => break,
             }
