@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::skip::Skip;
+
 /// The folder that `make build` fills: `ROOKERY_DIST`, else `dist` in the workspace.
 pub fn dist() -> PathBuf {
     let dist =
@@ -30,36 +32,32 @@ pub fn demo_rootfs() -> PathBuf {
     archive
 }
 
-/// A file of the recorded data and images that are kept outside the repository: `ROOKERY_SHARED`, else `../shared`.
-///
-/// `None`, said loudly, where it is not here: the test that asked returns.
-pub fn shared(path: &str) -> Option<PathBuf> {
-    let shared = std::env::var_os("ROOKERY_SHARED")
-        .map_or_else(|| workspace().join("../shared"), PathBuf::from);
-    here_or_skip(shared.join(path))
+/// A file of the recorded data and images that are kept outside the repository: below
+/// `ROOKERY_SHARED`, else `../shared`. Whoever sets the variable has them all.
+pub fn shared(path: &str) -> Result<PathBuf, Skip> {
+    match std::env::var_os("ROOKERY_SHARED") {
+        Some(shared) => existing(Path::new(&shared).join(path)).map_err(Skip::missing),
+        None => existing(workspace().join("../shared").join(path)).map_err(Skip::elsewhere),
+    }
 }
 
 /// A firmware image: from `ROOKERY_FIRMWARE` if that is set, else from the shared images.
-pub fn firmware(name: &str) -> Option<PathBuf> {
+pub fn firmware(name: &str) -> Result<PathBuf, Skip> {
     match std::env::var_os("ROOKERY_FIRMWARE") {
-        Some(folder) => here_or_skip(Path::new(&folder).join(name)),
+        Some(folder) => existing(Path::new(&folder).join(name)).map_err(Skip::missing),
         None => shared(&format!("fw/{name}")),
     }
 }
 
-fn here_or_skip(path: PathBuf) -> Option<PathBuf> {
+fn existing(path: PathBuf) -> Result<PathBuf, String> {
     if path.exists() {
-        return Some(path);
+        return Ok(path);
     }
-    eprintln!(
-        "SKIPPED: {} is not here, what it would show is not tested",
-        path.display()
-    );
-    None
+    Err(format!("{} is not here", path.display()))
 }
 
-/// Whether the embedded emulator works on this machine; if not, says loudly why and the test that asked returns.
-pub fn can_emulate() -> bool {
+/// Whether the embedded emulator works on this machine; if not, why.
+pub fn needs_emulator() -> Result<(), Skip> {
     let doctor = std::process::Command::new(dist().join("rookery"))
         .args(["doctor", "--json"])
         .output()
@@ -71,8 +69,9 @@ pub fn can_emulate() -> bool {
         .and_then(|all| all.iter().find(|b| b["backend"] == "user"))
         .expect("the embedded backend is reported");
     if user["available"] == true {
-        return true;
+        return Ok(());
     }
-    eprintln!("SKIPPED: the embedded emulator does not work here: {user}");
-    false
+    Err(Skip::missing(format!(
+        "the embedded emulator does not work here: {user}"
+    )))
 }

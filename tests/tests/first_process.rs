@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rookery_tests::session::Options;
+use rookery_tests::skip::Skip;
 use rookery_tests::wire::{Wire, signal};
 use rookery_tests::{places, processes};
 use serde_json::{Value, json};
@@ -61,11 +62,8 @@ fn start_run(wire: &mut Wire, root: &Path, project: &str) -> Result<Value> {
     Ok(run["results_dir"].take())
 }
 
-#[test]
 fn a_signal_ends_it_and_its_runs_have_written_their_results() -> Result<()> {
-    if !places::can_emulate() {
-        return Ok(());
-    }
+    places::needs_emulator()?;
     for name in ["TERM", "INT"] {
         let root = tempfile::tempdir()?;
         let mut wire = Wire::start(first(root.path(), &[]))?;
@@ -83,11 +81,8 @@ fn a_signal_ends_it_and_its_runs_have_written_their_results() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn the_end_of_its_input_ends_it_with_its_runs() -> Result<()> {
-    if !places::can_emulate() {
-        return Ok(());
-    }
+    places::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let mut wire = Wire::start(first(root.path(), &[]))?;
     wire.greet()?;
@@ -99,26 +94,28 @@ fn the_end_of_its_input_ends_it_with_its_runs() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn orphans_are_reaped_and_the_exit_code_is_that_of_the_work() -> Result<()> {
-    if !places::can_emulate() {
-        return Ok(());
-    }
+fn the_exit_code_is_that_of_the_work() -> Result<()> {
+    places::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let mut wire = Wire::start(first(
         root.path(),
         &["plugins", "check", "/nothing/here.wasm"],
     ))?;
     ensure!(wire.ended(END)?.code() == Some(1));
+    Ok(())
+}
 
+fn orphans_are_reaped() -> Result<()> {
+    places::needs_emulator()?;
+    if !rustix::process::geteuid().is_root() {
+        let reason = "only root can make an orphan in another pid namespace";
+        return Err(Skip::elsewhere(reason).into());
+    }
+    let root = tempfile::tempdir()?;
     // An orphan is what a supervisor becomes whose server was killed, and it ends some day.
     let mut wire = Wire::start(first(root.path(), &[]))?;
     wire.greet()?;
     let init = process_1(&wire)?;
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can make an orphan in another pid namespace");
-        return Ok(());
-    }
     let orphan = Command::new("nsenter")
         .args(["--target", &init.to_string(), "--pid"])
         .args(["sh", "-c", "(sleep 0.1 & exec sleep 0.2) & exit 0"])
@@ -134,4 +131,11 @@ fn orphans_are_reaped_and_the_exit_code_is_that_of_the_work() -> Result<()> {
         fs::read_to_string(&children)
     );
     Ok(())
+}
+
+rookery_tests::tests! {
+    a_signal_ends_it_and_its_runs_have_written_their_results,
+    the_end_of_its_input_ends_it_with_its_runs,
+    the_exit_code_is_that_of_the_work,
+    orphans_are_reaped,
 }

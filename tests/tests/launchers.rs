@@ -49,7 +49,6 @@ fn serves(wire: &mut Wire) -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn standard_error_that_nobody_reads_holds_nothing_up_and_what_is_lost_is_counted() -> Result<()> {
     let root = tempfile::tempdir()?;
     let mut command = server(root.path());
@@ -82,7 +81,6 @@ fn standard_error_that_nobody_reads_holds_nothing_up_and_what_is_lost_is_counted
     Ok(())
 }
 
-#[test]
 fn a_server_ends_though_nobody_reads_its_standard_error() -> Result<()> {
     let root = tempfile::tempdir()?;
     for by_signal in [true, false] {
@@ -103,7 +101,6 @@ fn a_server_ends_though_nobody_reads_its_standard_error() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn an_error_of_the_command_line_ends_it_though_standard_error_is_full() -> Result<()> {
     let root = tempfile::tempdir()?;
     let (reader, mut writer) = std::io::pipe()?;
@@ -121,7 +118,6 @@ fn an_error_of_the_command_line_ends_it_though_standard_error_is_full() -> Resul
     Ok(())
 }
 
-#[test]
 fn standard_error_that_is_closed_or_on_a_full_disk_harms_nothing() -> Result<()> {
     let root = tempfile::tempdir()?;
     for redirection in ["2>&-", "2>/dev/full"] {
@@ -136,7 +132,6 @@ fn standard_error_that_is_closed_or_on_a_full_disk_harms_nothing() -> Result<()>
     Ok(())
 }
 
-#[test]
 fn a_signal_ends_a_server_whose_answers_nobody_reads() -> Result<()> {
     let root = tempfile::tempdir()?;
     let (reader, writer) = std::io::pipe()?;
@@ -179,7 +174,6 @@ fn a_signal_ends_a_server_whose_answers_nobody_reads() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn each_signal_that_asks_for_the_end_ends_it_in_order() -> Result<()> {
     let root = tempfile::tempdir()?;
     for signal in ["TERM", "INT", "HUP"] {
@@ -194,29 +188,37 @@ fn each_signal_that_asks_for_the_end_ends_it_in_order() -> Result<()> {
     Ok(())
 }
 
-#[test]
+/// A launcher that leaves signals blocked and ignored.
+const CARELESS: [&str; 3] = [
+    "env",
+    "--block-signal=TERM,INT,CHLD,PIPE",
+    "--ignore-signal=TERM,CHLD,PIPE",
+];
+
+fn a_run_ends_in_order_though_the_launcher_ignored_the_end_of_children() -> Result<()> {
+    places::needs_emulator()?;
+    let root = tempfile::tempdir()?;
+    let mut wire = Wire::start(behind(&CARELESS, root.path()))?;
+    wire.greet()?;
+    fs::copy(places::demo_rootfs(), root.path().join("rootfs.tar.gz"))?;
+    wire.call(
+        "init_project",
+        &json!({"rootfs": "rootfs.tar.gz", "output": "left-over-signals"}),
+    )?;
+    let run = wire.call(
+        "run",
+        &json!({"project_dir": "left-over-signals", "timeout": 1}),
+    )?;
+    ensure!(run["status"] == "finished", "{run}");
+    wire.signal("TERM")?;
+    ensure!(wire.ended(END)?.success());
+    Ok(())
+}
+
 fn signals_that_the_launcher_blocked_or_ignored_are_as_usual() -> Result<()> {
     let root = tempfile::tempdir()?;
-    let launcher = [
-        "env",
-        "--block-signal=TERM,INT,CHLD,PIPE",
-        "--ignore-signal=TERM,CHLD,PIPE",
-    ];
-    let mut wire = Wire::start(behind(&launcher, root.path()))?;
+    let mut wire = Wire::start(behind(&CARELESS, root.path()))?;
     serves(&mut wire)?;
-    if places::can_emulate() {
-        // With SIGCHLD ignored nobody would learn how a child ends.
-        fs::copy(places::demo_rootfs(), root.path().join("rootfs.tar.gz"))?;
-        wire.call(
-            "init_project",
-            &json!({"rootfs": "rootfs.tar.gz", "output": "left-over-signals"}),
-        )?;
-        let run = wire.call(
-            "run",
-            &json!({"project_dir": "left-over-signals", "timeout": 1}),
-        )?;
-        ensure!(run["status"] == "finished", "{run}");
-    }
     wire.signal("TERM")?;
     ensure!(wire.ended(END)?.success());
     // Under nohup a closed terminal ends nothing.
@@ -228,7 +230,6 @@ fn signals_that_the_launcher_blocked_or_ignored_are_as_usual() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn it_serves_in_any_environment() -> Result<()> {
     let root = tempfile::tempdir()?;
     let gone = root.path().join("gone");
@@ -265,7 +266,6 @@ fn it_serves_in_any_environment() -> Result<()> {
     Ok(())
 }
 
-#[test]
 fn requests_may_come_from_a_file_and_a_closed_standard_input_is_its_end() -> Result<()> {
     let root = tempfile::tempdir()?;
     let requests = root.path().join("requests");
@@ -288,4 +288,17 @@ fn requests_may_come_from_a_file_and_a_closed_standard_input_is_its_end() -> Res
     let closed = behind(&["sh", "-c", "exec \"$@\" <&-", "sh"], root.path()).output()?;
     ensure!(closed.status.success() && closed.stdout.is_empty());
     Ok(())
+}
+
+rookery_tests::tests! {
+    standard_error_that_nobody_reads_holds_nothing_up_and_what_is_lost_is_counted,
+    a_server_ends_though_nobody_reads_its_standard_error,
+    an_error_of_the_command_line_ends_it_though_standard_error_is_full,
+    standard_error_that_is_closed_or_on_a_full_disk_harms_nothing,
+    a_signal_ends_a_server_whose_answers_nobody_reads,
+    each_signal_that_asks_for_the_end_ends_it_in_order,
+    a_run_ends_in_order_though_the_launcher_ignored_the_end_of_children,
+    signals_that_the_launcher_blocked_or_ignored_are_as_usual,
+    it_serves_in_any_environment,
+    requests_may_come_from_a_file_and_a_closed_standard_input_is_its_end,
 }

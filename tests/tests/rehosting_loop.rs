@@ -47,11 +47,8 @@ async fn serves(client: &Session, project: &str, ports: &[u16]) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
 async fn the_demo_firmware_comes_alive_after_the_two_fixes_that_the_diagnoses_name() -> Result<()> {
-    if !places::can_emulate() {
-        return Ok(());
-    }
+    places::needs_emulator()?;
     let root = tempfile::tempdir()?;
     std::fs::copy(places::demo_rootfs(), root.path().join("rootfs.tar.gz"))?;
     let client = Session::new(root.path()).await?;
@@ -140,13 +137,9 @@ async fn the_demo_firmware_comes_alive_after_the_two_fixes_that_the_diagnoses_na
     client.close().await
 }
 
-#[tokio::test]
 async fn a_vendor_image_with_uclibc_serves_both_its_pages() -> Result<()> {
-    let Some(image) =
-        places::firmware("dv-mipsel-uclibc.rootfs.tar.gz").filter(|_| places::can_emulate())
-    else {
-        return Ok(());
-    };
+    places::needs_emulator()?;
+    let image = places::firmware("dv-mipsel-uclibc.rootfs.tar.gz")?;
     let root = tempfile::tempdir()?;
     std::fs::copy(image, root.path().join("fw.tar.gz"))?;
     let client = Session::new(root.path()).await?;
@@ -170,9 +163,8 @@ async fn a_vendor_image_with_uclibc_serves_both_its_pages() -> Result<()> {
 
 /// Run an image whose services need no change; at least one must listen.
 async fn something_listens(image: &str) -> Result<()> {
-    let Some(image) = places::firmware(image).filter(|_| places::can_emulate()) else {
-        return Ok(());
-    };
+    places::needs_emulator()?;
+    let image = places::firmware(image)?;
     let root = tempfile::tempdir()?;
     std::fs::copy(image, root.path().join("fw.tar.gz"))?;
     let client = Session::new(root.path()).await?;
@@ -216,12 +208,17 @@ async fn something_listens(image: &str) -> Result<()> {
     client.close().await
 }
 
-#[tokio::test]
 async fn lede_on_big_endian_mips_brings_up_a_service() -> Result<()> {
     something_listens("lede-17.01.4-mips-musl.rootfs.tar.gz").await
 }
 
-#[tokio::test]
 async fn openwrt_on_aarch64_brings_up_a_service() -> Result<()> {
     something_listens("openwrt-19.07-aarch64-musl.rootfs.tar.gz").await
+}
+
+rookery_tests::tests! {
+    the_demo_firmware_comes_alive_after_the_two_fixes_that_the_diagnoses_name,
+    a_vendor_image_with_uclibc_serves_both_its_pages,
+    lede_on_big_endian_mips_brings_up_a_service,
+    openwrt_on_aarch64_brings_up_a_service,
 }

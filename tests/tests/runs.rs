@@ -52,11 +52,8 @@ fn kill(pid: u32) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
 async fn another_server_can_wait_for_a_run_and_stop_it() -> Result<()> {
-    if !places::can_emulate() {
-        return Ok(());
-    }
+    places::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let name = "handed-over";
     let first = Session::new(root.path()).await?;
@@ -81,11 +78,8 @@ async fn another_server_can_wait_for_a_run_and_stop_it() -> Result<()> {
     second.close().await
 }
 
-#[tokio::test]
 async fn killing_the_server_harms_no_run() -> Result<()> {
-    if !places::can_emulate() {
-        return Ok(());
-    }
+    places::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let name = "orphaned";
     let first = Session::new(root.path()).await?;
@@ -104,11 +98,8 @@ async fn killing_the_server_harms_no_run() -> Result<()> {
     second.close().await
 }
 
-#[tokio::test]
 async fn killing_the_supervisor_leaves_no_guest_and_a_project_that_runs_again() -> Result<()> {
-    if !places::can_emulate() {
-        return Ok(());
-    }
+    places::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let name = "beheaded";
     let client = Session::new(root.path()).await?;
@@ -141,11 +132,8 @@ async fn killing_the_supervisor_leaves_no_guest_and_a_project_that_runs_again() 
     client.close().await
 }
 
-#[tokio::test]
 async fn a_run_ends_at_its_deadline_and_reports_progress_meanwhile() -> Result<()> {
-    if !places::can_emulate() {
-        return Ok(());
-    }
+    places::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let client = Session::new(root.path()).await?;
     project(&client, root.path(), "short").await?;
@@ -170,12 +158,9 @@ async fn a_run_ends_at_its_deadline_and_reports_progress_meanwhile() -> Result<(
 }
 
 /// As on a machine that is so busy that the supervisor needs long to begin.
-#[test]
 fn a_start_that_takes_long_gives_the_run_within_the_wait_and_is_charged_to_no_budget() -> Result<()>
 {
-    if !places::can_emulate() {
-        return Ok(());
-    }
+    places::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let (program, gate) = (root.path().join("bin/rookery"), root.path().join("gate"));
     std::fs::create_dir_all(root.path().join("bin/plugins"))?;
@@ -241,11 +226,8 @@ fn a_start_that_takes_long_gives_the_run_within_the_wait_and_is_charged_to_no_bu
     Ok(())
 }
 
-#[tokio::test]
 async fn a_server_that_is_told_to_end_harms_no_run() -> Result<()> {
-    if !places::can_emulate() {
-        return Ok(());
-    }
+    places::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let name = "left-alone";
     let first = Session::new(root.path()).await?;
@@ -260,4 +242,13 @@ async fn a_server_that_is_told_to_end_harms_no_run() -> Result<()> {
         .await?;
     assert_eq!(status["status"], "finished", "{status}");
     second.close().await
+}
+
+rookery_tests::tests! {
+    another_server_can_wait_for_a_run_and_stop_it,
+    killing_the_server_harms_no_run,
+    killing_the_supervisor_leaves_no_guest_and_a_project_that_runs_again,
+    a_run_ends_at_its_deadline_and_reports_progress_meanwhile,
+    a_start_that_takes_long_gives_the_run_within_the_wait_and_is_charged_to_no_budget,
+    a_server_that_is_told_to_end_harms_no_run,
 }

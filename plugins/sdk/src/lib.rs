@@ -89,8 +89,8 @@ pub mod change;
 pub mod content;
 pub mod error;
 pub mod host;
-pub mod prelude;
 mod imports;
+pub mod prelude;
 pub mod running;
 pub mod schema;
 #[cfg(not(target_family = "wasm"))]

@@ -11,7 +11,8 @@ use crate::client::Client;
 use crate::{Row, median, server};
 
 pub fn measure(folder: &Path) -> Result<Vec<Row>> {
-    if !places::can_emulate() {
+    if let Err(skip) = places::needs_emulator() {
+        eprintln!("SKIPPED: {skip}");
         return Ok(Vec::new());
     }
     let mut client = Client::start(&mut server(folder, &folder.join("cache")))?;
@@ -30,7 +31,11 @@ pub fn measure(folder: &Path) -> Result<Vec<Row>> {
         &json!({"project_dir": "demo", "path": "/dev/panel", "read": {"model": "one"}}),
     )?;
     rows.push(boot(&mut client, "demo", "demo firmware", "")?);
-    if let Some(image) = places::firmware("dv-mipsel-uclibc.rootfs.tar.gz") {
+    let image = places::firmware("dv-mipsel-uclibc.rootfs.tar.gz");
+    if let Err(skip) = &image {
+        eprintln!("SKIPPED: {skip}");
+    }
+    if let Ok(image) = image {
         std::fs::copy(image, folder.join("dv.tar.gz"))?;
         client.call(
             "init_project",

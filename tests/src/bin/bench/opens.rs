@@ -32,7 +32,8 @@ fn script() -> String {
 }
 
 pub fn measure(folder: &Path) -> Result<Vec<Row>> {
-    if !places::can_emulate() {
+    if let Err(skip) = places::needs_emulator() {
+        eprintln!("SKIPPED: {skip}");
         return Ok(Vec::new());
     }
     let mut client = Client::start(&mut server(folder, &folder.join("cache")))?;
