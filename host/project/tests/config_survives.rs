@@ -250,7 +250,7 @@ fn the_kernel_and_the_folders_are_those_of_the_architecture() {
             "vmlinuz.efi.loongarch64",
         ),
         ("ppc", "powerpc powerpc powerpc", "vmlinux.ppc"),
-        ("intel64", "x86_64 x86_64 x86_64", "bzImage.x86_64"),
+        ("intel64", "x86_64 x86_64 x86_64", "vmlinux.x86_64"),
     ] {
         let config = CONFIG.replace("armel", written);
         assert_ne!(config, CONFIG);

@@ -157,7 +157,9 @@ fn penguin_guest(arch: &Architecture) -> Value {
             "/igloo/utils/rootshell": host("/igloo_static/guest-utils/scripts/rootshell", 0o755),
             "/igloo/utils/sh": link("/igloo/utils/busybox"),
             "/igloo/utils/sleep": link("/igloo/utils/busybox"),
-            "/igloo/serial": { "type": "dev", "devtype": "char", "major": major, "minor": minor, "mode": 0o666 },
+            "/igloo/serial": {
+                "type": "dev", "devtype": "char", "major": major, "minor": minor, "mode": 0o666,
+            },
         },
     })
 }

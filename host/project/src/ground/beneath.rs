@@ -1,4 +1,5 @@
-//! Directories held open, and what lies below them: the kernel itself keeps a path from leading out.
+//! Directories held open, and what lies below them: the kernel itself keeps a path from leading
+//! out.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;

@@ -57,8 +57,8 @@ const HVC: (u32, u32) = (229, 1);
 
 /// All of them, in the order of Penguin's registry.
 ///
-/// The kernel is the one that Penguin finds first: by its format and qemu's name, else by a name
-/// of its own.
+/// Penguin looks for a kernel by its format and qemu's name (`bzImage.x86_64`), then by a name of
+/// its own (`vmlinux.x86_64`). For x86_64, this is what its loader was recorded to choose.
 #[rustfmt::skip] // One name a line, as in Penguin's registry.
 pub static ARCHITECTURES: [Architecture; 12] = [
     Architecture {
@@ -130,7 +130,7 @@ pub static ARCHITECTURES: [Architecture; 12] = [
     Architecture {
         name: "x86_64", aliases: &["intel64", "amd64", "x86-64", "x64"],
         qemu: "x86_64", has_machine: true,
-        arch_dir: "x86_64", dylib_dir: "x86_64", kernel: "bzImage.x86_64",
+        arch_dir: "x86_64", dylib_dir: "x86_64", kernel: "vmlinux.x86_64",
         serial: TTY_S, machine: EM_X86_64, bits: 64, big_endian: false,
     },
 ];
@@ -213,7 +213,7 @@ mod tests {
         ("powerpc64le", "ppc64", "powerpc64le", "powerpc64le", "vmlinux.powerpc64le"),
         ("riscv64", "riscv64", "riscv64", "riscv64", "Image.riscv64"),
         ("loongarch64", "loongarch64", "loongarch64", "loongarch64", "vmlinuz.efi.loongarch64"),
-        ("x86_64", "x86_64", "x86_64", "x86_64", "bzImage.x86_64"),
+        ("x86_64", "x86_64", "x86_64", "x86_64", "vmlinux.x86_64"),
     ];
 
     #[test]

@@ -303,7 +303,8 @@ mod tests {
         #[test]
         fn every_value_is_read_back_as_it_was(value in value()) {
             let text = write(&Value::from_json(&value));
-            let back: Json = serde_yaml::from_str(&text).map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?;
+            let back = serde_yaml::from_str::<Json>(&text);
+            let back = back.map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
             prop_assert_eq!(back, value, "{}", text);
         }
     }
