@@ -25,10 +25,10 @@ use crate::host::bindings::{ToolDefinition, ToolFullPre, types};
 use crate::host::{Progress, Services, State, ToolLog};
 use crate::limits::{HOST_CALL_BYTES, Limits, MemoryLimiter, RESOURCES, SharedMemory};
 use crate::meter::{Meter, Metered};
+use crate::outcome::{ProgressSink, Usage};
 use crate::seats::{CALLS, Origin, Share};
 use crate::threads::Threads;
 use crate::wasi::{self, Output};
-use crate::{ProgressSink, Usage};
 
 /// How long a call waits for a seat.
 const QUEUE: Duration = Duration::from_secs(30);

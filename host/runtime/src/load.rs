@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::admission::{self, Admitted, Candidate, Gate, Look, Refused, wasm_files};
+use crate::admission::{Admitted, Candidate, Gate, Look, Refused};
+use crate::component_file::{self, wasm_files};
 use crate::policy::cores;
 use crate::runtime::Runtime;
 use crate::seats::Origin;
@@ -109,7 +110,12 @@ impl Runtime {
             .filter(|file| !is_given(file) && !is_replaced(file))
             .collect();
         let mut report = LoadReport::default();
-        let names = |files: &[PathBuf]| files.iter().map(|file| admission::name(file)).collect();
+        let names = |files: &[PathBuf]| {
+            files
+                .iter()
+                .map(|file| component_file::name(file))
+                .collect()
+        };
         let (mut all_names, mut digests): (BTreeSet<String>, _) = (names(&others), BTreeSet::new());
         all_names.extend(names(files));
         let mut beside = LoadReport::default();
@@ -128,7 +134,10 @@ impl Runtime {
     }
 
     fn look_at(&self, files: &[PathBuf], again: bool, report: &mut LoadReport) -> Pending {
-        let names = files.iter().map(|file| admission::name(file)).collect();
+        let names = files
+            .iter()
+            .map(|file| component_file::name(file))
+            .collect();
         let mut digests = BTreeSet::new();
         let pending = self.look(files, again, &mut digests, report);
         report.warnings = self.policy().unmatched(&names, &digests);

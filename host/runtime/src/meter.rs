@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Notify;
 
-use crate::Usage;
+use crate::outcome::Usage;
 
 /// Counters of one call.
 #[derive(Default)]

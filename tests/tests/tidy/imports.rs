@@ -58,6 +58,12 @@ pub fn read(code: &str) -> Imports {
                 reader.tree(&[]);
                 public.extend((first..reader.found.imports.len()).filter(|_| is_public));
             }
+            // `pub(in path)` says who may see, not what is used.
+            ("(", Some("in")) => {
+                while reader.token(0).is_some_and(|token| token != ")") {
+                    reader.at += 1;
+                }
+            }
             _ => {
                 others.push(token);
                 reader.step(token);
@@ -160,6 +166,15 @@ impl<'a> Reader<'a> {
             only_passed_on: false,
         });
     }
+}
+
+#[test]
+fn who_may_see_an_item_is_no_import() {
+    assert!(
+        read("pub(in crate::results) struct Options;")
+            .imports
+            .is_empty()
+    );
 }
 
 #[test]

@@ -58,7 +58,7 @@ const HVC: (u32, u32) = (229, 1);
 /// All of them, in the order of Penguin's registry.
 ///
 /// Penguin looks for a kernel by its format and qemu's name (`bzImage.x86_64`), then by a name of
-/// its own (`vmlinux.x86_64`). For x86_64, this is what its loader was recorded to choose.
+/// its own (`vmlinux.x86_64`). For `x86_64`, this is what its loader was recorded to choose.
 #[rustfmt::skip] // One name a line, as in Penguin's registry.
 pub static ARCHITECTURES: [Architecture; 12] = [
     Architecture {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::cache;
+use crate::{cache, component_file};
 
 /// The directory of the built-in tools, and their names.
 ///
@@ -21,11 +21,14 @@ impl BuiltIn {
         let dir = dir.and_then(|dir| dir.canonicalize().ok());
         let files = dir
             .as_deref()
-            .and_then(|dir| super::wasm_files(dir).ok())
+            .and_then(|dir| component_file::wasm_files(dir).ok())
             .unwrap_or_default();
         Self {
             dir,
-            names: files.iter().map(|file| super::name(file)).collect(),
+            names: files
+                .iter()
+                .map(|file| component_file::name(file))
+                .collect(),
         }
     }
 
@@ -52,7 +55,7 @@ impl BuiltIn {
     /// place.
     pub(super) fn is_copied(&self, name: &str, digest: &str) -> bool {
         self.file(name)
-            .and_then(|file| super::read(&file).ok())
+            .and_then(|file| component_file::read(&file).ok())
             .is_some_and(|bytes| cache::digest(&bytes) == digest)
     }
 }

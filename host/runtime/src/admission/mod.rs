@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cache;
 use crate::code::{Code, Machine};
 use crate::compiler::Uncompiled;
-use crate::component_file::{read, read_again};
+use crate::component_file::{name, read, read_again};
 use crate::executor::{Answer, Ask, Executor, Job};
 use crate::failure::{Reason, Stop};
 use crate::interface::Interface;
@@ -310,31 +310,4 @@ impl Candidate {
             code: self.code,
         })
     }
-}
-
-/// The `*.wasm` files of a directory that are not hidden, in name order.
-pub(crate) fn wasm_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden
-            && path
-                .extension()
-                .is_some_and(|extension| extension == "wasm")
-        {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// What the policy calls the plugin of this file.
-pub(crate) fn name(file: &Path) -> String {
-    file.file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned())
-        .unwrap_or_default()
 }

@@ -1,72 +1,18 @@
 //! `log`: what a tool says while it works.
 
 use super::State;
-use crate::ProgressSink;
 use crate::host::bindings::log::{self, Level};
-use crate::text;
-
-/// Longest line that is kept.
-const LINE_CHARS: usize = 2000;
-/// Longest progress message.
-const REPORT_CHARS: usize = 200;
-
-/// The server's log as one call sees it: under the tool's name, and bounded.
-pub(crate) struct ToolLog {
-    tool: String,
-    bytes_left: usize,
-    cut: bool,
-}
-
-impl ToolLog {
-    pub(crate) fn new(tool: &str, bytes: usize) -> Self {
-        Self {
-            tool: tool.to_owned(),
-            bytes_left: bytes,
-            cut: false,
-        }
-    }
-
-    fn write(&mut self, level: Level, message: &str) {
-        let Some(left) = self.bytes_left.checked_sub(message.len().max(1)) else {
-            if !std::mem::replace(&mut self.cut, true) {
-                tracing::warn!(target: "rookery::tool", tool = %self.tool, "the log budget of this call is spent; further lines are dropped");
-            }
-            return;
-        };
-        self.bytes_left = left;
-        let (tool, line) = (&self.tool, text::clean(message, LINE_CHARS));
-        match level {
-            Level::Trace => tracing::trace!(target: "rookery::tool", %tool, "{line}"),
-            Level::Debug => tracing::debug!(target: "rookery::tool", %tool, "{line}"),
-            Level::Info => tracing::info!(target: "rookery::tool", %tool, "{line}"),
-            Level::Warn => tracing::warn!(target: "rookery::tool", %tool, "{line}"),
-            Level::Error => tracing::error!(target: "rookery::tool", %tool, "{line}"),
-        }
-    }
-}
-
-/// The progress reports of one call, made presentable. Whoever receives them thins a flood: it knows how much its client can take.
-#[derive(Clone)]
-pub(crate) struct Progress(ProgressSink);
-
-impl Progress {
-    pub(crate) fn new(sink: ProgressSink) -> Self {
-        Self(sink)
-    }
-
-    pub(super) fn report(&self, fraction: f64, message: &str) {
-        let fraction = if fraction.is_finite() {
-            fraction.clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
-        (self.0)(fraction, text::clean(message, REPORT_CHARS));
-    }
-}
 
 // Neither function counts as a host call: a chatty tool loses lines, not its result. Both cost it CPU time.
 impl log::Host for State {
     async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            Level::Trace => tracing::Level::TRACE,
+            Level::Debug => tracing::Level::DEBUG,
+            Level::Info => tracing::Level::INFO,
+            Level::Warn => tracing::Level::WARN,
+            Level::Error => tracing::Level::ERROR,
+        };
         self.log.write(level, &message);
         Ok(())
     }

@@ -13,6 +13,7 @@ mod firmware;
 mod live;
 mod log;
 mod results;
+mod tool_log;
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ use crate::limits::{Limits, MemoryLimiter};
 use crate::meter::Meter;
 use crate::seats::{Seat, Share};
 
-pub(crate) use log::{Progress, ToolLog};
+pub(crate) use tool_log::{Progress, ToolLog};
 
 /// What host functions work on, shared by all calls.
 pub(crate) struct Services {
