@@ -32,6 +32,22 @@ pub struct Options {
 }
 
 impl Options {
+    /// Compile what is new, as an operator does who wants every tool in a client's first list, which waits a
+    /// second for it: too short for what comes out of Python's tools, and for any on a busy machine.
+    pub fn fill_cache(&self) -> Result<()> {
+        let mut list = std::process::Command::new(places::dist().join("rookery"));
+        list.args(["plugins", "list", "--cache-dir"])
+            .arg(&self.cache)
+            .args(&self.arguments);
+        for folder in &self.plugins {
+            list.arg("--plugins").arg(folder);
+        }
+        // That some are refused is no failure of this.
+        let output = list.output()?;
+        anyhow::ensure!(output.status.code().is_some(), "{output:?}");
+        Ok(())
+    }
+
     /// A server with the built-in tools for projects below `root`; its state lies in `root/.home`.
     pub fn new(root: &Path) -> Self {
         Self {

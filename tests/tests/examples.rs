@@ -16,24 +16,6 @@ fn built(example: &str) -> Result<std::path::PathBuf> {
         .with_context(|| format!("{example} is not built; run scripts/build-examples"))
 }
 
-/// Fill the cache, as an operator does who wants every tool in a client's first list: what came out of Python's
-/// tools takes longer to compile than that list waits.
-fn compile(options: &Options) -> Result<()> {
-    let mut list = std::process::Command::new(places::dist().join("rookery"));
-    list.args(["plugins", "list", "--cache-dir"])
-        .arg(&options.cache);
-    for folder in &options.plugins {
-        list.arg("--plugins").arg(folder);
-    }
-    let output = list.output()?;
-    anyhow::ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
-}
-
 /// A server with one example beside the built-in tools, and a project with a run that had trouble.
 async fn beside_the_built_in_tools(root: &std::path::Path, example: &str) -> Result<Session> {
     let results = root.join("router/results/0");
@@ -48,7 +30,7 @@ async fn beside_the_built_in_tools(root: &std::path::Path, example: &str) -> Res
     std::fs::copy(built(example)?, folder.join(format!("{example}.wasm")))?;
     let mut options = Options::new(root);
     options.plugins.push(folder);
-    compile(&options)?;
+    options.fill_cache()?;
     Session::with(&options).await
 }
 

@@ -207,7 +207,7 @@ fn a_run_ends_in_order_though_the_launcher_ignored_the_end_of_children() -> Resu
     )?;
     let run = wire.call(
         "run",
-        &json!({"project_dir": "left-over-signals", "timeout": 1}),
+        &json!({"project_dir": "left-over-signals", "timeout": 4}),
     )?;
     ensure!(run["status"] == "finished", "{run}");
     wire.signal("TERM")?;

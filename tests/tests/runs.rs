@@ -126,7 +126,7 @@ async fn killing_the_supervisor_leaves_no_guest_and_a_project_that_runs_again() 
         .await?;
     assert_eq!(status["status"], "failed", "{status}");
     let again = client
-        .ok("run", json!({"project_dir": name, "timeout": 1}))
+        .ok("run", json!({"project_dir": name, "timeout": 3}))
         .await?;
     assert_eq!(again["status"], "finished", "{again}");
     client.close().await

@@ -37,6 +37,7 @@ async fn session(root: &Path, plugins: &[PathBuf], policy: &str) -> Result<Sessi
     let file = root.join("policy.toml");
     std::fs::write(&file, policy)?;
     options.arguments = vec!["--policy".to_owned(), file.to_string_lossy().into_owned()];
+    options.fill_cache()?;
     Session::with(&options).await
 }
 
