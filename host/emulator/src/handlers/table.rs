@@ -4,8 +4,8 @@
 
 use crate::guest::state::Guest;
 use crate::handlers::{
-    chroot, exec, fs, host_name, identity, ioctl, limits, misc, mount, net, pivot, resources,
-    signal, status, transfer,
+    chroot, exec, fs, host_name, identity, ioctl, limits, misc, model, mount, net, pivot,
+    resources, signal, status, transfer,
 };
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
@@ -29,6 +29,7 @@ struct Row {
     handler: Handler,
 }
 
+/// The reason is for who reads the table; a row cannot be written without one.
 const fn row(number: i64, seen: Seen, _why: &str, handler: Handler) -> Row {
     Row {
         number,
@@ -80,10 +81,10 @@ const ROWS: &[Row] = &[
     row(libc::SYS_memfd_create, Always, "its memory must be counted wherever its descriptor goes", resources::nameless_file),
     row(libc::SYS_mmap, Sometimes, "shared memory is counted from the first on", |guest, _| resources::map(&mut guest.limits)),
     // What is read and written.
-    row(libc::SYS_read, Sometimes, TRANSFERS, transfer::read),
-    row(libc::SYS_readv, Sometimes, TRANSFERS, transfer::read),
-    row(libc::SYS_pread64, Sometimes, TRANSFERS, transfer::read),
-    row(libc::SYS_preadv, Sometimes, TRANSFERS, transfer::read),
+    row(libc::SYS_read, Sometimes, TRANSFERS, model::read),
+    row(libc::SYS_readv, Sometimes, TRANSFERS, model::read),
+    row(libc::SYS_pread64, Sometimes, TRANSFERS, model::read),
+    row(libc::SYS_preadv, Sometimes, TRANSFERS, model::read),
     row(libc::SYS_write, Sometimes, TRANSFERS, transfer::write),
     row(libc::SYS_writev, Sometimes, TRANSFERS, transfer::write),
     row(libc::SYS_pwrite64, Sometimes, TRANSFERS, transfer::write),

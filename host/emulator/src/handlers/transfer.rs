@@ -1,15 +1,10 @@
-//! What is read and written through descriptors that the supervisor watches: a model's, or the one of the
+//! What is written through descriptors that the supervisor watches: a model's, or the one of the
 //! emulator's log.
 
 use crate::guest::state::Guest;
 use crate::handlers::{log, model};
 use crate::process::call::{Action, Call};
 use crate::sandbox::filter::LOG_FD;
-
-/// `read` and its kin.
-pub fn read(guest: &mut Guest<'_>, call: &Call) -> Action {
-    model::read(guest, call)
-}
 
 /// `write` and its kin.
 pub fn write(guest: &mut Guest<'_>, call: &Call) -> Action {

@@ -3,5 +3,6 @@
 pub mod arch;
 pub mod emulator;
 pub mod ioctl_table;
+pub mod prepare;
 pub mod program;
 pub mod signals;

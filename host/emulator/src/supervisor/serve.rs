@@ -26,7 +26,8 @@ use crate::network::forward::Forwarder;
 use crate::network::reach::Reach;
 use crate::process::call::Listener;
 use crate::qemu::emulator::Qemu;
-use crate::qemu::{ioctl_table, signals};
+use crate::qemu::prepare::Prepared;
+use crate::qemu::signals;
 use crate::sandbox::child::Setup;
 use crate::sandbox::guest_user;
 use crate::sandbox::parent::World;
@@ -36,8 +37,8 @@ use crate::sandbox::{filter, rootfs, static_files};
 use crate::supervisor::command::Command;
 use rookery_records::event::{Process, What};
 use rookery_runs::backend::{Control, Outcome, Request};
+use rookery_runs::plan::Plan;
 use rookery_runs::plan::notes::Notes;
-use rookery_runs::plan::{IoctlCommand, Plan};
 
 /// How often processes and sockets that ended unseen are looked for.
 const TICK: Duration = Duration::from_millis(500);
@@ -62,7 +63,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         .ok_or_else(|| Error::Internal("no emulator".into()))?;
     let rootfs = unpacked(plan, deadline)?;
     let devices = Devices::new(plan, &rootfs.nodes, arch);
-    let emulator = Emulator::prepare(plan, &qemus)?;
+    let emulator = Prepared::new(plan, &qemus, handlers::network_commands())?;
     let console = Console::open(guest_user::uid())
         .map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
     let watched = filter::Options {
@@ -177,61 +178,6 @@ fn emulators(plan: &Plan) -> Result<Vec<Qemu>> {
     let own = Qemu::for_plan(&plan.arch)?;
     let others = Qemu::all().into_iter().filter(|qemu| qemu.arch != own.arch);
     Ok(std::iter::once(own.clone()).chain(others).collect())
-}
-
-/// What is changed about the emulator for the sake of ioctl models, and of ioctls of the network that it does not know.
-#[derive(Default)]
-struct Emulator {
-    file: Option<Vec<u8>>,
-    patched: std::collections::HashSet<u32>,
-    table: Option<ioctl_table::Table>,
-    announces_ioctls: bool,
-    version: Option<(u32, u32)>,
-    /// What it lacks.
-    note: Option<&'static str>,
-}
-
-impl Emulator {
-    fn prepare(plan: &Plan, qemus: &[Qemu]) -> Result<Self> {
-        let commands = || {
-            plan.pseudofiles
-                .iter()
-                .flat_map(|(_, model)| model.ioctl.iter().map(|(command, _)| *command))
-        };
-        let Some(qemu) = qemus.first() else {
-            return Ok(Self::default());
-        };
-        let mut file =
-            std::fs::read(&qemu.path).map_err(|error| Error::io("read", &qemu.path, &error))?;
-        let version = qemu.version(&file);
-        let Some(mut table) = ioctl_table::find(&file, qemu.arch) else {
-            let note = "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models";
-            return Ok(Self {
-                version,
-                note: commands().next().map(|_| note),
-                ..Self::default()
-            });
-        };
-        let numbers = commands().filter_map(|command| match command {
-            IoctlCommand::Number(number) => Some(number),
-            IoctlCommand::Any => None,
-        });
-        let any = commands().any(|command| command == IoctlCommand::Any);
-        let small = ioctl_table::SMALL.into_iter().filter(|_| any);
-        let patched = ioctl_table::patch(
-            &mut file,
-            &mut table,
-            numbers.chain(small).chain(handlers::network_commands()),
-        );
-        Ok(Self {
-            file: (!patched.is_empty()).then_some(file),
-            patched,
-            table: Some(table),
-            announces_ioctls: any,
-            version,
-            note: None,
-        })
-    }
 }
 
 /// The environment of init: the plan's, and what the kernel gives.

@@ -1,0 +1,66 @@
+//! The emulator as a plan needs it.
+
+use std::collections::HashSet;
+
+use rookery_project::{Error, Result};
+use rookery_runs::plan::{IoctlCommand, Plan};
+
+use crate::qemu::emulator::Qemu;
+use crate::qemu::ioctl_table;
+
+/// What is changed about the emulator for the sake of ioctl models, and of ioctls of the network that it does not know.
+#[derive(Default)]
+pub struct Prepared {
+    /// Its file, where that was changed.
+    pub file: Option<Vec<u8>>,
+    /// Commands that its table was given.
+    pub patched: HashSet<u32>,
+    /// Where its table is.
+    pub table: Option<ioctl_table::Table>,
+    /// It is to log every system call before it makes it.
+    pub announces_ioctls: bool,
+    /// Its version.
+    pub version: Option<(u32, u32)>,
+    /// What it lacks.
+    pub note: Option<&'static str>,
+}
+
+impl Prepared {
+    /// What `plan` needs of the first of `qemus`; `others` are commands that it is to pass on besides those of models.
+    pub fn new(plan: &Plan, qemus: &[Qemu], others: impl Iterator<Item = u32>) -> Result<Self> {
+        let commands = || {
+            plan.pseudofiles
+                .iter()
+                .flat_map(|(_, model)| model.ioctl.iter().map(|(command, _)| *command))
+        };
+        let Some(qemu) = qemus.first() else {
+            return Ok(Self::default());
+        };
+        let mut file =
+            std::fs::read(&qemu.path).map_err(|error| Error::io("read", &qemu.path, &error))?;
+        let version = qemu.version(&file);
+        let Some(mut table) = ioctl_table::find(&file, qemu.arch) else {
+            let note = "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models";
+            return Ok(Self {
+                version,
+                note: commands().next().map(|_| note),
+                ..Self::default()
+            });
+        };
+        let numbers = commands().filter_map(|command| match command {
+            IoctlCommand::Number(number) => Some(number),
+            IoctlCommand::Any => None,
+        });
+        let any = commands().any(|command| command == IoctlCommand::Any);
+        let small = ioctl_table::SMALL.into_iter().filter(|_| any);
+        let patched = ioctl_table::patch(&mut file, &mut table, numbers.chain(small).chain(others));
+        Ok(Self {
+            file: (!patched.is_empty()).then_some(file),
+            patched,
+            table: Some(table),
+            announces_ioctls: any,
+            version,
+            note: None,
+        })
+    }
+}
