@@ -1,4 +1,5 @@
-//! What the end-to-end tests, the demo and the benches share: where things are, and a client session.
+//! What the end-to-end tests, the demo and the benches share: where things are, and a client
+//! session.
 
 pub mod harness;
 pub mod http;

@@ -20,7 +20,8 @@ pub fn with_command_line(text: &str) -> Vec<u32> {
         .collect()
 }
 
-/// Ids of live processes that belong to the run of `project`: its supervisor and everything the supervisor started.
+/// Ids of live processes that belong to the run of `project`: its supervisor and everything the
+/// supervisor started.
 pub fn of_run(project: &Path) -> Vec<u32> {
     let name = project
         .file_name()

@@ -32,8 +32,9 @@ pub struct Options {
 }
 
 impl Options {
-    /// Compile what is new, as an operator does who wants every tool in a client's first list, which waits a
-    /// second for it: too short for what comes out of Python's tools, and for any on a busy machine.
+    /// Compile what is new, as an operator does who wants every tool in a client's first list,
+    /// which waits a second for it: too short for what comes out of Python's tools, and for any on
+    /// a busy machine.
     pub fn fill_cache(&self) -> Result<()> {
         let mut list = std::process::Command::new(places::dist().join("rookery"));
         list.args(["plugins", "list", "--cache-dir"])
@@ -66,7 +67,8 @@ impl Options {
         self
     }
 
-    /// The server's command line. Compiled code is shared by all tests: compiling it is most of a first start.
+    /// The server's command line. Compiled code is shared by all tests: compiling it is most of a
+    /// first start.
     pub fn command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(places::dist().join("rookery"));
         command.arg("serve").arg("--root").arg(&self.root);
@@ -254,7 +256,8 @@ impl Session {
         self.stderr.lock().expect("no panic while held").clone()
     }
 
-    /// Wait until the server has logged something that holds `text`: it logs by way of a thread of its own.
+    /// Wait until the server has logged something that holds `text`: it logs by way of a thread of
+    /// its own.
     pub async fn logs(&self, text: &str) -> Result<()> {
         let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
         while !self.log().contains(text) {

@@ -1,4 +1,5 @@
-//! A client that speaks the protocol by hand, for what a well-behaved client never does: leave a pipe unread, send signals.
+//! A client that speaks the protocol by hand, for what a well-behaved client never does: leave a
+//! pipe unread, send signals.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};

@@ -139,7 +139,8 @@ async fn odd_strings_survive_a_change_and_the_project_still_loads() -> Result<()
         assert_eq!(patch["patch"]["nvram"][format!("k{i}")], **value, "{patch}");
     }
 
-    // A client never sees a raw control character, so this one is looked for in the file: escaped, since YAML takes no raw one.
+    // A client never sees a raw control character, so this one is looked for in the file: escaped,
+    // since YAML takes no raw one.
     let bell = json!({"project_dir": "router", "key": "bell", "value": "\u{7}"});
     client.ok("set_nvram", bell).await?;
     let yaml = fs::read_to_string(root.path().join("router/patch_90_mcp.yaml"))?;

@@ -1,4 +1,5 @@
-//! The server as the first process of a container: it ends when it is told to, and what it started ends in good order with it.
+//! The server as the first process of a container: it ends when it is told to, and what it started
+//! ends in good order with it.
 
 use std::fs;
 use std::path::Path;

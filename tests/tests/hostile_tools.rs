@@ -156,7 +156,8 @@ async fn no_tool_can_take_the_name_of_a_built_in_one() -> Result<()> {
     let root = tempfile::tempdir()?;
     let folder = root.path().join("odd");
     std::fs::create_dir(&folder)?;
-    // A sound plugin, but for its name; and it comes first in the alphabet, not in the order of the directories.
+    // A sound plugin, but for its name; and it comes first in the alphabet, not in the order of the
+    // directories.
     std::fs::copy(
         places::dist().join("plugins/health.wasm"),
         folder.join("a_health.wasm"),

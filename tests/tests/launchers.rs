@@ -1,4 +1,5 @@
-//! Whoever starts the server, and however: it serves, it ends when it is told to, and a stream that nobody reads holds nothing up.
+//! Whoever starts the server, and however: it serves, it ends when it is told to, and a stream that
+//! nobody reads holds nothing up.
 
 use std::fs;
 use std::io::{Read as _, Write as _};

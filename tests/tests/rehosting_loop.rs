@@ -1,4 +1,5 @@
-//! The promise of the README: an agent takes a firmware from dead to HTTP 200 through the tools alone.
+//! The promise of the README: an agent takes a firmware from dead to HTTP 200 through the tools
+//! alone.
 
 use std::time::Duration;
 

@@ -20,7 +20,8 @@ async fn project(client: &Session, root: &Path, name: &str) -> Result<()> {
             json!({"rootfs": "rootfs.tar.gz", "output": name}),
         )
         .await?;
-    // A boot argument that marks the guest's processes, so that the tests can tell them from those of other runs.
+    // A boot argument that marks the guest's processes, so that the tests can tell them from those
+    // of other runs.
     client
         .ok(
             "set_env",

@@ -1,4 +1,5 @@
-//! A plugin delays or starves nobody: whatever it makes the host do, pings and built-in tools are answered meanwhile.
+//! A plugin delays or starves nobody: whatever it makes the host do, pings and built-in tools are
+//! answered meanwhile.
 //!
 //! Times are generous, since the machine may be busy; `make bench` measures them.
 
@@ -54,7 +55,8 @@ async fn session(root: &Path, names: &[&str]) -> Result<Session> {
     Session::with(&options).await
 }
 
-/// Call `tool` so often at once, and until all have ended ping and call a built-in tool; the answers, and the longest wait.
+/// Call `tool` so often at once, and until all have ended ping and call a built-in tool; the
+/// answers, and the longest wait.
 async fn beside(
     client: &Session,
     tool: &str,
@@ -294,7 +296,8 @@ async fn wait_for(client: &Session, words: &str) -> Result<()> {
     anyhow::bail!("the log does not say {words:?}: {}", client.log())
 }
 
-/// A part of a component that is never used: a module whose functions have so many local variables in so many nested loops.
+/// A part of a component that is never used: a module whose functions have so many local variables
+/// in so many nested loops.
 fn bomb(locals: usize, loops: usize) -> Vec<u8> {
     let mut code = [&[1][..], &leb(locals), &[0x7f]].concat();
     for _ in 0..10 {

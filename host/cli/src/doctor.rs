@@ -33,7 +33,8 @@ impl Doctor {
             .unwrap_or_else(|error| json!({"error": format!("{error:#}")}));
         let places = [
             check_dir("state", &self.options.state().path()?, true),
-            // One that was filled before and is read-only serves well, in a container image for example.
+            // One that was filled before and is read-only serves well, in a container image for
+            // example.
             check_cache(&self.options.cache()?),
         ];
         let ok = backends.iter().any(|backend| backend.available)
@@ -65,7 +66,8 @@ fn check_dir(name: &str, dir: &Path, needed: bool) -> Value {
     }
 }
 
-/// What the runtime would say of this cache: it has to be writable the first time, and closed to others.
+/// What the runtime would say of this cache: it has to be writable the first time, and closed to
+/// others.
 fn check_cache(dir: &Path) -> Value {
     let mut place = check_dir("cache", dir, false);
     if place["ok"] == true

@@ -22,7 +22,8 @@ Example:
 pub struct Init {
     /// Root filesystem: .tar, .tar.gz, or a directory
     rootfs: PathBuf,
-    /// The project directory to make [default: the root filesystem's name, without endings, in the current directory]
+    /// The project directory to make [default: the root filesystem's name, without endings, in the
+    /// current directory]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Print one JSON object

@@ -1,5 +1,6 @@
-//! What is written to stderr. Some clients leave it unread, and then a write to it never returns: a thread of its own writes, from a
-//! queue that is bounded, and what does not fit is dropped and counted. Nothing else in this program waits for stderr.
+//! What is written to stderr. Some clients leave it unread, and then a write to it never returns: a
+//! thread of its own writes, from a queue that is bounded, and what does not fit is dropped and
+//! counted. Nothing else in this program waits for stderr.
 //!
 //! stderr stays as it was given: making it non-blocking would make it so for whoever shares it.
 
@@ -40,7 +41,8 @@ pub fn start() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Log to stderr at once, up to a limit, for a supervisor: its stderr is a file, and it must not have a second thread.
+/// Log to stderr at once, up to a limit, for a supervisor: its stderr is a file, and it must not
+/// have a second thread.
 pub fn start_in_supervisor() {
     static ROOM: AtomicUsize = AtomicUsize::new(SUPERVISOR_LOG);
     subscribe(|| Bounded(&ROOM));

@@ -19,7 +19,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Rehost firmware: run a device's root filesystem in an emulator, see what goes wrong, change, run again.
+/// Rehost firmware: run a device's root filesystem in an emulator, see what goes wrong, change, run
+/// again.
 #[derive(Parser)]
 #[command(name = "rookery", version, after_help = EXIT_CODES)]
 struct Cli {

@@ -1,8 +1,10 @@
-//! Being the first process of a container, which the kernel treats unlike any other: signals whose default action is to end it do
-//! nothing, orphans become its children, and everything dies with it.
+//! Being the first process of a container, which the kernel treats unlike any other: signals whose
+//! default action is to end it do nothing, orphans become its children, and everything dies with
+//! it.
 //!
-//! So the work is done in a child, which is a process like any other. This one hands signals on and reaps orphans; when the child
-//! has ended, it stops the runs that go on and waits until they have written their results.
+//! So the work is done in a child, which is a process like any other. This one hands signals on and
+//! reaps orphans; when the child has ended, it stops the runs that go on and waits until they have
+//! written their results.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -18,7 +20,8 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::Cause;
 
-/// Runs get this long to end in good order. Penguin needs the most; a container engine that is in a hurry kills earlier.
+/// Runs get this long to end in good order. Penguin needs the most; a container engine that is in a
+/// hurry kills earlier.
 const FAREWELL: Duration = Duration::from_secs(100);
 /// How often it is looked for orphans that are new.
 const POLL: Duration = Duration::from_millis(20);

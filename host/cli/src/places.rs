@@ -14,10 +14,12 @@ use crate::backends;
 /// Where the state of runs is.
 #[derive(Args, Clone)]
 pub struct StateDir {
-    /// Where the state of runs is kept [default: rookery below `$XDG_STATE_HOME` or ~/.local/state]
+    /// Where the state of runs is kept [default: rookery below `$XDG_STATE_HOME` or
+    /// ~/.local/state]
     #[arg(long, value_name = "DIR", env = "ROOKERY_STATE_DIR")]
     state_dir: Option<PathBuf>,
-    /// The memory in MiB that a guest may have, files in memory included; a run that takes more ends [default: 1024]
+    /// The memory in MiB that a guest may have, files in memory included; a run that takes more
+    /// ends [default: 1024]
     #[arg(long, value_name = "MIB", env = "ROOKERY_GUEST_MEMORY", value_parser = clap::value_parser!(u64).range(64..=1 << 20))]
     guest_memory: Option<u64>,
 }
@@ -47,9 +49,10 @@ impl StateDir {
 /// Which ports of this machine lead to guests.
 #[derive(Args, Clone)]
 pub struct PortOptions {
-    /// Ports of 127.0.0.1 that lead to the guest's services: `80=8080` gives the guest's port 80 this machine's 8080, `8000-8100` is
-    /// where all others come from; several are separated by `,` [default: the guest's own number where that is 1024 or higher and
-    /// free, else any free port]
+    /// Ports of 127.0.0.1 that lead to the guest's services: `80=8080` gives the guest's port 80
+    /// this machine's 8080, `8000-8100` is where all others come from; several are separated by
+    /// `,` [default: the guest's own number where that is 1024 or higher and free, else any free
+    /// port]
     #[arg(long, value_name = "PORTS", env = "ROOKERY_PORTS", value_parser = str::parse::<Ports>)]
     ports: Option<Ports>,
 }
@@ -64,13 +67,14 @@ impl PortOptions {
 /// Which plugins are loaded and what they may do.
 #[derive(Args, Clone)]
 pub struct PluginOptions {
-    /// A directory with plugins (*.wasm), in place of the default ones; can be given several times [default: `plugins` beside this
-    /// program, which has the built-in tools, and rookery/plugins below `$XDG_DATA_HOME` or ~/.local/share, which is for your own]
-    /// [env: `ROOKERY_PLUGINS`, separated by `:`]
+    /// A directory with plugins (*.wasm), in place of the default ones; can be given several times
+    /// [default: `plugins` beside this program, which has the built-in tools, and rookery/plugins
+    /// below `$XDG_DATA_HOME` or ~/.local/share, which is for your own] [env: `ROOKERY_PLUGINS`,
+    /// separated by `:`]
     #[arg(long, value_name = "DIR")]
     plugins: Vec<PathBuf>,
-    /// What plugins may do: interfaces, digests and budgets, as TOML, which docs/policy.md explains [default: built-in plugins may do
-    /// everything, others may only read]
+    /// What plugins may do: interfaces, digests and budgets, as TOML, which docs/policy.md
+    /// explains [default: built-in plugins may do everything, others may only read]
     #[arg(long, value_name = "FILE", env = "ROOKERY_POLICY")]
     policy: Option<PathBuf>,
     /// Where compiled plugins are kept [default: rookery below `$XDG_CACHE_HOME` or ~/.cache]
@@ -81,7 +85,8 @@ pub struct PluginOptions {
 }
 
 impl PluginOptions {
-    /// The directories that are searched: those given, which must exist, or the default ones that do.
+    /// The directories that are searched: those given, which must exist, or the default ones that
+    /// do.
     pub fn dirs(&self) -> anyhow::Result<Vec<PathBuf>> {
         let given = given_or(&self.plugins, "ROOKERY_PLUGINS");
         if let Some(missing) = given.iter().find(|dir| !dir.is_dir()) {
@@ -152,7 +157,8 @@ fn built_in() -> Option<PathBuf> {
     Some(exe.parent()?.join("plugins"))
 }
 
-/// The paths of the command line, or those of an environment variable, which alone are separated by `:`.
+/// The paths of the command line, or those of an environment variable, which alone are separated by
+/// `:`.
 pub fn given_or(given: &[PathBuf], variable: &str) -> Vec<PathBuf> {
     if !given.is_empty() {
         return given.to_vec();
@@ -183,7 +189,8 @@ pub fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("cannot resolve {}", path.display()))
 }
 
-/// `path` without links and `..`, as projects are compared; what of it does not exist stays as it is.
+/// `path` without links and `..`, as projects are compared; what of it does not exist stays as it
+/// is.
 pub fn resolve(path: &Path) -> anyhow::Result<PathBuf> {
     let path = absolute(path)?;
     for ancestor in path.ancestors() {

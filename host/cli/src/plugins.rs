@@ -35,7 +35,8 @@ pub struct List {
     json: bool,
 }
 
-/// Admit files as `serve` would beside the plugins that it loads, and say what they can do or why they are refused
+/// Admit files as `serve` would beside the plugins that it loads, and say what they can do or why
+/// they are refused
 #[derive(Args)]
 #[command(after_help = "\
 Exits with 1 if a file is refused. What comes of it is kept, so that a server lists an admitted plugin at once; a file that was refused

@@ -28,11 +28,12 @@ Example, in an MCP client's configuration:
 
 With ports of this machine that stay the same: rookery serve --root firmware --ports 80=8080,443=8443,9000-9100")]
 pub struct Serve {
-    /// A directory below which projects lie; can be given several times, and relative paths start at the first
-    /// [env: `ROOKERY_ROOT`, separated by `:`]
+    /// A directory below which projects lie; can be given several times, and relative paths start
+    /// at the first [env: `ROOKERY_ROOT`, separated by `:`]
     #[arg(long = "root", value_name = "DIR", required = given_or(&[], ROOTS).is_empty())]
     roots: Vec<PathBuf>,
-    /// Append a line of JSON to this file for each call: the tool, its digest, its arguments' digest, what came of it
+    /// Append a line of JSON to this file for each call: the tool, its digest, its arguments'
+    /// digest, what came of it
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
     #[command(flatten)]
@@ -76,7 +77,8 @@ impl Serve {
                 rest: Some(rest),
             })
         };
-        // One thread for the protocol: tools and runs have their own, and a second one would be woken for every message.
+        // One thread for the protocol: tools and runs have their own, and a second one would be
+        // woken for every message.
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()

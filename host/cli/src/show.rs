@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::log;
 
-/// A result: one JSON object for scripts, or lines for people. Text from a guest cannot reach the terminal unescaped.
+/// A result: one JSON object for scripts, or lines for people. Text from a guest cannot reach the
+/// terminal unescaped.
 pub fn result(value: &Value, json: bool, lines: impl FnOnce(&Value) -> Vec<String>) {
     line(&if json {
         json_text(value)
@@ -25,7 +26,8 @@ fn json_text(value: &Value) -> String {
     value.to_string()
 }
 
-/// One piece of visible text on stdout. A reader that went away is no error; a full disk is the end.
+/// One piece of visible text on stdout. A reader that went away is no error; a full disk is the
+/// end.
 fn line(text: &str) {
     let written = writeln!(io::stdout(), "{text}");
     if let Err(error) = written
@@ -51,7 +53,8 @@ pub fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or("-")
 }
 
-/// Shows that work goes on: a spinner or bar on a terminal, a line for each new phase elsewhere, nothing with `--json`.
+/// Shows that work goes on: a spinner or bar on a terminal, a line for each new phase elsewhere,
+/// nothing with `--json`.
 pub struct Activity {
     bar: ProgressBar,
     lines: bool,

@@ -17,8 +17,9 @@ const WEB_PORTS: &[(u16, &str)] = &[
     (8443, "https"),
 ];
 
-/// What the run's result files say: `{"services": [{"proc", "proto", "ip", "port", "host_port"}], "pseudofiles": [{"path", "hits", "callers"}], "missing_env": ["…"], "crashes": [{"proc", "signame", "count"}]}`.
-/// A file that is not there leaves its list out.
+/// What the run's result files say: `{"services": [{"proc", "proto", "ip", "port", "host_port"}],
+/// "pseudofiles": [{"path", "hits", "callers"}], "missing_env": ["…"], "crashes": [{"proc",
+/// "signame", "count"}]}`. A file that is not there leaves its list out.
 pub fn findings(roots: &Roots, status: &RunStatus) -> Value {
     let Some(results) = status
         .results_dir

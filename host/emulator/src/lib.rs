@@ -1,5 +1,6 @@
-//! The embedded backend: the firmware's own init under the distribution's qemu-user, in fresh namespaces, supervised through seccomp
-//! user notification. Needs no root, no container, and touches nothing global.
+//! The embedded backend: the firmware's own init under the distribution's qemu-user, in fresh
+//! namespaces, supervised through seccomp user notification. Needs no root, no container, and
+//! touches nothing global.
 //!
 //! Folders depend one way, each on those above it only:
 //!

@@ -1,5 +1,5 @@
-//! A guest that does one thing as often as it can, for as long as its run lasts, with every collector at work: the run is over soon after
-//! its deadline, and its supervisor stays small.
+//! A guest that does one thing as often as it can, for as long as its run lasts, with every
+//! collector at work: the run is over soon after its deadline, and its supervisor stays small.
 
 mod support;
 

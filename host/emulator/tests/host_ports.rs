@@ -1,5 +1,6 @@
-//! Which ports of the host a guest gets: none that it chooses itself below 1024, those that the operator names, and none for ever.
-//! The guest is a program of this machine's own CPU, and its supervisor a process of its own.
+//! Which ports of the host a guest gets: none that it chooses itself below 1024, those that the
+//! operator names, and none for ever. The guest is a program of this machine's own CPU, and its
+//! supervisor a process of its own.
 
 mod support;
 

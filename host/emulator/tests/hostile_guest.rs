@@ -1,5 +1,6 @@
-//! The supervisor against a guest that has broken out of its emulator: in the place of qemu stands a program of this machine's own CPU
-//! that makes random system calls, many processes at once, each able to change what the others point to.
+//! The supervisor against a guest that has broken out of its emulator: in the place of qemu stands
+//! a program of this machine's own CPU that makes random system calls, many processes at once, each
+//! able to change what the others point to.
 //!
 //! `ROOKERY_FUZZ_SEEDS=1000..2000` tries other sequences than the few of every test run.
 

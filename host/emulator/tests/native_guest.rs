@@ -1,4 +1,5 @@
-//! What an emulator never does and a program that has broken out of it may, one thing at a time; the supervisor is a process of its own.
+//! What an emulator never does and a program that has broken out of it may, one thing at a time;
+//! the supervisor is a process of its own.
 
 mod support;
 
@@ -26,7 +27,8 @@ fn main() {
     native::in_processes(TESTS, native::succeeded);
 }
 
-/// It executes a pseudo-terminal of its own, as if that were a program, then interrupts whose terminal it has become, and hangs it up.
+/// It executes a pseudo-terminal of its own, as if that were a program, then interrupts whose
+/// terminal it has become, and hangs it up.
 fn terminal(work: &Path) {
     let mut data = Data::new();
     let mut put = |bytes: &[u8]| data.put(bytes);
@@ -51,7 +53,8 @@ fn terminal(work: &Path) {
     ];
     let mut plan = native::prepare(work, &native::program(data, &steps));
     plan.timeout_s = 10;
-    // As a run's supervisor does: only a session's leader gets a controlling terminal by opening one.
+    // As a run's supervisor does: only a session's leader gets a controlling terminal by opening
+    // one.
     rustix::process::setsid().expect("this process was started by another");
     let mut control = support::Recorder::new(|_| None);
     let outcome = UserBackend.run(&plan, &mut control).unwrap();
@@ -63,7 +66,8 @@ fn terminal(work: &Path) {
     }));
 }
 
-/// It executes itself again and again, while its other threads make calls that the supervisor answers.
+/// It executes itself again and again, while its other threads make calls that the supervisor
+/// answers.
 fn threads(work: &Path) {
     let mut data = Data::new();
     let (init, directory) = (data.put(b"/init"), data.put(b"/etc"));
@@ -107,7 +111,8 @@ fn threads(work: &Path) {
     assert!(results.iter().all(|result| *result == 0), "{results:?}");
 }
 
-/// What only its owner may read on the device, nobody else reads here, though all files are one user's.
+/// What only its owner may read on the device, nobody else reads here, though all files are one
+/// user's.
 fn private_files(work: &Path) {
     for (name, mode) in [("shadow", 0o600), ("passwd", 0o644), ("given", 0o600)] {
         let path = work.join("root/etc").join(name);

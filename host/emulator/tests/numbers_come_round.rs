@@ -1,4 +1,5 @@
-//! Numbers of processes come round: each call is still its caller's. The whole test is made in a pid namespace that has few of them.
+//! Numbers of processes come round: each call is still its caller's. The whole test is made in a
+//! pid namespace that has few of them.
 
 mod support;
 
@@ -44,7 +45,8 @@ fn main() {
     assert!(status.success(), "{status}");
 }
 
-/// A process whose threads come and go, and whose children become other users: each must read its own identity.
+/// A process whose threads come and go, and whose children become other users: each must read its
+/// own identity.
 fn numbers(work: &Path) {
     let mut data = Data::new();
     let directory = data.put(b"/etc");

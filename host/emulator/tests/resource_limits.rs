@@ -1,4 +1,5 @@
-//! A guest that makes the host hold more than it may: its run ends soon and says why, or it does not get it; the supervisor stays small.
+//! A guest that makes the host hold more than it may: its run ends soon and says why, or it does
+//! not get it; the supervisor stays small.
 
 mod support;
 
@@ -477,7 +478,8 @@ fn kernels_limits(work: &Path) {
     }
 }
 
-/// Each of its processes has a program executed whose arguments are as long as they may be, and makes that fail afterwards.
+/// Each of its processes has a program executed whose arguments are as long as they may be, and
+/// makes that fail afterwards.
 fn arguments(work: &Path) {
     let mut data = Data::new();
     let text = data.put(&vec![b'a'; 100_000]);

@@ -163,7 +163,8 @@ fn a_mips_firmware_answers_http_through_forwarded_ports() {
     );
 }
 
-/// As the network daemon of `OpenWrt` does. What it says every second lets the test end when its client has.
+/// As the network daemon of `OpenWrt` does. What it says every second lets the test end when its
+/// client has.
 fn a_guest_that_took_its_loopback_down_is_still_reached() {
     let work = tempfile::tempdir().unwrap();
     let Some(mut plan) = dv_plan(work.path()) else {
@@ -348,7 +349,8 @@ fn a_command_that_is_not_there_ends_as_in_a_shell() {
     );
 }
 
-/// A program that opens `device`, makes one ioctl, and exits with its result (or errno) plus the first byte that it wrote.
+/// A program that opens `device`, makes one ioctl, and exits with its result (or errno) plus the
+/// first byte that it wrote.
 fn ioctl_program(device: &str, command: u32) -> Vec<u8> {
     use support::mips::{self, A0, A1, A2, BUFFER, PATH, T1, V0};
     let code = [
@@ -403,7 +405,8 @@ fn a_model_of_any_ioctl_answers_at_the_first_call() {
     );
 }
 
-/// Make three ioctls, of which one has a model; `any` is what another device answers to every command.
+/// Make three ioctls, of which one has a model; `any` is what another device answers to every
+/// command.
 fn run_ioctls(any: Option<Ioctl>) -> Option<(String, Vec<rookery_records::event::Event>)> {
     let work = tempfile::tempdir().unwrap();
     let mut plan = dv_plan(work.path())?;

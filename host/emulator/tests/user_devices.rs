@@ -1,4 +1,5 @@
-//! What a guest's shell sees of its devices, of `/proc` and of its mounts. One thread and no test harness: a supervisor forks.
+//! What a guest's shell sees of its devices, of `/proc` and of its mounts. One thread and no test
+//! harness: a supervisor forks.
 
 #[macro_use]
 mod support;
@@ -81,7 +82,8 @@ busybox tty | grep -q 'not a tty' || echo a terminal
     assert_eq!(missing(&events), Vec::<&str>::new(), "{console}");
 }
 
-/// A program that opens `device` for both, writes four bytes, and exits with the first byte that it then reads.
+/// A program that opens `device` for both, writes four bytes, and exits with the first byte that it
+/// then reads.
 fn write_and_read(device: &str) -> Vec<u8> {
     use support::mips::{self, A0, A1, A2, BUFFER, PATH, S0, V0};
     let transfer = |number, address| {

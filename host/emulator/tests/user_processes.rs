@@ -1,4 +1,5 @@
-//! What processes of a real guest do to each other: signals, identities, execs. One thread and no test harness: a supervisor forks.
+//! What processes of a real guest do to each other: signals, identities, execs. One thread and no
+//! test harness: a supervisor forks.
 
 #[macro_use]
 mod support;
@@ -83,7 +84,8 @@ fn what_init_has_no_handler_for_comes_to_nothing() {
     for expected in ["lives\n", "handled\n", "child 145\n"] {
         run.says(expected);
     }
-    // This shell has set the default action itself, which qemu before 8.2 cannot be kept from carrying out.
+    // This shell has set the default action itself, which qemu before 8.2 cannot be kept from
+    // carrying out.
     let advised =
         matches!(&run.outcome, Outcome::GuestEnded { how } if how.contains("block_signal 15"));
     assert!(

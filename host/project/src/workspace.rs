@@ -13,7 +13,8 @@ use crate::{Cancel, Error, Project, Result, Results, Roots, create};
 const MAX_CLEARED: usize = 1000;
 
 impl Roots {
-    /// Open a project directory, absolute or relative to the first root. It must hold a `config.yaml`.
+    /// Open a project directory, absolute or relative to the first root. It must hold a
+    /// `config.yaml`.
     pub fn project(&self, dir: &str) -> Result<Project> {
         let dir = self.directory(dir, "project")?;
         let handle = open_dir(&dir)?;
@@ -40,7 +41,8 @@ impl Roots {
 
     /// Open a result directory (see `wit/results.wit`, `open`).
     ///
-    /// `results_dir` is absolute, or relative to the project if one is given and has it, else to the first root.
+    /// `results_dir` is absolute, or relative to the project if one is given and has it, else to
+    /// the first root.
     pub fn results(&self, project: Option<&str>, results_dir: Option<&str>) -> Result<Results> {
         let project = project.map(|dir| self.project(dir)).transpose()?;
         match (project, results_dir) {
@@ -81,7 +83,8 @@ impl Roots {
         create::create(&rootfs, &output, cancel)
     }
 
-    /// Remove what processes that were killed left in the roots and in the directories right below them: projects that were not complete.
+    /// Remove what processes that were killed left in the roots and in the directories right below
+    /// them: projects that were not complete.
     pub fn clear_away(&self) {
         for root in self.dirs() {
             create::clear_away(root);

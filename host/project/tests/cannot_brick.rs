@@ -1,4 +1,5 @@
-//! The ways in which a careless writer of the patch makes a project unloadable, or harms the host: each is refused or made harmless.
+//! The ways in which a careless writer of the patch makes a project unloadable, or harms the host:
+//! each is refused or made harmless.
 
 mod support;
 
@@ -108,7 +109,8 @@ fn keys_survive_like_values() {
     }
 }
 
-/// What `PyYAML`'s safe loader, which knows YAML 1.1, makes of a file; nothing where it is not installed.
+/// What `PyYAML`'s safe loader, which knows YAML 1.1, makes of a file; nothing where it is not
+/// installed.
 fn pyyaml(text: &str) -> Option<Value> {
     use std::io::Write;
     let script = "import sys, json, yaml; json.dump(yaml.safe_load(sys.stdin.buffer.read().decode()), sys.stdout)";

@@ -200,7 +200,8 @@ fn leftovers(dir: &Path) -> Vec<String> {
     names.filter(|name| name.contains(".tmp-")).collect()
 }
 
-/// Not a test of its own: the process that [`a_writer_killed_at_any_moment_leaves_a_project_that_loads`] kills.
+/// Not a test of its own: the process that
+/// [`a_writer_killed_at_any_moment_leaves_a_project_that_loads`] kills.
 #[test]
 #[ignore = "started, and killed, by another test"]
 fn writes_until_it_is_killed() {

@@ -389,7 +389,8 @@ fn only_what_can_start_is_a_candidate() {
             .map(|c| c["path"].as_str().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
-    // Not executable, dangling, of another CPU, without an interpreter, a directory, a hostile name.
+    // Not executable, dangling, of another CPU, without an interpreter, a directory, a hostile
+    // name.
     let none = root()
         .file("sbin/init", 0o644, &mipsel())
         .link("init", "/nowhere")

@@ -1,4 +1,5 @@
-//! Files are opened in one place: `regular.rs` refuses what is none, and waits for nothing (docs/architecture.md, invariant 12).
+//! Files are opened in one place: `regular.rs` refuses what is none, and waits for nothing
+//! (docs/architecture.md, invariant 12).
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! Nothing that stands in a file's place holds anybody up: each is refused at once, by the name that the user knows.
+//! Nothing that stands in a file's place holds anybody up: each is refused at once, by the name
+//! that the user knows.
 
 mod support;
 

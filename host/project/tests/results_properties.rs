@@ -18,7 +18,8 @@ fn with_file(name: &str, content: &[u8]) -> (tempfile::TempDir, Results) {
     (dir, results)
 }
 
-/// Lines as the contract counts them: without their line end, and without an empty rest after the last.
+/// Lines as the contract counts them: without their line end, and without an empty rest after the
+/// last.
 fn lines(content: &[u8]) -> Vec<&[u8]> {
     let mut lines: Vec<_> = content
         .split(|b| *b == b'\n')

@@ -271,7 +271,8 @@ fn a_transaction_that_was_killed_is_rolled_back_in_a_copy() {
     let before = fs::read(&path).unwrap();
     let killed = tempfile::tempdir().unwrap();
     {
-        // A tiny cache makes SQLite write into the file before the commit; the copy is what a kill then leaves.
+        // A tiny cache makes SQLite write into the file before the commit; the copy is what a kill
+        // then leaves.
         let writer = Connection::open(&path).unwrap();
         writer
             .execute_batch("PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN IMMEDIATE")

@@ -1,4 +1,5 @@
-//! SQL that one call of a function could make slow, and databases that a careless reader would change.
+//! SQL that one call of a function could make slow, and databases that a careless reader would
+//! change.
 
 use std::fs;
 use std::path::Path;

@@ -174,7 +174,8 @@ fn a_run_of_ours_goes_on_while_its_own_supervisor_lives() {
         )
         .unwrap();
     };
-    // Neither another process nor the supervisor of another run is meant, however fresh the files are.
+    // Neither another process nor the supervisor of another run is meant, however fresh the files
+    // are.
     let (ours, others) = (Supervisor::of("run-r-1"), Supervisor::of("run-r-2"));
     for (pid, state) in [
         (1, "died"),

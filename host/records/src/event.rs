@@ -1,7 +1,8 @@
-//! What happened in the guest, as a backend saw it. Collectors turn these into Penguin's result files.
+//! What happened in the guest, as a backend saw it. Collectors turn these into Penguin's result
+//! files.
 //!
-//! Strings come from the guest: they are data, may hold any character, and are bounded by the backend to 4 KiB each, and
-//! lists of them to 32 KiB together.
+//! Strings come from the guest: they are data, may hold any character, and are bounded by the
+//! backend to 4 KiB each, and lists of them to 32 KiB together.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -25,9 +26,11 @@ pub struct Process {
     pub pid: u32,
     /// Its parent's.
     pub ppid: u32,
-    /// The guest path of the program that it runs: `/usr/sbin/httpd`; a script's interpreter for a script.
+    /// The guest path of the program that it runs: `/usr/sbin/httpd`; a script's interpreter for a
+    /// script.
     pub program: String,
-    /// The name that Penguin calls procname: the basename of the program or script, at most 15 bytes.
+    /// The name that Penguin calls procname: the basename of the program or script, at most 15
+    /// bytes.
     pub name: String,
 }
 
@@ -56,13 +59,15 @@ pub enum What {
     },
     /// A path was looked at or opened.
     Path {
-        /// The guest syscall's name without prefix: `open`, `openat`, `stat`, `access`, `readlink`, …
+        /// The guest syscall's name without prefix: `open`, `openat`, `stat`, `access`,
+        /// `readlink`, …
         syscall: &'static str,
         /// The absolute guest path, lexically normalised.
         path: String,
         /// Open flags, 0 elsewhere.
         flags: i32,
-        /// 0 or a positive descriptor where known, or the negative errno; `None` where the kernel answered unseen.
+        /// 0 or a positive descriptor where known, or the negative errno; `None` where the kernel
+        /// answered unseen.
         result: Option<i32>,
     },
     /// A modelled or missing device was used in a way that no model covers.
@@ -166,7 +171,8 @@ pub enum What {
     },
     /// A sentence about what this run lacks.
     Note(Cow<'static, str>),
-    /// Something of the machine that this backend fakes: a kernel module, the clock, a reboot request.
+    /// Something of the machine that this backend fakes: a kernel module, the clock, a reboot
+    /// request.
     Faked {
         /// The guest syscall.
         syscall: &'static str,

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rookery_project::regular;
 
-/// Replace `path` by a file with `contents`; a reader sees the old file or the new one, never a part.
+/// Replace `path` by a file with `contents`; a reader sees the old file or the new one, never a
+/// part.
 pub(crate) fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
     regular::replace(path, contents, false)
 }
@@ -84,7 +85,8 @@ impl Log {
     }
 }
 
-/// `text` as one field of Penguin's CSV files, which know no quoting: what would end the field or the line is written `\xNN`.
+/// `text` as one field of Penguin's CSV files, which know no quoting: what would end the field or
+/// the line is written `\xNN`.
 pub(crate) fn field(text: &str) -> String {
     escape(text, |character| {
         character == ',' || character == '"' || character == '\\'
@@ -96,7 +98,8 @@ pub(crate) fn one_line(text: &str) -> String {
     escape(text, |character| character == '\\')
 }
 
-/// `text`, which [`one_line`] gave, as a YAML scalar that YAML 1.1 and 1.2 both read as this string: Penguin writes and reads its results as 1.1.
+/// `text`, which [`one_line`] gave, as a YAML scalar that YAML 1.1 and 1.2 both read as this
+/// string: Penguin writes and reads its results as 1.1.
 pub(crate) fn scalar(text: &str) -> String {
     rookery_project::yaml::scalar(text)
 }
@@ -104,7 +107,8 @@ pub(crate) fn scalar(text: &str) -> String {
 fn escape(text: &str, also: impl Fn(char) -> bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
-        // U+2028 and U+2029 end lines for some readers, as U+0085 does, which is a control character already.
+        // U+2028 and U+2029 end lines for some readers, as U+0085 does, which is a control
+        // character already.
         if character.is_control() || also(character) || matches!(character, '\u{2028}' | '\u{2029}')
         {
             let mut bytes = [0; 4];

@@ -1,7 +1,8 @@
 //! What happened in a guest, and what is written down of it.
 //!
-//! A backend reports [`event`]s. [`Collectors`] turn them into the result files that Penguin writes, and [`Record`] keeps what Penguin
-//! has no file for. Nothing here knows a guest: every file can be had from a list of events.
+//! A backend reports [`event`]s. [`Collectors`] turn them into the result files that Penguin
+//! writes, and [`Record`] keeps what Penguin has no file for. Nothing here knows a guest: every
+//! file can be had from a list of events.
 
 mod collect;
 pub mod event;

@@ -82,7 +82,8 @@ impl Record {
         }
     }
 
-    /// Events that were counted and not reported one by one. The files that count them are right, all others lack them.
+    /// Events that were counted and not reported one by one. The files that count them are right,
+    /// all others lack them.
     pub fn repeated(&mut self, what: &What, times: u64) {
         if !matches!(what, What::Unmodelled { .. }) {
             *self.dropped.entry(REPEATED).or_default() += times;
@@ -97,7 +98,8 @@ impl Record {
         ))
     }
 
-    /// One note for each syscall that was faked. The details, which are the guest's text, stay in the file.
+    /// One note for each syscall that was faked. The details, which are the guest's text, stay in
+    /// the file.
     pub fn faked_notes(&self) -> Vec<String> {
         let note = |(syscall, details): (&String, &BTreeMap<String, u64>)| {
             format!(

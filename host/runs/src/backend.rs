@@ -20,7 +20,8 @@ pub trait Backend {
 
     /// Run `plan` until the guest ends, the deadline passes, or a stop is asked for.
     ///
-    /// Called in the supervisor process, which has a single thread. Nothing that it started is alive when it returns.
+    /// Called in the supervisor process, which has a single thread. Nothing that it started is
+    /// alive when it returns.
     fn run(&self, plan: &Plan, control: &mut dyn Control) -> Result<Outcome>;
 
     /// Whether it leaves Penguin's result files itself, so that no collector runs beside it.
@@ -41,7 +42,8 @@ pub trait Backend {
         Duration::from_secs(8)
     }
 
-    /// End whatever a run of `plan` left behind when its supervisor was killed. Called in another process.
+    /// End whatever a run of `plan` left behind when its supervisor was killed. Called in another
+    /// process.
     fn sweep(&self, _plan: &Plan) {}
 }
 
@@ -56,11 +58,13 @@ pub struct Live {
 
 /// How a backend speaks with the run's lifecycle.
 pub trait Control {
-    /// Record what happened in the guest. Never blocks for long and never fails: a flood is bounded and counted.
+    /// Record what happened in the guest. Never blocks for long and never fails: a flood is bounded
+    /// and counted.
     fn event(&mut self, event: Event);
 
-    /// Readable while a request waits: a backend polls it beside its own descriptors, and calls [`next_request`](Self::next_request)
-    /// until that gives `None`. It becomes readable several times a second without a request, too, so that results are flushed.
+    /// Readable while a request waits: a backend polls it beside its own descriptors, and calls
+    /// [`next_request`](Self::next_request) until that gives `None`. It becomes readable several
+    /// times a second without a request, too, so that results are flushed.
     fn requests(&self) -> BorrowedFd<'_>;
 
     /// The next request, if one waits.

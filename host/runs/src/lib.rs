@@ -1,9 +1,12 @@
-//! Runs of a project: the [`Runs`] of this machine, their supervisor process, and what a backend is.
+//! Runs of a project: the [`Runs`] of this machine, their supervisor process, and what a backend
+//! is.
 //!
-//! Everything here blocks. A run belongs to a supervisor process of its own; [`Runs`] only starts it and reads its state.
+//! Everything here blocks. A run belongs to a supervisor process of its own; [`Runs`] only starts
+//! it and reads its state.
 //!
-//! `plan` says what is to be run; a [`backend`] runs it and reports events, which `rookery-records` writes down. `registry` starts runs and
-//! answers for them, `state` is what is on disk of each, `supervisor` is the process that owns one, and `control` carries requests to it.
+//! `plan` says what is to be run; a [`backend`] runs it and reports events, which `rookery-records`
+//! writes down. `registry` starts runs and answers for them, `state` is what is on disk of each,
+//! `supervisor` is the process that owns one, and `control` carries requests to it.
 
 pub mod backend;
 mod control;
@@ -48,7 +51,8 @@ pub struct RunsConfig {
     pub guest_memory: Option<u64>,
 }
 
-/// All runs of this user on this machine. Returned values have the shapes that `wit/emulation.wit` and `wit/live.wit` give.
+/// All runs of this user on this machine. Returned values have the shapes that `wit/emulation.wit`
+/// and `wit/live.wit` give.
 #[derive(Debug, Clone)]
 pub struct Runs {
     registry: Registry,
@@ -136,7 +140,8 @@ impl Runs {
         self.visible(run_id)?.snapshot(run_id)
     }
 
-    /// The registry, for a run of a project below the roots; any other run does not exist for the caller.
+    /// The registry, for a run of a project below the roots; any other run does not exist for the
+    /// caller.
     fn visible(&self, run_id: &str) -> Result<&Registry> {
         if self.roots.contains(&self.registry.project_dir(run_id)?) {
             Ok(&self.registry)

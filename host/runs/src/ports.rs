@@ -1,8 +1,9 @@
 //! Which ports of the host lead into a guest.
 //!
-//! The guest says which ports it listens on, so by default that says little about the host's: a guest's port is forwarded from the
-//! same number only where that is [unprivileged](UNPRIVILEGED) and nothing on this machine uses it, else from any free one. Only
-//! the operator gives out others, with `--ports`.
+//! The guest says which ports it listens on, so by default that says little about the host's: a
+//! guest's port is forwarded from the same number only where that is [unprivileged](UNPRIVILEGED)
+//! and nothing on this machine uses it, else from any free one. Only the operator gives out others,
+//! with `--ports`.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -40,7 +41,8 @@ impl Ports {
         *self == Self::default()
     }
 
-    /// A listener on 127.0.0.1 for a guest's `port`, where possible on the `earlier` one that it had before.
+    /// A listener on 127.0.0.1 for a guest's `port`, where possible on the `earlier` one that it
+    /// had before.
     pub fn tcp(
         &self,
         port: u16,
@@ -73,12 +75,14 @@ impl Ports {
         })
     }
 
-    /// Take those of the operator's exact ports that only root may have: a run gives up that right before its guest starts.
+    /// Take those of the operator's exact ports that only root may have: a run gives up that right
+    /// before its guest starts.
     pub fn reserve(&self) -> Reserved {
         let privileged = self.exact.values().filter(|port| **port < UNPRIVILEGED);
         let both = privileged
             .flat_map(|port| [SocketType::STREAM, SocketType::DGRAM].map(|kind| (kind, *port)));
-        // What cannot be had now is tried again when a service needs it, and then the reason is said.
+        // What cannot be had now is tried again when a service needs it, and then the reason is
+        // said.
         let bound = both.filter_map(|(kind, port)| Some(((kind, port), bound(kind, port).ok()?)));
         Reserved(bound.collect())
     }
@@ -133,7 +137,8 @@ impl Ports {
     }
 }
 
-/// Ports of the host that are bound and lead nowhere yet. A socket that listened once goes on listening while the run lasts.
+/// Ports of the host that are bound and lead nowhere yet. A socket that listened once goes on
+/// listening while the run lasts.
 #[derive(Debug, Default)]
 pub struct Reserved(HashMap<(SocketType, u16), OwnedFd>);
 
@@ -156,7 +161,8 @@ fn bound(kind: SocketType, port: u16) -> rustix::io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Whether no socket of this machine has the port, on any address. A socket on one address would let another listen beside it.
+/// Whether no socket of this machine has the port, on any address. A socket on one address would
+/// let another listen beside it.
 fn is_unused(port: u16, kind: SocketType) -> bool {
     let everywhere: [SocketAddr; 2] = [
         (Ipv4Addr::UNSPECIFIED, port).into(),
@@ -181,7 +187,8 @@ fn is_unused(port: u16, kind: SocketType) -> bool {
         .all(|address| probe(address) != Err(Errno::ADDRINUSE))
 }
 
-/// `80=8080` gives the guest's port 80 the host's 8080, `8000-8100` is a range for all others; several are separated by commas.
+/// `80=8080` gives the guest's port 80 the host's 8080, `8000-8100` is a range for all others;
+/// several are separated by commas.
 impl FromStr for Ports {
     type Err = String;
 

@@ -43,7 +43,8 @@ fn a_recorded_configuration_can_be_run() {
     };
     let text = std::fs::read_to_string(project.join("results/0/core_config.yaml")).unwrap();
     let mut config = json(serde_yaml::from_str(&text).unwrap());
-    // The library that Penguin builds during a run is in the recorded configuration, but in none before a run.
+    // The library that Penguin builds during a run is in the recorded configuration, but in none
+    // before a run.
     config["static_files"]
         .as_object_mut()
         .unwrap()

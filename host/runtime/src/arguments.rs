@@ -15,10 +15,12 @@ const VALUE_CHARS: usize = 60;
 const SENTENCE_CHARS: usize = 400;
 /// Longest name of a place.
 const PLACE_CHARS: usize = 200;
-/// Units of [`Work`] of what the validator is asked all errors of: each keyword that fails makes one, of a few hundred bytes.
+/// Units of [`Work`] of what the validator is asked all errors of: each keyword that fails makes
+/// one, of a few hundred bytes.
 const EXPLAINED: u64 = 500_000;
 
-/// The validator of an admitted schema. It never fetches anything: admitted schemas hold no reference, and nothing is compiled in that could.
+/// The validator of an admitted schema. It never fetches anything: admitted schemas hold no
+/// reference, and nothing is compiled in that could.
 pub(crate) fn validator(schema: &Value) -> Result<Validator, ValidationError<'static>> {
     jsonschema::options()
         .with_draft(Draft::Draft202012)
@@ -52,8 +54,8 @@ struct Found {
 impl Found {
     /// Say how `value`, which lies `at` a place and does not fit, breaks `schema`.
     ///
-    /// The validator collects all errors of a value, however many, so it is asked for those of small ones only; in a large one the places
-    /// that break the schema are looked for first.
+    /// The validator collects all errors of a value, however many, so it is asked for those of
+    /// small ones only; in a large one the places that break the schema are looked for first.
     fn explain(&mut self, validator: &Validator, schema: &Value, value: &Value, at: &str) {
         if Work::of(schema).on(value) <= EXPLAINED {
             self.add(validator, schema, value, at);
@@ -112,7 +114,8 @@ impl Found {
     }
 }
 
-/// What `schema` demands of a value itself, whatever its parts are. Cheap to check on a value of any size.
+/// What `schema` demands of a value itself, whatever its parts are. Cheap to check on a value of
+/// any size.
 fn own(schema: &Value) -> Value {
     let mut own = Map::new();
     for (keyword, value) in schema.as_object().into_iter().flatten() {
@@ -279,7 +282,8 @@ fn unknown(path: &str, name: &str, allowed: &[&str]) -> String {
     )
 }
 
-/// The schema whose keyword was broken. References are inlined, so the path of the keyword leads to it.
+/// The schema whose keyword was broken. References are inlined, so the path of the keyword leads to
+/// it.
 fn broken_schema<'a>(error: &ValidationError<'_>, schema: &'a Value) -> Option<&'a Value> {
     let keyword = error.schema_path().to_string();
     schema.pointer(keyword.rsplit_once('/')?.0)

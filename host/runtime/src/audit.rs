@@ -15,7 +15,8 @@ use crate::{Tool, Usage};
 pub struct Audit(File);
 
 impl Audit {
-    /// Append to `file`, which is made where it is not there. Only a file will do: a pipe that nobody reads would hold up every call.
+    /// Append to `file`, which is made where it is not there. Only a file will do: a pipe that
+    /// nobody reads would hold up every call.
     pub fn open(file: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.append(true).create(true).mode(0o600);
@@ -29,7 +30,8 @@ impl Audit {
         Ok(Self(file))
     }
 
-    /// Record a call that ended, with the digest of its arguments. In one write, so that the lines of several servers do not mix.
+    /// Record a call that ended, with the digest of its arguments. In one write, so that the lines
+    /// of several servers do not mix.
     pub(crate) fn record(&self, tool: &Tool, arguments: &str, outcome: &str, usage: &Usage) {
         let time = SystemTime::now()
             .duration_since(UNIX_EPOCH)

@@ -1,8 +1,9 @@
 //! Compiled code and definitions on disk, so that a start compiles nothing and runs no instance.
 //!
-//! Each file is sealed: it begins with a keyed hash over its name and content; the key can be read by this user only. What does not
-//! bear the right seal (a file that was swapped, cut, edited, or copied from another cache) is treated as absent and made anew.
-//! Refusals are kept too: what a component cost once, it does not cost at every start.
+//! Each file is sealed: it begins with a keyed hash over its name and content; the key can be read
+//! by this user only. What does not bear the right seal (a file that was swapped, cut, edited, or
+//! copied from another cache) is treated as absent and made anew. Refusals are kept too: what a
+//! component cost once, it does not cost at every start.
 #![allow(
     unsafe_code,
     reason = "compiled code can only be loaded by an unsafe function; see `map`"
@@ -32,7 +33,8 @@ const FILE_BYTES: u64 = 512 << 20;
 
 /// A day: so precise is the time of a file's last use, so that most starts write nothing.
 const DAY: Duration = Duration::from_hours(24);
-/// Files that were not used for so many days go when something new is kept: they are of earlier releases, or of plugins that are gone.
+/// Files that were not used for so many days go when something new is kept: they are of earlier
+/// releases, or of plugins that are gone.
 const UNUSED_DAYS: u32 = 60;
 
 /// A directory of sealed files; without one, everything is a miss and nothing is kept.
@@ -51,7 +53,8 @@ pub fn check_cache(dir: &Path) -> Result<(), String> {
 }
 
 impl Cache {
-    /// Use `dir`, made if it is not there. A directory that cannot be used or trusted is reported, and the cache stays empty.
+    /// Use `dir`, made if it is not there. A directory that cannot be used or trusted is reported,
+    /// and the cache stays empty.
     pub(crate) fn open(dir: &Path) -> Self {
         match Place::open(dir) {
             Ok(place) => Self { place: Some(place) },
@@ -136,10 +139,12 @@ impl Cache {
 
 /// Make code that this host compiled executable.
 fn map(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `deserialize` runs whatever machine code it is given, so the bytes must come from `Engine::precompile_component`. Only
-    // two callers give any, and each holds a private copy that nobody can change: `keep_code` those that our own compiler's process
-    // has just given (`Compiled` is made nowhere else), and `code` those that bear a seal under a key that only this user can read,
-    // over a name that holds the component's digest and the engine's configuration; only `keep_code` makes such seals.
+    // SAFETY: `deserialize` runs whatever machine code it is given, so the bytes must come from
+    // `Engine::precompile_component`. Only two callers give any, and each holds a private copy that
+    // nobody can change: `keep_code` those that our own compiler's process has just given
+    // (`Compiled` is made nowhere else), and `code` those that bear a seal under a key that only
+    // this user can read, over a name that holds the component's digest and the engine's
+    // configuration; only `keep_code` makes such seals.
     unsafe { Component::deserialize(engine, code) }
 }
 
@@ -171,7 +176,8 @@ impl Place {
         Ok(Self { dir, key })
     }
 
-    /// Remove what nobody used for long. The key stays: it ages, too, but is neither code nor record.
+    /// Remove what nobody used for long. The key stays: it ages, too, but is neither code nor
+    /// record.
     fn prune(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
@@ -186,7 +192,8 @@ impl Place {
         Ok(())
     }
 
-    /// The key goes into an outer hash too, so that a seal says nothing about the seal of a longer content.
+    /// The key goes into an outer hash too, so that a seal says nothing about the seal of a longer
+    /// content.
     fn seal(&self, name: &str, content: &[u8]) -> [u8; SEAL_BYTES] {
         let inner = Sha256::new_with_prefix(&self.key)
             .chain_update(name)
@@ -272,7 +279,8 @@ fn record_name(digest: &str) -> String {
     format!("{digest}.{RECORD_FORMAT}.json")
 }
 
-/// Names the component and everything that the compiled code depends on: wasmtime's version, its configuration, the CPU's features.
+/// Names the component and everything that the compiled code depends on: wasmtime's version, its
+/// configuration, the CPU's features.
 fn code_name(engine: &Engine, digest: &str) -> String {
     struct Sha(Sha256);
     impl Hasher for Sha {

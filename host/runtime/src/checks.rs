@@ -1,5 +1,5 @@
-//! Arguments and results against the schemas of their tool: small ones at once, large ones on the threads of the tool's instances, and none
-//! that would take too long.
+//! Arguments and results against the schemas of their tool: small ones at once, large ones on the
+//! threads of the tool's instances, and none that would take too long.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,12 +10,14 @@ use crate::Tool;
 use crate::arguments;
 use crate::work::{self, Work};
 
-/// Bytes, and values, of what is looked at on the protocol's thread. Another thread wakes as fast as that is done.
+/// Bytes, and values, of what is looked at on the protocol's thread. Another thread wakes as fast
+/// as that is done.
 pub(crate) const SMALL: usize = 4 << 10;
 /// Units of [`Work`] that are done there.
 const SHORT: u64 = 100_000;
 
-/// One of the schemas of a tool, made ready when it is first needed: making all of them would double the time to start.
+/// One of the schemas of a tool, made ready when it is first needed: making all of them would
+/// double the time to start.
 pub(crate) struct Schema {
     tool: Arc<Tool>,
     part: &'static str,

@@ -1,4 +1,5 @@
-//! The compiled code of one component: from the cache when it is first needed, compiled where the cache has none.
+//! The compiled code of one component: from the cache when it is first needed, compiled where the
+//! cache has none.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -8,7 +8,8 @@
 use serde_json::{Map, Value};
 
 /// `value` as typed readers expect it: without members that are null where the schema knows no
-/// null; and with 60 for 60.0 where the schema says integer. Taken over, since a result may be large.
+/// null; and with 60 for 60.0 where the schema says integer. Taken over, since a result may be
+/// large.
 pub(crate) fn output(value: Value, schema: &Value) -> Value {
     tidy(value, schema, Writer::Tool)
 }

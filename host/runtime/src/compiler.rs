@@ -1,9 +1,10 @@
-//! Compiling, in a process of its own: the compiler is large, a hostile component can keep it busy for ever or blow it up, and nothing
-//! can interrupt it from within.
+//! Compiling, in a process of its own: the compiler is large, a hostile component can keep it busy
+//! for ever or blow it up, and nothing can interrupt it from within.
 //!
-//! The process is this program again. It gets the component's bytes through a pipe and gives machine code back through another; it has
-//! no other descriptor and can open none, its memory and its processor time are limited, and it knows no key: what it gives becomes
-//! code that may run only when the server seals it.
+//! The process is this program again. It gets the component's bytes through a pipe and gives
+//! machine code back through another; it has no other descriptor and can open none, its memory and
+//! its processor time are limited, and it knows no key: what it gives becomes code that may run
+//! only when the server seals it.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -22,7 +23,8 @@ use crate::{confine, engine, text};
 /// What the process is called with, before its limits.
 pub const COMPILE: &str = "compile";
 
-/// It may take so many times its processor time, and at least this long, on a machine that has other things to do.
+/// It may take so many times its processor time, and at least this long, on a machine that has
+/// other things to do.
 const PATIENCE: u32 = 6;
 const LEAST_PATIENCE: Duration = Duration::from_mins(1);
 /// Bytes of machine code: so many, and so many for each byte of the component.
@@ -41,7 +43,8 @@ pub(crate) struct CompileLimits {
 }
 
 impl CompileLimits {
-    /// For a component of so many bytes. Large ones are interpreters, of up to 20 MiB; they take 0.8 s and 20 MiB for each MiB.
+    /// For a component of so many bytes. Large ones are interpreters, of up to 20 MiB; they take
+    /// 0.8 s and 20 MiB for each MiB.
     pub(crate) fn for_bytes(bytes: u64) -> Self {
         let mib = bytes.div_ceil(1 << 20).min(24);
         Self {
@@ -257,8 +260,8 @@ fn read_until(child: &mut Child, most: usize, deadline: Instant) -> Result<Vec<u
     }
 }
 
-/// The process: compile the component on stdin to stdout. `arguments` are what follows [`COMPILE`]: bytes of memory and milliseconds of
-/// processor time.
+/// The process: compile the component on stdin to stdout. `arguments` are what follows [`COMPILE`]:
+/// bytes of memory and milliseconds of processor time.
 pub fn compile_component(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     let mut number = || arguments.next()?.into_string().ok()?.parse::<u64>().ok();
     let (Some(memory), Some(cpu_ms)) = (number(), number()) else {

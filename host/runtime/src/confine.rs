@@ -1,4 +1,5 @@
-//! What a compiler's process gives up: after this it can compute, use memory, and read and write what it has open.
+//! What a compiler's process gives up: after this it can compute, use memory, and read and write
+//! what it has open.
 
 use anyhow::Context;
 use libc::c_long;
@@ -7,8 +8,9 @@ use seccompiler::{
     SeccompRule,
 };
 
-/// What compiling needs of the kernel. Nothing that opens, connects, starts a program or reaches another process is among it. Other
-/// calls do not exist for the process, so that the C library falls back from `clone3`, whose flags a filter cannot see.
+/// What compiling needs of the kernel. Nothing that opens, connects, starts a program or reaches
+/// another process is among it. Other calls do not exist for the process, so that the C library
+/// falls back from `clone3`, whose flags a filter cannot see.
 const CALLS: [c_long; 28] = [
     // Input and output.
     libc::SYS_read,
@@ -45,7 +47,8 @@ const CALLS: [c_long; 28] = [
     libc::SYS_restart_syscall,
 ];
 
-/// Let this process do nothing but compute. Where the kernel or the processor has no such filter, the limits have to do.
+/// Let this process do nothing but compute. Where the kernel or the processor has no such filter,
+/// the limits have to do.
 pub(crate) fn compiler() -> anyhow::Result<()> {
     let argument = |number, operator, value| {
         let condition = SeccompCondition::new(number, SeccompCmpArgLen::Qword, operator, value)?;

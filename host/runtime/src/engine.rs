@@ -11,8 +11,9 @@ use wasmtime::{
 
 use crate::limits;
 
-/// How often a running instance is interrupted: to look at its CPU budget, and to let others run. An instance begins on a thread of the
-/// protocol, so this is also how long it can hold up a message there.
+/// How often a running instance is interrupted: to look at its CPU budget, and to let others run.
+/// An instance begins on a thread of the protocol, so this is also how long it can hold up a
+/// message there.
 const TICK: Duration = Duration::from_millis(2);
 /// After so many ticks without an instance the clock stops, so that an idle server sleeps.
 const LINGER: u32 = 100;
@@ -50,7 +51,8 @@ impl TickingEngine {
             instances: AtomicUsize::new(0),
             thread: OnceLock::new(),
         });
-        // A thread of its own: on a shared one, spinning instances would hold up the tick that interrupts them.
+        // A thread of its own: on a shared one, spinning instances would hold up the tick that
+        // interrupts them.
         let ticker = thread::Builder::new().name("epoch".to_owned()).spawn({
             let (engine, clock) = (engine.clone(), Arc::downgrade(&clock));
             move || tick(&engine, &clock)
@@ -97,7 +99,8 @@ fn config(allocation: InstanceAllocationStrategy) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
-        // Components of toolchains that use the asynchronous ABI load; the contract itself is synchronous.
+        // Components of toolchains that use the asynchronous ABI load; the contract itself is
+        // synchronous.
         .wasm_component_model_async(true)
         .epoch_interruption(true)
         .cranelift_opt_level(OptLevel::Speed)
@@ -105,14 +108,16 @@ fn config(allocation: InstanceAllocationStrategy) -> Config {
     config
 }
 
-/// The engine of a compiler's process. It runs nothing, so it needs no pool, and its code is the same.
+/// The engine of a compiler's process. It runs nothing, so it needs no pool, and its code is the
+/// same.
 pub(crate) fn compiling() -> anyhow::Result<Engine> {
     Ok(Engine::new(&config(InstanceAllocationStrategy::OnDemand))?)
 }
 
-/// Memories, tables and stacks for the instances of all calls: enough that no component, however many core instances it is made of, takes those of
-/// another. Mapping and unmapping them for each call would take longer than most
-/// calls do: on every processor that runs one of our threads, each unmapping interrupts it.
+/// Memories, tables and stacks for the instances of all calls: enough that no component, however
+/// many core instances it is made of, takes those of another. Mapping and unmapping them for each
+/// call would take longer than most calls do: on every processor that runs one of our threads, each
+/// unmapping interrupts it.
 fn pool(instances: u32) -> InstanceAllocationStrategy {
     let mut pool = PoolingAllocationConfig::new();
     let of_all = |one: u32| instances.saturating_mul(one);
@@ -126,12 +131,14 @@ fn pool(instances: u32) -> InstanceAllocationStrategy {
         .max_tables_per_component(limits::TABLES)
         .max_tables_per_module(limits::TABLES)
         .max_core_instances_per_component(limits::INSTANCES)
-        // Of the host's bookkeeping for one component; an interpreter has tens of thousands of functions.
+        // Of the host's bookkeeping for one component; an interpreter has tens of thousands of
+        // functions.
         .max_core_instance_size(INSTANCE_BYTES)
         .max_component_instance_size(INSTANCE_BYTES)
         .table_elements(limits::TABLE_ELEMENTS);
     if PoolingAllocationConfig::is_pagemap_scan_available() {
-        // The kernel says which pages a call wrote, so that a small call is cleaned up by copying a few.
+        // The kernel says which pages a call wrote, so that a small call is cleaned up by copying a
+        // few.
         pool.pagemap_scan(Enabled::Yes)
             .linear_memory_keep_resident(RESIDENT_BYTES)
             .table_keep_resident(RESIDENT_BYTES);

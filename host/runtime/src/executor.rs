@@ -1,8 +1,9 @@
 //! Running instances: a fresh store for each call, under every budget.
 //!
-//! Most calls are over in microseconds, less than it takes to wake another thread. So a built-in instance begins on the thread of its
-//! caller; one that is still at work at the first tick goes on to threads of its own. Other instances begin on threads apart: between two
-//! ticks a single instruction, such as filling 256 MiB, can take long.
+//! Most calls are over in microseconds, less than it takes to wake another thread. So a built-in
+//! instance begins on the thread of its caller; one that is still at work at the first tick goes on
+//! to threads of its own. Other instances begin on threads apart: between two ticks a single
+//! instruction, such as filling 256 MiB, can take long.
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -32,8 +33,8 @@ use crate::wasi::{self, Output};
 
 /// How long a call waits for a seat.
 const QUEUE: Duration = Duration::from_secs(30);
-/// Large answers of one origin that are looked at at the same time: each is held several times over meanwhile, and every thread
-/// that did it keeps some of that.
+/// Large answers of one origin that are looked at at the same time: each is held several times over
+/// meanwhile, and every thread that did it keeps some of that.
 const LARGE: usize = 1;
 
 /// Runs instances.
@@ -102,7 +103,8 @@ impl Executor {
         self.threads.of(origin)
     }
 
-    /// Do work on large data that instances of this origin gave or get, on their threads. `None` if it panicked.
+    /// Do work on large data that instances of this origin gave or get, on their threads. `None` if
+    /// it panicked.
     pub(crate) async fn on_large<T: Send + 'static>(
         &self,
         origin: Origin,
@@ -127,7 +129,8 @@ impl Executor {
         }
     }
 
-    /// Ask an instance. Dropping the future, or cancelling, ends the instance at its next tick; its host calls are told at once.
+    /// Ask an instance. Dropping the future, or cancelling, ends the instance at its next tick; its
+    /// host calls are told at once.
     pub(crate) async fn ask(&self, job: Job<'_>, ask: Ask) -> (Result<Answer, Stop>, Usage) {
         let stopped = |reason: Reason| (Err(reason.into()), Usage::default());
         let Some(_call) = job.share.call() else {
@@ -194,7 +197,8 @@ impl Executor {
         )
     }
 
-    /// Run an instance to its end, where its origin has it. `None` if there is no thread for it, or it was dropped there.
+    /// Run an instance to its end, where its origin has it. `None` if there is no thread for it, or
+    /// it was dropped there.
     async fn run<T: Send + 'static>(
         &self,
         mut instance: Pin<Box<impl Future<Output = T> + Send + 'static>>,

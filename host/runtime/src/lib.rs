@@ -1,8 +1,9 @@
 //! Load, admit and call WebAssembly tool components under budgets. Knows wasmtime; knows no MCP.
 //!
-//! A file becomes a plugin by *admission*: it is a valid component, imports no more than the operator's policy grants, and
-//! describes its tools soundly. A *call* gets a fresh instance with every budget armed, and whatever happens in it, a trap, a loop, a
-//! flood, a cancellation, ends that call only.
+//! A file becomes a plugin by *admission*: it is a valid component, imports no more than the
+//! operator's policy grants, and describes its tools soundly. A *call* gets a fresh instance with
+//! every budget armed, and whatever happens in it, a trap, a loop, a flood, a cancellation, ends
+//! that call only.
 
 mod admission;
 mod arguments;
@@ -54,11 +55,13 @@ pub use text::is_hidden;
 pub struct RuntimeConfig {
     /// Where compiled code and definitions are cached; only this user can write there.
     pub cache_dir: PathBuf,
-    /// The program that compiles: with [`COMPILE`] as its first argument it calls [`compile_component`].
+    /// The program that compiles: with [`COMPILE`] as its first argument it calls
+    /// [`compile_component`].
     pub program: PathBuf,
     /// What tools may do.
     pub policy: Policy,
-    /// The directory whose components came with the program: they are granted everything that the policy does not deny.
+    /// The directory whose components came with the program: they are granted everything that the
+    /// policy does not deny.
     pub built_in: Option<PathBuf>,
     /// Where calls are recorded.
     pub audit: Option<Audit>,

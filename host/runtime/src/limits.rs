@@ -17,11 +17,12 @@ pub(crate) const RANDOM_BYTES: u64 = 1 << 20;
 /// Resources that an instance may hold at once.
 pub(crate) const RESOURCES: usize = 1024;
 
-/// What the policy's `output_kib` may be at most. A server sends 1 MiB, and data twice: only MCP content can be so large.
+/// What the policy's `output_kib` may be at most. A server sends 1 MiB, and data twice: only MCP
+/// content can be so large.
 pub(crate) const MAX_OUTPUT_KIB: u32 = 1000;
 
-/// What one instance that is not built in may use, if the policy says nothing, and what all of these may use together. An interpreter takes
-/// some 20 MiB before it does anything.
+/// What one instance that is not built in may use, if the policy says nothing, and what all of
+/// these may use together. An interpreter takes some 20 MiB before it does anything.
 pub(crate) const ADDED_MEMORY_MIB: u32 = 96;
 pub(crate) const SHARED_MEMORY_MIB: u32 = 128;
 
@@ -69,7 +70,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Bounds of `describe`, which only has to say what it is: less time, and no more of anything else than a call.
+    /// Bounds of `describe`, which only has to say what it is: less time, and no more of anything
+    /// else than a call.
     pub(crate) fn for_describe(call: &Self) -> Self {
         Self {
             cpu: Duration::from_secs(2),
@@ -109,7 +111,8 @@ impl SharedMemory {
     }
 }
 
-/// Refuses growth beyond the budget. Unlike wasmtime's own limits it counts all memories of the store together.
+/// Refuses growth beyond the budget. Unlike wasmtime's own limits it counts all memories of the
+/// store together.
 pub(crate) struct MemoryLimiter {
     limit: u64,
     memory: u64,

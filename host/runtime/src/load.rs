@@ -1,7 +1,8 @@
 //! Loading: which files there are, and in which order they are looked at.
 //!
-//! Built-in components come first, whatever their directory, so that nobody takes the name of one; then what is known; then what has to be
-//! compiled and asked for its tools, which may take long and holds up nothing else.
+//! Built-in components come first, whatever their directory, so that nobody takes the name of one;
+//! then what is known; then what has to be compiled and asked for its tools, which may take long
+//! and holds up nothing else.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,8 @@ use crate::runtime::Runtime;
 use crate::seats::Origin;
 use crate::{LoadReport, Rejected};
 
-/// New components that are examined at the same time; most of that is waiting for a compiler or for an answer.
+/// New components that are examined at the same time; most of that is waiting for a compiler or for
+/// an answer.
 const EXAMINED: usize = 16;
 
 /// So long one that was examined waits for those before it.
@@ -33,8 +35,9 @@ impl Pending {
 }
 
 impl Runtime {
-    /// Admit every `*.wasm` file of `dirs` that is not hidden: built-in ones first, then in name order. A file that fails is reported and
-    /// skipped; so is one that holds a tool whose name is taken by a file before it.
+    /// Admit every `*.wasm` file of `dirs` that is not hidden: built-in ones first, then in name
+    /// order. A file that fails is reported and skipped; so is one that holds a tool whose name is
+    /// taken by a file before it.
     pub fn load(&self, dirs: &[PathBuf]) -> LoadReport {
         let (mut report, pending) = self.load_known(dirs);
         let rest = Mutex::new(&mut report);
@@ -66,10 +69,11 @@ impl Runtime {
         (report, pending)
     }
 
-    /// Admit what is not known yet. `loaded` is told of each file when it is done, from several threads.
+    /// Admit what is not known yet. `loaded` is told of each file when it is done, from several
+    /// threads.
     ///
-    /// A name belongs to whoever comes first in the order of the files, not to whoever is examined first; but for one that takes longer
-    /// than a second nobody waits.
+    /// A name belongs to whoever comes first in the order of the files, not to whoever is examined
+    /// first; but for one that takes longer than a second nobody waits.
     pub fn load_new(&self, pending: Pending, loaded: impl Fn(LoadReport) + Sync) {
         let gate = self.gate(false);
         let left: Mutex<BTreeSet<usize>> = Mutex::new((0..pending.0.len()).collect());
@@ -91,8 +95,9 @@ impl Runtime {
         });
     }
 
-    /// Admit `files` as [`Self::load`] would if they lay in the last of `dirs`, and report on them only. One that has the name of a file
-    /// there is taken for its new version; one that was refused before is looked at again.
+    /// Admit `files` as [`Self::load`] would if they lay in the last of `dirs`, and report on them
+    /// only. One that has the name of a file there is taken for its new version; one that was
+    /// refused before is looked at again.
     pub fn check(&self, dirs: &[PathBuf], files: &[PathBuf]) -> LoadReport {
         let given: Vec<PathBuf> = files
             .iter()
@@ -144,7 +149,8 @@ impl Runtime {
         pending
     }
 
-    /// Look at `files` on all cores, and register them in their order. New built-in components are examined at once.
+    /// Look at `files` on all cores, and register them in their order. New built-in components are
+    /// examined at once.
     fn look(
         &self,
         files: &[PathBuf],
@@ -206,8 +212,9 @@ impl Runtime {
     }
 }
 
-/// Do `work` on all `items` on at most so many threads; the results in the order of the items. Threads of their own also because loading
-/// may be asked for on a thread of an asynchronous runtime, where waiting is not allowed.
+/// Do `work` on all `items` on at most so many threads; the results in the order of the items.
+/// Threads of their own also because loading may be asked for on a thread of an asynchronous
+/// runtime, where waiting is not allowed.
 fn on_threads<T: Send, R: Send>(
     most: usize,
     items: Vec<T>,

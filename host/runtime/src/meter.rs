@@ -1,4 +1,5 @@
-//! What one call uses. Shared by the instance's side and the waiting side, so that it outlives a dropped store.
+//! What one call uses. Shared by the instance's side and the waiting side, so that it outlives a
+//! dropped store.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -101,7 +102,8 @@ impl Meter {
     }
 }
 
-/// The instance's future with its CPU time metered: the time of the thread that polls it, while it polls it.
+/// The instance's future with its CPU time metered: the time of the thread that polls it, while it
+/// polls it.
 pub(crate) struct Metered<F> {
     instance: Pin<Box<F>>,
     meter: Arc<Meter>,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Takes progress of one call: a fraction from 0 to 1, and what is being done. A tool may report very often, so it must be quick.
+/// Takes progress of one call: a fraction from 0 to 1, and what is being done. A tool may report
+/// very often, so it must be quick.
 pub type ProgressSink = Arc<dyn Fn(f64, String) + Send + Sync>;
 
 /// What a call used of its budgets.
@@ -36,9 +37,9 @@ pub struct Success {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// A word for programs: the case of `wit/types.wit`'s `error`, or `trap`, `cpu-budget`, `wall-budget`, `memory-budget`, `output-budget`,
-    /// `host-call-budget`, `resource-budget`, `malformed-output`,
-    /// `unknown-tool`, `busy`.
+    /// A word for programs: the case of `wit/types.wit`'s `error`, or `trap`, `cpu-budget`,
+    /// `wall-budget`, `memory-budget`, `output-budget`, `host-call-budget`, `resource-budget`,
+    /// `malformed-output`, `unknown-tool`, `busy`.
     pub kind: String,
     /// For the agent: which tool, what happened, whether to retry, what to do next.
     pub message: String,

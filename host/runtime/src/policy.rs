@@ -11,9 +11,11 @@ use crate::interface::Interface;
 use crate::limits::{ADDED_MEMORY_MIB, Limits, MAX_OUTPUT_KIB, SHARED_MEMORY_MIB};
 use crate::text;
 
-/// The operator's policy: which interfaces are granted, and the budgets. Read from TOML, whose format `docs/policy.md` explains.
+/// The operator's policy: which interfaces are granted, and the budgets. Read from TOML, whose
+/// format `docs/policy.md` explains.
 ///
-/// Without a policy, or where it says nothing, built-in components are granted every interface, and others those that only read.
+/// Without a policy, or where it says nothing, built-in components are granted every interface, and
+/// others those that only read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
@@ -118,8 +120,8 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Built-in instances that may run at the same time, and others beside them: few enough that all of them fit into memory, enough that
-    /// others get on beside those that loop.
+    /// Built-in instances that may run at the same time, and others beside them: few enough that
+    /// all of them fit into memory, enough that others get on beside those that loop.
     pub(crate) fn concurrent_calls(&self) -> usize {
         self.concurrent_calls
             .map_or_else(|| (2 * cores()).max(8), usize::from)
@@ -217,8 +219,8 @@ impl Policy {
         })
     }
 
-    /// A sentence for each section and pin that none of these plugins (file names and digests) answers to: a misspelt denial is no
-    /// denial.
+    /// A sentence for each section and pin that none of these plugins (file names and digests)
+    /// answers to: a misspelt denial is no denial.
     pub(crate) fn unmatched(
         &self,
         names: &BTreeSet<String>,

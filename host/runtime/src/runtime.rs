@@ -131,8 +131,9 @@ impl Runtime {
         self.executor.threads(Origin::BuiltIn)
     }
 
-    /// All violations of the tool's input schema, in words; empty when `arguments` fit. A member that is null and need not be
-    /// there counts as left out. A tool that does not exist violates nothing: [`Self::call`] says so.
+    /// All violations of the tool's input schema, in words; empty when `arguments` fit. A member
+    /// that is null and need not be there counts as left out. A tool that does not exist violates
+    /// nothing: [`Self::call`] says so.
     pub async fn check_arguments(&self, tool: &str, arguments: &Arc<Value>) -> Vec<String> {
         let registry = self.registry();
         let Some((entry, schema)) = registry
@@ -164,7 +165,8 @@ impl Runtime {
 
     /// Call a tool. `arguments` must have passed [`Self::check_arguments`].
     ///
-    /// Needs a tokio runtime with a timer. Dropping the future stops the instance within 100 ms, as cancelling does.
+    /// Needs a tokio runtime with a timer. Dropping the future stops the instance within 100 ms, as
+    /// cancelling does.
     pub async fn call(
         &self,
         tool: &str,

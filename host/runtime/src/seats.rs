@@ -1,16 +1,18 @@
 //! Seats: who may run an instance now, and who waits.
 //!
-//! Built-in tools have seats of their own, so that no other plugin can keep them from running. Of the other seats one plugin takes at
-//! most three quarters. Who finds no seat waits for one, in order; what a plugin has waiting beyond its share does not stand in the
-//! way of other plugins.
+//! Built-in tools have seats of their own, so that no other plugin can keep them from running. Of
+//! the other seats one plugin takes at most three quarters. Who finds no seat waits for one, in
+//! order; what a plugin has waiting beyond its share does not stand in the way of other plugins.
 
 use std::sync::Arc;
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-/// Calls of one plugin that may be under way at the same time, those that wait for a seat or for a run included.
+/// Calls of one plugin that may be under way at the same time, those that wait for a seat or for a
+/// run included.
 pub(crate) const CALLS: usize = 256;
-/// Plugins that may be asked for their tools at the same time. Most of the time they take is waiting.
+/// Plugins that may be asked for their tools at the same time. Most of the time they take is
+/// waiting.
 const DESCRIBING: usize = 16;
 
 /// Where a component comes from, which decides whose seats and threads it uses.
@@ -100,7 +102,8 @@ impl Share {
         self.calls.try_acquire().ok()
     }
 
-    /// Wait for a seat. A plugin's calls wait in order for its own share first, and only those that have it stand in the common queue.
+    /// Wait for a seat. A plugin's calls wait in order for its own share first, and only those that
+    /// have it stand in the common queue.
     pub(crate) async fn seat(&self) -> Result<Seat, AcquireError> {
         Ok(Seat {
             _own: Arc::clone(&self.own).acquire_owned().await?,

@@ -1,7 +1,7 @@
 //! Text from a guest, made fit to be shown.
 
-/// Whether a character can hide from the reader or steer a terminal; see [`rookery_project::is_hidden`].
-/// A line feed and a tab are plain.
+/// Whether a character can hide from the reader or steer a terminal; see
+/// [`rookery_project::is_hidden`]. A line feed and a tab are plain.
 pub fn is_hidden(c: char) -> bool {
     c != '\n' && c != '\t' && rookery_project::is_hidden(c)
 }

@@ -1,5 +1,5 @@
-//! Threads for instances and for work on their behalf, apart from the protocol's: instances that spin there would hold up its timers and
-//! sockets.
+//! Threads for instances and for work on their behalf, apart from the protocol's: instances that
+//! spin there would hold up its timers and sockets.
 
 use std::sync::OnceLock;
 
@@ -50,7 +50,8 @@ fn start(name: &str, count: usize, nice: i32) -> std::io::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(count)
         .thread_name(name)
-        // Spinning instances yield every tick; new calls and timers get their turn at each of these yields, not at every 61st.
+        // Spinning instances yield every tick; new calls and timers get their turn at each of these
+        // yields, not at every 61st.
         .event_interval(1)
         .global_queue_interval(1)
         .on_thread_start(move || {

@@ -1,4 +1,5 @@
-//! What an instance sees of WASI: clocks and randomness. No environment, no arguments, no files; sockets are there and refuse.
+//! What an instance sees of WASI: clocks and randomness. No environment, no arguments, no files;
+//! sockets are there and refuse.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +31,8 @@ pub(crate) fn context(stdout: &Output, stderr: &Output) -> WasiCtx {
 
 /// What an instance wrote to stdout or stderr: its head and its tail.
 ///
-/// It accepts everything: a Rust instance panics when stderr refuses a line. It is shared, so it outlives a dropped store.
+/// It accepts everything: a Rust instance panics when stderr refuses a line. It is shared, so it
+/// outlives a dropped store.
 #[derive(Clone)]
 pub(crate) struct Output(Arc<Mutex<Kept>>);
 

@@ -1,20 +1,23 @@
-//! How much work it is to check a value against a schema: an upper bound, known before the work begins, because the validator cannot
-//! be interrupted.
+//! How much work it is to check a value against a schema: an upper bound, known before the work
+//! begins, because the validator cannot be interrupted.
 //!
-//! A schema is a tree, references being in their place, and every part of it is tried at most once on each value that lies as deep as
-//! the part's own depth counts steps into values. So the bound is a sum over depths: what lies there in the value, times what of the
-//! schema is tried there. It is counted in units of about a nanosecond.
+//! A schema is a tree, references being in their place, and every part of it is tried at most once
+//! on each value that lies as deep as the part's own depth counts steps into values. So the bound
+//! is a sum over depths: what lies there in the value, times what of the schema is tried there. It
+//! is counted in units of about a nanosecond.
 
 use regex_automata::nfa::thompson::{self, NFA};
 use serde_json::Value;
 
 /// Most units that a check may take: about a second.
 pub(crate) const MOST: u64 = 1_000_000_000;
-/// Ways in which one value may be allowed: branches of `anyOf` and `oneOf`, with those of branches within them.
+/// Ways in which one value may be allowed: branches of `anyOf` and `oneOf`, with those of branches
+/// within them.
 const ALTERNATIVES: usize = 128;
 /// Schemas within a schema.
 const SCHEMAS: usize = 1000;
-/// Levels that are told apart; a schema is no deeper than half of them, and what lies deeper in a value is counted as if it lay there.
+/// Levels that are told apart; a schema is no deeper than half of them, and what lies deeper in a
+/// value is counted as if it lay there.
 const LEVELS: usize = 32;
 
 /// A keyword that looks at a value itself, or a schema that is entered.
@@ -29,7 +32,8 @@ pub(crate) const PATTERN_BYTES: usize = 256 << 10;
 const MULTIPLE: u64 = 6_000;
 /// A format, for each byte that it reads.
 const FORMAT: u64 = 20;
-/// `unevaluatedProperties` and `unevaluatedItems` try what stands beside them again to know what it evaluated.
+/// `unevaluatedProperties` and `unevaluatedItems` try what stands beside them again to know what it
+/// evaluated.
 const AGAIN: u64 = 3;
 /// `uniqueItems` compares up to fifteen items with each other, and more by their hashes.
 const UNIQUE: u64 = 8;
@@ -153,7 +157,8 @@ impl Work {
     }
 }
 
-/// States of the automaton that `pattern` becomes: a match takes at most so many steps for each byte.
+/// States of the automaton that `pattern` becomes: a match takes at most so many steps for each
+/// byte.
 fn states(pattern: &str) -> u64 {
     let limits = thompson::Config::new().nfa_size_limit(Some(PATTERN_BYTES));
     let automaton = NFA::compiler().configure(limits).build(pattern);
@@ -190,7 +195,8 @@ fn size(value: &Value) -> (u64, u64) {
     (sum(|level| level.values), sum(|level| level.bytes))
 }
 
-/// Whether `value` has fewer than `limit` values and bytes of text together. Looks at no more of it.
+/// Whether `value` has fewer than `limit` values and bytes of text together. Looks at no more of
+/// it.
 pub(crate) fn is_small(value: &Value, limit: usize) -> bool {
     fn left(value: &Value, limit: usize) -> Option<usize> {
         let limit = limit.checked_sub(1)?;
@@ -208,13 +214,15 @@ pub(crate) fn is_small(value: &Value, limit: usize) -> bool {
     left(value, limit).is_some()
 }
 
-/// What of `schema`, a normalised one, makes checking against it too much work for small values too, and where.
+/// What of `schema`, a normalised one, makes checking against it too much work for small values
+/// too, and where.
 pub(crate) fn admit(schema: &Value) -> Result<(), String> {
     let mut schemas = 0;
     count(schema, "", &mut schemas).map(drop)
 }
 
-/// Counts all schemas in `schema`, which stands at `at`, and gives the ways in which it may allow one value.
+/// Counts all schemas in `schema`, which stands at `at`, and gives the ways in which it may allow
+/// one value.
 fn count(schema: &Value, at: &str, schemas: &mut usize) -> Result<usize, String> {
     *schemas += 1;
     if *schemas > SCHEMAS {
@@ -433,13 +441,15 @@ mod tests {
         ]
     }
 
-    /// The bound must hold for whatever a schema can ask for. A busy machine makes a processor's time longer, too.
+    /// The bound must hold for whatever a schema can ask for. A busy machine makes a processor's
+    /// time longer, too.
     #[test]
     fn no_keyword_takes_longer_than_it_is_charged_for() {
         let mut slow = Vec::new();
         for (name, schema, value) in worst_of_each_keyword() {
             let units = Work::of(&schema).on(&value);
-            // Item by item where there are items, since the validator stops at the first that does not fit.
+            // Item by item where there are items, since the validator stops at the first that does
+            // not fit.
             let (schema, parts) = match (schema.pointer("/properties/x/items"), &value["x"]) {
                 (Some(items), Value::Array(parts)) => (items, parts.iter().collect()),
                 _ => (&schema, vec![&value]),

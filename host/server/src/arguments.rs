@@ -1,4 +1,5 @@
-//! What a caller reads whose arguments do not fit: every violation, what is allowed, and one call that is right.
+//! What a caller reads whose arguments do not fit: every violation, what is allowed, and one call
+//! that is right.
 
 use std::fmt::Write;
 

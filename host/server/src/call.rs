@@ -1,4 +1,5 @@
-//! One `tools/call`: from its arguments to its reply. Whatever the tool does, the client gets exactly one answer.
+//! One `tools/call`: from its arguments to its reply. Whatever the tool does, the client gets
+//! exactly one answer.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use crate::toolbox::Toolbox;
 const LARGE: u64 = 16 << 10;
 
 impl<S: ToolSource> Server<S> {
-    /// An unknown tool is a protocol error; everything else that can go wrong is a result that the model reads.
+    /// An unknown tool is a protocol error; everything else that can go wrong is a result that the
+    /// model reads.
     pub(crate) async fn call(
         &self,
         request: CallToolRequestParams,

@@ -1,4 +1,5 @@
-//! The tools as clients see them: built once, in a fixed order, so that a client's prompt cache stays valid.
+//! The tools as clients see them: built once, in a fixed order, so that a client's prompt cache
+//! stays valid.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,8 @@
-//! Makes text visible: characters that a terminal obeys, or that a reader cannot see, become `\u{…}`.
+//! Makes text visible: characters that a terminal obeys, or that a reader cannot see, become
+//! `\u{…}`.
 //!
-//! Text from a guest is hostile. Tools escape it themselves; this is the last gate before an agent or a terminal reads it.
+//! Text from a guest is hostile. Tools escape it themselves; this is the last gate before an agent
+//! or a terminal reads it.
 
 use std::borrow::Cow;
 
@@ -52,7 +54,8 @@ pub fn make_visible(value: &mut Value) {
     }
 }
 
-/// [`visible`] text of at most `limit` characters, `…` where it was cut. For text that is quoted in a message.
+/// [`visible`] text of at most `limit` characters, `…` where it was cut. For text that is quoted in
+/// a message.
 pub fn excerpt(text: &str, limit: usize) -> String {
     let text = visible(text);
     match text.char_indices().nth(limit) {

@@ -1,4 +1,5 @@
-//! The MCP methods, for both eras of the protocol: with a handshake (2024-11-05 to 2025-11-25) and without (2026-07-28).
+//! The MCP methods, for both eras of the protocol: with a handshake (2024-11-05 to 2025-11-25) and
+//! without (2026-07-28).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,12 +24,15 @@ use crate::source::ToolSource;
 use crate::toolbox::{Loading, Toolbox};
 use crate::{prompts, resources};
 
-/// How long a client may keep a list or a document: they change with the server's version and its plugins only.
+/// How long a client may keep a list or a document: they change with the server's version and its
+/// plugins only.
 const TTL_MS: u64 = 300_000;
-/// Clients ask for the whole list each time that it changes, so that it changes for them only so often.
+/// Clients ask for the whole list each time that it changes, so that it changes for them only so
+/// often.
 const BETWEEN_CHANGES: Duration = Duration::from_millis(500);
 
-/// Methods that this server has. A request for one of them that ends up as a custom request had parameters that did not parse.
+/// Methods that this server has. A request for one of them that ends up as a custom request had
+/// parameters that did not parse.
 const METHODS: &[&str] = &[
     "initialize",
     "server/discover",

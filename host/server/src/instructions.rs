@@ -1,5 +1,6 @@
-//! What a model reads about this server before it has called anything. The same for every server, whatever it loads: clients are told
-//! during the handshake, while tools may still be being compiled.
+//! What a model reads about this server before it has called anything. The same for every server,
+//! whatever it loads: clients are told during the handshake, while tools may still be being
+//! compiled.
 
 /// For `initialize` and `server/discover`.
 pub const INSTRUCTIONS: &str = "\

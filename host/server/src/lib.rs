@@ -1,7 +1,8 @@
 //! The MCP side: transport, catalogue, result shaping. Knows rmcp; knows no wasmtime.
 //!
-//! [`serve`] speaks MCP over two byte streams until the client closes its side; [`serve_stdio`] does so on this process's stdin and
-//! stdout. Tools come from a [`ToolSource`], which is a [`rookery_runtime::Runtime`] everywhere but in tests.
+//! [`serve`] speaks MCP over two byte streams until the client closes its side; [`serve_stdio`]
+//! does so on this process's stdin and stdout. Tools come from a [`ToolSource`], which is a
+//! [`rookery_runtime::Runtime`] everywhere but in tests.
 
 mod advertise;
 mod arguments;
@@ -58,11 +59,13 @@ pub enum ServeError {
     Load(LoadError),
 }
 
-/// Serve MCP on this process's stdin and stdout, until the client closes its side or `ended` is. `load` gives the tools and may take its
-/// time: the client is greeted meanwhile, and told when more come. `version` is what clients are told.
+/// Serve MCP on this process's stdin and stdout, until the client closes its side or `ended` is.
+/// `load` gives the tools and may take its time: the client is greeted meanwhile, and told when
+/// more come. `version` is what clients are told.
 ///
-/// Returns at most 1.5 s after the client closed its side and the tools were loaded, and 0.5 s after `ended`. Blocking reads may be left behind (a terminal), so
-/// shut the runtime down without waiting for them.
+/// Returns at most 1.5 s after the client closed its side and the tools were loaded, and 0.5 s
+/// after `ended`. Blocking reads may be left behind (a terminal), so shut the runtime down without
+/// waiting for them.
 pub async fn serve_stdio<S: ToolSource>(
     load: impl FnOnce() -> Result<Loaded<S>, LoadError> + Send + 'static,
     version: &str,
@@ -72,7 +75,8 @@ pub async fn serve_stdio<S: ToolSource>(
     serve(load, version, reader, writer, ended).await
 }
 
-/// Serve MCP on two byte streams until `reader` ends, or `ended`: then calls end at once, and nothing more is written.
+/// Serve MCP on two byte streams until `reader` ends, or `ended`: then calls end at once, and
+/// nothing more is written.
 pub async fn serve<S: ToolSource>(
     load: impl FnOnce() -> Result<Loaded<S>, LoadError> + Send + 'static,
     version: &str,

@@ -1,4 +1,5 @@
-//! Finds the `id` of a message that cannot be parsed, so that its sender is answered instead of left waiting.
+//! Finds the `id` of a message that cannot be parsed, so that its sender is answered instead of
+//! left waiting.
 
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
-//! Progress of one call, as MCP wants it: strictly increasing, not too often, and never after the reply.
+//! Progress of one call, as MCP wants it: strictly increasing, not too often, and never after the
+//! reply.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +15,17 @@ use crate::escape::excerpt;
 
 /// Progress is sent as a percentage: a client that shows `progress/total` shows something readable.
 const TOTAL: f64 = 100.0;
-/// A report that is no further than the last one, such as another phase of a wait, moves the bar this far.
+/// A report that is no further than the last one, such as another phase of a wait, moves the bar
+/// this far.
 const STEP: f64 = 0.1;
-/// So many notifications of a call go out at once; after them comes a pause between two, and what is reported meanwhile is merged.
+/// So many notifications of a call go out at once; after them comes a pause between two, and what
+/// is reported meanwhile is merged.
 const BURST: u32 = 16;
 const PAUSE: Duration = Duration::from_millis(25);
 /// Reports that wait to be sent; a flood beyond them is thinned.
 const QUEUE: usize = 64;
-/// After the client closed its side rmcp takes no notification any more, and sending would wait for ever.
+/// After the client closed its side rmcp takes no notification any more, and sending would wait for
+/// ever.
 const JOIN_TIMEOUT: Duration = Duration::from_millis(200);
 
 type Report = (f64, String);

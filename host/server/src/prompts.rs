@@ -75,7 +75,8 @@ pub fn get(name: &str, arguments: Option<&JsonObject>) -> Result<GetPromptResult
     )
 }
 
-/// Values for the argument `argument` of prompt `name`, or `None` where there is no such argument. Paths and run ids are the client's to know.
+/// Values for the argument `argument` of prompt `name`, or `None` where there is no such argument.
+/// Paths and run ids are the client's to know.
 pub fn complete(name: &str, argument: &str) -> Option<CompletionInfo> {
     TASKS
         .iter()

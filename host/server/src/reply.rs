@@ -1,7 +1,8 @@
 //! The result of a call as an MCP result: what the model reads.
 //!
-//! A success carries its JSON twice, as `structuredContent` and as the same text, because clients show the model one or the other. A
-//! failure carries text only: some clients would show the structured part instead of the message.
+//! A success carries its JSON twice, as `structuredContent` and as the same text, because clients
+//! show the model one or the other. A failure carries text only: some clients would show the
+//! structured part instead of the message.
 
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
 use rookery_runtime::{Failure, Success, Usage};
@@ -11,7 +12,8 @@ use serde_json::{Value, json};
 use crate::content;
 use crate::escape::{make_visible, visible};
 
-/// Largest reply, in bytes on the wire. Clients drop the connection at 10 MiB and the model's limit is far below this one.
+/// Largest reply, in bytes on the wire. Clients drop the connection at 10 MiB and the model's limit
+/// is far below this one.
 pub const MAX_REPLY: usize = 1 << 20;
 /// Longest message of a failure, in bytes.
 const MAX_MESSAGE: usize = 8 << 10;
@@ -75,7 +77,8 @@ fn own_content(value: Value) -> Result<CallToolResult, String> {
     Ok(result)
 }
 
-/// The reply to a call that failed, with an example of one that is right where the arguments are to blame and the tool gives none.
+/// The reply to a call that failed, with an example of one that is right where the arguments are to
+/// blame and the tool gives none.
 pub fn failure(failure: &Failure, example: impl FnOnce() -> String) -> CallToolResult {
     let example = if failure.kind == "invalid-argument" && !failure.message.contains("Example: ") {
         example()

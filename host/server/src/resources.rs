@@ -1,4 +1,5 @@
-//! Documents that a client can attach: how to work with this server, and the contract for those who write tools.
+//! Documents that a client can attach: how to work with this server, and the contract for those who
+//! write tools.
 
 use rmcp::model::{
     CompletionInfo, ReadResourceResult, Resource, ResourceContents, ResourceTemplate,

@@ -10,9 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 /// A set of tools. It may grow while the server runs, as [`Loaded::rest`] says.
 ///
-/// [`Runtime`] is the one that matters; tests have their own, so that the protocol can be tried without components.
+/// [`Runtime`] is the one that matters; tests have their own, so that the protocol can be tried
+/// without components.
 pub trait ToolSource: Send + Sync + 'static {
-    /// Names and definitions (the MCP `Tool` object without `name`, plus `examples`: see `wit/types.wit`).
+    /// Names and definitions (the MCP `Tool` object without `name`, plus `examples`: see
+    /// `wit/types.wit`).
     fn tools(&self) -> Vec<(String, Value)>;
 
     /// All violations of the tool's input schema, in words; empty when `arguments` fit.
@@ -22,7 +24,8 @@ pub trait ToolSource: Send + Sync + 'static {
         arguments: &Arc<Value>,
     ) -> impl Future<Output = Vec<String>> + Send;
 
-    /// Call a tool. `arguments` have passed [`Self::check_arguments`]; the future ends soon after `cancel`.
+    /// Call a tool. `arguments` have passed [`Self::check_arguments`]; the future ends soon after
+    /// `cancel`.
     fn call(
         &self,
         tool: &str,
@@ -41,7 +44,8 @@ pub trait ToolSource: Send + Sync + 'static {
 pub struct Loaded<S> {
     /// The tools.
     pub tools: Arc<S>,
-    /// Adds the others, on a thread where that may take long, and says each time that there are more.
+    /// Adds the others, on a thread where that may take long, and says each time that there are
+    /// more.
     pub rest: Option<Rest>,
 }
 

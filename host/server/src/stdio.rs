@@ -1,7 +1,7 @@
 //! This process's stdin and stdout as byte streams that need no thread of their own.
 //!
-//! Clients connect with pipes (Python, Rust) or Unix sockets (Node). Both are polled; only a terminal or a file falls back to
-//! tokio's blocking handles, which cost a thread hop per read.
+//! Clients connect with pipes (Python, Rust) or Unix sockets (Node). Both are polled; only a
+//! terminal or a file falls back to tokio's blocking handles, which cost a thread hop per read.
 
 use std::fs::File;
 use std::io;
@@ -16,9 +16,9 @@ pub type Input = Box<dyn AsyncRead + Send + Unpin>;
 /// The process's stdout.
 pub type Output = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// What a pipe holds at most by default for one without privileges (`pipe(7)`). An answer of hundreds of kilobytes
-/// is in there at once; otherwise its reader and this program wake each other for every 64 KiB, and a busy
-/// machine takes milliseconds for each.
+/// What a pipe holds at most by default for one without privileges (`pipe(7)`). An answer of
+/// hundreds of kilobytes is in there at once; otherwise its reader and this program wake each other
+/// for every 64 KiB, and a busy machine takes milliseconds for each.
 const PIPE: usize = 1 << 20;
 
 /// Stdin and stdout. Needs a tokio runtime with I/O enabled.

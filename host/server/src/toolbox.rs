@@ -1,5 +1,6 @@
-//! The tools and their catalogue, loaded while the handshake goes on: compiling tools for the first time takes seconds, and a client
-//! must not wait for that to be greeted, nor to be told of those that are there.
+//! The tools and their catalogue, loaded while the handshake goes on: compiling tools for the first
+//! time takes seconds, and a client must not wait for that to be greeted, nor to be told of those
+//! that are there.
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +14,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::catalogue::Catalogue;
 use crate::source::{Loaded, ToolSource};
 
-/// How long the first list waits for tools that are not there yet. Many clients never ask for another.
+/// How long the first list waits for tools that are not there yet. Many clients never ask for
+/// another.
 const LIST: Duration = Duration::from_secs(1);
 /// How long a call waits for a tool that is not there yet.
 const CALL: Duration = Duration::from_secs(30);
@@ -98,7 +100,8 @@ impl<S: ToolSource> Loading<S> {
     async fn when(&self, deadline: Instant, enough: impl Fn(&Toolbox<S>) -> bool) -> Toolbox<S> {
         let mut state = self.state.clone();
         let found = |state: &Option<Toolbox<S>>| state.as_ref().is_some_and(&enough);
-        // Before the first tools there is no deadline: they take as long as they take, and without them there is nothing to say.
+        // Before the first tools there is no deadline: they take as long as they take, and without
+        // them there is nothing to say.
         let some = self.some().await;
         tokio::select! {
             biased;
@@ -134,7 +137,8 @@ impl<S: ToolSource> Loading<S> {
         .await
     }
 
-    /// Ends when there are other tools than those of `seen`, and gives how many; never, if there will be none.
+    /// Ends when there are other tools than those of `seen`, and gives how many; never, if there
+    /// will be none.
     pub async fn changed(&self, seen: usize) -> usize {
         let mut state = self.state.clone();
         let count = |state: &Option<Toolbox<S>>| {

@@ -1,11 +1,14 @@
 //! MCP messages over a pair of byte streams, one line of JSON each.
 //!
-//! rmcp's own transport ends the server on a notification before `initialize`, leaves malformed requests unanswered and waits five
-//! seconds after the end of the input. This one stands in front of rmcp and lets only well-formed messages through. What it promises:
-//! * a request whose id can be read is answered, whatever else is wrong with it; a notification never is;
-//! * memory is bounded: by [`MAX_LINE`] for what comes in, and reading pauses while [`MAX_UNSENT`] bytes wait to go out;
-//! * [`GRACE`] after the end of the input, or after requests can be answered at all if that is later, the `stop` token fires, and from
-//!   then on nothing is written.
+//! rmcp's own transport ends the server on a notification before `initialize`, leaves malformed
+//! requests unanswered and waits five seconds after the end of the input. This one stands in front
+//! of rmcp and lets only well-formed messages through. What it promises:
+//! * a request whose id can be read is answered, whatever else is wrong with it; a notification
+//!   never is;
+//! * memory is bounded: by [`MAX_LINE`] for what comes in, and reading pauses while [`MAX_UNSENT`]
+//!   bytes wait to go out;
+//! * [`GRACE`] after the end of the input, or after requests can be answered at all if that is
+//!   later, the `stop` token fires, and from then on nothing is written.
 
 use std::collections::VecDeque;
 use std::io;
@@ -33,11 +36,14 @@ use crate::wire::{Rejection, parse};
 
 /// Longest line that is read, in bytes. A static file or a patch fits many times over.
 pub const MAX_LINE: usize = 4 << 20;
-/// Bytes of replies that may wait for a client that does not read, before requests are no longer read.
+/// Bytes of replies that may wait for a client that does not read, before requests are no longer
+/// read.
 pub const MAX_UNSENT: usize = 16 << 20;
-/// Bytes of a message from which on it is read and written on another thread: that takes longer than waking one, and holds up others.
+/// Bytes of a message from which on it is read and written on another thread: that takes longer
+/// than waking one, and holds up others.
 const LONG: usize = 32 << 10;
-/// How long calls may still answer after the client closed its side. Clients kill the server after two seconds.
+/// How long calls may still answer after the client closed its side. Clients kill the server after
+/// two seconds.
 pub const GRACE: Duration = Duration::from_secs(1);
 
 /// A hardened line transport. See the module.
@@ -82,7 +88,8 @@ where
     R: AsyncRead + Send + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    /// `stop` fires [`GRACE`] after both `reader` and `answerable` have ended, or at once when `writer` fails.
+    /// `stop` fires [`GRACE`] after both `reader` and `answerable` have ended, or at once when
+    /// `writer` fails.
     pub fn new(
         reader: R,
         writer: W,
@@ -108,7 +115,8 @@ where
         }
     }
 
-    /// Read up to the end of a line, or `None` at the end of the input. Dropping the future loses nothing.
+    /// Read up to the end of a line, or `None` at the end of the input. Dropping the future loses
+    /// nothing.
     async fn next_line(&mut self) -> Option<Line> {
         loop {
             let chunk = match self.reader.fill_buf().await {
@@ -217,7 +225,8 @@ impl Line {
 }
 
 impl<W: AsyncWrite + Send + Unpin + 'static> Outgoing<W> {
-    /// Serialises at once, or on another thread if it is long, so that a message that waits is not held as a tree. The line is then to be [sent](Self::send).
+    /// Serialises at once, or on another thread if it is long, so that a message that waits is not
+    /// held as a tree. The line is then to be [sent](Self::send).
     fn line(&self, message: &impl Serialize) -> serde_json::Result<Vec<u8>> {
         let mut line = serde_json::to_vec(message)?;
         line.push(b'\n');

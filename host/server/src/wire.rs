@@ -49,7 +49,8 @@ impl Rejection {
     }
 }
 
-/// The messages of one line: none for a blank or unanswerable one, several for a batch where `batches` are allowed.
+/// The messages of one line: none for a blank or unanswerable one, several for a batch where
+/// `batches` are allowed.
 pub fn parse(line: &[u8], batches: bool) -> Vec<Result<ClientJsonRpcMessage, Rejection>> {
     let line = line
         .strip_prefix(b"\xEF\xBB\xBF")
@@ -121,7 +122,8 @@ fn well_shaped(message: ClientJsonRpcMessage) -> Result<ClientJsonRpcMessage, Re
     }
 }
 
-/// Well-formed JSON that is no message. `None` where nobody waits for an answer: a notification or a response.
+/// Well-formed JSON that is no message. `None` where nobody waits for an answer: a notification or
+/// a response.
 fn malformed(value: &Value, error: &serde_json::Error) -> Option<Rejection> {
     let is_response = value.get("result").is_some() || value.get("error").is_some();
     match (value.get("method"), value.get("id")) {

@@ -18,8 +18,8 @@ struct Args {
     target: ChangeTarget,
     /// Guest path
     path: String,
-    /// "zero", "one", "empty" or e.g. {"model":"const_buf","val":"text"}; also sequence (`vals`: a list, one for each read),
-    /// const_map (`vals`: text by offset)
+    /// "zero", "one", "empty" or e.g. {"model":"const_buf","val":"text"}; also sequence (`vals`: a
+    /// list, one for each read), const_map (`vals`: text by offset)
     #[schemars(with = "Option<NameOr<Read>>")]
     read: Option<Model>,
     /// "discard" or e.g. {"model":"return_const","const":0}
@@ -29,8 +29,8 @@ struct Args {
     ioctl: Option<Ioctl>,
 }
 
-/// Make a device, /proc or /sys file exist (`pseudofiles`) or change how it behaves, for paths that `pseudofile_failures`
-/// lists. Each model given replaces the one before.
+/// Make a device, /proc or /sys file exist (`pseudofiles`) or change how it behaves, for paths that
+/// `pseudofile_failures` lists. Each model given replaces the one before.
 #[tool(destructive, idempotent, title = "Model a device or file", example(project_dir = "fw", path = "/dev/dsa", read = "zero", ioctl = {"*": 0}))]
 fn add_pseudofile(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     let path = &args.path;

@@ -18,13 +18,14 @@ struct Args {
     target: ChangeTarget,
     /// Absolute guest path
     path: String,
-    /// inline_file(contents), host_file(host_path), dir, symlink(target), dev(devtype, major, minor), delete, move(from), shim(target)
-    /// or binary_patch(file_offset, hex_bytes)
+    /// inline_file(contents), host_file(host_path), dir, symlink(target), dev(devtype, major,
+    /// minor), delete, move(from), shim(target) or binary_patch(file_offset, hex_bytes)
     #[schemars(with = "Spec")]
     spec: Map<String, Value>,
 }
 
-/// Add, replace or remove a guest file (`static_files`): a missing configuration, a stub for a program that hangs.
+/// Add, replace or remove a guest file (`static_files`): a missing configuration, a stub for a
+/// program that hangs.
 #[tool(
     destructive,
     idempotent,

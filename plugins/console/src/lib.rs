@@ -43,8 +43,8 @@ struct Console {
     note: Option<String>,
 }
 
-/// Search the guest's console, to see why something failed. Gives the newest matching `lines` and their `total`. Next:
-/// `missing_files` for what a line misses.
+/// Search the guest's console, to see why something failed. Gives the newest matching `lines` and
+/// their `total`. Next: `missing_files` for what a line misses.
 #[tool(
     read_only,
     idempotent,

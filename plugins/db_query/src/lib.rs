@@ -38,9 +38,10 @@ struct Queried {
     note: Option<String>,
 }
 
-/// Query a run's events by SQL, for what no other tool answers; a run with plugin `db` has some. Tables, joined by `id`: event(type, procname),
-/// syscall(name, retno, arg0_repr…), exec(argv, envp), read and write(fd, fname, buffer). `guest_path(arg0_repr, …)` is a
-/// syscall's path. Gives `columns` and `rows`.
+/// Query a run's events by SQL, for what no other tool answers; a run with plugin `db` has some.
+/// Tables, joined by `id`: event(type, procname), syscall(name, retno, arg0_repr…), exec(argv,
+/// envp), read and write(fd, fname, buffer). `guest_path(arg0_repr, …)` is a syscall's path. Gives
+/// `columns` and `rows`.
 #[tool(
     read_only,
     idempotent,
@@ -74,7 +75,8 @@ fn query(host: &impl Results, args: &Args) -> Result<Queried> {
     })
 }
 
-/// Column names as keys of a row: of equal names the later ones get a number, so that no cell is lost.
+/// Column names as keys of a row: of equal names the later ones get a number, so that no cell is
+/// lost.
 fn distinct(columns: Vec<String>) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(columns.len());
     for column in columns {

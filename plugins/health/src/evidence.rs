@@ -30,7 +30,8 @@ pub struct Evidence {
     pub failures: Option<(usize, usize)>,
     /// Names in `env_missing.yaml`.
     pub missing_env: Option<usize>,
-    /// The init that the guest started; looked for only where init is in question, as are the candidates.
+    /// The init that the guest started; looked for only where init is in question, as are the
+    /// candidates.
     pub init: Option<String>,
     pub init_candidates: Vec<InitCandidate>,
     /// What was found damaged.
@@ -156,7 +157,8 @@ fn failures(file: &Map<String, Value>) -> (usize, usize) {
     (file.len(), file.values().filter(crashes).count())
 }
 
-/// Other programs that could be init. A project whose firmware cannot be read has none to offer; that spoils nothing else.
+/// Other programs that could be init. A project whose firmware cannot be read has none to offer;
+/// that spoils nothing else.
 fn candidates(host: &impl Firmware, project: Option<&str>) -> Vec<InitCandidate> {
     let found = project
         .and_then(|project| host.open_root_filesystem(project).ok())

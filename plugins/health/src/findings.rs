@@ -1,4 +1,5 @@
-//! What stands in the way, worst first. Sentences are ours; what the firmware said is only in `evidence`.
+//! What stands in the way, worst first. Sentences are ours; what the firmware said is only in
+//! `evidence`.
 
 use rookery_plugin::Next;
 use schemars::JsonSchema;

@@ -34,7 +34,8 @@ struct Made {
     next: Option<Next>,
 }
 
-/// Make a project from a firmware's root filesystem; the first step. Gives `arch`, `init` and `init_candidates` (choose by `set_env` igloo_init). Next: `run`.
+/// Make a project from a firmware's root filesystem; the first step. Gives `arch`, `init` and
+/// `init_candidates` (choose by `set_env` igloo_init). Next: `run`.
 #[tool(title = "Make a project", example(rootfs = "fw.tar.gz", output = "fw"))]
 fn init_project(host: &impl Creation, args: Args) -> Result<Made> {
     let mut made = host.init_project(&args.rootfs, &args.output)?;

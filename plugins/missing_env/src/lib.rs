@@ -34,8 +34,8 @@ struct Names {
     note: Option<String>,
 }
 
-/// List boot arguments (`missing_env`) and U-Boot variables (`uboot`) that programs looked for in vain, when a service
-/// stops early. Next: `set_env` or `set_uboot_env` with a likely value.
+/// List boot arguments (`missing_env`) and U-Boot variables (`uboot`) that programs looked for in
+/// vain, when a service stops early. Next: `set_env` or `set_uboot_env` with a likely value.
 #[tool(
     read_only,
     idempotent,
@@ -93,7 +93,8 @@ fn read(host: &impl Results, args: &Args) -> Result<Names> {
     })
 }
 
-/// The names of a list, sorted: Penguin writes them in no order. A name that looks like a number is a name all the same.
+/// The names of a list, sorted: Penguin writes them in no order. A name that looks like a number is
+/// a name all the same.
 fn names(list: &Value) -> BTreeSet<String> {
     list.as_array()
         .into_iter()
@@ -106,7 +107,8 @@ fn names(list: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-/// Whether a name can be set as it is shown: escapes stand for other characters, and some none can be named.
+/// Whether a name can be set as it is shown: escapes stand for other characters, and some none can
+/// be named.
 fn is_settable(name: &str) -> bool {
     let settable = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'=' | b'\\');
     !name.is_empty() && name.bytes().all(settable)

@@ -53,8 +53,9 @@ struct File {
     fix: Option<&'static str>,
 }
 
-/// List files that programs looked for in vain, most wanted first, when a service fails. Many are harmless searches. Gives
-/// `hits`, `callers` and the tool that can `fix` each. Next: `add_static_file`.
+/// List files that programs looked for in vain, most wanted first, when a service fails. Many are
+/// harmless searches. Gives `hits`, `callers` and the tool that can `fix` each. Next:
+/// `add_static_file`.
 #[tool(
     read_only,
     idempotent,
@@ -124,7 +125,8 @@ fn file(row: &[Value]) -> Option<File> {
     })
 }
 
-/// A cell as text: the host gives what is long or a blob as an object, and what is no text as base64.
+/// A cell as text: the host gives what is long or a blob as an object, and what is no text as
+/// base64.
 fn text(cell: &Value) -> Option<String> {
     let mut text = cell.get("text").unwrap_or(cell).clone();
     shorten(&mut text, LONGEST);

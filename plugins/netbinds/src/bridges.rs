@@ -1,4 +1,5 @@
-//! Where the host reaches a guest's port: `vpn_bridges.csv`, or `endpoints.txt` where that is all there is.
+//! Where the host reaches a guest's port: `vpn_bridges.csv`, or `endpoints.txt` where that is all
+//! there is.
 
 use rookery_plugin::{CsvOptions, Result, RunResults, optional};
 

@@ -73,8 +73,9 @@ struct Sockets {
     next: Option<Next>,
 }
 
-/// List the sockets that services bound, to see what is up and where to reach it. Gives counts by `states`, and each with its
-/// `port` in the guest, `state`, and `host` and `host_port`, which answer while the run lives. Next: `health`.
+/// List the sockets that services bound, to see what is up and where to reach it. Gives counts by
+/// `states`, and each with its `port` in the guest, `state`, and `host` and `host_port`, which
+/// answer while the run lives. Next: `health`.
 #[tool(
     read_only,
     idempotent,

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::bridges::Bridges;
 
-/// What makes two rows the same socket: process name, protocol, address, port, and the process where both files tell it.
+/// What makes two rows the same socket: process name, protocol, address, port, and the process
+/// where both files tell it.
 type Key = [String; 5];
 
 /// What the other files say of sockets.

@@ -36,7 +36,8 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Failure {
-    /// Read an entry of today's layout, or of the one before, where the events stood in the place of the entry.
+    /// Read an entry of today's layout, or of the one before, where the events stood in the place
+    /// of the entry.
     pub fn read(path: &str, entry: &Value, project: Option<&str>) -> Self {
         let recorded = entry
             .get("events")

@@ -14,7 +14,8 @@ struct Args {
     to_revision: Option<u64>,
 }
 
-/// Drop all changes, or go back to an earlier revision, when an attempt made things worse. Can itself be undone.
+/// Drop all changes, or go back to an earlier revision, when an attempt made things worse. Can
+/// itself be undone.
 #[tool(
     destructive,
     idempotent,

@@ -20,7 +20,8 @@ fn usual_wait() -> u32 {
     USUAL_WAIT_S
 }
 
-/// Wait for a run to end, or look at it. Gives `status` and `endpoints`. Next: again while running, then `health`.
+/// Wait for a run to end, or look at it. Gives `status` and `endpoints`. Next: again while running,
+/// then `health`.
 #[tool(
     read_only,
     idempotent,

@@ -9,12 +9,15 @@ use syn::parse_macro_input;
 
 /// Make a tool of a function.
 ///
-/// The function's name is the tool's name, its doc comment the description, its last argument the input schema and the `T` of its
-/// `Result<T>` the output schema. A first argument, `host: &impl Results` or the like, names the interfaces that it uses.
+/// The function's name is the tool's name, its doc comment the description, its last argument the
+/// input schema and the `T` of its `Result<T>` the output schema. A first argument, `host: &impl
+/// Results` or the like, names the interfaces that it uses.
 ///
-/// `#[tool(read_only, destructive, idempotent, open_world, title = "…", example(name = value, …))]`, all optional:
-/// * `read_only`: changes nothing. `destructive`: overwrites or removes something. `idempotent`: a second call changes nothing more.
-///   `open_world`: reaches things outside the machine. These become the four annotations of MCP.
+/// `#[tool(read_only, destructive, idempotent, open_world, title = "…", example(name = value,
+/// …))]`, all optional:
+/// * `read_only`: changes nothing. `destructive`: overwrites or removes something. `idempotent`: a
+///   second call changes nothing more. `open_world`: reaches things outside the machine. These
+///   become the four annotations of MCP.
 /// * `title`: for people; without it, the name in words.
 /// * `example`: one correct call, values as in `serde_json::json!`; may be given more than once.
 #[proc_macro_attribute]

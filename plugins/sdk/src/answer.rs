@@ -1,4 +1,5 @@
-//! Parts of answers that all tools share: what is not available, what to call next, and how long an answer may be.
+//! Parts of answers that all tools share: what is not available, what to call next, and how long an
+//! answer may be.
 
 use std::borrow::Cow;
 
@@ -11,7 +12,8 @@ use crate::error::{Error, Result, Unavailable};
 
 /// What a diagnostic found, or how to get what it needs. Missing data is an answer, not an error.
 ///
-/// In JSON `{"available": true, …}` with the fields of `T`, or `{"available": false, "what": …, "why": …, "how_to_enable": …}`.
+/// In JSON `{"available": true, …}` with the fields of `T`, or `{"available": false, "what": …,
+/// "why": …, "how_to_enable": …}`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer<T> {
     /// It is there.
@@ -91,7 +93,8 @@ pub const USUAL_BYTES: usize = 8 * 1024;
 /// Bytes of JSON that an answer has at most, however much was asked for.
 pub const MOST_BYTES: usize = 32 * 1024;
 
-/// How many bytes an answer may have that was asked for `rows` rows: more rows than usual, more bytes.
+/// How many bytes an answer may have that was asked for `rows` rows: more rows than usual, more
+/// bytes.
 pub fn budget(rows: u32) -> usize {
     usize::try_from(rows)
         .unwrap_or(usize::MAX)
@@ -143,7 +146,8 @@ pub fn shorten(value: &mut Value, bytes: usize) -> bool {
 
 /// Make `value` fit into about `bytes` of JSON, and say whether that took anything away.
 ///
-/// Long strings are cut first; then of each object and list the first members are kept, and `…` says how many more there are.
+/// Long strings are cut first; then of each object and list the first members are kept, and `…`
+/// says how many more there are.
 pub fn fit(value: &mut Value, bytes: usize) -> bool {
     const LONGEST: usize = 300;
     let fits = |value: &Value| serde_json::to_string(value).map_or(0, |text| text.len()) <= bytes;
@@ -180,7 +184,8 @@ fn thinned(value: &Value, most: usize) -> Value {
     }
 }
 
-/// Keep the first of `lines` that fit into `bytes`, with a word on how many more there are; says whether any was dropped.
+/// Keep the first of `lines` that fit into `bytes`, with a word on how many more there are; says
+/// whether any was dropped.
 pub fn few(lines: &mut Vec<String>, bytes: usize) -> bool {
     let kept = fitting(&*lines, bytes);
     let dropped = lines.len() - kept;

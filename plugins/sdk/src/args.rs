@@ -31,10 +31,12 @@ pub struct ChangeTarget {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NoArguments {}
 
-/// Use as `#[serde(deserialize_with = "rookery_plugin::args::text")]` on strings that people write without quotes.
+/// Use as `#[serde(deserialize_with = "rookery_plugin::args::text")]` on strings that people write
+/// without quotes.
 ///
-/// Penguin's configuration is text where JSON has numbers and booleans: `08` and `8` are different values, and a number would
-/// make the project unloadable. So neither is guessed; but for whole numbers, which the host hands over as text already.
+/// Penguin's configuration is text where JSON has numbers and booleans: `08` and `8` are different
+/// values, and a number would make the project unloadable. So neither is guessed; but for whole
+/// numbers, which the host hands over as text already.
 pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     struct Text;
     impl Visitor<'_> for Text {

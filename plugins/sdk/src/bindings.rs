@@ -1,6 +1,7 @@
 //! What `wit-bindgen` makes of the contract. Tools use the traits of [`crate::host`] instead.
 //!
-//! `wit/` is a link to the repository's contract, so that the crate carries it wherever Cargo takes the crate from.
+//! `wit/` is a link to the repository's contract, so that the crate carries it wherever Cargo takes
+//! the crate from.
 
 #![allow(unsafe_code, missing_docs, clippy::all, clippy::pedantic)]
 

@@ -10,11 +10,13 @@ use crate::shapes::Change;
 
 /// Strings of a patch are echoed up to this many bytes; the patch file has them whole.
 const LONGEST_TEXT: usize = 300;
-/// Bytes that the patch may take of an answer; what was touched, and what is to be said of it, take as much together.
+/// Bytes that the patch may take of an answer; what was touched, and what is to be said of it, take
+/// as much together.
 const PATCH_BYTES: usize = USUAL_BYTES / 2;
 const OTHER_BYTES: usize = USUAL_BYTES / 4;
 
-/// Merge `fragment` into the patch of the project, after dropping what the patch held at the paths in `replace`.
+/// Merge `fragment` into the patch of the project, after dropping what the patch held at the paths
+/// in `replace`.
 pub fn apply(
     host: &impl ConfigMutation,
     target: &ChangeTarget,
@@ -50,7 +52,8 @@ pub fn finish(mut change: Change) -> Change {
     change
 }
 
-/// Whether a pseudofile can have this path: `add_pseudofile` refuses others, and flash is not for it.
+/// Whether a pseudofile can have this path: `add_pseudofile` refuses others, and flash is not for
+/// it.
 pub fn can_be_modelled(path: &str) -> bool {
     let Some((place, rest)) = path.strip_prefix('/').and_then(|path| path.split_once('/')) else {
         return false;

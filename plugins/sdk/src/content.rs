@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// A tool's answer as MCP content blocks, passed on once they were checked. Return it instead of a type of your own.
+/// A tool's answer as MCP content blocks, passed on once they were checked. Return it instead of a
+/// type of your own.
 ///
 /// Prefer a type: it has a schema, and programs can read it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -37,7 +38,8 @@ impl Content {
         self.block(json!({ "type": "audio", "data": base64, "mimeType": mime_type }))
     }
 
-    /// Add a text resource. Its `uri` begins with `plugin:` or `urn:`: it names what comes with the answer, and nothing fetches it.
+    /// Add a text resource. Its `uri` begins with `plugin:` or `urn:`: it names what comes with the
+    /// answer, and nothing fetches it.
     #[must_use]
     pub fn resource(self, uri: &str, mime_type: &str, text: &str) -> Self {
         self.block(json!({ "type": "resource", "resource": { "uri": uri, "mimeType": mime_type, "text": text } }))

@@ -1,8 +1,8 @@
 //! What a tool may ask of the host: one trait for each interface of the contract.
 //!
-//! A tool takes `&impl Results`, or `&(impl Config + Log)`: exactly the interfaces that it uses. In a component the host is
-//! [`Imports`](crate::Imports), and what the tool does not call is not imported; in a test it is a
-//! `FakeHost`.
+//! A tool takes `&impl Results`, or `&(impl Config + Log)`: exactly the interfaces that it uses. In
+//! a component the host is [`Imports`](crate::Imports), and what the tool does not call is not
+//! imported; in a test it is a `FakeHost`.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -19,7 +19,8 @@ use crate::shapes::{
 pub trait Log {
     /// Write a line to the server's log, under the tool's name.
     fn log(&self, level: Level, message: &str);
-    /// Report progress of this call: `fraction` of the work from 0.0 to 1.0, and what is being done.
+    /// Report progress of this call: `fraction` of the work from 0.0 to 1.0, and what is being
+    /// done.
     fn progress(&self, fraction: f64, message: &str);
 }
 
@@ -33,7 +34,8 @@ pub trait Config {
     fn patch(&self, project: &str) -> Result<Patch>;
 }
 
-/// Interface `config-mutation`. Every change is validated with the whole project before anything is written.
+/// Interface `config-mutation`. Every change is validated with the whole project before anything is
+/// written.
 pub trait ConfigMutation {
     /// Merge `fragment`, an object with Penguin's top-level keys, into the patch.
     fn apply(&self, project: &str, fragment: &Value, options: &ApplyOptions) -> Result<Change>;
@@ -60,7 +62,8 @@ pub trait Creation {
 
 /// Interface `emulation`.
 pub trait Emulation {
-    /// Start a run and give its id, within a few seconds. Charged to no budget of the tool, as are `wait` and `stop`.
+    /// Start a run and give its id, within a few seconds. Charged to no budget of the tool, as are
+    /// `wait` and `stop`.
     fn start(&self, project: &str, options: &StartOptions) -> Result<String>;
     /// The run status now.
     fn status(&self, run_id: &str) -> Result<RunStatus>;
@@ -73,7 +76,8 @@ pub trait Emulation {
 /// Options of [`Emulation::start`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StartOptions {
-    /// Seconds after which the run ends; by default what the project says (`core.timeout`), else 60.
+    /// Seconds after which the run ends; by default what the project says (`core.timeout`), else
+    /// 60.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u32>,
     /// `auto`, `user` or `penguin`.
@@ -84,11 +88,13 @@ pub struct StartOptions {
 pub trait Results {
     /// An opened result directory.
     type Run: RunResults;
-    /// Open a result directory: the one named, else the newest complete run of the project, else its newest run.
+    /// Open a result directory: the one named, else the newest complete run of the project, else
+    /// its newest run.
     fn open_results(&self, which: &RunSelector) -> Result<Self::Run>;
 }
 
-/// Resource `run-results`: one result directory. A missing file is [`Error::Unavailable`](crate::Error::Unavailable).
+/// Resource `run-results`: one result directory. A missing file is
+/// [`Error::Unavailable`](crate::Error::Unavailable).
 pub trait RunResults {
     /// How the run ended and which files it left.
     fn status(&self) -> Result<ResultsStatus>;
@@ -178,7 +184,8 @@ pub trait Firmware {
     fn open_root_filesystem(&self, project: &str) -> Result<Self::Root>;
 }
 
-/// Resource `root-filesystem`: the firmware's files, read-only. Answers have the shapes of `wit/firmware.wit`.
+/// Resource `root-filesystem`: the firmware's files, read-only. Answers have the shapes of
+/// `wit/firmware.wit`.
 pub trait RootFilesystem {
     /// The entries of a directory; `options` is `{"limit": …, "offset": …}`.
     fn list_directory(&self, path: &str, options: &Value) -> Result<Value>;
@@ -186,7 +193,8 @@ pub trait RootFilesystem {
     fn stat(&self, path: &str) -> Result<Value>;
     /// At most 1 MiB of a file.
     fn read(&self, path: &str, offset: u64, length: u32) -> Result<Vec<u8>>;
-    /// Files whose path or content matches; `options` is `{"in": "path" | "content", "under": …, "limit": …}`.
+    /// Files whose path or content matches; `options` is `{"in": "path" | "content", "under": …,
+    /// "limit": …}`.
     fn search_files(&self, pattern: &str, options: &Value) -> Result<Value>;
     /// The programs that could be the guest's init, best first.
     fn init_candidates(&self) -> Result<Value>;

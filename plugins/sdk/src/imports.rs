@@ -1,7 +1,7 @@
 //! The host of a component: the imports of the contract, typed.
 //!
-//! Each method calls one import, so an import that no tool reaches is not in the component. On the build machine the
-//! functions exist and panic when they are called.
+//! Each method calls one import, so an import that no tool reaches is not in the component. On the
+//! build machine the functions exist and panic when they are called.
 
 use serde_json::{Value, json};
 
@@ -69,7 +69,8 @@ fn dry_run_options(dry_run: bool) -> String {
     json!({ "dry_run": dry_run }).to_string()
 }
 
-/// Options of `config-mutation.reset`, where an absent `to_revision` means something else than any number.
+/// Options of `config-mutation.reset`, where an absent `to_revision` means something else than any
+/// number.
 pub(crate) fn reset_options(to_revision: Option<u64>, dry_run: bool) -> Value {
     match to_revision {
         Some(revision) => json!({ "dry_run": dry_run, "to_revision": revision }),

@@ -1,4 +1,5 @@
-//! Write a Rookery tool in Rust: a function, its arguments and its result as types. Everything else is derived.
+//! Write a Rookery tool in Rust: a function, its arguments and its result as types. Everything else
+//! is derived.
 //!
 //! ```
 //! use rookery_plugin::{Next, Result, RunResults, Results, SearchOptions, args::RunSelector, plugin, tool};
@@ -71,15 +72,16 @@
 //! panic = "abort"
 //! strip = "debuginfo"
 //! ```
-//! `rustup target add wasm32-wasip2`, then `cargo build --profile plugin --target wasm32-wasip2`: the `.wasm` file that
-//! results *is* the component.
+//! `rustup target add wasm32-wasip2`, then `cargo build --profile plugin --target wasm32-wasip2`:
+//! the `.wasm` file that results *is* the component.
 //!
 //! # What a component may do
-//! What it imports. Ask for the narrowest traits of [`host`]: an interface that no tool calls is not imported, and what is not
-//! imported needs no grant from the operator.
+//! What it imports. Ask for the narrowest traits of [`host`]: an interface that no tool calls is
+//! not imported, and what is not imported needs no grant from the operator.
 //!
 //! # Missing data
-//! Return [`Answer`]: what a run did not record is said as `{"available": false, "why": …, "how_to_enable": …}`.
+//! Return [`Answer`]: what a run did not record is said as `{"available": false, "why": …,
+//! "how_to_enable": …}`.
 
 pub mod answer;
 pub mod args;

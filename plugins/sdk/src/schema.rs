@@ -1,10 +1,12 @@
 //! JSON Schemas that every client and model API accepts, from Rust types.
 //!
-//! Draft 2020-12 with everything inlined: no `$ref`, no type arrays, no formats of schemars' own. An `Option` is a property
-//! that may be absent, not one that may be null. Input objects take no further properties, unless a struct flattens a map.
+//! Draft 2020-12 with everything inlined: no `$ref`, no type arrays, no formats of schemars' own.
+//! An `Option` is a property that may be absent, not one that may be null. Input objects take no
+//! further properties, unless a struct flattens a map.
 //!
-//! Say `#[schemars(length(min = 1))]` of an optional text, list or map that means nothing when it is empty: clients in a strict mode
-//! send every property, and an empty value that its schema does not take counts as left out.
+//! Say `#[schemars(length(min = 1))]` of an optional text, list or map that means nothing when it
+//! is empty: clients in a strict mode send every property, and an empty value that its schema does
+//! not take counts as left out.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -25,8 +27,9 @@ pub fn of_input<T: JsonSchema>() -> Value {
 
 /// The schema of a tool's result: the fields that are always there, and their types.
 ///
-/// A client sends the definitions of all tools to its model, again and again, so every word is paid for: rows and fields
-/// that may be absent speak for themselves once they are there, and the tool's description says what matters of them.
+/// A client sends the definitions of all tools to its model, again and again, so every word is paid
+/// for: rows and fields that may be absent speak for themselves once they are there, and the tool's
+/// description says what matters of them.
 ///
 /// # Panics
 /// Where a value of `T` is no JSON object: then no call could succeed.

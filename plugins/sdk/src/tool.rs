@@ -77,7 +77,8 @@ impl Output for Content {
 /// The most that a description may have, its example included.
 pub(crate) const DESCRIPTION_CHARS: usize = 1000;
 
-/// The definition of a tool, as `describe` gives it. An example that would make the description too long is left to error messages.
+/// The definition of a tool, as `describe` gives it. An example that would make the description too
+/// long is left to error messages.
 pub fn define<T: Tool>() -> ToolDefinition {
     let about = T::ABOUT;
     let examples = T::examples();

@@ -1,7 +1,8 @@
-//! `tests/container/run` ends here: play the rehosting loop with a server in a container, as a client starts it.
+//! `tests/container/run` ends here: play the rehosting loop with a server in a container, as a
+//! client starts it.
 //!
-//! `container PROJECTS ENGINE… run OPTIONS… IMAGE`: the folder that is mounted as `/projects`, and the command line of a client's
-//! configuration. Its container is named by this program.
+//! `container PROJECTS ENGINE… run OPTIONS… IMAGE`: the folder that is mounted as `/projects`, and
+//! the command line of a client's configuration. Its container is named by this program.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

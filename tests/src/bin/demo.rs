@@ -1,4 +1,5 @@
-//! `make demo`: play the rehosting loop as an MCP client, and print each call and answer for a person.
+//! `make demo`: play the rehosting loop as an MCP client, and print each call and answer for a
+//! person.
 
 use std::io::{IsTerminal, Write as _};
 use std::time::{Duration, Instant};

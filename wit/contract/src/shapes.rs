@@ -118,7 +118,8 @@ pub struct Change {
     #[serde(default = "yes", skip_serializing)]
     #[schemars(skip)]
     pub loads: bool,
-    /// Whether an answer leaves parts out; the patch file has all. Set by the tool, as are the fields below.
+    /// Whether an answer leaves parts out; the patch file has all. Set by the tool, as are the
+    /// fields below.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
     /// How many keys were touched, where `effective` holds fewer.

@@ -1,4 +1,5 @@
-//! What the prose of `wit/*.wit` says of a value, and the type that stands for it, have the same fields.
+//! What the prose of `wit/*.wit` says of a value, and the type that stands for it, have the same
+//! fields.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -19,8 +19,8 @@ const FLAGS: OpenptFlags = OpenptFlags::RDWR
     .union(OpenptFlags::CLOEXEC);
 
 impl Console {
-    /// A terminal that passes every byte on unchanged, and that belongs to the user `owner`: opening it by `/proc/self/fd` takes the
-    /// right to its node.
+    /// A terminal that passes every byte on unchanged, and that belongs to the user `owner`:
+    /// opening it by `/proc/self/fd` takes the right to its node.
     pub fn open(owner: u32) -> rustix::io::Result<Self> {
         let master = rustix::pty::openpt(FLAGS)?;
         rustix::pty::unlockpt(&master)?;
@@ -57,7 +57,8 @@ impl Console {
             .is_ok_and(|own| (own.st_dev, own.st_ino) == (status.st_dev, status.st_ino))
     }
 
-    /// The guest's end once more: an open of its own, so that one process's `O_NONBLOCK` is not another's.
+    /// The guest's end once more: an open of its own, so that one process's `O_NONBLOCK` is not
+    /// another's.
     pub fn reopen(&self) -> rustix::io::Result<OwnedFd> {
         rustix::pty::ioctl_tiocgptpeer(&self.master, FLAGS)
     }

@@ -1,4 +1,5 @@
-//! The files that the supervisor answers for: models of the plan, device nodes, and the parts of `/proc` that would show the host.
+//! The files that the supervisor answers for: models of the plan, device nodes, and the parts of
+//! `/proc` that would show the host.
 
 use std::collections::{HashMap, HashSet};
 
@@ -75,7 +76,8 @@ pub struct Devices {
     by_path: HashMap<String, Device>,
     /// Of these, the paths that answer only where their file is.
     placed: HashSet<String>,
-    /// The files that stand for devices, whatever they come to be called, with the path that each was made for.
+    /// The files that stand for devices, whatever they come to be called, with the path that each
+    /// was made for.
     by_file: HashMap<FileId, (String, Device)>,
 }
 
@@ -238,16 +240,16 @@ impl Devices {
         }
     }
 
-    /// The paths of the kernel's `/proc` that the supervisor answers for, where they stay the same files:
-    /// those of settings do not.
+    /// The paths of the kernel's `/proc` that the supervisor answers for, where they stay the same
+    /// files: those of settings do not.
     pub fn of_the_kernel(&self) -> Vec<String> {
         let lasting =
             |path: &&String| paths::is_below(path, "/proc") && !paths::is_below(path, "/proc/sys");
         self.by_path.keys().filter(lasting).cloned().collect()
     }
 
-    /// The kernel's file of a path that the supervisor answers for, wherever else it is seen: by a bind,
-    /// below another process's root.
+    /// The kernel's file of a path that the supervisor answers for, wherever else it is seen: by a
+    /// bind, below another process's root.
     pub fn add_file(&mut self, path: &str, file: FileId) {
         if let Some(device) = self.by_path.get(path) {
             self.by_file.insert(file, (path.to_owned(), device.clone()));
@@ -305,8 +307,8 @@ impl Devices {
         })
     }
 
-    /// The paths that must show in listings, and the permission bits there. `/proc` is the kernel's and takes none: its models are listed
-    /// elsewhere.
+    /// The paths that must show in listings, and the permission bits there. `/proc` is the kernel's
+    /// and takes none: its models are listed elsewhere.
     pub fn placeholders(&self) -> Vec<(String, u32)> {
         let shown = |(path, device): (&String, &Device)| {
             let listed = if !paths::is_below(path, "/proc") {

@@ -1,4 +1,5 @@
-//! What the guest believes to be mounted: the kernel's table without the sandbox's own lines, and with the mounts that only seem to be.
+//! What the guest believes to be mounted: the kernel's table without the sandbox's own lines, and
+//! with the mounts that only seem to be.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -24,7 +25,8 @@ const HIDDEN: &[&str] = &[
 ];
 /// The source of every file system that the sandbox itself mounts.
 const OURS: &str = "rookery";
-/// Directories of `/proc` that tell of the host's hardware, drivers and file systems: they are empty.
+/// Directories of `/proc` that tell of the host's hardware, drivers and file systems: they are
+/// empty.
 pub const HOSTS_OWN: &[&str] = &["acpi", "asound", "bus", "driver", "fs", "irq", "scsi"];
 /// Below it are directories that list the models of a directory which the kernel's `/proc` has not.
 pub const LISTINGS: &str = "/.rookery";
@@ -35,7 +37,8 @@ const MEMORY: u64 = 512 << 20;
 const MEMORY_DEFAULT: u64 = 64 << 20;
 /// What one counts for at least: it holds files, even where it has no room for their contents.
 const MEMORY_MIN: u64 = 4 << 20;
-/// The part of that memory in which one file may be had. An empty one costs the host's kernel more than a kilobyte.
+/// The part of that memory in which one file may be had. An empty one costs the host's kernel more
+/// than a kilobyte.
 const MEMORY_OF_FILE: u64 = 4096;
 
 /// A mount without effect.
@@ -106,7 +109,8 @@ impl Mounts {
         });
     }
 
-    /// The guest unmounts: whether there was something that only seemed to be mounted. `None` where the kernel is to be asked.
+    /// The guest unmounts: whether there was something that only seemed to be mounted. `None` where
+    /// the kernel is to be asked.
     pub fn undo(&mut self, target: &str) -> Option<bool> {
         if let Some(last) = self.faked.iter().rposition(|faked| faked.target == target) {
             self.faked.remove(last);
@@ -132,7 +136,8 @@ impl Mounts {
         }
     }
 
-    /// `new` becomes the root, and the old root is seen at `aside`. What the sandbox keeps at the root has come along.
+    /// `new` becomes the root, and the old root is seen at `aside`. What the sandbox keeps at the
+    /// root has come along.
     pub fn pivot(&mut self, new: &str, aside: &str) {
         let moved = |path: &mut String| {
             if !is_own(path) && !is_machine(path) {
@@ -168,7 +173,8 @@ impl Mounts {
         found.unwrap_or(path)
     }
 
-    /// How much memory a new file system may have that asks for `wanted` bytes; `table` is the guest's `mountinfo`. `None`: there is none left.
+    /// How much memory a new file system may have that asks for `wanted` bytes; `table` is the
+    /// guest's `mountinfo`. `None`: there is none left.
     pub fn room(&mut self, wanted: Option<u64>, table: &str) -> Option<u64> {
         let live: HashSet<&str> = table
             .lines()

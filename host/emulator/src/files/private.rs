@@ -1,8 +1,8 @@
-//! Files of the archive that are not for everybody. All files belong to one user here, so the kernel
-//! would show a service that gave up root's rights what its device would not.
+//! Files of the archive that are not for everybody. All files belong to one user here, so the
+//! kernel would show a service that gave up root's rights what its device would not.
 //!
-//! Only what is sure is refused: to a user who is neither root nor the recorded owner, what no group
-//! could grant either, of a file that is still as the archive had it.
+//! Only what is sure is refused: to a user who is neither root nor the recorded owner, what no
+//! group could grant either, of a file that is still as the archive had it.
 
 use std::collections::HashMap;
 

@@ -53,8 +53,8 @@ const EVERYBODY: &str = "         0          0 4294967295\n";
 const EMULATOR: &str = "qemu-";
 
 impl ProcessFile {
-    /// The file with this path, which is one of a `/proc` that may be seen anywhere: what it is, the
-    /// path's end tells.
+    /// The file with this path, which is one of a `/proc` that may be seen anywhere: what it is,
+    /// the path's end tells.
     pub fn named(path: &str) -> Option<Self> {
         let mut parts = path.rsplit('/');
         let name = parts.next()?;
@@ -95,7 +95,8 @@ impl ProcessFile {
     }
 }
 
-/// `/proc/PID/comm`, `stat` or `status` with another name than the emulator's. `None` where the guest gave the process a name.
+/// `/proc/PID/comm`, `stat` or `status` with another name than the emulator's. `None` where the
+/// guest gave the process a name.
 fn rename(text: &str, name: &str) -> Option<String> {
     let at = text.find(EMULATOR)?;
     let (before, after) = text.split_at(at);

@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use rustix::fs::SealFlags;
 
-/// Files for both that the guest may still have open, whatever became of the descriptors: they are kept small.
+/// Files for both that the guest may still have open, whatever became of the descriptors: they are
+/// kept small.
 #[derive(Debug, Default)]
 pub struct Changeable(VecDeque<Rc<OwnedFd>>);
 

@@ -1,4 +1,5 @@
-//! `/sys/class/net`: a directory for each interface that there is, also for those that the guest makes and removes.
+//! `/sys/class/net`: a directory for each interface that there is, also for those that the guest
+//! makes and removes.
 
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;

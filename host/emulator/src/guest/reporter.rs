@@ -29,7 +29,8 @@ pub struct Reporter<'a> {
     looks: bool,
     /// How often each thing has happened, by a hash of it.
     seen: HashMap<u64, u32>,
-    /// What is only counted: the first of its kind, and how many there were since they were last reported.
+    /// What is only counted: the first of its kind, and how many there were since they were last
+    /// reported.
     repeated: HashMap<u64, (Process, What, u64)>,
 }
 

@@ -1,5 +1,5 @@
-//! The running guest as the supervisor knows it. Each part is a thing of its own; a handler that needs one is
-//! given that one.
+//! The running guest as the supervisor knows it. Each part is a thing of its own; a handler that
+//! needs one is given that one.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -55,7 +55,8 @@ pub struct Guest<'a> {
     pub init_exit: Option<Call>,
     /// Readers of the kernel's log, which wait since when: nothing is ever logged there.
     pub log_readers: Vec<(Instant, Call)>,
-    /// Files whose contents outlive a descriptor, by path: stateful models, and settings of the kernel that the guest only believes to change.
+    /// Files whose contents outlive a descriptor, by path: stateful models, and settings of the
+    /// kernel that the guest only believes to change.
     pub kept: HashMap<String, Rc<OwnedFd>>,
     /// Files that the guest was given to read and write.
     pub changeable: Changeable,
@@ -99,7 +100,8 @@ impl<'a> Guest<'a> {
         })
     }
 
-    /// Learn whose call it is, before anything else is done for it. `SRCH` where the caller is gone.
+    /// Learn whose call it is, before anything else is done for it. `SRCH` where the caller is
+    /// gone.
     pub fn identify(&mut self, call: &mut Call) -> Result<(), Errno> {
         let mut found = self.procs.identify(call.thread());
         if matches!(found, Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM)) {
@@ -152,13 +154,15 @@ impl<'a> Guest<'a> {
         self.report(process, what);
     }
 
-    /// A path argument as [`Guest::raw_path`] gives it, by the machine's own name where it is below a bind of `/dev`, `/proc` or `/sys`.
+    /// A path argument as [`Guest::raw_path`] gives it, by the machine's own name where it is below
+    /// a bind of `/dev`, `/proc` or `/sys`.
     pub fn path(&mut self, call: &Call, argument: PathArg) -> Result<String, Errno> {
         self.raw_path(call, argument)
             .map(|path| self.tree.mounts.canonical(path))
     }
 
-    /// A path argument, made absolute by the directory argument where there is one, and normalised. `EFAULT` where it is unreadable.
+    /// A path argument, made absolute by the directory argument where there is one, and normalised.
+    /// `EFAULT` where it is unreadable.
     pub fn raw_path(&mut self, call: &Call, argument: PathArg) -> Result<String, Errno> {
         let record = self.caller(call).ok_or(Errno::SRCH)?;
         let memory = record.memory().ok_or(Errno::FAULT)?;
@@ -206,8 +210,8 @@ impl<'a> Guest<'a> {
         self.tree.resolve(caller, &self.init, path, follow)
     }
 
-    /// Whether the caller gave up root's rights and is therefore surely refused `wanted` of what has this
-    /// status at this path.
+    /// Whether the caller gave up root's rights and is therefore surely refused `wanted` of what
+    /// has this status at this path.
     pub fn refuses(&mut self, call: &Call, path: &str, status: &Stat, wanted: u32) -> bool {
         let caller = call.process.and_then(|process| self.procs.get(process));
         caller.is_some_and(|caller| self.tree.refuses(caller, path, status, wanted))

@@ -44,7 +44,8 @@ pub struct Tree<'a> {
     pub private: PrivateFiles,
     /// The guest's console.
     pub console: &'a Console,
-    /// Programs of the archive that give their owner's rights, and how; their files do not show it.
+    /// Programs of the archive that give their owner's rights, and how; their files do not show
+    /// it.
     set_ids: HashMap<FileId, u32>,
     /// The file system that is its `/proc`, wherever it is seen.
     proc_device: Option<u64>,
@@ -134,8 +135,8 @@ impl<'a> Tree<'a> {
         on_proc && path.is_none_or(|path| paths::process(&path).is_some())
     }
 
-    /// Learn, before init is started, which files stand for the devices, and what the files of the archive
-    /// do not show that they were unpacked to.
+    /// Learn, before init is started, which files stand for the devices, and what the files of the
+    /// archive do not show that they were unpacked to.
     pub fn find_files(&mut self, init: &ProcDir, rootfs: &Rootfs) {
         let Ok(root) = init.target("root") else {
             return;
@@ -163,8 +164,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Whether the caller gave up root's rights and is therefore surely refused `wanted` of what has this
-    /// status at this path.
+    /// Whether the caller gave up root's rights and is therefore surely refused `wanted` of what
+    /// has this status at this path.
     pub fn refuses(&self, caller: &Record, path: &str, status: &Stat, wanted: u32) -> bool {
         let (uid, view) = match caller.uid {
             Some([_, uid, _]) if uid != 0 => (uid, caller.view()),

@@ -5,7 +5,8 @@ use crate::guest::state::Guest;
 use crate::process::call::Call;
 use rookery_runs::plan::Pseudofile;
 
-/// The name of a memory file tells which path it stands for, whatever the guest does with its descriptor.
+/// The name of a memory file tells which path it stands for, whatever the guest does with its
+/// descriptor.
 pub const MEMORY_FILE: &str = "rookery:";
 
 /// The path that a memory file stands for, from what its descriptor links to.

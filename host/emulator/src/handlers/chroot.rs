@@ -17,7 +17,8 @@ pub(super) type Kept = (&'static str, bool);
 
 const PROGRAMS: &[Kept] = &[(LAUNCHER_PATH, false), ("/.rookery", true)];
 
-/// `chroot`. The kernel carries it out; where the programs cannot be brought along, nothing can be executed there.
+/// `chroot`. The kernel carries it out; where the programs cannot be brought along, nothing can be
+/// executed there.
 pub fn chroot(guest: &mut Guest<'_>, call: &Call) -> Action {
     let Ok(path) = guest.path(call, PathArg::FIRST) else {
         return Action::Continue;

@@ -76,8 +76,8 @@ pub fn execute(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
     }
 }
 
-/// What the process is called: as the file that is executed. A busybox that executes itself for an applet would be `exe` to a kernel,
-/// but takes its applet's name at once.
+/// What the process is called: as the file that is executed. A busybox that executes itself for an
+/// applet would be `exe` to a kernel, but takes its applet's name at once.
 fn name_of(path: &str, busybox: bool, argv: &[Vec<u8>]) -> String {
     let called = argv
         .first()
@@ -245,13 +245,15 @@ fn redirect(
     (pending.address, pending.original) = (address, original);
     if let Some(record) = guest.caller(call) {
         record.exec = Some(Rc::new(pending));
-        // Whether the next call finds this program's memory or the launcher's tells how the exec went.
+        // Whether the next call finds this program's memory or the launcher's tells how the exec
+        // went.
         record.forget_memory();
     }
     Action::Continue
 }
 
-/// What the launcher will be told, and what is known of the program then. Nothing was overwritten for it.
+/// What the launcher will be told, and what is known of the program then. Nothing was overwritten
+/// for it.
 fn prepare(
     guest: &mut Guest<'_>,
     call: &Call,
@@ -446,7 +448,8 @@ fn started(guest: &mut Guest<'_>, call: &Call) {
     guest.report(who, what);
 }
 
-/// A redirected exec that failed after all shows by the caller's next call: then its string gets back what it was.
+/// A redirected exec that failed after all shows by the caller's next call: then its string gets
+/// back what it was.
 pub fn settle(guest: &mut Guest<'_>, call: &Call) {
     let Some(record) = guest.caller(call) else {
         return;

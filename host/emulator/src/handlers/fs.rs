@@ -91,7 +91,8 @@ fn wanted(flags: i32) -> u32 {
     }
 }
 
-/// Whether a file comes to be where nothing is: in `/proc` and `/sys` none does, and `/dev` holds shared memory and the like.
+/// Whether a file comes to be where nothing is: in `/proc` and `/sys` none does, and `/dev` holds
+/// shared memory and the like.
 fn can_create(guest: &mut Guest<'_>, call: &Call, path: &str) -> bool {
     if !is_machine(path) {
         return true;
@@ -100,7 +101,8 @@ fn can_create(guest: &mut Guest<'_>, call: &Call, path: &str) -> bool {
     paths::is_below(path, "/dev") && matches!(guest.resolve_device(call, parent, true), Ok(None))
 }
 
-/// qemu's log goes to a descriptor whose writes the supervisor sees; what is behind it does not matter.
+/// qemu's log goes to a descriptor whose writes the supervisor sees; what is behind it does not
+/// matter.
 fn open_log() -> Action {
     match rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
         Ok(fd) => Action::Give {
@@ -152,7 +154,8 @@ fn open_directory(
     view::read(listing).map(|directory| Rc::new(directory.into()))
 }
 
-/// A setting of the kernel that only the host's root may change: the guest believes that it does, and reads what it wrote.
+/// A setting of the kernel that only the host's root may change: the guest believes that it does,
+/// and reads what it wrote.
 fn setting(guest: &mut Guest<'_>, call: &Call, path: &str, flags: i32) -> Option<Action> {
     let below = path.strip_prefix("/proc/sys/")?;
     if guest.kept.contains_key(path) {

@@ -7,7 +7,8 @@ use crate::kernel::enter;
 use crate::process::call::{Action, Call};
 use crate::process::table::Record;
 
-/// The setting, which the kernel lets only the host's root change: what is written there is kept in a file of ours.
+/// The setting, which the kernel lets only the host's root change: what is written there is kept in
+/// a file of ours.
 const SETTING: &str = "/proc/sys/kernel/hostname";
 const LENGTH_MAX: usize = 64;
 
@@ -38,7 +39,8 @@ fn apply(guest: &mut Guest<'_>, name: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
-/// `uname`, by which a program learns the name: what was written to the setting is the name from now on.
+/// `uname`, by which a program learns the name: what was written to the setting is the name from
+/// now on.
 pub fn get(guest: &mut Guest<'_>) -> Action {
     if let Some(file) = guest.kept.get(SETTING) {
         let mut text = [0_u8; LENGTH_MAX];

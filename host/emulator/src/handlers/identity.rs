@@ -1,4 +1,5 @@
-//! Users and groups. One user is mapped, so the kernel would refuse every other; the guest is told that it has become them.
+//! Users and groups. One user is mapped, so the kernel would refuse every other; the guest is told
+//! that it has become them.
 
 use rustix::io::Errno;
 
@@ -69,7 +70,8 @@ pub fn answer(record: Option<&mut Record>, call: &Call) -> Action {
             | libc::SYS_setresgid
             | libc::SYS_setfsgid
     );
-    // Whoever gave root's rights up does not get them back by asking; many a daemon makes sure of it.
+    // Whoever gave root's rights up does not get them back by asking; many a daemon makes sure of
+    // it.
     let privileged = record.is_root();
     let ids = if of_group {
         &mut record.gid

@@ -1,4 +1,5 @@
-//! ioctl: models answer for their files; interfaces that are missing are noted; the rest is the kernel's.
+//! ioctl: models answer for their files; interfaces that are missing are noted; the rest is the
+//! kernel's.
 
 use rustix::io::Errno;
 
@@ -34,7 +35,8 @@ pub fn ioctl(guest: &mut Guest<'_>, call: &Call) -> Action {
             },
         );
     }
-    // A command that was taught to the emulator for a model's sake carries a guest pointer: never the kernel's business.
+    // A command that was taught to the emulator for a model's sake carries a guest pointer: never
+    // the kernel's business.
     if taught {
         Errno::NOTTY.into()
     } else {
@@ -85,7 +87,8 @@ fn write_data(guest: &mut Guest<'_>, call: &Call, command: u32, data: &[u8], val
     }
 }
 
-/// Where the argument of a command is that the emulator passes on as it is. A 32-bit guest's pointer may come sign-extended.
+/// Where the argument of a command is that the emulator passes on as it is. A 32-bit guest's
+/// pointer may come sign-extended.
 fn argument(guest: &Guest<'_>, call: &Call) -> u64 {
     let first = guest.emulators.all.first();
     if first.is_some_and(|qemu| qemu.arch.is_32_bit()) {

@@ -1,4 +1,5 @@
-//! Limits that a process sets itself: root may raise any, and gets as much here as the sandbox has left it.
+//! Limits that a process sets itself: root may raise any, and gets as much here as the sandbox has
+//! left it.
 
 use rustix::io::Errno;
 
@@ -6,7 +7,8 @@ use crate::kernel::process;
 use crate::process::call::{Action, Call};
 use crate::process::table::Record;
 
-/// `setrlimit`, or `prlimit64` of the caller itself: the arguments from `first` on are the resource and its new limit.
+/// `setrlimit`, or `prlimit64` of the caller itself: the arguments from `first` on are the resource
+/// and its new limit.
 pub fn set(caller: Option<&mut Record>, call: &Call, first: usize) -> Action {
     raise(caller, call, first).unwrap_or_else(Action::from)
 }
@@ -26,8 +28,8 @@ fn raise(caller: Option<&mut Record>, call: &Call, first: usize) -> Result<Actio
     if !privileged || soft > hard || hard <= most {
         return Ok(Action::Continue);
     }
-    // The caller asks for what it can get, of the kernel and for itself: no limit becomes higher than
-    // its process could have set it, and no other process is named.
+    // The caller asks for what it can get, of the kernel and for itself: no limit becomes higher
+    // than its process could have set it, and no other process is named.
     let possible = [soft.min(most), most].map(u64::to_ne_bytes);
     memory.write(call, call.arg(first + 1), possible.as_flattened())?;
     Ok(Action::Continue)

@@ -1,4 +1,5 @@
-//! qemu's log, line by line as it is written: unsupported ioctls, and with models of any command the ioctls that are about to be made.
+//! qemu's log, line by line as it is written: unsupported ioctls, and with models of any command
+//! the ioctls that are about to be made.
 
 use rustix::io::Errno;
 
@@ -72,8 +73,9 @@ fn ioctl_ahead(line: &str) -> Option<(i32, u32)> {
 /// Commands of sockets, which are no model's.
 const OF_SOCKETS: std::ops::RangeInclusive<u32> = 0x8900..=0x8BFF;
 
-/// The emulator has refused a command and does not tell of which descriptor: it counts for every model that the caller has open, usually
-/// one. The next time it comes to the supervisor, which then knows.
+/// The emulator has refused a command and does not tell of which descriptor: it counts for every
+/// model that the caller has open, usually one. The next time it comes to the supervisor, which
+/// then knows.
 fn refused(guest: &mut Guest<'_>, call: &Call, command: u32) {
     let mut models = Vec::new();
     // Where ioctls are announced, one of a model was learned before it was made.
@@ -98,7 +100,8 @@ fn learn(guest: &mut Guest<'_>, call: &Call, fd: i32, command: u32) {
     }
 }
 
-/// Give the process's emulator an entry for a command that it does not know, where a model waits for it.
+/// Give the process's emulator an entry for a command that it does not know, where a model waits
+/// for it.
 fn teach(guest: &mut Guest<'_>, call: &Call, command: u32) {
     let Some(table) = guest.emulators.ioctl_table.clone() else {
         return;

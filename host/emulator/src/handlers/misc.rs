@@ -1,4 +1,5 @@
-//! What is left: the end of processes, the machine's clock and power, and what the guest looks for in its boot arguments.
+//! What is left: the end of processes, the machine's clock and power, and what the guest looks for
+//! in its boot arguments.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,8 @@ use crate::guest::state::Guest;
 use crate::process::call::{Action, Call};
 use rookery_records::event::{Process, What};
 
-/// Commands of `reboot` that say whether Ctrl-Alt-Del reboots: every init gives one, and there is no keyboard.
+/// Commands of `reboot` that say whether Ctrl-Alt-Del reboots: every init gives one, and there is
+/// no keyboard.
 const CTRL_ALT_DEL: [i32; 2] = [
     libc::LINUX_REBOOT_CMD_CAD_OFF,
     libc::LINUX_REBOOT_CMD_CAD_ON,
@@ -41,7 +43,8 @@ pub fn exit(guest: &mut Guest<'_>, call: &Call) -> Action {
         },
     );
     if pid == guest.init.pid() && guest.has_other_processes() {
-        // A script as init starts services and ends. A kernel would panic; the services are what the run is about.
+        // A script as init starts services and ends. A kernel would panic; the services are what
+        // the run is about.
         let detail = format!(
             "init ended with status {}; a kernel would panic, this guest goes on while its other processes live",
             call.int(0) & 0xFF
@@ -60,7 +63,8 @@ pub fn exit(guest: &mut Guest<'_>, call: &Call) -> Action {
     Action::Continue
 }
 
-/// How long a reader of the kernel's log waits before it is asked to call again: a signal would not end its wait.
+/// How long a reader of the kernel's log waits before it is asked to call again: a signal would not
+/// end its wait.
 const LOG_WAIT: Duration = Duration::from_secs(3);
 /// Readers that wait at most.
 const LOG_READERS: usize = 64;

@@ -1,7 +1,9 @@
-//! Modelled files: memory whose name tells the path that it stands for, and what their reads and writes do beyond that.
+//! Modelled files: memory whose name tells the path that it stands for, and what their reads and
+//! writes do beyond that.
 //!
-//! A file that is both read and written, or where one of both fails, gets a descriptor whose reads and writes come to the supervisor.
-//! A copy of such a descriptor under a low number is plain memory: what is written there is kept, and read again.
+//! A file that is both read and written, or where one of both fails, gets a descriptor whose reads
+//! and writes come to the supervisor. A copy of such a descriptor under a low number is plain
+//! memory: what is written there is kept, and read again.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
@@ -26,7 +28,8 @@ const TRANSFER_MAX: u64 = 0x7FFF_F000;
 /// What one write to a stateful model may leave.
 const STATE_MAX: usize = 64 * 1024;
 
-/// A memory file for `path` that holds `contents`, which nobody can change: its memory is nobody's, and a guest would fill it.
+/// A memory file for `path` that holds `contents`, which nobody can change: its memory is nobody's,
+/// and a guest would fill it.
 pub fn memory_file(path: &str, contents: &[u8]) -> Result<Rc<OwnedFd>, Errno> {
     let file = open_to_change(path, contents)?;
     let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
@@ -123,7 +126,8 @@ fn file(
     }
 }
 
-/// What one copy of a descriptor that is only written to takes, where its writes do not come to the supervisor.
+/// What one copy of a descriptor that is only written to takes, where its writes do not come to the
+/// supervisor.
 const SINK: u64 = 1 << 20;
 
 /// A file that is only written to.
@@ -163,7 +167,8 @@ pub fn trim(guest: &Guest<'_>) {
     }
 }
 
-/// The one file of a path that remembers what is written. Whoever opens it to write only, means to replace what it holds.
+/// The one file of a path that remembers what is written. Whoever opens it to write only, means to
+/// replace what it holds.
 pub fn kept(
     guest: &mut Guest<'_>,
     path: &str,
@@ -188,7 +193,8 @@ pub fn kept(
     reopen(&file, flags)
 }
 
-/// Settings that are kept beside the models of the plan: each is a descriptor of the supervisor's, of which it needs most for else.
+/// Settings that are kept beside the models of the plan: each is a descriptor of the supervisor's,
+/// of which it needs most for else.
 fn kept_max(guest: &Guest<'_>) -> usize {
     const SETTINGS_MAX: u64 = 256;
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;

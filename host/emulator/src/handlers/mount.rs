@@ -1,4 +1,5 @@
-//! Mounts. The guest has no right to mount; the supervisor does it for it, or says that it was done.
+//! Mounts. The guest has no right to mount; the supervisor does it for it, or says that it was
+//! done.
 
 use std::os::fd::OwnedFd;
 
@@ -177,11 +178,12 @@ fn has_room(guest: &Guest<'_>) -> Result<String, Errno> {
     }
 }
 
-/// Mounts of the guest that the kernel may come to know; a bind of what holds binds can double them.
+/// Mounts of the guest that the kernel may come to know; a bind of what holds binds can double
+/// them.
 const KERNELS_MAX: usize = 512;
 
-/// Where a mount is: the directory that holds it, and its name there. As long as something is mounted
-/// on a name, nobody can give it to anything else (`rename(2)`: `EBUSY`).
+/// Where a mount is: the directory that holds it, and its name there. As long as something is
+/// mounted on a name, nobody can give it to anything else (`rename(2)`: `EBUSY`).
 struct Place {
     parent: OwnedFd,
     name: String,

@@ -1,4 +1,5 @@
-//! Ioctls of the network that qemu does not know: bridges and VLANs are made by netlink, what belongs to a driver is refused and noted.
+//! Ioctls of the network that qemu does not know: bridges and VLANs are made by netlink, what
+//! belongs to a driver is refused and noted.
 
 use rustix::io::Errno;
 
@@ -12,7 +13,8 @@ use crate::process::call::{Action, Call};
 use crate::process::table::Record;
 use rookery_records::event::What;
 
-/// What the emulator is taught to pass on, after the commands of models: `ethtool` and MII, VLANs, bridges, and those of drivers.
+/// What the emulator is taught to pass on, after the commands of models: `ethtool` and MII, VLANs,
+/// bridges, and those of drivers.
 pub fn commands() -> impl Iterator<Item = u32> {
     [
         SIOCBRADDBR..=SIOCBRDELIF,
@@ -24,7 +26,8 @@ pub fn commands() -> impl Iterator<Item = u32> {
     .flatten()
 }
 
-/// `ioctl` with one of [`commands`]; `address` is where the guest's argument is. `None` where it is none of them.
+/// `ioctl` with one of [`commands`]; `address` is where the guest's argument is. `None` where it is
+/// none of them.
 pub fn ioctl(guest: &mut Guest<'_>, call: &Call, command: u32, address: u64) -> Option<Action> {
     if !commands().any(|known| known == command) {
         return None;

@@ -12,7 +12,8 @@ use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
 use crate::sandbox::child::LAUNCHER_PATH;
 
-/// A firmware moves `/proc`, `/sys` and `/dev` itself or mounts them anew; the sandbox's own are the only ones there are.
+/// A firmware moves `/proc`, `/sys` and `/dev` itself or mounts them anew; the sandbox's own are
+/// the only ones there are.
 const KEPT: &[Kept] = &[
     ("/proc", true),
     ("/sys", true),

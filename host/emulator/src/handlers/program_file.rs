@@ -16,7 +16,8 @@ use crate::process::{memory, view};
 use crate::qemu::program;
 use crate::qemu::program::{HEADER, Kind};
 
-/// What the emulator opens for a program that has no name, such as a memory file: only the supervisor answers this path.
+/// What the emulator opens for a program that has no name, such as a memory file: only the
+/// supervisor answers this path.
 pub const IMAGE: &str = "/.rookery/image";
 
 /// A program as an exec names it.
@@ -113,8 +114,8 @@ pub fn named(
     })
 }
 
-/// A program below a working directory that is deeper than any path may be: only the path from there
-/// names it, and links of it would have to be followed from a root that is out of reach.
+/// A program below a working directory that is deeper than any path may be: only the path from
+/// there names it, and links of it would have to be followed from a root that is out of reach.
 fn below_deep_directory(record: &Record, raw: &[u8]) -> Result<ProgramFile, Errno> {
     let found = rustix::fs::openat2(
         record.held(libc::AT_FDCWD)?,
@@ -137,7 +138,8 @@ fn descriptor_of(path: &str) -> Option<(u32, i32)> {
     Some((pid.parse().ok()?, fd.parse().ok()?))
 }
 
-/// What a process holds open: by its path, which also serves where the descriptor closes on exec, else as it is.
+/// What a process holds open: by its path, which also serves where the descriptor closes on exec,
+/// else as it is.
 fn of_descriptor(
     guest: &mut Guest<'_>,
     call: &Call,

@@ -1,4 +1,5 @@
-//! Calls that make the host's kernel hold something that it does not count for the guest: noted, or carried out so that it is counted.
+//! Calls that make the host's kernel hold something that it does not count for the guest: noted, or
+//! carried out so that it is counted.
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -21,8 +22,8 @@ pub fn map(limits: &mut Limits) -> Action {
     Action::Continue
 }
 
-/// `memfd_create`: a file without a name in a file system of the guest's, so that its blocks are known wherever its descriptors are. It
-/// cannot be sealed.
+/// `memfd_create`: a file without a name in a file system of the guest's, so that its blocks are
+/// known wherever its descriptors are. It cannot be sealed.
 pub fn nameless_file(guest: &mut Guest<'_>, call: &Call) -> Action {
     const CLOSE_ON_EXEC: u32 = 1;
     const HUGE: u32 = 4;
@@ -39,8 +40,8 @@ pub fn nameless_file(guest: &mut Guest<'_>, call: &Call) -> Action {
     give(file, flags & CLOSE_ON_EXEC != 0)
 }
 
-/// `socket` of routing netlink: one message makes as many interfaces as it has room to ask for, and no signal ends that. So it gets the
-/// least room that there is.
+/// `socket` of routing netlink: one message makes as many interfaces as it has room to ask for, and
+/// no signal ends that. So it gets the least room that there is.
 pub fn route_socket(guest: &mut Guest<'_>, call: &Call) -> Action {
     let kind = call.int(1);
     if !matches!(kind & 0xF, libc::SOCK_RAW | libc::SOCK_DGRAM) {
@@ -91,7 +92,8 @@ pub fn socket_option(guest: &mut Guest<'_>, call: &Call) -> Action {
     }
 }
 
-/// Done on a copy of the descriptor: what the guest's own is may change before the kernel looks at it.
+/// Done on a copy of the descriptor: what the guest's own is may change before the kernel looks at
+/// it.
 fn send_buffer(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
     let socket = net::socket(guest, call)?;
     if rustix::net::sockopt::socket_domain(&socket)? == AddressFamily::NETLINK {

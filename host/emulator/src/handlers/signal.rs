@@ -40,8 +40,8 @@ impl Held {
         self.handled & bit(signal) != 0
     }
 
-    /// qemu ends a guest that dies of a signal by sending that signal to itself, with no handler and everything blocked. It never
-    /// blocks `SIGSEGV` for a guest.
+    /// qemu ends a guest that dies of a signal by sending that signal to itself, with no handler
+    /// and everything blocked. It never blocks `SIGSEGV` for a guest.
     fn dies_of(&self, signal: i32) -> bool {
         !self.handles(signal) && self.blocked & bit(libc::SIGSEGV) != 0
     }
@@ -85,7 +85,8 @@ fn died(guest: &mut Guest<'_>, call: &Call, signal: i32) {
     }
 }
 
-/// The kernel keeps a namespace's init alive through what its emulator does to die, so the run is ended here.
+/// The kernel keeps a namespace's init alive through what its emulator does to die, so the run is
+/// ended here.
 fn init_died(guest: &mut Guest<'_>, call: &Call, signal: i32, fault: bool) {
     let (code, death) = (None, Some(signal));
     guest.report_call(
@@ -170,8 +171,9 @@ pub fn send(
 
 /// `rt_sigaction` with a new action.
 ///
-/// qemu before 8.2 catches every signal that ends a process, to end it in its own way. As init it must not: what init has no handler
-/// for comes to nothing. So it is only told that it does, while it starts.
+/// qemu before 8.2 catches every signal that ends a process, to end it in its own way. As init it
+/// must not: what init has no handler for comes to nothing. So it is only told that it does, while
+/// it starts.
 pub fn action(guest: &mut Guest<'_>, call: &Call) -> Action {
     let (init, signal) = (guest.init.pid(), call.int(0));
     let Some(held) = Held::by(guest, call) else {
@@ -181,7 +183,8 @@ pub fn action(guest: &mut Guest<'_>, call: &Call) -> Action {
     let Some(record) = guest.caller(call).filter(own) else {
         return Action::Continue;
     };
-    // In the order of their numbers: the first is SIGHUP, which newer ones leave alone; SIGSEGV is among those that all catch.
+    // In the order of their numbers: the first is SIGHUP, which newer ones leave alone; SIGSEGV is
+    // among those that all catch.
     let begins = !held.handles(libc::SIGSEGV);
     record.catches_all |= begins && signal == libc::SIGHUP;
     let ends = held.handles(libc::SIGSYS) && held.handles(libc::SIGXFSZ);

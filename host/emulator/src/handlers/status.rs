@@ -1,4 +1,5 @@
-//! `stat` and `statx` of the files that the supervisor answers for, in the host's layout: qemu translates it.
+//! `stat` and `statx` of the files that the supervisor answers for, in the host's layout: qemu
+//! translates it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -103,7 +104,8 @@ fn inode(path: &str) -> u64 {
 
 const BLOCK: u64 = 4096;
 
-/// Make a status that of the console's own node, as `fstat` of a descriptor shows it: `ttyname` compares them.
+/// Make a status that of the console's own node, as `fstat` of a descriptor shows it: `ttyname`
+/// compares them.
 fn name_console(bytes: &mut [u8; 144], own: &rustix::fs::Stat) {
     for (at, value) in [
         (std::mem::offset_of!(libc::stat, st_dev), own.st_dev),

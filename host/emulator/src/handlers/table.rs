@@ -1,6 +1,6 @@
-//! The system calls that the supervisor answers: one row each, with who answers it and why it is not the
-//! kernel's alone. The filter is made from these rows, and what it sends to the supervisor beyond them, by
-//! the arguments of a call, has a row as well: else this does not compile.
+//! The system calls that the supervisor answers: one row each, with who answers it and why it is
+//! not the kernel's alone. The filter is made from these rows, and what it sends to the supervisor
+//! beyond them, by the arguments of a call, has a row as well: else this does not compile.
 
 use crate::guest::state::Guest;
 use crate::handlers::{

@@ -1,4 +1,5 @@
-//! Waiting for processes that were killed: the kernel takes them apart, which has no bound of its own.
+//! Waiting for processes that were killed: the kernel takes them apart, which has no bound of its
+//! own.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! Work that only a process inside the guest's namespaces can do: done by a child that enters them and ends.
+//! Work that only a process inside the guest's namespaces can do: done by a child that enters them
+//! and ends.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -63,7 +64,8 @@ pub fn make(
     received.1.ok_or_else(|| shortage::of(Errno::MFILE))
 }
 
-/// Join namespaces of the guest as its root. The caller must have a single thread, and dies with the process that forked it.
+/// Join namespaces of the guest as its root. The caller must have a single thread, and dies with
+/// the process that forked it.
 pub fn enter(guest: &OwnedFd, namespaces: i32) -> Result<(), Errno> {
     let code = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
     process::join(guest.as_fd(), namespaces).map_err(code)?;

@@ -1,5 +1,5 @@
-//! The kernel as types: system calls that no safe crate offers, netlink, and the text of paths. With the launcher, the only place with
-//! `unsafe`: `notify`, `probe` and `process`.
+//! The kernel as types: system calls that no safe crate offers, netlink, and the text of paths.
+//! With the launcher, the only place with `unsafe`: `notify`, `probe` and `process`.
 
 pub mod ending;
 pub mod enter;

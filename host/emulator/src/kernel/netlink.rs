@@ -50,14 +50,16 @@ impl Netlink {
         )?))
     }
 
-    /// Connect to the current network namespace and be told of changes to what `groups` name, one bit a group (`RTMGRP_*`).
+    /// Connect to the current network namespace and be told of changes to what `groups` name, one
+    /// bit a group (`RTMGRP_*`).
     pub fn subscribed(groups: u32) -> io::Result<Self> {
         let netlink = Self::open()?;
         rustix::net::bind(&netlink.0, &SocketAddrNetlink::new(0, groups))?;
         Ok(netlink)
     }
 
-    /// The kinds (`RTM_*`) of the changes since, at most `max` of them; `None` where more were made than are known.
+    /// The kinds (`RTM_*`) of the changes since, at most `max` of them; `None` where more were made
+    /// than are known.
     pub fn changes(&self, max: usize) -> Option<BTreeSet<u16>> {
         let mut kinds = BTreeSet::new();
         let mut message = [0_u8; 16];
@@ -74,8 +76,8 @@ impl Netlink {
         None
     }
 
-    /// Give `each` what there is of a `kind` (`RTM_GET*`), whose request is `length` zeros and whose messages are without their
-    /// headers, until it says `false`.
+    /// Give `each` what there is of a `kind` (`RTM_GET*`), whose request is `length` zeros and
+    /// whose messages are without their headers, until it says `false`.
     pub fn list(
         &self,
         kind: u16,
@@ -109,8 +111,8 @@ impl Netlink {
         self.request(0, &body)
     }
 
-    /// Make an interface: a bridge where the name says so, else a dummy, else (without that kernel module) one end of a pair whose
-    /// other end is in the namespace `elsewhere`.
+    /// Make an interface: a bridge where the name says so, else a dummy, else (without that kernel
+    /// module) one end of a pair whose other end is in the namespace `elsewhere`.
     pub fn add(&self, name: &str, mac: [u8; 6], elsewhere: BorrowedFd<'_>) -> io::Result<()> {
         if name.starts_with("br") {
             return self.add_kind(name, mac, "bridge", &[]);
@@ -268,7 +270,8 @@ pub struct Link {
     made_as: String,
 }
 
-/// Flags that `/sys` does not show, because they are the driver's: running, and those beyond 16 bits.
+/// Flags that `/sys` does not show, because they are the driver's: running, and those beyond 16
+/// bits.
 const DRIVERS_FLAGS: u32 = 0xFFFF_0040;
 
 impl Link {

@@ -54,7 +54,8 @@ pub fn install(filter: &[Instruction]) -> io::Result<OwnedFd> {
         libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
         libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
     ] {
-        // SAFETY: `program` and the instructions that it points to outlive the call, which copies them.
+        // SAFETY: `program` and the instructions that it points to outlive the call, which copies
+        // them.
         let fd = unsafe {
             libc::syscall(
                 libc::SYS_seccomp,
@@ -95,7 +96,8 @@ pub fn receive(listener: BorrowedFd<'_>) -> io::Result<Notification> {
     Ok(Notification(notification))
 }
 
-/// Whether the caller still waits for the answer: what was read from its memory before is then really its own.
+/// Whether the caller still waits for the answer: what was read from its memory before is then
+/// really its own.
 pub fn is_valid(listener: BorrowedFd<'_>, id: u64) -> bool {
     let request = libc::SECCOMP_IOCTL_NOTIF_ID_VALID;
     // SAFETY: the kernel reads eight bytes.
@@ -139,7 +141,8 @@ fn send(listener: BorrowedFd<'_>, response: &libc::seccomp_notif_resp) -> io::Re
     check(unsafe { libc::ioctl(listener.as_raw_fd(), request, std::ptr::from_ref(response)) })
 }
 
-/// Give the caller a copy of `source` as the result of its call, as descriptor `number` where one is given.
+/// Give the caller a copy of `source` as the result of its call, as descriptor `number` where one
+/// is given.
 pub fn answer_fd(
     listener: BorrowedFd<'_>,
     id: u64,

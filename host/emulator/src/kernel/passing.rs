@@ -40,7 +40,8 @@ pub fn send_with_fd(
     Ok(())
 }
 
-/// One message and the descriptor that came with it. A length of 0 means that the other side is gone.
+/// One message and the descriptor that came with it. A length of 0 means that the other side is
+/// gone.
 pub fn receive_with_fd(
     socket: &OwnedFd,
     buffer: &mut [u8],

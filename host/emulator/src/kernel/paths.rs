@@ -57,7 +57,8 @@ pub fn after_pivot(path: &str, new: &str, aside: &str) -> String {
     }
 }
 
-/// `/proc/self` and its kin, which mean another process when the supervisor resolves them, spelled with the guest's own pid.
+/// `/proc/self` and its kin, which mean another process when the supervisor resolves them, spelled
+/// with the guest's own pid.
 pub fn own_proc(path: &str, pid: u32) -> String {
     let Some(rest) = path.strip_prefix("/proc/") else {
         return path.to_owned();

@@ -1,4 +1,5 @@
-//! Trying what the sandbox needs, in a child that ends at once. Works in a process with many threads.
+//! Trying what the sandbox needs, in a child that ends at once. Works in a process with many
+//! threads.
 #![allow(unsafe_code)]
 
 use std::ffi::CStr;
@@ -89,7 +90,8 @@ fn enter(step: Step) -> io::Result<()> {
             std::ptr::null(),
         )
     })?;
-    // The new pid namespace begins with the first child, so a /proc is mounted there; that it may be is decided the same way here.
+    // The new pid namespace begins with the first child, so a /proc is mounted there; that it may
+    // be is decided the same way here.
     if step < Step::Overlay {
         return in_child(|| mount(c"proc", c"/proc", c"proc", c""));
     }

@@ -21,8 +21,9 @@ pub const GUEST_NAMESPACES: i32 = libc::CLONE_NEWUSER
 /// The caller must have a single thread: the child may then do whatever the parent could.
 pub fn fork_into(namespaces: i32) -> io::Result<Option<Pid>> {
     let flags = i64::from(namespaces | libc::SIGCHLD);
-    // SAFETY: without CLONE_VM and a stack of its own the child gets a copy of the address space and returns like fork; the
-    // supervisor has a single thread, so no lock is held by a thread that the copy lacks.
+    // SAFETY: without CLONE_VM and a stack of its own the child gets a copy of the address space
+    // and returns like fork; the supervisor has a single thread, so no lock is held by a thread
+    // that the copy lacks.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0_i64, 0_i64, 0_i64, 0_i64) };
     if pid < 0 {
         return Err(io::Error::last_os_error());
@@ -67,8 +68,8 @@ pub fn file_user() -> u32 {
     unsafe { libc::setfsuid(u32::MAX) }.cast_unsigned()
 }
 
-/// Open files from now on with the rights of this user and group (`setfsuid(2)`). Neither call tells
-/// whether it worked: [`file_user`] does.
+/// Open files from now on with the rights of this user and group (`setfsuid(2)`). Neither call
+/// tells whether it worked: [`file_user`] does.
 pub fn set_file_user(id: u32) {
     // SAFETY: both take their argument by value and act on this thread only.
     unsafe {
@@ -122,7 +123,8 @@ pub fn end_after(limit: std::time::Duration) -> io::Result<()> {
     if limit.is_zero() {
         timer.it_value.tv_usec = 1;
     }
-    // SAFETY: the default action is no code of ours; the set and the timer are valid and outlive the calls, which copy them.
+    // SAFETY: the default action is no code of ours; the set and the timer are valid and outlive
+    // the calls, which copy them.
     let result = unsafe {
         libc::signal(libc::SIGALRM, libc::SIG_DFL);
         let mut alarm: libc::sigset_t = std::mem::zeroed();
@@ -138,7 +140,8 @@ pub fn end_after(limit: std::time::Duration) -> io::Result<()> {
     }
 }
 
-/// Close every descriptor from 3 up except those in `keep`, in a child that will never return to the code that owns them.
+/// Close every descriptor from 3 up except those in `keep`, in a child that will never return to
+/// the code that owns them.
 pub fn close_all_except(keep: &[RawFd]) {
     let mut keep: Vec<u32> = keep
         .iter()
@@ -149,7 +152,8 @@ pub fn close_all_except(keep: &[RawFd]) {
     let mut first = 3_u32;
     for fd in keep {
         if fd > first {
-            // SAFETY: the child that calls this owns no descriptor outside `keep`; the parent's are copies.
+            // SAFETY: the child that calls this owns no descriptor outside `keep`; the parent's are
+            // copies.
             unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, 0) };
         }
         first = fd + 1;
@@ -158,17 +162,20 @@ pub fn close_all_except(keep: &[RawFd]) {
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
 }
 
-/// `SIGCHLD` as a program expects it, so that it learns how its children end, and no signal blocked.
+/// `SIGCHLD` as a program expects it, so that it learns how its children end, and no signal
+/// blocked.
 pub fn usual_signals() {
     // SAFETY: installs no handler.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
     unblock_signals();
 }
 
-/// Default actions for all signals, and none blocked: what a program expects that the kernel starts.
+/// Default actions for all signals, and none blocked: what a program expects that the kernel
+/// starts.
 pub fn reset_signals() {
     for signal in 1..=64 {
-        // SAFETY: installs no handler; KILL, STOP and the C library's own signals are refused without harm.
+        // SAFETY: installs no handler; KILL, STOP and the C library's own signals are refused
+        // without harm.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     unblock_signals();

@@ -1,5 +1,5 @@
-//! What the supervisor itself runs out of: descriptors, memory, processes. Then something that the guest did may be missing from the
-//! results, which must say so.
+//! What the supervisor itself runs out of: descriptors, memory, processes. Then something that the
+//! guest did may be missing from the results, which must say so.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,8 +1,10 @@
-//! A control group for the guest, where the operator has given this process one of its own: there the kernel itself holds the guest to its
-//! memory, also to what it holds unseen, such as tables of mappings and locks.
+//! A control group for the guest, where the operator has given this process one of its own: there
+//! the kernel itself holds the guest to its memory, also to what it holds unseen, such as tables of
+//! mappings and locks.
 //!
-//! That takes version 2 of control groups, a group that this process may change, and the memory controller handed down to what is below it
-//! (`+memory` in its `cgroup.subtree_control`). Where any of that is missing, the supervisor's own counting is all that there is.
+//! That takes version 2 of control groups, a group that this process may change, and the memory
+//! controller handed down to what is below it (`+memory` in its `cgroup.subtree_control`). Where
+//! any of that is missing, the supervisor's own counting is all that there is.
 
 use std::fs;
 use std::io;
@@ -10,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
 
-/// What the kernel allows beyond the budget. The supervisor counts more closely, and its words are better.
+/// What the kernel allows beyond the budget. The supervisor counts more closely, and its words are
+/// better.
 const BEYOND: u64 = 256 << 20;
 /// More than a guest's processes may have threads.
 const TASKS_MAX: u32 = 1200;

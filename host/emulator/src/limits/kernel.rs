@@ -1,4 +1,5 @@
-//! Limits that the kernel itself keeps: those of the guest's namespaces, and those of each of its processes.
+//! Limits that the kernel itself keeps: those of the guest's namespaces, and those of each of its
+//! processes.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +26,8 @@ const SETTINGS: &[(&str, &str)] = &[
 /// Where these settings are, to be closed to the guest, whose root owns some of them.
 pub const DIRECTORIES: &[&str] = &["kernel", "fs", "user"];
 
-/// Make the settings in a `/proc` of the guest's, by a process that has all rights in its namespaces. Gives those that could not be made.
+/// Make the settings in a `/proc` of the guest's, by a process that has all rights in its
+/// namespaces. Gives those that could not be made.
 pub fn set(proc: &Path) -> Vec<String> {
     let sys = proc.join("sys");
     let failed = |(name, value): &(&str, &str)| {
@@ -45,8 +47,8 @@ pub fn set(proc: &Path) -> Vec<String> {
 
 /// What each process may have: soft, hard.
 ///
-/// Not its address space: an emulator reserves all of a 32-bit guest's. Its data is what is private and can be written; the stacks of
-/// many threads are only reserved.
+/// Not its address space: an emulator reserves all of a 32-bit guest's. Its data is what is private
+/// and can be written; the stacks of many threads are only reserved.
 const PROCESS: &[(Resource, u64, u64)] = &[
     (Resource::Core, 0, 0),
     (Resource::Nofile, 1024, 4096),

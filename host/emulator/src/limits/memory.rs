@@ -1,5 +1,6 @@
-//! The guest's memory, against its budget: what its processes have of their own, in swap or not, with their page tables; what they share
-//! without a file; System V segments; and files in memory, also those without a name.
+//! The guest's memory, against its budget: what its processes have of their own, in swap or not,
+//! with their page tables; what they share without a file; System V segments; and files in memory,
+//! also those without a name.
 //!
 //! It is looked at the more often the less is left.
 
@@ -11,13 +12,15 @@ use std::time::{Duration, Instant};
 use crate::limits::processes::{Processes, Size};
 use crate::limits::shared::Shared;
 
-/// Descriptors of all processes together: each is the kernel's memory, and a pipe or a socket has buffers.
+/// Descriptors of all processes together: each is the kernel's memory, and a pipe or a socket has
+/// buffers.
 const DESCRIPTORS_MAX: u64 = 16 * 1024;
-/// Sockets of its network namespace, those included that are on their way in a message and that no process has open.
+/// Sockets of its network namespace, those included that are on their way in a message and that no
+/// process has open.
 const SOCKETS_MAX: u64 = 2048;
 
-/// What a process that shares its memory with many forks may seem to have, as a multiple of the budget, before the kernel is asked to walk
-/// its pages: more is taken for too much without.
+/// What a process that shares its memory with many forks may seem to have, as a multiple of the
+/// budget, before the kernel is asked to walk its pages: more is taken for too much without.
 const SEEMING_MAX: u64 = 8;
 
 /// Bytes that a guest fills where several processors do nothing else.
@@ -89,7 +92,8 @@ impl Memory {
         &self.disks[1]
     }
 
-    /// What the guest has too much of, in words. `mounted` is what its own mounts may hold, and gives what they do hold where that matters.
+    /// What the guest has too much of, in words. `mounted` is what its own mounts may hold, and
+    /// gives what they do hold where that matters.
     pub fn excess(&mut self, mounted: u64, exact: impl FnOnce() -> u64) -> Option<String> {
         let begin = processor_time();
         if Instant::now() < self.due {
@@ -253,7 +257,8 @@ mod tests {
             [0, 600 << 20, 900 << 20, BUDGET, 2 * BUDGET].map(|used| pause(BUDGET, used, cheap));
         assert!(pauses.is_sorted_by(|one, other| one >= other), "{pauses:?}");
         assert_eq!((pauses[0], pauses[4]), (SELDOM, OFTEN));
-        // A look is a small part of what there is, and a guest with thousands of processes is still looked at.
+        // A look is a small part of what there is, and a guest with thousands of processes is still
+        // looked at.
         let dear = Duration::from_millis(1);
         assert_eq!(pause(BUDGET, 0, dear), AT_LEAST);
         assert_eq!(pause(BUDGET, BUDGET, dear), dear * SHARE_NEAR);

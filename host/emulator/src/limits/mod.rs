@@ -1,7 +1,8 @@
-//! What a guest may make the host's kernel hold, and what becomes of a guest that makes it hold more: its run ends, with that reason.
+//! What a guest may make the host's kernel hold, and what becomes of a guest that makes it hold
+//! more: its run ends, with that reason.
 //!
-//! `kernel` and `cgroup` have what the kernel refuses by itself, `network` and `memory` what is counted, `shortage` what the supervisor
-//! lacks.
+//! `kernel` and `cgroup` have what the kernel refuses by itself, `network` and `memory` what is
+//! counted, `shortage` what the supervisor lacks.
 
 pub mod cgroup;
 mod files;
@@ -53,7 +54,8 @@ pub const HANDLES: [Handle; 6] = [
     Handle::Lists,
 ];
 
-/// Open what can be opened before the guest's root is entered: its `/proc`, and `disk`, which holds what it writes.
+/// Open what can be opened before the guest's root is entered: its `/proc`, and `disk`, which holds
+/// what it writes.
 pub fn open(proc: &Path, disk: &Path, budget: u64) -> rustix::io::Result<Vec<(Handle, OwnedFd)>> {
     let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let open = |path: &Path, flags| rustix::fs::open(path, flags, Mode::empty());
@@ -137,7 +139,8 @@ impl Limits {
         }
     }
 
-    /// What the guest with this init has too much of, in words. `written` is what it has written into files of the supervisor's.
+    /// What the guest with this init has too much of, in words. `written` is what it has written
+    /// into files of the supervisor's.
     pub fn excess(&mut self, init: &ProcDir, mounts: &Mounts, written: u64) -> Option<String> {
         if let Some(excess) = self.network.excess() {
             return Some(excess);

@@ -1,7 +1,9 @@
-//! What the guest makes in its network namespace: each thing there is the kernel's to keep, and all namespaces share the kernel's one
-//! lock on their configuration, so thousands hold up the host's as well.
+//! What the guest makes in its network namespace: each thing there is the kernel's to keep, and all
+//! namespaces share the kernel's one lock on their configuration, so thousands hold up the host's
+//! as well.
 //!
-//! The kernel tells of changes, so a guest that changes nothing costs nothing. A change only says that it is time to count.
+//! The kernel tells of changes, so a guest that changes nothing costs nothing. A change only says
+//! that it is time to count.
 
 use std::collections::HashSet;
 use std::io;
@@ -14,7 +16,8 @@ use libc::{RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWQDISC, RTM_NEWROUTE, R
 
 /// What is counted.
 struct Row {
-    /// What a change to it is told as; the request that lists it has this number and 2, its removal this number and 1.
+    /// What a change to it is told as; the request that lists it has this number and 2, its
+    /// removal this number and 1.
     kind: u16,
     /// The bits of the groups that tell of it.
     groups: u32,
@@ -50,7 +53,8 @@ const fn group(number: u32) -> u32 {
 /// Changes that are read before they are acted on.
 const CHANGES: usize = 256;
 
-/// Counting takes a fraction of a millisecond; a guest that changes things all the time must not make it all that is done.
+/// Counting takes a fraction of a millisecond; a guest that changes things all the time must not
+/// make it all that is done.
 const COUNT_EVERY: Duration = Duration::from_millis(5);
 
 /// The groups of all that is counted.

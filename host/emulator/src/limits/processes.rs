@@ -1,4 +1,5 @@
-//! What the guest's processes hold, as the kernel's tables tell: cheap upper bounds first, and exact numbers where these are too much.
+//! What the guest's processes hold, as the kernel's tables tell: cheap upper bounds first, and
+//! exact numbers where these are too much.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -94,14 +95,16 @@ impl Processes {
         entries.map_or(0, |entries| entries.count().saturating_sub(2) as u64)
     }
 
-    /// What is held for it, where what it shares counts for each that shares it: its memory, in swap or not, and its page tables.
+    /// What is held for it, where what it shares counts for each that shares it: its memory, in
+    /// swap or not, and its page tables.
     pub fn held(&self, pid: u32) -> Option<[u64; 2]> {
         let status = self.read(&format!("{pid}/status"))?;
         let field = |name| kilobytes(&status, name).unwrap_or(0);
         Some([field("RssAnon:") + field("VmSwap:"), field("VmPTE:")])
     }
 
-    /// Its part of the memory that it shares with its forks, in swap or not. The kernel walks all of its pages.
+    /// Its part of the memory that it shares with its forks, in swap or not. The kernel walks all
+    /// of its pages.
     pub fn part(&self, pid: u32) -> Option<u64> {
         let rollup = self.read(&format!("{pid}/smaps_rollup"))?;
         Some(kilobytes(&rollup, "Pss_Anon:")? + kilobytes(&rollup, "SwapPss:").unwrap_or(0))

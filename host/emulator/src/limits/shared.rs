@@ -1,7 +1,9 @@
-//! Memory that processes share without a file: it is held as long as anybody has it mapped, whether or not it is resident anywhere.
+//! Memory that processes share without a file: it is held as long as anybody has it mapped, whether
+//! or not it is resident anywhere.
 //!
-//! The kernel's tables of mappings name it, but are long to read. Every call that may make such a mapping comes to the supervisor, so
-//! they are read only after such a call, and of processes whose size changed while there is any.
+//! The kernel's tables of mappings name it, but are long to read. Every call that may make such a
+//! mapping comes to the supervisor, so they are read only after such a call, and of processes whose
+//! size changed while there is any.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -52,7 +54,8 @@ impl Shared {
         self.total()
     }
 
-    /// An object that several have mapped counts once, with what the one has mapped that has most of it.
+    /// An object that several have mapped counts once, with what the one has mapped that has most
+    /// of it.
     fn total(&self) -> u64 {
         let mut all: HashMap<u64, u64> = HashMap::new();
         for (object, bytes) in self.mapped.values().flat_map(|(_, objects)| objects) {

@@ -10,7 +10,8 @@ const CLIENTS_MAX: usize = 64;
 const BURST: usize = 64;
 const DATAGRAM_MAX: usize = 64 * 1024;
 
-/// One forwarded port. Each client has a socket of its own in the guest's network, so that answers find their way back.
+/// One forwarded port. Each client has a socket of its own in the guest's network, so that answers
+/// find their way back.
 pub struct Datagrams {
     front: UdpSocket,
     service: SocketAddr,

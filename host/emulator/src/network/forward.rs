@@ -1,7 +1,9 @@
-//! Ports of the host that lead into the guest, served by a helper process inside the guest's network namespace.
+//! Ports of the host that lead into the guest, served by a helper process inside the guest's
+//! network namespace.
 //!
-//! The helper must be a process of its own: joining a user namespace is refused to a process that goes on doing anything else. It takes
-//! listening sockets of the host from the supervisor and connects each client to the guest; and it makes sockets there on request.
+//! The helper must be a process of its own: joining a user namespace is refused to a process that
+//! goes on doing anything else. It takes listening sockets of the host from the supervisor and
+//! connects each client to the guest; and it makes sockets there on request.
 
 use std::collections::HashMap;
 use std::io;
@@ -25,7 +27,8 @@ const HELPER_ENDS_WITHIN: Duration = Duration::from_millis(200);
 
 /// Ports of the host that a run has at most, used or idle.
 const FORWARDS_MAX: usize = 128;
-/// A service that comes back within this time finds its port of the host still open; after it the port is the host's again.
+/// A service that comes back within this time finds its port of the host still open; after it the
+/// port is the host's again.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// The supervisor's side.
@@ -60,7 +63,8 @@ pub enum NoForward {
 const TOO_MANY: &str = "more ports of the guest listen at once than the 128 that are forwarded: some of them have no port of the host";
 
 impl Forwarder {
-    /// Start the helper for the guest behind `pidfd`, whose services get what the operator's `ports` allow.
+    /// Start the helper for the guest behind `pidfd`, whose services get what the operator's
+    /// `ports` allow.
     pub fn start(guest: &OwnedFd, ports: Ports, reserved: Reserved) -> io::Result<Self> {
         let (ours, theirs) = packet_pair()?;
         let Some(helper) = process::fork_into(0)? else {

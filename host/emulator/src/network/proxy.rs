@@ -58,7 +58,8 @@ impl Proxies {
         self.datagrams.push(Datagrams::new(front, target));
     }
 
-    /// Take no more clients at a `port` of the host. Those of a TCP service that are there are served on.
+    /// Take no more clients at a `port` of the host. Those of a TCP service that are there are
+    /// served on.
     pub fn remove(&mut self, datagrams: bool, port: u16) {
         let is_other = |address: io::Result<SocketAddr>| !address.is_ok_and(|at| at.port() == port);
         if datagrams {
@@ -108,8 +109,9 @@ impl Proxies {
         true
     }
 
-    /// Clients come to the guest's services through its loopback interface, which firmware may take down: `OpenWrt`'s network daemon does, and
-    /// then waits for ever for the answer to a netlink message that qemu does not pass on.
+    /// Clients come to the guest's services through its loopback interface, which firmware may take
+    /// down: `OpenWrt`'s network daemon does, and then waits for ever for the answer to a netlink
+    /// message that qemu does not pass on.
     fn raise_loopback(&mut self) {
         if let Some(network) = &self.network
             && self

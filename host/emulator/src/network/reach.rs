@@ -1,4 +1,5 @@
-//! `live.reach`: bytes to a port of the guest and what comes back, beside everything else that the supervisor does.
+//! `live.reach`: bytes to a port of the guest and what comes back, beside everything else that the
+//! supervisor does.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -60,8 +60,8 @@ impl Call {
     pub fn thread(&self) -> u32 {
         self.notification.thread()
     }
-    /// What the caller is yet to become, where it is a process of the supervisor's own: then only that
-    /// process is behind this listener.
+    /// What the caller is yet to become, where it is a process of the supervisor's own: then only
+    /// that process is behind this listener.
     pub fn first_program(&self) -> Option<Rc<FirstProgram>> {
         let first = self.listener.first.as_ref();
         first.filter(|program| program.waits()).map(Rc::clone)
@@ -82,8 +82,8 @@ impl Call {
     pub fn int(&self, index: usize) -> i32 {
         self.arg(index) as i32
     }
-    /// Whether the caller still waits: who it was found to be it has been all the time, and what was
-    /// read from it until now was its own.
+    /// Whether the caller still waits: who it was found to be it has been all the time, and what
+    /// was read from it until now was its own.
     pub fn is_valid(&self) -> bool {
         abi::is_valid(self.listener.as_fd(), self.notification.id())
     }
@@ -103,7 +103,8 @@ impl Call {
                 let give =
                     |number| abi::answer_fd(listener, id, fd.as_fd(), number, *close_on_exec);
                 let given = give(*number).or_else(|error| match error.raw_os_error() {
-                    // Beyond the limit that the caller has set itself: better without the number than not at all.
+                    // Beyond the limit that the caller has set itself: better without the number
+                    // than not at all.
                     Some(libc::EBADF) if number.is_some() => give(None),
                     _ => Err(error),
                 });

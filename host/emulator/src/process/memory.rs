@@ -1,4 +1,5 @@
-//! The memory of a guest process, which is hostile: every read is bounded, every failure is the guest's.
+//! The memory of a guest process, which is hostile: every read is bounded, every failure is the
+//! guest's.
 
 use std::fs::File;
 use std::io;
@@ -23,13 +24,14 @@ const STRING_MAX: usize = 128 * 1024;
 /// `UIO_MAXIOV`.
 const PIECES_MAX: u64 = 1024;
 
-/// The open memory of one process. It stays that of the program that ran when it was opened, even after an `execve`.
+/// The open memory of one process. It stays that of the program that ran when it was opened, even
+/// after an `execve`.
 #[derive(Debug)]
 pub struct Memory(File);
 
 impl Memory {
-    /// The memory that the thread `thread` of a process sees. The first thread of a process may have
-    /// ended and has none then.
+    /// The memory that the thread `thread` of a process sees. The first thread of a process may
+    /// have ended and has none then.
     pub fn open(process: &ProcDir, thread: u32) -> Result<Self, Errno> {
         let file = process
             .file(&format!("task/{thread}/mem"), OFlags::RDWR)
@@ -52,7 +54,8 @@ impl Memory {
         written.map_err(|_| Errno::FAULT)
     }
 
-    /// A NUL-terminated string without its NUL, read page by page. `None` where it is unreadable or has `max` bytes or more.
+    /// A NUL-terminated string without its NUL, read page by page. `None` where it is unreadable or
+    /// has `max` bytes or more.
     pub fn string(&self, address: u64, max: usize) -> Option<Vec<u8>> {
         let mut found = Vec::new();
         let mut at = address;
@@ -71,8 +74,8 @@ impl Memory {
         None
     }
 
-    /// Addresses and lengths of the pieces that `count` entries of `struct iovec` name (`readv(2)`): as
-    /// many as the kernel takes. `None` where one is unreadable.
+    /// Addresses and lengths of the pieces that `count` entries of `struct iovec` name
+    /// (`readv(2)`): as many as the kernel takes. `None` where one is unreadable.
     pub fn pieces(&self, array: u64, count: u64) -> Option<Vec<(u64, u64)>> {
         (0..count.min(PIECES_MAX))
             .map(|index| {
@@ -84,8 +87,8 @@ impl Memory {
             .collect()
     }
 
-    /// The strings of a NULL-terminated array of pointers, such as `argv`: `EFAULT` where one is unreadable, `E2BIG` where they
-    /// exceed what the kernel lets a program have.
+    /// The strings of a NULL-terminated array of pointers, such as `argv`: `EFAULT` where one is
+    /// unreadable, `E2BIG` where they exceed what the kernel lets a program have.
     pub fn strings(&self, array: u64, budget: &mut usize) -> Result<Vec<Vec<u8>>, Errno> {
         let mut all = Vec::new();
         let mut at = array;
@@ -127,7 +130,8 @@ pub fn text(bytes: &[u8]) -> String {
 const TEXTS_BYTES: usize = 32 * 1024;
 const TEXTS_MAX: usize = 256;
 
-/// As [`text`] each of a list, such as the arguments of a program: as many from its beginning as an event may hold.
+/// As [`text`] each of a list, such as the arguments of a program: as many from its beginning as an
+/// event may hold.
 pub fn texts<'a>(all: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
     let mut left = TEXTS_BYTES;
     all.into_iter()

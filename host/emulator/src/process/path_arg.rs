@@ -3,8 +3,8 @@
 /// A path, and the directory that it counts from where it is relative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PathArg {
-    /// The index of the argument that is a directory's descriptor; `None` where the call has none, and
-    /// the caller's working directory counts.
+    /// The index of the argument that is a directory's descriptor; `None` where the call has none,
+    /// and the caller's working directory counts.
     pub directory: Option<usize>,
     /// The index of the argument that is the path.
     pub path: usize,

@@ -2,8 +2,8 @@
 //!
 //! A number may come to mean another process at any moment, also one that is not the guest's. A
 //! directory of `/proc` stays that of the process for which it was opened: once this has ended,
-//! everything below it fails (`proc_pid(5)`). What the supervisor reads from a process of the guest,
-//! or writes into it, it reaches from here and in no other way.
+//! everything below it fails (`proc_pid(5)`). What the supervisor reads from a process of the
+//! guest, or writes into it, it reaches from here and in no other way.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -46,8 +46,8 @@ pub struct ProcDir {
 }
 
 impl ProcDir {
-    /// The directory of the process to which the thread `thread` of the host belongs. `SRCH` where it
-    /// is gone, `PERM` where it is not in `namespace`.
+    /// The directory of the process to which the thread `thread` of the host belongs. `SRCH` where
+    /// it is gone, `PERM` where it is not in `namespace`.
     pub fn of_thread(thread: u32, namespace: &PidNamespace) -> Result<Self, Errno> {
         let mut found = Self::open(thread)?;
         let process = found.number("status", "Tgid:").ok_or(Errno::SRCH)?;
@@ -164,7 +164,8 @@ pub fn number(text: &str, field: &str) -> Option<u32> {
     })
 }
 
-/// Whether `/proc/PID/stat` is that of a process with a thread that has not ended (`proc_pid_stat(5)`: `state`, `num_threads`).
+/// Whether `/proc/PID/stat` is that of a process with a thread that has not ended
+/// (`proc_pid_stat(5)`: `state`, `num_threads`).
 fn lives(stat: &str) -> bool {
     let (_, rest) = stat.rsplit_once(')').unwrap_or_default();
     let mut fields = rest.split_whitespace();

@@ -78,8 +78,8 @@ pub struct PendingExec {
 pub struct Table {
     namespace: PidNamespace,
     by_pid: HashMap<u32, Record>,
-    /// The processes of threads that are not the first of theirs. What it says is asked again before
-    /// it counts.
+    /// The processes of threads that are not the first of theirs. What it says is asked again
+    /// before it counts.
     threads: HashMap<u32, u32>,
     /// How many of these there may be before those that ended are forgotten.
     threads_max: usize,
@@ -90,7 +90,8 @@ pub struct Table {
 /// Ended threads are forgotten once more than this many are known, or twice as many as lived.
 const THREADS_MIN: usize = 256;
 
-/// What an emulator's command line tells: the process's name after a slash, the program, the guest's arguments.
+/// What an emulator's command line tells: the process's name after a slash, the program, the
+/// guest's arguments.
 fn program_of(process: &ProcDir) -> Option<(String, String, Vec<String>)> {
     let line = process.bytes("cmdline").ok()?;
     // What follows the last NUL is no word.
@@ -120,8 +121,9 @@ impl Table {
         }
     }
 
-    /// The process to which a thread that makes a call belongs now, made known where it was not: its
-    /// key for [`Table::get`]. `SRCH` where the thread is gone; other errors are the supervisor's own.
+    /// The process to which a thread that makes a call belongs now, made known where it was not:
+    /// its key for [`Table::get`]. `SRCH` where the thread is gone; other errors are the
+    /// supervisor's own.
     pub fn identify(&mut self, thread: u32) -> Result<u32, Errno> {
         let pid = self.threads.get(&thread).copied().unwrap_or(thread);
         match self.by_pid.get_mut(&pid) {
@@ -167,7 +169,8 @@ impl Table {
         Ok(pid)
     }
 
-    /// What is to be remembered of a process: what it has from its parent, and what its emulator was called with.
+    /// What is to be remembered of a process: what it has from its parent, and what its emulator
+    /// was called with.
     fn record(&self, process: ProcDir, thread: u32) -> Option<Record> {
         let status = process.text(&format!("task/{thread}/status")).ok()?;
         let number = |field| proc_dir::number(&status, field);
@@ -222,7 +225,8 @@ impl Table {
         self.by_pid.values().find(|record| record.who.pid == pid)
     }
 
-    /// As `by_guest_pid`, and where it was not seen yet looked for among the descendants of the process `init` of the host.
+    /// As `by_guest_pid`, and where it was not seen yet looked for among the descendants of the
+    /// process `init` of the host.
     pub fn find(&mut self, pid: u32, init: u32) -> Option<&Record> {
         let mut unseen = Vec::new();
         if self.by_guest_pid(pid).is_none() {
@@ -241,8 +245,8 @@ impl Table {
         self.by_guest_pid(pid)
     }
 
-    /// Take note that `by` sends `SIGKILL` to `target`, which is as `kill` has it. Nobody can see the end of those that die of it, and
-    /// init never does.
+    /// Take note that `by` sends `SIGKILL` to `target`, which is as `kill` has it. Nobody can see
+    /// the end of those that die of it, and init never does.
     pub fn killed(&mut self, by: &Process, target: i32) {
         let group = |record: &Record| record.process.number("status", "NSpgid:");
         let wanted = match target {
@@ -326,8 +330,8 @@ fn place(fd: i32) -> String {
 }
 
 impl Record {
-    /// Ask for `name` in the directory of the thread that called last, and where that has ended in the process's own. Of a process whose
-    /// first thread has ended only the others know.
+    /// Ask for `name` in the directory of the thread that called last, and where that has ended in
+    /// the process's own. Of a process whose first thread has ended only the others know.
     fn ask<T, E>(&self, name: &str, ask: impl Fn(&str) -> Result<T, E>) -> Result<T, E> {
         ask(&format!("task/{}/{name}", self.thread)).or_else(|_| ask(name))
     }
@@ -388,7 +392,8 @@ impl Record {
         self.ask(&place(fd), |name| self.process.target_status(name))
     }
 
-    /// What the kernel tells of its descriptor `fd` after `field`, such as `flags:` (`proc_pid_fdinfo(5)`).
+    /// What the kernel tells of its descriptor `fd` after `field`, such as `flags:`
+    /// (`proc_pid_fdinfo(5)`).
     pub fn descriptor_info(&self, fd: i32, field: &str) -> Option<String> {
         let text = self.ask(&format!("fdinfo/{fd}"), |name| self.process.text(name));
         let value = text
@@ -422,7 +427,8 @@ impl Record {
         self.uid.is_none_or(|ids| ids[1] == 0)
     }
 
-    /// A program of this mode, with the set-id bits that it has in the archive, starts in it. All files are root's.
+    /// A program of this mode, with the set-id bits that it has in the archive, starts in it. All
+    /// files are root's.
     pub fn take_rights(&mut self, mode: u32) {
         for (ids, bit) in [
             (&mut self.uid, libc::S_ISUID),

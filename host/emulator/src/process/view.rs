@@ -1,8 +1,8 @@
 //! The guest's file system as one of its processes sees it: paths are resolved as they would be for
 //! that process, and what is found is looked at, not opened.
 //!
-//! Reading what the guest named is another step, [`read`], and takes only what surely is a file of the
-//! guest's own: anything else might be the host's, have no end, or act on being opened.
+//! Reading what the guest named is another step, [`read`], and takes only what surely is a file of
+//! the guest's own: anything else might be the host's, have no end, or act on being opened.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -51,8 +51,8 @@ impl View {
     fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         let path = paths::own_proc(path, self.pid);
         match self.look(&path, flags) {
-            // Behind a link of `/proc` that leads to what a process has, which nobody may follow whose
-            // root is pinned.
+            // Behind a link of `/proc` that leads to what a process has, which nobody may follow
+            // whose root is pinned.
             Err(Errno::XDEV) => self.walk(&path, flags),
             // A link to `/proc/self/…` leads the process somewhere, but not us.
             Err(errno @ (Errno::NOENT | Errno::LOOP)) if self.may_lead_on(&path, flags) => {
@@ -65,7 +65,8 @@ impl View {
         }
     }
 
-    /// Whether a path at which we find nothing may lead the process somewhere: there is a link on it.
+    /// Whether a path at which we find nothing may lead the process somewhere: there is a link on
+    /// it.
     fn may_lead_on(&self, path: &str, flags: OFlags) -> bool {
         let Ok(parent) = self.look(paths::parent(path), OFlags::DIRECTORY) else {
             return true;
@@ -107,7 +108,8 @@ impl View {
         }
     }
 
-    /// Resolve step by step what the kernel does not resolve for us. `NAMETOOLONG` where there is no end to it.
+    /// Resolve step by step what the kernel does not resolve for us. `NAMETOOLONG` where there is
+    /// no end to it.
     fn walk(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         let parts = |path: &str| -> Vec<String> {
             let parts = path.split('/').filter(|part| !part.is_empty());

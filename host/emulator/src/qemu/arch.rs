@@ -166,7 +166,8 @@ impl Arch {
         })
     }
 
-    /// The processor for a program of this architecture with this header, where it must not be the emulator's own choice.
+    /// The processor for a program of this architecture with this header, where it must not be the
+    /// emulator's own choice.
     pub fn cpu(&self, header: &[u8]) -> Option<&'static str> {
         if !matches!(self.qemu, "mips" | "mipsel") {
             return None;

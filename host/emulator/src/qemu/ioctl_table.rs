@@ -1,7 +1,9 @@
-//! qemu's private table of the ioctls that it knows: found by its shape, and extended, so that unknown ones reach the supervisor.
+//! qemu's private table of the ioctls that it knows: found by its shape, and extended, so that
+//! unknown ones reach the supervisor.
 //!
-//! Entries have 56 bytes: guest command, host command (`u32`), name, access (`u32`), padding, handler, five argument types (`u32`),
-//! padding. The table ends with guest command 0. An entry whose only argument type is "integer" passes the argument on as it is.
+//! Entries have 56 bytes: guest command, host command (`u32`), name, access (`u32`), padding,
+//! handler, five argument types (`u32`), padding. The table ends with guest command 0. An entry
+//! whose only argument type is "integer" passes the argument on as it is.
 
 use std::collections::{HashMap, HashSet};
 
@@ -40,7 +42,8 @@ pub struct Table {
     known: HashSet<u32>,
 }
 
-/// Commands of files that the emulator knows, and that drivers use as plain numbers of their own: `FIBMAP`, `FIGETBSZ`.
+/// Commands of files that the emulator knows, and that drivers use as plain numbers of their own:
+/// `FIBMAP`, `FIGETBSZ`.
 pub const SMALL: [u32; 2] = [1, 2];
 
 impl Table {
@@ -66,7 +69,8 @@ fn long(bytes: &[u8], at: usize) -> Option<u64> {
         .map(u64::from_ne_bytes)
 }
 
-/// Find the table in an emulator's file. `None` where nothing has its exact shape, or what has is for another architecture.
+/// Find the table in an emulator's file. `None` where nothing has its exact shape, or what has is
+/// for another architecture.
 pub fn find(file: &[u8], arch: &Arch) -> Option<Table> {
     let begins = |at: usize| {
         BEGINNING

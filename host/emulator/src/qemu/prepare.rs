@@ -8,7 +8,8 @@ use rookery_runs::plan::{IoctlCommand, Plan};
 use crate::qemu::emulator::Qemu;
 use crate::qemu::ioctl_table;
 
-/// What is changed about the emulator for the sake of ioctl models, and of ioctls of the network that it does not know.
+/// What is changed about the emulator for the sake of ioctl models, and of ioctls of the network
+/// that it does not know.
 #[derive(Default)]
 pub struct Prepared {
     /// Its file, where that was changed.
@@ -26,7 +27,8 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// What `plan` needs of the first of `qemus`; `others` are commands that it is to pass on besides those of models.
+    /// What `plan` needs of the first of `qemus`; `others` are commands that it is to pass on
+    /// besides those of models.
     pub fn new(plan: &Plan, qemus: &[Qemu], others: impl Iterator<Item = u32>) -> Result<Self> {
         let commands = || {
             plan.pseudofiles

@@ -12,7 +12,8 @@ pub enum Kind {
     Elf {
         /// Its architecture.
         arch: &'static Arch,
-        /// The processor to emulate, where the emulator's own choice lacks what firmware is compiled for.
+        /// The processor to emulate, where the emulator's own choice lacks what firmware is
+        /// compiled for.
         cpu: Option<&'static str>,
     },
     /// A script, with its interpreter and the one argument that may follow it.

@@ -25,8 +25,8 @@ const MIPS: &[(i32, i32)] = &[
 /// The first of the realtime signals that the C library leaves to programs.
 const RTMIN: i32 = 34;
 
-/// The host's number under which an emulator of this version sends a guest's `SIGABRT`. Since 8.2 qemu tells it from its own by a
-/// realtime signal; since 10.0 the first of these serves itself.
+/// The host's number under which an emulator of this version sends a guest's `SIGABRT`. Since 8.2
+/// qemu tells it from its own by a realtime signal; since 10.0 the first of these serves itself.
 pub fn abort_of(version: Option<(u32, u32)>) -> i32 {
     match version {
         Some((10.., _)) => RTMIN + 1,
@@ -35,7 +35,8 @@ pub fn abort_of(version: Option<(u32, u32)>) -> i32 {
     }
 }
 
-/// The number in a guest of Penguin's architecture `arch`, which is also what the configuration means, of the host's `signal`.
+/// The number in a guest of Penguin's architecture `arch`, which is also what the configuration
+/// means, of the host's `signal`.
 pub fn in_guest(arch: &str, abort: i32, signal: i32) -> i32 {
     let other = MIPS.iter().find(|(host, _)| *host == signal);
     match other {

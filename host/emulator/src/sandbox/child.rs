@@ -1,4 +1,5 @@
-//! The guest's world, built from inside by the process that becomes its init: namespaces, mounts, devices, network, limits.
+//! The guest's world, built from inside by the process that becomes its init: namespaces, mounts,
+//! devices, network, limits.
 
 use std::ffi::CString;
 use std::fs;
@@ -33,7 +34,8 @@ pub const LAUNCHER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher")
 /// What the path of every guest exec is overwritten with.
 pub const LAUNCHER_PATH: &str = "/.q";
 
-/// Bytes that the guest may write to its files, and how many files it may make; each costs the host's kernel memory.
+/// Bytes that the guest may write to its files, and how many files it may make; each costs the
+/// host's kernel memory.
 const DISK: &str = "size=512m,nr_inodes=65536";
 
 /// Everything that the child needs; made by the supervisor before it forks.
@@ -47,7 +49,8 @@ pub struct Setup<'a> {
     pub netdevs: &'a [String],
     /// Changes to its files.
     pub changes: Vec<Change>,
-    /// Paths that the supervisor answers for: an empty file stands for each, so that listings show it.
+    /// Paths that the supervisor answers for: an empty file stands for each, so that listings show
+    /// it.
     pub placeholders: Vec<(String, u32)>,
     /// The emulators.
     pub qemus: &'a [Qemu],
@@ -61,7 +64,8 @@ pub struct Setup<'a> {
     pub budget: u64,
 }
 
-/// The child's life until it is the guest's init. Waits on `socket` twice: for its user mapping, and for the start.
+/// The child's life until it is the guest's init. Waits on `socket` twice: for its user mapping,
+/// and for the start.
 pub fn become_init(setup: &Setup<'_>, socket: &OwnedFd, privileged: bool) -> ! {
     let failed = match build(setup, socket, privileged) {
         Ok(never) => match never {},
@@ -88,7 +92,8 @@ fn build(
     process::close_all_except(&[socket.as_raw_fd(), setup.console.as_raw_fd()]);
     await_go(socket);
     become_root_of_namespace(privileged)?;
-    // Set after the change of user, which clears it; a supervisor that died before is noticed by `await_go`.
+    // Set after the change of user, which clears it; a supervisor that died before is noticed by
+    // `await_go`.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .doing("tie the guest to its supervisor")?;
     let _ = rustix::process::setsid();
@@ -183,13 +188,15 @@ fn become_root_of_namespace(privileged: bool) -> Result<(), String> {
     rustix::process::set_dumpable_behavior(dumpable).doing("stay readable")
 }
 
-/// The overlay over the unpacked root filesystem, which is the current directory: how to reach what it writes to, and it.
+/// The overlay over the unpacked root filesystem, which is the current directory: how to reach what
+/// it writes to, and it.
 ///
 /// The current directory is used because its parents may be closed to the guest's user.
 fn mount_root(setup: &Setup<'_>) -> Result<(PathBuf, PathBuf), String> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private).doing("make mounts private")?;
-    // Seen in this mount namespace only: whatever directory is covered stays as it is for the host. The emulators are still needed.
+    // Seen in this mount namespace only: whatever directory is covered stays as it is for the host.
+    // The emulators are still needed.
     let covers_qemu = |path: &Path| setup.qemus.iter().any(|qemu| qemu.path.starts_with(path));
     let base = ["/tmp", "/run", "/mnt", "/var"]
         .iter()
@@ -215,7 +222,8 @@ fn mount_root(setup: &Setup<'_>) -> Result<(PathBuf, PathBuf), String> {
         at("work").display()
     );
     let mut result = Err("no overlay".to_owned());
-    // tmpfs takes user attributes since Linux 6.6; without them a directory that replaces one of the firmware's is not opaque.
+    // tmpfs takes user attributes since Linux 6.6; without them a directory that replaces one of
+    // the firmware's is not opaque.
     for options in [format!("{layers},userxattr"), layers] {
         let options = CString::new(options).doing("name mount options")?;
         result = rustix::mount::mount(
@@ -439,7 +447,8 @@ fn make_read_only(path: &Path) -> Result<(), String> {
         .doing(&format!("make {} read-only", path.display()))
 }
 
-/// The guest's interfaces. A pair's other end stays in the namespace in which this process began, which the supervisor keeps.
+/// The guest's interfaces. A pair's other end stays in the namespace in which this process began,
+/// which the supervisor keeps.
 fn make_network(netdevs: &[String], socket: &OwnedFd) -> Result<(), String> {
     let outside = Netlink::open().doing("open netlink")?;
     let elsewhere = fs::File::open("/proc/self/ns/net").doing("open the network namespace")?;

@@ -1,4 +1,5 @@
-//! What a process gives up before it becomes a program of the guest: rights, limits, and system calls.
+//! What a process gives up before it becomes a program of the guest: rights, limits, and system
+//! calls.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

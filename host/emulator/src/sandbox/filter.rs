@@ -1,7 +1,8 @@
 //! Which system calls a guest may make, as data, and their translation to a seccomp filter.
 //!
-//! What is in no list is refused with `ENOSYS`. Decisions that protect the host are made here and never by looking at memory: a
-//! call that the supervisor lets continue is read a second time by the kernel.
+//! What is in no list is refused with `ENOSYS`. Decisions that protect the host are made here and
+//! never by looking at memory: a call that the supervisor lets continue is read a second time by
+//! the kernel.
 
 use crate::kernel::notify::Instruction;
 
@@ -148,7 +149,8 @@ const fn sent() -> [i64; count_sent()] {
     calls
 }
 
-/// Terminal and descriptor commands that never concern a model; tested only where no model answers ioctls.
+/// Terminal and descriptor commands that never concern a model; tested only where no model answers
+/// ioctls.
 const PLAIN_IOCTLS: &[u64] = &[
     libc::TCGETS,
     libc::TCSETS,
@@ -236,13 +238,15 @@ const ALLOW: &[i64] = &[
 pub struct Options {
     /// A model answers ioctls, so every ioctl goes to the supervisor.
     pub model_ioctls: bool,
-    /// A file is modelled, so what is read and written through watched descriptors goes to the supervisor.
+    /// A file is modelled, so what is read and written through watched descriptors goes to the
+    /// supervisor.
     pub model_files: bool,
     /// A device is modelled, so a descriptor's status goes to the supervisor.
     pub model_devices: bool,
 }
 
-/// The filter for a guest. `answered` are the calls that the supervisor answers, whatever their arguments are.
+/// The filter for a guest. `answered` are the calls that the supervisor answers, whatever their
+/// arguments are.
 pub fn build(options: Options, answered: impl Iterator<Item = i64>) -> Vec<Instruction> {
     let mut filter = Assembler::default();
     filter.load(OFFSET_ARCH);

@@ -1,4 +1,5 @@
-//! What the firmware's own `/dev` holds besides device nodes: taken out before the sandbox's is mounted there, and put back into that.
+//! What the firmware's own `/dev` holds besides device nodes: taken out before the sandbox's is
+//! mounted there, and put back into that.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -12,8 +12,8 @@ pub fn uid() -> u32 {
     }
 }
 
-/// Whether a guest runs as another user than its supervisor: where that is root, and not merely the root of a user namespace in which
-/// nobody else is (`user_namespaces(7)`).
+/// Whether a guest runs as another user than its supervisor: where that is root, and not merely the
+/// root of a user namespace in which nobody else is (`user_namespaces(7)`).
 pub fn becomes_another_user() -> bool {
     rustix::process::geteuid().is_root()
         && ["/proc/self/uid_map", "/proc/self/gid_map"]

@@ -6,5 +6,6 @@ pub const READY: u8 = b'R';
 pub const WARNING: u8 = b'W';
 /// The guest cannot start.
 pub const FAILED: u8 = b'F';
-/// A descriptor that the guest is counted by comes with it; its place in [`HANDLES`](crate::limits::HANDLES) follows.
+/// A descriptor that the guest is counted by comes with it; its place in
+/// [`HANDLES`](crate::limits::HANDLES) follows.
 pub const HANDLE: u8 = b'H';

@@ -1,4 +1,5 @@
-//! The supervisor's side of building a guest: the fork, the user mapping, and the listener that comes back.
+//! The supervisor's side of building a guest: the fork, the user mapping, and the listener that
+//! comes back.
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -47,7 +48,8 @@ pub struct World {
 }
 
 impl World {
-    /// Fork the process that builds the guest's world, and wait until it has, but not beyond `deadline`.
+    /// Fork the process that builds the guest's world, and wait until it has, but not beyond
+    /// `deadline`.
     pub fn build(rootfs: &Rootfs, setup: &Setup<'_>, deadline: Instant) -> Result<Self> {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             Error::Backend(format!("cannot {what}: {error}"))

@@ -1,10 +1,10 @@
 //! What a supervisor gives up that was started as root, once the guest's user is mapped.
 //!
-//! It keeps its user, so that the result files are that user's, but no capability. What it still can do
-//! beyond the rights of its user, it can do to the guest's user namespace only, which is its own
-//! (`user_namespaces(7)`). Files it opens with the rights of the guest's user, so that a path of the
-//! guest's leads to nothing which the guest could not open itself; except the run's own files, in
-//! [`Privileges::as_self`].
+//! It keeps its user, so that the result files are that user's, but no capability. What it still
+//! can do beyond the rights of its user, it can do to the guest's user namespace only, which is its
+//! own (`user_namespaces(7)`). Files it opens with the rights of the guest's user, so that a path
+//! of the guest's leads to nothing which the guest could not open itself; except the run's own
+//! files, in [`Privileges::as_self`].
 //!
 //! The cost: a project in a directory that is closed to root without capabilities, such as another
 //! user's home of mode 0700, cannot be run as root.
@@ -89,8 +89,8 @@ impl Drop for Privileges {
     }
 }
 
-/// The guest's user stays among the saved ones: that is how the rights to files can be its, and root's
-/// again, without a capability (`setfsuid(2)`).
+/// The guest's user stays among the saved ones: that is how the rights to files can be its, and
+/// root's again, without a capability (`setfsuid(2)`).
 fn leave_root(guest: u32) -> std::result::Result<(), Errno> {
     let (root, root_group) = (Uid::ROOT, Gid::ROOT);
     rustix::thread::set_thread_groups(&[])?;

@@ -37,7 +37,8 @@ pub struct Rootfs {
 /// Told apart from what earlier versions left: these lists have more in them.
 const FORMAT: u32 = 3;
 
-/// Where the root filesystem of `archive` is kept, unpacked for a guest that runs as `uid`: below it, `root/` and `unpacked.json`.
+/// Where the root filesystem of `archive` is kept, unpacked for a guest that runs as `uid`: below
+/// it, `root/` and `unpacked.json`.
 pub fn slot(cache: &Path, archive: &Path, uid: u32) -> Result<PathBuf> {
     let metadata = fs::metadata(archive).map_err(|error| Error::io("read", archive, &error))?;
     let mut hasher = DefaultHasher::new();
@@ -81,7 +82,8 @@ pub fn prepare(cache: &Path, archive: &Path, uid: u32, cancel: &Cancel) -> Resul
     })
 }
 
-/// Mark an unpacked root filesystem as used now, and until the file is closed. `None` where there is none.
+/// Mark an unpacked root filesystem as used now, and until the file is closed. `None` where there
+/// is none.
 fn hold(slot: &Path) -> Option<File> {
     let directory = open(slot).ok()?;
     rustix::fs::flock(&directory, FlockOperation::LockShared).ok()?;

@@ -1,4 +1,5 @@
-//! `static_files`: read on the host before the start, applied inside the guest's root, where no link leads out.
+//! `static_files`: read on the host before the start, applied inside the guest's root, where no
+//! link leads out.
 
 use std::fs;
 use std::io::Write as _;

@@ -1,4 +1,5 @@
-//! `live.command`: a program run inside the guest, as its root, under the same filter and supervision.
+//! `live.command`: a program run inside the guest, as its root, under the same filter and
+//! supervision.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -33,7 +34,8 @@ const ENDS_WITHIN: Duration = Duration::from_millis(200);
 
 /// A command on its way.
 pub struct Command {
-    /// A child of the supervisor that waits for the program, which is in the guest's pid namespace.
+    /// A child of the supervisor that waits for the program, which is in the guest's pid
+    /// namespace.
     waiter: Pid,
     outputs: [Output; 2],
     max_bytes: usize,
@@ -224,7 +226,8 @@ fn await_listener(
     }
 }
 
-/// The waiter: it enters the guest, starts the program in the guest's pid namespace, and ends as the program ended.
+/// The waiter: it enters the guest, starts the program in the guest's pid namespace, and ends as
+/// the program ended.
 fn wait_for_program(
     guest: &OwnedFd,
     socket: &OwnedFd,

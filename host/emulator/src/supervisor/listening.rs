@@ -9,7 +9,8 @@ use rookery_records::event::What;
 /// The state of a listening TCP socket, as the tables write it.
 const LISTEN: &str = "0A";
 
-/// Report every known endpoint that is gone, and give back the host's ports of those that do not come back.
+/// Report every known endpoint that is gone, and give back the host's ports of those that do not
+/// come back.
 pub fn sweep(guest: &mut Guest<'_>) {
     if let Some(forwarder) = &mut guest.services.forwarder {
         forwarder.close_idle();

@@ -42,12 +42,14 @@ use rookery_runs::plan::notes::Notes;
 
 /// How often processes and sockets that ended unseen are looked for.
 const TICK: Duration = Duration::from_millis(500);
-/// After its deadline, a run is over this much later, whatever is still to be done: then its supervisor ends itself, and takes the
-/// guest along.
+/// After its deadline, a run is over this much later, whatever is still to be done: then its
+/// supervisor ends itself, and takes the guest along.
 pub const OVER_WITHIN: Duration = Duration::from_millis(1500);
-/// The kernel takes the guest's processes apart for this long before what they did is written down without them.
+/// The kernel takes the guest's processes apart for this long before what they did is written down
+/// without them.
 const TAKEN_APART_WITHIN: Duration = Duration::from_millis(500);
-/// Reads of the console at the end: it holds less, but a process that does not end may go on writing.
+/// Reads of the console at the end: it holds less, but a process that does not end may go on
+/// writing.
 const LAST_READS: usize = 64;
 
 /// Run a plan to its end.
@@ -295,8 +297,8 @@ impl Supervisor<'_> {
             .excess(&guest.init, &guest.tree.mounts, written)
     }
 
-    /// Wait for anything to do, at most until `until`. A guest's system call costs what happens here and
-    /// in the loop: nothing is asked of the kernel that this wait already told.
+    /// Wait for anything to do, at most until `until`. A guest's system call costs what happens
+    /// here and in the loop: nothing is asked of the kernel that this wait already told.
     fn wait(&self, until: Instant) -> Ready {
         let until = self
             .commands

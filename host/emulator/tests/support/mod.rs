@@ -1,4 +1,5 @@
-//! Running a real guest from a test: a plan, a control that records events, and a root filesystem in the backend's cache.
+//! Running a real guest from a test: a plan, a control that records events, and a root filesystem
+//! in the backend's cache.
 #![allow(dead_code, reason = "each user of this module needs a part of it")]
 
 pub mod mips;
@@ -120,7 +121,8 @@ pub fn image(name: &str) -> Option<PathBuf> {
     None
 }
 
-/// A plan that runs `script` in a firmware with a busybox: the demo's, where it was made, else one from outside the repository.
+/// A plan that runs `script` in a firmware with a busybox: the demo's, where it was made, else one
+/// from outside the repository.
 pub fn script_plan(work: &Path, script: &str) -> Option<Plan> {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/demo/rootfs.tar.gz");
     let (archive, arch) = if demo.exists() {
@@ -143,7 +145,8 @@ pub fn script_plan(work: &Path, script: &str) -> Option<Plan> {
     Some(plan)
 }
 
-/// Run a plan to its end; gives what the console showed, and what happened. The script must have come to its end.
+/// Run a plan to its end; gives what the console showed, and what happened. The script must have
+/// come to its end.
 pub fn run(plan: &Plan) -> (String, Vec<Event>) {
     let mut control = Recorder::new(|_| None);
     UserBackend.run(plan, &mut control).expect("the run works");
@@ -155,8 +158,9 @@ pub fn run(plan: &Plan) -> (String, Vec<Event>) {
 /// The name of the test that a process is for.
 const TEST: &str = "ROOKERY_TEST";
 
-/// Run tests one after the other, each in a process of its own with one thread: a supervisor forks, and has one run only where it was
-/// started as root, because it gives up root's rights. `cargo test … -- NAME` runs those whose names hold `NAME`.
+/// Run tests one after the other, each in a process of its own with one thread: a supervisor forks,
+/// and has one run only where it was started as root, because it gives up root's rights. `cargo
+/// test … -- NAME` runs those whose names hold `NAME`.
 pub fn run_in_turn(tests: &[(&str, fn())]) {
     if let Ok(name) = std::env::var(TEST) {
         let test = tests.iter().find(|(known, _)| *known == name);

@@ -1,4 +1,5 @@
-//! A guest that has broken out of its emulator: in the place of qemu stands a static program of this machine's own CPU.
+//! A guest that has broken out of its emulator: in the place of qemu stands a static program of
+//! this machine's own CPU.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -28,7 +29,8 @@ pub struct Ended {
     pub after: Duration,
 }
 
-/// Run each test's supervisor in a process of its own, and give what came of it to `check`. In that process, this is its part.
+/// Run each test's supervisor in a process of its own, and give what came of it to `check`. In that
+/// process, this is its part.
 pub fn in_processes(tests: &[Test], check: impl Fn(&Ended)) {
     if let Ok(name) = std::env::var("ROOKERY_TEST_GUEST") {
         let test = tests.iter().find(|(known, _)| *known == name);
@@ -94,7 +96,8 @@ pub fn call(number: i64, arguments: &[u64]) -> Step {
 /// A system call, its arguments, and by how many calls to go on from the next where it gives 0.
 pub type Step = (i64, [u64; 6], i64);
 
-/// Make `work` a place to run in: a root with `/init`, and `bin` with `program` as the emulator, which must be in the `PATH`.
+/// Make `work` a place to run in: a root with `/init`, and `bin` with `program` as the emulator,
+/// which must be in the `PATH`.
 pub fn prepare(work: &Path, program: &[u8]) -> Plan {
     let root = work.join("root");
     for directory in ["dev", "proc", "sys", "tmp", "etc"] {

@@ -78,7 +78,8 @@ pub fn apply(dir: &Path, fragment: &Json, given: &Json) -> Result<Json> {
     };
     change.run(|mut patch, below, warnings| {
         for dotted in &options.replace {
-            // The fragment knows where a dot ends a key: `/dev/x.read` may be another file of the patch.
+            // The fragment knows where a dot ends a key: `/dev/x.read` may be another file of the
+            // patch.
             let meant =
                 paths::resolve(&addition, dotted).or_else(|| paths::resolve(&patch, dotted));
             if let Some(path) = meant {
@@ -228,7 +229,8 @@ impl Change<'_> {
     }
 }
 
-/// Why a change is refused, after which the project does not load; `before` is why it did not load without the change.
+/// Why a change is refused, after which the project does not load; `before` is why it did not load
+/// without the change.
 fn unloadable(before: Option<&Refusal>, now: &Refusal) -> Error {
     match before {
         None => Error::InvalidArgument(format!(

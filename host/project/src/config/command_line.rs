@@ -4,7 +4,8 @@ use crate::ground::yaml::value::Value;
 use crate::penguin::env::is_exported;
 use crate::penguin::sizes::{COMMAND_LINE, OWN_COMMAND_LINE};
 
-/// The command line of a merged configuration must fit; a warning where only our guess of Penguin's own part says that it does not.
+/// The command line of a merged configuration must fit; a warning where only our guess of Penguin's
+/// own part says that it does not.
 pub fn check(config: &Value) -> Result<Option<String>, String> {
     let env = config.get("env").and_then(Value::as_map);
     let tokens = env

@@ -1,15 +1,18 @@
 //! A change merged into the patch file, by rules of our own where Penguin's would hurt.
 //!
-//! Penguin appends lists of different files to each other, so the file holds of a list only what lower files lack.
+//! Penguin appends lists of different files to each other, so the file holds of a list only what
+//! lower files lack.
 
 use super::guard::octal;
 use super::schema::{Field, PROJECT, Table, Tagged, Type};
 use super::templates::{map_strings, neutralise};
 use crate::ground::yaml::value::{Key, Map, Value, command_number};
 
-/// `new`, which was checked, laid over the content of the patch file; `below` is what lower files set.
+/// `new`, which was checked, laid over the content of the patch file; `below` is what lower files
+/// set.
 ///
-/// Of a list of names or numbers what is missing is added; a list whose order matters replaces the one before.
+/// Of a list of names or numbers what is missing is added; a list whose order matters replaces the
+/// one before.
 pub fn lay(patch: Value, new: Value, below: &Value, warnings: &mut Vec<String>) -> Value {
     Editor {
         warnings,
@@ -111,7 +114,8 @@ impl Editor<'_> {
         laid
     }
 
-    /// Penguin merges two entries of one model: what the lower one sets and this one leaves out must be set to its default.
+    /// Penguin merges two entries of one model: what the lower one sets and this one leaves out
+    /// must be set to its default.
     fn cover(
         &mut self,
         laid: &mut Map,
@@ -251,7 +255,8 @@ fn is_scalar(value: &Value) -> bool {
     !matches!(value, Value::List(_) | Value::Map(_))
 }
 
-/// What JSON cannot say is put as YAML has it: numbers of commands and offsets as keys, file modes in octal notation.
+/// What JSON cannot say is put as YAML has it: numbers of commands and offsets as keys, file modes
+/// in octal notation.
 pub fn from_json(fragment: &serde_json::Value) -> Value {
     let mut tree = Value::from_json(fragment);
     number_commands(&mut tree);
@@ -266,7 +271,8 @@ pub fn from_json(fragment: &serde_json::Value) -> Value {
     tree
 }
 
-/// Put the numbers of ioctl commands and of offsets in one notation, so that one command is one key.
+/// Put the numbers of ioctl commands and of offsets in one notation, so that one command is one
+/// key.
 pub fn number_commands(tree: &mut Value) {
     each(tree, "pseudofiles", |node| {
         if let Some(ioctl) = node.get_mut(&Key::from("ioctl")) {

@@ -1,4 +1,5 @@
-//! What Penguin does to a configuration after the merge: additions of its own, then the rules over the whole.
+//! What Penguin does to a configuration after the merge: additions of its own, then the rules over
+//! the whole.
 
 use std::path::Path;
 
@@ -298,7 +299,8 @@ fn is_on(value: &Value) -> bool {
     }
 }
 
-/// A program can be debugged by one tool only, and by name only with a way into the guest and a place for logs.
+/// A program can be debugged by one tool only, and by name only with a way into the guest and a
+/// place for logs.
 fn tracing_conflict(core: &Map) -> Option<(&'static str, String)> {
     const TOOLS: [&str; 3] = ["strace", "ltrace", "gdbserver"];
     let get = |name: &str| core.get(&Key::from(name));

@@ -1,4 +1,5 @@
-//! What Penguin's structure allows but a run does not survive, or the host should not: refused before it is written.
+//! What Penguin's structure allows but a run does not survive, or the host should not: refused
+//! before it is written.
 
 use std::path::Path;
 
@@ -12,7 +13,8 @@ use crate::rules::{
     is_signal_number,
 };
 
-/// All that is wrong with a fragment that has passed the check against the structure; odd things go to `warnings`.
+/// All that is wrong with a fragment that has passed the check against the structure; odd things go
+/// to `warnings`.
 pub fn guard(project: &Path, fragment: &Value, warnings: &mut Vec<String>) -> Vec<Problem> {
     let mut guard = Guard {
         project,
@@ -43,7 +45,8 @@ fn looks_octal(number: u64) -> bool {
     number < 4000 && USUAL.contains(&(number % 1000))
 }
 
-/// What Penguin would convert without a word, and so lose: JSON types that are not what the guest sees, and nulls.
+/// What Penguin would convert without a word, and so lose: JSON types that are not what the guest
+/// sees, and nulls.
 pub fn lossy_json(fragment: &serde_json::Value) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut refuse = |path: &[&str], message: &str| {

@@ -6,7 +6,8 @@ use crate::ground::yaml::value::Value;
 /// One file, or one thing that Penguin adds by itself, and what it sets.
 #[derive(Debug, Clone)]
 pub struct Layer {
-    /// The file relative to the project directory, or the key that caused the addition in parentheses.
+    /// The file relative to the project directory, or the key that caused the addition in
+    /// parentheses.
     pub file: String,
     /// Its content.
     pub text: String,

@@ -186,7 +186,8 @@ impl Loader<'_> {
         Ok(merged)
     }
 
-    /// The patches to apply, in order; those that were found by name are added to the configuration's own list.
+    /// The patches to apply, in order; those that were found by name are added to the
+    /// configuration's own list.
     fn patches(&mut self, main: &mut Value, auto_patching: bool) -> Vec<String> {
         let Value::Map(map) = main else {
             return Vec::new();

@@ -1,4 +1,5 @@
-//! A project's configuration: read as Penguin reads it, merged as Penguin merges it, changed without bricking it.
+//! A project's configuration: read as Penguin reads it, merged as Penguin merges it, changed
+//! without bricking it.
 
 mod answer;
 mod change;

@@ -1,4 +1,5 @@
-//! What is wrong with pseudofiles only once all files are merged: it stops a run while Penguin's plugins load.
+//! What is wrong with pseudofiles only once all files are merged: it stops a run while Penguin's
+//! plugins load.
 
 use super::paths;
 use super::schema::Problem;
@@ -6,7 +7,8 @@ use crate::ground::yaml::value::{Key, Map, Value};
 use crate::penguin::plugins::{is_always_loaded, is_same};
 use crate::penguin::sizes::SPARSE_FILE;
 
-/// All that is wrong with the pseudofiles that a change touched, in the merged configuration; odd things go to `warnings`.
+/// All that is wrong with the pseudofiles that a change touched, in the merged configuration; odd
+/// things go to `warnings`.
 pub fn check(config: &Value, touched: &[Vec<String>], warnings: &mut Vec<String>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut files: Vec<&String> = touched

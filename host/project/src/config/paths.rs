@@ -3,8 +3,8 @@
 use super::templates::restore;
 use crate::ground::yaml::value::{Key, Value, command_number};
 
-/// The keys that a dotted path means in a tree, keys that contain dots matched longest first; items of a list by their text,
-/// numbers in any notation.
+/// The keys that a dotted path means in a tree, keys that contain dots matched longest first; items
+/// of a list by their text, numbers in any notation.
 pub fn resolve(tree: &Value, dotted: &str) -> Option<Vec<String>> {
     by_name(tree, dotted).or_else(|| {
         let step = dotted.split('.').next().unwrap_or_default();
@@ -50,7 +50,8 @@ pub fn get<'a>(tree: &'a Value, path: &[String]) -> Option<&'a Value> {
     })
 }
 
-/// Take the value at a path out, and what it leaves empty; but an empty pseudofile or plugin still says that it exists.
+/// Take the value at a path out, and what it leaves empty; but an empty pseudofile or plugin still
+/// says that it exists.
 pub fn remove(tree: &mut Value, path: &[String]) -> bool {
     let kept = match path.first().map(String::as_str) {
         Some("pseudofiles" | "plugins") => 2,

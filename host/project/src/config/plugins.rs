@@ -1,4 +1,5 @@
-//! The arguments that Penguin's own plugins declare. A plugin that declares some takes no others; the rest take anything.
+//! The arguments that Penguin's own plugins declare. A plugin that declares some takes no others;
+//! the rest take anything.
 
 use std::path::Path;
 
@@ -8,7 +9,8 @@ use crate::penguin::plugins::DECLARED;
 
 /// The arguments that a plugin declares, unless it declares none.
 ///
-/// A plugin of the same name in the project stands before Penguin's own, and what it declares is in its Python code.
+/// A plugin of the same name in the project stands before Penguin's own, and what it declares is in
+/// its Python code.
 pub fn declared_arguments(name: &str, project: &Path) -> Option<&'static [&'static str]> {
     let name = name.to_ascii_lowercase();
     let arguments = DECLARED

@@ -76,7 +76,8 @@ fn wanted(revisions: &[Revision], number: Option<u64>) -> Result<Option<&str>> {
     )))
 }
 
-/// The project with this patch. Without one it may not load: dropping the patch must always be possible.
+/// The project with this patch. Without one it may not load: dropping the patch must always be
+/// possible.
 fn load_with(dir: &Path, text: Option<&str>, warnings: &mut Vec<String>) -> Result<Option<Loaded>> {
     match (load(dir, text.map_or(Patch::Absent, Patch::Text)), text) {
         (Ok(loaded), _) => Ok(Some(loaded)),
@@ -92,7 +93,8 @@ fn load_with(dir: &Path, text: Option<&str>, warnings: &mut Vec<String>) -> Resu
     }
 }
 
-/// Write the text; an old file that is no text cannot be kept in the history, so it is moved aside. Gives the new revision's number.
+/// Write the text; an old file that is no text cannot be kept in the history, so it is moved aside.
+/// Gives the new revision's number.
 fn replace(
     store: &Store<'_>,
     old: &Result<Option<String>>,

@@ -48,8 +48,8 @@ pub struct Revision {
 
 /// The project's patch, locked against other writers as long as this lives.
 ///
-/// Everything is written through descriptors of the project's directory and of the folder in it: whoever puts a link in the place of
-/// one of them has nothing written elsewhere.
+/// Everything is written through descriptors of the project's directory and of the folder in it:
+/// whoever puts a link in the place of one of them has nothing written elsewhere.
 pub struct Store<'a> {
     dir: &'a Path,
     project: Held,
@@ -171,7 +171,8 @@ impl<'a> Store<'a> {
         Ok(store)
     }
 
-    /// Put `text` in place of the patch file, or remove the file, and note it in the history. Gives the new revision's number.
+    /// Put `text` in place of the patch file, or remove the file, and note it in the history. Gives
+    /// the new revision's number.
     pub fn replace(&self, old: Option<&str>, text: Option<&str>, change: &str) -> Result<u64> {
         let history = history(self.dir)?;
         let last = history.last();
@@ -186,7 +187,8 @@ impl<'a> Store<'a> {
         Ok(next)
     }
 
-    /// Move a patch that cannot be kept in the history, because it is no text, out of the way. Gives its new path.
+    /// Move a patch that cannot be kept in the history, because it is no text, out of the way.
+    /// Gives its new path.
     pub fn set_aside(&self) -> Result<String> {
         let next = history(self.dir)?
             .last()
@@ -287,7 +289,8 @@ fn now() -> String {
     rfc3339(seconds)
 }
 
-/// The date of a number of seconds since 1970, by the days of the 400-year cycle counted from a first of March.
+/// The date of a number of seconds since 1970, by the days of the 400-year cycle counted from a
+/// first of March.
 fn rfc3339(seconds: u64) -> String {
     let (days, time) = (seconds / 86400 + 719_468, seconds % 86400);
     let (era, day) = (days / 146_097, days % 146_097);

@@ -14,7 +14,8 @@ use crate::firmware::Image;
 use crate::firmware::tree::{Content, Entry};
 use crate::{Cancel, Error, Result};
 
-/// Write all entries, sorted, hard links after what they link to. Modes, owners, times and device nodes are kept.
+/// Write all entries, sorted, hard links after what they link to. Modes, owners, times and device
+/// nodes are kept.
 pub(super) fn write(image: &Image, file: File, cancel: &Cancel) -> Result<()> {
     let failed = |e: &io::Error| {
         if cancel.is_cancelled() {

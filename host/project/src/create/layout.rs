@@ -1,7 +1,7 @@
 //! The files of a new project, laid out as `penguin init` does.
 //!
-//! What differs from run to run stands in `static_patches`, listed in `config.yaml`, so that each can be switched off by
-//! taking out one line.
+//! What differs from run to run stands in `static_patches`, listed in `config.yaml`, so that each
+//! can be switched off by taking out one line.
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +12,8 @@ use crate::penguin::architectures::Architecture;
 use crate::penguin::plugins::{DIAGNOSTICS, ENABLED};
 use crate::penguin::project::{DEFAULT_FS, MAIN};
 
-/// Device nodes that many vendors' programs want, and whose content they ignore. Modelled only where the firmware names them.
+/// Device nodes that many vendors' programs want, and whose content they ignore. Modelled only
+/// where the firmware names them.
 const HARMLESS: [&str; 10] = [
     "/dev/watchdog",
     "/dev/wdt",
@@ -26,7 +27,8 @@ const HARMLESS: [&str; 10] = [
     "/dev/ticfg",
 ];
 
-/// Starts what the project adds, then the guest's init. Runs in Penguin only; the embedded emulator starts init itself.
+/// Starts what the project adds, then the guest's init. Runs in Penguin only; the embedded emulator
+/// starts init itself.
 const PENGUIN_INIT: &str = r#"#!/igloo/utils/sh
 for script in /igloo/source.d/*; do
   . "$script"

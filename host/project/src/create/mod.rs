@@ -30,7 +30,8 @@ pub(crate) fn clear_away(dir: &Path) {
 
 /// Make the project directory `output` from `rootfs`. Both are canonical and confined.
 ///
-/// The project is built beside `output` and moved there when it is complete. A failure leaves nothing behind.
+/// The project is built beside `output` and moved there when it is complete. A failure leaves
+/// nothing behind.
 pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Value> {
     check_output(rootfs, output)?;
     let source = Image::of(rootfs, cancel)?;
@@ -98,7 +99,8 @@ fn no_program(image: &Image, rootfs: &Path) -> Error {
     Error::InvalidArgument(why)
 }
 
-/// The output must not exist, or be an empty directory, and not lie in a directory that is its source.
+/// The output must not exist, or be an empty directory, and not lie in a directory that is its
+/// source.
 fn check_output(rootfs: &Path, output: &Path) -> Result<()> {
     if output.starts_with(rootfs) {
         return Err(Error::InvalidArgument(format!(
@@ -130,8 +132,8 @@ fn check_output(rootfs: &Path, output: &Path) -> Result<()> {
 
 /// Build the project beside its place, and move it there.
 ///
-/// What takes long is written to a file without a name, so that a process that is killed rarely leaves anything; what it leaves
-/// nevertheless is cleared away by the next.
+/// What takes long is written to a file without a name, so that a process that is killed rarely
+/// leaves anything; what it leaves nevertheless is cleared away by the next.
 fn place(image: &Image, files: &[(String, String)], output: &Path, cancel: &Cancel) -> Result<()> {
     let shown = |path: &str| output.join(path);
     let near = output.ancestors().skip(1).find(|dir| dir.is_dir());
@@ -173,7 +175,8 @@ fn place(image: &Image, files: &[(String, String)], output: &Path, cancel: &Canc
     Ok(())
 }
 
-/// A file that vanishes with this process unless it gets a name. Not every file system has such files.
+/// A file that vanishes with this process unless it gets a name. Not every file system has such
+/// files.
 fn unnamed(dir: &Path) -> Option<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     rustix::fs::open(dir, flags, Mode::from_raw_mode(0o644))

@@ -8,7 +8,8 @@ use crate::{Error, Result};
 /// How deep below the top of an archive a root is looked for.
 const MAX_DEPTH: usize = 3;
 
-/// The directory of the tree that is the root: the top itself, or the only one further down that looks like a root.
+/// The directory of the tree that is the root: the top itself, or the only one further down that
+/// looks like a root.
 pub(super) fn find(tree: &Tree, source: &Path) -> Result<Vec<u8>> {
     if is_root(tree, b"") {
         return Ok(Vec::new());

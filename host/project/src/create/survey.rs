@@ -1,4 +1,5 @@
-//! What the firmware mentions: network interfaces in its configuration, device nodes and proc files in all that it holds.
+//! What the firmware mentions: network interfaces in its configuration, device nodes and proc files
+//! in all that it holds.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +30,8 @@ pub(super) struct Survey {
 }
 
 pub(super) fn survey(image: &Image, cancel: &Cancel) -> Result<Survey> {
-    // An interface is a word of its own; a number above 5 belongs to something else more often than not.
+    // An interface is a word of its own; a number above 5 belongs to something else more often than
+    // not.
     let interface = compile(
         r"(?:^|[^A-Za-z0-9_./-])((?:(?:eth|br|wlan|ath|ra|rai|wl|vlan|wan|lan|usb|wwan)[0-5](?:\.[0-9]{1,4})?)|br-[a-z0-9]{1,12})(?:$|[^A-Za-z0-9_.-])",
     )?;

@@ -1,4 +1,5 @@
-//! What an ELF file's headers say, read from its program headers alone: firmware often has no section headers.
+//! What an ELF file's headers say, read from its program headers alone: firmware often has no
+//! section headers.
 
 use object::elf;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};

@@ -1,6 +1,8 @@
-//! A root filesystem held open: its tree, and the contents of its files in one unlinked temporary file.
+//! A root filesystem held open: its tree, and the contents of its files in one unlinked temporary
+//! file.
 //!
-//! An archive is decompressed once, so that every later read and search runs at the speed of the disk cache.
+//! An archive is decompressed once, so that every later read and search runs at the speed of the
+//! disk cache.
 
 use std::fs::File;
 use std::io::Write;

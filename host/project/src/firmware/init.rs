@@ -15,7 +15,8 @@ pub(crate) struct Candidate {
     pub why: String,
 }
 
-/// Where kernels and vendors keep an init, and why, best first. A rank leaves room for what only some images have.
+/// Where kernels and vendors keep an init, and why, best first. A rank leaves room for what only
+/// some images have.
 const PLACES: [(&str, u32, &str); 20] = [
     ("sbin/init", 10, "the first that a kernel tries"),
     ("sbin/preinit", 15, "a vendor's first program, before init"),
@@ -72,7 +73,8 @@ const MAX: usize = 12;
 /// How much of a script is read.
 const MAX_SCRIPT: usize = 64 << 10;
 
-/// The programs of `image` that could be its init, best first. `arch` is the architecture that they must have.
+/// The programs of `image` that could be its init, best first. `arch` is the architecture that they
+/// must have.
 pub(crate) fn candidates(image: &Image, arch: Option<&str>) -> Result<Vec<Candidate>> {
     let finder = Finder { image, arch };
     let mut found: Vec<(u32, Vec<u8>, String)> = Vec::new();
@@ -176,7 +178,8 @@ impl Finder<'_> {
         if path == b"etc/rc.local" && self.exists("sbin/procd") {
             let services = self.services(script)?;
             if !services.is_empty() {
-                // Left by a vendor to be run, not only sourced: OpenWrt's own is a comment and not executable.
+                // Left by a vendor to be run, not only sourced: OpenWrt's own is a comment and not
+                // executable.
                 return Ok((
                     5,
                     format!(

@@ -37,10 +37,11 @@ const MAX_READ: u32 = 1 << 20;
 /// The most entries of one listing.
 const MAX_LISTED: usize = 10_000;
 
-/// One project's root filesystem, read-only. Returned values have the shapes that `wit/firmware.wit` gives.
+/// One project's root filesystem, read-only. Returned values have the shapes that
+/// `wit/firmware.wit` gives.
 ///
-/// Paths are absolute in the guest. Links are followed inside the image and never lead to the host. A name that is no
-/// UTF-8, or holds hidden characters, is shown escaped.
+/// Paths are absolute in the guest. Links are followed inside the image and never lead to the host.
+/// A name that is no UTF-8, or holds hidden characters, is shown escaped.
 #[derive(Debug, Clone)]
 pub struct Firmware {
     image: Arc<Image>,

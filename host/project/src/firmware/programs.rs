@@ -57,7 +57,8 @@ impl Image {
                 "{count} of {all} programs are for {other}, not for {arch}, and will not run"
             ));
         }
-        // Whoever starts first needs its loader: without it nothing starts, and the kernel only says that it found no init.
+        // Whoever starts first needs its loader: without it nothing starts, and the kernel only
+        // says that it found no init.
         for path in ["sbin/init", "init", "linuxrc", "bin/sh", "bin/busybox"] {
             let Some((_, entry)) = self.tree.follow(path.as_bytes()) else {
                 continue;

@@ -1,8 +1,8 @@
 //! Read a root filesystem from where it comes: a `.tar`, a `.tar.gz`, or a directory.
 //!
-//! The source is hostile. Names are normalised and stay inside the tree, whatever links say. What is
-//! read is bounded by the numbers in `limits`: entries, bytes of content, a compression ratio, and
-//! bytes of long names and extended headers for one entry.
+//! The source is hostile. Names are normalised and stay inside the tree, whatever links say. What
+//! is read is bounded by the numbers in `limits`: entries, bytes of content, a compression ratio,
+//! and bytes of long names and extended headers for one entry.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
@@ -33,7 +33,8 @@ pub(super) fn read_archive(mut file: File, path: &Path, cancel: &Cancel) -> Resu
         Format::Tar | Format::Gzip => None,
     };
     let packed = matches!(format(&head), Format::Gzip);
-    // What is inside and unknown is left to the reader of archives, which says what is wrong with it.
+    // What is inside and unknown is left to the reader of archives, which says what is wrong with
+    // it.
     if packed && let Ok(inner) = self::head(&mut file, flate2::read::GzDecoder::new) {
         other = match format(&inner) {
             Format::Other(what) => Some(format!("{what}, packed with gzip")),
@@ -240,7 +241,8 @@ impl<'a> Builder<'a> {
         self.rest(archive.into_inner())
     }
 
-    /// Read what follows the last entry: only the end of compressed data tells whether it was whole.
+    /// Read what follows the last entry: only the end of compressed data tells whether it was
+    /// whole.
     fn rest(&mut self, mut reader: Metered) -> Result<()> {
         self.meter.allowance.set(u64::MAX);
         let mut buffer = vec![0; 64 << 10];

@@ -105,7 +105,8 @@ impl Read for Metered {
     }
 }
 
-/// The content of a gzip file of one or more members. The check sum of each is looked at when its end is read.
+/// The content of a gzip file of one or more members. The check sum of each is looked at when its
+/// end is read.
 pub(super) struct Gunzip<R> {
     /// None at the end.
     member: Option<GzDecoder<R>>,

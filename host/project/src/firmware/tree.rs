@@ -55,7 +55,8 @@ impl Content {
     }
 }
 
-/// All entries by path, without a leading slash; the root is the empty path. Every entry's parent is a directory.
+/// All entries by path, without a leading slash; the root is the empty path. Every entry's parent
+/// is a directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
     entries: BTreeMap<Vec<u8>, Entry>,
@@ -134,7 +135,8 @@ impl Tree {
         self.entries.len() - 1
     }
 
-    /// Follow `path` from the root, links and `..` included, never leaving the tree. Gives a path without links.
+    /// Follow `path` from the root, links and `..` included, never leaving the tree. Gives a path
+    /// without links.
     pub(crate) fn resolve(&self, path: &[u8], follow_last: bool) -> Result<Vec<u8>, Unresolved> {
         let mut todo: Vec<Vec<u8>> = parts(path).rev().map(<[u8]>::to_vec).collect();
         let mut at: Vec<u8> = Vec::new();
@@ -172,8 +174,9 @@ impl Tree {
         Some((path, entry))
     }
 
-    /// Add an entry. Missing parents are made; parents that are links are followed inside the tree, as a system that
-    /// unpacks an archive over its own root would. A later entry replaces an earlier one.
+    /// Add an entry. Missing parents are made; parents that are links are followed inside the tree,
+    /// as a system that unpacks an archive over its own root would. A later entry replaces an
+    /// earlier one.
     pub(crate) fn insert(&mut self, path: &[u8], entry: Entry) -> Result<Vec<u8>, String> {
         let path = normalise(path)?;
         if path.is_empty() {
@@ -191,7 +194,8 @@ impl Tree {
             {
                 return Err("it replaces a directory that is not empty".into());
             }
-            // A directory that is named again keeps what is in it; a link to a directory stays a link.
+            // A directory that is named again keeps what is in it; a link to a directory stays a
+            // link.
             Some(Content::Symlink(_))
                 if entry.content == Content::Directory && self.leads_to_directory(&path) =>
             {
@@ -268,7 +272,8 @@ fn directory() -> Entry {
     }
 }
 
-/// A path of an archive as a path of the tree. A leading `/` or `./` is dropped; `..` is refused, as an honest archive has none.
+/// A path of an archive as a path of the tree. A leading `/` or `./` is dropped; `..` is refused,
+/// as an honest archive has none.
 pub(crate) fn normalise(path: &[u8]) -> Result<Vec<u8>, String> {
     if path.len() > MAX_PATH {
         return Err(format!(

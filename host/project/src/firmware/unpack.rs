@@ -24,7 +24,8 @@ pub struct Unpacked {
     pub nodes: Vec<Node>,
     /// Files whose set-user-id or set-group-id bits were dropped.
     pub set_ids: Vec<SetId>,
-    /// Files that not everybody may read, and directories that not everybody may enter: at most 4096.
+    /// Files that not everybody may read, and directories that not everybody may enter: at most
+    /// 4096.
     pub private: Vec<Private>,
 }
 
@@ -83,11 +84,13 @@ pub struct Node {
 
 /// Unpack a root filesystem archive for the embedded emulator.
 ///
-/// Every entry lands below `into`; device nodes are not made but reported. Hostile archives (`..`, links that lead out, bombs)
-/// are refused. Symbolic links are written as they are, and last, so nothing is ever written through one.
+/// Every entry lands below `into`; device nodes are not made but reported. Hostile archives (`..`,
+/// links that lead out, bombs) are refused. Symbolic links are written as they are, and last, so
+/// nothing is ever written through one.
 ///
-/// Owners are not set, and set-user-id bits are not set but reported, as the files belong to the caller. What the caller could not read
-/// is made readable. `into` appears complete or not at all; it must not exist, or be empty.
+/// Owners are not set, and set-user-id bits are not set but reported, as the files belong to the
+/// caller. What the caller could not read is made readable. `into` appears complete or not at all;
+/// it must not exist, or be empty.
 pub fn unpack(archive: &Path, into: &Path, cancel: &Cancel) -> Result<Unpacked> {
     let image = Image::of(archive, cancel)?;
     if into

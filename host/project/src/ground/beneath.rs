@@ -16,7 +16,8 @@ pub(crate) fn open_dir(dir: &Path) -> Result<OwnedFd> {
     rustix::fs::open(dir, flags, Mode::empty()).map_err(|e| Error::io("open", dir, &e.into()))
 }
 
-/// Open `path` below `dir`, or `dir` itself when `path` is empty. Links may be followed, but not out of `dir`.
+/// Open `path` below `dir`, or `dir` itself when `path` is empty. Links may be followed, but not
+/// out of `dir`.
 pub(crate) fn open_beneath(
     dir: &OwnedFd,
     path: impl AsRef<OsStr>,

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::error::{Error, Result};
 
-/// A flag, shared between the one who asked for work and the thread that does it; it may set itself at some time.
+/// A flag, shared between the one who asked for work and the thread that does it; it may set itself
+/// at some time.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel {
     asked: Arc<AtomicBool>,

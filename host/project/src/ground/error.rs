@@ -45,8 +45,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// An I/O failure, with what was being done to which path. `path` is the one that people know, not that of a descriptor or of a
-    /// temporary file through which it was done.
+    /// An I/O failure, with what was being done to which path. `path` is the one that people know,
+    /// not that of a descriptor or of a temporary file through which it was done.
     pub fn io(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let message = format!("cannot {doing} {}: {error}", path.display());
         match error.kind() {

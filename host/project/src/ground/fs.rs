@@ -17,8 +17,8 @@ pub fn try_lock(file: impl AsFd) -> io::Result<()> {
     Ok(flock(file, FlockOperation::NonBlockingLockExclusive)?)
 }
 
-/// Write beside `path`, then rename over it: a reader sees the old file or the new one, never a part. With `durable`, also after the
-/// machine lost its power.
+/// Write beside `path`, then rename over it: a reader sees the old file or the new one, never a
+/// part. With `durable`, also after the machine lost its power.
 pub fn replace(path: &Path, contents: &[u8], durable: bool) -> io::Result<()> {
     // Whoever clears away may take a file that is not locked yet for one that was left.
     for _ in 0..16 {
@@ -30,7 +30,8 @@ pub fn replace(path: &Path, contents: &[u8], durable: bool) -> io::Result<()> {
     Err(io::ErrorKind::ResourceBusy.into())
 }
 
-/// Remove from `dir` what a writer that was killed in [`replace`] left there: for files called `name`, or for all.
+/// Remove from `dir` what a writer that was killed in [`replace`] left there: for files called
+/// `name`, or for all.
 pub fn clear_away(dir: &Path, name: Option<&str>) {
     let prefix = name.map_or_else(|| ".".to_owned(), |name| format!(".{name}{BESIDE}"));
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -61,7 +62,8 @@ fn write_beside(path: &Path, contents: &[u8], durable: bool) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(&fresh)?;
-    // Whoever clears away holds it already, and removes it. A file system without locks is no reason not to write.
+    // Whoever clears away holds it already, and removes it. A file system without locks is no
+    // reason not to write.
     let taken = try_lock(&file).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
     let written = if taken {
         Err(io::ErrorKind::NotFound.into())

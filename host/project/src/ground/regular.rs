@@ -1,9 +1,10 @@
 //! Regular files, opened without waiting.
 //!
-//! Whoever can write to a project can put a FIFO, a device, a socket or a link in the place of a file that is expected there: opening a
-//! FIFO waits for its other end, opening a device may do something, and reading one may never end. So each file of a project, and of
-//! the state and the cache that are kept beside it, is opened here. It is first only pointed at (`O_PATH`), and opened once it is known
-//! to be a regular file; links in the last component are not followed.
+//! Whoever can write to a project can put a FIFO, a device, a socket or a link in the place of a
+//! file that is expected there: opening a FIFO waits for its other end, opening a device may do
+//! something, and reading one may never end. So each file of a project, and of the state and the
+//! cache that are kept beside it, is opened here. It is first only pointed at (`O_PATH`), and
+//! opened once it is known to be a regular file; links in the last component are not followed.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -23,7 +24,8 @@ pub fn open(path: &Path) -> io::Result<File> {
     reopen(&point_at(path)?, OFlags::RDONLY)
 }
 
-/// Open for reading a path in which no component is a link: the file lies where the path says, also when a link was just put there.
+/// Open for reading a path in which no component is a link: the file lies where the path says, also
+/// when a link was just put there.
 pub fn open_without_links(path: &Path) -> io::Result<File> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_SYMLINKS;

@@ -11,8 +11,9 @@ use super::error::{Error, Result};
 
 /// The directories below which everything must lie.
 ///
-/// A path is first brought to its canonical form, then opened from its root's directory with `openat2` and
-/// `RESOLVE_BENEATH`: the kernel itself refuses to leave the root, even when a link is swapped in between the two steps.
+/// A path is first brought to its canonical form, then opened from its root's directory with
+/// `openat2` and `RESOLVE_BENEATH`: the kernel itself refuses to leave the root, even when a link
+/// is swapped in between the two steps.
 #[derive(Debug, Clone)]
 pub struct Roots {
     dirs: Vec<PathBuf>,
@@ -49,8 +50,8 @@ impl Roots {
         &self.dirs
     }
 
-    /// Whether `path` lies below a root once links are resolved. A path that does not exist (yet) is judged by its
-    /// nearest existing parent.
+    /// Whether `path` lies below a root once links are resolved. A path that does not exist (yet)
+    /// is judged by its nearest existing parent.
     pub fn contains(&self, path: &Path) -> bool {
         resolve(path).is_ok_and(|real| self.root_of(&real).is_some())
     }
@@ -132,8 +133,8 @@ impl Roots {
     }
 }
 
-/// The canonical form of the longest existing part of `path`, with the rest appended. `..` after a part that does not
-/// exist is an error.
+/// The canonical form of the longest existing part of `path`, with the rest appended. `..` after a
+/// part that does not exist is an error.
 fn resolve(path: &Path) -> std::io::Result<PathBuf> {
     let mut missing: Vec<&OsStr> = Vec::new();
     let mut existing = path;

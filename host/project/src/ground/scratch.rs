@@ -1,4 +1,5 @@
-//! Directories in which something is made before it is moved to its place, and what killed processes left of them.
+//! Directories in which something is made before it is moved to its place, and what killed
+//! processes left of them.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,8 +10,9 @@ use tempfile::TempDir;
 
 use super::fs::try_lock;
 
-/// A new directory, closed to others, and removed when it is dropped. Where that does not come about, since the process was killed, the
-/// next one that makes such a directory in the same place removes it.
+/// A new directory, closed to others, and removed when it is dropped. Where that does not come
+/// about, since the process was killed, the next one that makes such a directory in the same place
+/// removes it.
 #[derive(Debug)]
 pub struct Scratch {
     dir: TempDir,
@@ -19,7 +21,8 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Make one in `parent`, whose name begins with `prefix`, and clear away what others of that prefix were left.
+    /// Make one in `parent`, whose name begins with `prefix`, and clear away what others of that
+    /// prefix were left.
     pub fn make(parent: &Path, prefix: &str) -> io::Result<Self> {
         clear_away(parent, prefix);
         // One that is not locked yet may be taken for one that was left; then another is made.
@@ -54,7 +57,8 @@ impl Scratch {
     }
 }
 
-/// Remove directories of this user in `parent` whose names begin with `prefix` and that no living process uses.
+/// Remove directories of this user in `parent` whose names begin with `prefix` and that no living
+/// process uses.
 pub fn clear_away(parent: &Path, prefix: &str) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let is_named = entry

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-/// One line: control and invisible characters as `\u{…}`, bytes that are no UTF-8 as `\xNN`. Tabs stay.
+/// One line: control and invisible characters as `\u{…}`, bytes that are no UTF-8 as `\xNN`. Tabs
+/// stay.
 pub(crate) fn escape(bytes: &[u8]) -> String {
     escape_keeping(bytes, |c| c == '\t')
 }
@@ -29,8 +30,9 @@ fn escape_keeping(bytes: &[u8], keep: impl Fn(char) -> bool) -> String {
     out
 }
 
-/// Whether `c` hides from the reader or steers a terminal: control characters, and those that show nothing or reorder what is shown
-/// (format characters, fillers, variation selectors, tags, separators, noncharacters and private use).
+/// Whether `c` hides from the reader or steers a terminal: control characters, and those that show
+/// nothing or reorder what is shown (format characters, fillers, variation selectors, tags,
+/// separators, noncharacters and private use).
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,

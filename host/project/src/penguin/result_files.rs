@@ -15,7 +15,8 @@ pub const RUN_LOCK: &str = ".rookery-run.lock";
 
 /// Where a result file comes from.
 pub(crate) struct Source {
-    /// The plugins that write it, all of them needed; none where the emulator or Penguin itself does.
+    /// The plugins that write it, all of them needed; none where the emulator or Penguin itself
+    /// does.
     pub plugins: &'static [&'static str],
     pub when: When,
 }

@@ -4,9 +4,11 @@
 pub(crate) struct Table {
     /// Written by a CSV library, with quoting.
     pub quoted: bool,
-    /// The columns of every layout that was ever written, the newest last. Older files have no header, some never had one.
+    /// The columns of every layout that was ever written, the newest last. Older files have no
+    /// header, some never had one.
     layouts: &'static [&'static [&'static str]],
-    /// Which field holds one of a few fixed words. Tells where a record begins, as the value after it may hold line ends.
+    /// Which field holds one of a few fixed words. Tells where a record begins, as the value after
+    /// it may hold line ends.
     pub anchor: Option<fn(&str) -> bool>,
 }
 

@@ -53,7 +53,8 @@ pub(super) fn look(
     (life, None)
 }
 
-/// What Rookery notes of its own runs. Penguin's process number is one of its container's and tells nothing here.
+/// What Rookery notes of its own runs. Penguin's process number is one of its container's and tells
+/// nothing here.
 fn record(results: &Results) -> Option<(String, Option<u64>)> {
     let (file, _) = results.find_file(RUNTIME).ok()??;
     let text = std::io::read_to_string(std::io::Read::take(file, 64 << 10)).ok()?;
@@ -64,7 +65,8 @@ fn record(results: &Results) -> Option<(String, Option<u64>)> {
     ))
 }
 
-/// The run of ours that goes on in the project, if this is the project's newest: real Penguin notes no run of ours.
+/// The run of ours that goes on in the project, if this is the project's newest: real Penguin notes
+/// no run of ours.
 fn supervised(results: &Results) -> Option<String> {
     let project = open_dir(results.project.as_ref()?).ok()?;
     let own = number(results.dir.file_name()?.to_str()?)?;

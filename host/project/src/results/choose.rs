@@ -16,7 +16,8 @@ pub(super) struct Chosen {
     pub newer: Option<Newer>,
 }
 
-/// The newest completed run of a project, else the newest. Runs are the directories of `results` with a number for a name.
+/// The newest completed run of a project, else the newest. Runs are the directories of `results`
+/// with a number for a name.
 pub(super) fn choose(roots: &Roots, project: &Path) -> Result<Chosen> {
     let base = project.join("results");
     if !roots.contains(&base) {

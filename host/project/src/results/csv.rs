@@ -1,7 +1,8 @@
 //! Tables that Penguin writes, by column name.
 //!
-//! Penguin formats most of them by hand, without quoting, though the guest chooses some values: a process may be named
-//! `a,b`. In each such table one column is free and all others are not, so surplus commas belong to the free one.
+//! Penguin formats most of them by hand, without quoting, though the guest chooses some values: a
+//! process may be named `a,b`. In each such table one column is free and all others are not, so
+//! surplus commas belong to the free one.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -167,7 +168,8 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// Bring a record to the table's width: surplus fields go to the free column, missing ones are none.
+    /// Bring a record to the table's width: surplus fields go to the free column, missing ones are
+    /// none.
     fn fit(&self, mut fields: Vec<String>) -> Vec<Option<String>> {
         let width = self.columns.len();
         let surplus = fields.len().saturating_sub(width);
@@ -284,7 +286,8 @@ impl Unquoted<'_> {
     }
 }
 
-/// Which field of a line is the anchor. The first field never is: it is a name that the guest chose.
+/// Which field of a line is the anchor. The first field never is: it is a name that the guest
+/// chose.
 fn position(line: &str, anchor: fn(&str) -> bool) -> Option<usize> {
     line.split(',')
         .enumerate()

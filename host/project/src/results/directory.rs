@@ -69,8 +69,8 @@ impl Results {
 
     /// Open one regular file of the directory, and give its size; none if there is no such file.
     ///
-    /// Opened from the directory's handle with `RESOLVE_BENEATH`: a link that leads out is refused by the kernel. A FIFO, device
-    /// or socket is opened without waiting, and refused.
+    /// Opened from the directory's handle with `RESOLVE_BENEATH`: a link that leads out is refused
+    /// by the kernel. A FIFO, device or socket is opened without waiting, and refused.
     pub(super) fn find_file(&self, name: &str) -> Result<Option<(File, u64)>> {
         let plain = FOLDERS
             .iter()

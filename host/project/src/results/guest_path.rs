@@ -20,7 +20,8 @@ const NAMES: [&[u8]; 14] = [
 
 /// The path in an argument such as `filename=0x7e9f0010("/sbin/init")`, or none.
 ///
-/// Penguin inserts strings as they are, so the path goes from the first `("` to the last `")`, whatever is between.
+/// Penguin inserts strings as they are, so the path goes from the first `("` to the last `")`,
+/// whatever is between.
 pub(super) fn path_of(argument: &[u8]) -> Option<&[u8]> {
     let name = memchr::memchr(b'=', argument)?;
     if !NAMES.contains(&argument.get(..name)?) {

@@ -33,7 +33,8 @@ pub(super) fn missing(results: &Results, file: &str) -> Error {
     }
 }
 
-/// What `core_plugins.yaml` says: each plugin of the run with its arguments. Null where nothing is known.
+/// What `core_plugins.yaml` says: each plugin of the run with its arguments. Null where nothing is
+/// known.
 fn plugins(results: &Results) -> Value {
     let plugins = results.find_yaml(PLUGINS).ok().flatten();
     plugins

@@ -60,8 +60,8 @@ impl Results {
 
     /// `run-results.search`
     ///
-    /// Beyond the contract, `options` takes `timeout_ms` (10000), and with `context` each match has `before` and `after`, lists of
-    /// lines.
+    /// Beyond the contract, `options` takes `timeout_ms` (10000), and with `context` each match has
+    /// `before` and `after`, lists of lines.
     pub fn search(
         &self,
         file: &str,
@@ -75,8 +75,8 @@ impl Results {
 
     /// `run-results.read-text`
     ///
-    /// Control and invisible characters are escaped (`\u{1b}`, `\u{202e}`), line ends and tabs are not. A range never ends inside a
-    /// character, so it can be some bytes shorter than `length`.
+    /// Control and invisible characters are escaped (`\u{1b}`, `\u{202e}`), line ends and tabs are
+    /// not. A range never ends inside a character, so it can be some bytes shorter than `length`.
     pub fn read_text(&self, file: &str, offset: i64, length: u32) -> Result<Value> {
         let (handle, bytes) = self.open_file(file)?;
         let start = match u64::try_from(offset) {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-/// Runs are numbered below this. A larger number is a name like any other: it was given by nobody who numbers runs.
+/// Runs are numbered below this. A larger number is a name like any other: it was given by nobody
+/// who numbers runs.
 const MAX_RUN: u64 = 1 << 53;
 
 /// The number that a run's directory has for a name.
@@ -12,8 +13,9 @@ pub(super) fn number(name: &str) -> Option<u64> {
     number.filter(|number| *number < MAX_RUN)
 }
 
-/// The number of the next run of a project, whose results have these `names`: the one after the highest, as Penguin has it. Where
-/// somebody made the very highest, so that there is none, it is the one after the highest that leaves room.
+/// The number of the next run of a project, whose results have these `names`: the one after the
+/// highest, as Penguin has it. Where somebody made the very highest, so that there is none, it is
+/// the one after the highest that leaves room.
 pub fn next_run(names: impl IntoIterator<Item = String>) -> u64 {
     let taken: BTreeSet<u64> = names.into_iter().filter_map(|name| number(&name)).collect();
     let follows = |last: &u64| Some(*last + 1).filter(|n| *n < MAX_RUN && !taken.contains(n));

@@ -45,7 +45,8 @@ pub(super) fn parse(name: &str, raw: &[u8]) -> Result<Value> {
 
 /// The error for a result file that is there but cannot be used.
 ///
-/// Missing data to whoever asks: one file that a dying run cut off must not spoil what the others say.
+/// Missing data to whoever asks: one file that a dying run cut off must not spoil what the others
+/// say.
 pub(super) fn damaged(name: &str, how: &str) -> Error {
     Error::Unavailable {
         what: name.to_owned(),
@@ -54,9 +55,11 @@ pub(super) fn damaged(name: &str, how: &str) -> Error {
     }
 }
 
-/// The text with a replacement character for each escape that is half a character, or none where it has no such.
+/// The text with a replacement character for each escape that is half a character, or none where it
+/// has no such.
 ///
-/// Python writes so what is no UTF-8 in a guest's name. Two halves are a character in JSON (`pairs`), and nothing in YAML.
+/// Python writes so what is no UTF-8 in a guest's name. Two halves are a character in JSON
+/// (`pairs`), and nothing in YAML.
 fn without_halves(text: &str, pairs: bool) -> Option<String> {
     let half = |text: &str, lead: &str| {
         let digits = text.strip_prefix("\\u")?.get(..4)?;

@@ -1,7 +1,7 @@
 //! Search a text file of any size by regular expression, in chunks of fixed size.
 //!
-//! The matcher is ripgrep's: it knows that a match lies within one line, so it searches a whole chunk at once and looks
-//! for line ends only where something matched.
+//! The matcher is ripgrep's: it knows that a match lies within one line, so it searches a whole
+//! chunk at once and looks for line ends only where something matched.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -145,7 +145,8 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Search the whole file; gives the number of bytes searched. Afterwards `newlines` counts lines.
+    /// Search the whole file; gives the number of bytes searched. Afterwards `newlines` counts
+    /// lines.
     fn run(&mut self, file: &File, name: &str, cancel: &Cancel) -> Result<u64> {
         let deadline = Instant::now() + Duration::from_millis(self.options.timeout_ms);
         let mut buffer = vec![0; CHUNK];
@@ -187,7 +188,8 @@ impl Scan<'_> {
         let mut at = 0;
         if continues {
             let end = memchr(b'\n', region).unwrap_or(region.len());
-            // What matches at the very start was seen in the piece before; here it would be taken for a line's start.
+            // What matches at the very start was seen in the piece before; here it would be taken
+            // for a line's start.
             if self.is_match(&region[..end], 1)? {
                 self.hit(Hit {
                     line: self.newlines + 1,

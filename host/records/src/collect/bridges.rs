@@ -73,7 +73,8 @@ impl Collector for Bridges {
                     "{},{ipvn},{proto},{guest},{port},{host_port}\n",
                     field(listener)
                 );
-                // A service that starts again mostly gets the same bridge; where it does not, the last row counts.
+                // A service that starts again mostly gets the same bridge; where it does not, the
+                // last row counts.
                 let at = (*proto, *ip, *port);
                 if self.last.get(&at) != Some(&row) {
                     self.rows.push(row.as_bytes());

@@ -1,4 +1,5 @@
-//! `crashes.yaml`: processes that died of a signal, one record for each name, signal and program counter.
+//! `crashes.yaml`: processes that died of a signal, one record for each name, signal and program
+//! counter.
 
 use std::fmt::Write as _;
 use std::io;
@@ -56,7 +57,8 @@ fn signal_name(signal: i32) -> String {
     }
 }
 
-/// How a process ended, as Penguin writes it: its exit status and the reason. Where nobody saw the end, there is no status.
+/// How a process ended, as Penguin writes it: its exit status and the reason. Where nobody saw the
+/// end, there is no status.
 pub(super) fn ending(code: Option<i32>, signal: Option<i32>) -> (i32, String) {
     match (code, signal) {
         (_, Some(signal)) => (

@@ -36,7 +36,8 @@ CREATE TABLE proc_exit (id INTEGER NOT NULL, pid INTEGER NOT NULL, create_time I
 const MAX_ROWS: i64 = 3_000_000;
 /// What the text of all rows takes together.
 const MAX_BYTES: usize = 1 << 30;
-/// Rows that wait for the next transaction, and their text; a reader that holds the database for long makes them wait.
+/// Rows that wait for the next transaction, and their text; a reader that holds the database for
+/// long makes them wait.
 const MAX_QUEUE: usize = 100_000;
 const MAX_QUEUE_BYTES: usize = 64 << 20;
 const BATCH: usize = 2000;
@@ -110,9 +111,11 @@ impl Database {
     pub(super) fn create(directory: &Path) -> rusqlite::Result<Self> {
         let connection = Connection::open(directory.join("plugins.db"))?;
         connection.busy_timeout(PATIENCE)?;
-        // A killed supervisor leaves a consistent file through the journal; only a crash of the machine could harm it.
+        // A killed supervisor leaves a consistent file through the journal; only a crash of the
+        // machine could harm it.
         connection.pragma_update(None, "synchronous", "OFF")?;
-        // Else a transaction that outgrows the cache asks for the locked file page by page, with patience for each.
+        // Else a transaction that outgrows the cache asks for the locked file page by page, with
+        // patience for each.
         connection.pragma_update(None, "cache_spill", "OFF")?;
         connection.execute_batch(SCHEMA)?;
         Ok(Self {

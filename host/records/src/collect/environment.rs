@@ -1,4 +1,5 @@
-//! `env_missing.yaml` and its relatives: boot arguments and variables that the guest looked for in vain.
+//! `env_missing.yaml` and its relatives: boot arguments and variables that the guest looked for in
+//! vain.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -70,7 +71,8 @@ impl Collector for Environment {
 
     fn finish(&mut self, now: Duration) -> io::Result<()> {
         self.flush(now)?;
-        // An event does not tell a U-Boot variable from a boot argument; all are in env_missing.yaml.
+        // An event does not tell a U-Boot variable from a boot argument; all are in
+        // env_missing.yaml.
         write_atomic(&self.directory.join("env_uboot.txt"), b"[]\n")?;
         write_atomic(&self.directory.join("env_mtd.txt"), b"")
     }

@@ -109,7 +109,8 @@ impl Collector for Health {
 
     fn finish(&mut self, _now: Duration) -> io::Result<()> {
         let (programs, sockets, devices) = self.counts();
-        // Nine counters; Penguin keeps the others at zero, and so do we rather than let one number mean two things.
+        // Nine counters; Penguin keeps the others at zero, and so do we rather than let one number
+        // mean two things.
         let counters = [
             ("nproc", 0),
             ("nproc_args", 0),

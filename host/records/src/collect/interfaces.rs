@@ -1,4 +1,5 @@
-//! `iface.log` and `iface_ioctl.log`: network interfaces that the guest used and that are not there.
+//! `iface.log` and `iface_ioctl.log`: network interfaces that the guest used and that are not
+//! there.
 
 use std::collections::HashSet;
 use std::io;

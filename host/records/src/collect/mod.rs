@@ -1,7 +1,8 @@
-//! Collectors turn events into the result files that Penguin writes, one collector a file or a family of files.
+//! Collectors turn events into the result files that Penguin writes, one collector a file or a
+//! family of files.
 //!
-//! Every collector is bounded: what does not fit is counted, and the counts are in `rookery_run.json`. Text of the guest is data: it
-//! never breaks a line or a field of a file.
+//! Every collector is bounded: what does not fit is counted, and the counts are in
+//! `rookery_run.json`. Text of the guest is data: it never breaks a line or a field of a file.
 
 pub(crate) mod bridges;
 mod collector;

@@ -1,4 +1,5 @@
-//! `mounts.csv`: each mount the guest asked for, when it was first seen. The file has no header, and is absent without mounts.
+//! `mounts.csv`: each mount the guest asked for, when it was first seen. The file has no header,
+//! and is absent without mounts.
 
 use std::collections::HashSet;
 use std::io;

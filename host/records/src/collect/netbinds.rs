@@ -1,7 +1,7 @@
 //! `netbinds*.csv`: the sockets that the guest listens on, and what became of them.
 //!
-//! A socket that closes counts as closed only when it has not come back within [`DEBOUNCE`] (that is a flap); one that was open
-//! for less than that is transient.
+//! A socket that closes counts as closed only when it has not come back within [`DEBOUNCE`] (that
+//! is a flap); one that was open for less than that is transient.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -98,7 +98,8 @@ impl Processes {
         let mut index_of = HashMap::new();
         let mut children: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
         for (index, process) in self.seen.iter().enumerate() {
-            // The parent is the newest process with its number that was there before: so a tree has no circles.
+            // The parent is the newest process with its number that was there before: so a tree has
+            // no circles.
             children
                 .entry(index_of.get(&process.ppid).copied())
                 .or_default()

@@ -1,4 +1,5 @@
-//! `pseudofiles_failures.yaml`: devices that are missing or lack a model, ranked by how much they matter, with a first model to try.
+//! `pseudofiles_failures.yaml`: devices that are missing or lack a model, ranked by how much they
+//! matter, with a first model to try.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;

@@ -1,7 +1,8 @@
 //! Events as rows of `plugins.db`, in the words of Penguin's syscall and exec loggers.
 //!
-//! The backend does not see the guest's pointers, so they are 0 here; what a pointer leads to is given as Penguin gives it:
-//! `filename=0x0("/dev/dsa")`. Strings are not escaped, as they are not there.
+//! The backend does not see the guest's pointers, so they are 0 here; what a pointer leads to is
+//! given as Penguin gives it: `filename=0x0("/dev/dsa")`. Strings are not escaped, as they are not
+//! there.
 
 use std::fmt::Write as _;
 

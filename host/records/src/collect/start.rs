@@ -34,7 +34,8 @@ pub(super) fn write(subject: &Subject, config: &Value) -> io::Result<()> {
     Ok(())
 }
 
-/// With `run_id` beside Penguin's keys, by which a reader knows that `pid` is a process of this machine.
+/// With `run_id` beside Penguin's keys, by which a reader knows that `pid` is a process of this
+/// machine.
 fn runtime(subject: &Subject) -> Value {
     json!({
         "config": subject.project_dir.join("config.yaml"),

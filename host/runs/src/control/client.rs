@@ -28,14 +28,17 @@ pub(crate) fn open_directory(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
-/// A path to the socket in `directory` that is short enough for a socket address, however deep the directory lies.
+/// A path to the socket in `directory` that is short enough for a socket address, however deep the
+/// directory lies.
 pub(crate) fn via(directory: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd()))
 }
 
-/// Send `request` to the supervisor of the run in `run_dir` and wait at most `timeout` for its answer.
+/// Send `request` to the supervisor of the run in `run_dir` and wait at most `timeout` for its
+/// answer.
 ///
-/// `Backend` where there is no supervisor, or it goes away before it answers; `Cancelled` within 50 ms of `cancel`.
+/// `Backend` where there is no supervisor, or it goes away before it answers; `Cancelled` within 50
+/// ms of `cancel`.
 pub(crate) fn ask(
     run_dir: &Path,
     request: &Ask,

@@ -12,7 +12,8 @@ use crate::control::wire;
 use crate::control::wire::{Answer, Ask, MAX_LINE};
 use crate::live::{CommandRequest, ReachRequest};
 
-/// A peer that does not read its answer for this long loses it: the supervisor has a guest to serve.
+/// A peer that does not read its answer for this long loses it: the supervisor has a guest to
+/// serve.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) struct Connection {

@@ -1,4 +1,5 @@
-//! How other processes speak with a supervisor: requests on `control.sock`, and SIGTERM, behind one descriptor.
+//! How other processes speak with a supervisor: requests on `control.sock`, and SIGTERM, behind one
+//! descriptor.
 
 mod client;
 mod connection;
@@ -19,7 +20,8 @@ use crate::backend::Request;
 pub(crate) use crate::control::client::{SOCKET, ask, open_directory, via};
 use crate::control::connection::{Connection, Read};
 
-/// How often [`Inbox::descriptor`] becomes readable with nothing else to do, so that results are flushed in a quiet run.
+/// How often [`Inbox::descriptor`] becomes readable with nothing else to do, so that results are
+/// flushed in a quiet run.
 pub(crate) const TICK: Duration = Duration::from_millis(200);
 
 const MAX_CONNECTIONS: usize = 32;
@@ -149,7 +151,8 @@ impl Inbox {
 
     fn accept(&mut self) {
         while let Ok((stream, _)) = self.listener.accept() {
-            // The directory is closed to others already; a peer that got here all the same is turned away.
+            // The directory is closed to others already; a peer that got here all the same is
+            // turned away.
             let same_user = rustix::net::sockopt::socket_peercred(&stream)
                 .is_ok_and(|peer| peer.uid == rustix::process::getuid());
             if !same_user

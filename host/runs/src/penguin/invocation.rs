@@ -106,7 +106,8 @@ pub(super) struct Invocation {
     project_dir: PathBuf,
     results_dir: PathBuf,
     timeout_s: u64,
-    /// An empty directory: the wrapper rewrites any argument that is the name of a file where it is started.
+    /// An empty directory: the wrapper rewrites any argument that is the name of a file where it
+    /// is started.
     workdir: PathBuf,
     /// The container's name, the same for all runs of a project, of which there is one at a time.
     name: String,
@@ -119,7 +120,8 @@ impl Invocation {
             "rookery-{}",
             HEXLOWER.encode(hash.get(..6).unwrap_or_default())
         );
-        // The wrapper mounts the parent of each path by its name alone, so two parents of one name hide each other.
+        // The wrapper mounts the parent of each path by its name alone, so two parents of one name
+        // hide each other.
         let base_name = |path: &Path| {
             path.parent()
                 .and_then(Path::file_name)
@@ -178,7 +180,8 @@ impl Invocation {
             Place::Host { engine, .. } => {
                 self.engine(engine, &["kill", "--signal=INT", &self.name]);
             }
-            // To the parent only: it passes the signal on to its child, which has a session of its own.
+            // To the parent only: it passes the signal on to its child, which has a session of its
+            // own.
             Place::Image { .. } => signal(child.id(), Signal::INT),
         }
     }
@@ -227,7 +230,8 @@ impl Invocation {
         }
     }
 
-    /// Signal the processes of this run: those that have its result directory among their arguments.
+    /// Signal the processes of this run: those that have its result directory among their
+    /// arguments.
     fn end_processes(&self, with: Signal) {
         let wanted: OsString = self.results_dir.clone().into();
         for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {

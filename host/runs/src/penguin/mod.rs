@@ -1,6 +1,8 @@
-//! The backend `penguin`: real Penguin, through its host wrapper and a container engine, or directly inside the Penguin image.
+//! The backend `penguin`: real Penguin, through its host wrapper and a container engine, or
+//! directly inside the Penguin image.
 //!
-//! Penguin numbers and fills result directories itself; here it is given one, watched, and stopped in the way that lets it finish its files.
+//! Penguin numbers and fills result directories itself; here it is given one, watched, and stopped
+//! in the way that lets it finish its files.
 
 mod invocation;
 mod output;
@@ -23,7 +25,8 @@ use crate::plan::Plan;
 /// Penguin needs about half a minute to end in good order.
 const INTERRUPT_GRACE: Duration = Duration::from_mins(1);
 const SECOND_INTERRUPT_GRACE: Duration = Duration::from_secs(10);
-/// Beyond the run's own time: building the image on the first run, booting, and Penguin's own backstops.
+/// Beyond the run's own time: building the image on the first run, booting, and Penguin's own
+/// backstops.
 const OVERTIME: Duration = Duration::from_mins(20);
 const TURN: rustix::time::Timespec = rustix::time::Timespec {
     tv_sec: 0,

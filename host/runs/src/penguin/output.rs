@@ -65,7 +65,8 @@ impl Output {
     }
 }
 
-/// How a run ended, by its files and its output. Penguin's exit code is 0 even where the guest never started.
+/// How a run ended, by its files and its output. Penguin's exit code is 0 even where the guest
+/// never started.
 pub(super) fn outcome(
     results_dir: &Path,
     text: &str,

@@ -1,4 +1,5 @@
-//! Against a stand-in program: how Penguin is called, stopped, and judged by what it leaves. Real Penguin is not run here.
+//! Against a stand-in program: how Penguin is called, stopped, and judged by what it leaves. Real
+//! Penguin is not run here.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -167,8 +168,8 @@ fn a_run_is_judged_by_its_files_and_not_by_the_exit_code() {
 
 #[test]
 fn a_stop_is_an_interrupt_that_lets_penguin_finish() {
-    // As the supervisor does: a signal that has a handler is not ignored in children, so the shell can trap it even where
-    // these tests were started with interrupts ignored.
+    // As the supervisor does: a signal that has a handler is not ignored in children, so the shell
+    // can trap it even where these tests were started with interrupts ignored.
     signal_hook::flag::register(libc::SIGINT, std::sync::Arc::default()).unwrap();
     let world = World::new();
     let body =

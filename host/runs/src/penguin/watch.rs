@@ -81,7 +81,8 @@ impl Watch {
     }
 }
 
-/// A row `procname,ipvn,domain,guest_ip,guest_port,host_port`, read from the right: a name may hold commas.
+/// A row `procname,ipvn,domain,guest_ip,guest_port,host_port`, read from the right: a name may hold
+/// commas.
 fn bridge(line: &str) -> Option<(&str, &'static str, IpAddr, u16, u16)> {
     let mut fields = line.rsplitn(6, ',');
     let host_port = fields.next()?.parse().ok()?;

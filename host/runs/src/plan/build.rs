@@ -17,10 +17,12 @@ const LOGGERS: &[&str] = &["syscalls_logger", "exec_logger", "rw_logger", "proce
 const INIT_FINDER: &str = "static/InitFinder.yaml";
 
 impl Plan {
-    /// Build the plan of a run of the project in `project_dir`, an absolute path, from its effective configuration.
+    /// Build the plan of a run of the project in `project_dir`, an absolute path, from its
+    /// effective configuration.
     ///
-    /// `timeout_s` overrides `core.timeout`. `results_dir` is left empty. What the embedded emulator does not honour is in `notes`; a configuration
-    /// that cannot be run is `InvalidArgument` or `NotFound`, with what to change.
+    /// `timeout_s` overrides `core.timeout`. `results_dir` is left empty. What the embedded
+    /// emulator does not honour is in `notes`; a configuration that cannot be run is
+    /// `InvalidArgument` or `NotFound`, with what to change.
     pub fn from_config(
         config: &Value,
         project_dir: &Path,
@@ -247,7 +249,8 @@ fn timeout(config: &Value, notes: &mut Notes) -> u64 {
         })
 }
 
-/// The release in `4.10`, or in a path such as `/igloo_static/kernels/4.10/zImage.armel`: three numbers, as `uname -r` has them.
+/// The release in `4.10`, or in a path such as `/igloo_static/kernels/4.10/zImage.armel`: three
+/// numbers, as `uname -r` has them.
 fn kernel_release(kernel: &str) -> Option<String> {
     let version = kernel.split('/').find(|part| {
         part.contains('.') && part.split('.').all(|number| number.parse::<u16>().is_ok())

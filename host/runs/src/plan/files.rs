@@ -1,4 +1,5 @@
-//! Static files: what is put into, changed in and taken out of the root filesystem before the start.
+//! Static files: what is put into, changed in and taken out of the root filesystem before the
+//! start.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -127,7 +128,8 @@ impl Builder<'_> {
         !target.starts_with(IGLOO) || self.section.contains_key(target)
     }
 
-    /// Make the two of Penguin's tools that are a line of shell: programs that only succeed or fail.
+    /// Make the two of Penguin's tools that are a line of shell: programs that only succeed or
+    /// fail.
     fn stub(&mut self, target: &str) -> bool {
         let status = match target {
             "/igloo/utils/exit0.sh" => 0,
@@ -173,7 +175,8 @@ impl Builder<'_> {
         }
     }
 
-    /// The byte edits of an entry: its own, where it is a `binary_patch`, and those of its list `patches`.
+    /// The byte edits of an entry: its own, where it is a `binary_patch`, and those of its list
+    /// `patches`.
     fn patches(&mut self, path: &str, entry: &Value, notes: &mut Notes) -> Result<()> {
         let listed = entry
             .get("patches")

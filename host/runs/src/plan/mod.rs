@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ports::Ports;
 
-/// Everything that a backend needs to know. Built from the effective configuration before the supervisor starts.
+/// Everything that a backend needs to know. Built from the effective configuration before the
+/// supervisor starts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
     /// The project directory.
@@ -77,7 +78,8 @@ pub struct Pseudofile {
     pub read: Read,
     /// What writing does.
     pub write: Write,
-    /// What ioctl commands answer; a command that is absent gets the wildcard's answer, or `ENOTTY`.
+    /// What ioctl commands answer; a command that is absent gets the wildcard's answer, or
+    /// `ENOTTY`.
     pub ioctl: Vec<(IoctlCommand, Ioctl)>,
 }
 
@@ -96,7 +98,8 @@ pub enum Read {
     /// No model: `EINVAL`.
     #[default]
     Default,
-    /// These bytes, then end of file (`const_buf`, `zero`, `one`, `empty`, and `const_map`, `from_file` at start).
+    /// These bytes, then end of file (`const_buf`, `zero`, `one`, `empty`, and `const_map`,
+    /// `from_file` at start).
     Bytes(Vec<u8>),
     /// These bytes at first, later what was written last (`stateful`).
     Stateful(Vec<u8>),
@@ -135,7 +138,8 @@ pub enum StaticFile {
         /// Its mode.
         mode: u32,
     },
-    /// A copy of a file or directory of the host, below the project. Links in the directory stay links.
+    /// A copy of a file or directory of the host, below the project. Links in the directory stay
+    /// links.
     Host {
         /// Its absolute path on the host, without links.
         path: PathBuf,

@@ -1,4 +1,5 @@
-//! Notes on what is not honoured or does not work, gathered by kind so that a hundred of a kind are one sentence.
+//! Notes on what is not honoured or does not work, gathered by kind so that a hundred of a kind are
+//! one sentence.
 
 /// How many examples a note names.
 const EXAMPLES: usize = 3;

@@ -15,7 +15,8 @@ pub(crate) fn is_guest_path(path: &str) -> bool {
             .all(|part| part != Component::ParentDir)
 }
 
-/// The real path of `name`, which is relative to the project or absolute; `None` where it leads out of the project or to nothing.
+/// The real path of `name`, which is relative to the project or absolute; `None` where it leads out
+/// of the project or to nothing.
 pub(crate) fn in_project(project_dir: &Path, name: &str) -> Option<PathBuf> {
     let path = project_dir.join(name).canonicalize().ok()?;
     let project_dir = project_dir.canonicalize().ok()?;

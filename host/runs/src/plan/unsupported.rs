@@ -56,7 +56,8 @@ const IGNORED: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Plugins whose work the embedded emulator does in its own way, or whose absence changes nothing that a run leaves behind.
+/// Plugins whose work the embedded emulator does in its own way, or whose absence changes nothing
+/// that a run leaves behind.
 const KNOWN_PLUGINS: &[&str] = &[
     "bash_command",
     "core",

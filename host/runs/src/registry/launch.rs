@@ -1,4 +1,5 @@
-//! Start a supervisor so that it outlives the one who starts it, and see it through its first moments.
+//! Start a supervisor so that it outlives the one who starts it, and see it through its first
+//! moments.
 
 use std::fs::File;
 use std::path::Path;
@@ -18,7 +19,8 @@ const POLL: Duration = Duration::from_millis(4);
 pub(crate) fn supervisor(program: &Path, run: &RunDir, lock: File) -> Result<Child> {
     let log = regular::create(&run.log_path())
         .map_err(|error| Error::io("make", &run.log_path(), &error))?;
-    // Descriptors that this process itself was given without close-on-exec must not live on in the supervisor.
+    // Descriptors that this process itself was given without close-on-exec must not live on in the
+    // supervisor.
     close_fds::set_fds_cloexec_threadsafe(3, &[]);
     Command::new(program)
         .arg("supervise")

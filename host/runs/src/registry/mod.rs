@@ -36,7 +36,8 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// `program` is started as `program supervise SPEC`, which must call [`crate::supervise`] with the same `backends`.
+    /// `program` is started as `program supervise SPEC`, which must call [`crate::supervise`] with
+    /// the same `backends`.
     pub fn new(state_dir: PathBuf, program: PathBuf, backends: Backends) -> Self {
         Self {
             store: Store::new(&state_dir),
@@ -82,7 +83,8 @@ impl Registry {
         Ok(self.store.open(run_id)?.request()?.project_dir)
     }
 
-    /// Wait until the run has ended, `timeout` has passed, or `cancel` (then `Cancelled`, within 50 ms); gives the run status.
+    /// Wait until the run has ended, `timeout` has passed, or `cancel` (then `Cancelled`, within 50
+    /// ms); gives the run status.
     pub fn wait(&self, run_id: &str, timeout: Duration, cancel: &Cancel) -> Result<RunStatus> {
         let run = self.store.open(run_id)?;
         let deadline = Instant::now() + timeout;
@@ -103,7 +105,8 @@ impl Registry {
         });
     }
 
-    /// The state of a run. What should have ended, and what a dead supervisor left running, is ended.
+    /// The state of a run. What should have ended, and what a dead supervisor left running, is
+    /// ended.
     fn settled(&self, run: &RunDir) -> Result<State> {
         stop::enforce(run)?;
         let mut state = run.state()?;
@@ -111,7 +114,8 @@ impl Registry {
             return Ok(state);
         }
         let spec = run.spec()?;
-        // A backend may know what runs by the project only, so this must not meet the project's next run.
+        // A backend may know what runs by the project only, so this must not meet the project's
+        // next run.
         let lock = lock::acquire(&spec.plan.project_dir);
         if matches!(lock, Ok(Attempt::Busy(_))) {
             return Ok(state);
@@ -247,7 +251,8 @@ fn status(request: &Request, spec: Option<&Spec>, state: &State, stopping: bool)
     }
 }
 
-/// Wait for at most `slice`; whether the run has ended and its supervisor is gone, so that another run can start.
+/// Wait for at most `slice`; whether the run has ended and its supervisor is gone, so that another
+/// run can start.
 fn await_end(run: &RunDir, slice: Duration) -> Result<bool> {
     let gone = match run.recorded()?.owner.handle() {
         Some(owner) => owner.wait(slice),

@@ -1,5 +1,5 @@
-//! Starting a run. Its id and its record come first: on a busy machine everything after them may take longer than a caller waits, and
-//! then the run is found in its phase `starting`.
+//! Starting a run. Its id and its record come first: on a busy machine everything after them may
+//! take longer than a caller waits, and then the run is found in its phase `starting`.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +24,8 @@ const VERDICT_WITHIN: Duration = Duration::from_secs(3);
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Registry {
-    /// Start a run of the project in `project_dir`, an absolute path without links, whose effective configuration is `config`.
+    /// Start a run of the project in `project_dir`, an absolute path without links, whose effective
+    /// configuration is `config`.
     ///
     /// `options` as `emulation.start` of `wit/emulation.wit`. Gives the run id.
     pub fn start(&self, project_dir: &Path, config: &Value, options: &Value) -> Result<String> {
@@ -38,10 +39,11 @@ impl Registry {
         )
     }
 
-    /// [`Self::start`] of a project whose configuration is still to be read. `named` is told the id before anything is slow.
+    /// [`Self::start`] of a project whose configuration is still to be read. `named` is told the id
+    /// before anything is slow.
     ///
-    /// An error means that there is no run. A start that takes longer than some seconds goes on, as it does after `cancel`, and its failure
-    /// is that of the run.
+    /// An error means that there is no run. A start that takes longer than some seconds goes on, as
+    /// it does after `cancel`, and its failure is that of the run.
     pub(crate) fn begin(
         &self,
         project_dir: &Path,
@@ -90,8 +92,8 @@ impl Registry {
     }
 }
 
-/// A run that is being started, on a thread of its own, which then waits for the supervisor's end: no zombie stays while this process
-/// lives.
+/// A run that is being started, on a thread of its own, which then waits for the supervisor's end:
+/// no zombie stays while this process lives.
 struct Starting {
     registry: Registry,
     run: RunDir,
@@ -119,7 +121,8 @@ impl Starting {
         }
     }
 
-    /// Everything up to the supervisor's report. There is no supervisor where the run was stopped before.
+    /// Everything up to the supervisor's report. There is no supervisor where the run was stopped
+    /// before.
     fn launch(&self, config: impl FnOnce() -> Result<Value>) -> Result<Option<Child>> {
         let Request {
             run_id,

@@ -1,7 +1,8 @@
 //! Stopping a run: asked for at once, seen through by whoever looks at the run next.
 //!
-//! A backend may need long to end in good order, and a caller does not wait for that: what was asked, and by when it has to be done, is
-//! kept beside the run's state. Every later look at the run finds the supervisor still within its grace, or ends it.
+//! A backend may need long to end in good order, and a caller does not wait for that: what was
+//! asked, and by when it has to be done, is kept beside the run's state. Every later look at the
+//! run finds the supervisor still within its grace, or ends it.
 
 use std::time::{Duration, Instant};
 
@@ -20,12 +21,14 @@ const PROMPT: Duration = Duration::from_secs(2);
 const USUAL_GRACE: Duration = Duration::from_secs(8);
 
 impl Registry {
-    /// Ask the run to stop, and give its status: ended, or in its phase `stopping` where that takes longer than a moment.
+    /// Ask the run to stop, and give its status: ended, or in its phase `stopping` where that takes
+    /// longer than a moment.
     pub fn stop(&self, run_id: &str) -> Result<RunStatus> {
         let run = self.store.open(run_id)?;
         if !self.settled(&run)?.has_ended() {
             let deadline = Instant::now() + PROMPT;
-            // Before the supervisor is asked: one that does not listen yet looks for this once it does.
+            // Before the supervisor is asked: one that does not listen yet looks for this once it
+            // does.
             run.ask_to_stop(self.stop_grace(&run))?;
             let asked = control::ask(run.path(), &Ask::Stop, PROMPT, &Cancel::default());
             if asked.is_err() {
@@ -54,7 +57,8 @@ pub(crate) fn enforce(run: &RunDir) -> Result<()> {
     Ok(())
 }
 
-/// Only a supervisor is signalled: until it has taken over, the run is owned by the process that starts it.
+/// Only a supervisor is signalled: until it has taken over, the run is owned by the process that
+/// starts it.
 fn signal(run: &RunDir, signal: Signal) -> Result<()> {
     let state: State = run.recorded()?;
     if state.is_supervised()

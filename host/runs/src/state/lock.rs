@@ -1,7 +1,9 @@
-//! One run per project at a time: an advisory lock on a file of the project, held by the run's supervisor.
+//! One run per project at a time: an advisory lock on a file of the project, held by the run's
+//! supervisor.
 //!
-//! The lock belongs to an open file, which the starting process hands to the supervisor as its standard input. So it is never
-//! free between the two, and the kernel frees it when the supervisor ends, however it ends.
+//! The lock belongs to an open file, which the starting process hands to the supervisor as its
+//! standard input. So it is never free between the two, and the kernel frees it when the supervisor
+//! ends, however it ends.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};

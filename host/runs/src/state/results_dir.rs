@@ -50,8 +50,8 @@ pub(crate) fn point_latest(directory: &Path) -> std::result::Result<(), String> 
         }
         _ => {}
     }
-    // Made beside it and renamed over it, so that there is a `latest` at every moment. The caller holds the project's lock, so what is
-    // there was left by one that was killed.
+    // Made beside it and renamed over it, so that there is a `latest` at every moment. The caller
+    // holds the project's lock, so what is there was left by one that was killed.
     let fresh = base.join(".rookery-latest");
     let _ = fs::remove_file(&fresh);
     symlink(Path::new(".").join(name), &fresh)

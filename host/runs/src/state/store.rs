@@ -1,5 +1,5 @@
-//! What is kept of a run on disk: `state_dir/runs/RUN_ID/` with `request.json`, `spec.json`, `state.json`, perhaps `stop.json`, and the
-//! supervisor's log.
+//! What is kept of a run on disk: `state_dir/runs/RUN_ID/` with `request.json`, `spec.json`,
+//! `state.json`, perhaps `stop.json`, and the supervisor's log.
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
@@ -205,7 +205,8 @@ impl RunDir {
         read_json(&self.spec_path())
     }
 
-    /// Leave word that the run is to stop, and has to be over within `grace`. The first word counts.
+    /// Leave word that the run is to stop, and has to be over within `grace`. The first word
+    /// counts.
     pub(crate) fn ask_to_stop(&self, grace: Duration) -> Result<()> {
         if self.stop_asked().is_some() {
             return Ok(());
@@ -272,7 +273,8 @@ impl RunDir {
         state.owner.is_alive() || (!state.is_supervised() && self.is_being_taken_over())
     }
 
-    /// Whether a supervisor was started, which alone holds the project's lock once the process that started it is gone.
+    /// Whether a supervisor was started, which alone holds the project's lock once the process that
+    /// started it is gone.
     fn is_being_taken_over(&self) -> bool {
         let Ok(request) = self.request() else {
             return false;
@@ -371,7 +373,8 @@ impl Store {
             .is_ok_and(|state| !state.has_ended() && state.owner.is_alive())
     }
 
-    /// Forget runs that ended long ago, and give to `orphan` those of dead supervisors that were not cleared up.
+    /// Forget runs that ended long ago, and give to `orphan` those of dead supervisors that were
+    /// not cleared up.
     pub(crate) fn sweep(&self, mut orphan: impl FnMut(&RunDir)) {
         let Ok(entries) = fs::read_dir(&self.runs) else {
             return;

@@ -1,4 +1,5 @@
-//! What a backend sees of the run's lifecycle: events go to the collectors and into the state, requests come back.
+//! What a backend sees of the run's lifecycle: events go to the collectors and into the state,
+//! requests come back.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

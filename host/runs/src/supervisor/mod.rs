@@ -18,11 +18,14 @@ use crate::state::store::{RunDir, Spec, State, Status};
 use crate::state::{lock, process, results_dir};
 use crate::supervisor::lifecycle::Lifecycle;
 
-/// What `PROGRAM supervise SPEC` does: run what `spec` describes until it ends, on one of `backends`.
+/// What `PROGRAM supervise SPEC` does: run what `spec` describes until it ends, on one of
+/// `backends`.
 ///
-/// Must be called before any thread is started. Standard input is the project's lock (see [`crate::registry::Registry::start`]).
+/// Must be called before any thread is started. Standard input is the project's lock (see
+/// [`crate::registry::Registry::start`]).
 pub fn supervise(spec: &Path, backends: Backends) -> ExitCode {
-    // A session of its own: no terminal's hang-up or Ctrl-C reaches it. Fails only where it leads one already.
+    // A session of its own: no terminal's hang-up or Ctrl-C reaches it. Fails only where it leads
+    // one already.
     let _ = rustix::process::setsid();
     match serve(spec, backends) {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,7 +78,8 @@ fn serve(spec: &Path, backends: Backends) -> Result<()> {
     ended
 }
 
-/// A supervisor has some descriptors for each process of its guest, and a soft limit is for programs that use `select`.
+/// A supervisor has some descriptors for each process of its guest, and a soft limit is for
+/// programs that use `select`.
 fn raise_descriptor_limit() {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     let raised = Rlimit {

@@ -1,4 +1,5 @@
-//! The files that a run leaves, as text that is written here, and against files that Penguin's own code wrote.
+//! The files that a run leaves, as text that is written here, and against files that Penguin's own
+//! code wrote.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,5 @@
-//! The lifecycle of runs, with real detached processes: this program is the tests, and the supervisor that they start.
+//! The lifecycle of runs, with real detached processes: this program is the tests, and the
+//! supervisor that they start.
 
 mod formats;
 mod lifecycle;

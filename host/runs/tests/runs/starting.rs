@@ -1,4 +1,5 @@
-//! A start that takes long, as on a busy machine, is a run that can be waited for, stopped and found.
+//! A start that takes long, as on a busy machine, is a run that can be waited for, stopped and
+//! found.
 
 use std::process::Command;
 

@@ -115,7 +115,8 @@ fn registry(root: &Path) -> Registry {
 
 /// A configuration with every diagnostic on, whose environment is a script.
 pub fn config(script: &[(&str, &str)]) -> Value {
-    // The same step may come twice, which a map cannot hold: the script is packed into distinct names.
+    // The same step may come twice, which a map cannot hold: the script is packed into distinct
+    // names.
     let mut env = Map::new();
     env.insert("igloo_init".into(), json!("/sbin/init"));
     for (step, argument) in script {
@@ -142,7 +143,8 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Another server process, which starts a run, prints its id, and is killed; its supervisors are `program`, else this one.
+/// Another server process, which starts a run, prints its id, and is killed; its supervisors are
+/// `program`, else this one.
 pub fn start_and_die(root: &Path, program: Option<PathBuf>) -> ExitCode {
     let script = [("listen", "80"), ("sleep_ms", "1500"), ("end", "done")];
     let registry = match program {

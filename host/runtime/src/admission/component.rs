@@ -1,4 +1,5 @@
-//! A component looked at as bytes: is it one, what does it import, does it export the tools. Nothing is compiled.
+//! A component looked at as bytes: is it one, what does it import, does it export the tools.
+//! Nothing is compiled.
 
 use std::collections::BTreeSet;
 
@@ -32,8 +33,8 @@ pub(super) struct Function {
     pub(super) name: String,
 }
 
-/// What a component with these `imports` imports of our interfaces. Components in Rust and C import only the functions that they call;
-/// others all that their world has.
+/// What a component with these `imports` imports of our interfaces. Components in Rust and C import
+/// only the functions that they call; others all that their world has.
 pub(super) fn functions(imports: &[String], types: &Types) -> BTreeSet<Function> {
     let of_ours = imports.iter().filter_map(|import| {
         let name = import.strip_prefix(PACKAGE)?.split('@').next()?;
@@ -57,8 +58,9 @@ pub(super) fn functions(imports: &[String], types: &Types) -> BTreeSet<Function>
     functions
 }
 
-/// Values that the loops of a function may carry: how deep loops are nested, times its local variables. Compiling takes time and memory
-/// for each; an interpreter's function has some ten thousand.
+/// Values that the loops of a function may carry: how deep loops are nested, times its local
+/// variables. Compiling takes time and memory for each; an interpreter's function has some ten
+/// thousand.
 const CARRIED: usize = 200_000;
 /// Bytes of one function.
 const FUNCTION_BYTES: usize = 2 << 20;
@@ -113,7 +115,8 @@ fn broken(error: BinaryReaderError) -> String {
     )
 }
 
-/// Validate a component in full, and see whether its functions are of a kind that can be compiled. Gives its types.
+/// Validate a component in full, and see whether its functions are of a kind that can be compiled.
+/// Gives its types.
 pub(super) fn validate(bytes: &[u8]) -> Result<Types, String> {
     let types = Validator::new_with_features(WasmFeatures::default())
         .validate_all(bytes)
@@ -208,7 +211,8 @@ pub(super) fn interfaces(imports: &[String]) -> Result<Vec<Interface>, String> {
     Ok(interfaces)
 }
 
-/// Whether everything asked for is granted; else a sentence with the lines of policy that would grant it.
+/// Whether everything asked for is granted; else a sentence with the lines of policy that would
+/// grant it.
 pub(super) fn granted(interfaces: &[Interface], terms: &Terms) -> Result<(), String> {
     let missing: Vec<Interface> = interfaces
         .iter()

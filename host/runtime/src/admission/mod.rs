@@ -1,4 +1,5 @@
-//! Admission: from a file to a plugin that may serve, or the reason why not. One function, used at start-up and by `check`.
+//! Admission: from a file to a plugin that may serve, or the reason why not. One function, used at
+//! start-up and by `check`.
 
 mod built_in;
 mod component;
@@ -32,7 +33,8 @@ pub(crate) use built_in::BuiltIn;
 use hints::Effect;
 use record::{Broken, Found, Outcome, Record};
 
-/// A `describe` that used less processor time than this when its time was over had waited for something that does not come.
+/// A `describe` that used less processor time than this when its time was over had waited for
+/// something that does not come.
 const WAITED_MS: u64 = 100;
 
 /// A component that may serve.
@@ -84,7 +86,8 @@ pub(crate) struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    /// Look at one file. A component that was examined before is neither compiled nor run; the policy is asked every time.
+    /// Look at one file. A component that was examined before is neither compiled nor run; the
+    /// policy is asked every time.
     pub(crate) fn look(&self, file: &Path, origin: Origin) -> Look {
         let bytes = match read(file) {
             Ok(bytes) => bytes,
@@ -155,7 +158,8 @@ impl Gate<'_> {
         }
     }
 
-    /// Compile a component that is not known yet, link it, and ask it for its tools. What comes out is kept.
+    /// Compile a component that is not known yet, link it, and ask it for its tools. What comes out
+    /// is kept.
     pub(crate) fn examine(&self, candidate: Candidate) -> Result<Admitted, Refused> {
         let refused = |reason: String| Refused {
             digest: Some(candidate.digest.clone()),
@@ -193,7 +197,8 @@ impl Gate<'_> {
         let types = component::validate(bytes).map_err(Unsound::lasting)?;
         let effect = Effect::of_all(&component::functions(&candidate.imports, &types));
         let pre = candidate.code.compile(self.machine, bytes)?;
-        // What the component imports is there, and the first call of it is one too many: `describe` gets no answer from the host.
+        // What the component imports is there, and the first call of it is one too many: `describe`
+        // gets no answer from the host.
         let limits = Limits::for_describe(&candidate.terms.limits);
         let job = Job {
             name: "describe",

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-/// Write "or null" as clients understand it: not at all where it means the same as absence, else as `anyOf`.
+/// Write "or null" as clients understand it: not at all where it means the same as absence, else as
+/// `anyOf`.
 pub(super) fn nullable(schema: &mut Map<String, Value>, null_matters: bool) {
     let is_null = |schema: &Value| schema.get("type").and_then(Value::as_str) == Some("null");
     if let Some(Value::Array(types)) = schema.get("type") {

@@ -1,4 +1,5 @@
-//! Tool schemas, made fit for every client: one bad schema makes some model APIs refuse all tools of a session.
+//! Tool schemas, made fit for every client: one bad schema makes some model APIs refuse all tools
+//! of a session.
 
 use std::cell::Cell;
 
@@ -9,12 +10,14 @@ use crate::text;
 
 const DEPTH: usize = 16;
 const BYTES: usize = 8 << 10;
-/// Schemas within a schema once references are in their place. More could not be written in [`BYTES`].
+/// Schemas within a schema once references are in their place. More could not be written in
+/// [`BYTES`].
 const SUBSCHEMAS: usize = BYTES / 2;
 const DESCRIPTION_CHARS: usize = 1000;
 /// Formats that JSON Schema itself defines; others (`uint32`, `double`) only confuse clients.
 ///
-/// Not `regex`: checking that a text is one takes as long as compiling it, and so long for each item of a list.
+/// Not `regex`: checking that a text is one takes as long as compiling it, and so long for each
+/// item of a list.
 const FORMATS: [&str; 17] = [
     "date",
     "date-time",
@@ -83,7 +86,8 @@ impl Role {
     }
 }
 
-/// `schema` with local references inlined and what clients stumble over taken out; or what is wrong with it.
+/// `schema` with local references inlined and what clients stumble over taken out; or what is wrong
+/// with it.
 pub(super) fn normalise(schema: &Value, role: Role) -> Result<Value, String> {
     let walk = Walk {
         root: schema,

@@ -1,4 +1,5 @@
-//! What `bindgen!` makes of `wit/`: one Rust trait for each interface that a component may import, and its exports.
+//! What `bindgen!` makes of `wit/`: one Rust trait for each interface that a component may import,
+//! and its exports.
 #![allow(missing_docs, clippy::pedantic, reason = "generated code")]
 
 wasmtime::component::bindgen!({

@@ -1,6 +1,7 @@
 //! `config-mutation`: change a project's configuration.
 //!
-//! The project crate writes a change whole or not at all, so a trap or a cancellation right after it leaves a project that loads.
+//! The project crate writes a change whole or not at all, so a trap or a cancellation right after
+//! it leaves a project that loads.
 
 use super::{HostResult, State, parse_object};
 use crate::host::bindings::config_mutation;

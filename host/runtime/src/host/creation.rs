@@ -11,7 +11,8 @@ impl creation::Host for State {
         output: String,
         options: String,
     ) -> HostResult<String> {
-        // It ends by the bounds on archives: a large one takes longer than a tool may take to think.
+        // It ends by the bounds on archives: a large one takes longer than a tool may take to
+        // think.
         let _paused = WallClock::pause(&self.meter);
         self.json("creation.init-project", move |host, cancel| {
             parse_object("options", &options)?;

@@ -21,7 +21,8 @@ impl emulation::Host for State {
             .blocking("emulation.start", move |host, cancel| {
                 let options = parse_object("options", &options)?;
                 let project = host.roots.project(&project)?;
-                // From here on the id is in whatever is said of the call, also where the caller does not hear of its end.
+                // From here on the id is in whatever is said of the call, also where the caller
+                // does not hear of its end.
                 let mut run_id = None;
                 let named = |run: &str| {
                     meter.run_named(run);

@@ -3,7 +3,8 @@
 use super::State;
 use crate::host::bindings::log::{self, Level};
 
-// Neither function counts as a host call: a chatty tool loses lines, not its result. Both cost it CPU time.
+// Neither function counts as a host call: a chatty tool loses lines, not its result. Both cost it
+// CPU time.
 impl log::Host for State {
     async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         let level = match level {

@@ -1,8 +1,8 @@
 //! What an instance may ask of the host: one file for each WIT interface.
 //!
-//! A host function takes plain data, does its work on a blocking thread, and gives plain data back. Every one goes through
-//! [`State::blocking`], which counts it, stops it when the call ends, and keeps a defect of the host from taking more than the
-//! call with it.
+//! A host function takes plain data, does its work on a blocking thread, and gives plain data back.
+//! Every one goes through [`State::blocking`], which counts it, stops it when the call ends, and
+//! keeps a defect of the host from taking more than the call with it.
 
 pub(crate) mod bindings;
 mod config;
@@ -49,7 +49,8 @@ pub(crate) struct State {
     pub(crate) log: ToolLog,
     pub(crate) progress: Progress,
     pub(crate) share: Share,
-    /// Given back while the instance waits for a run, so that waiting instances do not keep others from running.
+    /// Given back while the instance waits for a run, so that waiting instances do not keep others
+    /// from running.
     pub(crate) seat: Option<Seat>,
 }
 
@@ -105,7 +106,8 @@ impl State {
         Ok(())
     }
 
-    /// Do blocking work off the instance's thread. The work's flag is raised when this future is dropped; a panic in it is an error of this call.
+    /// Do blocking work off the instance's thread. The work's flag is raised when this future is
+    /// dropped; a panic in it is an error of this call.
     async fn blocking<T: Send + 'static>(
         &mut self,
         function: &'static str,
@@ -132,7 +134,8 @@ impl State {
         }
     }
 
-    /// [`Self::blocking`] for work that gives JSON. The text is made on the blocking thread, because it may be large.
+    /// [`Self::blocking`] for work that gives JSON. The text is made on the blocking thread,
+    /// because it may be large.
     async fn json<T: Serialize>(
         &mut self,
         function: &'static str,

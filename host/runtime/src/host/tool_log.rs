@@ -43,7 +43,8 @@ impl ToolLog {
     }
 }
 
-/// The progress reports of one call, made presentable. Whoever receives them thins a flood: it knows how much its client can take.
+/// The progress reports of one call, made presentable. Whoever receives them thins a flood: it
+/// knows how much its client can take.
 #[derive(Clone)]
 pub(crate) struct Progress(ProgressSink);
 

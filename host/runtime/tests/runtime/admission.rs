@@ -282,7 +282,8 @@ fn what_is_too_much_to_compile_is_remembered_until_it_may_use_more() {
 #[test]
 fn what_takes_too_long_to_compile_is_refused() {
     let place = Place::with_probe();
-    // The whole seconds that the kernel counts are too many for the probe, so it gets a module that is never used, and long.
+    // The whole seconds that the kernel counts are too many for the probe, so it gets a module that
+    // is never used, and long.
     let mut bytes = fs::read(probe()).unwrap();
     bytes.extend(long_to_compile());
     fs::write(place.plugin("probe.wasm"), bytes).unwrap();

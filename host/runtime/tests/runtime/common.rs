@@ -1,4 +1,5 @@
-//! A runtime on the component `tests/plugins/probe`, which does on request what a hostile tool does.
+//! A runtime on the component `tests/plugins/probe`, which does on request what a hostile tool
+//! does.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,5 @@
-//! What a start and a call cost. Printed, because a loaded machine proves little; asserted is only what no load can turn around.
+//! What a start and a call cost. Printed, because a loaded machine proves little; asserted is only
+//! what no load can turn around.
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -61,7 +61,8 @@ pub fn definition<T: Tool>() -> Value {
     serde_json::from_str(&tool::define::<T>().definition).expect("a definition is JSON")
 }
 
-/// Check what makes a definition sound: every argument described, examples that fit, lengths that every client reads.
+/// Check what makes a definition sound: every argument described, examples that fit, lengths that
+/// every client reads.
 ///
 /// # Panics
 /// With what is wrong.

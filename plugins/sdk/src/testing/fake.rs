@@ -22,10 +22,12 @@ use crate::shapes::{
 
 type Answerer = Rc<dyn Fn(&Value) -> Result<Value>>;
 
-/// A host for tests. Functions go by the contract's names: `config-mutation.apply`, `run-results.search`.
+/// A host for tests. Functions go by the contract's names: `config-mutation.apply`,
+/// `run-results.search`.
 ///
-/// A function without an answer fails with a message that says which answer to give; files that are not there are
-/// [`Error::Unavailable`], as in the real host. Logs, progress and all calls are remembered.
+/// A function without an answer fails with a message that says which answer to give; files that are
+/// not there are [`Error::Unavailable`], as in the real host. Logs, progress and all calls are
+/// remembered.
 #[derive(Clone, Default)]
 pub struct FakeHost {
     answers: BTreeMap<String, Answerer>,
@@ -69,7 +71,8 @@ impl FakeHost {
         self
     }
 
-    /// A result file that `search`, `read-text` and `read-csv` give: regular expressions, ranges and columns really work.
+    /// A result file that `search`, `read-text` and `read-csv` give: regular expressions, ranges
+    /// and columns really work.
     #[must_use]
     pub fn text(mut self, file: &str, text: &str) -> Self {
         self.files.texts.insert(file.to_owned(), text.to_owned());

@@ -1,4 +1,5 @@
-//! Sleeps when it is asked for its tools. Implements the contract by hand, since `plugin!` would not let it.
+//! Sleeps when it is asked for its tools. Implements the contract by hand, since `plugin!` would
+//! not let it.
 
 #![cfg(target_family = "wasm")]
 

@@ -1,4 +1,5 @@
-//! The tools that MCP's conformance suite expects of a server under test, as far as the contract has what they need.
+//! The tools that MCP's conformance suite expects of a server under test, as far as the contract
+//! has what they need.
 
 mod content;
 mod schema;

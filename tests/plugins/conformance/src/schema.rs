@@ -1,4 +1,5 @@
-//! A tool whose schema has definitions and references, of which the host makes what every client reads.
+//! A tool whose schema has definitions and references, of which the host makes what every client
+//! reads.
 
 use std::borrow::Cow;
 

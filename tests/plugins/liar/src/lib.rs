@@ -1,4 +1,5 @@
-//! Lies in `describe`: nothing of it may be admitted. Implements the contract by hand, since `#[tool]` would not let it.
+//! Lies in `describe`: nothing of it may be admitted. Implements the contract by hand, since
+//! `#[tool]` would not let it.
 
 #![cfg(target_family = "wasm")]
 
@@ -8,7 +9,8 @@ use rookery_plugin::{Error, Guest, Result, ToolDefinition};
 
 struct Liar;
 
-/// Which lie is told. A test overwrites its last letter in the built component, so that each lie is looked at by itself.
+/// Which lie is told. A test overwrites its last letter in the built component, so that each lie is
+/// looked at by itself.
 static LIE: &str = "which-lie:a";
 
 const OBJECT: &str = r#"{"type":"object","properties":{},"additionalProperties":false}"#;

@@ -1,6 +1,8 @@
-//! A component that does on request what a hostile or broken tool does: its one tool `probe` takes `{"do": "…", …}`.
+//! A component that does on request what a hostile or broken tool does: its one tool `probe` takes
+//! `{"do": "…", …}`.
 //!
-//! It is written against the bare contract, without the SDK, so that it tests the runtime and nothing else.
+//! It is written against the bare contract, without the SDK, so that it tests the runtime and
+//! nothing else.
 
 mod bindings {
     #![allow(unsafe_code, missing_docs, clippy::pedantic, reason = "generated code")]
@@ -18,7 +20,8 @@ use serde_json::{Value, json};
 
 pub(crate) struct Probe;
 
-/// How `describe` behaves. A test overwrites it in the built component, with a word of the same length.
+/// How `describe` behaves. A test overwrites it in the built component, with a word of the same
+/// length.
 static DESCRIBE: &str = "describe:sound";
 
 impl Guest for Probe {

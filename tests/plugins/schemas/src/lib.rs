@@ -1,5 +1,5 @@
-//! Schemas that are much work to check, and results that make the most of them. Implements the contract by hand, since `#[tool]` would not
-//! let it.
+//! Schemas that are much work to check, and results that make the most of them. Implements the
+//! contract by hand, since `#[tool]` would not let it.
 
 #![cfg(target_family = "wasm")]
 
@@ -9,7 +9,8 @@ use rookery_plugin::{Error, Guest, Result, ToolDefinition};
 
 struct Schemas;
 
-/// How deep `anyOf` is nested in the tools that have it. A test overwrites the digit in the built component; 8 is not admitted.
+/// How deep `anyOf` is nested in the tools that have it. A test overwrites the digit in the built
+/// component; 8 is not admitted.
 static DEPTH: &str = "any-of-depth:7";
 
 impl Guest for Schemas {

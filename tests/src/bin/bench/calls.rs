@@ -1,4 +1,5 @@
-//! A tool call through WebAssembly against a bare rmcp echo; pings and built-in tools beside tools that loop and worse.
+//! A tool call through WebAssembly against a bare rmcp echo; pings and built-in tools beside tools
+//! that loop and worse.
 
 use std::path::Path;
 use std::process::Command;
@@ -63,7 +64,8 @@ pub fn measure(folder: &Path) -> Result<Vec<Row>> {
             client.call("echo", &message)?;
         }
     }
-    // A client has one server: a turn is long enough for each to find its own code in the processor's caches.
+    // A client has one server: a turn is long enough for each to find its own code in the
+    // processor's caches.
     let mut times = [Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..TURNS {
         for (client, times) in clients.iter_mut().zip(&mut times) {
@@ -90,7 +92,8 @@ pub fn measure(folder: &Path) -> Result<Vec<Row>> {
     ])
 }
 
-/// `ping` on a server on which four tools loop: each session asks from its own thread, since a looping call occupies its client.
+/// `ping` on a server on which four tools loop: each session asks from its own thread, since a
+/// looping call occupies its client.
 fn ping_beside_loops(folder: &Path) -> Result<Row> {
     let mut client = Client::start(&mut server(folder, &folder.join("cache")))?;
     for id in 0..4 {
@@ -141,7 +144,8 @@ fn beside_hostile_calls(folder: &Path) -> Result<Vec<Row>> {
         };
         let begun = Instant::now();
         client.send_only(&request)?;
-        // Lines are told by their beginnings: reading a megabyte of JSON would take longer than what is measured.
+        // Lines are told by their beginnings: reading a megabyte of JSON would take longer than
+        // what is measured.
         loop {
             let line = client.line()?;
             if line.contains(r#""id":"watched""#) {

@@ -1,4 +1,5 @@
-//! Large results, made on the spot: a project with a 100 MB console.log and a million-row plugins.db.
+//! Large results, made on the spot: a project with a 100 MB console.log and a million-row
+//! plugins.db.
 
 use std::fs;
 use std::io::{BufWriter, Write};

@@ -1,7 +1,8 @@
-//! `make bench`: what Rookery costs, as ratios to a yardstick that is measured beside it in the same run.
+//! `make bench`: what Rookery costs, as ratios to a yardstick that is measured beside it in the
+//! same run.
 //!
-//! Single times on a shared machine say little; each row is a median, and yardstick and subject take turns.
-//! Arguments name the sections to measure, all of them without any.
+//! Single times on a shared machine say little; each row is a median, and yardstick and subject
+//! take turns. Arguments name the sections to measure, all of them without any.
 
 mod boot;
 mod calls;

@@ -15,8 +15,8 @@ const TIMES: u32 = 5_000;
 /// Turns, of which the first warms up.
 const TURNS: usize = 24;
 
-/// A shell that redirects its input: from a file, which is an open and a close beside what it does where
-/// it only copies a descriptor. `/proc/uptime` counts hundredths of a second.
+/// A shell that redirects its input: from a file, which is an open and a close beside what it does
+/// where it only copies a descriptor. `/proc/uptime` counts hundredths of a second.
 fn script() -> String {
     format!(
         "#!/bin/sh\n\

@@ -26,7 +26,8 @@ pub struct Problem {
     pub message: String,
 }
 
-/// The value with every scalar converted to its type and every key to its kind, or all that is wrong with it.
+/// The value with every scalar converted to its type and every key to its kind, or all that is
+/// wrong with it.
 pub fn check(ty: Type, value: Value, scope: Scope) -> Result<Value, Vec<Problem>> {
     let mut checker = Checker {
         scope,
@@ -217,7 +218,8 @@ impl Checker {
     }
 }
 
-/// A key as its table has it. Decimal digits in quotes are a number, and so are whole floats and booleans without quotes.
+/// A key as its table has it. Decimal digits in quotes are a number, and so are whole floats and
+/// booleans without quotes.
 fn table_key(keys: Keys, key: &Key) -> Option<Key> {
     match (keys, key) {
         (Keys::Str, Key::Str(_)) | (Keys::Int | Keys::IntOrStar, Key::Int(_)) => Some(key.clone()),

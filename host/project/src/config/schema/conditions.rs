@@ -2,7 +2,8 @@
 
 use crate::ground::yaml::value::{Key, Map, Value};
 
-/// Operations that only some filesystems of the guest route to a model, and the directories where they work.
+/// Operations that only some filesystems of the guest route to a model, and the directories where
+/// they work.
 const OPERATIONS: [(&str, &[&str]); 12] = [
     ("flush", &["/dev"]),
     ("fsync", &["/dev"]),

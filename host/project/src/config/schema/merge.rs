@@ -12,7 +12,8 @@ pub struct MergeError {
     pub message: String,
 }
 
-/// `new` laid over `base`; both have passed the check against `ty`. The result must be checked again.
+/// `new` laid over `base`; both have passed the check against `ty`. The result must be checked
+/// again.
 pub fn merge(ty: Type, base: Value, new: Value) -> Result<Value, MergeError> {
     match (ty, base, new) {
         // There is no way to unset: null lets the lower value show through.
@@ -79,7 +80,8 @@ fn tagged(union: &Tagged, base: Map, new: Map) -> Result<Value, MergeError> {
 }
 
 fn fields(model: &Model, mut base: Map, new: Map) -> Result<Value, MergeError> {
-    // Penguin visits the fields that a model does not describe twice, so their lists are appended twice.
+    // Penguin visits the fields that a model does not describe twice, so their lists are appended
+    // twice.
     let extra: Vec<_> = if model.open {
         new.iter()
             .filter(|(key, _)| model.field(&key.text()).is_none())

@@ -1,7 +1,8 @@
 //! The structure of a configuration, described once as data.
 //!
-//! `sections` and its neighbours say what a section holds. Reading that description, [`check`] validates and normalises
-//! what a file says, [`merge`] lays one file over another, and [`complete`] fills in the defaults.
+//! `sections` and its neighbours say what a section holds. Reading that description, [`check`]
+//! validates and normalises what a file says, [`merge`] lays one file over another, and
+//! [`complete`] fills in the defaults.
 
 mod check;
 mod complete;

@@ -39,7 +39,8 @@ pub enum Type {
     Tagged(&'static Tagged),
     /// One model for every command, or a table of commands to models.
     OneOrTable(&'static Tagged, &'static Table),
-    /// A model that may be abbreviated: `true` for its defaults, a string for the named field, `false` for nothing.
+    /// A model that may be abbreviated: `true` for its defaults, a string for the named field,
+    /// `false` for nothing.
     Short(&'static Model, &'static str),
 }
 

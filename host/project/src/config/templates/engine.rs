@@ -1,4 +1,5 @@
-//! The template engine as Jinja2 has it: what it knows, what it lacks, and the bounds on one template.
+//! The template engine as Jinja2 has it: what it knows, what it lacks, and the bounds on one
+//! template.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -18,7 +19,8 @@ pub type Context = BTreeMap<String, Item>;
 const STEPS: u64 = 20_000;
 /// Room for a value that is nested as deep as [`STEPS`] allow; only what is used of it is taken.
 const STACK: usize = 128 << 20;
-/// Bytes of a method's text times bytes of its arguments: what the result can be long, and the work it can take.
+/// Bytes of a method's text times bytes of its arguments: what the result can be long, and the work
+/// it can take.
 const MAX_PRODUCT: usize = 1 << 24;
 /// Digits of a width in a format string.
 const MAX_DIGITS: usize = 4;
@@ -63,7 +65,8 @@ pub fn render(
     if !source.contains("{%") {
         return render();
     }
-    // Statements can nest a value as deep as they take steps, and it is printed and dropped recursively.
+    // Statements can nest a value as deep as they take steps, and it is printed and dropped
+    // recursively.
     thread::scope(|scope| {
         let deep = thread::Builder::new().stack_size(STACK);
         let thread = deep

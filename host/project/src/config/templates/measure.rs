@@ -1,8 +1,9 @@
 //! A template rewritten so that each value is measured before anything is done with it.
 //!
-//! The engine counts its own steps, but not the work that one step can make: `[1] * 10 ** 8 == [1] * 10 ** 8` is a step, and with
-//! constants not even that, since they are computed while the template is compiled. So every value that is used goes through a function
-//! of ours, which walks it and pays for it; what nobody can pay for is refused before the engine touches it.
+//! The engine counts its own steps, but not the work that one step can make: `[1] * 10 ** 8 == [1]
+//! * 10 ** 8` is a step, and with constants not even that, since they are computed while the
+//! template is compiled. So every value that is used goes through a function of ours, which walks
+//! it and pays for it; what nobody can pay for is refused before the engine touches it.
 
 use std::fmt::Write;
 
@@ -191,7 +192,8 @@ impl Writer {
     }
 }
 
-/// An expression whose value is used: measured, unless it is a constant or nothing but a number or a truth.
+/// An expression whose value is used: measured, unless it is a constant or nothing but a number or
+/// a truth.
 fn value(expr: &Expr) -> Result<String, Error> {
     let plain = plain(expr)?;
     Ok(match expr {
@@ -328,7 +330,8 @@ fn filters(expr: &Expr) -> Result<String, Error> {
     };
     let own = format!("{}({})", filter.name, arguments(&filter.args)?);
     match &filter.expr {
-        // In a chain, the value between two filters is paid for by the engine, as text, or measured at its end.
+        // In a chain, the value between two filters is paid for by the engine, as text, or measured
+        // at its end.
         Some(from @ Expr::Filter(inner)) if inner.expr.is_none() => {
             Ok(format!("{} | {own}", filters(from)?))
         }

@@ -1,4 +1,5 @@
-//! Templates in configuration strings, rendered as Penguin does but in a box: within a budget of steps, memory and output.
+//! Templates in configuration strings, rendered as Penguin does but in a box: within a budget of
+//! steps, memory and output.
 
 mod engine;
 mod measure;
@@ -50,7 +51,8 @@ pub struct TemplateError {
 }
 
 impl Renderer {
-    /// The variables of a file: those of the main file, its own `core` and architecture, then its own `vars` in order.
+    /// The variables of a file: those of the main file, its own `core` and architecture, then its
+    /// own `vars` in order.
     pub fn context(&self, file: &Value, main: Option<&Context>) -> Result<Context, TemplateError> {
         let mut context =
             Context::from([("kernel_version".to_owned(), Item::from(KERNEL_VERSION))]);

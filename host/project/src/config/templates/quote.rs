@@ -3,8 +3,8 @@
 use crate::ground::yaml::value::{Key, Value};
 
 const OPENERS: [&str; 3] = ["{{", "{%", "{#"];
-/// What else is printed by an expression: a carriage return, which would be made a line feed once the string is a template, and with it
-/// a brace that would become part of that expression.
+/// What else is printed by an expression: a carriage return, which would be made a line feed once
+/// the string is a template, and with it a brace that would become part of that expression.
 const RETURNS: [(&str, &str); 2] = [("{\r", "{{ '{\\r' }}"), ("\r", "{{ '\\r' }}")];
 
 /// Whether Penguin would render this string.
@@ -36,7 +36,8 @@ pub fn neutralise(text: &str) -> String {
     out
 }
 
-/// What [`neutralise`] was given, or the string itself where it holds a template that a person wrote.
+/// What [`neutralise`] was given, or the string itself where it holds a template that a person
+/// wrote.
 pub fn restore(text: &str) -> String {
     if !is_template(text) {
         return text.to_owned();

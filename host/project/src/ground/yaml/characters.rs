@@ -25,7 +25,8 @@ pub fn decode(bytes: &[u8]) -> Result<String, YamlError> {
     })
 }
 
-/// Characters that Penguin's reader refuses, or takes for a line end, unless they are escaped in a double-quoted string.
+/// Characters that Penguin's reader refuses, or takes for a line end, unless they are escaped in a
+/// double-quoted string.
 pub fn check_characters(text: &str) -> Result<(), YamlError> {
     let printable = |c: char| matches!(c, '\t' | '\n' | ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{fffd}' | '\u{10000}'..);
     for (number, line) in text.split('\n').enumerate() {
@@ -71,8 +72,8 @@ pub fn check_directives(text: &str) -> Result<(), YamlError> {
     Ok(())
 }
 
-/// What stands outside of scalars and comments: no tabs, which YAML 1.2 allows in more places than Penguin's scanner, and
-/// no anchor that is set twice.
+/// What stands outside of scalars and comments: no tabs, which YAML 1.2 allows in more places than
+/// Penguin's scanner, and no anchor that is set twice.
 pub fn check_outside(chars: &[char], scalars: &[(Range<usize>, bool)]) -> Result<(), YamlError> {
     let mut scalars = scalars.iter().peekable();
     let mut anchors = HashSet::new();

@@ -1,7 +1,7 @@
 //! YAML as Penguin reads and writes it.
 //!
-//! Configuration is YAML 1.2 core schema ([`parse`]); result files are dumped by a YAML 1.1 library ([`parse_result`]);
-//! what [`write()`] emits means the same to readers of either version.
+//! Configuration is YAML 1.2 core schema ([`parse`]); result files are dumped by a YAML 1.1 library
+//! ([`parse_result`]); what [`write()`] emits means the same to readers of either version.
 
 mod characters;
 mod error;

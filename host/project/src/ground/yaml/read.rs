@@ -1,4 +1,5 @@
-//! From YAML text to a [`Value`], with the refusals that Penguin's loader has and bounds on what hostile text can cost.
+//! From YAML text to a [`Value`], with the refusals that Penguin's loader has and bounds on what
+//! hostile text can cost.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -21,8 +22,8 @@ const MAX_DEPTH: usize = 64;
 const MAX_WEIGHT: usize = 32 << 20;
 const NODE_WEIGHT: usize = 32;
 
-/// Read one configuration document: YAML 1.2 core schema, no duplicate keys, no second document, no tags but the core ones
-/// and `!!binary`. An empty document is [`Value::Null`].
+/// Read one configuration document: YAML 1.2 core schema, no duplicate keys, no second document, no
+/// tags but the core ones and `!!binary`. An empty document is [`Value::Null`].
 pub fn parse(text: &str) -> Result<Value, YamlError> {
     check_characters(text)?;
     check_directives(text)?;
@@ -31,8 +32,8 @@ pub fn parse(text: &str) -> Result<Value, YamlError> {
 
 /// Read a result file that Penguin's Python wrote.
 ///
-/// Names that YAML versions disagree on stay the text that they are in the file (`08`, `0o17`), keys too. Of keys given
-/// twice the last counts; foreign tags are ignored.
+/// Names that YAML versions disagree on stay the text that they are in the file (`08`, `0o17`),
+/// keys too. Of keys given twice the last counts; foreign tags are ignored.
 pub fn parse_result(text: &str) -> Result<Json> {
     let mut reader = Reader::new(text, Schema::Result);
     reader
@@ -311,7 +312,8 @@ impl<'a> Reader<'a> {
         self.stack.last().is_some_and(|frame| frame.in_brackets)
     }
 
-    /// A block at the end of a text that has no last line end gets one from the parser, and none from Penguin's.
+    /// A block at the end of a text that has no last line end gets one from the parser, and none
+    /// from Penguin's.
     fn without_added_line_end<'t>(&self, text: &'t str, style: ScalarStyle, span: Span) -> &'t str {
         let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
         let is_last = span.end.index() >= self.chars.len() && self.chars.last() != Some(&'\n');

@@ -1,6 +1,8 @@
-//! Text that Penguin's scanner reads and the parser here does not, rewritten so that it means the same to both.
+//! Text that Penguin's scanner reads and the parser here does not, rewritten so that it means the
+//! same to both.
 //!
-//! Inside brackets and quotes Penguin ignores indentation, and a comment may follow a bracket or a quote at once.
+//! Inside brackets and quotes Penguin ignores indentation, and a comment may follow a bracket or a
+//! quote at once.
 
 /// Room for what is inserted, beyond the length of the text.
 const MAX_ADDED: usize = 1 << 20;
@@ -77,7 +79,8 @@ impl Relaxer {
         }
     }
 
-    /// The end of a line inside brackets or quotes: the next one is indented deeper than what surrounds it.
+    /// The end of a line inside brackets or quotes: the next one is indented deeper than what
+    /// surrounds it.
     fn newline(&mut self) {
         self.copy();
         let indent = self.spaces(0);

@@ -16,10 +16,11 @@ pub fn resolve_core(text: &str) -> Value {
         .unwrap_or_else(|| Value::Str(text.to_owned()))
 }
 
-/// A scalar of a result file: typed where readers of YAML 1.1 and 1.2 agree, otherwise its source text.
+/// A scalar of a result file: typed where readers of YAML 1.1 and 1.2 agree, otherwise its source
+/// text.
 ///
-/// In mappings the prefixed integers of `core_config.yaml` (`0o755`) are numbers too. In lists stand names of the guest, of which
-/// no character may be lost.
+/// In mappings the prefixed integers of `core_config.yaml` (`0o755`) are numbers too. In lists
+/// stand names of the guest, of which no character may be lost.
 pub fn resolve_result(text: &str, in_mapping: bool) -> Value {
     let typed = resolve_core(text);
     let agreed = match &typed {
@@ -120,7 +121,8 @@ pub fn core_float(text: &str) -> Option<f64> {
 
 /// Whether no reader of YAML 1.1 or 1.2 takes this plain text for something but a string.
 ///
-/// Only letters-first words and paths are ever called safe, so numbers, dates and base-60 values need no rule here.
+/// Only letters-first words and paths are ever called safe, so numbers, dates and base-60 values
+/// need no rule here.
 pub fn plain_is_a_string(text: &str) -> bool {
     const WORDS: [&str; 11] = [
         "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf",

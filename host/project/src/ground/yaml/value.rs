@@ -1,4 +1,5 @@
-//! The tree that configuration files are read into: ordered, with the key and number types that YAML has and JSON lacks.
+//! The tree that configuration files are read into: ordered, with the key and number types that
+//! YAML has and JSON lacks.
 
 use indexmap::IndexMap;
 use serde_json::{Map as JsonMap, Number, Value as Json};
@@ -6,7 +7,8 @@ use serde_json::{Map as JsonMap, Number, Value as Json};
 /// An ordered mapping.
 pub type Map = IndexMap<Key, Value>;
 
-/// A key of a mapping. Ioctl commands and offsets are integers; everything else that Penguin reads is a string.
+/// A key of a mapping. Ioctl commands and offsets are integers; everything else that Penguin reads
+/// is a string.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
     /// A string.
@@ -123,7 +125,8 @@ impl Value {
         }
     }
 
-    /// Equality as Python has it, where `1`, `1.0` and `true` are one: it decides which of two equal scalars a merge keeps.
+    /// Equality as Python has it, where `1`, `1.0` and `true` are one: it decides which of two
+    /// equal scalars a merge keeps.
     pub fn equals_like_python(&self, other: &Self) -> bool {
         match (self.number(), other.number()) {
             _ if matches!((self, other), (Self::Int(_), Self::Int(_))) => self == other,
@@ -145,7 +148,8 @@ impl Value {
         }
     }
 
-    /// The value as JSON: keys become strings, binary data and what JSON has no number for become text.
+    /// The value as JSON: keys become strings, binary data and what JSON has no number for become
+    /// text.
     pub fn to_json(&self) -> Json {
         match self {
             Self::Null => Json::Null,

@@ -6,7 +6,8 @@ use super::scalar::plain_is_a_string;
 use super::value::{Key, Value};
 use crate::ground::text::is_hidden;
 
-/// A block-style document. Strings are double-quoted, text of several lines is a literal block, integers are plain decimal.
+/// A block-style document. Strings are double-quoted, text of several lines is a literal block,
+/// integers are plain decimal.
 pub fn write(value: &Value) -> String {
     let mut out = String::new();
     match value {
@@ -134,7 +135,8 @@ fn write_float(out: &mut String, number: f64) {
     }
 }
 
-/// Whether a literal block holds exactly this text in both versions: several plain lines, the first one not indented.
+/// Whether a literal block holds exactly this text in both versions: several plain lines, the first
+/// one not indented.
 fn fits_a_literal(text: &str) -> bool {
     let body = text.strip_suffix('\n').unwrap_or(text);
     body.contains('\n')

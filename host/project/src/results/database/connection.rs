@@ -23,7 +23,8 @@ use crate::{Cancel, Error};
 const MAX_STORED: i32 = 64 << 20;
 /// The longest pattern of `LIKE` and `GLOB`, whose cost grows with it.
 const MAX_PATTERN: i32 = 100;
-/// Steps of the query's program between two looks at the clock: few, as one may be a call that takes long.
+/// Steps of the query's program between two looks at the clock: few, as one may be a call that
+/// takes long.
 const STEPS: i32 = 50;
 
 pub(super) struct Run<'a> {

@@ -1,7 +1,8 @@
 //! Read-only SQL on `plugins.db`, under limits.
 //!
-//! Three walls, each enough alone: the file is opened read-only, an authorizer refuses every action but reading, and no
-//! extension or other database can be attached. Memory and time are bounded by limits and by a progress handler.
+//! Three walls, each enough alone: the file is opened read-only, an authorizer refuses every action
+//! but reading, and no extension or other database can be attached. Memory and time are bounded by
+//! limits and by a progress handler.
 
 mod cells;
 mod connection;
@@ -181,7 +182,8 @@ impl Database<'_> {
         self.file.read_exact_at(&mut version, READ_VERSION).is_ok() && version == [2]
     }
 
-    /// Copy the database with its journal, so that opening the copy can roll back what was interrupted.
+    /// Copy the database with its journal, so that opening the copy can roll back what was
+    /// interrupted.
     fn recover(&self, path: &Path) -> Result<PathBuf, Failure> {
         let parts: Vec<(&str, PathBuf, u64)> = ["", "-journal", "-wal"]
             .into_iter()
@@ -216,7 +218,8 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// The URI of a database that nobody writes: it is read without locks, and nothing is made beside it.
+/// The URI of a database that nobody writes: it is read without locks, and nothing is made beside
+/// it.
 fn unchanging(path: &Path) -> PathBuf {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_bytes() {
@@ -230,7 +233,8 @@ fn unchanging(path: &Path) -> PathBuf {
     uri.into()
 }
 
-/// A journal that must be rolled back, or a write-ahead log that must be replayed, cannot be read through a read-only file.
+/// A journal that must be rolled back, or a write-ahead log that must be replayed, cannot be read
+/// through a read-only file.
 fn needs_recovery(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|e| {
         matches!(e.code, ErrorCode::ReadOnly | ErrorCode::CannotOpen)
