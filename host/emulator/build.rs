@@ -12,7 +12,8 @@ const FLAGS: &[&str] = &[
     "-Cstrip=symbols",
     "-Crelocation-model=static",
     "-Ctarget-feature=+crt-static",
-    "-Clink-args=-nostdlib -nostartfiles -static -Wl,--build-id=none -Wl,-z,norelro -Wl,-z,noseparate-code",
+    "-Clink-args=-nostdlib -nostartfiles -static -Wl,--build-id=none -Wl,-z,norelro \
+     -Wl,-z,noseparate-code",
 ];
 
 fn main() {

@@ -49,7 +49,11 @@ impl Wire {
 
     /// The handshake.
     pub fn greet(&mut self) -> Result<()> {
-        let client = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "wire", "version": "0"}});
+        let client = json!({
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "wire", "version": "0"}
+        });
         self.request("initialize", &client)?;
         self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
     }

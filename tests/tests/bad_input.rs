@@ -84,7 +84,11 @@ async fn a_change_that_would_brick_the_project_is_refused_and_nothing_is_written
         ),
         (
             "add_static_file",
-            json!({"project_dir": "router", "path": "/../../x", "spec": {"type": "inline_file", "contents": ""}}),
+            json!({
+                "project_dir": "router",
+                "path": "/../../x",
+                "spec": {"type": "inline_file", "contents": ""}
+            }),
         ),
         (
             "add_static_file",

@@ -144,7 +144,16 @@ fn a_signal_ends_a_server_whose_answers_nobody_reads() -> Result<()> {
         .stderr(Stdio::null())
         .spawn()?;
     drop(command);
-    let greeting = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "deaf", "version": "0"}}});
+    let greeting = json!({
+        "jsonrpc": "2.0",
+        "id": 0,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "deaf", "version": "0"}
+        }
+    });
     writeln!(client, "{greeting}")?;
     writeln!(
         client,
@@ -183,7 +192,12 @@ fn each_signal_that_asks_for_the_end_ends_it_in_order() -> Result<()> {
         let mut wire = Wire::start(behind(&usual, root.path()))?;
         serves(&mut wire)?;
         // A call under way does not hold it up.
-        wire.send(&json!({"jsonrpc": "2.0", "id": 99, "method": "tools/call", "params": {"name": "slow", "arguments": {"steps": 300, "step_ms": 100}}}))?;
+        wire.send(&json!({
+            "jsonrpc": "2.0",
+            "id": 99,
+            "method": "tools/call",
+            "params": {"name": "slow", "arguments": {"steps": 300, "step_ms": 100}}
+        }))?;
         wire.signal(signal)?;
         let status = wire.ended(END).context(signal)?;
         ensure!(status.code() == Some(0), "{signal}: {status}");

@@ -122,7 +122,11 @@ async fn the_demo_firmware_comes_alive_after_the_two_fixes_that_the_diagnoses_na
             json!({"project_dir": "router", "key": "board_id", "value": "rook-1"}),
         )
         .await?;
-    let panel = json!({"project_dir": "router", "path": "/dev/panel", "read": {"model": "const_buf", "val": "ready\n"}});
+    let panel = json!({
+        "project_dir": "router",
+        "path": "/dev/panel",
+        "read": {"model": "const_buf", "val": "ready\n"}
+    });
     client.ok("add_pseudofile", panel).await?;
     serves(&client, "router", &[80]).await?;
 

@@ -35,7 +35,12 @@ async fn what_is_empty_without_meaning_counts_as_left_out() -> Result<()> {
             ),
             (
                 "missing_files",
-                json!({"project_dir": "router", "results_dir": nothing, "procname": nothing, "limit": nothing}),
+                json!({
+                    "project_dir": "router",
+                    "results_dir": nothing,
+                    "procname": nothing,
+                    "limit": nothing
+                }),
             ),
             (
                 "set_env",
@@ -47,7 +52,13 @@ async fn what_is_empty_without_meaning_counts_as_left_out() -> Result<()> {
             ),
             (
                 "add_pseudofile",
-                json!({"project_dir": "router", "path": "/dev/x", "read": nothing, "write": nothing, "ioctl": nothing}),
+                json!({
+                    "project_dir": "router",
+                    "path": "/dev/x",
+                    "read": nothing,
+                    "write": nothing,
+                    "ioctl": nothing
+                }),
             ),
         ] {
             let answer = client.call(tool, arguments.clone()).await?;
@@ -66,10 +77,28 @@ async fn an_object_with_every_field_means_those_that_say_something() -> Result<(
     let root = tempfile::tempdir()?;
     let client = router(root.path()).await?;
     let read = json!({"model": "const_buf", "val": "ready", "vals": null, "filename": ""});
-    let file = json!({"project_dir": "router", "dry_run": "false", "path": "/dev/panel", "read": read, "write": "", "ioctl": {}});
+    let file = json!({
+        "project_dir": "router",
+        "dry_run": "false",
+        "path": "/dev/panel",
+        "read": read,
+        "write": "",
+        "ioctl": {}
+    });
     client.ok("add_pseudofile", file).await?;
-    let spec = json!({"type": "symlink", "contents": "", "mode": "", "host_path": "", "target": "/bin/sh", "devtype": "",
-        "major": 0, "minor": 0, "from": "", "file_offset": null, "hex_bytes": ""});
+    let spec = json!({
+        "type": "symlink",
+        "contents": "",
+        "mode": "",
+        "host_path": "",
+        "target": "/bin/sh",
+        "devtype": "",
+        "major": 0,
+        "minor": 0,
+        "from": "",
+        "file_offset": null,
+        "hex_bytes": ""
+    });
     let link = json!({"project_dir": "router", "path": "/bin/ash2", "spec": spec});
     client.ok("add_static_file", link).await?;
     let patch = client

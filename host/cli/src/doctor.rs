@@ -42,7 +42,13 @@ impl Doctor {
             && places
                 .iter()
                 .all(|place| place["ok"] == true || place["needed"] == false);
-        let report = json!({"ok": ok, "version": env!("CARGO_PKG_VERSION"), "backends": backends, "plugins": plugins, "directories": places});
+        let report = json!({
+            "ok": ok,
+            "version": env!("CARGO_PKG_VERSION"),
+            "backends": backends,
+            "plugins": plugins,
+            "directories": places
+        });
         show::result(&report, self.json, describe);
         Ok(if ok {
             ExitCode::SUCCESS
@@ -61,7 +67,14 @@ fn check_dir(name: &str, dir: &Path, needed: bool) -> Value {
     match written {
         Ok(()) => json!({"name": name, "path": path, "ok": true}),
         Err(error) => {
-            json!({"name": name, "path": path, "ok": false, "needed": needed, "detail": format!("cannot be written: {error}"), "fix": format!("make it writable, or name another with --{name}-dir")})
+            json!({
+                "name": name,
+                "path": path,
+                "ok": false,
+                "needed": needed,
+                "detail": format!("cannot be written: {error}"),
+                "fix": format!("make it writable, or name another with --{name}-dir")
+            })
         }
     }
 }

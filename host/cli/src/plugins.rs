@@ -222,9 +222,13 @@ pub fn overview(options: &PluginOptions) -> anyhow::Result<Value> {
     let dirs = options.dirs()?;
     let dirs: Vec<_> = dirs.iter().map(|dir| dir.to_string_lossy()).collect();
     let (runtime, report) = options.load(a_root()?)?;
-    Ok(
-        json!({"dirs": dirs, "plugins": report.plugins.len(), "tools": runtime.tools().len(), "rejected": report.rejected, "warnings": report.warnings}),
-    )
+    Ok(json!({
+        "dirs": dirs,
+        "plugins": report.plugins.len(),
+        "tools": runtime.tools().len(),
+        "rejected": report.rejected,
+        "warnings": report.warnings
+    }))
 }
 
 #[cfg(test)]

@@ -88,7 +88,15 @@ fn reached(mut services: Value, results: &Results) -> Value {
 fn pseudofiles(file: &Value) -> Value {
     let empty = Map::new();
     let failures = file.as_object().unwrap_or(&empty).iter();
-    failures.map(|(path, failure)| json!({"path": path, "hits": failure["impact"]["hits"], "callers": failure["callers"]})).collect()
+    failures
+        .map(|(path, failure)| {
+            json!({
+                "path": path,
+                "hits": failure["impact"]["hits"],
+                "callers": failure["callers"]
+            })
+        })
+        .collect()
 }
 
 /// The services that can be reached, as URLs where they speak HTTP, with their ports in the guest.
@@ -230,15 +238,40 @@ mod tests {
 
     #[test]
     fn a_summary_names_services_by_url_and_what_went_wrong_next() {
-        let status = status(
-            json!({"run_id": "r1", "status": "finished", "reason": "the deadline passed", "elapsed_s": 60.02, "results_dir": "/p/results/0",
-            "endpoints": [{"procname": "httpd", "proto": "tcp", "guest_ip": "0.0.0.0", "guest_port": 80, "host": "127.0.0.1", "host_port": 40080},
-                {"procname": "telnetd", "proto": "tcp", "guest_ip": "0.0.0.0", "guest_port": 23, "host": "127.0.0.1", "host_port": 40023}]}),
-        );
+        let status = status(json!({
+            "run_id": "r1",
+            "status": "finished",
+            "reason": "the deadline passed",
+            "elapsed_s": 60.02,
+            "results_dir": "/p/results/0",
+            "endpoints": [
+                {
+                    "procname": "httpd",
+                    "proto": "tcp",
+                    "guest_ip": "0.0.0.0",
+                    "guest_port": 80,
+                    "host": "127.0.0.1",
+                    "host_port": 40080
+                },
+                {
+                    "procname": "telnetd",
+                    "proto": "tcp",
+                    "guest_ip": "0.0.0.0",
+                    "guest_port": 23,
+                    "host": "127.0.0.1",
+                    "host_port": 40023
+                }
+            ]
+        }));
         let file = json!({"/dev/dsa": {"impact": {"hits": 12}, "callers": ["dsad:412"]}});
-        let findings = json!({"pseudofiles": pseudofiles(&file), "missing_env": ["a", "b", "c", "d", "e", "f"],
-            "services": [{"proc": "httpd", "proto": "tcp", "ip": "0.0.0.0", "port": 80, "host_port": 40080},
-                {"proc": "snmpd", "proto": "udp", "ip": "0.0.0.0", "port": 161}]});
+        let findings = json!({
+            "pseudofiles": pseudofiles(&file),
+            "missing_env": ["a", "b", "c", "d", "e", "f"],
+            "services": [
+                {"proc": "httpd", "proto": "tcp", "ip": "0.0.0.0", "port": 80, "host_port": 40080},
+                {"proc": "snmpd", "proto": "udp", "ip": "0.0.0.0", "port": 161}
+            ]
+        });
         assert_eq!(
             describe(&status, &findings).join("\n"),
             "run r1 finished after 60.0 s: the deadline passed\nservices that listened:\n  httpd  tcp 0.0.0.0:80, reached at the host's port 40080\n  snmpd  udp 0.0.0.0:161\n\

@@ -62,7 +62,13 @@ fn flood(work: &Path, data: Data, steps: &[Step]) -> Value {
     let config = json!({
         "core": { "arch": "mipsel", "fs": "./base/root.tar" },
         "env": { "igloo_init": "/init" },
-        "plugins": { "db": {}, "exec_logger": {}, "syscalls_logger": {}, "env": {}, "netbinds": {} },
+        "plugins": {
+            "db": {},
+            "exec_logger": {},
+            "syscalls_logger": {},
+            "env": {},
+            "netbinds": {}
+        }
     });
     let program = std::env::current_exe().unwrap();
     let registry = Registry::new(work.join("state"), program, backends);

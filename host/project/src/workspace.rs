@@ -27,12 +27,14 @@ impl Roots {
                 dir.display()
             ))),
             Err(Errno::NOENT) => Err(Error::InvalidArgument(format!(
-                "{} is not a project: it has no config.yaml. Name a project directory below {}, or make one with `init_project`",
+                "{} is not a project: it has no config.yaml. Name a project directory below {}, \
+                 or make one with `init_project`",
                 dir.display(),
                 self.list()
             ))),
             Err(Errno::XDEV | Errno::LOOP) => Err(Error::Denied(format!(
-                "the config.yaml of {} is a link that leads out of the project; put the file itself there",
+                "the config.yaml of {} is a link that leads out of the project; put the file \
+                 itself there",
                 dir.display()
             ))),
             Err(errno) => Err(Error::io("read", &dir.join(MAIN), &errno.into())),

@@ -58,10 +58,16 @@ fn values_that_readers_disagree_on_survive_every_string_setter() {
     for text in TRICKY {
         let fixture = fixture(&[]);
         let mut fragment = json!({
-            "nvram": {"k": text}, "uboot_env": {"k": text},
-            "pseudofiles": {"/dev/x": {"read": {"model": "const_buf", "val": text}, "ioctl": {"1": {"model": "write_data", "data": text}}}},
+            "nvram": {"k": text},
+            "uboot_env": {"k": text},
+            "pseudofiles": {
+                "/dev/x": {
+                    "read": {"model": "const_buf", "val": text},
+                    "ioctl": {"1": {"model": "write_data", "data": text}}
+                }
+            },
             "static_files": {"/etc/x": {"type": "inline_file", "contents": text}},
-            "core": {"startup_script": format!("{text} ")},
+            "core": {"startup_script": format!("{text} ")}
         });
         if !text.is_empty() && !text.contains(char::is_whitespace) {
             fragment["env"] = json!({"K": text});
@@ -143,12 +149,19 @@ fn a_reader_of_yaml_1_1_sees_the_same_patch() {
         .map(|text| ((*text).to_owned(), json!(text)))
         .collect();
     let script = "#!/bin/sh\n# on\n\nif true; then\n  echo \"a: b\"\nfi\n";
-    fixture.apply(json!({
-        "nvram": values,
-        "static_files": {"/etc/x": {"type": "inline_file", "contents": script, "mode": "0755"}},
-        "pseudofiles": {"/dev/x": {"read": {"model": "const_buf", "val": "\u{7}\u{85}\r\n\t"}, "ioctl": {"0x40046401": {"model": "zero"}}}},
-        "plugins": {"netbinds": {"announce_debounce_s": 1e30, "shutdown_on_www": true}},
-    })).unwrap();
+    fixture
+        .apply(json!({
+            "nvram": values,
+            "static_files": {"/etc/x": {"type": "inline_file", "contents": script, "mode": "0755"}},
+            "pseudofiles": {
+                "/dev/x": {
+                    "read": {"model": "const_buf", "val": "\u{7}\u{85}\r\n\t"},
+                    "ioctl": {"0x40046401": {"model": "zero"}}
+                }
+            },
+            "plugins": {"netbinds": {"announce_debounce_s": 1e30, "shutdown_on_www": true}}
+        }))
+        .unwrap();
     let text = fixture.text().unwrap();
     let seen = pyyaml(&text).expect(&text);
     assert_eq!(seen, yaml::parse(&text).unwrap().to_json(), "{text}");
@@ -232,7 +245,14 @@ fn names_and_numbers_that_the_run_drops_or_dies_of_are_refused() {
         json!({"pseudofiles": {"/proc/sys/x": {"mmap": {"model": "from_plugin", "plugin": "p"}}}}),
         "mmap",
     );
-    fixture.refuses(json!({"pseudofiles": {"/dev/x": {"read": {"model": "const_map", "size": 4, "vals": {"2": "abc"}}}}}), "size");
+    fixture.refuses(
+        json!({
+            "pseudofiles": {
+                "/dev/x": {"read": {"model": "const_map", "size": 4, "vals": {"2": "abc"}}}
+            }
+        }),
+        "size",
+    );
     fixture.refuses(json!({"core": {"timeout": 0}}), "timeout");
     fixture.refuses(
         json!({"plugins": {"netbinds": {"shutdown_on_ww": true}}}),
@@ -305,7 +325,11 @@ fn file_modes_are_octal_in_any_notation() {
         (json!("644"), 0o644),
         (json!(493), 493),
     ] {
-        fixture.apply(json!({"static_files": {"/x": {"type": "inline_file", "contents": "", "mode": mode}}})).unwrap();
+        fixture
+            .apply(json!({
+                "static_files": {"/x": {"type": "inline_file", "contents": "", "mode": mode}}
+            }))
+            .unwrap();
         assert_eq!(fixture.value("static_files./x.mode"), number);
         assert!(
             fixture
@@ -361,7 +385,11 @@ fn another_model_replaces_the_one_before() {
 fn ioctl_commands_are_one_key_in_any_notation() {
     let fixture = fixture(&[]);
     for command in ["0x40046401", "1074029569", "0X40046401"] {
-        fixture.apply(json!({"pseudofiles": {"/dev/x": {"ioctl": {command: {"model": "return_const", "val": 1}}}}})).unwrap();
+        fixture
+            .apply(json!({
+                "pseudofiles": {"/dev/x": {"ioctl": {command: {"model": "return_const", "val": 1}}}}
+            }))
+            .unwrap();
     }
     assert_eq!(
         fixture.value("pseudofiles./dev/x.ioctl"),

@@ -66,7 +66,9 @@ proptest! {
         if project.apply(json!({"env": {"K": &text}}), &json!({})).is_ok() {
             prop_assert_eq!(&project.effective().unwrap()["config"]["env"]["K"], &json!(text), "{:?}", patch());
         }
-        project.apply(json!({"static_files": {"/x": {"type": "inline_file", "contents": &text}}}), &json!({})).unwrap();
+        project.apply(json!({
+            "static_files": {"/x": {"type": "inline_file", "contents": &text}}
+        }), &json!({})).unwrap();
         prop_assert_eq!(&project.effective().unwrap()["config"]["static_files"]["/x"]["contents"], &json!(text), "{:?}", patch());
     }
 

@@ -43,7 +43,12 @@ fn a_project_that_was_broken_before_is_named() {
 #[test]
 fn what_overrides_the_patch_is_said() {
     let fixture = fixture(&[("patch_zz.yaml", "env: {A: zz}\n"), ("init.d/10_x", "echo")]);
-    let answer = fixture.apply(json!({"env": {"A": "1", "B": "2"}, "static_files": {"/igloo/init.d/10_x": {"type": "delete"}}})).unwrap();
+    let answer = fixture
+        .apply(json!({
+            "env": {"A": "1", "B": "2"},
+            "static_files": {"/igloo/init.d/10_x": {"type": "delete"}}
+        }))
+        .unwrap();
     assert_eq!(
         answer["effective"][0],
         json!({"path": "env.A", "value": "zz", "overridden": true, "set_by": "patch_zz.yaml"})

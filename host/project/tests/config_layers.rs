@@ -14,7 +14,11 @@ fn a_model_replaces_the_same_model_of_a_lower_file() {
             .as_array()
             .map_or(0, Vec::len)
     };
-    let pseudofile = |path: &str, operation: &str, model: Value| json!({"pseudofiles": {path: {operation: model}}});
+    let pseudofile = |path: &str, operation: &str, model: Value| {
+        json!({
+            "pseudofiles": {path: {operation: model}}
+        })
+    };
     let read = json!({"model": "const_buf", "val": "new"});
     assert_eq!(warned(pseudofile("/dev/x", "read", read)), 0);
     assert_eq!(

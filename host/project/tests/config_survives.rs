@@ -69,7 +69,12 @@ fn a_sparse_file_keeps_room_for_the_data_of_lower_files() {
     fixture.apply(data(json!({}))).unwrap();
     assert_eq!(
         fixture.value("pseudofiles./dev/m.read"),
-        json!({"model": "const_map", "pad": 0, "size": 0x20000, "vals": {"98304": "abc", "0": "hello"}})
+        json!({
+            "model": "const_map",
+            "pad": 0,
+            "size": 0x20000,
+            "vals": {"98304": "abc", "0": "hello"}
+        })
     );
     fixture.project.reset(&json!({})).unwrap();
     fixture.refuses(data(json!({"size": 100})), "raise 'size'");
@@ -77,7 +82,11 @@ fn a_sparse_file_keeps_room_for_the_data_of_lower_files() {
 
 #[test]
 fn a_model_of_a_plugin_that_is_not_there_is_refused() {
-    let model = |plugin: &str| json!({"pseudofiles": {"/dev/x": {"ioctl": {"1": {"model": "from_plugin", "plugin": plugin}}}}});
+    let model = |plugin: &str| {
+        json!({
+            "pseudofiles": {"/dev/x": {"ioctl": {"1": {"model": "from_plugin", "plugin": plugin}}}}
+        })
+    };
     let config = CONFIG.replace("netbinds: {}", "netbinds: {}, mine: {enabled: false}");
     let fixture = fixture(&[("config.yaml", &config), ("plugins.d/my_own.py", "")]);
     fixture.refuses(model("nope"), "plugins.d/nope.py");

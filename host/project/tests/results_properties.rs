@@ -67,7 +67,11 @@ proptest! {
         };
 
         let (_dir, results) = with_file("console.log", &content);
-        let options = json!({"limit": limit, "from_end": from_end, "case_insensitive": insensitive});
+        let options = json!({
+            "limit": limit,
+            "from_end": from_end,
+            "case_insensitive": insensitive
+        });
         let found = results.search("console.log", pattern, &options, &Cancel::default()).unwrap();
         let given: Vec<u64> = found["matches"].as_array().unwrap().iter().map(|m| m["line"].as_u64().unwrap()).collect();
         prop_assert_eq!(&found["total"], &json!(matching.len()), "{}", pattern);

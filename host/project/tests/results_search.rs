@@ -42,7 +42,13 @@ fn matches_come_with_numbers_context_and_counts() {
     assert_eq!(found["bytes"], log.len());
     assert_eq!(
         found["matches"][1],
-        json!({"line": 1000, "text": "line 1000 ERROR", "cut": false, "before": ["line 999 ok"], "after": []})
+        json!({
+            "line": 1000,
+            "text": "line 1000 ERROR",
+            "cut": false,
+            "before": ["line 999 ok"],
+            "after": []
+        })
     );
     assert_eq!(found["matches"][0]["after"], json!(["line 991 ok"]));
     let first = search(&results, "ERROR", json!({"from_end": false, "limit": 1}));

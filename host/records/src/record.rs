@@ -94,7 +94,8 @@ impl Record {
     pub fn repeated_note(&self) -> Option<String> {
         let times = self.dropped.get(REPEATED)?;
         Some(format!(
-            "{times} events that repeated earlier ones of the same program are missing from the result files, which hold the first of each kind only"
+            "{times} events that repeated earlier ones of the same program are missing from the \
+             result files, which hold the first of each kind only"
         ))
     }
 

@@ -98,7 +98,8 @@ impl Ports {
         if let Some(host) = self.exact.get(&port) {
             return local(*host).map_err(|error| {
                 format!(
-                    "the guest's port {port} is not forwarded: --ports gives it the host's {host}, and that cannot be used: {error}"
+                    "the guest's port {port} is not forwarded: --ports gives it the host's \
+                     {host}, and that cannot be used: {error}"
                 )
                 .into()
             });
@@ -211,8 +212,8 @@ impl FromStr for Ports {
                 ports.ranges.push(range.into_inner());
             } else {
                 return Err(format!(
-                    "{part:?} is neither a range of the host's ports, such as 8000-8100, nor a guest's port with its port of the \
-                     host, such as 80=8080"
+                    "{part:?} is neither a range of the host's ports, such as 8000-8100, nor a \
+                     guest's port with its port of the host, such as 80=8080"
                 ));
             }
         }

@@ -352,13 +352,19 @@ mod tests {
 
     fn schema() -> Value {
         json!({
-            "type": "object", "required": ["project_dir", "mode"], "additionalProperties": false,
+            "type": "object",
+            "required": ["project_dir", "mode"],
+            "additionalProperties": false,
             "properties": {
                 "project_dir": {"type": "string", "description": "the project"},
                 "mode": {"enum": ["fast", "slow"]},
                 "timeout": {"type": "integer", "minimum": 1, "maximum": 60},
-                "model": {"type": "object", "additionalProperties": false, "properties": {"kind": {"type": "string", "maxLength": 3}}},
-            },
+                "model": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {"kind": {"type": "string", "maxLength": 3}}
+                }
+            }
         })
     }
 
@@ -368,16 +374,20 @@ mod tests {
 
     #[test]
     fn all_violations_are_told_at_once_with_what_is_allowed() {
-        let mut found = check(
-            &json!({"projct_dir": "x", "mode": "fsat", "timeout": 0, "model": {"kin": "x", "kind": "abcd"}}),
-        );
+        let mut found = check(&json!({
+            "projct_dir": "x",
+            "mode": "fsat",
+            "timeout": 0,
+            "model": {"kin": "x", "kind": "abcd"}
+        }));
         found.sort();
         let expected = [
             "`mode` is \"fsat\", and must be one of \"fast\", \"slow\"; did you mean \"fast\"?",
             "`model/kin` is not known; allowed are `kind`; did you mean `kind`?",
             "`model/kind` is \"abcd\", and must have at most 3 characters",
             "`project_dir` is missing: the project",
-            "`projct_dir` is not known; allowed are `project_dir`, `mode`, `timeout`, `model`; did you mean `project_dir`?",
+            "`projct_dir` is not known; allowed are `project_dir`, `mode`, `timeout`, `model`; \
+             did you mean `project_dir`?",
             "`timeout` is 0, and must be at least 1",
         ];
         let mut expected = expected.map(str::to_owned);

@@ -168,7 +168,8 @@ impl Place {
         }
         if metadata.mode() & 0o077 != 0 {
             return Err(format!(
-                "{0} is open to others; run `chmod 700 {0}` after looking at who could have written there",
+                "{0} is open to others; run `chmod 700 {0}` after looking at who could have \
+                 written there",
                 dir.display()
             ));
         }

@@ -74,7 +74,8 @@ impl Schema {
     pub(crate) fn violations(&self, value: &Value) -> Vec<String> {
         if self.is_too_much(value) {
             return vec![
-                "they are so large that checking them against their schema would take more than a second; pass less at once"
+                "they are so large that checking them against their schema would take more than a \
+                 second; pass less at once"
                     .to_owned(),
             ];
         }

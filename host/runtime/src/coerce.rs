@@ -195,20 +195,31 @@ mod tests {
 
     fn schema() -> Value {
         json!({
-            "type": "object", "required": ["project_dir"],
+            "type": "object",
+            "required": ["project_dir"],
             "properties": {
                 "project_dir": {"type": "string"},
                 "form": {"oneOf": [{"const": "a"}, {"const": "b"}]},
                 "timeout": {"type": "integer"},
                 "any": {},
-                "rows": {"type": "array", "items": {"type": "object", "properties": {"x": {"type": "integer"}}}},
-            },
+                "rows": {
+                    "type": "array",
+                    "items": {"type": "object", "properties": {"x": {"type": "integer"}}}
+                }
+            }
         })
     }
 
     #[test]
     fn null_for_what_was_left_out_is_no_violation() {
-        let value = json!({"project_dir": null, "timeout": null, "form": null, "any": null, "other": null, "rows": [{"x": null}]});
+        let value = json!({
+            "project_dir": null,
+            "timeout": null,
+            "form": null,
+            "any": null,
+            "other": null,
+            "rows": [{"x": null}]
+        });
         assert_eq!(
             super::output(value.clone(), &schema()),
             json!({"project_dir": null, "any": null, "other": null, "rows": [{}]})
@@ -218,21 +229,49 @@ mod tests {
     #[test]
     fn text_is_taken_for_the_json_in_it_only_where_the_schema_takes_no_such_text() {
         let either = json!({"anyOf": [{"type": "string"}, {"type": "object"}]});
-        let schema = json!({"type": "object", "properties": {
-            "key": {"type": "string"}, "n": {"type": "integer"}, "x": {"type": "number"}, "any": {},
-            "spec": {"type": "object", "properties": {"mode": {"type": "string"}, "size": {"type": "integer"}}},
-            "list": {"type": "array", "items": {"type": "integer"}}, "mode": {"enum": ["1", "2"]}, "read": either}});
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "key": {"type": "string"},
+                "n": {"type": "integer"},
+                "x": {"type": "number"},
+                "any": {},
+                "spec": {
+                    "type": "object",
+                    "properties": {"mode": {"type": "string"}, "size": {"type": "integer"}}
+                },
+                "list": {"type": "array", "items": {"type": "integer"}},
+                "mode": {"enum": ["1", "2"]},
+                "read": either
+            }
+        });
         let taken = |value: Value| super::arguments(&value, &schema);
         assert_eq!(
-            taken(
-                json!({"n": "15", "x": "1.5", "spec": "{\"mode\": \"0755\", \"size\": \"7\"}", "list": "[1, 2.0]", "read": "{\"model\": \"zero\"}"})
-            ),
-            json!({"n": 15, "x": 1.5, "spec": {"mode": "0755", "size": 7}, "list": [1, 2], "read": {"model": "zero"}})
+            taken(json!({
+                "n": "15",
+                "x": "1.5",
+                "spec": "{\"mode\": \"0755\", \"size\": \"7\"}",
+                "list": "[1, 2.0]",
+                "read": "{\"model\": \"zero\"}"
+            })),
+            json!({
+                "n": 15,
+                "x": 1.5,
+                "spec": {"mode": "0755", "size": 7},
+                "list": [1, 2],
+                "read": {"model": "zero"}
+            })
         );
         for as_it_is in [
             json!({"key": "15", "any": "15", "mode": "1", "read": "15"}),
             json!({"key": "{}", "any": "{}", "read": "zero"}),
-            json!({"read": "[1]", "n": "fifteen", "spec": "[1]", "list": "{\"a\": 1}", "x": "true"}),
+            json!({
+                "read": "[1]",
+                "n": "fifteen",
+                "spec": "[1]",
+                "list": "{\"a\": 1}",
+                "x": "true"
+            }),
         ] {
             assert_eq!(taken(as_it_is.clone()), as_it_is);
         }
@@ -246,24 +285,54 @@ mod tests {
 
     #[test]
     fn a_client_that_sends_every_property_leaves_out_what_is_empty_without_meaning() {
-        let model = json!({"type": "object", "required": ["model"], "properties": {"model": {"type": "string"}, "val": {"type": "string"}}});
-        let schema = json!({"type": "object", "required": ["key", "value"], "properties": {
-            "key": {"type": "string", "minLength": 1}, "value": {"type": "string"}, "pattern": {"type": "string"},
-            "dir": {"type": "string", "minLength": 1}, "state": {"enum": ["a", "b"]}, "n": {"type": "integer"}, "dry": {"type": "boolean"},
-            "read": {"anyOf": [{"type": "string", "minLength": 1}, model]},
-            "list": {"type": "array", "minItems": 1, "items": {"type": "string"}}, "map": {"type": "object"}}});
+        let model = json!({
+            "type": "object",
+            "required": ["model"],
+            "properties": {"model": {"type": "string"}, "val": {"type": "string"}}
+        });
+        let schema = json!({
+            "type": "object",
+            "required": ["key", "value"],
+            "properties": {
+                "key": {"type": "string", "minLength": 1},
+                "value": {"type": "string"},
+                "pattern": {"type": "string"},
+                "dir": {"type": "string", "minLength": 1},
+                "state": {"enum": ["a", "b"]},
+                "n": {"type": "integer"},
+                "dry": {"type": "boolean"},
+                "read": {"anyOf": [{"type": "string", "minLength": 1}, model]},
+                "list": {"type": "array", "minItems": 1, "items": {"type": "string"}},
+                "map": {"type": "object"}
+            }
+        });
         let taken = |value: Value| super::arguments(&value, &schema);
         assert_eq!(
-            taken(
-                json!({"key": "k", "value": "", "pattern": "", "dir": "", "state": "", "n": "", "dry": "", "read": "", "list": [], "map": {}})
-            ),
+            taken(json!({
+                "key": "k",
+                "value": "",
+                "pattern": "",
+                "dir": "",
+                "state": "",
+                "n": "",
+                "dry": "",
+                "read": "",
+                "list": [],
+                "map": {}
+            })),
             json!({"key": "k", "value": "", "pattern": "", "map": {}}),
             "a value may be empty where the schema takes it so"
         );
         assert_eq!(
-            taken(
-                json!({"key": "k", "value": "v", "dir": null, "state": null, "n": "null", "read": {"model": "zero", "val": null}, "list": "[]"})
-            ),
+            taken(json!({
+                "key": "k",
+                "value": "v",
+                "dir": null,
+                "state": null,
+                "n": "null",
+                "read": {"model": "zero", "val": null},
+                "list": "[]"
+            })),
             json!({"key": "k", "value": "v", "read": {"model": "zero"}})
         );
         assert_eq!(
@@ -285,10 +354,17 @@ mod tests {
 
     #[test]
     fn a_scalar_of_another_type_is_taken_where_nothing_can_be_misread() {
-        let schema = json!({"type": "object", "properties": {
-            "text": {"type": "string"}, "flag": {"type": "boolean"}, "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
-            "any": {}, "names": {"type": "array", "items": {"type": "string"}},
-            "env": {"type": "object", "additionalProperties": {"type": "string"}}}});
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "text": {"type": "string"},
+                "flag": {"type": "boolean"},
+                "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+                "any": {},
+                "names": {"type": "array", "items": {"type": "string"}},
+                "env": {"type": "object", "additionalProperties": {"type": "string"}}
+            }
+        });
         let taken = |value: Value| super::arguments(&value, &schema);
         assert_eq!(
             taken(json!({"text": 8, "flag": "true", "names": [80, "a"], "env": {"A": 1}})),
@@ -314,7 +390,10 @@ mod tests {
     #[test]
     fn of_two_forms_for_an_object_none_is_guessed() {
         let one = |kind: &str| json!({"type": "object", "properties": {"n": {"type": kind}}});
-        let schema = json!({"type": "object", "properties": {"x": {"anyOf": [one("integer"), one("string")]}}});
+        let schema = json!({
+            "type": "object",
+            "properties": {"x": {"anyOf": [one("integer"), one("string")]}}
+        });
         let value = json!({"x": {"n": "5"}});
         assert_eq!(super::arguments(&value, &schema), value);
     }

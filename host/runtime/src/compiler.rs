@@ -92,12 +92,14 @@ impl std::fmt::Display for Uncompiled {
             Self::Unfit(why) => f.write_str(why),
             Self::TooMuch { what, .. } => write!(
                 f,
-                "compiling it needs more than {what}. Build it smaller; the operator can raise `compile_memory_mib` and `compile_cpu_ms` in the policy"
+                "compiling it needs more than {what}. Build it smaller; the operator can raise \
+                 `compile_memory_mib` and `compile_cpu_ms` in the policy"
             ),
             Self::Crashed(how) => write!(f, "compiling it crashed the compiler ({how})"),
             Self::Slow(waited) => write!(
                 f,
-                "compiling it was not done after {} s, since the machine was busy; it is tried again at the next start",
+                "compiling it was not done after {} s, since the machine was busy; it is tried \
+                 again at the next start",
                 waited.as_secs()
             ),
             Self::Host(why) => write!(f, "the compiler could not be run: {why}"),

@@ -16,7 +16,8 @@ pub(crate) fn read_again(file: &Path, digest: &str) -> Result<Vec<u8>, String> {
         Ok(bytes)
     } else {
         Err(format!(
-            "its file {} has changed since the server started; restart the server to admit the new one",
+            "its file {} has changed since the server started; restart the server to admit the \
+             new one",
             file.display()
         ))
     }

@@ -182,7 +182,8 @@ impl Stop {
             if !message.contains(run.as_str()) {
                 let _ = write!(
                     message,
-                    " The run {run} goes on: wait for it with run_wait {{\"run_id\":\"{run}\"}}, or end it with run_stop."
+                    " The run {run} goes on: wait for it with run_wait {{\"run_id\":\"{run}\"}}, \
+                     or end it with run_stop."
                 );
             }
         }
@@ -191,8 +192,10 @@ impl Stop {
 
     /// What happened, and after it the one thing that the agent should do.
     fn explanation(&self, tool: &str) -> String {
-        const LESS: &str = "Ask for less, where the tool has a limit or a pattern to narrow: the same call will very likely end the same way.";
-        const OTHERS: &str = "Try other arguments: this is a defect of the tool, and the same call will very likely end the same way.";
+        const LESS: &str = "Ask for less, where the tool has a limit or a pattern to narrow: the \
+                            same call will very likely end the same way.";
+        const OTHERS: &str = "Try other arguments: this is a defect of the tool, and the same \
+                              call will very likely end the same way.";
         let less =
             |budget: &str| format!("{LESS} The operator can raise `{budget}` in the policy.");
         let advice = match &self.reason {
@@ -212,10 +215,15 @@ impl Stop {
             | Reason::Malformed(_)
             | Reason::ResourceBudget(_) => OTHERS.to_owned(),
             Reason::MemoryBudget(_) => less("memory_mib"),
-            Reason::SharedMemory(_) => "Call it again when the others have ended, or ask for less. The operator can raise `shared_memory_mib` in the policy.".to_owned(),
+            Reason::SharedMemory(_) => "Call it again when the others have ended, or ask for \
+                                        less. The operator can raise `shared_memory_mib` in the \
+                                        policy."
+                .to_owned(),
             Reason::CpuBudget(_) => less("cpu_ms"),
             // Not a matter of how much was asked for: a tool that works is stopped by its CPU budget before.
-            Reason::WallBudget(_) => "Call it once more: the machine may have been busy. The operator can raise `wall_ms` in the policy.".to_owned(),
+            Reason::WallBudget(_) => "Call it once more: the machine may have been busy. The \
+                                      operator can raise `wall_ms` in the policy."
+                .to_owned(),
             Reason::HostCallBudget(_) => less("host_calls"),
             Reason::OutputBudget { .. } | Reason::TooMuchToCheck => LESS.to_owned(),
             Reason::HostDefect => "Try once more; if it fails again, tell the operator.".to_owned(),
@@ -242,21 +250,25 @@ impl Stop {
                 )
             }
             Reason::TooManyCalls(limit) => format!(
-                "`{tool}` was not started: {limit} calls of its plugin are under way, and no more wait at a time. Try again when some have ended."
+                "`{tool}` was not started: {limit} calls of its plugin are under way, and no more \
+                 wait at a time. Try again when some have ended."
             ),
             Reason::NoSeat(waited) => format!(
-                "`{tool}` was not started: the calls before it took all of the {} that a call waits. Try again in a few seconds.",
+                "`{tool}` was not started: the calls before it took all of the {} that a call \
+                 waits. Try again in a few seconds.",
                 span(*waited)
             ),
             Reason::Cancelled => format!("`{tool}` was cancelled."),
             Reason::ArgumentsTooLarge { bytes, limit } => format!(
-                "`{tool}` was not started: its arguments have {bytes} bytes, and {limit} are allowed. Pass less, or a path instead of contents."
+                "`{tool}` was not started: its arguments have {bytes} bytes, and {limit} are \
+                 allowed. Pass less, or a path instead of contents."
             ),
             Reason::CodeUnavailable(why) => format!("`{tool}` cannot be started: {why}."),
             Reason::Tool(error) => tool_message(tool, error),
             Reason::Abort => format!("`{tool}` crashed.{}", said()),
             Reason::StackOverflow => format!(
-                "`{tool}` crashed: it used memory beyond its own, most likely because it recursed too deeply.{}",
+                "`{tool}` crashed: it used memory beyond its own, most likely because it recursed \
+                 too deeply.{}",
                 said()
             ),
             Reason::Trap(what) => {
@@ -271,7 +283,8 @@ impl Stop {
                 limit >> 20
             ),
             Reason::SharedMemory(limit) => format!(
-                "`{tool}` ran out of memory: with what other calls of plugins use, there were no more than {} MiB.",
+                "`{tool}` ran out of memory: with what other calls of plugins use, there were no \
+                 more than {} MiB.",
                 limit >> 20
             ),
             Reason::CpuBudget(limit) => format!(
@@ -286,8 +299,9 @@ impl Stop {
                 format!("`{tool}` was stopped: it made more than {limit} host calls.")
             }
             Reason::ResourceBudget(limit) => format!(
-                "`{tool}` was stopped: it held more than {limit} resources of the host (open results, root filesystems, streams) at the \
-                 same time. One that is dropped is given back."
+                "`{tool}` was stopped: it held more than {limit} resources of the host (open \
+                 results, root filesystems, streams) at the same time. One that is dropped is \
+                 given back."
             ),
             Reason::OutputBudget {
                 bytes: Some(bytes),
@@ -298,7 +312,8 @@ impl Stop {
                 limit >> 20
             ),
             Reason::TooMuchToCheck => format!(
-                "`{tool}` gave a result that is so large that checking it against its schema would take more than a second."
+                "`{tool}` gave a result that is so large that checking it against its schema \
+                 would take more than a second."
             ),
             Reason::Malformed(what) => {
                 format!("`{tool}` gave a result that breaks its own promise: {what}.")
@@ -482,7 +497,10 @@ mod tests {
         stop.runs = vec!["run-router-0123456789abc".into()];
         let message = stop.message("run");
         assert!(
-            message.ends_with("The run run-router-0123456789abc goes on: wait for it with run_wait {\"run_id\":\"run-router-0123456789abc\"}, or end it with run_stop."),
+            message.ends_with(
+                "The run run-router-0123456789abc goes on: wait for it with run_wait \
+                 {\"run_id\":\"run-router-0123456789abc\"}, or end it with run_stop."
+            ),
             "{message}"
         );
         let told = "the run run-router-0123456789abc was started, but its state cannot be read";

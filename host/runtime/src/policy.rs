@@ -99,12 +99,16 @@ impl Policy {
         policy.default.check("[default]")?;
         if policy.default.digest.is_some() {
             return Err(PolicyError(
-                "`digest` under [default] pins nothing: put it under [plugin.\"NAME\"], or a list `digests` at the top".to_owned(),
+                "`digest` under [default] pins nothing: put it under [plugin.\"NAME\"], or a list \
+                 `digests` at the top"
+                    .to_owned(),
             ));
         }
         if !policy.default.lookalikes.is_empty() || policy.default.steering.is_some() {
             return Err(PolicyError(
-                "`lookalikes` and `steering` admit what one plugin says: put them under [plugin.\"NAME\"], not [default]".to_owned(),
+                "`lookalikes` and `steering` admit what one plugin says: put them under \
+                 [plugin.\"NAME\"], not [default]"
+                    .to_owned(),
             ));
         }
         for (key, mut rules) in std::mem::take(&mut policy.plugin) {
@@ -112,7 +116,8 @@ impl Policy {
             rules.digest = rules.digest.as_deref().map(digest).transpose()?;
             if has_suffix(&key) {
                 return Err(PolicyError(format!(
-                    "[plugin.\"{key}\"] matches nothing: plugins are named by their file without `.wasm`, or by digest"
+                    "[plugin.\"{key}\"] matches nothing: plugins are named by their file without \
+                     `.wasm`, or by digest"
                 )));
             }
             policy.plugin.insert(digest(&key).unwrap_or(key), rules);
@@ -146,7 +151,8 @@ impl Policy {
             .is_some_and(|pins| !pins.contains(digest))
         {
             return Err(format!(
-                "the policy pins digests, and this file's is not among them. To admit it, add \"{digest}\" to `digests`"
+                "the policy pins digests, and this file's is not among them. To admit it, add \
+                 \"{digest}\" to `digests`"
             ));
         }
         let named =
@@ -161,7 +167,8 @@ impl Policy {
             .find(|(_, pin)| *pin != digest)
         {
             return Err(format!(
-                "the policy pins {section} to digest {pin}, but the file has {digest}; it was replaced or the pin is old"
+                "the policy pins {section} to digest {pin}, but the file has {digest}; it was \
+                 replaced or the pin is old"
             ));
         }
         // A section by digest takes the place of the one by name, but for what that denies.
@@ -293,7 +300,8 @@ impl Rules {
     fn check(&self, section: &str) -> Result<(), PolicyError> {
         match self.output_kib {
             Some(kib) if kib > MAX_OUTPUT_KIB => Err(PolicyError(format!(
-                "output_kib = {kib} under {section} is too much: at most {MAX_OUTPUT_KIB}, since an answer of more than 1 MiB is not sent"
+                "output_kib = {kib} under {section} is too much: at most {MAX_OUTPUT_KIB}, since \
+                 an answer of more than 1 MiB is not sent"
             ))),
             _ => Ok(()),
         }
@@ -333,7 +341,8 @@ fn digest(text: &str) -> Result<String, PolicyError> {
         Ok(text.to_ascii_lowercase())
     } else {
         Err(PolicyError(format!(
-            "\"{text}\" is not a SHA-256 digest: 64 hexadecimal digits, as `sha256sum FILE` prints them"
+            "\"{text}\" is not a SHA-256 digest: 64 hexadecimal digits, as `sha256sum FILE` \
+             prints them"
         )))
     }
 }

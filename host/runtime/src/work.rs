@@ -240,7 +240,8 @@ fn count(schema: &Value, at: &str, schemas: &mut usize) -> Result<usize, String>
                 }
                 if ways > ALTERNATIVES {
                     return Err(format!(
-                        "it has {ways} alternatives for one value (at `{at}`, with those within them), and {ALTERNATIVES} are allowed"
+                        "it has {ways} alternatives for one value (at `{at}`, with those within \
+                         them), and {ALTERNATIVES} are allowed"
                     ));
                 }
             }
@@ -332,7 +333,13 @@ mod tests {
     #[test]
     fn an_honest_enum_of_many_items_is_within_the_bound() {
         let variants: Vec<Value> = (0..6)
-            .map(|n| json!({"type": "object", "required": ["kind"], "properties": {"kind": {"const": format!("k{n}")}, "line": {"type": "integer"}}}))
+            .map(|n| {
+                json!({
+                    "type": "object",
+                    "required": ["kind"],
+                    "properties": {"kind": {"const": format!("k{n}")}, "line": {"type": "integer"}}
+                })
+            })
             .collect();
         let work = Work::of(&object(
             json!({"type": "array", "items": {"oneOf": variants}}),
@@ -355,9 +362,18 @@ mod tests {
             .map(|n| json!({"type": "object", "required": [format!("r{n}")]}))
             .collect();
         let strings = |text: &str, n: usize| json!({"x": vec![text; n]});
-        let unevaluated = (0..4).fold(json!({"properties": {"a": {"type": "integer"}}}), |inner, _| {
-            json!({"allOf": [inner.clone()], "anyOf": [inner], "unevaluatedProperties": {"type": "integer"}})
-        });
+        let unevaluated = (0..4).fold(
+            json!({
+                "properties": {"a": {"type": "integer"}}
+            }),
+            |inner, _| {
+                json!({
+                    "allOf": [inner.clone()],
+                    "anyOf": [inner],
+                    "unevaluatedProperties": {"type": "integer"}
+                })
+            },
+        );
         let words: Vec<String> = (0..200).map(|n| format!("w{n}")).collect();
         let bits: String = (0..20_000_u32)
             .map(|n| {
@@ -383,10 +399,14 @@ mod tests {
             ),
             (
                 "patterns of names",
-                object(
-                    json!({"patternProperties": {"^(a|b)*c{30}": {}}, "additionalProperties": false}),
-                ),
-                json!({"x": (0..20_000).map(|n| (format!("ab{n}"), json!(n))).collect::<serde_json::Map<_, _>>()}),
+                object(json!({
+                    "patternProperties": {"^(a|b)*c{30}": {}},
+                    "additionalProperties": false
+                })),
+                json!({
+                    "x": (0..20_000).map(|n| (format!("ab{n}"), json!(n))).collect::<serde_json::Map<_,
+                    _>>()
+                }),
             ),
             (
                 "uniqueItems",

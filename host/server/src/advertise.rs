@@ -120,32 +120,61 @@ mod tests {
     #[test]
     fn what_a_converter_stops_at_is_not_listed() {
         let schema = json!({
-            "type": "object", "additionalProperties": false, "required": ["a"],
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["a"],
             "properties": {
-                "additionalProperties": {"type": "string", "description": "a property may be called so"},
+                "additionalProperties": {
+                    "type": "string",
+                    "description": "a property may be called so"
+                },
                 "a": {"type": "string", "minLength": 1, "description": "d"},
-                "b": {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},
-                "c": {"oneOf": [{"type": "string"}, {"type": "object", "properties": {"x": true, "y": false}, "additionalProperties": false}]},
+                "b": {
+                    "type": "object",
+                    "additionalProperties": {"type": "string"},
+                    "minProperties": 1
+                },
+                "c": {
+                    "oneOf": [
+                        {"type": "string"},
+                        {
+                            "type": "object",
+                            "properties": {"x": true, "y": false},
+                            "additionalProperties": false
+                        }
+                    ]
+                },
                 "d": {"type": "array", "items": true, "minItems": 2},
                 "e": {"type": "integer", "enum": [1, 2], "description": "d"},
-                "f": {"const": "x"}, "g": {"const": 7}, "h": true, "i": false,
-                "j": {"type": "string", "minLength": 3, "maxLength": 9, "pattern": "^x"},
-            },
+                "f": {"const": "x"},
+                "g": {"const": 7},
+                "h": true,
+                "i": false,
+                "j": {"type": "string", "minLength": 3, "maxLength": 9, "pattern": "^x"}
+            }
         });
         assert_eq!(
             shown(&schema),
             json!({
-                "type": "object", "required": ["a"],
+                "type": "object",
+                "required": ["a"],
                 "properties": {
-                    "additionalProperties": {"type": "string", "description": "a property may be called so"},
+                    "additionalProperties": {
+                        "type": "string",
+                        "description": "a property may be called so"
+                    },
                     "a": {"type": "string", "description": "d"},
                     "b": {"type": "object"},
-                    "c": {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"x": {}}}]},
+                    "c": {
+                        "anyOf": [{"type": "string"}, {"type": "object", "properties": {"x": {}}}]
+                    },
                     "d": {"type": "array", "items": {}, "minItems": 2},
                     "e": {"type": "integer", "description": "d One of: 1, 2"},
-                    "f": {"enum": ["x"]}, "g": {"description": "One of: 7"}, "h": {},
-                    "j": {"type": "string", "minLength": 3, "maxLength": 9, "pattern": "^x"},
-                },
+                    "f": {"enum": ["x"]},
+                    "g": {"description": "One of: 7"},
+                    "h": {},
+                    "j": {"type": "string", "minLength": 3, "maxLength": 9, "pattern": "^x"}
+                }
             })
         );
     }

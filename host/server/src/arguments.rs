@@ -123,11 +123,22 @@ mod tests {
     #[test]
     fn a_message_has_all_violations_what_is_allowed_and_a_literal_call() {
         let definition = json!({
-            "inputSchema": {"type": "object", "required": ["project_dir"], "properties": {
-                "project_dir": {"type": "string", "description": "…", "minLength": 1},
-                "backend": {"enum": ["auto", "user"], "default": "auto"},
-                "wait_s": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 50}, {"type": "null"}]}}},
-            "examples": [{"project_dir": "dlink"}]});
+            "inputSchema": {
+                "type": "object",
+                "required": ["project_dir"],
+                "properties": {
+                    "project_dir": {"type": "string", "description": "…", "minLength": 1},
+                    "backend": {"enum": ["auto", "user"], "default": "auto"},
+                    "wait_s": {
+                        "anyOf": [
+                            {"type": "integer", "minimum": 0, "maximum": 50},
+                            {"type": "null"}
+                        ]
+                    }
+                }
+            },
+            "examples": [{"project_dir": "dlink"}]
+        });
         let violations = [
             "project_dir: is required".to_owned(),
             "wait: unknown\u{1b} argument".to_owned(),

@@ -125,7 +125,13 @@ mod tests {
     use super::*;
 
     fn definition(meta: &Value) -> Value {
-        json!({"title": "T", "description": "d", "inputSchema": {"type": "object", "properties": {"z": {}, "a": {}}}, "examples": [{}], "_meta": meta})
+        json!({
+            "title": "T",
+            "description": "d",
+            "inputSchema": {"type": "object", "properties": {"z": {}, "a": {}}},
+            "examples": [{}],
+            "_meta": meta
+        })
     }
 
     #[test]
@@ -141,8 +147,20 @@ mod tests {
         assert_eq!(
             json!(catalogue.list()),
             json!([
-                {"name": "a", "title": "T", "description": "d", "inputSchema": {"type": "object", "properties": {"z": {}, "a": {}}}, "_meta": {"x": 1}},
-                {"name": "b", "title": "T", "description": "d", "inputSchema": {"type": "object", "properties": {"z": {}, "a": {}}}}])
+                {
+                    "name": "a",
+                    "title": "T",
+                    "description": "d",
+                    "inputSchema": {"type": "object", "properties": {"z": {}, "a": {}}},
+                    "_meta": {"x": 1}
+                },
+                {
+                    "name": "b",
+                    "title": "T",
+                    "description": "d",
+                    "inputSchema": {"type": "object", "properties": {"z": {}, "a": {}}}
+                }
+            ])
         );
         assert!(
             json!(catalogue.list())

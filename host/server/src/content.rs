@@ -130,7 +130,8 @@ fn link(members: &Map<String, Value>, at: &str) -> Checked {
     let uri = text(members, at, "uri", URI_CHARS)?;
     if resources::read(uri).is_none() {
         return Err(format!(
-            "`{at}/uri` is {:?}; a link leads to a document that resources/list names, and nowhere else",
+            "`{at}/uri` is {:?}; a link leads to a document that resources/list names, and \
+             nowhere else",
             excerpt(uri, 80)
         ));
     }
@@ -278,12 +279,32 @@ mod tests {
     fn plain_content_of_every_kind_is_passed_on() {
         for block in [
             json!({"type": "text", "text": "hello"}),
-            json!({"type": "text", "text": "", "annotations": {"audience": ["user"], "priority": 0.5, "lastModified": "2025-01-12T15:00:58Z"}}),
+            json!({
+                "type": "text",
+                "text": "",
+                "annotations": {
+                    "audience": ["user"],
+                    "priority": 0.5,
+                    "lastModified": "2025-01-12T15:00:58Z"
+                }
+            }),
             json!({"type": "image", "data": "AAAA", "mimeType": "image/png"}),
             json!({"type": "audio", "data": "AAA=", "mimeType": "audio/wav"}),
-            json!({"type": "resource", "resource": {"uri": "plugin:mine/report", "mimeType": "text/plain; charset=utf-8", "text": "x"}}),
+            json!({
+                "type": "resource",
+                "resource": {
+                    "uri": "plugin:mine/report",
+                    "mimeType": "text/plain; charset=utf-8",
+                    "text": "x"
+                }
+            }),
             json!({"type": "resource", "resource": {"uri": "urn:uuid:1", "blob": "AA=="}}),
-            json!({"type": "resource_link", "uri": "rookery://docs/workflow", "name": "workflow", "size": 12}),
+            json!({
+                "type": "resource_link",
+                "uri": "rookery://docs/workflow",
+                "name": "workflow",
+                "size": 12
+            }),
         ] {
             assert_eq!(one(&block), Ok(()), "{block}");
         }
@@ -307,7 +328,12 @@ mod tests {
                 "/content/0/uri",
             ),
             (
-                json!({"type": "resource_link", "uri": "rookery://docs/workflow", "name": "x", "icons": []}),
+                json!({
+                    "type": "resource_link",
+                    "uri": "rookery://docs/workflow",
+                    "name": "x",
+                    "icons": []
+                }),
                 "/content/0/icons",
             ),
             (
@@ -315,7 +341,10 @@ mod tests {
                 "/content/0/resource/uri",
             ),
             (
-                json!({"type": "resource", "resource": {"uri": "rookery://docs/workflow", "text": "lies"}}),
+                json!({
+                    "type": "resource",
+                    "resource": {"uri": "rookery://docs/workflow", "text": "lies"}
+                }),
                 "/content/0/resource/uri",
             ),
             (
@@ -323,7 +352,10 @@ mod tests {
                 "/content/0/resource/uri",
             ),
             (
-                json!({"type": "resource", "resource": {"uri": "plugin:x", "text": "x", "_meta": {}}}),
+                json!({
+                    "type": "resource",
+                    "resource": {"uri": "plugin:x", "text": "x", "_meta": {}}
+                }),
                 "/content/0/resource/_meta",
             ),
             (

@@ -157,7 +157,11 @@ mod tests {
 
         #[test]
         fn the_id_of_a_valid_message_is_the_one_serde_reads(id: i64, text in ".*", split: proptest::sample::Index) {
-            let line = json!({"params": {"id": text, text: [1, {"id": 2}]}, "id": id, "method": "m"}).to_string();
+            let line = json!({
+                "params": {"id": text, text: [1, {"id": 2}]},
+                "id": id,
+                "method": "m"
+            }).to_string();
             let (head, tail) = line.as_bytes().split_at(split.index(line.len()));
             let mut scanner = IdScanner::default();
             scanner.feed(head);

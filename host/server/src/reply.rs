@@ -56,7 +56,8 @@ pub fn success(tool: &str, success: Success, output: Output) -> CallToolResult {
             Err(cause) => {
                 tracing::warn!(tool, %cause, "an answer was not passed on");
                 let mut result = error(&format!(
-                    "Tool `{tool}` answered with content that is not passed on: {cause}. This is a defect of the tool."
+                    "Tool `{tool}` answered with content that is not passed on: {cause}. This is \
+                     a defect of the tool."
                 ));
                 result
                     .meta
@@ -97,8 +98,8 @@ pub fn failure(failure: &Failure, example: impl FnOnce() -> String) -> CallToolR
 /// The reply to a call that took the server's own code down with it.
 pub fn panic(tool: &str) -> CallToolResult {
     error(&format!(
-        "Internal error while calling `{tool}`: the server's log has the details. The server goes on, and other tools work; \
-         calling `{tool}` the same way will probably fail again."
+        "Internal error while calling `{tool}`: the server's log has the details. The server goes \
+         on, and other tools work; calling `{tool}` the same way will probably fail again."
     ))
 }
 
@@ -114,8 +115,8 @@ pub fn error(message: &str) -> CallToolResult {
 
 fn too_large(tool: &str, size: usize) -> CallToolResult {
     error(&format!(
-        "The answer of `{tool}` is {} KiB on the wire; the most that is sent is {} KiB. Ask for less: a smaller limit, a narrower pattern or \
-         filter, or one item at a time.",
+        "The answer of `{tool}` is {} KiB on the wire; the most that is sent is {} KiB. Ask for \
+         less: a smaller limit, a narrower pattern or filter, or one item at a time.",
         size >> 10,
         MAX_REPLY >> 10
     ))

@@ -81,7 +81,8 @@ pub fn parse(line: &[u8], batches: bool) -> Vec<Result<ClientJsonRpcMessage, Rej
             items.iter().filter_map(parse_item).collect()
         }
         Ok(Value::Array(_)) => {
-            let message = "Invalid request: batches exist in protocol version 2025-03-26 only. Send one message a line.";
+            let message = "Invalid request: batches exist in protocol version 2025-03-26 only. \
+                           Send one message a line.";
             vec![Err(Rejection::new(
                 None,
                 INVALID_REQUEST,
@@ -109,13 +110,13 @@ fn parse_item(item: &Value) -> Option<Result<ClientJsonRpcMessage, Rejection>> {
 /// An `initialize` that lacks something is no request of an unknown kind.
 fn well_shaped(message: ClientJsonRpcMessage) -> Result<ClientJsonRpcMessage, Rejection> {
     match &message {
-        JsonRpcMessage::Request(request)
-            if matches!(&request.request, ClientRequest::CustomRequest(custom) if custom.method == "initialize") =>
-        {
+        JsonRpcMessage::Request(request) if matches!(&request.request, ClientRequest::CustomRequest(custom) if custom.method == "initialize") => {
             Err(Rejection::new(
                 Some(json!(request.id)),
                 INVALID_PARAMS,
-                "Invalid params for initialize: it needs `protocolVersion`, `capabilities` and `clientInfo` with `name` and `version`.".to_owned(),
+                "Invalid params for initialize: it needs `protocolVersion`, `capabilities` and \
+                 `clientInfo` with `name` and `version`."
+                    .to_owned(),
             ))
         }
         _ => Ok(message),

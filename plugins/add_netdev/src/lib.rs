@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn a_name_is_needed() {
-        assert!(
-            matches!(call::<add_netdev>(&FakeHost::new(), json!({ "project_dir": "p" })), Err(Error::InvalidArgument(m)) if m.contains("`name`"))
-        );
+        assert!(matches!(call::<add_netdev>(&FakeHost::new(), json!({
+                "project_dir": "p"
+            })), Err(Error::InvalidArgument(m)) if m.contains("`name`")));
     }
 }

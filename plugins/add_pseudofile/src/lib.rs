@@ -102,10 +102,16 @@ mod tests {
 
     #[test]
     fn a_model_is_an_object_or_its_name() {
-        let asked = asked(
-            json!({ "project_dir": "p", "path": "/dev/x", "read": { "model": "const_buf", "val": "08" }, "write": "discard" }),
-        );
-        let file = json!({ "read": { "model": "const_buf", "val": "08" }, "write": { "model": "discard" } });
+        let asked = asked(json!({
+            "project_dir": "p",
+            "path": "/dev/x",
+            "read": { "model": "const_buf", "val": "08" },
+            "write": "discard"
+        }));
+        let file = json!({
+            "read": { "model": "const_buf", "val": "08" },
+            "write": { "model": "discard" }
+        });
         assert_eq!(
             asked["fragment"],
             json!({ "pseudofiles": { "/dev/x": file } })
@@ -118,11 +124,18 @@ mod tests {
 
     #[test]
     fn empty_fields_of_another_model_are_left_out() {
-        let asked = asked(json!({ "project_dir": "p", "path": "/dev/x",
-            "read": { "model": "zero", "val": "", "vals": [] }, "write": { "model": "discard", "const": 0 } }));
+        let asked = asked(json!({
+            "project_dir": "p",
+            "path": "/dev/x",
+            "read": { "model": "zero", "val": "", "vals": [] },
+            "write": { "model": "discard", "const": 0 }
+        }));
         let file = json!({ "read": { "model": "zero" }, "write": { "model": "discard" } });
         assert_eq!(asked["fragment"]["pseudofiles"]["/dev/x"], file);
-        let kept = json!({ "read": { "model": "const_buf", "val": "" }, "write": { "model": "return_const", "const": 0 } });
+        let kept = json!({
+            "read": { "model": "const_buf", "val": "" },
+            "write": { "model": "return_const", "const": 0 }
+        });
         let mut arguments = kept.clone();
         arguments["project_dir"] = json!("p");
         arguments["path"] = json!("/dev/x");
@@ -134,10 +147,16 @@ mod tests {
 
     #[test]
     fn ioctl_commands_may_be_hexadecimal_and_become_decimal() {
-        let asked = asked(
-            json!({ "project_dir": "p", "path": "/dev/x", "ioctl": { "0x40046401": 1, "21505": "zero", "*": { "model": "unhandled" } } }),
-        );
-        let commands = json!({ "1074029569": { "model": "return_const", "val": 1 }, "21505": { "model": "zero" }, "*": { "model": "unhandled" } });
+        let asked = asked(json!({
+            "project_dir": "p",
+            "path": "/dev/x",
+            "ioctl": { "0x40046401": 1, "21505": "zero", "*": { "model": "unhandled" } }
+        }));
+        let commands = json!({
+            "1074029569": { "model": "return_const", "val": 1 },
+            "21505": { "model": "zero" },
+            "*": { "model": "unhandled" }
+        });
         assert_eq!(
             asked["fragment"]["pseudofiles"]["/dev/x"]["ioctl"],
             commands
@@ -150,12 +169,18 @@ mod tests {
 
     #[test]
     fn an_object_may_come_as_its_text() {
-        let asked = asked(
-            json!({ "project_dir": "p", "path": "/dev/x", "read": r#"{"model":"const_buf","val":"1"}"#, "ioctl": r#"{"0x5401":0}"# }),
-        );
+        let asked = asked(json!({
+            "project_dir": "p",
+            "path": "/dev/x",
+            "read": r#"{"model":"const_buf","val":"1"}"#,
+            "ioctl": r#"{"0x5401":0}"#
+        }));
         assert_eq!(
             asked["fragment"]["pseudofiles"]["/dev/x"],
-            json!({ "read": { "model": "const_buf", "val": "1" }, "ioctl": { "21505": { "model": "return_const", "val": 0 } } })
+            json!({
+                "read": { "model": "const_buf", "val": "1" },
+                "ioctl": { "21505": { "model": "return_const", "val": 0 } }
+            })
         );
     }
 

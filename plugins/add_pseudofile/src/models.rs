@@ -140,7 +140,8 @@ pub fn ioctl_models(given: Ioctl) -> Result<Map<String, Value>> {
             }
             _ => {
                 return Err(invalid(
-                    "an ioctl command is answered by a whole number, a model's name or a model: {\"*\": 0}.",
+                    "an ioctl command is answered by a whole number, a model's name or a model: \
+                     {\"*\": 0}.",
                 ));
             }
         };
@@ -168,7 +169,8 @@ fn command(written: &str) -> Result<String> {
         Ok(Ok(number)) => Ok(number.to_string()),
         Ok(Err(_)) => Err(invalid("an ioctl command has at most 32 bits.")),
         Err(_) => Err(invalid(format!(
-            "`{}` is no ioctl command: write \"0x5401\", a decimal number, or \"*\" for all commands.",
+            "`{}` is no ioctl command: write \"0x5401\", a decimal number, or \"*\" for all \
+             commands.",
             written.escape_default()
         ))),
     }

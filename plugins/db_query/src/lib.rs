@@ -108,7 +108,13 @@ mod tests {
     fn rows_keep_their_columns_even_of_equal_names() {
         let host = FakeHost::new().answer(
             "run-results.query",
-            json!({ "columns": ["id", "id"], "rows": [[1, null], [2, { "text": "x", "bytes": 1 }]], "row_count": 2, "truncated": false, "elapsed_ms": 3 }),
+            json!({
+                "columns": ["id", "id"],
+                "rows": [[1, null], [2, { "text": "x", "bytes": 1 }]],
+                "row_count": 2,
+                "truncated": false,
+                "elapsed_ms": 3
+            }),
         );
         let answer =
             call::<db_query>(&host, json!({ "sql": "SELECT 1", "project_dir": "p" })).unwrap();
@@ -158,7 +164,12 @@ mod tests {
             call::<db_query>(&host, json!({ "sql": "SELECT 1", "project_dir": "p" })).unwrap();
         assert_eq!(
             answer,
-            json!({ "available": false, "what": "plugins.db", "why": "no logger", "how_to_enable": "enable db" })
+            json!({
+                "available": false,
+                "what": "plugins.db",
+                "why": "no logger",
+                "how_to_enable": "enable db"
+            })
         );
     }
 

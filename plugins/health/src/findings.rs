@@ -91,16 +91,27 @@ fn end(evidence: &Evidence) -> Option<Finding> {
     match evidence.status.state.as_str() {
         "never-ran" => Some(Finding::new("Nothing has run here yet.").run_next(evidence)),
         "died" if evidence.status.perhaps_running => Some(
-            Finding::new("The run has not ended, and nothing was written lately: it died, or it goes on and is quiet. What is missing here says nothing about the firmware.")
-                .next("console", evidence.results()),
+            Finding::new(
+                "The run has not ended, and nothing was written lately: it died, or it goes on \
+                 and is quiet. What is missing here says nothing about the firmware.",
+            )
+            .next("console", evidence.results()),
         ),
         "died" => Some(
-            Finding::new("The run died before it could write its results: it is not a quiet firmware, and what is missing here says nothing about it.")
-                .next("console", evidence.results()),
+            Finding::new(
+                "The run died before it could write its results: it is not a quiet firmware, and \
+                 what is missing here says nothing about it.",
+            )
+            .next("console", evidence.results()),
         ),
         "running" => Some(match &evidence.status.run_id {
-            Some(run_id) => Finding::new("The run goes on; what is only written at its end is not there yet.").next("run_wait", json!({ "run_id": run_id })),
-            None => Finding::new("The run goes on; what is only written at its end is not there yet."),
+            Some(run_id) => {
+                Finding::new("The run goes on; what is only written at its end is not there yet.")
+                    .next("run_wait", json!({ "run_id": run_id }))
+            }
+            None => {
+                Finding::new("The run goes on; what is only written at its end is not there yet.")
+            }
         }),
         _ => None,
     }
@@ -170,7 +181,8 @@ fn devices(evidence: &Evidence) -> Option<Finding> {
         format!("Programs missed {paths} paths below /dev, /proc and /sys.")
     } else {
         format!(
-            "Programs missed {paths} paths below /dev, /proc and /sys; {crashing} of them made a program crash."
+            "Programs missed {paths} paths below /dev, /proc and /sys; {crashing} of them made a \
+             program crash."
         )
     };
     Some(Finding::new(finding).next("pseudofile_failures", evidence.results()))

@@ -37,13 +37,30 @@ impl Panic {
     /// In words.
     pub fn meaning(&self) -> String {
         match self.exit_code {
-            Some(0) => "The kernel panicked because init ended with status 0: it is the wrong init, choose another.".into(),
-            Some(code) if code & 0x7f != 0 => format!("The kernel panicked because signal {} killed init.", code & 0x7f),
-            Some(code) => format!("The kernel panicked because init ended with status {}.", code >> 8 & 0xff),
-            None if self.line.contains("mount root") => "The kernel panicked because it could not mount the root filesystem.".into(),
-            None if self.line.contains("kill init") => "The kernel panicked because init ended.".into(),
-            None if self.line.contains("Requested init") => "The kernel panicked because it could not start the init that it was told to start.".into(),
-            None if self.is_of_init() => "The kernel panicked because it found no init that it could run.".into(),
+            Some(0) => "The kernel panicked because init ended with status 0: it is the wrong \
+                        init, choose another."
+                .into(),
+            Some(code) if code & 0x7f != 0 => format!(
+                "The kernel panicked because signal {} killed init.",
+                code & 0x7f
+            ),
+            Some(code) => format!(
+                "The kernel panicked because init ended with status {}.",
+                code >> 8 & 0xff
+            ),
+            None if self.line.contains("mount root") => {
+                "The kernel panicked because it could not mount the root filesystem.".into()
+            }
+            None if self.line.contains("kill init") => {
+                "The kernel panicked because init ended.".into()
+            }
+            None if self.line.contains("Requested init") => {
+                "The kernel panicked because it could not start the init that it was told to start."
+                    .into()
+            }
+            None if self.is_of_init() => {
+                "The kernel panicked because it found no init that it could run.".into()
+            }
             None => "The kernel panicked.".into(),
         }
     }

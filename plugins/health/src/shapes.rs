@@ -169,9 +169,14 @@ mod tests {
 
     #[test]
     fn one_odd_record_loses_no_other() {
-        let file = json!({ "crashes": [
-            { "proc": "a", "signame": "SIGSEGV", "count": null }, { "proc": 123, "count": -4 }, { "proc": "c", "count": 3 }, 7
-        ] });
+        let file = json!({
+            "crashes": [
+                { "proc": "a", "signame": "SIGSEGV", "count": null },
+                { "proc": 123, "count": -4 },
+                { "proc": "c", "count": 3 },
+                7
+            ]
+        });
         let crashes: Vec<(String, u64)> = Crash::read_all(&file)
             .unwrap()
             .into_iter()

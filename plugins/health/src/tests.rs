@@ -6,8 +6,20 @@ use super::health;
 
 fn quiet() -> FakeHost {
     FakeHost::new()
-        .yaml("summary.json", json!({ "schema_version": 1, "score": 3.0, "binds": [], "crashes": [], "panic": false }))
-        .yaml("health_final.yaml", json!({ "nexecs": 2, "nbound_sockets": 0, "nuniquedevs": 1 }))
+        .yaml(
+            "summary.json",
+            json!({
+                "schema_version": 1,
+                "score": 3.0,
+                "binds": [],
+                "crashes": [],
+                "panic": false
+            }),
+        )
+        .yaml(
+            "health_final.yaml",
+            json!({ "nexecs": 2, "nbound_sockets": 0, "nuniquedevs": 1 }),
+        )
         .yaml("crashes.yaml", json!({ "crashes": [] }))
         .yaml("pseudofiles_failures.yaml", json!({}))
         .text("console.log", "boot\ninit started\n")
@@ -67,14 +79,19 @@ fn a_panic_of_init_suggests_another_init() {
     let host = quiet()
         .text("console.log", "boot\n[ 4.1] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000000\n")
         .yaml("rookery_run.json", json!({ "init": "/init" }))
-        .answer("root-filesystem.init-candidates", json!({ "candidates": [{ "path": "/init", "why": "a" }, { "path": "/sbin/init", "why": "b" }] }));
+        .answer("root-filesystem.init-candidates", json!({
+            "candidates": [{ "path": "/init", "why": "a" }, { "path": "/sbin/init", "why": "b" }]
+        }));
     let answer = look(&host);
     assert_eq!(answer["panic"], true);
     let finding = &answer["findings"][0];
     assert!(finding["finding"].as_str().unwrap().contains("wrong init"));
     assert_eq!(
         finding["next"],
-        json!({ "tool": "set_env", "arguments": { "project_dir": "router", "key": "igloo_init", "value": "/sbin/init" } })
+        json!({
+            "tool": "set_env",
+            "arguments": { "project_dir": "router", "key": "igloo_init", "value": "/sbin/init" }
+        })
     );
     assert_eq!(
         host.calls("firmware.open"),
@@ -214,7 +231,10 @@ fn a_panic_without_candidates_still_has_a_next_step() {
 #[test]
 fn a_guest_that_ended_by_itself_is_a_finding() {
     let record = json!({
-        "backend": "user", "run_id": "r1", "outcome": { "outcome": "guest-ended", "how": "x" }, "reason": "init exited with status 1",
+        "backend": "user",
+        "run_id": "r1",
+        "outcome": { "outcome": "guest-ended", "how": "x" },
+        "reason": "init exited with status 1",
         "notes": ["init_module was answered without effect"]
     });
     let answer = look(&quiet().yaml("rookery_run.json", record));
@@ -240,9 +260,26 @@ fn a_guest_that_ended_by_itself_is_a_finding() {
 #[test]
 fn what_the_run_recorded_becomes_findings_with_next_calls() {
     let host = quiet()
-        .yaml("summary.json", json!({ "score": 24.0, "binds": [{ "port": 80, "state": "listening" }, { "port": 7, "state": "closed" }] }))
-        .yaml("crashes.yaml", json!({ "crashes": [{ "proc": "dsad", "signame": "SIGSEGV", "signal": 11, "count": 4 }] }))
-        .yaml("pseudofiles_failures.yaml", json!({ "/dev/dsa": { "impact": { "crashing_callers": 1 } }, "/dev/x": {} }))
+        .yaml(
+            "summary.json",
+            json!({
+                "score": 24.0,
+                "binds": [{ "port": 80, "state": "listening" }, { "port": 7, "state": "closed" }]
+            }),
+        )
+        .yaml(
+            "crashes.yaml",
+            json!({
+                "crashes": [{ "proc": "dsad", "signame": "SIGSEGV", "signal": 11, "count": 4 }]
+            }),
+        )
+        .yaml(
+            "pseudofiles_failures.yaml",
+            json!({
+                "/dev/dsa": { "impact": { "crashing_callers": 1 } },
+                "/dev/x": {}
+            }),
+        )
         .yaml("env_missing.yaml", json!(["sxid"]))
         .text("plugins.db", "");
     let answer = look(&host);
@@ -293,7 +330,12 @@ fn words_of_the_firmware_never_become_advice() {
 
 #[test]
 fn a_run_in_progress_is_waited_for() {
-    let status = json!({ "results_dir": "/p/results/1", "state": "running", "why": "alive", "run_id": "r7" });
+    let status = json!({
+        "results_dir": "/p/results/1",
+        "state": "running",
+        "why": "alive",
+        "run_id": "r7"
+    });
     let answer = look(&FakeHost::new().answer("run-results.status", status));
     assert_eq!(
         answer["findings"][0]["next"],
@@ -327,7 +369,12 @@ fn a_project_that_never_ran_says_how_to_run_it() {
     let answer = look(&FakeHost::new().fail("results.open", Error::Unavailable(missing)));
     assert_eq!(
         answer,
-        json!({ "available": false, "what": "results", "why": "never run", "how_to_enable": "Run the project first" })
+        json!({
+            "available": false,
+            "what": "results",
+            "why": "never run",
+            "how_to_enable": "Run the project first"
+        })
     );
 }
 

@@ -76,7 +76,13 @@ mod tests {
         let candidates = vec![json!({ "path": "/sbin/init", "why": "named init" }); 12];
         let host = FakeHost::new().answer(
             "creation.init-project",
-            json!({ "project_dir": "/p/router", "arch": "mipsel", "init": "/sbin/init", "init_candidates": candidates, "files": 515 }),
+            json!({
+                "project_dir": "/p/router",
+                "arch": "mipsel",
+                "init": "/sbin/init",
+                "init_candidates": candidates,
+                "files": 515
+            }),
         );
         let answer =
             call::<init_project>(&host, json!({ "rootfs": "r.tar.gz", "output": "router" }))

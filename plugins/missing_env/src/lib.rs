@@ -154,7 +154,10 @@ mod tests {
         );
         assert_eq!(
             answer["next"],
-            json!({ "tool": "set_env", "arguments": { "project_dir": "/projects/fake", "key": "08", "value": "1" } })
+            json!({
+                "tool": "set_env",
+                "arguments": { "project_dir": "/projects/fake", "key": "08", "value": "1" }
+            })
         );
     }
 

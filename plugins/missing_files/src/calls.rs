@@ -69,11 +69,13 @@ fn not_recorded(run: &impl RunResults, what: &str) -> Error {
         ),
         (_, Some(_)) => (
             "the plugin syscalls_logger was off in this run",
-            "Enable it with `plugins: {db: {}, syscalls_logger: {enabled: true}}` in a patch file of the project (patch_*.yaml), then run again",
+            "Enable it with `plugins: {db: {}, syscalls_logger: {enabled: true}}` in a patch file \
+             of the project (patch_*.yaml), then run again",
         ),
         _ => (
             "the plugin syscalls_logger was off in this run",
-            "Enable it with `plugins: {db: {}, syscalls_logger: {}}` in a patch file of the project (patch_*.yaml), then run again",
+            "Enable it with `plugins: {db: {}, syscalls_logger: {}}` in a patch file of the \
+             project (patch_*.yaml), then run again",
         ),
     };
     Error::Unavailable(Unavailable {

@@ -73,8 +73,10 @@ const CALLS: &[(&str, &str, i64, &str, &str)] = &[
 fn database() -> Connection {
     let db = Connection::open_in_memory().unwrap();
     db.execute_batch(
-        "CREATE TABLE event (id INTEGER PRIMARY KEY, type VARCHAR NOT NULL, procname VARCHAR NOT NULL, proc_id INTEGER NOT NULL);
-         CREATE TABLE syscall (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL, retno INTEGER, retno_repr VARCHAR, arg0_repr VARCHAR,
+        "CREATE TABLE event (id INTEGER PRIMARY KEY, type VARCHAR NOT NULL, procname VARCHAR NOT \
+         NULL, proc_id INTEGER NOT NULL);
+         CREATE TABLE syscall (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL, retno INTEGER, \
+         retno_repr VARCHAR, arg0_repr VARCHAR,
                                arg1_repr VARCHAR, arg2_repr VARCHAR, arg3_repr VARCHAR);",
     )
     .unwrap();
@@ -182,7 +184,12 @@ fn each_path_is_counted_once_whatever_its_pointer_and_argument() {
     let files = &answer["missing_files"];
     assert_eq!(
         files[0],
-        json!({ "path": "/etc/httpd.conf", "hits": 2, "callers": ["/usr/sbin/httpd"], "fix": "add_static_file" })
+        json!({
+            "path": "/etc/httpd.conf",
+            "hits": 2,
+            "callers": ["/usr/sbin/httpd"],
+            "fix": "add_static_file"
+        })
     );
     assert_eq!(
         (
@@ -287,7 +294,8 @@ fn one_odd_row_spoils_no_other() {
     db.execute("UPDATE syscall SET arg0_repr = ?1 WHERE id = 5", [long])
         .unwrap();
     db.execute_batch(
-        "UPDATE event SET procname = CAST(x'ff68' AS TEXT) WHERE id = 4; UPDATE event SET procname = x'00ff' WHERE id = 9;",
+        "UPDATE event SET procname = CAST(x'ff68' AS TEXT) WHERE id = 4; UPDATE event SET \
+         procname = x'00ff' WHERE id = 9;",
     )
     .unwrap();
     let answer = call::<missing_files>(&host_of(db), json!({ "project_dir": "p" })).unwrap();
@@ -309,14 +317,18 @@ fn thousands_of_callers_are_shown_by_the_first_and_the_last() {
     let db = database();
     db.execute_batch(
         "DELETE FROM event; DELETE FROM syscall;
-         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 5000) INSERT INTO event SELECT i, 'syscall', 'p' || i, 0 FROM n;
-         INSERT INTO syscall SELECT id, 'sys_open', -2, '', 'filename=0x1(\"/x\")', '', '', '' FROM event;",
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 5000) INSERT INTO \
+         event SELECT i, 'syscall', 'p' || i, 0 FROM n;
+         INSERT INTO syscall SELECT id, 'sys_open', -2, '', 'filename=0x1(\"/x\")', '', '', '' \
+         FROM event;",
     )
     .unwrap();
     let answer = call::<missing_files>(&host_of(db), json!({ "project_dir": "p" })).unwrap();
     assert_eq!(
         answer["missing_files"],
-        json!([{ "path": "/x", "hits": 5000, "callers": ["p1", "p5000"], "fix": "add_static_file" }])
+        json!([
+            { "path": "/x", "hits": 5000, "callers": ["p1", "p5000"], "fix": "add_static_file" }
+        ])
     );
 }
 

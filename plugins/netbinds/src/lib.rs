@@ -168,13 +168,15 @@ fn options(state: Option<State>, limit: u32) -> CsvOptions {
 fn caveat(run: &ResultsStatus) -> Option<&'static str> {
     match run.state.as_str() {
         "died" if run.perhaps_running => Some(
-            "The run died, or goes on and is quiet: sockets that were closed since still count as listening.",
+            "The run died, or goes on and is quiet: sockets that were closed since still count as \
+             listening.",
         ),
         "running" => {
             Some("The run goes on: sockets that were closed since still count as listening.")
         }
         "died" => Some(
-            "The run died: sockets that were closed before still count as listening. Nothing answers any more.",
+            "The run died: sockets that were closed before still count as listening. Nothing \
+             answers any more.",
         ),
         "completed" => Some("The run has ended: nothing answers any more."),
         _ => None,
@@ -224,8 +226,15 @@ mod tests {
             json!({ "closed": 1, "listening": 2, "pending": 1, "transient": 1 })
         );
         let first = json!({
-            "procname": "inetd", "proto": "tcp", "ip": "0.0.0.0", "port": 23, "state": "listening", "host": "192.168.0.2", "host_port": 1023,
-            "opened": 2, "uptime_s": 41.932
+            "procname": "inetd",
+            "proto": "tcp",
+            "ip": "0.0.0.0",
+            "port": 23,
+            "state": "listening",
+            "host": "192.168.0.2",
+            "host_port": 1023,
+            "opened": 2,
+            "uptime_s": 41.932
         });
         assert_eq!(answer["netbinds"][0], first);
         assert_eq!(answer["netbinds"][1]["host_port"], 80);
@@ -272,7 +281,15 @@ mod tests {
                 "tcp 127.0.0.1:40080 -> 0.0.0.0:80 (httpd)\nnonsense\n",
             );
         let answer = call::<netbinds>(&host, json!({ "project_dir": "p" })).unwrap();
-        let socket = json!({ "procname": "httpd", "proto": "tcp", "ip": "0.0.0.0", "port": 80, "state": "listening", "host": "127.0.0.1", "host_port": 40080 });
+        let socket = json!({
+            "procname": "httpd",
+            "proto": "tcp",
+            "ip": "0.0.0.0",
+            "port": 80,
+            "state": "listening",
+            "host": "127.0.0.1",
+            "host_port": 40080
+        });
         assert_eq!(answer["netbinds"], json!([socket]));
         assert!(answer["note"].as_str().unwrap().contains("no states"));
         let listening =

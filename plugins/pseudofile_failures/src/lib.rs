@@ -79,14 +79,37 @@ mod tests {
 
     fn recorded() -> Value {
         json!({
-            "/sys/a": { "impact": { "hits": 900, "distinct_callers": 2, "crashing_callers": 0, "crashing_callers_by_name": 0 }, "events": { "open": { "count": 900 } } },
+            "/sys/a": {
+                "impact": {
+                    "hits": 900,
+                    "distinct_callers": 2,
+                    "crashing_callers": 0,
+                    "crashing_callers_by_name": 0
+                },
+                "events": { "open": { "count": 900 } }
+            },
             "/dev/dsa": {
-                "impact": { "hits": 12, "distinct_callers": 1, "crashing_callers": 1, "crashing_callers_by_name": 0 }, "callers": ["dsad:412"],
-                "events": { "open": { "count": 12 } }, "suggest": { "read": { "model": "zero" }, "write": { "model": "discard" } }
+                "impact": {
+                    "hits": 12,
+                    "distinct_callers": 1,
+                    "crashing_callers": 1,
+                    "crashing_callers_by_name": 0
+                },
+                "callers": ["dsad:412"],
+                "events": { "open": { "count": 12 } },
+                "suggest": { "read": { "model": "zero" }, "write": { "model": "discard" } }
             },
             "/dev/watchdog": {
-                "impact": { "hits": 10, "distinct_callers": 1, "crashing_callers": 1, "crashing_callers_by_name": 0 },
-                "events": { "ioctl": { "2147768069": { "count": 7 }, "1074029569": { "count": 3 } }, "default_read": { "count": 2, "details": [] } },
+                "impact": {
+                    "hits": 10,
+                    "distinct_callers": 1,
+                    "crashing_callers": 1,
+                    "crashing_callers_by_name": 0
+                },
+                "events": {
+                    "ioctl": { "2147768069": { "count": 7 }, "1074029569": { "count": 3 } },
+                    "default_read": { "count": 2, "details": [] }
+                },
                 "suggest": { "ioctl": { "*": { "model": "return_const", "val": 0 } } }
             }
         })
@@ -107,7 +130,12 @@ mod tests {
         assert_eq!(paths, ["/dev/dsa", "/dev/watchdog", "/sys/a"]);
         assert_eq!(
             failures[0]["suggest"],
-            json!({ "project_dir": "router", "path": "/dev/dsa", "read": { "model": "zero" }, "write": { "model": "discard" } })
+            json!({
+                "project_dir": "router",
+                "path": "/dev/dsa",
+                "read": { "model": "zero" },
+                "write": { "model": "discard" }
+            })
         );
         assert_eq!(
             failures[1]["events"],
@@ -122,7 +150,13 @@ mod tests {
     #[test]
     fn a_path_that_cannot_be_modelled_has_no_suggestion() {
         for path in ["/proc/PID/oom_adj", "/proc/7/oom_adj", "/dev/mtd0"] {
-            let entry = json!({ path: { "impact": { "hits": 1 }, "events": {}, "suggest": { "write": { "model": "discard" } } } });
+            let entry = json!({
+                path: {
+                    "impact": { "hits": 1 },
+                    "events": {},
+                    "suggest": { "write": { "model": "discard" } }
+                }
+            });
             let answer = call::<pseudofile_failures>(
                 &FakeHost::new().yaml("pseudofiles_failures.yaml", entry),
                 json!({ "results_dir": "r" }),

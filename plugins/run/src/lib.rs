@@ -70,9 +70,25 @@ mod tests {
 
     fn status(status: &str) -> Value {
         json!({
-            "run_id": "r1", "status": status, "phase": "boot", "backend": "user", "project_dir": "/p", "results_dir": "/p/results/0",
-            "elapsed_s": 1.5, "timeout_s": 60, "notes": ["no kernel modules"],
-            "endpoints": [{ "procname": "httpd", "proto": "tcp", "guest_ip": "0.0.0.0", "guest_port": 80, "host": "127.0.0.1", "host_port": 40080 }]
+            "run_id": "r1",
+            "status": status,
+            "phase": "boot",
+            "backend": "user",
+            "project_dir": "/p",
+            "results_dir": "/p/results/0",
+            "elapsed_s": 1.5,
+            "timeout_s": 60,
+            "notes": ["no kernel modules"],
+            "endpoints": [
+                {
+                    "procname": "httpd",
+                    "proto": "tcp",
+                    "guest_ip": "0.0.0.0",
+                    "guest_port": 80,
+                    "host": "127.0.0.1",
+                    "host_port": 40080
+                }
+            ]
         })
     }
 
@@ -86,7 +102,13 @@ mod tests {
         let properties = &definition::<run>()["inputSchema"]["properties"];
         assert_eq!(
             properties["wait_s"],
-            json!({ "description": "Seconds to wait for its end", "type": "integer", "minimum": 0, "maximum": 50, "default": 40 })
+            json!({
+                "description": "Seconds to wait for its end",
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 50,
+                "default": 40
+            })
         );
         assert_eq!(
             properties["backend"]["enum"],

@@ -5,7 +5,8 @@ use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Ident, LitStr, Result, Token, parenthesized};
 
-const ALLOWED: &str = "`read_only`, `destructive`, `idempotent`, `open_world`, `title = \"…\"` and `example(name = value, …)`";
+const ALLOWED: &str = "`read_only`, `destructive`, `idempotent`, `open_world`, `title = \"…\"` \
+                       and `example(name = value, …)`";
 
 /// The parsed attribute.
 #[derive(Default)]

@@ -10,7 +10,8 @@ use syn::{
 
 use crate::attribute::Attribute;
 
-const SHAPE: &str = "a tool is `fn name(host: &impl Interface, args: Arguments) -> Result<Output>`, or without `host`";
+const SHAPE: &str = "a tool is `fn name(host: &impl Interface, args: Arguments) -> \
+                     Result<Output>`, or without `host`";
 
 /// The function itself, and a type of the same name that implements `Tool`.
 pub fn expand(attribute: &Attribute, function: &ItemFn) -> Result<TokenStream> {
@@ -106,7 +107,8 @@ fn check_description(description: &str, name: &syn::Ident) -> Result<()> {
     if description.is_empty() {
         return Err(Error::new(
             name.span(),
-            "a tool needs a doc comment: it is the description that the model reads. First sentence: what it does and when to use it",
+            "a tool needs a doc comment: it is the description that the model reads. First \
+             sentence: what it does and when to use it",
         ));
     }
     let length = description.chars().count();

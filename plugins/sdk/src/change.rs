@@ -88,7 +88,10 @@ mod tests {
             .collect();
         let warnings = vec!["some key is overridden by a file of the user"; 1000];
         let answer = change(json!({
-            "changed": true, "patch": { "nvram": nvram, "env": { "a": "1" } }, "effective": effective, "warnings": warnings
+            "changed": true,
+            "patch": { "nvram": nvram, "env": { "a": "1" } },
+            "effective": effective,
+            "warnings": warnings
         }));
         assert_eq!(answer.patch["env"]["a"], "1", "every section is shown");
         assert!(

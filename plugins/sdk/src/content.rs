@@ -42,7 +42,10 @@ impl Content {
     /// answer, and nothing fetches it.
     #[must_use]
     pub fn resource(self, uri: &str, mime_type: &str, text: &str) -> Self {
-        self.block(json!({ "type": "resource", "resource": { "uri": uri, "mimeType": mime_type, "text": text } }))
+        self.block(json!({
+            "type": "resource",
+            "resource": { "uri": uri, "mimeType": mime_type, "text": text }
+        }))
     }
 
     /// Say that the call failed.

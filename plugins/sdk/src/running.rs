@@ -23,7 +23,11 @@ pub fn wait(host: &impl Emulation, run_id: &str, seconds: u32) -> Result<RunStat
 pub fn wait_for_new(host: &impl Emulation, run_id: &str, seconds: u32) -> Result<RunStatus> {
     wait(host, run_id, seconds).map_err(|error| match error {
         Error::Cancelled => error,
-        other => Error::Backend(format!("the run {run_id} was started, but its state cannot be read: {}. Call run_wait {{\"run_id\":\"{run_id}\"}}.", reason(&other))),
+        other => Error::Backend(format!(
+            "the run {run_id} was started, but its state cannot be read: {}. Call run_wait \
+             {{\"run_id\":\"{run_id}\"}}.",
+            reason(&other)
+        )),
     })
 }
 

@@ -39,7 +39,8 @@ pub fn of_output<T: JsonSchema>() -> Value {
     tidy(&mut schema, Side::Output);
     assert!(
         is_object(&schema),
-        "a tool's result is a JSON object, and `{}` is none: put it into a struct with a named field",
+        "a tool's result is a JSON object, and `{}` is none: put it into a struct with a named \
+         field",
         T::schema_name()
     );
     let required = schema
@@ -240,10 +241,26 @@ mod tests {
                 "properties": {
                     "name": { "description": "A name", "type": "string" },
                     "mode": { "description": "How", "type": "string", "enum": ["fast", "slow"] },
-                    "count": { "description": "How many", "type": "integer", "minimum": 1, "maximum": 9, "default": 5 },
+                    "count": {
+                        "description": "How many",
+                        "type": "integer",
+                        "minimum": 1,
+                        "maximum": 9,
+                        "default": 5
+                    },
                     "inner": {
-                        "description": "More", "type": "object", "required": ["format"], "additionalProperties": false,
-                        "properties": { "format": { "description": "A number", "type": "integer", "minimum": 0, "maximum": 255 } }
+                        "description": "More",
+                        "type": "object",
+                        "required": ["format"],
+                        "additionalProperties": false,
+                        "properties": {
+                            "format": {
+                                "description": "A number",
+                                "type": "integer",
+                                "minimum": 0,
+                                "maximum": 255
+                            }
+                        }
                     }
                 },
                 "required": ["name"],
@@ -290,10 +307,18 @@ mod tests {
 
     #[test]
     fn an_output_schema_names_what_is_always_there() {
-        let properties = json!({ "total": { "type": "integer" }, "rows": { "type": "array" }, "mode": { "type": "string", "enum": ["fast", "slow"] } });
+        let properties = json!({
+            "total": { "type": "integer" },
+            "rows": { "type": "array" },
+            "mode": { "type": "string", "enum": ["fast", "slow"] }
+        });
         assert_eq!(
             of_output::<Found>(),
-            json!({ "type": "object", "properties": properties, "required": ["total", "rows", "mode"] })
+            json!({
+                "type": "object",
+                "properties": properties,
+                "required": ["total", "rows", "mode"]
+            })
         );
     }
 

@@ -50,7 +50,13 @@ mod tests {
 
     #[test]
     fn a_key_is_set_and_the_next_run_is_suggested() {
-        let change = json!({ "project_dir": "/p", "patch_file": "/p/x", "changed": true, "patch": { "env": { "sxid": "08" } }, "revision": 1 });
+        let change = json!({
+            "project_dir": "/p",
+            "patch_file": "/p/x",
+            "changed": true,
+            "patch": { "env": { "sxid": "08" } },
+            "revision": 1
+        });
         let host = FakeHost::new().answer("config-mutation.apply", change);
         let answer = call::<set_env>(
             &host,

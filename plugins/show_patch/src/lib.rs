@@ -48,11 +48,22 @@ fn show_patch(host: &impl Config, args: Args) -> Result<Shown> {
     shown.history.truncate(count);
     Ok(Shown {
         next: shown.undo.map(|revision| {
-            Next::call("reset_patch", json!({ "project_dir": args.project_dir, "to_revision": revision, "dry_run": true }))
+            Next::call(
+                "reset_patch",
+                json!({
+                    "project_dir": args.project_dir,
+                    "to_revision": revision,
+                    "dry_run": true
+                }),
+            )
         }),
         patch_file: shown.patch_file,
         exists: shown.exists,
-        patch: if shown.patch.is_null() { json!({}) } else { shown.patch },
+        patch: if shown.patch.is_null() {
+            json!({})
+        } else {
+            shown.patch
+        },
         truncated: cut || total > count,
         history: shown.history,
         total,
@@ -80,8 +91,17 @@ mod tests {
             .rev()
             .map(|n| json!({ "revision": n, "time": "t", "change": "set env.X" }))
             .collect();
-        let host = FakeHost::new()
-            .answer("config.patch", json!({ "patch_file": "/p/x", "exists": true, "patch": { "env": { "X": "1" } }, "yaml": "…", "history": history, "undo": 29 }));
+        let host = FakeHost::new().answer(
+            "config.patch",
+            json!({
+                "patch_file": "/p/x",
+                "exists": true,
+                "patch": { "env": { "X": "1" } },
+                "yaml": "…",
+                "history": history,
+                "undo": 29
+            }),
+        );
         let answer = call::<show_patch>(&host, json!({ "project_dir": "p" })).unwrap();
         assert_eq!(answer["history"].as_array().unwrap().len(), 10);
         assert_eq!(

@@ -133,7 +133,11 @@ fn mend(server: &mut Wire) -> Result<()> {
     )?;
     server.call(
         "add_pseudofile",
-        &json!({"project_dir": "router", "path": "/dev/panel", "read": {"model": "const_buf", "val": "ready\n"}}),
+        &json!({
+            "project_dir": "router",
+            "path": "/dev/panel",
+            "read": {"model": "const_buf", "val": "ready\n"}
+        }),
     )?;
     Ok(())
 }

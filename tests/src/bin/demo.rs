@@ -97,7 +97,11 @@ async fn mend(client: &Narrator) -> Result<()> {
             &["effective"],
         )
         .await?;
-    let panel = json!({"project_dir": "router", "path": "/dev/panel", "read": {"model": "const_buf", "val": "ready\n"}});
+    let panel = json!({
+        "project_dir": "router",
+        "path": "/dev/panel",
+        "read": {"model": "const_buf", "val": "ready\n"}
+    });
     client.call("add_pseudofile", panel, &["revision"]).await?;
     let patch = client
         .call(

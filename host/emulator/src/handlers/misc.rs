@@ -46,7 +46,8 @@ pub fn exit(guest: &mut Guest<'_>, call: &Call) -> Action {
         // A script as init starts services and ends. A kernel would panic; the services are what
         // the run is about.
         let detail = format!(
-            "init ended with status {}; a kernel would panic, this guest goes on while its other processes live",
+            "init ended with status {}; a kernel would panic, this guest goes on while its other \
+             processes live",
             call.int(0) & 0xFF
         );
         guest.report_call(

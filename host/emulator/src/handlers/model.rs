@@ -202,7 +202,8 @@ fn kept_max(guest: &Guest<'_>) -> usize {
     guest.plan.pseudofiles.len() + usize::try_from(settings).unwrap_or(0)
 }
 
-const NOT_KEPT: &str = "the guest wrote to more settings of the kernel than are kept: what it wrote to the others is forgotten";
+const NOT_KEPT: &str = "the guest wrote to more settings of the kernel than are kept: what it \
+                        wrote to the others is forgotten";
 
 /// A watched number that the caller does not use yet.
 fn free_number(guest: &mut Guest<'_>, call: &Call) -> Option<u32> {

@@ -105,7 +105,8 @@ fn init_died(guest: &mut Guest<'_>, call: &Call, signal: i32, fault: bool) {
         format!("init was killed by signal {signal}; a kernel would panic")
     } else {
         format!(
-            "init was killed by signal {signal}, which it did not handle; a kernel would have ignored it: block_signal {signal}"
+            "init was killed by signal {signal}, which it did not handle; a kernel would have \
+             ignored it: block_signal {signal}"
         )
     });
 }

@@ -9,8 +9,9 @@ use rustix::io::Errno;
 static SEEN: AtomicBool = AtomicBool::new(false);
 
 /// What a result that lacks something says.
-pub const NOTE: &str = "the supervisor ran out of descriptors, memory or processes of the host, so results of this run may be incomplete; \
-    allow it more (ulimit -n, ulimit -u) and run again";
+pub const NOTE: &str = "the supervisor ran out of descriptors, memory or processes of the host, \
+                        so results of this run may be incomplete; allow it more (ulimit -n, \
+                        ulimit -u) and run again";
 
 /// Take note of an error of the supervisor's own calls. Gives it back.
 pub fn of(errno: Errno) -> Errno {

@@ -237,7 +237,8 @@ fn words(used: Used, budget: u64) -> String {
         .map(|(bytes, what)| format!("{} MiB {what}", bytes >> 20))
         .collect();
     format!(
-        "the guest used {} MiB of memory ({}), and {} MiB are allowed; the operator can allow more with --guest-memory",
+        "the guest used {} MiB of memory ({}), and {} MiB are allowed; the operator can allow \
+         more with --guest-memory",
         used.total() >> 20,
         parts.join(", "),
         budget >> 20
@@ -280,6 +281,12 @@ mod tests {
             },
             BUDGET,
         );
-        assert!(words.starts_with("the guest used 1100 MiB of memory (900 MiB of its processes, 200 MiB in files), and 1024"), "{words}");
+        assert!(
+            words.starts_with(
+                "the guest used 1100 MiB of memory (900 MiB of its processes, 200 MiB in files), \
+                 and 1024"
+            ),
+            "{words}"
+        );
     }
 }

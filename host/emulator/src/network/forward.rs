@@ -60,7 +60,8 @@ pub enum NoForward {
     NoPort(NoPort),
 }
 
-const TOO_MANY: &str = "more ports of the guest listen at once than the 128 that are forwarded: some of them have no port of the host";
+const TOO_MANY: &str = "more ports of the guest listen at once than the 128 that are forwarded: \
+                        some of them have no port of the host";
 
 impl Forwarder {
     /// Start the helper for the guest behind `pidfd`, whose services get what the operator's

@@ -88,7 +88,8 @@ impl Qemu {
 }
 
 /// How to get qemu-user.
-pub const INSTALL: &str = "Install it: `apt-get install qemu-user-static` (Debian 12, Ubuntu) or `apt-get install qemu-user` (Debian 13 and later).";
+pub const INSTALL: &str = "Install it: `apt-get install qemu-user-static` (Debian 12, Ubuntu) or \
+                           `apt-get install qemu-user` (Debian 13 and later).";
 
 /// Whether an executable needs no loader, which the guest's root does not have.
 fn is_static(path: &Path) -> bool {

@@ -42,7 +42,8 @@ impl Prepared {
             std::fs::read(&qemu.path).map_err(|error| Error::io("read", &qemu.path, &error))?;
         let version = qemu.version(&file);
         let Some(mut table) = ioctl_table::find(&file, qemu.arch) else {
-            let note = "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models";
+            let note = "this emulator's ioctl table has an unknown shape: only ioctls that it \
+                        knows reach models";
             return Ok(Self {
                 version,
                 note: commands().next().map(|_| note),

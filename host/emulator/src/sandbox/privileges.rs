@@ -72,7 +72,9 @@ impl Privileges {
         let found = self.as_self(|| rustix::fs::accessat(CWD, directory, access, AtFlags::EACCESS));
         match found {
             Err(Errno::ACCESS) if self.guest.is_some() => Err(Error::Denied(format!(
-                "{} is closed to root without capabilities, which is all that a run keeps that was started as root; start it as the user whose project it is, or move the project to where root owns the directories",
+                "{} is closed to root without capabilities, which is all that a run keeps that \
+                 was started as root; start it as the user whose project it is, or move the \
+                 project to where root owns the directories",
                 directory.display()
             ))),
             _ => Ok(()),

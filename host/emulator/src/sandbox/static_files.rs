@@ -121,8 +121,8 @@ fn load_host(
     } else if metadata.is_file() {
         let contents = read_without_links(host, *room).map_err(|error| match error.kind() {
             std::io::ErrorKind::FileTooLarge => Error::Limit(format!(
-                "the files of the project that are copied into the guest hold more than {} MiB, with {}; put large ones into the root \
-                 filesystem's archive",
+                "the files of the project that are copied into the guest hold more than {} MiB, \
+                 with {}; put large ones into the root filesystem's archive",
                 CONTENTS_MAX >> 20,
                 host.display()
             )),

@@ -101,13 +101,19 @@ fn why_no_namespaces() -> String {
         return "Allow them: `sysctl -w kernel.unprivileged_userns_clone=1`.".to_owned();
     }
     if setting("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
-        return "Ubuntu's AppArmor restricts them: `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or an AppArmor profile with `userns,` for this program, or run as root.".to_owned();
+        return "Ubuntu's AppArmor restricts them: `sysctl -w \
+                kernel.apparmor_restrict_unprivileged_userns=0`, or an AppArmor profile with \
+                `userns,` for this program, or run as root."
+            .to_owned();
     }
-    "A container's seccomp profile refuses them: start it with `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`.".to_owned()
+    "A container's seccomp profile refuses them: start it with `--security-opt seccomp=unconfined \
+     --security-opt apparmor=unconfined`."
+        .to_owned()
 }
 
 fn proc_mount() -> Check {
-    let fix = "A container masks parts of /proc: start it with `--security-opt systempaths=unconfined` (docker) or `--security-opt unmask=ALL` (podman).";
+    let fix = "A container masks parts of /proc: start it with `--security-opt \
+               systempaths=unconfined` (docker) or `--security-opt unmask=ALL` (podman).";
     match probe::sandbox(Step::Proc) {
         Ok(()) => check(
             "proc",
@@ -140,7 +146,8 @@ fn notification() -> Check {
     match probe::listener(filter::allow_all()) {
         Ok(()) => check("seccomp notification", true, "a listener can be made", ""),
         Err(error) => {
-            let fix = "The kernel needs CONFIG_SECCOMP_FILTER, and no other seccomp listener may be active (a container's runtime may have one).";
+            let fix = "The kernel needs CONFIG_SECCOMP_FILTER, and no other seccomp listener may \
+                       be active (a container's runtime may have one).";
             check(
                 "seccomp notification",
                 false,

@@ -161,7 +161,8 @@ fn unpacked(plan: &Plan, deadline: Instant) -> Result<Rootfs> {
     let (uid, cancel) = (guest_user::uid(), Cancel::at(deadline));
     rootfs::prepare(&plan.cache_dir, &plan.archive, uid, &cancel).map_err(|error| match error {
         Error::Cancelled => Error::Backend(format!(
-            "the deadline of {} s passed while the root filesystem was unpacked, which is done once; give the run more time",
+            "the deadline of {} s passed while the root filesystem was unpacked, which is done \
+             once; give the run more time",
             plan.timeout_s
         )),
         error => error,
@@ -278,8 +279,8 @@ impl Supervisor<'_> {
             {
                 if self.world.group.as_ref().is_some_and(Group::was_exceeded) {
                     let what = format!(
-                        "the guest used more memory than the {} MiB that are allowed, and the kernel ended it; the operator can allow more \
-                         with --guest-memory",
+                        "the guest used more memory than the {} MiB that are allowed, and the \
+                         kernel ended it; the operator can allow more with --guest-memory",
                         self.guest.plan.memory_max >> 20
                     );
                     return Ok(Outcome::Exceeded { what });

@@ -96,8 +96,16 @@ pub fn remove(dir: &Path, path: &str, given: &Json) -> Result<Json> {
     let old = parse_patch(read_patch(dir)?.as_deref())?;
     let steps = paths::resolve(&old, path).ok_or_else(|| {
         let held = paths::leaves(&old);
-        let held = if held.is_empty() { "nothing".to_owned() } else { summary(&held) };
-        Error::NotFound(format!("{PATCH} does not hold {}; it holds {held}. What other files set cannot be removed, only overridden", path.escape_debug()))
+        let held = if held.is_empty() {
+            "nothing".to_owned()
+        } else {
+            summary(&held)
+        };
+        Error::NotFound(format!(
+            "{PATCH} does not hold {}; it holds {held}. What other files set cannot be removed, \
+             only overridden",
+            path.escape_debug()
+        ))
     })?;
     let what = format!("remove {}", dotted(&steps));
     let change = Change {
@@ -155,7 +163,10 @@ impl Change<'_> {
         let loaded = match (load(self.dir, new_patch), &broken) {
             (Ok(loaded), _) => Some(loaded),
             (Err(refusal), Some(before)) if self.repairs(before, &refusal) => {
-                self.warnings.push(format!("the project still does not load: {refusal}. Remove or set what is wrong, or reset the patch"));
+                self.warnings.push(format!(
+                    "the project still does not load: {refusal}. Remove or set what is wrong, or \
+                     reset the patch"
+                ));
                 None
             }
             (Err(refusal), before) => return Err(unloadable(before.as_ref(), &refusal)),
@@ -170,7 +181,11 @@ impl Change<'_> {
                 .as_deref()
                 .is_some_and(|text| text.lines().any(|line| line.trim_start().starts_with('#')))
             {
-                self.warnings.push(format!("comments of the hand-edited {PATCH} are not kept; its text before is revision {}", number.saturating_sub(1)));
+                self.warnings.push(format!(
+                    "comments of the hand-edited {PATCH} are not kept; its text before is \
+                     revision {}",
+                    number.saturating_sub(1)
+                ));
             }
             revision = Some(number);
         }
@@ -237,10 +252,13 @@ fn unloadable(before: Option<&Refusal>, now: &Refusal) -> Error {
             "refused, because the project would not load any more: {now}. Nothing was written"
         )),
         Some(before) if before.file == PATCH => Error::InvalidArgument(format!(
-            "refused: {PATCH} stopped the project from loading before ({before}), and with this change: {now}. First unset what is wrong in it, or reset it with reset_patch. Nothing was written"
+            "refused: {PATCH} stopped the project from loading before ({before}), and with this \
+             change: {now}. First unset what is wrong in it, or reset it with reset_patch. \
+             Nothing was written"
         )),
         Some(before) => Error::Conflict(format!(
-            "the project did not load before this change either: {before}. Repair that file; nothing was written"
+            "the project did not load before this change either: {before}. Repair that file; \
+             nothing was written"
         )),
     }
 }
@@ -261,13 +279,15 @@ fn text_of(tree: &Value) -> Result<Option<String>> {
     let text = yaml::write(tree);
     if text.len() > MAX_TEXT {
         return Err(Error::Limit(format!(
-            "the patch would have {} bytes, and {MAX_TEXT} is the limit; put large content into files of the project (static_files, type host_file)",
+            "the patch would have {} bytes, and {MAX_TEXT} is the limit; put large content into \
+             files of the project (static_files, type host_file)",
             text.len()
         )));
     }
     if has_long_key(tree) || yaml::parse(&text).as_ref() != Ok(tree) {
         return Err(Error::InvalidArgument(
-            "a key is longer than 1000 bytes, or a value cannot be written as YAML; nothing was written"
+            "a key is longer than 1000 bytes, or a value cannot be written as YAML; nothing was \
+             written"
                 .to_owned(),
         ));
     }

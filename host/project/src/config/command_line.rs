@@ -23,7 +23,8 @@ pub fn check(config: &Value) -> Result<Option<String>, String> {
     let length = OWN_COMMAND_LINE + variables + appended;
     let problem = || {
         format!(
-            "the kernel command line would be about {length} bytes long, and {COMMAND_LINE} is the limit; shorten or remove 'env' values"
+            "the kernel command line would be about {length} bytes long, and {COMMAND_LINE} is \
+             the limit; shorten or remove 'env' values"
         )
     };
     if variables + appended > COMMAND_LINE {

@@ -145,7 +145,8 @@ impl Editor<'_> {
                 Some(_) if data_stays && *key == Key::from("size") => {}
                 Some(default) => drop(laid.insert(key.clone(), default)),
                 None => self.warnings.push(format!(
-                    "{}.{}: what a lower file sets here stays, because Penguin cannot unset it; use another model, or change that file",
+                    "{}.{}: what a lower file sets here stays, because Penguin cannot unset it; \
+                     use another model, or change that file",
                     self.path.join("."),
                     key.text()
                 )),
@@ -228,7 +229,10 @@ impl Editor<'_> {
                 new.drain(..lower.len());
             } else {
                 let path = self.path.join(".");
-                self.warnings.push(format!("{path}: a lower file has a list here and Penguin appends to it; use another model, or change that file, to replace it"));
+                self.warnings.push(format!(
+                    "{path}: a lower file has a list here and Penguin appends to it; use another \
+                     model, or change that file, to replace it"
+                ));
             }
         }
         Value::List(new)

@@ -279,7 +279,12 @@ fn rules(dir: &Path, config: &Value, layers: &[Layer]) -> Result<(), Refusal> {
         ));
     }
     if get("version") != Some(&Value::Int(2)) {
-        return refuse("version", "core.version is outdated; bring the project to version 2 with 'penguin run' once, or set it to 2".to_owned());
+        return refuse(
+            "version",
+            "core.version is outdated; bring the project to version 2 with 'penguin run' once, or \
+             set it to 2"
+                .to_owned(),
+        );
     }
     if get("arch").is_none() {
         return refuse(

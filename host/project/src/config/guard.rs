@@ -80,7 +80,8 @@ pub fn lossy_json(fragment: &serde_json::Value) -> Vec<Problem> {
                 refuse(
                     &[section, key, "mode"],
                     &format!(
-                        "{number} is a decimal number, octal {number:o}; write \"0{number}\" in quotes"
+                        "{number} is a decimal number, octal {number:o}; write \"0{number}\" in \
+                         quotes"
                     ),
                 );
             }
@@ -145,13 +146,21 @@ impl Guard<'_> {
             "env" => self.env(key, text),
             "nvram" => {
                 if !is_nvram_key(key) {
-                    self.refuse(&[section, key], "is stored in a file of this name: 1 to 255 bytes without '/' or NUL, not '.' or '..'");
+                    self.refuse(
+                        &[section, key],
+                        "is stored in a file of this name: 1 to 255 bytes without '/' or NUL, not \
+                         '.' or '..'",
+                    );
                 }
                 self.no_nul(&[section, key], text);
             }
             "uboot_env" => {
                 if key.is_empty() || key.contains('=') || key.chars().any(char::is_control) {
-                    self.refuse(&[section, key], "a U-Boot variable's name is not empty and has no '=' and no control characters");
+                    self.refuse(
+                        &[section, key],
+                        "a U-Boot variable's name is not empty and has no '=' and no control \
+                         characters",
+                    );
                 }
                 self.no_nul(&[section, key], text);
             }
@@ -187,7 +196,11 @@ impl Guard<'_> {
             return;
         }
         if value.contains(breaks) {
-            self.refuse(path, "the value has a blank, a double quote or a control character, which would tear the kernel command line apart");
+            self.refuse(
+                path,
+                "the value has a blank, a double quote or a control character, which would tear \
+                 the kernel command line apart",
+            );
         }
         if value.bytes().chain(key.bytes()).any(|byte| byte == 0xa0) {
             self.warnings.push(format!(
@@ -216,18 +229,28 @@ impl Guard<'_> {
     fn pseudofile(&mut self, path: &str, node: &Value) {
         let at = &["pseudofiles", path];
         if !is_pseudofile_path(path) {
-            self.refuse(at, "must be a path below /dev, /proc or /sys without '.', '..', '//', a trailing '/' or control characters; others are skipped at run time. For ordinary files use add_static_file (static_files)");
+            self.refuse(
+                at,
+                "must be a path below /dev, /proc or /sys without '.', '..', '//', a trailing '/' \
+                 or control characters; others are skipped at run time. For ordinary files use \
+                 add_static_file (static_files)",
+            );
         }
         let process = path
             .strip_prefix("/proc/")
             .and_then(|rest| rest.split('/').next())
             .unwrap_or_default();
         if process == "PID" || !process.is_empty() && process.bytes().all(|b| b.is_ascii_digit()) {
-            self.refuse(at, "a process's directory cannot be modelled; /proc/PID in results stands for any process");
+            self.refuse(
+                at,
+                "a process's directory cannot be modelled; /proc/PID in results stands for any \
+                 process",
+            );
         }
         if path.starts_with("/dev/mtd") || path == "/proc/mtd" {
             self.warnings.push(format!(
-                "{}: Penguin takes this for flash, which its plugin mtd serves (plugins.mtd.devices), and leaves the model out",
+                "{}: Penguin takes this for flash, which its plugin mtd serves \
+                 (plugins.mtd.devices), and leaves the model out",
                 path.escape_debug()
             ));
         }
@@ -265,7 +288,11 @@ impl Guard<'_> {
             || !is_clean_path(path)
             || path.contains(['*', '?', '['])
         {
-            self.refuse(at, "must be an absolute path in the guest without '.', '..', '//', wildcards, a trailing '/' or control characters");
+            self.refuse(
+                at,
+                "must be an absolute path in the guest without '.', '..', '//', wildcards, a \
+                 trailing '/' or control characters",
+            );
         }
         if let Some(Value::Int(mode)) = entry.get("mode")
             && !(0..=0o7777).contains(mode)
@@ -319,7 +346,11 @@ impl Guard<'_> {
                 let many =
                     matches!(entry.get("patches"), Some(Value::List(items)) if !items.is_empty());
                 if one == many {
-                    self.refuse(at, "a binary patch needs 'file_offset' with either 'hex_bytes' or 'asm', or else a list 'patches' of such");
+                    self.refuse(
+                        at,
+                        "a binary patch needs 'file_offset' with either 'hex_bytes' or 'asm', or \
+                         else a list 'patches' of such",
+                    );
                 }
             }
             _ => {}
@@ -329,7 +360,11 @@ impl Guard<'_> {
     /// A file of the host must lie in the project, links resolved.
     fn host_path(&mut self, at: &[&str], text: &str, must_exist: bool) {
         if text.is_empty() || text.chars().any(char::is_control) || text.contains(['*', '?', '[']) {
-            return self.refuse(at, "must be the path of one file of the project, without wildcards or control characters");
+            return self.refuse(
+                at,
+                "must be the path of one file of the project, without wildcards or control \
+                 characters",
+            );
         }
         if Path::new(text)
             .components()
@@ -343,12 +378,22 @@ impl Guard<'_> {
         let path = self.project.join(text);
         let existing = path.ancestors().find_map(|path| path.canonicalize().ok());
         if existing.is_none_or(|existing| !existing.starts_with(&root)) {
-            self.refuse(at, "lies outside the project directory; copy the file into the project and name it relative to that");
+            self.refuse(
+                at,
+                "lies outside the project directory; copy the file into the project and name it \
+                 relative to that",
+            );
         } else if let Ok(relative) = path.strip_prefix(&root)
             && Path::new(text).is_absolute()
         {
             let relative = relative.display();
-            self.refuse(at, format!("is absolute, and the project has another path inside Penguin; write it relative to the project: {relative}"));
+            self.refuse(
+                at,
+                format!(
+                    "is absolute, and the project has another path inside Penguin; write it \
+                     relative to the project: {relative}"
+                ),
+            );
         } else if must_exist && !path.exists() {
             self.refuse(at, "does not exist; put the file into the project first");
         }
@@ -396,7 +441,11 @@ impl Guard<'_> {
                 ),
                 ("fs" | "log_file", Value::Str(path)) => self.host_path(at, path, key == "fs"),
                 ("shared_dir", Value::Map(dir)) if dir.contains_key(&Key::from("host_path")) => {
-                    self.refuse(at, "'host_path' reaches outside the project on the host; a person can set it in config.yaml");
+                    self.refuse(
+                        at,
+                        "'host_path' reaches outside the project on the host; a person can set it \
+                         in config.yaml",
+                    );
                 }
                 ("shared_dir", Value::Map(dir)) => {
                     if let Some(Value::Str(path)) = dir.get(&Key::from("path")) {

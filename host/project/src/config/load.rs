@@ -133,7 +133,9 @@ impl Loader<'_> {
         let mut rendered = self.renderer.render(raw, &context).map_err(template)?;
         let Value::Map(map) = &mut rendered else {
             let message = match rendered {
-                Value::Null => "holds no key (an empty or comment-only file stops Penguin); write {} or delete the file".to_owned(),
+                Value::Null => "holds no key (an empty or comment-only file stops Penguin); write \
+                                {} or delete the file"
+                    .to_owned(),
                 other => format!("must be a mapping of sections, not {}", other.kind()),
             };
             return Err(Refusal::new(Kind::Structure, file, message));
@@ -211,13 +213,19 @@ impl Loader<'_> {
                     .unwrap_or(found.len());
                 found.insert(place, PATCH.to_owned());
             }
-            self.warnings
-                .extend(found.iter().filter(|file| queue.contains(file)).map(|file| {
-                    format!(
-                        "{} is listed below 'patches' and also found by its name, so it is applied twice and its lists are doubled; take it out of 'patches' in {MAIN}",
-                        file.escape_debug()
-                    )
-                }));
+            self.warnings.extend(
+                found
+                    .iter()
+                    .filter(|file| queue.contains(file))
+                    .map(|file| {
+                        format!(
+                            "{} is listed below 'patches' and also found by its name, so it is \
+                             applied twice and its lists are doubled; take it out of 'patches' in \
+                             {MAIN}",
+                            file.escape_debug()
+                        )
+                    }),
+            );
             add_to_list(
                 map,
                 found

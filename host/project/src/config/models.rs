@@ -39,7 +39,11 @@ pub fn check(config: &Value, touched: &[Vec<String>], warnings: &mut Vec<String>
             for model in all {
                 plugin(config, model, &mut refuse);
                 if model.get("model").and_then(Value::as_str) == Some("custom") {
-                    warnings.push(format!("{}: a plugin of the project (plugins.d) must register the custom model, else the run dies", file.escape_debug()));
+                    warnings.push(format!(
+                        "{}: a plugin of the project (plugins.d) must register the custom model, \
+                         else the run dies",
+                        file.escape_debug()
+                    ));
                 }
             }
             if let Some(Value::Map(vals)) = model.get("vals") {
@@ -72,7 +76,8 @@ fn plugin(config: &Value, model: &Value, refuse: &mut impl FnMut(&str, String)) 
         refuse(
             "plugin",
             format!(
-                "plugin '{wanted}' {what}, and the run would die; put plugins.d/{wanted}.py into the project, or enable it below 'plugins' first"
+                "plugin '{wanted}' {what}, and the run would die; put plugins.d/{wanted}.py into \
+                 the project, or enable it below 'plugins' first"
             ),
         );
     }

@@ -44,7 +44,8 @@ pub fn promote(
         };
         if plugins.contains_key(&Key::from(name.as_str())) {
             return Err(format!(
-                "plugin '{name}' is configured at the top level and below 'plugins'; keep the one below 'plugins'"
+                "plugin '{name}' is configured at the top level and below 'plugins'; keep the one \
+                 below 'plugins'"
             ));
         }
         plugins.insert(name.as_str().into(), Value::Null);
@@ -53,7 +54,10 @@ pub fn promote(
         {
             plugins.insert(name.as_str().into(), value);
         }
-        warnings.push(format!("plugin '{name}' is configured at the top level, which is outdated; write it below 'plugins'"));
+        warnings.push(format!(
+            "plugin '{name}' is configured at the top level, which is outdated; write it below \
+             'plugins'"
+        ));
     }
     Ok(())
 }

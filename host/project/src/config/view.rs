@@ -111,7 +111,13 @@ pub fn patch(dir: &Path) -> Result<Json> {
     let history: Vec<_> = history
         .iter()
         .rev()
-        .map(|revision| json!({ "revision": revision.number, "time": revision.time, "change": revision.change }))
+        .map(|revision| {
+            json!({
+                "revision": revision.number,
+                "time": revision.time,
+                "change": revision.change
+            })
+        })
         .collect();
     Ok(json!({
         "patch_file": dir.join(PATCH).to_string_lossy(),
@@ -127,7 +133,12 @@ pub fn patch(dir: &Path) -> Result<Json> {
 /// Why the patch has no effect, if it has none.
 pub fn not_applied(loaded: &Loaded) -> Option<String> {
     let applied = loaded.layers.iter().any(|layer| layer.file == PATCH);
-    (!applied).then(|| format!("core.auto_patching is off in config.yaml, so {PATCH} is not applied; set it to true or list the file below 'patches'"))
+    (!applied).then(|| {
+        format!(
+            "core.auto_patching is off in config.yaml, so {PATCH} is not applied; set it to true \
+             or list the file below 'patches'"
+        )
+    })
 }
 
 /// What a key that a change touched now is, and whether a higher file overrides the patch there.
@@ -161,7 +172,11 @@ pub fn effective_key(
             refusal::dotted(path)
         ));
     }
-    let mut entry = json!({ "path": path.join("."), "value": value.map_or(Json::Null, Value::to_json), "overridden": overridden });
+    let mut entry = json!({
+        "path": path.join("."),
+        "value": value.map_or(Json::Null, Value::to_json),
+        "overridden": overridden
+    });
     if let (Some(file), Some(entry)) = (set_by, entry.as_object_mut()) {
         entry.insert("set_by".to_owned(), file.into());
     }

@@ -160,9 +160,13 @@ fn penguin_guest(arch: &Architecture) -> Value {
             "/igloo/utils/sh": link("/igloo/utils/busybox"),
             "/igloo/utils/sleep": link("/igloo/utils/busybox"),
             "/igloo/serial": {
-                "type": "dev", "devtype": "char", "major": major, "minor": minor, "mode": 0o666,
-            },
-        },
+                "type": "dev",
+                "devtype": "char",
+                "major": major,
+                "minor": minor,
+                "mode": 0o666
+            }
+        }
     })
 }
 

@@ -45,7 +45,8 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Va
     let arch = image.arch()?.ok_or_else(|| no_program(&image, rootfs))?;
     let Some(known) = Architecture::by_name(&arch) else {
         return Err(Error::InvalidArgument(format!(
-            "the programs in {} are for {arch}, which is not supported; 64-bit Intel, ARM, MIPS, PowerPC, RISC-V 64 and LoongArch are",
+            "the programs in {} are for {arch}, which is not supported; 64-bit Intel, ARM, MIPS, \
+             PowerPC, RISC-V 64 and LoongArch are",
             rootfs.display()
         )));
     };
@@ -87,13 +88,15 @@ fn no_program(image: &Image, rootfs: &Path) -> Error {
     let files: Vec<&Entry> = entries.filter(is_file).collect();
     let why = if !files.is_empty() && files.iter().all(|file| file.mode & 0o111 == 0) {
         format!(
-            "none of the {} files in {shown} is executable: their modes were lost when it was unpacked or packed; unpack the firmware on a \
-             file system that keeps modes, and pack it with `tar czf`",
+            "none of the {} files in {shown} is executable: their modes were lost when it was \
+             unpacked or packed; unpack the firmware on a file system that keeps modes, and pack \
+             it with `tar czf`",
             files.len()
         )
     } else {
         format!(
-            "{shown} holds no program of any architecture: it is not a firmware's root filesystem, or only a part of one"
+            "{shown} holds no program of any architecture: it is not a firmware's root \
+             filesystem, or only a part of one"
         )
     };
     Error::InvalidArgument(why)

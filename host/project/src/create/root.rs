@@ -30,8 +30,8 @@ pub(super) fn find(tree: &Tree, source: &Path) -> Result<Vec<u8>> {
     match roots.as_slice() {
         [root] => Ok(root.to_vec()),
         [] => Err(Error::InvalidArgument(format!(
-            "{} is not a root filesystem: it has no directories such as bin, etc and lib; give the unpacked root filesystem of the \
-             firmware, not the firmware image",
+            "{} is not a root filesystem: it has no directories such as bin, etc and lib; give \
+             the unpacked root filesystem of the firmware, not the firmware image",
             source.display()
         ))),
         several => {

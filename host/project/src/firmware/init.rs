@@ -171,7 +171,8 @@ impl Finder<'_> {
             return Ok((
                 8,
                 format!(
-                    "{why}; an OpenWrt without procd, where it prepares the system before /sbin/init"
+                    "{why}; an OpenWrt without procd, where it prepares the system before \
+                     /sbin/init"
                 ),
             ));
         }

@@ -69,7 +69,8 @@ impl Image {
             if self.tree.follow(&loader).is_none() {
                 let loader = shown(loader.strip_prefix(b"/").unwrap_or(&loader));
                 odd.push(format!(
-                    "/{path} needs the loader {loader}, which is not in the archive: it cannot start"
+                    "/{path} needs the loader {loader}, which is not in the archive: it cannot \
+                     start"
                 ));
                 break;
             }

@@ -53,9 +53,16 @@ pub(super) fn search(
     options: &Options,
     cancel: &Cancel,
 ) -> Result<Value> {
-    let regex = RegexBuilder::new(pattern).unicode(false).build().or_else(|_| Regex::new(pattern)).map_err(|error| {
-        Error::InvalidArgument(format!("the pattern is not a regular expression: {error}. The syntax is that of Rust's regex crate"))
-    })?;
+    let regex = RegexBuilder::new(pattern)
+        .unicode(false)
+        .build()
+        .or_else(|_| Regex::new(pattern))
+        .map_err(|error| {
+            Error::InvalidArgument(format!(
+                "the pattern is not a regular expression: {error}. The syntax is that of Rust's \
+                 regex crate"
+            ))
+        })?;
     let under = image
         .tree
         .resolve(options.under.as_bytes(), true)
@@ -82,7 +89,8 @@ pub(super) fn search(
         cancel.check()?;
         if Instant::now() > deadline {
             return Err(Error::Limit(format!(
-                "the search took longer than {} s: narrow it with `under`, or use a simpler pattern",
+                "the search took longer than {} s: narrow it with `under`, or use a simpler \
+                 pattern",
                 TIMEOUT.as_secs()
             )));
         }
@@ -102,9 +110,12 @@ pub(super) fn search(
         }
     }
     let truncated = found.total > found.matches.len() as u64;
-    Ok(
-        json!({ "matches": found.matches, "total": found.total, "truncated": truncated, "files": files }),
-    )
+    Ok(json!({
+        "matches": found.matches,
+        "total": found.total,
+        "truncated": truncated,
+        "files": files
+    }))
 }
 
 struct Found {

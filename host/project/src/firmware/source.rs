@@ -46,7 +46,8 @@ pub(super) fn read_archive(mut file: File, path: &Path, cancel: &Cancel) -> Resu
         return Err(refused(
             path,
             &format!(
-                "it is {what}, not a .tar or .tar.gz; unpack it and give the directory, or pack it with `tar czf`"
+                "it is {what}, not a .tar or .tar.gz; unpack it and give the directory, or pack \
+                 it with `tar czf`"
             ),
         ));
     }

@@ -122,7 +122,8 @@ impl Roots {
 
     fn outside(&self, path: &str, what: &str) -> Error {
         Error::Denied(format!(
-            "the {what} {path:?} is outside the roots; name one below {}, or have the operator add a root (`--root DIR`)",
+            "the {what} {path:?} is outside the roots; name one below {}, or have the operator \
+             add a root (`--root DIR`)",
             self.list()
         ))
     }

@@ -82,7 +82,9 @@ fn reason(file: &str, source: &Source, state: &str, plugins: &Value) -> (String,
         (Some(plugin), ..) if !known => enable(&needed(file, plugin), plugins),
         (_, When::Event(_), _) => "It appears once that happens in a run".to_owned(),
         (_, _, "running") => "Wait for the end of the run, or stop it".to_owned(),
-        (_, _, "died" | "quiet") => "Look with `console` at the end of console.log for the cause, fix it, and run again; a timeout ends a run properly".to_owned(),
+        (_, _, "died" | "quiet") => "Look with `console` at the end of console.log for the cause, \
+                                     fix it, and run again; a timeout ends a run properly"
+            .to_owned(),
         _ => "Run the project again".to_owned(),
     };
     (format!("{why}{maybe}"), how)
@@ -108,7 +110,8 @@ fn enable(names: &[&str], plugins: &Value) -> String {
         })
         .collect();
     format!(
-        "Enable it with `plugins: {{{}}}` in a patch file of the project (patch_*.yaml), then run again",
+        "Enable it with `plugins: {{{}}}` in a patch file of the project (patch_*.yaml), then run \
+         again",
         settings.join(", ")
     )
 }

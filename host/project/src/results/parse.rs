@@ -51,7 +51,9 @@ pub(super) fn damaged(name: &str, how: &str) -> Error {
     Error::Unavailable {
         what: name.to_owned(),
         why: format!("damaged: {how}"),
-        how_to_enable: "The run may have died while it was written, or a copy was cut off: run the project again, or copy the file again".into(),
+        how_to_enable: "The run may have died while it was written, or a copy was cut off: run \
+                        the project again, or copy the file again"
+            .into(),
     }
 }
 

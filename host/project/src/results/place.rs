@@ -23,7 +23,8 @@ pub(super) fn check(dir: &Path) -> Result<()> {
     });
     let why = if is_project(dir) {
         format!(
-            "{shown} is a project, not the result directory of a run: give it as project_dir, or a directory of {shown}/results"
+            "{shown} is a project, not the result directory of a run: give it as project_dir, or \
+             a directory of {shown}/results"
         )
     } else if let Some(project) = project {
         format!(
@@ -37,7 +38,8 @@ pub(super) fn check(dir: &Path) -> Result<()> {
             return Ok(());
         }
         format!(
-            "{shown} is not the result directory of one run, but holds several: give one as results_dir{}",
+            "{shown} is not the result directory of one run, but holds several: give one as \
+             results_dir{}",
             list(": ", &runs)
         )
     };

@@ -120,7 +120,8 @@ fn compile(pattern: &str, options: &Options) -> Result<RegexMatcher> {
     built.map_err(|error| {
         Error::InvalidArgument(format!(
             "the pattern is not a regular expression that can be searched line by line: {error}. \
-             The syntax is that of Rust's regex crate; escape literal ( ) [ ] {{ }} . * + ? | with a backslash"
+             The syntax is that of Rust's regex crate; escape literal ( ) [ ] {{ }} . * + ? | \
+             with a backslash"
         ))
     })
 }
@@ -157,7 +158,8 @@ impl Scan<'_> {
             cancel.check()?;
             if Instant::now() > deadline {
                 return Err(Error::Limit(format!(
-                    "searching {name} took longer than {} ms; {offset} bytes were searched. Use a simpler pattern, or read-text",
+                    "searching {name} took longer than {} ms; {offset} bytes were searched. Use a \
+                     simpler pattern, or read-text",
                     self.options.timeout_ms
                 )));
             }

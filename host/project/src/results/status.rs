@@ -55,7 +55,9 @@ pub(super) fn status(results: &Results) -> Result<Value> {
     } else if files.is_empty() {
         (
             "never-ran",
-            "the directory holds no files: the configuration was refused, nothing ran here, or Penguin still makes the disk image".into(),
+            "the directory holds no files: the configuration was refused, nothing ran here, or \
+             Penguin still makes the disk image"
+                .into(),
         )
     } else if !known {
         (
@@ -66,7 +68,8 @@ pub(super) fn status(results: &Results) -> Result<Value> {
         (
             "died",
             format!(
-                "{}; files that are only written at the end are missing. The end of console.log tells more",
+                "{}; files that are only written at the end are missing. The end of console.log \
+                 tells more",
                 death(life, has(".ran"), has("console.log"))
             ),
         )
@@ -107,12 +110,14 @@ fn death(life: Life, ran: bool, console: bool) -> String {
         (true, _) => "the emulation ended, but its outcome was never summarised",
         (false, true) => "the run was killed or crashed before its end",
         (false, false) => {
-            "the run ended before the guest's console opened: a plugin failed to load or the emulator did not start"
+            "the run ended before the guest's console opened: a plugin failed to load or the \
+             emulator did not start"
         }
     };
     match life {
         Life::Unknown(quiet) => format!(
-            "{how}, or it goes on and is quiet: nothing was written for {} s, and nothing says that it ended",
+            "{how}, or it goes on and is quiet: nothing was written for {} s, and nothing says \
+             that it ended",
             quiet.as_secs()
         ),
         _ => how.to_owned(),

@@ -47,7 +47,8 @@ pub(super) fn checks() -> Vec<Check> {
     let mut checks = vec![check(
         "penguin command",
         wrapper.as_deref(),
-        "Install Penguin's wrapper with `docker run rehosting/penguin penguin_install`, and see that it is on PATH",
+        "Install Penguin's wrapper with `docker run rehosting/penguin penguin_install`, and see \
+         that it is on PATH",
     )];
     if Path::new(IN_IMAGE).is_dir() {
         return checks;
@@ -131,7 +132,9 @@ impl Invocation {
             && base_name(&plan.project_dir) == base_name(&plan.results_dir)
         {
             return Err(Error::Backend(
-                "Penguin's wrapper cannot run a project in a directory called \"results\"; move the project elsewhere".into(),
+                "Penguin's wrapper cannot run a project in a directory called \"results\"; move \
+                 the project elsewhere"
+                    .into(),
             ));
         }
         let workdir = plan.cache_dir.join("penguin-workdir");

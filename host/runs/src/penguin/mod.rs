@@ -200,11 +200,15 @@ impl<'a> Run<'a> {
                     self.stop = Stop::Interrupted(Instant::now());
                 }
             }
-            Request::Command(_, reply) | Request::Reach(_, reply) => reply.send(Err(Error::Unavailable {
-                what: "live control of this run".into(),
-                why: "the backend penguin does not offer it yet".into(),
-                how_to_enable: "Reach the guest's ports at the run's endpoints, or run the project on the backend user".into(),
-            })),
+            Request::Command(_, reply) | Request::Reach(_, reply) => {
+                reply.send(Err(Error::Unavailable {
+                    what: "live control of this run".into(),
+                    why: "the backend penguin does not offer it yet".into(),
+                    how_to_enable: "Reach the guest's ports at the run's endpoints, or run the \
+                                    project on the backend user"
+                        .into(),
+                }))
+            }
         }
     }
 

@@ -229,7 +229,8 @@ fn reachable_ports_become_events_and_output_is_kept() {
     let rows =
         "procname,ipvn,domain,guest_ip,guest_port,host_port\\nhttpd,ipv4,tcp,0.0.0.0,80,1080\\n";
     let body = format!(
-        "printf '{rows}' > $OUT/vpn_bridges.csv; echo to-stdout; echo to-stderr >&2; sleep 1.3; {COMPLETE}"
+        "printf '{rows}' > $OUT/vpn_bridges.csv; echo to-stdout; echo to-stderr >&2; sleep 1.3; \
+         {COMPLETE}"
     );
     let mut control = Script::new();
     world.run(&body, &mut control).unwrap();

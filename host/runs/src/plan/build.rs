@@ -31,7 +31,11 @@ impl Plan {
     ) -> Result<Self> {
         let mut notes = Notes::default();
         let arch = string(config, "core", "arch").ok_or_else(|| {
-            Error::InvalidArgument("core.arch is not set: the configuration does not say which processor the firmware is for".into())
+            Error::InvalidArgument(
+                "core.arch is not set: the configuration does not say which processor the \
+                 firmware is for"
+                    .into(),
+            )
         })?;
         note_ignored(config, project_dir, &mut notes);
         let plan = Self {
@@ -94,11 +98,13 @@ fn archive(config: &Value, project_dir: &Path) -> Result<PathBuf> {
     }
     Err(if project_dir.join(name).exists() {
         Error::Denied(format!(
-            "core.fs is {name:?}, which lies outside of the project; copy the archive into the project"
+            "core.fs is {name:?}, which lies outside of the project; copy the archive into the \
+             project"
         ))
     } else {
         Error::NotFound(format!(
-            "core.fs is {name:?}, and there is no such file in the project; make the project anew with init_project"
+            "core.fs is {name:?}, and there is no such file in the project; make the project anew \
+             with init_project"
         ))
     })
 }
@@ -301,7 +307,13 @@ mod tests {
     #[test]
     fn sections_are_cleaned_and_what_is_left_out_is_said() {
         let mut config = minimal();
-        config["env"] = json!({ "igloo_init": "/sbin/init", "sxid": "0190", "IGLOO_X": "1", "PROJ_NAME": "p", "LD_PRELOAD": "lib_inject.so" });
+        config["env"] = json!({
+            "igloo_init": "/sbin/init",
+            "sxid": "0190",
+            "IGLOO_X": "1",
+            "PROJ_NAME": "p",
+            "LD_PRELOAD": "lib_inject.so"
+        });
         config["netdevs"] = json!(["eth0", "br0", "eth0", "a-name-too-long-for-it", "../x", "*"]);
         config["blocked_signals"] = json!([9, 9, 6, 999, -1]);
         config["nvram"] = json!({ "lan": "x", "n": 8, "../x": "y" });
@@ -310,7 +322,13 @@ mod tests {
         config["core"]["timeout"] = json!(0);
         config["core"]["strace"] = json!(false);
         config["core"]["ltrace"] = json!(["httpd"]);
-        config["plugins"] = json!({ "db": {}, "exec_logger": {}, "env": { "enabled": false }, "verifier": {}, "ficd": { "enabled": false } });
+        config["plugins"] = json!({
+            "db": {},
+            "exec_logger": {},
+            "env": { "enabled": false },
+            "verifier": {},
+            "ficd": { "enabled": false }
+        });
         let plan = plan(&project(), &config).unwrap();
         assert_eq!(plan.env, [("sxid".to_owned(), "0190".to_owned())]);
         assert_eq!(plan.netdevs, ["eth0", "br0"]);

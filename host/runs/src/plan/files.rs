@@ -91,7 +91,8 @@ impl Builder<'_> {
                 let from = needed("from")?;
                 if !is_guest_path(&from) {
                     return Err(Error::InvalidArgument(format!(
-                        "static_files.{path} moves from {from:?}; it must be absolute, without \"..\""
+                        "static_files.{path} moves from {from:?}; it must be absolute, without \
+                         \"..\""
                     )));
                 }
                 StaticFile::Move {
@@ -221,7 +222,12 @@ fn bytes(path: &str, hex: &str) -> Result<Vec<u8>> {
         .collect();
     data_encoding::HEXLOWER_PERMISSIVE
         .decode(digits.as_bytes())
-        .map_err(|error| Error::InvalidArgument(format!("hex_bytes of static_files.{path} is {hex:?}: {error}; give an even number of hexadecimal digits")))
+        .map_err(|error| {
+            Error::InvalidArgument(format!(
+                "hex_bytes of static_files.{path} is {hex:?}: {error}; give an even number of \
+                 hexadecimal digits"
+            ))
+        })
 }
 
 #[cfg(test)]
@@ -253,11 +259,16 @@ mod tests {
             "/sbin/reboot": { "type": "shim", "target": "/igloo/utils/exit0.sh" },
             "/sbin/halt": { "type": "shim", "target": "/igloo/utils/exit0.sh" },
             "/bin/sh": { "type": "shim", "target": "/igloo/utils/sh" },
-            "/bin/d": { "type": "binary_patch", "file_offset": 16, "hex_bytes": "0x00 ff", "patches": [{ "file_offset": 32, "hex_bytes": "01" }] },
+            "/bin/d": {
+                "type": "binary_patch",
+                "file_offset": 16,
+                "hex_bytes": "0x00 ff",
+                "patches": [{ "file_offset": 32, "hex_bytes": "01" }]
+            },
             "/opt/*": { "type": "host_file", "host_path": "files/*" },
             "/etc/passwd": { "type": "host_file", "host_path": "/etc/passwd" },
             "/igloo/dylibs/*": { "type": "host_file", "host_path": "/igloo_static/dylibs/x/*" },
-            "/lib/lib_inject.so": { "type": "symlink", "target": "/igloo/lib_inject.so" },
+            "/lib/lib_inject.so": { "type": "symlink", "target": "/igloo/lib_inject.so" }
         }));
         let files = files.unwrap();
         let named = |path: &str| {

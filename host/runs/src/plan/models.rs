@@ -111,7 +111,11 @@ impl Reader<'_> {
                     .into_bytes()
             }
             _ => {
-                notes.about("read models that need Penguin's plugins are not honoured; reading gives nothing", format!("{model} of {}", self.path));
+                notes.about(
+                    "read models that need Penguin's plugins are not honoured; reading gives \
+                     nothing",
+                    format!("{model} of {}", self.path),
+                );
                 Vec::new()
             }
         };
@@ -155,7 +159,10 @@ impl Reader<'_> {
     fn command(&self, text: &str) -> Result<u32> {
         rules::ioctl_number(text).ok_or_else(|| {
             let path = self.path;
-            Error::InvalidArgument(format!("pseudofiles.{path}.ioctl has the command {text:?}; it must be a number from 0 to 4294967295 or \"*\""))
+            Error::InvalidArgument(format!(
+                "pseudofiles.{path}.ioctl has the command {text:?}; it must be a number from 0 to \
+                 4294967295 or \"*\""
+            ))
         })
     }
 
@@ -181,7 +188,11 @@ impl Reader<'_> {
         let read =
             in_project(self.project_dir, &name).and_then(|path| read_head(&path, MAX_BYTES).ok());
         if read.is_none() {
-            notes.about("files of read models that are not readable files of the project; reading gives nothing", format!("{name} of {}", self.path));
+            notes.about(
+                "files of read models that are not readable files of the project; reading gives \
+                 nothing",
+                format!("{name} of {}", self.path),
+            );
         }
         let (bytes, more) = read?;
         if more {
@@ -218,9 +229,19 @@ impl Reader<'_> {
             let at: usize = offset
                 .parse()
                 .map_err(|_| invalid(format!("the offset {offset:?} of vals is no number")))?;
-            let bytes = map_bytes(item).ok_or_else(|| invalid(format!("the value at offset {at} must be a string, a list of strings, or a list of bytes")))?;
+            let bytes = map_bytes(item).ok_or_else(|| {
+                invalid(format!(
+                    "the value at offset {at} must be a string, a list of strings, or a list of \
+                     bytes"
+                ))
+            })?;
             let end = at.checked_add(bytes.len()).filter(|&end| end <= size);
-            let end = end.ok_or_else(|| invalid(format!("the value at offset {at} reaches beyond the size of {size} bytes; make size larger")))?;
+            let end = end.ok_or_else(|| {
+                invalid(format!(
+                    "the value at offset {at} reaches beyond the size of {size} bytes; make size \
+                     larger"
+                ))
+            })?;
             // What lies beyond the cut is dropped with it.
             if let Some(room) = buffer.get_mut(at..end) {
                 room.copy_from_slice(&bytes);
@@ -337,7 +358,12 @@ mod tests {
                 1,
             ),
             (
-                json!({ "model": "const_map", "size": 6, "pad": 255, "vals": { "1": [0, 128], "4": "z" } }),
+                json!({
+                    "model": "const_map",
+                    "size": 6,
+                    "pad": 255,
+                    "vals": { "1": [0, 128], "4": "z" }
+                }),
                 b"\xff\x00\x80\xffz\xff",
                 0,
             ),
@@ -347,7 +373,12 @@ mod tests {
                 0,
             ),
             (
-                json!({ "model": "const_map_file", "filename": "none", "size": 2, "vals": { "0": "a" } }),
+                json!({
+                    "model": "const_map_file",
+                    "filename": "none",
+                    "size": 2,
+                    "vals": { "0": "a" }
+                }),
                 b"a\0",
                 0,
             ),

@@ -106,7 +106,10 @@ pub(crate) fn note_ignored(config: &Value, project_dir: &Path, notes: &mut Notes
         }
     }
     if config.pointer("/core/kernel").is_some_and(Value::is_string) {
-        notes.say("the guest sees the configured kernel's release, but its system calls are answered by the host's kernel; kernel modules are not loaded");
+        notes.say(
+            "the guest sees the configured kernel's release, but its system calls are answered by \
+             the host's kernel; kernel modules are not loaded",
+        );
     }
     let plugins = config.get("plugins").and_then(Value::as_object);
     for plugin in plugins.into_iter().flat_map(|plugins| plugins.keys()) {

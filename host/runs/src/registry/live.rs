@@ -72,7 +72,8 @@ impl Registry {
             || argv.iter().any(|argument| argument.contains('\0'))
         {
             return Err(Error::InvalidArgument(format!(
-                "argv may hold at most {MAX_ARGUMENTS} arguments and {MAX_ARGUMENT_BYTES} bytes, and no NUL character"
+                "argv may hold at most {MAX_ARGUMENTS} arguments and {MAX_ARGUMENT_BYTES} bytes, \
+                 and no NUL character"
             )));
         }
         let limits = Limits::parse(options, 10_000, &["timeout_ms", "max_bytes"])?;
@@ -175,7 +176,9 @@ impl Registry {
             return Err(Error::Unavailable {
                 what: "a running guest".into(),
                 why: format!("{run_id} has ended"),
-                how_to_enable: "Start a new run of the project, and send the request while its status is \"running\"".into(),
+                how_to_enable: "Start a new run of the project, and send the request while its \
+                                status is \"running\""
+                    .into(),
             });
         }
         if !state.is_supervised() {
@@ -202,7 +205,8 @@ fn offered(spec: &Spec, what: &str, offered: bool) -> Result<()> {
 fn unavailable(spec: &Spec, what: &str) -> Error {
     let how_to_enable = match what {
         "hook" => {
-            "Look at the recorded syscalls instead: enable the plugins db and syscalls_logger, run again, and query plugins.db"
+            "Look at the recorded syscalls instead: enable the plugins db and syscalls_logger, run \
+             again, and query plugins.db"
         }
         "snapshot" => "Start a new run instead: it begins from the same root filesystem",
         _ => "Use another backend, or read the run's results",

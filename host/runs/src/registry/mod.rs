@@ -147,7 +147,8 @@ impl Options {
         };
         let invalid = |message: String| {
             Error::InvalidArgument(format!(
-                "{message}; the options of a run are, for example, {{\"timeout_s\": 60, \"backend\": \"auto\"}}"
+                "{message}; the options of a run are, for example, {{\"timeout_s\": 60, \
+                 \"backend\": \"auto\"}}"
             ))
         };
         let empty = serde_json::Map::new();

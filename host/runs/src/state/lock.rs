@@ -83,7 +83,8 @@ pub(crate) fn adopt(project_dir: &Path) -> Result<File> {
 pub(crate) fn busy(holder: Option<&str>) -> Error {
     Error::Conflict(match holder {
         Some(id) => format!(
-            "the project is already running as {id}; wait for it with run_wait, or end it with run_stop, then start again"
+            "the project is already running as {id}; wait for it with run_wait, or end it with \
+             run_stop, then start again"
         ),
         None => "another run of the project is just being started; try again in a second".into(),
     })

@@ -19,7 +19,8 @@ pub(crate) fn allocate(project_dir: &Path) -> Result<PathBuf> {
     let real = base.canonicalize().map_err(|error| failed(&error))?;
     if !real.starts_with(project_dir) {
         return Err(Error::Denied(format!(
-            "{} is a link that leads out of the project, so nothing is written there; replace it by a directory",
+            "{} is a link that leads out of the project, so nothing is written there; replace it \
+             by a directory",
             base.display()
         )));
     }

@@ -286,18 +286,21 @@ impl RunDir {
     /// How a run whose owner died has ended.
     fn died(&self, state: &State) -> (Status, &'static str) {
         if !state.is_supervised() {
-            let reason = "the server that was starting the run ended before the run had begun; start it again";
+            let reason = "the server that was starting the run ended before the run had begun; \
+                          start it again";
             (Status::Failed, reason)
         } else if self.stop_asked().is_some() {
-            let reason = "the run was stopped; its supervisor had to be killed, so files that are written at the end are missing";
+            let reason = "the run was stopped; its supervisor had to be killed, so files that are \
+                          written at the end are missing";
             (Status::Stopped, reason)
         } else if state.is_overdue() {
-            let reason = "the run was not over soon after its deadline, so its supervisor ended itself, or it was killed or died before; \
-                          what it had written is kept, files that are written at the end are missing";
+            let reason = "the run was not over soon after its deadline, so its supervisor ended \
+                          itself, or it was killed or died before; what it had written is kept, \
+                          files that are written at the end are missing";
             (Status::Failed, reason)
         } else {
-            let reason = "the run's supervisor was killed or died, so the run ended early; what it had written is kept, \
-                          files that are written at the end are missing";
+            let reason = "the run's supervisor was killed or died, so the run ended early; what \
+                          it had written is kept, files that are written at the end are missing";
             (Status::Failed, reason)
         }
     }
@@ -399,7 +402,8 @@ impl Store {
 /// The error for a run that does not exist, or must not be seen.
 pub(crate) fn unknown(run_id: &str) -> Error {
     Error::NotFound(format!(
-        "there is no run {run_id}; state is kept for 7 days after a run has ended, and only runs of projects below the roots are visible"
+        "there is no run {run_id}; state is kept for 7 days after a run has ended, and only runs \
+         of projects below the roots are visible"
     ))
 }
 

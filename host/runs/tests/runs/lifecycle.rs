@@ -136,7 +136,14 @@ fn endpoints_and_phase_are_seen_while_it_runs() {
             .as_array()
             .is_some_and(|endpoints| !endpoints.is_empty())
     });
-    let endpoint = json!({ "procname": "httpd", "proto": "tcp", "guest_ip": "0.0.0.0", "guest_port": 80, "host": "127.0.0.1", "host_port": 40080 });
+    let endpoint = json!({
+        "procname": "httpd",
+        "proto": "tcp",
+        "guest_ip": "0.0.0.0",
+        "guest_port": 80,
+        "host": "127.0.0.1",
+        "host_port": 40080
+    });
     assert_eq!(status["endpoints"], json!([endpoint]));
     assert_eq!(
         (&status["status"], &status["phase"]),

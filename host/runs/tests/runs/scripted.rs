@@ -302,14 +302,23 @@ impl Guest {
                     }
                     Request::Command(request, reply) if request.argv == ["never"] => drop(reply),
                     Request::Command(request, reply) => reply.send(Ok(json!({
-                        "exit_code": 0, "signal": null, "stdout": request.argv.join(" "), "stderr": "", "truncated": false, "timed_out": false,
+                        "exit_code": 0,
+                        "signal": null,
+                        "stdout": request.argv.join(" "),
+                        "stderr": "",
+                        "truncated": false,
+                        "timed_out": false
                     }))),
                     Request::Reach(request, reply) if request.port == 1 => {
                         reply.send(Err(Error::NotFound("nothing listens there".into())));
                     }
                     Request::Reach(request, reply) => {
                         let text = String::from_utf8_lossy(&request.send);
-                        reply.send(Ok(json!({ "connected": true, "received": { "text": text, "bytes": request.send.len() }, "truncated": false })));
+                        reply.send(Ok(json!({
+                            "connected": true,
+                            "received": { "text": text, "bytes": request.send.len() },
+                            "truncated": false
+                        })));
                     }
                 }
             }

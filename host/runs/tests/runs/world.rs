@@ -130,7 +130,13 @@ pub fn config(script: &[(&str, &str)]) -> Value {
         "env": env,
         "pseudofiles": { "/dev/known": { "read": { "model": "zero" } } },
         "blocked_signals": [9],
-        "plugins": { "db": {}, "exec_logger": {}, "syscalls_logger": {}, "env": {}, "netbinds": { "shutdown_on_www": false } },
+        "plugins": {
+            "db": {},
+            "exec_logger": {},
+            "syscalls_logger": {},
+            "env": {},
+            "netbinds": { "shutdown_on_www": false }
+        }
     })
 }
 

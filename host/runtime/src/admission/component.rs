@@ -79,9 +79,12 @@ pub(super) fn imports(bytes: &[u8]) -> Result<Vec<String>, String> {
                 encoding: Encoding::Module,
                 ..
             } if depth == 0 => {
-                return Err("it is a core WebAssembly module, not a component. For Rust build with `--target wasm32-wasip2`; \
-                     for other languages see `plugins/examples` in Rookery's sources"
-                    .to_owned());
+                return Err(
+                    "it is a core WebAssembly module, not a component. For Rust build with \
+                     `--target wasm32-wasip2`; for other languages see `plugins/examples` in \
+                     Rookery's sources"
+                        .to_owned(),
+                );
             }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
@@ -133,7 +136,8 @@ fn check_function(function: &FunctionBody<'_>) -> Result<(), String> {
     let (bytes, at) = (function.range().len(), function.range().start);
     if bytes > FUNCTION_BYTES {
         return Err(format!(
-            "one of its functions has {bytes} bytes (at byte {at}), and {FUNCTION_BYTES} are allowed"
+            "one of its functions has {bytes} bytes (at byte {at}), and {FUNCTION_BYTES} are \
+             allowed"
         ));
     }
     let mut locals = 0;
@@ -159,8 +163,8 @@ fn check_function(function: &FunctionBody<'_>) -> Result<(), String> {
     }
     if deepest * locals > CARRIED {
         return Err(format!(
-            "one of its functions has {locals} local variables in loops that are nested {deepest} deep (at byte {at}); compiling that would \
-             take too long"
+            "one of its functions has {locals} local variables in loops that are nested {deepest} \
+             deep (at byte {at}); compiling that would take too long"
         ));
     }
     Ok(())
@@ -179,7 +183,8 @@ fn is_tools(export: &str) -> Result<bool, String> {
 
 fn other_version(version: &str) -> String {
     format!(
-        "it was built for version {version:?} of the contract `rookery:plugin`, and this host serves {LINE}x. Build it against this host's `wit/`, or use another release of Rookery"
+        "it was built for version {version:?} of the contract `rookery:plugin`, and this host \
+         serves {LINE}x. Build it against this host's `wit/`, or use another release of Rookery"
     )
 }
 
@@ -205,7 +210,10 @@ pub(super) fn interfaces(imports: &[String]) -> Result<Vec<Interface>, String> {
             return Err(other_version(version));
         }
         interfaces.push(Interface::from_name(name).ok_or_else(|| {
-            format!("it imports `{import}`, an interface that this host does not know; a newer release of Rookery may")
+            format!(
+                "it imports `{import}`, an interface that this host does not know; a newer \
+                 release of Rookery may"
+            )
         })?);
     }
     Ok(interfaces)
@@ -226,7 +234,8 @@ pub(super) fn granted(interfaces: &[Interface], terms: &Terms) -> Result<(), Str
         missing.iter().map(word).collect::<Vec<_>>().join(separator)
     };
     Err(format!(
-        "it imports {} (to {}), which is not granted. To grant it in the policy (`--policy FILE`), {}",
+        "it imports {} (to {}), which is not granted. To grant it in the policy (`--policy \
+         FILE`), {}",
         list(&|interface| format!("`{PACKAGE}{interface}`"), ", "),
         list(&|interface| interface.ability().to_owned(), "; to "),
         terms.how_to_grant(&missing),

@@ -31,7 +31,8 @@ pub(super) fn normalise(tools: Vec<ToolDefinition>) -> Result<Vec<(String, Value
         let name = tool.name;
         if !is_legal(&name) {
             return Err(format!(
-                "the tool name {:?} is not legal: a lower-case letter, then at most 39 lower-case letters, digits and underscores",
+                "the tool name {:?} is not legal: a lower-case letter, then at most 39 lower-case \
+                 letters, digits and underscores",
                 name.chars().take(80).collect::<String>()
             ));
         }
@@ -46,8 +47,9 @@ pub(super) fn normalise(tools: Vec<ToolDefinition>) -> Result<Vec<(String, Value
     let bytes: usize = seen.iter().map(size).sum();
     if bytes > LIST_BYTES {
         return Err(format!(
-            "what it says of its tools has {bytes} bytes of JSON, and one plugin may take {LIST_BYTES} of what an agent reads: say less, or \
-             spread its {} tools over several plugins",
+            "what it says of its tools has {bytes} bytes of JSON, and one plugin may take \
+             {LIST_BYTES} of what an agent reads: say less, or spread its {} tools over several \
+             plugins",
             seen.len()
         ));
     }
@@ -166,11 +168,26 @@ mod tests {
 
     fn sound() -> Value {
         json!({
-            "title": "Echo", "description": "Say it again.", "icons": [{"src": "https://example.com/track.png"}],
-            "inputSchema": {"type": "object", "properties": {"text": {"type": "string", "description": "d"}}, "required": ["text"]},
-            "outputSchema": {"type": "object", "properties": {"text": {"type": "string", "description": "d"}}},
-            "annotations": {"readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false, "title": "x"},
-            "examples": [{"text": "hello"}],
+            "title": "Echo",
+            "description": "Say it again.",
+            "icons": [{"src": "https://example.com/track.png"}],
+            "inputSchema": {
+                "type": "object",
+                "properties": {"text": {"type": "string", "description": "d"}},
+                "required": ["text"]
+            },
+            "outputSchema": {
+                "type": "object",
+                "properties": {"text": {"type": "string", "description": "d"}}
+            },
+            "annotations": {
+                "readOnlyHint": true,
+                "destructiveHint": false,
+                "idempotentHint": true,
+                "openWorldHint": false,
+                "title": "x"
+            },
+            "examples": [{"text": "hello"}]
         })
     }
 
@@ -188,7 +205,12 @@ mod tests {
         assert_eq!(admitted["title"], "Echo");
         assert_eq!(
             admitted["annotations"],
-            json!({"readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false})
+            json!({
+                "readOnlyHint": true,
+                "destructiveHint": false,
+                "idempotentHint": true,
+                "openWorldHint": false
+            })
         );
         assert!(admitted.get("icons").is_none(), "a client would fetch it");
     }

@@ -91,12 +91,16 @@ impl Effect {
 pub(super) fn claims(annotations: &Value) -> Result<Value, String> {
     let mut claims = Map::new();
     for hint in ANNOTATIONS {
-        let claim = annotations.get(hint).and_then(Value::as_bool).ok_or_else(|| {
-            format!(
-                "its `annotations` must hold all of {}, each true or false; `/annotations/{hint}` is missing",
-                ANNOTATIONS.join(", ")
-            )
-        })?;
+        let claim = annotations
+            .get(hint)
+            .and_then(Value::as_bool)
+            .ok_or_else(|| {
+                format!(
+                    "its `annotations` must hold all of {}, each true or false; \
+                     `/annotations/{hint}` is missing",
+                    ANNOTATIONS.join(", ")
+                )
+            })?;
         claims.insert(hint.to_owned(), Value::Bool(claim));
     }
     Ok(Value::Object(claims))
@@ -118,7 +122,8 @@ pub(super) fn correct(name: &str, claims: &mut Value, effect: Effect, built_in: 
         if disproved && claims[hint] != instead {
             tracing::warn!(
                 tool = name,
-                "it claims {hint} = {}, but can do more by what it imports; clients are told {instead}",
+                "it claims {hint} = {}, but can do more by what it imports; clients are told \
+                 {instead}",
                 !instead
             );
             claims[hint] = Value::Bool(instead);
@@ -142,7 +147,11 @@ mod tests {
             name: (*name).to_owned(),
         });
         let mut claims = claims(&json!({
-            "readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false, "title": "x",
+            "readOnlyHint": true,
+            "destructiveHint": false,
+            "idempotentHint": true,
+            "openWorldHint": false,
+            "title": "x"
         }))
         .unwrap();
         correct(
@@ -192,7 +201,12 @@ mod tests {
 
     #[test]
     fn a_tool_that_only_reads_destroys_nothing() {
-        let mut both = json!({"readOnlyHint": true, "destructiveHint": true, "idempotentHint": true, "openWorldHint": false});
+        let mut both = json!({
+            "readOnlyHint": true,
+            "destructiveHint": true,
+            "idempotentHint": true,
+            "openWorldHint": false
+        });
         correct("t", &mut both, Effect::default(), false);
         assert_eq!(both["destructiveHint"], false);
     }

@@ -223,8 +223,13 @@ impl Gate<'_> {
             Err(stop) => stop,
         };
         let reason = match &stop.reason {
-            Reason::HostCallBudget(_) => "its `describe` calls a host function; what a component says about itself may depend on nothing but itself".to_owned(),
-            _ => format!("it could not be asked for its tools: {}", stop.story("describe")),
+            Reason::HostCallBudget(_) => "its `describe` calls a host function; what a component \
+                                          says about itself may depend on nothing but itself"
+                .to_owned(),
+            _ => format!(
+                "it could not be asked for its tools: {}",
+                stop.story("describe")
+            ),
         };
         Err(Unsound {
             reason,

@@ -109,7 +109,8 @@ pub(super) fn normalise(schema: &Value, role: Role) -> Result<Value, String> {
         .find(|keyword| root.contains_key(**keyword))
     {
         return Err(format!(
-            "its root must not use `{keyword}` (`{}/{keyword}`), which model APIs refuse; describe the variants as properties",
+            "its root must not use `{keyword}` (`{}/{keyword}`), which model APIs refuse; \
+             describe the variants as properties",
             role.pointer()
         ));
     }
@@ -169,7 +170,8 @@ impl Walk<'_> {
         self.seen.set(self.seen.get() + 1);
         if self.seen.get() > SUBSCHEMAS {
             return Err(format!(
-                "it unfolds into more than {SUBSCHEMAS} schemas once its references are in their place"
+                "it unfolds into more than {SUBSCHEMAS} schemas once its references are in their \
+                 place"
             ));
         }
         let Value::Object(schema) = schema else {
@@ -271,7 +273,8 @@ impl Walk<'_> {
             let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
             if name.is_empty() || name.len() > 64 || !name.chars().all(legal) {
                 return Err(format!(
-                    "the property name {name:?} (at `{at}`) is not legal: 1 to 64 of A-Z a-z 0-9 _ . -"
+                    "the property name {name:?} (at `{at}`) is not legal: 1 to 64 of A-Z a-z 0-9 \
+                     _ . -"
                 ));
             }
             let property =
@@ -282,7 +285,8 @@ impl Walk<'_> {
                 .is_some_and(|text| !text.trim().is_empty());
             if self.role == Role::Input && !described {
                 return Err(format!(
-                    "the property `{at}/{name}` has no description; a model knows it by nothing else"
+                    "the property `{at}/{name}` has no description; a model knows it by nothing \
+                     else"
                 ));
             }
             out.insert(name.clone(), property);
@@ -353,19 +357,31 @@ mod tests {
     #[test]
     fn what_schemars_writes_becomes_what_every_client_reads() {
         let schema = json!({
-            "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Args", "type": "object",
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "Args",
+            "type": "object",
             "properties": {
-                "limit": {"description": "d", "type": ["integer", "null"], "format": "uint32", "minimum": 0, "default": null},
+                "limit": {
+                    "description": "d",
+                    "type": ["integer", "null"],
+                    "format": "uint32",
+                    "minimum": 0,
+                    "default": null
+                },
                 "kind": {"description": "d", "anyOf": [{"$ref": "#/$defs/Kind"}, {"type": "null"}]},
                 "at": {"description": "d", "type": "string", "format": "date-time"},
                 "cell": {"description": "d", "type": ["string", "null"]},
-                "nested": {"$ref": "#/$defs/Nested", "description": "own words"},
+                "nested": {"$ref": "#/$defs/Nested", "description": "own words"}
             },
             "required": ["cell"],
             "$defs": {
                 "Kind": {"title": "Kind", "type": "string", "enum": ["a", "b"]},
-                "Nested": {"description": "theirs", "type": "object", "properties": {"x": {"description": "d", "type": "number", "format": "double"}}},
-            },
+                "Nested": {
+                    "description": "theirs",
+                    "type": "object",
+                    "properties": {"x": {"description": "d", "type": "number", "format": "double"}}
+                }
+            }
         });
         assert_eq!(
             input(&schema).unwrap(),
@@ -376,11 +392,15 @@ mod tests {
                     "kind": {"description": "d", "type": "string", "enum": ["a", "b"]},
                     "at": {"description": "d", "type": "string", "format": "date-time"},
                     "cell": {"description": "d", "anyOf": [{"type": "string"}, {"type": "null"}]},
-                    "nested": {"description": "own words", "type": "object", "additionalProperties": false,
-                        "properties": {"x": {"description": "d", "type": "number"}}},
+                    "nested": {
+                        "description": "own words",
+                        "type": "object",
+                        "additionalProperties": false,
+                        "properties": {"x": {"description": "d", "type": "number"}}
+                    }
                 },
                 "required": ["cell"],
-                "additionalProperties": false,
+                "additionalProperties": false
             })
         );
     }
@@ -391,7 +411,11 @@ mod tests {
             "description": "d", "type": "object", "additionalProperties": false,
             "patternProperties": {"^[0-9]+$": {"$ref": "#/$defs/Port"}},
         });
-        let schema = json!({"type": "object", "properties": {"ports": map}, "$defs": {"Port": {"type": "string"}}});
+        let schema = json!({
+            "type": "object",
+            "properties": {"ports": map},
+            "$defs": {"Port": {"type": "string"}}
+        });
         assert_eq!(
             input(&schema).unwrap()["properties"]["ports"]["patternProperties"],
             json!({"^[0-9]+$": {"type": "string"}})
@@ -418,7 +442,13 @@ mod tests {
 
     #[test]
     fn a_property_may_be_called_like_a_keyword() {
-        let schema = json!({"type": "object", "properties": {"title": {"type": "string", "description": "d"}, "format": {"type": "string", "description": "d"}}});
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "title": {"type": "string", "description": "d"},
+                "format": {"type": "string", "description": "d"}
+            }
+        });
         let normalised = input(&schema).unwrap();
         assert!(
             normalised.pointer("/properties/title").is_some()
@@ -462,7 +492,10 @@ mod tests {
         refused(property(json!({"$ref": "#/$defs/none"})), "not there");
         refused(property(json!({"$ref": "#/properties/x"})), "itself");
         refused(
-            json!({"type": "object", "properties": {"x": {"description": "d", "items": {"$ref": "#/properties/x"}}}}),
+            json!({
+                "type": "object",
+                "properties": {"x": {"description": "d", "items": {"$ref": "#/properties/x"}}}
+            }),
             "refers to itself",
         );
         refused(property(json!({"description": "a\u{200b}b"})), "U+200B");

@@ -28,7 +28,8 @@ pub(super) fn may_stand(
                 continue;
             }
             return Err(format!(
-                "its tool `{name}` is already served by {}, and no plugin can take the name of a built-in tool; give it another",
+                "its tool `{name}` is already served by {}, and no plugin can take the name of a \
+                 built-in tool; give it another",
                 file.display()
             ));
         }
@@ -36,8 +37,9 @@ pub(super) fn may_stand(
             && !terms.lookalikes.contains(name)
         {
             return Err(format!(
-                "its tool `{name}` reads like the built-in tool `{known}`, and could be called in its place. Give it another name; or, to \
-                 admit this one, put into the policy (`--policy FILE`) under {}: lookalikes = [\"{name}\"]",
+                "its tool `{name}` reads like the built-in tool `{known}`, and could be called in \
+                 its place. Give it another name; or, to admit this one, put into the policy \
+                 (`--policy FILE`) under {}: lookalikes = [\"{name}\"]",
                 terms.section
             ));
         }
@@ -45,8 +47,9 @@ pub(super) fn may_stand(
             && let Some(passage) = steering::passage(definition, built_in.names())
         {
             return Err(format!(
-                "the tool `{name}`: its definition tells an agent how to treat other tools or its own instructions: {:?}. Say only what the \
-                 tool does; or, to admit this text, put into the policy (`--policy FILE`) under {}: steering = true",
+                "the tool `{name}`: its definition tells an agent how to treat other tools or its \
+                 own instructions: {:?}. Say only what the tool does; or, to admit this text, put \
+                 into the policy (`--policy FILE`) under {}: steering = true",
                 text::clean(&passage, PASSAGE_CHARS),
                 terms.section
             ));

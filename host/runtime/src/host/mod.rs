@@ -129,7 +129,11 @@ impl State {
             Ok(result) => Ok(result?),
             Err(defect) => {
                 tracing::error!(function, %defect, "a host function panicked");
-                Err(Error::Internal(format!("the host function {function} failed; this is a defect of Rookery, not of the arguments")).into())
+                Err(Error::Internal(format!(
+                    "the host function {function} failed; this is a defect of Rookery, not of the \
+                     arguments"
+                ))
+                .into())
             }
         }
     }

@@ -77,14 +77,16 @@ fn the_way_to_a_grant_names_each_denial_and_the_section_that_counts() {
     let way = |text: &str| terms(&policy(text), "x").how_to_grant(&missing);
     assert_eq!(
         way("[default]\ndeny = ['config', 'live']\n[plugin.x]\ngrant = ['live']\ndeny = ['live']"),
-        "take \"config\", \"live\" out of `deny` under [default], and take \"live\" out of `deny` under [plugin.\"x\"]"
+        "take \"config\", \"live\" out of `deny` under [default], and take \"live\" out of `deny` \
+         under [plugin.\"x\"]"
     );
     assert_eq!(
         way(&format!(
             "[default]\ndeny = ['config']\n[plugin.'{DIGEST}']\nwall_ms = 1"
         )),
         format!(
-            "take \"config\" out of `deny` under [default], and put under [plugin.\"{DIGEST}\"]: grant = [\"live\"]"
+            "take \"config\" out of `deny` under [default], and put under [plugin.\"{DIGEST}\"]: \
+             grant = [\"live\"]"
         )
     );
 }
@@ -99,8 +101,13 @@ fn sections_and_pins_that_match_no_plugin_are_told_with_the_nearest_name() {
     assert_eq!(
         policy.unmatched(&names, &[DIGEST.to_owned()].into()),
         [
-            "the policy's [plugin.\"set-env\"] matches no plugin; did you mean [plugin.\"set_env\"]?".to_owned(),
-            format!("the policy's `digests` name {}, which no plugin has", "0".repeat(64)),
+            "the policy's [plugin.\"set-env\"] matches no plugin; did you mean \
+             [plugin.\"set_env\"]?"
+                .to_owned(),
+            format!(
+                "the policy's `digests` name {}, which no plugin has",
+                "0".repeat(64)
+            ),
         ]
     );
 }

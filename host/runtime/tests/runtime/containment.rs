@@ -274,7 +274,14 @@ async fn every_host_function_answers_or_fails_as_an_error_of_the_call() {
         "live.snapshot",
     ];
     for function in functions {
-        let arguments = json!({"do": "host", "text": function, "project": project, "run": "none", "options": "{}", "n": 10});
+        let arguments = json!({
+            "do": "host",
+            "text": function,
+            "project": project,
+            "run": "none",
+            "options": "{}",
+            "n": 10
+        });
         let failure = call(&runtime, arguments).await.expect_err(function);
         assert!(
             !["trap", "wall-budget", "cpu-budget", "unknown-tool", "busy"]

@@ -24,7 +24,12 @@ async fn what_comes_before_the_handshake_does_not_end_the_server() {
     ] {
         client.send(early).await;
     }
-    let unsupported = json!({"_meta": {"io.modelcontextprotocol/protocolVersion": "2099-01-01", "io.modelcontextprotocol/clientCapabilities": {}}});
+    let unsupported = json!({
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2099-01-01",
+            "io.modelcontextprotocol/clientCapabilities": {}
+        }
+    });
     let refused = client.request(json!(1), "tools/list", unsupported).await;
     assert_eq!(refused["error"]["code"], -32022);
     client
@@ -137,7 +142,12 @@ async fn the_end_of_the_input_ends_the_server_whatever_is_in_flight() {
 async fn a_client_that_does_not_read_loses_nothing() {
     let mut client = Client::initialized("2025-11-25").await;
     for id in 0..200 {
-        let request = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "big", "arguments": {"bytes": 100_000}}});
+        let request = json!({
+            "jsonrpc": "2.0",
+            "id": id,
+            "method": "tools/call",
+            "params": {"name": "big", "arguments": {"bytes": 100_000}}
+        });
         client.send(request.to_string()).await;
     }
     tokio::time::sleep(Duration::from_millis(100)).await;

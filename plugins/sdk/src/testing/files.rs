@@ -33,7 +33,14 @@ impl Files {
         let files: Vec<Value> = names
             .map(|(name, bytes)| json!({ "name": name, "bytes": bytes }))
             .collect();
-        json!({ "results_dir": RESULTS_DIR, "run": 0, "state": state, "why": why, "note": self.note, "files": files })
+        json!({
+            "results_dir": RESULTS_DIR,
+            "run": 0,
+            "state": state,
+            "why": why,
+            "note": self.note,
+            "files": files
+        })
     }
 
     pub fn read_yaml(&self, file: &str) -> Result<Value> {
@@ -80,9 +87,12 @@ impl Files {
             .map_or(1000, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let total = rows.len();
         let rows: Vec<_> = rows.into_iter().take(limit).collect();
-        Ok(
-            json!({ "columns": columns, "truncated": rows.len() < total, "rows": rows, "total": total }),
-        )
+        Ok(json!({
+            "columns": columns,
+            "truncated": rows.len() < total,
+            "rows": rows,
+            "total": total
+        }))
     }
 
     pub fn search(&self, file: &str, pattern: &str, options: &SearchOptions) -> Result<Value> {
@@ -107,9 +117,13 @@ impl Files {
         } else {
             matches.truncate(limit);
         }
-        Ok(
-            json!({ "truncated": matches.len() < total, "matches": matches, "total": total, "lines": text.lines().count(), "bytes": text.len() }),
-        )
+        Ok(json!({
+            "truncated": matches.len() < total,
+            "matches": matches,
+            "total": total,
+            "lines": text.lines().count(),
+            "bytes": text.len()
+        }))
     }
 
     pub fn read_text(&self, file: &str, offset: i64, length: u32) -> Result<Value> {

@@ -131,21 +131,40 @@ impl Guest for Probe {
 
 fn definition(name: &str) -> ToolDefinition {
     let definition = json!({
-        "title": "Probe", "description": "Do to the runtime what the arguments say.",
-        "inputSchema": {"type": "object", "required": ["do"], "properties": {
-            "do": {"type": "string", "description": "What to do."},
-            "text": {"type": ["string", "null"], "description": "A text for it."},
-            "n": {"type": ["integer", "null"], "format": "uint64", "minimum": 0, "description": "A number for it."},
-            "project": {"type": "string", "description": "A project for `host`."},
-            "run": {"type": "string", "description": "A run for `host`."},
-            "options": {"type": "string", "description": "JSON text for `host`."},
-        }},
-        "outputSchema": {"type": "object", "required": ["said"], "properties": {
-            "said": {"type": "string", "description": "What came of it."},
-            "note": {"type": ["string", "null"], "description": "Anything else."},
-        }},
-        "annotations": {"readOnlyHint": true, "destructiveHint": true, "idempotentHint": false, "openWorldHint": false},
-        "examples": [{"do": "echo", "text": "hello"}],
+        "title": "Probe",
+        "description": "Do to the runtime what the arguments say.",
+        "inputSchema": {
+            "type": "object",
+            "required": ["do"],
+            "properties": {
+                "do": {"type": "string", "description": "What to do."},
+                "text": {"type": ["string", "null"], "description": "A text for it."},
+                "n": {
+                    "type": ["integer", "null"],
+                    "format": "uint64",
+                    "minimum": 0,
+                    "description": "A number for it."
+                },
+                "project": {"type": "string", "description": "A project for `host`."},
+                "run": {"type": "string", "description": "A run for `host`."},
+                "options": {"type": "string", "description": "JSON text for `host`."}
+            }
+        },
+        "outputSchema": {
+            "type": "object",
+            "required": ["said"],
+            "properties": {
+                "said": {"type": "string", "description": "What came of it."},
+                "note": {"type": ["string", "null"], "description": "Anything else."}
+            }
+        },
+        "annotations": {
+            "readOnlyHint": true,
+            "destructiveHint": true,
+            "idempotentHint": false,
+            "openWorldHint": false
+        },
+        "examples": [{"do": "echo", "text": "hello"}]
     });
     ToolDefinition {
         name: name.to_owned(),

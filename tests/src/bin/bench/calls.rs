@@ -97,7 +97,12 @@ pub fn measure(folder: &Path) -> Result<Vec<Row>> {
 fn ping_beside_loops(folder: &Path) -> Result<Row> {
     let mut client = Client::start(&mut server(folder, &folder.join("cache")))?;
     for id in 0..4 {
-        client.send_only(&json!({"jsonrpc": "2.0", "id": format!("loop-{id}"), "method": "tools/call", "params": {"name": "loops", "arguments": {}}}))?;
+        client.send_only(&json!({
+            "jsonrpc": "2.0",
+            "id": format!("loop-{id}"),
+            "method": "tools/call",
+            "params": {"name": "loops", "arguments": {}}
+        }))?;
     }
     std::thread::sleep(Duration::from_millis(300));
     let mut pings = Vec::new();
@@ -121,7 +126,14 @@ fn ping_beside_loops(folder: &Path) -> Result<Row> {
 fn beside_hostile_calls(folder: &Path) -> Result<Vec<Row>> {
     let mut client = Client::start(&mut server(folder, &folder.join("cache")))?;
     client.request("tools/list", &json!({}))?;
-    let hostile = |n: usize| json!({"jsonrpc": "2.0", "id": format!("hostile-{n}"), "method": "tools/call", "params": {"name": HOSTILE[n], "arguments": {}}});
+    let hostile = |n: usize| {
+        json!({
+            "jsonrpc": "2.0",
+            "id": format!("hostile-{n}"),
+            "method": "tools/call",
+            "params": {"name": HOSTILE[n], "arguments": {}}
+        })
+    };
     for n in 0..HOSTILE.len() {
         client.send_only(&hostile(n))?;
     }
@@ -134,7 +146,12 @@ fn beside_hostile_calls(folder: &Path) -> Result<Vec<Row>> {
         let (times, request) = if turn % 10 == 0 {
             (
                 &mut calls,
-                json!({"jsonrpc": "2.0", "id": "watched", "method": "tools/call", "params": {"name": "health", "arguments": {"project_dir": "none"}}}),
+                json!({
+                    "jsonrpc": "2.0",
+                    "id": "watched",
+                    "method": "tools/call",
+                    "params": {"name": "health", "arguments": {"project_dir": "none"}}
+                }),
             )
         } else {
             (

@@ -121,7 +121,9 @@ impl Checker {
                     this.problem(match table.keys {
                         Keys::Str => "a key here must be a string; quote it".to_owned(),
                         Keys::Int => "a key here must be an integer".to_owned(),
-                        Keys::IntOrStar => "a key here must be a command number (decimal, or hexadecimal without quotes) or '*'".to_owned(),
+                        Keys::IntOrStar => "a key here must be a command number (decimal, or \
+                                            hexadecimal without quotes) or '*'"
+                            .to_owned(),
                     });
                 }
             });

@@ -38,7 +38,8 @@ pub fn pseudofile_operations(table: &Map) -> Result<(), String> {
             {
                 let places = places.join(" or ");
                 return Err(format!(
-                    "{path}: operation '{operation}' works only below {places} (and not below /proc/sys); remove it or move the node"
+                    "{path}: operation '{operation}' works only below {places} (and not below \
+                     /proc/sys); remove it or move the node"
                 ));
             }
         }

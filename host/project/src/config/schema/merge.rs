@@ -34,7 +34,8 @@ pub fn merge(ty: Type, base: Value, new: Value) -> Result<Value, MergeError> {
                 (true, false) => Ok(Value::Map(new)),
                 (false, false) => entries(table.values, base, new),
                 (false, true) => Err(wrong(
-                    "a model for all commands cannot be laid over a table of commands; write {'*': MODEL}",
+                    "a model for all commands cannot be laid over a table of commands; write \
+                     {'*': MODEL}",
                 )),
             }
         }

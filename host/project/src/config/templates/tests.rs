@@ -8,9 +8,10 @@ use super::*;
 
 fn render(text: &str) -> Result<String, TemplateError> {
     let renderer = Renderer::default();
-    let file = Value::from_json(
-        &json!({"core": {"arch": "intel64", "mem": "1G", "kvm": true}, "vars": {"n": 5, "m": "{{ n }}!", "d": {"z": 1, "a": 2}}}),
-    );
+    let file = Value::from_json(&json!({
+        "core": {"arch": "intel64", "mem": "1G", "kvm": true},
+        "vars": {"n": 5, "m": "{{ n }}!", "d": {"z": 1, "a": 2}}
+    }));
     let context = renderer.context(&file, None).unwrap();
     renderer.string(text.to_owned(), &context)
 }
@@ -146,7 +147,9 @@ fn a_hostile_template_costs_little() {
         "{{ ('{0}' * 99999).format('y' * 99999) }}".to_owned(),
         "{{ '{:999999999}'.format(1) }}{{ '{:{}}'.format(1, 999999999) }}".to_owned(),
         "{{ '%999999999d' | format(1) }}".to_owned(),
-        "{% set a = [1] * 99 %}{% set a = [a] * 99 %}{% set a = [a] * 99 %}{% set a = [a] * 99 %}{{ a }}".to_owned(),
+        "{% set a = [1] * 99 %}{% set a = [a] * 99 %}{% set a = [a] * 99 %}{% set a = [a] * 99 \
+         %}{{ a }}"
+            .to_owned(),
         "{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}".to_owned(),
         // What the engine does not count: printing, comparing, searching, hashing and converting what costs nothing to make.
         "{{ [1] * 10 ** 8 }}".to_owned(),
@@ -187,11 +190,17 @@ fn a_hostile_template_costs_little() {
         "{% macro m(a=[1] * 10 ** 8) %}{{ a }}{% endmacro %}{{ m() }}".to_owned(),
         "{% filter replace('x', 'y' * 99999) %}{{ 'x' * 99999 }}{% endfilter %}".to_owned(),
         "{% with a = [1] * 10 ** 8 %}{{ a }}{% endwith %}".to_owned(),
-        "{% set a = [1] %}".to_owned() + &"{% set a = [a, a, a, a] %}".repeat(30) + "{{ a == [a] }}",
-        "{% set a = [1] %}".to_owned() + &"{% set a = {'a': a, 'b': a} %}".repeat(40) + "{{ 'x' ~ a }}",
+        "{% set a = [1] %}".to_owned()
+            + &"{% set a = [a, a, a, a] %}".repeat(30)
+            + "{{ a == [a] }}",
+        "{% set a = [1] %}".to_owned()
+            + &"{% set a = {'a': a, 'b': a} %}".repeat(40)
+            + "{{ 'x' ~ a }}",
         "{% set a = 'x' %}".to_owned() + &"{% set a = a ~ a %}".repeat(40),
         "{% set n = namespace(a=1) %}{% set n.a = n %}{{ 'x' ~ n }}".to_owned(),
-        "{% set n = namespace(a=[1]) %}{% for i in range(60) %}{% set n.a = n.a + n.a %}{% endfor %}".to_owned(),
+        "{% set n = namespace(a=[1]) %}{% for i in range(60) %}{% set n.a = n.a + n.a %}{% endfor \
+         %}"
+        .to_owned(),
         "{% for i in [[[1] * 9999] * 9999] recursive %}{{ loop(i) }}{% endfor %}".to_owned(),
     ] {
         let start = Instant::now();
@@ -225,18 +234,23 @@ fn a_project_full_of_costly_templates_is_refused_early() {
 #[test]
 fn what_is_measured_is_rendered_as_the_engine_does() {
     let renderer = Renderer::default();
-    let file = Value::from_json(
-        &json!({"core": {"arch": "armel", "list": [1, "b", 2.5]}, "vars": {"n": 5, "d": {"z": 1, "a": 2}}}),
-    );
+    let file = Value::from_json(&json!({
+        "core": {"arch": "armel", "list": [1, "b", 2.5]},
+        "vars": {"n": 5, "d": {"z": 1, "a": 2}}
+    }));
     let context = renderer.context(&file, None).unwrap();
     let environment = engine::environment();
     for template in [
         "a\n  {{- n -}}  b\n{% if n > 3 and n < 9 %} c {% elif n %}d{% else %}e{% endif %}\n",
         "{{ nope | default('x') }}{{ nope is defined }}{{ nope is undefined }}{{ n is defined }}",
-        "{% for k, v in d.items() %}{{ loop.index }}{{ loop.last }}{{ k }}={{ v }};{% else %}none{% endfor %}",
-        "{% for i in [] %}x{% else %}none{% endfor %}{% for i in core.list if i is number %}{{ i }}{% endfor %}",
-        "{% for i in [1, [2, [3]]] recursive %}{% if i is sequence %}({{ loop(i) }}){% else %}{{ i }}{% endif %}{% endfor %}",
-        "{% macro m(a, b='x', c=n) %}{{ a }}{{ b }}{{ c }}{% endmacro %}{{ m(1) }}{{ m(1, c=3) }}{{ m(*[1, 2], **{'c': 7}) }}",
+        "{% for k, v in d.items() %}{{ loop.index }}{{ loop.last }}{{ k }}={{ v }};{% else \
+         %}none{% endfor %}",
+        "{% for i in [] %}x{% else %}none{% endfor %}{% for i in core.list if i is number %}{{ i \
+         }}{% endfor %}",
+        "{% for i in [1, [2, [3]]] recursive %}{% if i is sequence %}({{ loop(i) }}){% else %}{{ \
+         i }}{% endif %}{% endfor %}",
+        "{% macro m(a, b='x', c=n) %}{{ a }}{{ b }}{{ c }}{% endmacro %}{{ m(1) }}{{ m(1, c=3) \
+         }}{{ m(*[1, 2], **{'c': 7}) }}",
         "{% macro m(t) %}<{{ caller(t) }}>{% endmacro %}{% call(x) m(n) %}{{ x }}!{% endcall %}",
         "{% filter upper | replace('A', 'b') %}a{{ 'c' }}{% endfilter %}{% set x | upper %}q{{ n }}{% endset %}{{ x }}",
         "{% set a, (b, c) = [1, [2, 3]] %}{{ a }}{{ b }}{{ c }}{% with q = 4, r = 5 %}{{ q + r }}{% endwith %}",

@@ -32,7 +32,8 @@ pub fn check_characters(text: &str) -> Result<(), YamlError> {
     for (number, line) in text.split('\n').enumerate() {
         if let Some((column, c)) = line.chars().enumerate().find(|(_, c)| !printable(*c)) {
             let message = format!(
-                "character U+{:04X} is no text, or a line end to Penguin; write it as an escape in a double-quoted string",
+                "character U+{:04X} is no text, or a line end to Penguin; write it as an escape \
+                 in a double-quoted string",
                 u32::from(c)
             );
             return Err(YamlError {

@@ -417,7 +417,8 @@ fn as_key(value: Value, chars: &[char], span: Span) -> Result<Key, YamlError> {
 fn refused(error: &ScanError) -> Stop {
     let (mark, info) = (error.marker(), error.info());
     let message = if info.contains("invalid Unicode character escape") {
-        "an escape such as \\ud83d\\ude00 is half a character each to Penguin; write the character itself, or \\U0001F600"
+        "an escape such as \\ud83d\\ude00 is half a character each to Penguin; write the character \
+         itself, or \\U0001F600"
     } else {
         info
     };

@@ -57,7 +57,8 @@ pub fn check_scalar(
         };
         if starts_wrong || place.in_brackets && text.contains(&'?') {
             return Err(
-                "unquoted text here must not start with one of |>@`%: nor, in brackets, contain '?'; put it in quotes",
+                "unquoted text here must not start with one of |>@`%: nor, in brackets, contain \
+                 '?'; put it in quotes",
             );
         }
         if place.is_key && text.is_empty() {

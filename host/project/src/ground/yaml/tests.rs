@@ -159,7 +159,10 @@ fn result_files_keep_ambiguous_names_as_text() {
     .unwrap();
     assert_eq!(
         crashes,
-        serde_json::json!({"crashes": [{"proc": "dsad", "pid": 412, "time": 15.212, "pc": "0x13", "mode": 420}], "08": {}})
+        serde_json::json!({
+            "crashes": [{"proc": "dsad", "pid": 412, "time": 15.212, "pc": "0x13", "mode": 420}],
+            "08": {}
+        })
     );
     assert_eq!(parse_result("").unwrap(), serde_json::Value::Null);
     assert!(parse_result("a: [").is_err());

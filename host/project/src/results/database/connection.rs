@@ -53,7 +53,8 @@ impl Run<'_> {
             return Error::Cancelled;
         }
         Error::Limit(format!(
-            "the query ran longer than {} ms: filter by type or name first, avoid joins without a condition, or add a LIMIT",
+            "the query ran longer than {} ms: filter by type or name first, avoid joins without a \
+             condition, or add a LIMIT",
             self.options.timeout().as_millis()
         ))
     }
@@ -63,7 +64,9 @@ impl Run<'_> {
         let mut statement = connection.prepare(self.sql)?;
         if statement.column_count() == 0 || !statement.readonly() {
             return Err(Failure::Error(Error::InvalidArgument(
-                "this is no statement that gives rows: send one SELECT, WITH, VALUES or EXPLAIN statement".into(),
+                "this is no statement that gives rows: send one SELECT, WITH, VALUES or EXPLAIN \
+                 statement"
+                    .into(),
             )));
         }
         bind(&mut statement, self.params)?;
@@ -131,9 +134,12 @@ impl Run<'_> {
             }
             given.push(cells.into());
         }
-        Ok(
-            json!({ "columns": columns, "rows": given, "row_count": given.len(), "truncated": truncated }),
-        )
+        Ok(json!({
+            "columns": columns,
+            "rows": given,
+            "row_count": given.len(),
+            "truncated": truncated
+        }))
     }
 }
 

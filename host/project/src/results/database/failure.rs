@@ -46,17 +46,20 @@ impl Failure {
             ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => Error::Unavailable {
                 what: FILE.into(),
                 why: format!(
-                    "the file is damaged ({words}), as after a run that was killed or a copy that was cut off"
+                    "the file is damaged ({words}), as after a run that was killed or a copy that \
+                     was cut off"
                 ),
                 how_to_enable: "Run the project again, or copy the file again".into(),
             },
             ErrorCode::TooBig => Error::Limit(format!(
-                "a value is longer than {MAX_BUILT} bytes ({words}): use substr() or a LIMIT where the query builds it; where it is \
-                 stored, select it without text functions or leave it out by octet_length(column) < {MAX_BUILT}"
+                "a value is longer than {MAX_BUILT} bytes ({words}): use substr() or a LIMIT \
+                 where the query builds it; where it is stored, select it without text functions \
+                 or leave it out by octet_length(column) < {MAX_BUILT}"
             )),
             ErrorCode::OutOfMemory => Error::Limit(format!(
-                "the query needs too much memory ({words}; all queries together may take {} MiB): group or sort fewer rows, or shorter \
-                 values, and try again where other queries ran beside it",
+                "the query needs too much memory ({words}; all queries together may take {} MiB): \
+                 group or sort fewer rows, or shorter values, and try again where other queries \
+                 ran beside it",
                 HEAP >> 20
             )),
             ErrorCode::SystemIoFailure
@@ -66,8 +69,9 @@ impl Failure {
                 Error::Internal(format!("cannot read {FILE}: {words}"))
             }
             _ => Error::InvalidArgument(format!(
-                "the query failed: {words}. Tables: event(id, type, procname, proc_id), syscall, exec, read, write, proc_start, proc_exit, each with \
-                 event's id; `SELECT sql FROM sqlite_master` shows them"
+                "the query failed: {words}. Tables: event(id, type, procname, proc_id), syscall, \
+                 exec, read, write, proc_start, proc_exit, each with event's id; `SELECT sql FROM \
+                 sqlite_master` shows them"
             )),
         }
     }

@@ -60,9 +60,10 @@ impl Copied {
             .is_err()
         {
             return Err(Failure::Error(Error::Limit(format!(
-                "the run was killed in the middle of a transaction, and a copy of {FILE} to recover it would take {bytes} bytes: all copies \
-                 together may take {MAX_COPIES}. Try again when other calls have ended, or open it once with the sqlite3 shell where it may be \
-                 written"
+                "the run was killed in the middle of a transaction, and a copy of {FILE} to \
+                 recover it would take {bytes} bytes: all copies together may take {MAX_COPIES}. \
+                 Try again when other calls have ended, or open it once with the sqlite3 shell \
+                 where it may be written"
             ))));
         }
         let dir = Scratch::make(&std::env::temp_dir(), COPY_PREFIX);

@@ -57,8 +57,9 @@ pub(super) fn bind(statement: &mut Statement<'_>, params: &Value) -> Result<(), 
 /// Worded for those, too, who can give no values.
 fn unbound(needed: usize, given: usize) -> Failure {
     Failure::Error(Error::InvalidArgument(format!(
-        "the query has {needed} parameters (`?` or `:name`) and {given} values for them: write the values into the SQL, such as \
-         SELECT id FROM event WHERE procname = 'httpd', or give one for each"
+        "the query has {needed} parameters (`?` or `:name`) and {given} values for them: write \
+         the values into the SQL, such as SELECT id FROM event WHERE procname = 'httpd', or give \
+         one for each"
     )))
 }
 

@@ -62,7 +62,8 @@ fn rows_answer_the_questions_that_penguins_rows_answer() {
     let reader = Connection::open(directory.path().join("plugins.db")).unwrap();
     let missing: (String, i64, String, String) = reader
         .query_row(
-            "SELECT e.procname, s.retno, s.retno_repr, s.arg1_repr FROM syscall s JOIN event e USING (id) WHERE s.retno = -2",
+            "SELECT e.procname, s.retno, s.retno_repr, s.arg1_repr FROM syscall s JOIN event e \
+             USING (id) WHERE s.retno = -2",
             [],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
         )
@@ -97,8 +98,9 @@ fn rows_answer_the_questions_that_penguins_rows_answer() {
         )
         .unwrap();
     assert_eq!(exit, (396, 139, "signal:SIGSEGV".into()));
-    let every_row_is_an_event = "SELECT count(*) FROM event WHERE id NOT IN \
-        (SELECT id FROM syscall UNION SELECT id FROM exec UNION SELECT id FROM proc_start UNION SELECT id FROM proc_exit)";
+    let every_row_is_an_event = "SELECT count(*) FROM event WHERE id NOT IN (SELECT id FROM \
+                                 syscall UNION SELECT id FROM exec UNION SELECT id FROM \
+                                 proc_start UNION SELECT id FROM proc_exit)";
     assert_eq!(
         reader
             .query_row(every_row_is_an_event, [], |row| row.get::<_, i64>(0))
