@@ -1,5 +1,6 @@
 # The only commands a newcomer needs: make demo, make test.
-# Everything is built once, in the release profile: the demo, the tests and the benches run the same binaries.
+# Everything is built once, in the release profile: the demo, the tests and the benches run the same
+# binaries.
 
 .DEFAULT_GOAL := help
 # Cargo uses all cores by itself, and `setup` comes first.
@@ -46,7 +47,8 @@ demo: build dist/demo/rootfs.tar.gz ## Play the rehosting loop on a small firmwa
 	@dist/rookery plugins list --cache-dir dist/cache >/dev/null # as above, where the demo and the tests keep theirs
 	@$(TARGET)/release/demo dist
 
-# The host's crates are tested as they were built; tools are tested apart, because together they would be built with other features.
+# The host's crates are tested as they were built; tools are tested apart, because together they
+# would be built with other features.
 test: build test-plugins dist/demo/rootfs.tar.gz ## Run every test
 	ROOKERY_DIST=$(CURDIR)/dist cargo test $(LOCKED) --release --no-fail-fast
 	cargo test $(LOCKED) --release --no-fail-fast $(addprefix -p ,$(TOOLS) $(TEST_TOOLS) rookery-plugin rookery-plugin-macros)
