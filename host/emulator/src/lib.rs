@@ -7,13 +7,13 @@
 //! | folder | what is in it |
 //! |---|---|
 //! | `kernel` | the kernel's ABI as types, every `unsafe`, netlink, text of paths |
-//! | `process` | a process of the guest: its `/proc` directory, its memory, its calls, how it sees the file system |
+//! | `process` | a process of the guest: its `/proc` directory, its memory, its calls, its view |
 //! | `qemu` | the emulators: architectures, their files, what is changed in them, signals |
-//! | `files` | what the guest's file system holds that is not on disk: devices, mounts, terminal, interfaces |
+//! | `files` | what the guest's file system holds beside files: devices, mounts, terminal |
 //! | `network` | ports of the host that lead to the guest |
 //! | `limits` | what a guest may make the host hold |
-//! | `sandbox` | building the guest's world: root filesystem, namespaces, the filter of system calls |
-//! | `guest` | the running guest: its state, what a path leads to, what is reported |
+//! | `sandbox` | building the guest's world: root filesystem, namespaces, the system call filter |
+//! | `guest` | the running guest: its state, and what handlers are given of it |
 //! | `handlers` | what is answered to a system call, one module a kind |
 //! | `supervisor` | the loop, commands in the guest, whether this host can run one |
 
@@ -30,5 +30,6 @@ mod sandbox;
 mod supervisor;
 
 pub use self::backend::UserBackend;
+pub use self::handlers::answered;
 pub use self::kernel::process::usual_signals;
 pub use self::sandbox::rootfs;

@@ -14,6 +14,7 @@ mod lines;
 mod modules;
 mod ratchet;
 mod source;
+mod state;
 mod tree;
 mod words;
 
@@ -22,7 +23,7 @@ use ratchet::{Found, hold};
 /// A rule, its name in `allowed.toml`, and what it promises.
 type Rule = fn(&tree::Tree) -> Found;
 
-const RULES: [(&str, Rule); 11] = [
+const RULES: [(&str, Rule); 12] = [
     ("long-files", lines::long_files),
     ("wide-lines", lines::wide_lines),
     ("untidy-line-ends", lines::untidy_ends),
@@ -34,6 +35,7 @@ const RULES: [(&str, Rule); 11] = [
     ("circles-of-folders", crates::circles_of_folders),
     ("directions", directions::against),
     ("unused-dependencies", dependencies::unused),
+    ("open-fields", state::open_fields),
 ];
 
 #[test]
@@ -89,4 +91,9 @@ fn imports_and_dependencies_go_in_the_directions_that_are_written_down() {
 #[test]
 fn every_dependency_is_used() {
     hold("unused-dependencies");
+}
+
+#[test]
+fn only_its_own_folder_reaches_the_fields_of_the_guests_state() {
+    hold("open-fields");
 }

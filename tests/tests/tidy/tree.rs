@@ -60,7 +60,10 @@ impl File {
     /// Whether it is only built for tests, benches and examples.
     pub fn is_test(&self) -> bool {
         let folders = ["tests", "examples", "benches"];
-        self.path.ends_with("/tests.rs") || self.path.split('/').any(|part| folders.contains(&part))
+        ["/tests.rs", "/testing.rs"]
+            .iter()
+            .any(|end| self.path.ends_with(end))
+            || self.path.split('/').any(|part| folders.contains(&part))
     }
 }
 

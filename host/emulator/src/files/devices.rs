@@ -385,7 +385,7 @@ pub fn contents(model: &Pseudofile) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub fn plan() -> Plan {

@@ -2,19 +2,67 @@
 
 use std::collections::HashSet;
 
+use crate::qemu::arch::Arch;
 use crate::qemu::emulator::Qemu;
 use crate::qemu::ioctl_table::Table;
+use crate::qemu::prepare::Prepared;
+use crate::qemu::signals;
 
-/// The emulators, and what was changed about the first.
+/// The emulators, and what was changed about the first, the plan's own.
 pub struct Emulators<'a> {
-    /// The plan's own first.
-    pub all: &'a [Qemu],
+    all: &'a [Qemu],
     /// Ioctl commands that the emulator's table was given in advance.
-    pub patched: HashSet<u32>,
+    patched: HashSet<u32>,
     /// Where the emulator's ioctl table lies in its file, and the entries that may be overwritten.
-    pub ioctl_table: Option<Table>,
-    /// The emulator logs every system call before it makes it, for models of any command.
-    pub announces_ioctls: bool,
+    ioctl_table: Option<Table>,
+    announces_ioctls: bool,
+    abort: i32,
+}
+
+impl<'a> Emulators<'a> {
+    /// `all`, the plan's own first, as it was prepared.
+    pub fn new(all: &'a [Qemu], prepared: Prepared) -> Self {
+        Self {
+            all,
+            patched: prepared.patched,
+            ioctl_table: prepared.table,
+            announces_ioctls: prepared.announces_ioctls,
+            abort: signals::abort_of(prepared.version),
+        }
+    }
+
+    /// The plan's own.
+    pub fn first(&self) -> Option<&'a Qemu> {
+        self.all.first()
+    }
+
+    /// The one for programs of this architecture.
+    pub fn of(&self, arch: &Arch) -> Option<&'a Qemu> {
+        self.all.iter().find(|qemu| qemu.arch == arch)
+    }
+
+    /// Whether its ioctl table was given this command in advance.
+    pub fn knows(&self, command: u32) -> bool {
+        self.patched.contains(&command)
+    }
+
+    /// Whether commands are taught to it: then its guests' pointers must be known.
+    pub fn is_taught(&self) -> bool {
+        self.ioctl_table.is_some() || !self.patched.is_empty()
+    }
+
+    /// Where its ioctl table lies.
+    pub fn ioctl_table(&self) -> Option<&Table> {
+        self.ioctl_table.as_ref()
+    }
+
+    /// Whether it logs every system call before it makes it, for models of any command.
+    pub fn announces_ioctls(&self) -> bool {
+        self.announces_ioctls
+    }
+
     /// The host's number under which the guest's `SIGABRT` is sent.
-    pub abort: i32,
+    pub fn abort(&self) -> i32 {
+        self.abort
+    }
 }

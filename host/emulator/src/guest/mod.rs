@@ -1,9 +1,14 @@
-//! The running guest.
+//! The running guest as the supervisor knows it. `state` holds it, in parts that are things of
+//! their own; `access` is what handlers are given of it.
 
-pub mod changeable;
+pub mod access;
 pub mod emulators;
 pub mod interfaces;
+pub mod kept;
+pub mod kernel_log;
 pub mod reporter;
 pub mod services;
 pub mod state;
+#[cfg(test)]
+pub mod testing;
 pub mod tree;

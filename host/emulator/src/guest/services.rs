@@ -8,17 +8,31 @@ use crate::kernel::netlink::Netlink;
 use crate::network::endpoint::Endpoint;
 use crate::network::forward::Forwarder;
 
+/// Sockets that listen at once and are kept in mind.
+const LISTENING_MAX: usize = 1024;
+
 /// What the guest offers.
 pub struct Services {
-    /// Ports of the host that lead to it; `None` where the helper could not be started.
-    pub forwarder: Option<Forwarder>,
+    forwarder: Option<Forwarder>,
     /// What listens, and who.
-    pub listening: HashMap<Endpoint, Process>,
+    listening: HashMap<Endpoint, Process>,
     netlink: Option<Netlink>,
 }
 
+/// What became of an endpoint that was told.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Listening {
+    /// It is kept in mind from now on.
+    New,
+    /// It was before.
+    Known,
+    /// There are too many.
+    Full,
+}
+
 impl Services {
-    /// Nothing listens yet.
+    /// Nothing listens yet. `forwarder` has the host's ports that lead to the guest; `None` where
+    /// it could not be started.
     pub fn new(forwarder: Option<Forwarder>) -> Self {
         Self {
             forwarder,
@@ -27,11 +41,69 @@ impl Services {
         }
     }
 
-    /// Its network namespace.
+    /// What forwards ports of the host.
+    pub fn forwarder(&mut self) -> Option<&mut Forwarder> {
+        self.forwarder.as_mut()
+    }
+
+    /// Nothing is forwarded any more.
+    pub fn take_forwarder(&mut self) -> Option<Forwarder> {
+        self.forwarder.take()
+    }
+
+    /// The guest's network namespace.
     pub fn network(&mut self) -> Option<&Netlink> {
         if self.netlink.is_none() {
             self.netlink = self.forwarder.as_ref()?.network().ok();
         }
         self.netlink.as_ref()
+    }
+
+    /// `who` listens at an endpoint.
+    pub fn listens(&mut self, endpoint: Endpoint, who: &Process) -> Listening {
+        if self.listening.len() >= LISTENING_MAX && !self.listening.contains_key(&endpoint) {
+            return Listening::Full;
+        }
+        match self.listening.insert(endpoint, who.clone()) {
+            None => Listening::New,
+            Some(_) => Listening::Known,
+        }
+    }
+
+    /// Whether anything listens.
+    pub fn any(&self) -> bool {
+        !self.listening.is_empty()
+    }
+
+    /// Forget the endpoints that meet a condition, and say who listened there.
+    pub fn forget(&mut self, gone: impl Fn(&Endpoint) -> bool) -> Vec<(Endpoint, Process)> {
+        let gone = self.listening.extract_if(|endpoint, _| gone(endpoint));
+        gone.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(port: u16) -> Endpoint {
+        Endpoint {
+            proto: "tcp",
+            address: ([0, 0, 0, 0], port).into(),
+        }
+    }
+
+    #[test]
+    fn a_guest_cannot_fill_the_memory_with_ports_that_listen() {
+        let mut services = Services::new(None);
+        let who = Process::default();
+        for port in 0..1024 {
+            assert_eq!(services.listens(endpoint(port), &who), Listening::New);
+        }
+        assert_eq!(services.listens(endpoint(2000), &who), Listening::Full);
+        assert_eq!(services.listens(endpoint(3), &who), Listening::Known);
+        assert_eq!(services.forget(|end| end.address.port() < 1000).len(), 1000);
+        assert_eq!(services.listens(endpoint(2000), &who), Listening::New);
+        assert!(services.any() && services.network().is_none());
     }
 }

@@ -37,13 +37,13 @@ pub enum Found {
 /// What is in the file system beside its files.
 pub struct Tree<'a> {
     /// The files that the supervisor answers for.
-    pub devices: Devices,
+    pub(super) devices: Devices,
     /// What the guest believes to be mounted.
-    pub mounts: Mounts,
+    pub(super) mounts: Mounts,
     /// Files of the archive that are not for every user.
-    pub private: PrivateFiles,
+    pub(super) private: PrivateFiles,
     /// The guest's console.
-    pub console: &'a Console,
+    pub(super) console: &'a Console,
     /// Programs of the archive that give their owner's rights, and how; their files do not show
     /// it.
     set_ids: HashMap<FileId, u32>,

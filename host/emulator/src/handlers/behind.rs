@@ -1,7 +1,7 @@
 //! Which model is behind a descriptor, and what a call hands over.
 
 use crate::files::devices::Backing;
-use crate::guest::state::Guest;
+use crate::guest::access::{Callers, HasDevices, HasPlan};
 use crate::process::call::Call;
 use rookery_runs::plan::Pseudofile;
 
@@ -17,7 +17,7 @@ pub fn path_of(link: &str) -> Option<&str> {
 
 /// The modelled path behind a descriptor of the caller, and its model.
 pub fn model_of<'a>(
-    guest: &mut Guest<'a>,
+    guest: &mut (impl Callers + HasPlan<'a> + HasDevices),
     call: &Call,
     fd: i32,
 ) -> Option<(String, &'a Pseudofile)> {
@@ -26,10 +26,13 @@ pub fn model_of<'a>(
 }
 
 /// The model that a descriptor with this link was given as.
-fn of_link<'a>(guest: &Guest<'a>, link: &str) -> Option<(String, &'a Pseudofile)> {
+fn of_link<'a>(
+    guest: &mut (impl HasPlan<'a> + HasDevices),
+    link: &str,
+) -> Option<(String, &'a Pseudofile)> {
     let path = path_of(link)?;
-    let plan = guest.plan;
-    match guest.tree.devices.get(path)?.backing {
+    let plan = guest.plan();
+    match guest.devices().get(path)?.backing {
         Backing::Model(index) => plan
             .pseudofiles
             .get(index)
@@ -39,7 +42,10 @@ fn of_link<'a>(guest: &Guest<'a>, link: &str) -> Option<(String, &'a Pseudofile)
 }
 
 /// The modelled paths that the caller has open.
-pub fn open_models(guest: &mut Guest<'_>, call: &Call) -> Vec<String> {
+pub fn open_models<'a>(
+    guest: &mut (impl Callers + HasPlan<'a> + HasDevices),
+    call: &Call,
+) -> Vec<String> {
     let links: Vec<String> = guest.caller(call).map_or_else(Vec::new, |record| {
         let numbers = record.descriptors().into_iter();
         numbers
@@ -54,9 +60,6 @@ pub fn open_models(guest: &mut Guest<'_>, call: &Call) -> Vec<String> {
 }
 
 /// The pieces of memory that a `readv`, a `writev` and their kin name.
-pub fn pieces_of(guest: &mut Guest<'_>, call: &Call) -> Option<Vec<(u64, u64)>> {
-    guest
-        .caller(call)?
-        .memory()?
-        .pieces(call.arg(1), call.arg(2))
+pub fn pieces_of(guest: &mut impl Callers, call: &Call) -> Option<Vec<(u64, u64)>> {
+    guest.memory(call)?.pieces(call.arg(1), call.arg(2))
 }

@@ -6,7 +6,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 
-use crate::guest::state::Guest;
+use crate::guest::access::{HasNamespaces, Paths};
 use crate::kernel::enter;
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
@@ -19,7 +19,7 @@ const PROGRAMS: &[Kept] = &[(LAUNCHER_PATH, false), ("/.rookery", true)];
 
 /// `chroot`. The kernel carries it out; where the programs cannot be brought along, nothing can be
 /// executed there.
-pub fn chroot(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn chroot(guest: &mut (impl Paths + HasNamespaces), call: &Call) -> Action {
     let Ok(path) = guest.path(call, PathArg::FIRST) else {
         return Action::Continue;
     };
@@ -27,7 +27,9 @@ pub fn chroot(guest: &mut Guest<'_>, call: &Call) -> Action {
         return Action::Continue;
     };
     if let Ok(at) = view.find_directory(&path)
-        && let Err(error) = enter::run(&guest.pidfd, || bring(PROGRAMS, &at, &mut Vec::new()))
+        && let Err(error) = enter::run(&guest.namespaces(), || {
+            bring(PROGRAMS, &at, &mut Vec::new())
+        })
     {
         tracing::debug!(%error, path, "the launcher cannot be brought into a new root");
     }

@@ -1,24 +1,21 @@
 //! Executing programs: the kernel is made to run the launcher, which asks what to run instead.
 
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use rustix::fs::MemfdFlags;
 use rustix::io::Errno;
 
 use crate::files::private;
-use crate::guest::state::Guest;
+use crate::guest::access::{Callers, HasDevices, HasEmulators, HasOwners, HasPlan, Paths, Reports};
+use crate::handlers::launch::{Resolved, blob, command_line, memory_file, options};
 use crate::handlers::program_file::{IMAGE, ProgramFile};
-use crate::handlers::{pretend, program_file};
+use crate::handlers::{boot_arguments, pretend, program_file};
 use crate::kernel::paths;
 use crate::process::call::{Action, Call};
 use crate::process::first_program::{FirstProgram, SEARCH};
 use crate::process::memory::ARGUMENTS_MAX;
 use crate::process::path_arg::PathArg;
-use crate::process::table::{PendingExec, Record};
+use crate::process::table::PendingExec;
 use crate::process::{memory, table};
-use crate::qemu::emulator::DEFAULT_KERNEL_RELEASE;
-use crate::qemu::emulator::{GUEST_BASE, LOG_PATH, Qemu};
 use crate::qemu::program::Kind;
 use crate::sandbox::child::LAUNCHER_PATH;
 use rookery_records::event::What;
@@ -32,8 +29,19 @@ const EMULATORS: &[u8] = b"/.rookery/qemu-";
 /// A script whose interpreter is a script, and so on, this often.
 const DEPTH: usize = 5;
 
+/// What executing a program needs.
+pub trait Executes<'a>:
+    Reports + Paths + HasPlan<'a> + HasDevices + HasOwners + HasEmulators<'a>
+{
+}
+
+impl<'a, T> Executes<'a> for T where
+    T: Reports + Paths + HasPlan<'a> + HasDevices + HasOwners + HasEmulators<'a>
+{
+}
+
 /// `execve`, `execveat`.
-pub fn execute(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
+pub fn execute<'a>(guest: &mut impl Executes<'a>, call: &Call, file: PathArg) -> Action {
     let Some(record) = guest.caller(call) else {
         return Errno::SRCH.into();
     };
@@ -98,25 +106,9 @@ struct Request {
     envp: Vec<Vec<u8>>,
 }
 
-/// What is executed for it.
-#[derive(Debug)]
-enum Resolved {
-    /// A program under its emulator.
-    Program {
-        qemu: Qemu,
-        cpu: Option<&'static str>,
-        path: Vec<u8>,
-        argv: Vec<Vec<u8>>,
-        /// Of the program's file: it may give its owner's rights.
-        mode: u32,
-    },
-    /// Nothing: it ends at once with this status.
-    Exit(u64),
-}
-
 impl Request {
     /// To execute what a process of the supervisor's own is to become.
-    fn of(guest: &mut Guest<'_>, call: &Call, program: &FirstProgram) -> Self {
+    fn of(guest: &mut impl Callers, call: &Call, program: &FirstProgram) -> Self {
         let raw = program.argv.first().cloned().unwrap_or_default();
         let name = memory::text(&raw);
         let view = guest.view(call);
@@ -136,7 +128,7 @@ impl Request {
         }
     }
 
-    fn resolve(&self, guest: &mut Guest<'_>, call: &Call) -> Result<Resolved, Errno> {
+    fn resolve<'a>(&self, guest: &mut impl Executes<'a>, call: &Call) -> Result<Resolved, Errno> {
         let view = guest.view(call).ok_or(Errno::SRCH)?;
         let (mut path, mut argv) = (self.file.raw.clone(), self.argv.clone());
         let mut absolute = self.file.path.clone();
@@ -168,19 +160,13 @@ impl Request {
             }
             match kind {
                 Kind::Elf { arch, cpu } => {
-                    let qemu = guest
-                        .emulators
-                        .all
-                        .iter()
-                        .find(|qemu| qemu.arch == arch)
-                        .ok_or(Errno::NOEXEC)?
-                        .clone();
+                    let qemu = guest.emulators().of(arch).ok_or(Errno::NOEXEC)?.clone();
                     return Ok(Resolved::Program {
                         qemu,
                         cpu,
                         path,
                         argv,
-                        mode: mode | guest.tree.set_id_bits(&file),
+                        mode: mode | guest.set_id_bits(&file),
                     });
                 }
                 Kind::Script {
@@ -221,18 +207,18 @@ impl Request {
 const WAITING_MAX: usize = 16 << 20;
 
 /// Overwrite only the path string; argument and environment arrays stay the guest's.
-fn redirect(
-    guest: &mut Guest<'_>,
+fn redirect<'a>(
+    guest: &mut (impl Callers + HasPlan<'a> + HasEmulators<'a>),
     call: &Call,
     address: u64,
     request: &Request,
     resolved: &Resolved,
 ) -> Action {
     let mut pending = prepare(guest, call, request, resolved);
-    if guest.procs.waiting() + pending.blob.len() > WAITING_MAX {
+    if guest.procs().waiting() + pending.blob.len() > WAITING_MAX {
         return Errno::NOMEM.into();
     }
-    let Some(memory) = guest.caller(call).and_then(Record::memory) else {
+    let Some(memory) = guest.memory(call) else {
         return Errno::FAULT.into();
     };
     let replacement = [LAUNCHER_PATH.as_bytes(), &[0]].concat();
@@ -254,8 +240,8 @@ fn redirect(
 
 /// What the launcher will be told, and what is known of the program then. Nothing was overwritten
 /// for it.
-fn prepare(
-    guest: &mut Guest<'_>,
+fn prepare<'a>(
+    guest: &mut (impl Callers + HasPlan<'a> + HasEmulators<'a>),
     call: &Call,
     request: &Request,
     resolved: &Resolved,
@@ -302,7 +288,11 @@ fn prepare(
 
 /// A process of the supervisor's own becomes a program: its launcher asks which. One that cannot be
 /// executed ends as a shell would end for it.
-fn become_first(guest: &mut Guest<'_>, call: &Call, program: &FirstProgram) -> PendingExec {
+fn become_first<'a>(
+    guest: &mut impl Executes<'a>,
+    call: &Call,
+    program: &FirstProgram,
+) -> PendingExec {
     program.take();
     let request = Request::of(guest, call, program);
     let resolved = request.resolve(guest, call).unwrap_or_else(|errno| {
@@ -313,77 +303,8 @@ fn become_first(guest: &mut Guest<'_>, call: &Call, program: &FirstProgram) -> P
     prepare(guest, call, &request, &resolved)
 }
 
-/// The emulator's options.
-fn options(guest: &Guest<'_>, qemu: &Qemu, cpu: Option<&str>) -> Vec<(&'static str, String)> {
-    let release = guest.plan.kernel_release.as_deref();
-    let log = if guest.emulators.announces_ioctls {
-        "unimp,strace"
-    } else {
-        "unimp"
-    };
-    let mut options = vec![
-        ("-r", release.unwrap_or(DEFAULT_KERNEL_RELEASE).to_owned()),
-        ("-d", log.to_owned()),
-        ("-D", LOG_PATH.to_owned()),
-    ];
-    options.extend(cpu.map(|cpu| ("-cpu", cpu.to_owned())));
-    if qemu.arch.is_32_bit()
-        && (guest.emulators.ioctl_table.is_some() || !guest.emulators.patched.is_empty())
-    {
-        options.push(("-B", format!("{GUEST_BASE:#x}")));
-    }
-    options
-}
-
-/// How qemu is called for a program.
-fn command_line(
-    name: &str,
-    options: Vec<(&str, String)>,
-    path: &[u8],
-    argv: &[Vec<u8>],
-) -> Vec<Vec<u8>> {
-    // The first word is for the supervisor, which recognises a forked process by it.
-    let mut words: Vec<Vec<u8>> = vec![format!("/{name}").into_bytes()];
-    let options = options.into_iter();
-    words.extend(options.flat_map(|(name, value)| [name.into(), value.into()]));
-    words.extend([
-        b"-0".to_vec(),
-        argv.first().map_or(path, Vec::as_slice).to_vec(),
-    ]);
-    words.push(path.to_vec());
-    words.extend(argv.iter().skip(1).cloned());
-    words
-}
-
-/// What the launcher reads; see `launcher/main.rs`.
-fn blob(resolved: &Resolved, command: &[Vec<u8>], envp: &[Vec<u8>]) -> Vec<u8> {
-    let (program, command, envp): (String, &[Vec<u8>], Vec<&Vec<u8>>) = match resolved {
-        Resolved::Exit(status) => return [0_u64.to_ne_bytes(), status.to_ne_bytes()].concat(),
-        // qemu would take its own variables from the guest's environment.
-        Resolved::Program { qemu, .. } => (
-            qemu.guest_path(),
-            command,
-            envp.iter().filter(|v| !v.starts_with(b"QEMU_")).collect(),
-        ),
-    };
-    let mut blob = [
-        (command.len() as u64).to_ne_bytes(),
-        (envp.len() as u64).to_ne_bytes(),
-    ]
-    .concat();
-    let mut add = |string: &[u8]| {
-        blob.extend_from_slice(string);
-        blob.push(0);
-    };
-    add(program.as_bytes());
-    for string in command.iter().chain(envp) {
-        add(string);
-    }
-    blob
-}
-
 /// The launcher asks.
-pub fn hand_over(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn hand_over<'a>(guest: &mut impl Executes<'a>, call: &Call) -> Action {
     let first = call.first_program();
     if let Some(program) = &first {
         let pending = Rc::new(become_first(guest, call, program));
@@ -411,17 +332,8 @@ pub fn hand_over(guest: &mut Guest<'_>, call: &Call) -> Action {
     }
 }
 
-fn memory_file(contents: &[u8]) -> Result<OwnedFd, Errno> {
-    let fd = rustix::fs::memfd_create("exec", MemfdFlags::CLOEXEC)?;
-    let mut written = 0;
-    while let Some(rest) = contents.get(written..).filter(|rest| !rest.is_empty()) {
-        written += rustix::io::pwrite(&fd, rest, written as u64)?;
-    }
-    Ok(fd)
-}
-
 /// The launcher executes the emulator: the guest's exec has worked.
-fn started(guest: &mut Guest<'_>, call: &Call) {
+fn started<'a>(guest: &mut (impl Reports + HasPlan<'a>), call: &Call) {
     let Some(record) = guest.caller(call) else {
         return;
     };
@@ -438,7 +350,7 @@ fn started(guest: &mut Guest<'_>, call: &Call) {
     record.take_rights(pending.mode);
     record.argv.clone_from(&pending.argv);
     let who = record.who.clone();
-    crate::handlers::misc::looks_for_variables(guest, &who, &pending.argv);
+    boot_arguments::looks_for_variables(guest, &who, &pending.argv);
     let what = What::Exec {
         path: pending.path.clone(),
         argv: pending.argv.clone(),
@@ -450,7 +362,7 @@ fn started(guest: &mut Guest<'_>, call: &Call) {
 
 /// A redirected exec that failed after all shows by the caller's next call: then its string gets
 /// back what it was.
-pub fn settle(guest: &mut Guest<'_>, call: &Call) {
+pub fn settle(guest: &mut impl Reports, call: &Call) {
     let Some(record) = guest.caller(call) else {
         return;
     };

@@ -9,11 +9,13 @@ use crate::files::devices::{Backing, Device, PTMX};
 use crate::files::mounts::LISTINGS;
 use crate::files::process_file::ProcessFile;
 use crate::files::{devices, private};
-use crate::guest::state::Guest;
+use crate::guest::access::{
+    Callers, HasConsole, HasDevices, HasKept, HasMounts, HasNamespaces, HasServices, Paths, Reports,
+};
 use crate::guest::tree::{CONSOLE, Found};
-use crate::handlers::behind;
+use crate::handlers::exec::{self, Executes};
 use crate::handlers::model::memory_file;
-use crate::handlers::{exec, model, program_file};
+use crate::handlers::{behind, boot_arguments, model, program_file};
 use crate::kernel::paths::is_machine;
 use crate::kernel::{enter, paths};
 use crate::process::call::{Action, Call};
@@ -23,8 +25,16 @@ use crate::qemu::emulator;
 use crate::sandbox::filter::LOG_FD;
 use rookery_records::event::What;
 
+/// What opening a file needs: it may be anything.
+pub trait Opens<'a>: Executes<'a> + HasConsole<'a> + HasMounts + HasKept + HasServices {}
+
+impl<'a, T> Opens<'a> for T where
+    T: Executes<'a> + HasConsole<'a> + HasMounts + HasKept + HasServices
+{
+}
+
 /// `open` and its kin.
-pub fn open(guest: &mut Guest<'_>, call: &Call, file: PathArg, flags: i32) -> Action {
+pub fn open<'a>(guest: &mut impl Opens<'a>, call: &Call, file: PathArg, flags: i32) -> Action {
     let Ok(path) = guest.path(call, file) else {
         return Action::Continue;
     };
@@ -93,7 +103,7 @@ fn wanted(flags: i32) -> u32 {
 
 /// Whether a file comes to be where nothing is: in `/proc` and `/sys` none does, and `/dev` holds
 /// shared memory and the like.
-fn can_create(guest: &mut Guest<'_>, call: &Call, path: &str) -> bool {
+fn can_create(guest: &mut impl Paths, call: &Call, path: &str) -> bool {
     if !is_machine(path) {
         return true;
     }
@@ -114,8 +124,8 @@ fn open_log() -> Action {
     }
 }
 
-fn open_device(
-    guest: &mut Guest<'_>,
+fn open_device<'a>(
+    guest: &mut impl Opens<'a>,
     call: &Call,
     path: &str,
     device: &Device,
@@ -123,13 +133,13 @@ fn open_device(
 ) -> Action {
     let given = match &device.backing {
         Backing::Model(index) => return model::open(guest, call, path, *index, flags),
-        Backing::Console => guest.tree.console.reopen().map(Rc::new),
+        Backing::Console => guest.console().reopen().map(Rc::new),
         Backing::Host(host) => {
             rustix::fs::open(*host, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map(Rc::new)
         }
         Backing::Contents(contents) => {
             if path == "/proc/cmdline" {
-                crate::handlers::misc::reads_command_line(guest, call);
+                boot_arguments::reads_command_line(guest, call);
             }
             memory_file(path, contents).and_then(|file| model::reopen(&file, flags))
         }
@@ -141,7 +151,7 @@ fn open_device(
 
 /// A directory of `/proc` that only holds models: the sandbox keeps one that lists them.
 fn open_directory(
-    guest: &mut Guest<'_>,
+    guest: &mut impl Callers,
     call: &Call,
     path: &str,
     flags: i32,
@@ -156,15 +166,15 @@ fn open_directory(
 
 /// A setting of the kernel that only the host's root may change: the guest believes that it does,
 /// and reads what it wrote.
-fn setting(guest: &mut Guest<'_>, call: &Call, path: &str, flags: i32) -> Option<Action> {
+fn setting<'a>(guest: &mut impl Opens<'a>, call: &Call, path: &str, flags: i32) -> Option<Action> {
     let below = path.strip_prefix("/proc/sys/")?;
-    if guest.kept.contains_key(path) {
+    if guest.kept().get(path).is_some() {
         return Some(give(model::kept(guest, path, b"", flags), flags));
     }
     if flags & libc::O_ACCMODE == libc::O_RDONLY {
         return None;
     }
-    let initial = match guest.tree.devices.get(path).map(|device| &device.backing) {
+    let initial = match guest.devices().get(path).map(|device| &device.backing) {
         Some(Backing::Contents(contents)) => contents.clone(),
         Some(_) => return None,
         // Those of its network are the guest's own.
@@ -190,12 +200,21 @@ fn setting(guest: &mut Guest<'_>, call: &Call, path: &str, flags: i32) -> Option
 }
 
 /// What `/sys/class/net` tells about an interface: `/sys` is not the kernel's, the interfaces are.
-fn interface(guest: &mut Guest<'_>, path: &str, flags: i32) -> Option<Action> {
+fn interface(
+    guest: &mut (impl HasDevices + HasServices),
+    path: &str,
+    flags: i32,
+) -> Option<Action> {
     let (name, file) = path.strip_prefix("/sys/class/net/")?.split_once('/')?;
-    if flags & libc::O_ACCMODE != libc::O_RDONLY || guest.tree.devices.get(path).is_some() {
+    if flags & libc::O_ACCMODE != libc::O_RDONLY || guest.devices().get(path).is_some() {
         return None;
     }
-    let text = guest.services.network()?.link(name).ok()?.describe(file)?;
+    let text = guest
+        .services()
+        .network()?
+        .link(name)
+        .ok()?
+        .describe(file)?;
     Some(give(memory_file(path, text.as_bytes()), flags))
 }
 
@@ -214,7 +233,7 @@ fn give(file: Result<Rc<std::os::fd::OwnedFd>, Errno>, flags: i32) -> Action {
 /// sandbox and the host. It is read where the supervisor knows the process, never where the guest
 /// named it: there may be anything.
 fn process_file(
-    guest: &mut Guest<'_>,
+    guest: &mut (impl Callers + HasMounts),
     call: &Call,
     path: &str,
     file: &ProcessFile,
@@ -231,7 +250,7 @@ fn process_file(
         record.who.clone(),
         record.argv.clone(),
     );
-    match file.contents(&process, &who, &argv, &guest.tree.mounts) {
+    match file.contents(&process, &who, &argv, &guest.mounts()) {
         Ok(Some(contents)) => give(memory_file(path, &contents), flags),
         Ok(None) => Action::Continue,
         Err(errno) => errno.into(),
@@ -239,7 +258,7 @@ fn process_file(
 }
 
 /// `access` and its kin.
-pub fn access(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
+pub fn access(guest: &mut (impl Paths + Reports), call: &Call, file: PathArg) -> Action {
     let Ok(path) = guest.path(call, file) else {
         return Action::Continue;
     };
@@ -275,7 +294,11 @@ pub fn access(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
 }
 
 /// `readlink`: the program of a process is not its emulator.
-pub fn readlink(guest: &mut Guest<'_>, call: &Call, link: PathArg) -> Action {
+pub fn readlink<'a>(
+    guest: &mut (impl Paths + HasConsole<'a>),
+    call: &Call,
+    link: PathArg,
+) -> Action {
     let Ok(path) = guest.path(call, link) else {
         return Action::Continue;
     };
@@ -309,9 +332,12 @@ pub fn readlink(guest: &mut Guest<'_>, call: &Call, link: PathArg) -> Action {
 }
 
 /// What `/proc/PID/fd/N` leads to, where the guest must not see what really is there.
-fn descriptor_target(guest: &Guest<'_>, path: &str) -> Option<String> {
+fn descriptor_target<'a>(
+    guest: &mut (impl Callers + HasConsole<'a>),
+    path: &str,
+) -> Option<String> {
     let (pid, fd) = path.strip_prefix("/proc/")?.split_once("/fd/")?;
-    let record = guest.procs.by_guest_pid(pid.parse().ok()?)?;
+    let record = guest.procs().by_guest_pid(pid.parse().ok()?)?;
     let fd: u32 = fd.parse().ok()?;
     let link = record.directory(i32::try_from(fd).ok()?)?;
     if let Some(path) = behind::path_of(&link) {
@@ -319,22 +345,19 @@ fn descriptor_target(guest: &Guest<'_>, path: &str) -> Option<String> {
     }
     let status = record.held_status(i32::try_from(fd).ok()?).ok()?;
     guest
-        .tree
-        .console
+        .console()
         .is_behind(&status)
         .then(|| CONSOLE.to_owned())
 }
 
 /// Answer a `readlink`.
-fn give_link(guest: &mut Guest<'_>, call: &Call, link: PathArg, target: &str) -> Action {
+fn give_link(guest: &mut impl Callers, call: &Call, link: PathArg, target: &str) -> Action {
     let room = usize::try_from(call.arg(link.after(2))).unwrap_or(0);
     let bytes = target
         .as_bytes()
         .get(..target.len().min(room))
         .unwrap_or_default();
-    let memory = guest
-        .caller(call)
-        .and_then(crate::process::table::Record::memory);
+    let memory = guest.memory(call);
     match memory {
         Some(memory) if memory.write(call, call.arg(link.after(1)), bytes).is_ok() => {
             Action::Return(i64::try_from(bytes.len()).unwrap_or(0))
@@ -344,7 +367,11 @@ fn give_link(guest: &mut Guest<'_>, call: &Call, link: PathArg, target: &str) ->
 }
 
 /// `mknod` of a device: remembered, with an empty file in its place.
-pub fn mknod(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
+pub fn mknod(
+    guest: &mut (impl Paths + HasDevices + HasNamespaces),
+    call: &Call,
+    file: PathArg,
+) -> Action {
     let mode = u32::try_from(call.arg(file.after(1)) & 0xFFFF).unwrap_or(0);
     let block = match mode & libc::S_IFMT {
         libc::S_IFCHR => false,
@@ -372,7 +399,7 @@ pub fn mknod(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
     if exists {
         return Errno::EXIST.into();
     }
-    if guest.tree.devices.is_full() {
+    if guest.devices().is_full() {
         return Errno::NOSPC.into();
     }
     let makes_terminals = !block && numbers == PTMX;
@@ -388,14 +415,14 @@ pub fn mknod(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
             0,
         )
     };
-    if let Err(errno) = enter::run(&guest.pidfd, place) {
+    if let Err(errno) = enter::run(&guest.namespaces(), place) {
         return errno.into();
     }
     if !makes_terminals
         && let Ok(status) = rustix::fs::statat(&parent, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
     {
         let node = Device::node(block, numbers, mode);
-        guest.tree.devices.make(&real, node, devices::id(&status));
+        guest.devices().make(&real, node, devices::id(&status));
     }
     Action::Return(0)
 }

@@ -3,7 +3,7 @@
 
 use rustix::io::Errno;
 
-use crate::guest::state::Guest;
+use crate::guest::access::{HasOwners, Paths};
 use crate::guest::tree::Found;
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
@@ -18,7 +18,7 @@ fn id(call: &Call, index: usize) -> u32 {
 
 /// `chown` and its kin: done where it is to root, else only checked for the file's existence.
 pub fn change_owner(
-    guest: &mut Guest<'_>,
+    guest: &mut (impl Paths + HasOwners),
     call: &Call,
     file: Option<PathArg>,
     ids: [usize; 2],
@@ -34,7 +34,7 @@ pub fn change_owner(
             .caller(call)
             .map(|record| record.held_status(call.int(0)));
         if let Some(Ok(status)) = held {
-            guest.tree.private.forget(&status);
+            guest.private().forget(&status);
         }
         return Action::Return(0);
     };
@@ -44,7 +44,7 @@ pub fn change_owner(
     };
     match guest.resolve(call, &path, true) {
         Ok(Found::File(_, status)) => {
-            guest.tree.private.forget(&status);
+            guest.private().forget(&status);
             Action::Return(0)
         }
         // A link whose target is missing may still change its owner.

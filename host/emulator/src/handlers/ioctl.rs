@@ -3,16 +3,18 @@
 
 use rustix::io::Errno;
 
-use crate::guest::state::Guest;
+use crate::guest::access::{Callers, HasDevices, HasEmulators, HasPlan, HasServices, Reports};
 use crate::handlers::behind::model_of;
 use crate::process::call::{Action, Call};
-use crate::process::table::Record;
 use crate::qemu::emulator::GUEST_BASE;
 use rookery_records::event::{Operation, What};
 use rookery_runs::plan::{Ioctl, IoctlCommand, Pseudofile};
 
 /// `ioctl`.
-pub fn ioctl(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn ioctl<'a>(
+    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a> + HasServices),
+    call: &Call,
+) -> Action {
     let command = call.int(1).cast_unsigned();
     if let Some((path, model)) = model_of(guest, call, call.int(0)) {
         return answer_model(guest, call, &path, model, command);
@@ -44,8 +46,8 @@ pub fn ioctl(guest: &mut Guest<'_>, call: &Call) -> Action {
     }
 }
 
-fn answer_model(
-    guest: &mut Guest<'_>,
+fn answer_model<'a>(
+    guest: &mut (impl Reports + HasEmulators<'a>),
     call: &Call,
     path: &str,
     model: &Pseudofile,
@@ -74,13 +76,19 @@ fn answer_model(
     }
 }
 
-fn write_data(guest: &mut Guest<'_>, call: &Call, command: u32, data: &[u8], value: i64) -> Action {
+fn write_data<'a>(
+    guest: &mut (impl Callers + HasEmulators<'a>),
+    call: &Call,
+    command: u32,
+    data: &[u8],
+    value: i64,
+) -> Action {
     let address = if is_taught(guest, call, command) {
         argument(guest, call)
     } else {
         call.arg(2)
     };
-    let memory = guest.caller(call).and_then(Record::memory);
+    let memory = guest.memory(call);
     match memory {
         Some(memory) if memory.write(call, address, data).is_ok() => Action::Return(value),
         _ => Errno::FAULT.into(),
@@ -89,8 +97,8 @@ fn write_data(guest: &mut Guest<'_>, call: &Call, command: u32, data: &[u8], val
 
 /// Where the argument of a command is that the emulator passes on as it is. A 32-bit guest's
 /// pointer may come sign-extended.
-fn argument(guest: &Guest<'_>, call: &Call) -> u64 {
-    let first = guest.emulators.all.first();
+fn argument<'a>(guest: &mut impl HasEmulators<'a>, call: &Call) -> u64 {
+    let first = guest.emulators().first();
     if first.is_some_and(|qemu| qemu.arch.is_32_bit()) {
         GUEST_BASE + (call.arg(2) & 0xFFFF_FFFF)
     } else {
@@ -98,8 +106,8 @@ fn argument(guest: &Guest<'_>, call: &Call) -> u64 {
     }
 }
 
-fn is_taught(guest: &mut Guest<'_>, call: &Call, command: u32) -> bool {
-    guest.emulators.patched.contains(&command)
+fn is_taught<'a>(guest: &mut (impl Callers + HasEmulators<'a>), call: &Call, command: u32) -> bool {
+    guest.emulators().knows(command)
         || guest
             .caller(call)
             .is_some_and(|record| record.learned.contains(&command))
@@ -109,11 +117,15 @@ fn is_taught(guest: &mut Guest<'_>, call: &Call, command: u32) -> bool {
 const INTERFACE_COMMANDS: std::ops::RangeInclusive<u64> = libc::SIOCGIFFLAGS..=libc::SIOCDIFADDR;
 
 /// The name of an interface that the command is about, where the guest has none of that name.
-fn interface(guest: &mut Guest<'_>, call: &Call, command: u32) -> Option<String> {
+fn interface<'a>(
+    guest: &mut (impl Callers + HasEmulators<'a>),
+    call: &Call,
+    command: u32,
+) -> Option<String> {
     if !INTERFACE_COMMANDS.contains(&command.into()) || is_taught(guest, call, command) {
         return None;
     }
-    let memory = guest.caller(call)?.memory()?;
+    let memory = guest.memory(call)?;
     let mut name = [0_u8; 16];
     memory.read(call.arg(2), &mut name).ok()?;
     let name = name.split(|byte| *byte == 0).next()?;
@@ -122,10 +134,57 @@ fn interface(guest: &mut Guest<'_>, call: &Call, command: u32) -> Option<String>
         .ok()
         .map(|name| name.split(':').next().unwrap_or(name))
         .filter(|name| !name.is_empty())?;
-    let known = guest.init.text("net/dev").ok()?;
+    let known = guest.init().text("net/dev").ok()?;
     let exists = known
         .lines()
         .filter_map(|line| line.split_once(':'))
         .any(|(known, _)| known.trim() == name);
     (!exists).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::testing::Part;
+    use crate::handlers::model::memory_file;
+    use std::os::fd::{AsFd, AsRawFd};
+
+    #[test]
+    fn a_model_answers_its_commands_and_what_it_lacks_is_reported() {
+        let mut model = Pseudofile::default();
+        let known = IoctlCommand::Number(0x4004_6e01);
+        model.ioctl.push((known, Ioctl::Return(5)));
+        let mut guest = Part::new(|plan| plan.pseudofiles.push(("/dev/panel".into(), model)));
+        let file = memory_file("/dev/panel", b"").unwrap();
+        let fd = u64::from(file.as_fd().as_raw_fd().cast_unsigned());
+        let mut command = |number: u64| {
+            let call = guest.call(libc::SYS_ioctl, &[fd, number]);
+            (ioctl(&mut guest, &call), guest.reported.pop())
+        };
+        assert!(matches!(command(0x4004_6e01), (Action::Return(5), None)));
+        let (action, what) = command(0x4004_6e02);
+        assert!(matches!(action, Action::Fail(Errno::NOTTY)));
+        assert!(
+            matches!(&what, Some(What::Unmodelled { path, .. }) if path == "/dev/panel"),
+            "{what:?}"
+        );
+    }
+
+    #[test]
+    fn an_interface_that_is_not_there_is_named() {
+        let mut guest = Part::new(|_| ());
+        let mut ask = |name: &[u8; 16]| {
+            let address = name.as_ptr().addr() as u64;
+            let call = guest.call(libc::SYS_ioctl, &[3, libc::SIOCGIFFLAGS, address]);
+            let action = ioctl(&mut guest, &call);
+            assert!(matches!(action, Action::Continue));
+            guest.reported.pop()
+        };
+        assert!(ask(b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0").is_none());
+        let what = ask(b"br77:1\0\0\0\0\0\0\0\0\0\0");
+        assert!(
+            matches!(&what, Some(What::InterfaceMissing { name, .. }) if name == "br77"),
+            "{what:?}"
+        );
+    }
 }

@@ -7,12 +7,20 @@ use crate::kernel::process;
 use crate::process::call::{Action, Call};
 use crate::process::table::Record;
 
-/// `setrlimit`, or `prlimit64` of the caller itself: the arguments from `first` on are the resource
-/// and its new limit.
-pub fn set(caller: Option<&mut Record>, call: &Call, first: usize) -> Action {
-    raise(caller, call, first).unwrap_or_else(Action::from)
+/// `setrlimit`.
+pub fn set(caller: Option<&mut Record>, call: &Call) -> Action {
+    raise(caller, call, 0).unwrap_or_else(Action::from)
 }
 
+/// `prlimit64`; of another process it is the kernel's to answer.
+pub fn set_of_process(caller: Option<&mut Record>, call: &Call) -> Action {
+    match call.int(0) {
+        0 => raise(caller, call, 1).unwrap_or_else(Action::from),
+        _ => Action::Continue,
+    }
+}
+
+/// The arguments from `first` on are the resource and its new limit.
 fn raise(caller: Option<&mut Record>, call: &Call, first: usize) -> Result<Action, Errno> {
     let record = caller.ok_or(Errno::SRCH)?;
     let (pid, privileged) = (record.process.pid(), record.is_root());

@@ -3,10 +3,9 @@
 
 use rustix::io::Errno;
 
-use crate::guest::state::Guest;
+use crate::guest::access::{Callers, HasDevices, HasEmulators, HasPlan, Reports};
 use crate::handlers::behind::{self, pieces_of};
 use crate::process::call::{Action, Call};
-use crate::process::table::Record;
 use crate::qemu::ioctl_table;
 use rookery_records::event::{Operation, What};
 
@@ -14,7 +13,10 @@ use rookery_records::event::{Operation, What};
 const LINE_MAX: usize = 4096;
 
 /// A write to the log's descriptor: taken, never carried out.
-pub fn write(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn write<'a>(
+    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a>),
+    call: &Call,
+) -> Action {
     let pieces: Vec<(u64, u64)> = if call.number() == libc::SYS_write {
         vec![(call.arg(1), call.arg(2))]
     } else {
@@ -27,7 +29,7 @@ pub fn write(guest: &mut Guest<'_>, call: &Call) -> Action {
     for (address, length) in pieces {
         total += i64::try_from(length).unwrap_or(0);
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(LINE_MAX)];
-        let Some(memory) = guest.caller(call).and_then(Record::memory) else {
+        let Some(memory) = guest.memory(call) else {
             return Errno::FAULT.into();
         };
         if memory.read(address, &mut bytes).is_err() {
@@ -38,7 +40,11 @@ pub fn write(guest: &mut Guest<'_>, call: &Call) -> Action {
     Action::Return(total)
 }
 
-fn take(guest: &mut Guest<'_>, call: &Call, text: &str) {
+fn take<'a>(
+    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a>),
+    call: &Call,
+    text: &str,
+) {
     let Some(record) = guest.caller(call) else {
         return;
     };
@@ -76,10 +82,14 @@ const OF_SOCKETS: std::ops::RangeInclusive<u32> = 0x8900..=0x8BFF;
 /// The emulator has refused a command and does not tell of which descriptor: it counts for every
 /// model that the caller has open, usually one. The next time it comes to the supervisor, which
 /// then knows.
-fn refused(guest: &mut Guest<'_>, call: &Call, command: u32) {
+fn refused<'a>(
+    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a>),
+    call: &Call,
+    command: u32,
+) {
     let mut models = Vec::new();
     // Where ioctls are announced, one of a model was learned before it was made.
-    if !guest.emulators.announces_ioctls && !OF_SOCKETS.contains(&command) {
+    if !guest.emulators().announces_ioctls() && !OF_SOCKETS.contains(&command) {
         models = behind::open_models(guest, call);
     }
     if models.is_empty() {
@@ -94,7 +104,12 @@ fn refused(guest: &mut Guest<'_>, call: &Call, command: u32) {
 }
 
 /// An ioctl is about to be made.
-fn learn(guest: &mut Guest<'_>, call: &Call, fd: i32, command: u32) {
+fn learn<'a>(
+    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a>),
+    call: &Call,
+    fd: i32,
+    command: u32,
+) {
     if behind::model_of(guest, call, fd).is_some() {
         teach(guest, call, command);
     }
@@ -102,11 +117,11 @@ fn learn(guest: &mut Guest<'_>, call: &Call, fd: i32, command: u32) {
 
 /// Give the process's emulator an entry for a command that it does not know, where a model waits
 /// for it.
-fn teach(guest: &mut Guest<'_>, call: &Call, command: u32) {
-    let Some(table) = guest.emulators.ioctl_table.clone() else {
+fn teach<'a>(guest: &mut (impl Callers + HasEmulators<'a>), call: &Call, command: u32) {
+    let Some(table) = guest.emulators().ioctl_table().cloned() else {
         return;
     };
-    if table.knows(command) || guest.emulators.patched.contains(&command) {
+    if table.knows(command) || guest.emulators().knows(command) {
         return;
     }
     let Some(record) = guest.caller(call) else {

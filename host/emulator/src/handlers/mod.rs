@@ -1,15 +1,20 @@
 //! What the supervisor answers, one module a kind of system call.
 
+pub mod answered;
 mod behind;
+mod boot_arguments;
 mod chroot;
+mod ending;
 mod exec;
+mod faked;
 mod fs;
 mod host_name;
 mod identity;
 mod ioctl;
+mod kernel_log;
+mod launch;
 mod limits;
 mod log;
-mod misc;
 mod model;
 mod mount;
 mod net;
@@ -23,13 +28,12 @@ mod status;
 mod table;
 mod transfer;
 
-pub use misc::{release_init, wake_log_readers};
-pub use model::{trim, written};
 pub use network::commands as network_commands;
 pub use table::always as always_answered;
 
 use rustix::io::Errno;
 
+use crate::guest::access::Reports;
 use crate::guest::state::Guest;
 use crate::process::call::{Action, Call};
 use rookery_records::event::{Process, What};

@@ -12,21 +12,17 @@ use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 
 use crate::files::devices;
-use crate::guest::changeable;
-use crate::guest::state::Guest;
+use crate::guest::access::{Callers, HasDevices, HasKept, HasPlan, Reports};
+use crate::guest::kept::STATE_MAX;
 use crate::handlers::behind::{MEMORY_FILE, model_of, pieces_of};
 use crate::kernel::shortage;
 use crate::process::call::{Action, Call};
-use crate::process::table::Record;
 use crate::sandbox::filter::WATCHED_FDS;
 use rookery_records::event::{Operation, Process, What};
 use rookery_runs::plan::{Pseudofile, Read, Write};
 
 /// What the kernel transfers in one call at most.
 const TRANSFER_MAX: u64 = 0x7FFF_F000;
-
-/// What one write to a stateful model may leave.
-const STATE_MAX: usize = 64 * 1024;
 
 /// A memory file for `path` that holds `contents`, which nobody can change: its memory is nobody's,
 /// and a guest would fill it.
@@ -63,8 +59,14 @@ pub fn reopen(file: &OwnedFd, flags: i32) -> Result<Rc<OwnedFd>, Errno> {
 }
 
 /// `open` of the model `index`. Its contents are private to this open, unless it is stateful.
-pub fn open(guest: &mut Guest<'_>, call: &Call, path: &str, index: usize, flags: i32) -> Action {
-    let plan = guest.plan;
+pub fn open<'a>(
+    guest: &mut (impl Reports + HasPlan<'a> + HasKept),
+    call: &Call,
+    path: &str,
+    index: usize,
+    flags: i32,
+) -> Action {
+    let plan = guest.plan();
     let Some((_, model)) = plan.pseudofiles.get(index) else {
         return Errno::NXIO.into();
     };
@@ -104,8 +106,8 @@ fn give(file: Result<Rc<OwnedFd>, Errno>, number: Option<u32>, flags: i32) -> Ac
     }
 }
 
-fn file(
-    guest: &mut Guest<'_>,
+fn file<'a>(
+    guest: &mut (impl Reports + HasPlan<'a> + HasKept),
     path: &str,
     model: &Pseudofile,
     flags: i32,
@@ -119,7 +121,7 @@ fn file(
         libc::O_WRONLY if !fails_writes => sink(path, flags),
         libc::O_RDWR if !fails_writes => {
             let file = open_to_change(path, contents)?;
-            guest.changeable.add(Rc::clone(&file));
+            guest.kept().add_changeable(Rc::clone(&file));
             reopen(&file, flags)
         }
         _ => reopen(&*memory_file(path, contents)?, flags),
@@ -140,51 +142,24 @@ fn sink(path: &str, flags: i32) -> Result<Rc<OwnedFd>, Errno> {
     reopen(&file, flags & !libc::O_APPEND)
 }
 
-fn bytes(file: &OwnedFd) -> u64 {
-    rustix::fs::fstat(file).map_or(0, |status| status.st_blocks.unsigned_abs() * 512)
-}
-
-/// What the guest has written into files that the supervisor has given it.
-pub fn written(guest: &Guest<'_>) -> u64 {
-    let files = guest.changeable.iter().chain(guest.kept.values());
-    files.map(|file| bytes(file)).sum()
-}
-
-/// Cut off what is more than such files are for.
-pub fn trim(guest: &Guest<'_>) {
-    let kept = guest
-        .kept
-        .values()
-        .map(|file| (file, STATE_MAX as u64, STATE_MAX as u64));
-    let changeable = guest
-        .changeable
-        .iter()
-        .map(|file| (file, changeable::SIZE, 0));
-    for (file, most, left) in kept.chain(changeable) {
-        if bytes(file) > most {
-            let _ = rustix::fs::ftruncate(file, left);
-        }
-    }
-}
-
 /// The one file of a path that remembers what is written. Whoever opens it to write only, means to
 /// replace what it holds.
-pub fn kept(
-    guest: &mut Guest<'_>,
+pub fn kept<'a>(
+    guest: &mut (impl Reports + HasPlan<'a> + HasKept),
     path: &str,
     initial: &[u8],
     flags: i32,
 ) -> Result<Rc<OwnedFd>, Errno> {
-    let file = if let Some(file) = guest.kept.get(path) {
+    let file = if let Some(file) = guest.kept().get(path) {
         Rc::clone(file)
-    } else if guest.kept.len() >= kept_max(guest) {
+    } else if guest.kept().len() >= kept_max(guest) {
         guest.report(Process::default(), What::Note(NOT_KEPT.into()));
         let file = open_to_change(path, initial)?;
-        guest.changeable.add(Rc::clone(&file));
+        guest.kept().add_changeable(Rc::clone(&file));
         file
     } else {
         let file = open_to_change(path, initial)?;
-        guest.kept.insert(path.to_owned(), Rc::clone(&file));
+        guest.kept().insert(path, Rc::clone(&file));
         file
     };
     if flags & libc::O_ACCMODE == libc::O_WRONLY || flags & libc::O_TRUNC != 0 {
@@ -195,24 +170,24 @@ pub fn kept(
 
 /// Settings that are kept beside the models of the plan: each is a descriptor of the supervisor's,
 /// of which it needs most for else.
-fn kept_max(guest: &Guest<'_>) -> usize {
+fn kept_max<'a>(guest: &mut impl HasPlan<'a>) -> usize {
     const SETTINGS_MAX: u64 = 256;
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let settings = limit.map_or(SETTINGS_MAX, |limit| SETTINGS_MAX.min(limit / 8));
-    guest.plan.pseudofiles.len() + usize::try_from(settings).unwrap_or(0)
+    guest.plan().pseudofiles.len() + usize::try_from(settings).unwrap_or(0)
 }
 
 const NOT_KEPT: &str = "the guest wrote to more settings of the kernel than are kept: what it \
                         wrote to the others is forgotten";
 
 /// A watched number that the caller does not use yet.
-fn free_number(guest: &mut Guest<'_>, call: &Call) -> Option<u32> {
+fn free_number(guest: &mut impl Callers, call: &Call) -> Option<u32> {
     let used = guest.caller(call)?.descriptors();
     WATCHED_FDS.clone().find(|fd| !used.contains(fd))
 }
 
 /// A read from a watched descriptor.
-pub fn read(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn read<'a>(guest: &mut (impl Callers + HasPlan<'a> + HasDevices), call: &Call) -> Action {
     match model_of(guest, call, call.int(0)) {
         Some((_, model)) if devices::contents(model).is_none() => Errno::INVAL.into(),
         _ => Action::Continue,
@@ -220,7 +195,10 @@ pub fn read(guest: &mut Guest<'_>, call: &Call) -> Action {
 }
 
 /// A write to a watched descriptor: where reading goes on is left as it is, unlike in a file.
-pub fn write(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn write<'a>(
+    guest: &mut (impl Callers + HasPlan<'a> + HasDevices + HasKept),
+    call: &Call,
+) -> Action {
     let Some((path, model)) = model_of(guest, call, call.int(0)) else {
         return Action::Continue;
     };
@@ -251,7 +229,7 @@ pub fn write(guest: &mut Guest<'_>, call: &Call) -> Action {
 }
 
 /// Whether the caller opened its descriptor for writing; else the kernel refuses better.
-fn is_writable(guest: &mut Guest<'_>, call: &Call) -> bool {
+fn is_writable(guest: &mut impl Callers, call: &Call) -> bool {
     let mut flags = || {
         let flags = guest.caller(call)?.descriptor_info(call.int(0), "flags:")?;
         i32::from_str_radix(&flags, 8).ok()
@@ -260,11 +238,14 @@ fn is_writable(guest: &mut Guest<'_>, call: &Call) -> bool {
 }
 
 /// What is written becomes what a stateful model holds.
-fn remember(guest: &mut Guest<'_>, call: &Call, path: &str, pieces: &[(u64, u64)]) -> bool {
-    let (Some(file), Some(memory)) = (
-        guest.kept.get(path).map(Rc::clone),
-        guest.caller(call).and_then(Record::memory),
-    ) else {
+fn remember(
+    guest: &mut (impl Callers + HasKept),
+    call: &Call,
+    path: &str,
+    pieces: &[(u64, u64)],
+) -> bool {
+    let (Some(file), Some(memory)) = (guest.kept().get(path).map(Rc::clone), guest.memory(call))
+    else {
         return false;
     };
     let mut contents = Vec::new();
@@ -279,4 +260,70 @@ fn remember(guest: &mut Guest<'_>, call: &Call, path: &str, pieces: &[(u64, u64)
     call.is_valid()
         && rustix::fs::ftruncate(&file, 0).is_ok()
         && rustix::io::pwrite(&file, &contents, 0).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::testing::Part;
+
+    fn panel(change: impl FnOnce(&mut Pseudofile)) -> Part {
+        let mut model = Pseudofile::default();
+        change(&mut model);
+        Part::new(|plan| plan.pseudofiles.push(("/dev/panel".into(), model)))
+    }
+
+    #[test]
+    fn a_model_that_is_not_there_for_an_operation_is_reported_when_it_is_opened_for_it() {
+        let mut guest = panel(|model| model.write = Write::Unhandled);
+        let call = guest.call(libc::SYS_openat, &[]);
+        for (flags, operation) in [
+            (libc::O_RDONLY, Operation::Read),
+            (libc::O_WRONLY, Operation::Write),
+        ] {
+            let action = open(&mut guest, &call, "/dev/panel", 0, flags);
+            assert!(matches!(action, Action::Give { .. }));
+            let what = guest.reported.pop();
+            assert!(
+                matches!(&what, Some(What::Unmodelled { operation: o, .. }) if *o == operation),
+                "{what:?}"
+            );
+        }
+        assert!(matches!(
+            open(&mut guest, &call, "/dev/x", 7, 0),
+            Action::Fail(Errno::NXIO)
+        ));
+    }
+
+    #[test]
+    fn what_is_written_to_a_model_is_counted_as_its_kind_says() {
+        let write_to = |kind: Write| {
+            let mut guest = panel(|model| model.write = kind);
+            let file = open_to_change("/dev/panel", b"").unwrap();
+            let fd = u64::from(file.as_raw_fd().cast_unsigned());
+            let call = guest.call(libc::SYS_write, &[fd, 0, 12]);
+            write(&mut guest, &call)
+        };
+        assert!(matches!(write_to(Write::Discard), Action::Return(12)));
+        assert!(matches!(write_to(Write::Return(-5)), Action::Return(-5)));
+        assert!(matches!(
+            write_to(Write::Unhandled),
+            Action::Fail(Errno::INVAL)
+        ));
+    }
+
+    #[test]
+    fn a_setting_keeps_what_is_written_until_it_is_replaced() {
+        let mut guest = panel(|_| ());
+        let mut of = |flags| kept(&mut guest, "/proc/sys/x", b"1\n", flags).unwrap();
+        let contents = |file: &OwnedFd| {
+            let mut text = [0; 8];
+            let length = rustix::io::pread(file, &mut text, 0).unwrap();
+            text[..length].to_vec()
+        };
+        assert_eq!(contents(&of(libc::O_RDONLY)), b"1\n");
+        rustix::io::pwrite(&of(libc::O_WRONLY), b"22", 0).unwrap();
+        assert_eq!(contents(&of(libc::O_RDONLY)), b"22");
+        assert_eq!(contents(&of(libc::O_RDWR | libc::O_TRUNC)), b"");
+    }
 }

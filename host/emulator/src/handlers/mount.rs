@@ -10,10 +10,9 @@ use rustix::mount::{
 };
 
 use crate::files::mounts::{files_in, is_own};
-use crate::guest::state::Guest;
+use crate::guest::access::{Callers, HasDevices, HasMounts, HasNamespaces, Paths, Reports};
 use crate::kernel::{enter, paths};
 use crate::process::call::{Action, Call};
-use crate::process::memory;
 use crate::process::path_arg::PathArg;
 use crate::process::view::View;
 use rookery_records::event::What;
@@ -44,25 +43,19 @@ const TARGET: PathArg = PathArg {
 };
 
 /// `mount`.
-pub fn mount(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn mount(
+    guest: &mut (impl Reports + Paths + HasMounts + HasNamespaces),
+    call: &Call,
+) -> Action {
     let target = match guest.raw_path(call, TARGET) {
         Ok(target) => target,
         Err(errno) => return errno.into(),
     };
-    let text = |guest: &mut Guest<'_>, index: usize| -> String {
-        let memory = guest
-            .caller(call)
-            .and_then(crate::process::table::Record::memory);
-        memory
-            .and_then(|memory| memory.string(call.arg(index), memory::PATH_MAX))
-            .map(|s| memory::text(&s))
-            .unwrap_or_default()
-    };
     let request = Request {
-        source: text(guest, 0),
-        fstype: text(guest, 2),
+        source: guest.string(call, 0).unwrap_or_default(),
+        fstype: guest.string(call, 2).unwrap_or_default(),
         flags: call.arg(3),
-        options: text(guest, 4),
+        options: guest.string(call, 4).unwrap_or_default(),
         target,
     };
     let result = carry_out(guest, call, &request);
@@ -91,14 +84,18 @@ struct Request {
     options: String,
 }
 
-fn carry_out(guest: &mut Guest<'_>, call: &Call, request: &Request) -> Result<Done, Errno> {
+fn carry_out(
+    guest: &mut (impl Paths + HasMounts + HasNamespaces),
+    call: &Call,
+    request: &Request,
+) -> Result<Done, Errno> {
     let at = guest.view(call).ok_or(Errno::SRCH)?.find(&request.target)?;
     let real = paths::of_descriptor(&at).unwrap_or_else(|| request.target.clone());
     if request.flags & (libc::MS_REMOUNT | PROPAGATION) != 0 {
         return Ok(Done::Mounted);
     }
     if is_own(&real) {
-        guest.tree.mounts.redo(&real);
+        guest.mounts().redo(&real);
         return Ok(Done::Mounted);
     }
     if request.flags & (libc::MS_BIND | libc::MS_MOVE) != 0 {
@@ -114,7 +111,7 @@ fn carry_out(guest: &mut Guest<'_>, call: &Call, request: &Request) -> Result<Do
         "" => Err(Errno::INVAL),
         known if FAKED.contains(&known) || known.starts_with("fuse.") => {
             has_room(guest)?;
-            guest.tree.mounts.fake(&request.source, &real, known);
+            guest.mounts().fake(&request.source, &real, known);
             Ok(Done::Faked)
         }
         _ => Err(Errno::NODEV),
@@ -125,7 +122,7 @@ const PROPAGATION: u64 = libc::MS_PRIVATE | libc::MS_SHARED | libc::MS_SLAVE | l
 
 /// Show a directory or a file at another place, or move what is mounted on it there.
 fn bind(
-    guest: &mut Guest<'_>,
+    guest: &mut (impl Callers + HasMounts + HasNamespaces),
     call: &Call,
     source: &str,
     at: &OwnedFd,
@@ -138,16 +135,16 @@ fn bind(
         return Ok(Done::Faked);
     }
     // Elsewhere it could not be told any more whose it is.
-    if guest.tree.is_of_process(&from) {
+    if guest.is_of_process(&from) {
         return Err(Errno::INVAL);
     }
     has_room(guest)?;
-    enter::run(&guest.pidfd, || attach(&from, at, !moves))?;
+    enter::run(&guest.namespaces(), || attach(&from, at, !moves))?;
     if moves {
-        guest.tree.mounts.unbind(&source);
+        guest.mounts().unbind(&source);
     }
-    let source = guest.tree.mounts.canonical(source);
-    guest.tree.mounts.bind(target, &source);
+    let source = guest.mounts().canonical(source);
+    guest.mounts().bind(target, &source);
     Ok(Done::Mounted)
 }
 
@@ -169,9 +166,9 @@ fn move_to(from: &OwnedFd, at: &OwnedFd) -> Result<(), Errno> {
 }
 
 /// The guest's mounts as the kernel knows them. `NOSPC` where there are too many for one more.
-fn has_room(guest: &Guest<'_>) -> Result<String, Errno> {
-    let table = guest.init.text("mountinfo").map_err(|_| Errno::NOSPC)?;
-    if table.lines().count() < KERNELS_MAX && !guest.tree.mounts.is_full() {
+fn has_room(guest: &mut (impl Callers + HasMounts)) -> Result<String, Errno> {
+    let table = guest.init().text("mountinfo").map_err(|_| Errno::NOSPC)?;
+    if table.lines().count() < KERNELS_MAX && !guest.mounts().is_full() {
         Ok(table)
     } else {
         Err(Errno::NOSPC)
@@ -191,14 +188,14 @@ struct Place {
 
 impl Place {
     /// The place of what is at `at`, or of what was mounted on it.
-    fn of(guest: &Guest<'_>, at: &OwnedFd) -> Result<Self, Errno> {
+    fn of(guest: &mut impl Callers, at: &OwnedFd) -> Result<Self, Errno> {
         let path = paths::of_descriptor(at).ok_or(Errno::INVAL)?;
         let is_directory = paths::status(at)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
         let parent = if is_directory {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             rustix::fs::openat(at, "..", flags, Mode::empty())?
         } else {
-            let root = guest.init.target("root")?;
+            let root = guest.init().target("root")?;
             View::new(root, 1).find_directory(paths::parent(&path))?
         };
         let name = paths::basename(&path).to_owned();
@@ -211,7 +208,11 @@ impl Place {
     }
 }
 
-fn mount_tmpfs(guest: &mut Guest<'_>, request: &Request, at: &OwnedFd) -> Result<Done, Errno> {
+fn mount_tmpfs(
+    guest: &mut (impl Callers + HasMounts + HasNamespaces),
+    request: &Request,
+    at: &OwnedFd,
+) -> Result<Done, Errno> {
     let option = |name: &str| {
         request
             .options
@@ -222,7 +223,7 @@ fn mount_tmpfs(guest: &mut Guest<'_>, request: &Request, at: &OwnedFd) -> Result
     };
     let table = has_room(guest)?;
     let wanted = option("size").and_then(bytes);
-    let size = guest.tree.mounts.room(wanted, &table).ok_or(Errno::NOMEM)?;
+    let size = guest.mounts().room(wanted, &table).ok_or(Errno::NOMEM)?;
     let mode = option("mode")
         .and_then(|mode| u32::from_str_radix(mode, 8).ok())
         .map_or(0o1777, |mode| mode & 0o7777);
@@ -233,7 +234,7 @@ fn mount_tmpfs(guest: &mut Guest<'_>, request: &Request, at: &OwnedFd) -> Result
     if request.flags & libc::MS_RDONLY != 0 {
         attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
     }
-    enter::run(&guest.pidfd, || {
+    enter::run(&guest.namespaces(), || {
         let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         let set =
             |name: &str, value: &str| rustix::mount::fsconfig_set_string(&context, name, value);
@@ -250,7 +251,7 @@ fn mount_tmpfs(guest: &mut Guest<'_>, request: &Request, at: &OwnedFd) -> Result
     let device = mounted.map_or(0, |status| {
         libc::makedev(status.stx_dev_major, status.stx_dev_minor)
     });
-    guest.tree.mounts.took(device, size);
+    guest.mounts().took(device, size);
     Ok(Done::Mounted)
 }
 
@@ -272,18 +273,24 @@ fn bytes(text: &str) -> Option<u64> {
 }
 
 /// `umount2`: of what the guest mounted itself; the sandbox's own mounts only seem to go.
-pub fn unmount(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn unmount(
+    guest: &mut (impl Paths + HasMounts + HasDevices + HasNamespaces),
+    call: &Call,
+) -> Action {
     match take_down(guest, call) {
         Ok(()) => Action::Return(0),
         Err(errno) => errno.into(),
     }
 }
 
-fn take_down(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
+fn take_down(
+    guest: &mut (impl Paths + HasMounts + HasDevices + HasNamespaces),
+    call: &Call,
+) -> Result<(), Errno> {
     let target = guest.raw_path(call, PathArg::FIRST)?;
     let at = guest.view(call).ok_or(Errno::SRCH)?.find(&target)?;
     let real = paths::of_descriptor(&at).ok_or(Errno::INVAL)?;
-    match guest.tree.mounts.undo(&real) {
+    match guest.mounts().undo(&real) {
         Some(true) => return Ok(()),
         Some(false) => return Err(Errno::INVAL),
         None => {}
@@ -298,12 +305,12 @@ fn take_down(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
     // The kernel refuses while anybody holds it.
     drop(at);
     // What is mounted below the source came along.
-    let flags = if lazily || guest.tree.mounts.is_bound(&real) {
+    let flags = if lazily || guest.mounts().is_bound(&real) {
         UnmountFlags::DETACH
     } else {
         UnmountFlags::empty()
     };
-    let result = enter::run(&guest.pidfd, || {
+    let result = enter::run(&guest.namespaces(), || {
         // The guest may have renamed since what was found: only this mount is meant.
         if place.status().map(mount)? != wanted {
             return Err(Errno::INVAL);
@@ -312,13 +319,56 @@ fn take_down(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
         rustix::mount::unmount(place.name.as_str(), flags | UnmountFlags::NOFOLLOW)
     });
     if result.is_ok() {
-        if !guest.tree.mounts.is_bound(&real) {
-            guest.tree.devices.forget(device);
+        if !guest.mounts().is_bound(&real) {
+            guest.devices().forget(device);
         }
-        guest.tree.mounts.unbind(&real);
+        guest.mounts().unbind(&real);
         if flags.contains(UnmountFlags::DETACH) {
-            guest.tree.mounts.detached(device);
+            guest.mounts().detached(device);
         }
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::testing::{Part, pointer};
+
+    #[test]
+    fn a_file_system_that_the_sandbox_cannot_mount_seems_mounted_and_an_unknown_one_is_refused() {
+        let mut guest = Part::new(|_| ());
+        let mut mount_as = |fstype: &std::ffi::CStr, target: &std::ffi::CStr| {
+            let arguments = [pointer(c"/dev/mtdblock4"), pointer(target), pointer(fstype)];
+            let call = guest.call(libc::SYS_mount, &arguments);
+            (mount(&mut guest, &call), guest.reported.pop())
+        };
+        let (action, what) = mount_as(c"jffs2", c"/tmp");
+        assert!(matches!(action, Action::Return(0)));
+        assert!(
+            matches!(what, Some(What::Mount { faked: true, .. })),
+            "{what:?}"
+        );
+        let (action, what) = mount_as(c"zzfs", c"/tmp");
+        assert!(matches!(action, Action::Fail(Errno::NODEV)));
+        assert!(
+            matches!(what, Some(What::Mount { faked: false, .. })),
+            "{what:?}"
+        );
+        let (action, _) = mount_as(c"jffs2", c"/no/such/directory");
+        assert!(matches!(action, Action::Fail(Errno::NOENT)));
+        assert!(
+            guest
+                .mounts()
+                .table("")
+                .contains("/dev/mtdblock4 /tmp jffs2")
+        );
+    }
+
+    #[test]
+    fn sizes_are_read_as_mount_reads_them() {
+        assert_eq!(bytes("64m"), Some(64 << 20));
+        assert_eq!(bytes("512K"), Some(512 << 10));
+        assert_eq!((bytes("50%"), bytes("0"), bytes("m")), (None, None, None));
+    }
 }

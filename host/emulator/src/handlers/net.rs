@@ -7,7 +7,8 @@ use rustix::io::Errno;
 use rustix::net::SocketType;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
 
-use crate::guest::state::Guest;
+use crate::guest::access::{Callers, HasServices, Reports};
+use crate::guest::services::Listening;
 use crate::kernel::shortage;
 use crate::network::endpoint::Endpoint;
 use crate::network::forward::NoForward;
@@ -15,7 +16,7 @@ use crate::process::call::{Action, Call};
 use rookery_records::event::What;
 
 /// `bind`.
-pub fn bind(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn bind(guest: &mut (impl Reports + HasServices), call: &Call) -> Action {
     let Some(address) = address(guest, call) else {
         return Action::Continue;
     };
@@ -49,7 +50,7 @@ pub fn bind(guest: &mut Guest<'_>, call: &Call) -> Action {
 }
 
 /// `listen`.
-pub fn listen(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn listen(guest: &mut (impl Reports + HasServices), call: &Call) -> Action {
     let Ok(socket) = socket(guest, call) else {
         return Action::Continue;
     };
@@ -81,52 +82,38 @@ pub fn listen(guest: &mut Guest<'_>, call: &Call) -> Action {
     Action::Return(0)
 }
 
-fn listens(guest: &mut Guest<'_>, call: &Call, endpoint: Endpoint) {
+fn listens(guest: &mut (impl Reports + HasServices), call: &Call, endpoint: Endpoint) {
     let who = guest.who(call);
     let (proto, ip, port) = (
         endpoint.proto,
         endpoint.address.ip(),
         endpoint.address.port(),
     );
-    if guest.services.listening.len() >= LISTENING_MAX
-        && !guest.services.listening.contains_key(&endpoint)
-    {
-        return guest.report(who, What::Note(NOT_RECORDED.into()));
+    match guest.services().listens(endpoint, &who) {
+        Listening::Full => return guest.report(who, What::Note(NOT_RECORDED.into())),
+        Listening::Known => return,
+        Listening::New => {}
     }
-    if guest
-        .services
-        .listening
-        .insert(endpoint, who.clone())
-        .is_none()
-    {
-        guest.report(who.clone(), What::Listen { proto, ip, port });
-        let forwarded = guest
-            .services
-            .forwarder
-            .as_mut()
-            .map(|forwarder| forwarder.forward(endpoint));
-        let what = match forwarded {
-            Some(Ok(host_port)) => What::Forward {
-                proto,
-                ip,
-                port,
-                host_port,
-            },
-            Some(Err(NoForward::NoPort(why))) => What::Note(why),
-            Some(Err(NoForward::Known)) | None => return,
-        };
-        guest.report(who, what);
-    }
+    guest.report(who.clone(), What::Listen { proto, ip, port });
+    let forwarder = guest.services().forwarder();
+    let what = match forwarder.map(|forwarder| forwarder.forward(endpoint)) {
+        Some(Ok(host_port)) => What::Forward {
+            proto,
+            ip,
+            port,
+            host_port,
+        },
+        Some(Err(NoForward::NoPort(why))) => What::Note(why),
+        Some(Err(NoForward::Known)) | None => return,
+    };
+    guest.report(who, what);
 }
-
-/// Sockets that listen at once and are kept in mind.
-const LISTENING_MAX: usize = 1024;
 
 const NOT_RECORDED: &str =
     "more than 1024 ports of the guest listen at once: some of them are missing from the results";
 
 /// A copy of the caller's socket. It stays in the guest's network namespace, whoever uses it.
-pub fn socket(guest: &mut Guest<'_>, call: &Call) -> Result<OwnedFd, Errno> {
+pub fn socket(guest: &mut impl Callers, call: &Call) -> Result<OwnedFd, Errno> {
     let record = guest.caller(call).ok_or(Errno::SRCH)?;
     let pid = i32::try_from(record.process.pid())
         .ok()
@@ -147,8 +134,8 @@ pub fn socket(guest: &mut Guest<'_>, call: &Call) -> Result<OwnedFd, Errno> {
 }
 
 /// The address argument, where it is of the Internet.
-fn address(guest: &mut Guest<'_>, call: &Call) -> Option<SocketAddr> {
-    let memory = guest.caller(call)?.memory()?;
+fn address(guest: &mut impl Callers, call: &Call) -> Option<SocketAddr> {
+    let memory = guest.memory(call)?;
     let mut bytes = [0_u8; 28];
     let length = usize::try_from(call.arg(2)).ok()?.min(bytes.len());
     memory.read(call.arg(1), bytes.get_mut(..length)?).ok()?;

@@ -3,14 +3,13 @@
 
 use rustix::io::Errno;
 
-use crate::guest::state::Guest;
+use crate::guest::access::{HasEmulators, HasServices, Reports};
 use crate::kernel::netlink::Netlink;
 use crate::kernel::sockios::{
     SIOCBRADDBR, SIOCBRADDIF, SIOCBRDELBR, SIOCBRDELIF, SIOCDEVPRIVATE, SIOCETHTOOL, SIOCGIFVLAN,
     SIOCSIFVLAN, SIOCSMIIREG,
 };
 use crate::process::call::{Action, Call};
-use crate::process::table::Record;
 use rookery_records::event::What;
 
 /// What the emulator is taught to pass on, after the commands of models: `ethtool` and MII, VLANs,
@@ -28,16 +27,20 @@ pub fn commands() -> impl Iterator<Item = u32> {
 
 /// `ioctl` with one of [`commands`]; `address` is where the guest's argument is. `None` where it is
 /// none of them.
-pub fn ioctl(guest: &mut Guest<'_>, call: &Call, command: u32, address: u64) -> Option<Action> {
+pub fn ioctl<'a>(
+    guest: &mut (impl Reports + HasEmulators<'a> + HasServices),
+    call: &Call,
+    command: u32,
+    address: u64,
+) -> Option<Action> {
     if !commands().any(|known| known == command) {
         return None;
     }
-    let memory = guest.caller(call).and_then(Record::memory);
+    let memory = guest.memory(call);
     let mut argument = Argument {
         bytes: [0; 56],
         big_endian: guest
-            .emulators
-            .all
+            .emulators()
             .first()
             .is_some_and(|qemu| qemu.arch.is_big_endian()),
     };
@@ -52,7 +55,7 @@ pub fn ioctl(guest: &mut Guest<'_>, call: &Call, command: u32, address: u64) -> 
         return Some(Errno::FAULT.into());
     }
     let name = argument.name(if command == SIOCSIFVLAN { 4 } else { 0 });
-    let result = match guest.services.network() {
+    let result = match guest.services().network() {
         Some(network) => carry_out(network, command, &name, &argument),
         None => Err(Errno::OPNOTSUPP),
     };

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 
-use crate::guest::state::Guest;
+use crate::guest::access::{HasMounts, HasNamespaces, Paths};
 use crate::handlers::chroot::{Kept, bring};
 use crate::kernel::{enter, paths};
 use crate::process::call::{Action, Call};
@@ -29,14 +29,17 @@ const OLD_ROOT: PathArg = PathArg {
 };
 
 /// `pivot_root`.
-pub fn pivot_root(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn pivot_root(guest: &mut (impl Paths + HasMounts + HasNamespaces), call: &Call) -> Action {
     match carry_out(guest, call) {
         Ok(()) => Action::Return(0),
         Err(errno) => errno.into(),
     }
 }
 
-fn carry_out(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
+fn carry_out(
+    guest: &mut (impl Paths + HasMounts + HasNamespaces),
+    call: &Call,
+) -> Result<(), Errno> {
     let (new, old) = (
         guest.path(call, PathArg::FIRST)?,
         guest.path(call, OLD_ROOT)?,
@@ -53,8 +56,8 @@ fn carry_out(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
     if chrooted || new_name == "/" || !aside.starts_with('/') {
         return Err(Errno::INVAL);
     }
-    enter::run(&guest.pidfd, || pivot(&new, &old_name, aside))?;
-    guest.tree.mounts.pivot(&new_name, aside);
+    enter::run(&guest.namespaces(), || pivot(&new, &old_name, aside))?;
+    guest.mounts().pivot(&new_name, aside);
     Ok(())
 }
 

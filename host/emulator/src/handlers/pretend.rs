@@ -1,6 +1,6 @@
 //! Programs whose work qemu-user cannot pass on to any kernel: they succeed without effect.
 
-use crate::guest::state::Guest;
+use crate::guest::access::{Callers, HasDevices};
 use crate::kernel::paths;
 use crate::process::call::Call;
 use crate::process::memory;
@@ -40,7 +40,7 @@ pub fn names_busybox(path: &str) -> bool {
 }
 
 /// Whether `path` leads the caller to busybox.
-pub fn is_busybox(guest: &mut Guest<'_>, call: &Call, path: &str) -> bool {
+pub fn is_busybox(guest: &mut impl Callers, call: &Call, path: &str) -> bool {
     let found = guest.view(call).and_then(|view| view.find(path).ok());
     let real = found.and_then(paths::of_descriptor);
     names_busybox(real.as_deref().unwrap_or(path))
@@ -66,8 +66,8 @@ pub fn called(path: &str, busybox: bool, argv: &[Vec<u8>]) -> Option<Called> {
 
 impl Called {
     /// Let `/proc/modules` show what was loaded and unloaded.
-    pub fn show(&self, guest: &mut Guest<'_>) {
-        let Some(modules) = guest.tree.devices.modules() else {
+    pub fn show(&self, guest: &mut impl HasDevices) {
+        let Some(modules) = guest.devices().modules() else {
             return;
         };
         let mut names = self

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::guest::state::Guest;
+use crate::guest::access::{Callers, Paths};
 use crate::kernel::paths;
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
@@ -55,7 +55,7 @@ impl ProgramFile {
 
 /// The program that `raw`, the call's path, stands for.
 pub fn named(
-    guest: &mut Guest<'_>,
+    guest: &mut impl Paths,
     call: &Call,
     argument: PathArg,
     raw: &[u8],
@@ -141,12 +141,12 @@ fn descriptor_of(path: &str) -> Option<(u32, i32)> {
 /// What a process holds open: by its path, which also serves where the descriptor closes on exec,
 /// else as it is.
 fn of_descriptor(
-    guest: &mut Guest<'_>,
+    guest: &mut impl Callers,
     call: &Call,
     pid: u32,
     fd: i32,
 ) -> Result<ProgramFile, Errno> {
-    let record = guest.procs.by_guest_pid(pid).ok_or(Errno::NOENT)?;
+    let record = guest.procs().by_guest_pid(pid).ok_or(Errno::NOENT)?;
     let file = record.held(fd)?;
     let path = record.base(fd).unwrap_or_default();
     let identity = |file: &OwnedFd| {
@@ -186,7 +186,7 @@ pub fn recognise(file: &OwnedFd) -> Result<(Kind, u32), Errno> {
 }
 
 /// The emulator opens a program without a name. Every opening has a position of its own.
-pub fn open_image(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn open_image(guest: &mut impl Callers, call: &Call) -> Action {
     let image = guest.caller(call).and_then(|record| record.image.clone());
     match image
         .ok_or(Errno::NOENT)

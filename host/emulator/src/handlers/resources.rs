@@ -8,13 +8,12 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::AddressFamily;
 
-use crate::guest::state::Guest;
+use crate::guest::access::{Callers, HasLimits, HasNamespaces, HasServices};
 use crate::handlers::net;
 use crate::kernel::enter;
 use crate::kernel::netlink::Netlink;
 use crate::limits::Limits;
 use crate::process::call::{Action, Call};
-use crate::process::table::Record;
 
 /// `mmap` of what others may share.
 pub fn map(limits: &mut Limits) -> Action {
@@ -24,7 +23,7 @@ pub fn map(limits: &mut Limits) -> Action {
 
 /// `memfd_create`: a file without a name in a file system of the guest's, so that its blocks are
 /// known wherever its descriptors are. It cannot be sealed.
-pub fn nameless_file(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn nameless_file(guest: &mut (impl HasLimits + HasNamespaces), call: &Call) -> Action {
     const CLOSE_ON_EXEC: u32 = 1;
     const HUGE: u32 = 4;
     const KNOWN: u32 = 0x1F;
@@ -32,8 +31,9 @@ pub fn nameless_file(guest: &mut Guest<'_>, call: &Call) -> Action {
     if flags & HUGE != 0 || flags & !KNOWN != 0 {
         return Errno::INVAL.into();
     }
-    let directory = guest.limits.memory.nameless();
-    let file = enter::make(&guest.pidfd, libc::CLONE_NEWUSER, || {
+    let namespaces = guest.namespaces();
+    let directory = guest.limits().memory.nameless();
+    let file = enter::make(&namespaces, libc::CLONE_NEWUSER, || {
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         rustix::fs::openat(directory, ".", flags, Mode::from_raw_mode(0o777))
     });
@@ -42,19 +42,19 @@ pub fn nameless_file(guest: &mut Guest<'_>, call: &Call) -> Action {
 
 /// `socket` of routing netlink: one message makes as many interfaces as it has room to ask for, and
 /// no signal ends that. So it gets the least room that there is.
-pub fn route_socket(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn route_socket(guest: &mut (impl HasServices + HasNamespaces), call: &Call) -> Action {
     let kind = call.int(1);
     if !matches!(kind & 0xF, libc::SOCK_RAW | libc::SOCK_DGRAM) {
         return Errno::SOCKTNOSUPPORT.into();
     }
-    let helper = guest.services.forwarder.as_ref();
+    let helper = guest.services().forwarder();
     let made = helper.and_then(|helper| helper.network().ok().map(OwnedFd::from));
     let socket = made.map_or_else(
         || {
             let namespaces = libc::CLONE_NEWUSER | libc::CLONE_NEWNET;
             let open = || Netlink::open().map(OwnedFd::from);
             let code = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-            enter::make(&guest.pidfd, namespaces, || open().map_err(code))
+            enter::make(&guest.namespaces(), namespaces, || open().map_err(code))
         },
         Ok,
     );
@@ -78,7 +78,7 @@ fn give(file: Result<OwnedFd, Errno>, close_on_exec: bool) -> Action {
 }
 
 /// `setsockopt` of an option that may make a socket hold more.
-pub fn socket_option(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn socket_option(guest: &mut impl Callers, call: &Call) -> Action {
     const RECEIVE_RING: i32 = 5;
     const SEND_RING: i32 = 13;
     match (call.int(1), call.int(2)) {
@@ -94,7 +94,7 @@ pub fn socket_option(guest: &mut Guest<'_>, call: &Call) -> Action {
 
 /// Done on a copy of the descriptor: what the guest's own is may change before the kernel looks at
 /// it.
-fn send_buffer(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
+fn send_buffer(guest: &mut impl Callers, call: &Call) -> Result<(), Errno> {
     let socket = net::socket(guest, call)?;
     if rustix::net::sockopt::socket_domain(&socket)? == AddressFamily::NETLINK {
         return Ok(());
@@ -102,10 +102,7 @@ fn send_buffer(guest: &mut Guest<'_>, call: &Call) -> Result<(), Errno> {
     if call.int(4) < 4 {
         return Err(Errno::INVAL);
     }
-    let memory = guest
-        .caller(call)
-        .and_then(Record::memory)
-        .ok_or(Errno::FAULT)?;
+    let memory = guest.memory(call).ok_or(Errno::FAULT)?;
     let mut value = [0_u8; 4];
     memory
         .read(call.arg(3), &mut value)

@@ -1,8 +1,9 @@
 //! Signals: those that the plan blocks go nowhere, and qemu's way to die of one shows a crash.
 
-use crate::guest::state::Guest;
+use crate::guest::access::{Callers, Ends, HasEmulators, HasPlan, Reports};
 use crate::process::call::{Action, Call};
 use crate::process::table::Record;
+use crate::qemu::signals;
 use rookery_records::event::What;
 
 /// Signals that a program dies of by its own fault.
@@ -24,7 +25,7 @@ struct Held {
 }
 
 impl Held {
-    fn by(guest: &mut Guest<'_>, call: &Call) -> Option<Self> {
+    fn by(guest: &mut impl Callers, call: &Call) -> Option<Self> {
         let text = guest.caller(call)?.thread_status()?;
         let set = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -55,7 +56,10 @@ fn bit(signal: i32) -> u64 {
 }
 
 /// `kill`.
-pub fn kill(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn kill<'a>(
+    guest: &mut (impl Reports + Ends + HasPlan<'a> + HasEmulators<'a>),
+    call: &Call,
+) -> Action {
     let (target, signal) = (call.int(0), call.int(1));
     let itself = guest
         .caller(call)
@@ -67,8 +71,12 @@ pub fn kill(guest: &mut Guest<'_>, call: &Call) -> Action {
     send(guest, call, "kill", target, signal)
 }
 
-fn died(guest: &mut Guest<'_>, call: &Call, signal: i32) {
-    let init = guest.init.pid();
+fn died<'a>(
+    guest: &mut (impl Reports + Ends + HasPlan<'a> + HasEmulators<'a>),
+    call: &Call,
+    signal: i32,
+) {
+    let init = guest.init().pid();
     let Some(record) = guest.caller(call) else {
         return;
     };
@@ -87,7 +95,12 @@ fn died(guest: &mut Guest<'_>, call: &Call, signal: i32) {
 
 /// The kernel keeps a namespace's init alive through what its emulator does to die, so the run is
 /// ended here.
-fn init_died(guest: &mut Guest<'_>, call: &Call, signal: i32, fault: bool) {
+fn init_died<'a>(
+    guest: &mut (impl Reports + Ends + HasPlan<'a> + HasEmulators<'a>),
+    call: &Call,
+    signal: i32,
+    fault: bool,
+) {
     let (code, death) = (None, Some(signal));
     guest.report_call(
         call,
@@ -96,8 +109,8 @@ fn init_died(guest: &mut Guest<'_>, call: &Call, signal: i32, fault: bool) {
             signal: death,
         },
     );
-    let signal = guest.signal(signal);
-    guest.ended = Some(if fault {
+    let signal = in_guest(guest, signal);
+    let how = if fault {
         let panic = format!(
             "Kernel panic - not syncing: Attempted to kill init! exitcode={signal:#010x}\r\n"
         );
@@ -108,26 +121,35 @@ fn init_died(guest: &mut Guest<'_>, call: &Call, signal: i32, fault: bool) {
             "init was killed by signal {signal}, which it did not handle; a kernel would have \
              ignored it: block_signal {signal}"
         )
-    });
+    };
+    guest.end(how);
+}
+
+/// The number that the host's `signal` has in the guest, and in the configuration.
+fn in_guest<'a>(guest: &(impl HasPlan<'a> + HasEmulators<'a>), signal: i32) -> i32 {
+    signals::in_guest(&guest.plan().arch, guest.emulators().abort(), signal)
 }
 
 /// `tkill` and its kin: threads signal themselves with these all the time, which is no event.
-pub fn kill_thread(
-    guest: &mut Guest<'_>,
+pub fn kill_thread<'a>(
+    guest: &mut (impl Reports + HasPlan<'a> + HasEmulators<'a>),
     call: &Call,
     syscall: &'static str,
     thread: i32,
     signal: i32,
 ) -> Action {
-    let number = guest.signal(signal);
-    if !guest.plan.blocked_signals.contains(&number) {
+    let number = in_guest(guest, signal);
+    if !guest.plan().blocked_signals.contains(&number) {
         return Action::Continue;
     }
     send(guest, call, syscall, thread, signal)
 }
 
 /// `pidfd_send_signal`.
-pub fn send_by_descriptor(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn send_by_descriptor<'a>(
+    guest: &mut (impl Reports + HasPlan<'a> + HasEmulators<'a>),
+    call: &Call,
+) -> Action {
     let target = guest.caller(call).and_then(|record| {
         let pids = record.descriptor_info(call.int(0), "NSpid:")?;
         pids.split_whitespace().last()?.parse().ok()
@@ -139,8 +161,8 @@ pub fn send_by_descriptor(guest: &mut Guest<'_>, call: &Call) -> Action {
 }
 
 /// A signal to a process, or to several.
-pub fn send(
-    guest: &mut Guest<'_>,
+pub fn send<'a>(
+    guest: &mut (impl Reports + HasPlan<'a> + HasEmulators<'a>),
     call: &Call,
     syscall: &'static str,
     target: i32,
@@ -149,8 +171,8 @@ pub fn send(
     if signal == 0 {
         return Action::Continue;
     }
-    let signal = guest.signal(signal);
-    let blocked = guest.plan.blocked_signals.contains(&signal);
+    let signal = in_guest(guest, signal);
+    let blocked = guest.plan().blocked_signals.contains(&signal);
     guest.report_call(
         call,
         What::Signal {
@@ -165,7 +187,7 @@ pub fn send(
     }
     if signal == libc::SIGKILL {
         let by = guest.who(call);
-        guest.procs.killed(&by, target);
+        guest.procs().killed(&by, target);
     }
     Action::Continue
 }
@@ -175,8 +197,8 @@ pub fn send(
 /// qemu before 8.2 catches every signal that ends a process, to end it in its own way. As init it
 /// must not: what init has no handler for comes to nothing. So it is only told that it does, while
 /// it starts.
-pub fn action(guest: &mut Guest<'_>, call: &Call) -> Action {
-    let (init, signal) = (guest.init.pid(), call.int(0));
+pub fn action(guest: &mut impl Callers, call: &Call) -> Action {
+    let (init, signal) = (guest.init().pid(), call.int(0));
     let Some(held) = Held::by(guest, call) else {
         return Action::Continue;
     };
@@ -193,5 +215,42 @@ pub fn action(guest: &mut Guest<'_>, call: &Call) -> Action {
         Action::Return(0)
     } else {
         Action::Continue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::testing::Part;
+
+    #[test]
+    fn a_signal_that_the_plan_blocks_is_reported_and_not_sent() {
+        let mut guest = Part::new(|plan| plan.blocked_signals = vec![15]);
+        let mut send_one = |signal: i32| {
+            let call = guest.call(libc::SYS_kill, &[77, u64::from(signal.cast_unsigned())]);
+            (kill(&mut guest, &call), guest.reported.pop())
+        };
+        let (action, what) = send_one(libc::SIGTERM);
+        assert!(matches!(action, Action::Return(0)));
+        assert!(
+            matches!(what, Some(What::Signal { blocked: true, .. })),
+            "{what:?}"
+        );
+        let (action, what) = send_one(libc::SIGHUP);
+        assert!(matches!(action, Action::Continue));
+        assert!(
+            matches!(what, Some(What::Signal { blocked: false, .. })),
+            "{what:?}"
+        );
+        // Only whether somebody is there is asked.
+        assert!(matches!(send_one(0), (Action::Continue, None)));
+    }
+
+    #[test]
+    fn threads_that_signal_each_other_are_no_event() {
+        let mut guest = Part::new(|_| ());
+        let call = guest.call(libc::SYS_tkill, &[77, 32]);
+        let action = kill_thread(&mut guest, &call, "tkill", 77, 32);
+        assert!(matches!(action, Action::Continue) && guest.reported.is_empty());
     }
 }

@@ -6,14 +6,18 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use rustix::io::Errno;
 
 use crate::files::devices::Device;
-use crate::guest::state::Guest;
+use crate::guest::access::{Callers, HasConsole, HasDevices, Paths, Reports};
 use crate::guest::tree::CONSOLE;
 use crate::handlers::behind;
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
 
 /// `stat`, `lstat`, `newfstatat`.
-pub fn stat(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
+pub fn stat<'a>(
+    guest: &mut (impl Paths + Reports + HasDevices + HasConsole<'a>),
+    call: &Call,
+    file: PathArg,
+) -> Action {
     let flags = if file.directory.is_some() {
         call.int(3)
     } else {
@@ -23,7 +27,7 @@ pub fn stat(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
         Some((path, device)) => {
             let mut bytes = stat_bytes(&path, &device);
             if path == CONSOLE
-                && let Ok(own) = guest.tree.console.status()
+                && let Ok(own) = guest.console().status()
             {
                 name_console(&mut bytes, &own);
             }
@@ -34,12 +38,15 @@ pub fn stat(guest: &mut Guest<'_>, call: &Call, file: PathArg) -> Action {
 }
 
 /// `statx`.
-pub fn statx(guest: &mut Guest<'_>, call: &Call) -> Action {
+pub fn statx<'a>(
+    guest: &mut (impl Paths + Reports + HasDevices + HasConsole<'a>),
+    call: &Call,
+) -> Action {
     match find(guest, call, PathArg::AT, call.int(2)) {
         Some((path, device)) => {
             let mut bytes = statx_bytes(&path, &device);
             if path == CONSOLE
-                && let Ok(own) = guest.tree.console.status()
+                && let Ok(own) = guest.console().status()
             {
                 name_console_x(&mut bytes, &own);
             }
@@ -49,7 +56,12 @@ pub fn statx(guest: &mut Guest<'_>, call: &Call) -> Action {
     }
 }
 
-fn find(guest: &mut Guest<'_>, call: &Call, file: PathArg, flags: i32) -> Option<(String, Device)> {
+fn find(
+    guest: &mut (impl Paths + Reports + HasDevices),
+    call: &Call,
+    file: PathArg,
+    flags: i32,
+) -> Option<(String, Device)> {
     if file.directory.is_some() && flags & libc::AT_EMPTY_PATH != 0 {
         return of_descriptor(guest, call);
     }
@@ -78,17 +90,15 @@ fn find(guest: &mut Guest<'_>, call: &Call, file: PathArg, flags: i32) -> Option
 }
 
 /// A descriptor that a model was given as.
-fn of_descriptor(guest: &mut Guest<'_>, call: &Call) -> Option<(String, Device)> {
+fn of_descriptor(guest: &mut (impl Callers + HasDevices), call: &Call) -> Option<(String, Device)> {
     let link = guest.caller(call)?.directory(call.int(0))?;
     let path = behind::path_of(&link)?.to_owned();
-    let device = guest.tree.devices.get(&path)?.clone();
+    let device = guest.devices().get(&path)?.clone();
     Some((path, device))
 }
 
-fn give(guest: &mut Guest<'_>, call: &Call, buffer: usize, bytes: &[u8]) -> Action {
-    let memory = guest
-        .caller(call)
-        .and_then(crate::process::table::Record::memory);
+fn give(guest: &mut impl Callers, call: &Call, buffer: usize, bytes: &[u8]) -> Action {
+    let memory = guest.memory(call);
     match memory {
         Some(memory) if memory.write(call, call.arg(buffer), bytes).is_ok() => Action::Return(0),
         _ => Errno::FAULT.into(),

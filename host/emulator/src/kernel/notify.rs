@@ -12,6 +12,22 @@ pub use libc::sock_filter as Instruction;
 pub struct Notification(libc::seccomp_notif);
 
 impl Notification {
+    /// One that no kernel has sent.
+    #[cfg(test)]
+    pub fn of(thread: u32, number: i32, args: [u64; 6]) -> Self {
+        Self(libc::seccomp_notif {
+            id: 0,
+            pid: thread,
+            flags: 0,
+            data: libc::seccomp_data {
+                nr: number,
+                arch: 0,
+                instruction_pointer: 0,
+                args,
+            },
+        })
+    }
+
     /// Names this call in answers.
     pub fn id(&self) -> u64 {
         self.0.id

@@ -56,6 +56,23 @@ pub struct Call {
 }
 
 impl Call {
+    /// A call of this thread that no kernel knows of: it can be looked at, and its caller's memory
+    /// read, but not written.
+    #[cfg(test)]
+    pub fn of_this_thread(number: i64, args: [u64; 6]) -> Self {
+        let thread = rustix::thread::gettid().as_raw_nonzero().get();
+        let number = i32::try_from(number).unwrap();
+        let nowhere = std::fs::File::open("/dev/null").unwrap().into();
+        Self {
+            notification: abi::Notification::of(thread.cast_unsigned(), number, args),
+            listener: Rc::new(Listener {
+                fd: nowhere,
+                first: None,
+            }),
+            process: None,
+        }
+    }
+
     /// The calling thread, by its number on the host.
     pub fn thread(&self) -> u32 {
         self.notification.thread()

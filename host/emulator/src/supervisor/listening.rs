@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::guest::state::Guest;
+use crate::guest::access::{HasServices, Reports};
 use crate::network::endpoint::Endpoint;
 use rookery_records::event::What;
 
@@ -11,11 +11,11 @@ const LISTEN: &str = "0A";
 
 /// Report every known endpoint that is gone, and give back the host's ports of those that do not
 /// come back.
-pub fn sweep(guest: &mut Guest<'_>) {
-    if let Some(forwarder) = &mut guest.services.forwarder {
+pub fn sweep(guest: &mut (impl Reports + HasServices)) {
+    if let Some(forwarder) = guest.services().forwarder() {
         forwarder.close_idle();
     }
-    if guest.services.listening.is_empty() {
+    if !guest.services().any() {
         return;
     }
     let mut there = HashSet::new();
@@ -25,7 +25,7 @@ pub fn sweep(guest: &mut Guest<'_>) {
         ("udp", "udp"),
         ("udp", "udp6"),
     ] {
-        let text = match guest.init.text(&format!("net/{file}")) {
+        let text = match guest.init().text(&format!("net/{file}")) {
             Ok(text) => text,
             // Without IPv6 there is no such table.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
@@ -34,27 +34,19 @@ pub fn sweep(guest: &mut Guest<'_>) {
         };
         there.extend(ports(&text, proto).map(|port| (proto, port)));
     }
-    let gone: Vec<Endpoint> = guest
-        .services
-        .listening
-        .keys()
-        .filter(|endpoint| !there.contains(&(endpoint.proto, endpoint.address.port())))
-        .copied()
-        .collect();
-    for endpoint in gone {
-        if let Some(who) = guest.services.listening.remove(&endpoint) {
-            if let Some(forwarder) = &mut guest.services.forwarder {
-                forwarder.idle(&endpoint);
-            }
-            guest.report(
-                who,
-                What::Unlisten {
-                    proto: endpoint.proto,
-                    ip: endpoint.address.ip(),
-                    port: endpoint.address.port(),
-                },
-            );
+    let is_gone = |endpoint: &Endpoint| !there.contains(&(endpoint.proto, endpoint.address.port()));
+    for (endpoint, who) in guest.services().forget(is_gone) {
+        if let Some(forwarder) = guest.services().forwarder() {
+            forwarder.idle(&endpoint);
         }
+        guest.report(
+            who,
+            What::Unlisten {
+                proto: endpoint.proto,
+                ip: endpoint.address.ip(),
+                port: endpoint.address.port(),
+            },
+        );
     }
 }
 

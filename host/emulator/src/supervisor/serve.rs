@@ -11,10 +11,11 @@ use rustix::process::{Signal, WaitId, WaitIdOptions};
 
 use crate::files::console::Console;
 use crate::files::devices::Devices;
+use crate::guest::access::{HasPlan, HasServices, Reports};
 use crate::guest::emulators::Emulators;
 use crate::guest::reporter::Reporter;
 use crate::guest::services::Services;
-use crate::guest::state::{Guest, Parts};
+use crate::guest::state::{Guest, Init};
 use crate::guest::tree::Tree;
 use crate::handlers;
 use crate::kernel::ending::await_end;
@@ -27,7 +28,6 @@ use crate::network::reach::Reach;
 use crate::process::call::Listener;
 use crate::qemu::emulator::Qemu;
 use crate::qemu::prepare::Prepared;
-use crate::qemu::signals;
 use crate::sandbox::child::Setup;
 use crate::sandbox::guest_user;
 use crate::sandbox::parent::World;
@@ -65,7 +65,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         .ok_or_else(|| Error::Internal("no emulator".into()))?;
     let rootfs = unpacked(plan, deadline)?;
     let devices = Devices::new(plan, &rootfs.nodes, arch);
-    let emulator = Prepared::new(plan, &qemus, handlers::network_commands())?;
+    let mut emulator = Prepared::new(plan, &qemus, handlers::network_commands())?;
     let console = Console::open(guest_user::uid())
         .map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
     let watched = filter::Options {
@@ -89,7 +89,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         changes: static_files::load(&plan.static_files)?,
         placeholders: devices.placeholders(),
         qemus: &qemus,
-        patched: emulator.file,
+        patched: emulator.file.take(),
         filter,
         console: console.guest.as_fd(),
         budget: plan.memory_max,
@@ -117,26 +117,20 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         privileges: Rc::clone(&world.privileges),
     };
     world.privileges.check_results(&plan.results_dir)?;
-    let parts = Parts {
-        plan,
-        reporter: Reporter::new(&mut control, plan.record_events),
-        tree: Tree::new(devices, &console),
-        emulators: Emulators {
-            all: &qemus,
-            patched: emulator.patched,
-            ioctl_table: emulator.table,
-            announces_ioctls: emulator.announces_ioctls,
-            abort: signals::abort_of(emulator.version),
-        },
-        services: Services::new(forwarder),
-        limits,
-        pidfd: Rc::clone(&world.pidfd),
-    };
-    let mut guest = Guest::new(parts, world.init)
+    let init = Init::new(world.init, Rc::clone(&world.pidfd))
         .map_err(|error| Error::Backend(format!("cannot look at the guest's init: {error}")))?;
-    guest.tree.find_files(&guest.init, &rootfs);
+    let mut guest = Guest::new(
+        plan,
+        Reporter::new(&mut control, plan.record_events),
+        Tree::new(devices, &console),
+        Emulators::new(&qemus, emulator),
+        Services::new(forwarder),
+        limits,
+        init,
+    );
+    guest.find_files(&rootfs);
     world.start()?;
-    guest.reporter.start();
+    guest.start();
     for note in notes.into_vec() {
         guest.report(Process::default(), What::Note(note.into()));
     }
@@ -246,9 +240,9 @@ impl Supervisor<'_> {
                 self.housekeeping();
                 tick = now + TICK;
             }
-            let due = self.guest.limits.due();
+            let due = self.guest.due();
             if (network_changed || now >= due)
-                && let Some(what) = self.excess()
+                && let Some(what) = self.guest.excess()
             {
                 return Ok(Outcome::Exceeded { what });
             }
@@ -262,7 +256,7 @@ impl Supervisor<'_> {
                 self.await_init()?;
             }
             while ready.requests
-                && let Some(request) = self.guest.reporter.next_request()
+                && let Some(request) = self.guest.next_request()
             {
                 if matches!(request, Request::Stop) {
                     return Ok(Outcome::Stopped);
@@ -271,7 +265,7 @@ impl Supervisor<'_> {
             }
             self.commands.retain_mut(Command::advance);
             self.reaches.retain_mut(Reach::advance);
-            if let Some(how) = self.guest.ended.take() {
+            if let Some(how) = self.guest.take_end() {
                 return Ok(Outcome::GuestEnded { how });
             }
             if ready.init
@@ -281,21 +275,13 @@ impl Supervisor<'_> {
                     let what = format!(
                         "the guest used more memory than the {} MiB that are allowed, and the \
                          kernel ended it; the operator can allow more with --guest-memory",
-                        self.guest.plan.memory_max >> 20
+                        self.guest.plan().memory_max >> 20
                     );
                     return Ok(Outcome::Exceeded { what });
                 }
                 return Ok(Outcome::GuestEnded { how });
             }
         }
-    }
-
-    fn excess(&mut self) -> Option<String> {
-        let written = handlers::written(&self.guest);
-        let guest = &mut self.guest;
-        guest
-            .limits
-            .excess(&guest.init, &guest.tree.mounts, written)
     }
 
     /// Wait for anything to do, at most until `until`. A guest's system call costs what happens
@@ -314,8 +300,8 @@ impl Supervisor<'_> {
         };
         let listeners = || std::iter::once(&self.world.listener).chain(&self.listeners);
         let mut fds: Vec<_> = [
-            self.guest.limits.changes(),
-            self.guest.reporter.requests(),
+            self.guest.changes(),
+            self.guest.requests(),
             self.world.pidfd.as_fd(),
             self.console.as_fd(),
         ]
@@ -410,7 +396,7 @@ impl Supervisor<'_> {
                 }
             }
             Request::Reach(request, reply) => {
-                match Reach::begin(self.guest.services.forwarder.as_ref(), &request) {
+                match Reach::begin(self.guest.services().forwarder().as_deref(), &request) {
                     Ok(reach) => self.reaches.push(reach.answers(reply)),
                     Err(error) => reply.send(Err(error)),
                 }
@@ -431,20 +417,8 @@ impl Supervisor<'_> {
     }
 
     fn housekeeping(&mut self) {
-        for record in self.guest.procs.sweep() {
-            self.guest.report(
-                record.who,
-                What::Exit {
-                    code: None,
-                    signal: record.fatal,
-                },
-            );
-        }
+        self.guest.tidy();
         crate::supervisor::listening::sweep(&mut self.guest);
-        handlers::wake_log_readers(&mut self.guest);
-        self.guest.reporter.report_repeated();
-        handlers::release_init(&mut self.guest);
-        handlers::trim(&self.guest);
         self.note_shortage();
     }
 
@@ -461,7 +435,7 @@ impl Supervisor<'_> {
         }
         // The death of a pid namespace's init takes every process in it along.
         let _ = rustix::process::kill_process(self.world.init, Signal::KILL);
-        if let Some(forwarder) = self.guest.services.forwarder.take() {
+        if let Some(forwarder) = self.guest.services().take_forwarder() {
             forwarder.stop();
         }
         if !await_end(self.world.init, TAKEN_APART_WITHIN) {
@@ -475,7 +449,7 @@ impl Supervisor<'_> {
         for bytes in std::iter::from_fn(|| self.console.read()).take(LAST_READS) {
             self.guest.report(Process::default(), What::Console(bytes));
         }
-        self.guest.reporter.report_repeated();
+        self.guest.report_repeated();
         self.note_shortage();
     }
 }

@@ -1,0 +1,199 @@
+//! A part of a guest to try handlers on: this process is its only one, and what is reported is
+//! kept.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use rookery_records::event::{Process, What};
+use rookery_runs::plan::Plan;
+use rustix::fs::Stat;
+use rustix::io::Errno;
+
+use crate::files::devices::{Devices, tests::plan};
+use crate::files::mounts::Mounts;
+use crate::guest::access::{
+    Callers, Ends, HasDevices, HasEmulators, HasKept, HasKernelLog, HasMounts, HasNamespaces,
+    HasPlan, HasServices, Paths, Reports,
+};
+use crate::guest::emulators::Emulators;
+use crate::guest::kept::Kept;
+use crate::guest::kernel_log::KernelLog;
+use crate::guest::services::Services;
+use crate::guest::tree::Found;
+use crate::kernel::paths;
+use crate::process::call::Call;
+use crate::process::proc_dir::{PidNamespace, ProcDir};
+use crate::process::table::Table;
+use crate::qemu::arch::Arch;
+use crate::qemu::prepare::Prepared;
+
+pub struct Part {
+    pub plan: &'static Plan,
+    pub reported: Vec<What>,
+    pub ended: Option<String>,
+    /// The exit of init, where it was kept waiting.
+    pub held: Option<Call>,
+    pub others_live: bool,
+    procs: Table,
+    init: ProcDir,
+    devices: Devices,
+    mounts: Mounts,
+    kept: Kept,
+    services: Services,
+    kernel_log: KernelLog,
+    emulators: Emulators<'static>,
+}
+
+impl Part {
+    /// With what a change makes of a plan that has nothing.
+    pub fn new(change: impl FnOnce(&mut Plan)) -> Self {
+        let mut plan = plan();
+        change(&mut plan);
+        let plan: &'static Plan = Box::leak(Box::new(plan));
+        let own = std::process::id();
+        let namespace = PidNamespace::of(own).unwrap();
+        Self {
+            reported: Vec::new(),
+            ended: None,
+            held: None,
+            others_live: false,
+            init: ProcDir::of_thread(own, &namespace).unwrap(),
+            procs: Table::new(namespace),
+            devices: Devices::new(plan, &[], Arch::by_name(&plan.arch).unwrap()),
+            mounts: Mounts::default(),
+            kept: Kept::default(),
+            services: Services::new(None),
+            kernel_log: KernelLog::default(),
+            emulators: Emulators::new(&[], Prepared::default()),
+            plan,
+        }
+    }
+
+    /// A call of this process, which is then known.
+    pub fn call(&mut self, number: i64, args: &[u64]) -> Call {
+        let mut all = [0; 6];
+        all[..args.len()].copy_from_slice(args);
+        let mut call = Call::of_this_thread(number, all);
+        call.process = Some(self.procs.identify(call.thread()).unwrap());
+        call
+    }
+}
+
+/// An argument that points to a string of this process.
+pub fn pointer(text: &std::ffi::CStr) -> u64 {
+    text.as_ptr().addr() as u64
+}
+
+impl Callers for Part {
+    fn procs(&mut self) -> &mut Table {
+        &mut self.procs
+    }
+    fn init(&self) -> &ProcDir {
+        &self.init
+    }
+}
+
+impl Reports for Part {
+    fn report(&mut self, _: Process, what: What) {
+        self.reported.push(what);
+    }
+    fn report_missing(
+        &mut self,
+        _: &Call,
+        syscall: &'static str,
+        path: &str,
+        flags: i32,
+        e: Errno,
+    ) {
+        let (path, result) = (path.to_owned(), Some(-e.raw_os_error()));
+        self.reported.push(What::Path {
+            syscall,
+            path,
+            flags,
+            result,
+        });
+    }
+    fn wants_look(&self, _: &str) -> bool {
+        true
+    }
+}
+
+impl Paths for Part {
+    fn canonical(&self, path: String) -> String {
+        self.mounts.canonical(path)
+    }
+    fn resolve(&mut self, call: &Call, path: &str, _: bool) -> Result<Found, Errno> {
+        if let Some(device) = self.devices.get(path) {
+            return Ok(Found::Device(path.to_owned(), device.clone()));
+        }
+        let found = self.view(call).ok_or(Errno::SRCH)?.find(path)?;
+        Ok(Found::File(path.to_owned(), paths::status(&found)?))
+    }
+    fn refuses(&mut self, _: &Call, _: &str, _: &Stat, _: u32) -> bool {
+        false
+    }
+}
+
+impl HasPlan<'static> for Part {
+    fn plan(&self) -> &'static Plan {
+        self.plan
+    }
+}
+
+impl HasDevices for Part {
+    fn devices(&mut self) -> &mut Devices {
+        &mut self.devices
+    }
+}
+
+impl HasMounts for Part {
+    fn mounts(&mut self) -> &mut Mounts {
+        &mut self.mounts
+    }
+    fn is_of_process(&self, _: &OwnedFd) -> bool {
+        false
+    }
+}
+
+impl HasNamespaces for Part {
+    fn namespaces(&self) -> Rc<OwnedFd> {
+        let own = rustix::process::getpid();
+        Rc::new(rustix::process::pidfd_open(own, rustix::process::PidfdFlags::empty()).unwrap())
+    }
+}
+
+impl HasKept for Part {
+    fn kept(&mut self) -> &mut Kept {
+        &mut self.kept
+    }
+}
+
+impl HasServices for Part {
+    fn services(&mut self) -> &mut Services {
+        &mut self.services
+    }
+}
+
+impl HasEmulators<'static> for Part {
+    fn emulators(&self) -> &Emulators<'static> {
+        &self.emulators
+    }
+}
+
+impl HasKernelLog for Part {
+    fn kernel_log(&mut self) -> &mut KernelLog {
+        &mut self.kernel_log
+    }
+}
+
+impl Ends for Part {
+    fn end(&mut self, how: String) {
+        self.ended = Some(how);
+    }
+    fn has_other_processes(&self) -> bool {
+        self.others_live
+    }
+    fn hold_init(&mut self, exit: Call) {
+        self.held = Some(exit);
+    }
+}

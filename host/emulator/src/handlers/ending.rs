@@ -1,0 +1,123 @@
+//! The end of processes, and of the guest.
+
+use rookery_records::event::What;
+
+use crate::guest::access::{Ends, Reports};
+use crate::process::call::{Action, Call};
+
+/// Commands of `reboot` that say whether Ctrl-Alt-Del reboots: every init gives one, and there is
+/// no keyboard.
+const CTRL_ALT_DEL: [i32; 2] = [
+    libc::LINUX_REBOOT_CMD_CAD_OFF,
+    libc::LINUX_REBOOT_CMD_CAD_ON,
+];
+
+/// Commands of `reboot` that end the machine.
+const REBOOTS: &[(i32, &str)] = &[
+    (libc::LINUX_REBOOT_CMD_RESTART, "reboot"),
+    (libc::LINUX_REBOOT_CMD_HALT, "halt"),
+    (libc::LINUX_REBOOT_CMD_POWER_OFF, "power-off"),
+    (libc::LINUX_REBOOT_CMD_RESTART2, "reboot with a command"),
+];
+
+/// `exit_group`.
+pub fn exit(guest: &mut (impl Reports + Ends), call: &Call) -> Action {
+    let Some(record) = guest.caller(call) else {
+        return Action::Continue;
+    };
+    let (pid, who, fatal) = (record.process.pid(), record.who.clone(), record.fatal);
+    let code = if fatal.is_some() {
+        None
+    } else {
+        Some(call.int(0) & 0xFF)
+    };
+    guest.report(
+        who,
+        What::Exit {
+            code,
+            signal: fatal,
+        },
+    );
+    if pid == guest.init().pid() && guest.has_other_processes() {
+        // A script as init starts services and ends. A kernel would panic; the services are what
+        // the run is about.
+        let detail = format!(
+            "init ended with status {}; a kernel would panic, this guest goes on while its other \
+             processes live",
+            call.int(0) & 0xFF
+        );
+        guest.report_call(
+            call,
+            What::Faked {
+                syscall: "exit_group",
+                detail,
+            },
+        );
+        guest.hold_init(call.clone());
+        return Action::Later;
+    }
+    guest.procs().remove(pid);
+    Action::Continue
+}
+
+/// `reboot`.
+pub fn reboot(guest: &mut (impl Reports + Ends), call: &Call) -> Action {
+    let command = call.int(2);
+    match REBOOTS.iter().find(|(known, _)| *known == command) {
+        Some((_, name)) => {
+            guest.end(format!("the guest called reboot ({name})"));
+        }
+        None if CTRL_ALT_DEL.contains(&command) => {}
+        None => guest.report_call(
+            call,
+            What::Faked {
+                syscall: "reboot",
+                detail: format!("command {command:#x}"),
+            },
+        ),
+    }
+    Action::Return(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::testing::Part;
+
+    #[test]
+    fn init_waits_with_its_end_for_what_it_started() {
+        let mut guest = Part::new(|_| ());
+        let exit = guest.call(libc::SYS_exit_group, &[3]);
+        guest.others_live = true;
+        assert!(matches!(super::exit(&mut guest, &exit), Action::Later));
+        assert!(guest.held.take().is_some());
+        let status = |what: &What| matches!(what, What::Exit { code: Some(3), .. });
+        assert!(guest.reported.first().is_some_and(status));
+        guest.others_live = false;
+        assert!(matches!(super::exit(&mut guest, &exit), Action::Continue));
+        assert!(guest.held.is_none());
+    }
+
+    #[test]
+    fn a_reboot_ends_the_run_and_what_every_init_asks_does_not() {
+        let mut guest = Part::new(|_| ());
+        let mut reboot = |command: i32| {
+            let call = guest.call(
+                libc::SYS_reboot,
+                &[0, 0, u64::from(command.cast_unsigned())],
+            );
+            assert!(matches!(
+                super::reboot(&mut guest, &call),
+                Action::Return(0)
+            ));
+            (guest.ended.take(), guest.reported.pop())
+        };
+        assert!(matches!(
+            reboot(libc::LINUX_REBOOT_CMD_CAD_OFF),
+            (None, None)
+        ));
+        assert!(matches!(reboot(7), (None, Some(What::Faked { .. }))));
+        let (how, _) = reboot(libc::LINUX_REBOOT_CMD_RESTART);
+        assert_eq!(how.as_deref(), Some("the guest called reboot (reboot)"));
+    }
+}
