@@ -25,7 +25,8 @@ use crate::process::call::Call;
 use crate::process::memory::{self, Memory};
 use crate::process::path_arg::PathArg;
 use crate::process::proc_dir::ProcDir;
-use crate::process::table::{Record, Table};
+use crate::process::record::Record;
+use crate::process::table::Table;
 use crate::process::view::View;
 
 /// Who calls, and the other processes.

@@ -14,7 +14,7 @@ use crate::files::private::{self, PrivateFiles};
 use crate::files::process_file::ProcessFile;
 use crate::kernel::paths;
 use crate::process::proc_dir::ProcDir;
-use crate::process::table::Record;
+use crate::process::record::Record;
 use crate::process::view::View;
 use crate::sandbox::rootfs::Rootfs;
 

@@ -10,7 +10,7 @@ use crate::guest::access::{HasNamespaces, Paths};
 use crate::kernel::enter;
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
-use crate::sandbox::child::LAUNCHER_PATH;
+use crate::sandbox::programs::LAUNCHER_PATH;
 
 /// What the sandbox keeps at the guest's root: where it is, and whether that is a directory.
 pub(super) type Kept = (&'static str, bool);

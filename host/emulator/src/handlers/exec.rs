@@ -12,12 +12,12 @@ use crate::handlers::{boot_arguments, pretend, program_file};
 use crate::kernel::paths;
 use crate::process::call::{Action, Call};
 use crate::process::first_program::{FirstProgram, SEARCH};
+use crate::process::memory;
 use crate::process::memory::ARGUMENTS_MAX;
 use crate::process::path_arg::PathArg;
-use crate::process::table::PendingExec;
-use crate::process::{memory, table};
+use crate::process::record::{self, PendingExec};
 use crate::qemu::program::Kind;
-use crate::sandbox::child::LAUNCHER_PATH;
+use crate::sandbox::programs::LAUNCHER_PATH;
 use rookery_records::event::What;
 
 /// The path that the launcher opens to learn what to execute.
@@ -92,7 +92,7 @@ fn name_of(path: &str, busybox: bool, argv: &[Vec<u8>]) -> String {
         .filter(|_| busybox)
         .map(|word| memory::text(word));
     let called = called.as_deref().map(|word| word.trim_start_matches('-'));
-    table::name_of(called.filter(|word| !word.is_empty()).unwrap_or(path))
+    record::name_of(called.filter(|word| !word.is_empty()).unwrap_or(path))
 }
 
 /// What the guest wants to execute.

@@ -7,7 +7,7 @@ use crate::guest::access::{HasOwners, Paths};
 use crate::guest::tree::Found;
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
-use crate::process::table::Record;
+use crate::process::record::Record;
 
 /// "Do not change", as `setresuid` and `chown` say it.
 const UNCHANGED: u32 = u32::MAX;

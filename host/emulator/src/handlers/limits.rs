@@ -5,7 +5,7 @@ use rustix::io::Errno;
 
 use crate::kernel::process;
 use crate::process::call::{Action, Call};
-use crate::process::table::Record;
+use crate::process::record::Record;
 
 /// `setrlimit`.
 pub fn set(caller: Option<&mut Record>, call: &Call) -> Action {

@@ -10,7 +10,7 @@ use crate::handlers::chroot::{Kept, bring};
 use crate::kernel::{enter, paths};
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
-use crate::sandbox::child::LAUNCHER_PATH;
+use crate::sandbox::programs::LAUNCHER_PATH;
 
 /// A firmware moves `/proc`, `/sys` and `/dev` itself or mounts them anew; the sandbox's own are
 /// the only ones there are.

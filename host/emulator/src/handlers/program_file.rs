@@ -10,7 +10,7 @@ use crate::guest::access::{Callers, Paths};
 use crate::kernel::paths;
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
-use crate::process::table::Record;
+use crate::process::record::Record;
 use crate::process::view::View;
 use crate::process::{memory, view};
 use crate::qemu::program;

@@ -2,7 +2,7 @@
 
 use crate::guest::access::{Callers, Ends, HasEmulators, HasPlan, Reports};
 use crate::process::call::{Action, Call};
-use crate::process::table::Record;
+use crate::process::record::Record;
 use crate::qemu::signals;
 use rookery_records::event::What;
 

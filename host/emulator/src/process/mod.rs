@@ -5,5 +5,6 @@ pub mod first_program;
 pub mod memory;
 pub mod path_arg;
 pub mod proc_dir;
+pub mod record;
 pub mod table;
 pub mod view;

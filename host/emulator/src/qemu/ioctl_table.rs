@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::process::call::Call;
 use crate::process::proc_dir::ProcDir;
-use crate::process::table::Record;
+use crate::process::record::Record;
 use crate::qemu::arch::Arch;
 
 const ENTRY: usize = 56;

@@ -20,9 +20,9 @@ use crate::kernel::passing::{packet_pair, receive_with_fd};
 use crate::kernel::{enter, process};
 use crate::process::call::Listener;
 use crate::process::first_program::FirstProgram;
-use crate::sandbox::child::LAUNCHER_PATH;
 use crate::sandbox::confine;
 use crate::sandbox::message;
+use crate::sandbox::programs::LAUNCHER_PATH;
 use rookery_runs::backend::Reply;
 use rookery_runs::live::CommandRequest;
 
