@@ -324,7 +324,12 @@ fn escape(name: &str) -> String {
 mod tests {
     use super::*;
 
-    const KERNELS: &str = "rookery / overlay rw,lowerdir=. 0 0\nrookery /dev tmpfs rw 0 0\nudev /dev/null devtmpfs rw 0 0\ndevpts /dev/pts devpts rw 0 0\nrookery /.rookery tmpfs ro 0 0\nvar /var tmpfs rw 0 0\n";
+    const KERNELS: &str = "rookery / overlay rw,lowerdir=. 0 0\n\
+                           rookery /dev tmpfs rw 0 0\n\
+                           udev /dev/null devtmpfs rw 0 0\n\
+                           devpts /dev/pts devpts rw 0 0\n\
+                           rookery /.rookery tmpfs ro 0 0\n\
+                           var /var tmpfs rw 0 0\n";
 
     #[test]
     fn the_table_shows_what_a_machine_would_have_mounted() {
@@ -332,7 +337,11 @@ mod tests {
         mounts.fake("/dev/mtdblock 4", "/data", "jffs2");
         assert_eq!(
             mounts.table(KERNELS),
-            "rootfs / rootfs rw,relatime 0 0\ndevtmpfs /dev devtmpfs rw,relatime 0 0\ndevpts /dev/pts devpts rw 0 0\nvar /var tmpfs rw 0 0\n/dev/mtdblock\\0404 /data jffs2 rw,relatime 0 0\n"
+            "rootfs / rootfs rw,relatime 0 0\n\
+             devtmpfs /dev devtmpfs rw,relatime 0 0\n\
+             devpts /dev/pts devpts rw 0 0\n\
+             var /var tmpfs rw 0 0\n\
+             /dev/mtdblock\\0404 /data jffs2 rw,relatime 0 0\n"
         );
         assert_eq!(mounts.undo("/dev"), Some(true));
         assert_eq!(mounts.undo("/dev"), Some(false));
@@ -340,9 +349,12 @@ mod tests {
         assert_eq!(mounts.undo("/data"), None);
         assert_eq!(
             mounts.table(KERNELS),
-            "rootfs / rootfs rw,relatime 0 0\ndevpts /dev/pts devpts rw 0 0\nvar /var tmpfs rw 0 0\n"
+            "rootfs / rootfs rw,relatime 0 0\n\
+             devpts /dev/pts devpts rw 0 0\n\
+             var /var tmpfs rw 0 0\n"
         );
-        let info = "21 1 0:30 / / rw - overlay rookery rw,lowerdir=.\n22 21 0:5 /null /dev/null rw - devtmpfs udev rw\n";
+        let info = "21 1 0:30 / / rw - overlay rookery rw,lowerdir=.\n\
+                    22 21 0:5 /null /dev/null rw - devtmpfs udev rw\n";
         assert_eq!(mounts.info(info), "21 1 0:30 / / rw - rootfs rootfs rw\n");
     }
 
@@ -382,7 +394,8 @@ mod tests {
         assert_eq!(
             table,
             "rootfs /initrd rootfs rw,relatime 0 0\nram / tmpfs rw 0 0\n\
-             /dev/mtdblock4 /data jffs2 rw,relatime 0 0\n/dev/mtdblock5 /initrd/conf jffs2 rw,relatime 0 0\n"
+             /dev/mtdblock4 /data jffs2 rw,relatime 0 0\n\
+             /dev/mtdblock5 /initrd/conf jffs2 rw,relatime 0 0\n"
         );
         assert_eq!(mounts.canonical("/jail/dev/x".into()), "/dev/x");
     }

@@ -159,7 +159,8 @@ mod tests {
         let table = "rootfs / rootfs rw 0 0\nproc /proc proc rw 0 0\n";
         assert_eq!(
             statistics(table),
-            "device rootfs mounted on / with fstype rootfs\ndevice proc mounted on /proc with fstype proc\n"
+            "device rootfs mounted on / with fstype rootfs\n\
+             device proc mounted on /proc with fstype proc\n"
         );
     }
 }

@@ -17,15 +17,18 @@ use crate::process::path_arg::PathArg;
 use crate::process::view::View;
 use rookery_records::event::What;
 
-/// Types that a firmware's kernel knows and that only seem to be mounted: the directory stays as it is.
+/// Types that a firmware's kernel knows and that only seem to be mounted: the directory stays as it
+/// is.
 #[rustfmt::skip]
 const FAKED: &[&str] = &[
-    "9p", "adfs", "affs", "aufs", "autofs", "binfmt_misc", "bpf", "btrfs", "cgroup", "cgroup2", "cifs", "configfs", "cramfs", "debugfs",
-    "devfs", "devtmpfs", "efivarfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "functionfs", "fuse", "fuseblk", "fusectl", "hfs",
-    "hfsplus", "hugetlbfs", "iso9660", "jffs2", "jfs", "logfs", "minix", "mini_fo", "mqueue", "msdos", "ncpfs", "nfs", "nfs4", "nfsd",
-    "nilfs2", "ntfs", "ntfs3", "pstore", "reiserfs", "romfs", "rootfs", "rpc_pipefs", "securityfs", "selinuxfs", "smb3", "smbfs",
-    "squashfs", "texfat", "tfat", "thfsplus", "tntfs", "tracefs", "tuxera", "ubifs", "udf", "ufsd", "unionfs", "usbdevfs", "usbfs",
-    "vfat", "xfs", "yaffs", "yaffs2",
+    "9p", "adfs", "affs", "aufs", "autofs", "binfmt_misc", "bpf", "btrfs", "cgroup", "cgroup2",
+    "cifs", "configfs", "cramfs", "debugfs", "devfs", "devtmpfs", "efivarfs", "exfat", "ext2",
+    "ext3", "ext4", "f2fs", "functionfs", "fuse", "fuseblk", "fusectl", "hfs", "hfsplus",
+    "hugetlbfs", "iso9660", "jffs2", "jfs", "logfs", "minix", "mini_fo", "mqueue", "msdos", "ncpfs",
+    "nfs", "nfs4", "nfsd", "nilfs2", "ntfs", "ntfs3", "pstore", "reiserfs", "romfs", "rootfs",
+    "rpc_pipefs", "securityfs", "selinuxfs", "smb3", "smbfs", "squashfs", "texfat", "tfat",
+    "thfsplus", "tntfs", "tracefs", "tuxera", "ubifs", "udf", "ufsd", "unionfs", "usbdevfs",
+    "usbfs", "vfat", "xfs", "yaffs", "yaffs2",
 ];
 
 /// What becomes of a mount that succeeds.

@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn a_group_is_made_below_ones_own_only_where_memory_is_controlled() {
-        let mounts = "cgroup /sys/fs/cgroup/memory cgroup rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        let mounts = "cgroup /sys/fs/cgroup/memory cgroup rw 0 0\n\
+                      cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
         let own = "4:memory:/x\n0::/user.slice/me\n";
         let expected = Path::new("/sys/fs/cgroup/unified/user.slice/me");
         assert_eq!(directory(own, mounts).as_deref(), Some(expected));

@@ -8,8 +8,9 @@ use rustix::process::{Resource, Rlimit};
 
 /// Settings of the guest's namespaces, below `/proc/sys`.
 ///
-/// System V and POSIX IPC is memory that no process has to hold. What is counted by user is counted for the host's user as well, who is
-/// the operator where no root is involved: the guest gets a small part of it.
+/// System V and POSIX IPC is memory that no process has to hold. What is counted by user is counted
+/// for the host's user as well, who is the operator where no root is involved: the guest gets a
+/// small part of it.
 #[rustfmt::skip]
 const SETTINGS: &[(&str, &str)] = &[
     ("kernel/shmmax", "67108864"), ("kernel/shmall", "65536"), ("kernel/shmmni", "256"),
@@ -18,8 +19,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("fs/mqueue/queues_max", "32"),
     ("user/max_inotify_instances", "32"), ("user/max_inotify_watches", "4096"),
     ("user/max_fanotify_groups", "0"), ("user/max_fanotify_marks", "0"),
-    ("user/max_user_namespaces", "0"), ("user/max_pid_namespaces", "0"), ("user/max_mnt_namespaces", "16"),
-    ("user/max_net_namespaces", "0"), ("user/max_ipc_namespaces", "0"), ("user/max_uts_namespaces", "0"),
+    ("user/max_user_namespaces", "0"), ("user/max_pid_namespaces", "0"),
+    ("user/max_mnt_namespaces", "16"), ("user/max_net_namespaces", "0"),
+    ("user/max_ipc_namespaces", "0"), ("user/max_uts_namespaces", "0"),
     ("user/max_cgroup_namespaces", "0"), ("user/max_time_namespaces", "0"),
 ];
 

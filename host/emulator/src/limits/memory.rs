@@ -267,8 +267,9 @@ mod tests {
 
     #[test]
     fn the_kernels_table_of_segments_is_added_up() {
-        let table = "       key      shmid perms       size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime        rss       swap\n\
-                     0          0   666       8192     5     0      0     0     0     0     0          0          0 1785000000       4096       8192\n";
+        let table = "key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime \
+                     rss swap\n\
+                     0 0 666 8192 5 0 0 0 0 0 0 0 0 1785000000 4096 8192\n";
         assert_eq!(
             table.lines().skip(1).filter_map(segment).sum::<u64>(),
             12288

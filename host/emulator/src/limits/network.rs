@@ -35,15 +35,45 @@ const INTERFACES: &Row = &Row {
     name: "network interfaces",
 };
 
-/// Above what firmware makes by far, and below what anybody else on the host would notice: its table of neighbours holds 1024.
-#[rustfmt::skip]
+/// Above what firmware makes by far, and below what anybody else on the host would notice: its
+/// table of neighbours holds 1024.
 const ROWS: &[&Row] = &[
     INTERFACES,
-    &Row { kind: RTM_NEWADDR, groups: group(5) | group(9), request: 8, most: 64, name: "network addresses" },
-    &Row { kind: RTM_NEWROUTE, groups: group(7) | group(11), request: 12, most: 1024, name: "routes" },
-    &Row { kind: RTM_NEWNEIGH, groups: group(3), request: 12, most: 512, name: "network neighbours" },
-    &Row { kind: RTM_NEWRULE, groups: group(8) | group(19), request: 12, most: 256, name: "routing rules" },
-    &Row { kind: RTM_NEWQDISC, groups: group(4), request: 20, most: 256, name: "network queues" },
+    &Row {
+        kind: RTM_NEWADDR,
+        groups: group(5) | group(9),
+        request: 8,
+        most: 64,
+        name: "network addresses",
+    },
+    &Row {
+        kind: RTM_NEWROUTE,
+        groups: group(7) | group(11),
+        request: 12,
+        most: 1024,
+        name: "routes",
+    },
+    &Row {
+        kind: RTM_NEWNEIGH,
+        groups: group(3),
+        request: 12,
+        most: 512,
+        name: "network neighbours",
+    },
+    &Row {
+        kind: RTM_NEWRULE,
+        groups: group(8) | group(19),
+        request: 12,
+        most: 256,
+        name: "routing rules",
+    },
+    &Row {
+        kind: RTM_NEWQDISC,
+        groups: group(4),
+        request: 20,
+        most: 256,
+        name: "network queues",
+    },
 ];
 
 const fn group(number: u32) -> u32 {

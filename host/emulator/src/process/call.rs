@@ -136,7 +136,8 @@ impl Call {
         if let Err(error) = sent
             && error.raw_os_error() != Some(libc::ENOENT)
         {
-            tracing::warn!(%error, call = self.number(), "a guest's system call could not be answered");
+            let call = self.number();
+            tracing::warn!(%error, call, "a guest's system call could not be answered");
         }
     }
 }

@@ -193,18 +193,43 @@ impl Arch {
     pub fn cpuinfo(&self) -> String {
         match self.qemu {
             name if name.starts_with("mips") => {
-                "system type\t\t: MIPS Malta\nmachine\t\t\t: Unknown\nprocessor\t\t: 0\ncpu model\t\t: MIPS 74Kc V0.0  FPU V0.0\nBogoMIPS\t\t: 1000.00\n\
-                 wait instruction\t: yes\ntlb_entries\t\t: 16\nisa\t\t\t: mips1 mips2 mips32r1 mips32r2\nASEs implemented\t: mips16 dsp dsp2\n"
+                "system type\t\t: MIPS Malta\n\
+                 machine\t\t\t: Unknown\n\
+                 processor\t\t: 0\n\
+                 cpu model\t\t: MIPS 74Kc V0.0  FPU V0.0\n\
+                 BogoMIPS\t\t: 1000.00\n\
+                 wait instruction\t: yes\n\
+                 tlb_entries\t\t: 16\n\
+                 isa\t\t\t: mips1 mips2 mips32r1 mips32r2\n\
+                 ASEs implemented\t: mips16 dsp dsp2\n"
             }
             "arm" | "armeb" => {
-                "processor\t: 0\nmodel name\t: ARMv7 Processor rev 1 (v7l)\nBogoMIPS\t: 125.00\nFeatures\t: half thumb fastmult vfp edsp neon vfpv3 tls\n\
-                 CPU implementer\t: 0x41\nCPU architecture: 7\n\nHardware\t: Generic DT based system\nRevision\t: 0000\nSerial\t\t: 0000000000000000\n"
+                "processor\t: 0\n\
+                 model name\t: ARMv7 Processor rev 1 (v7l)\n\
+                 BogoMIPS\t: 125.00\n\
+                 Features\t: half thumb fastmult vfp edsp neon vfpv3 tls\n\
+                 CPU implementer\t: 0x41\n\
+                 CPU architecture: 7\n\
+                 \n\
+                 Hardware\t: Generic DT based system\n\
+                 Revision\t: 0000\n\
+                 Serial\t\t: 0000000000000000\n"
             }
             name if name.starts_with("aarch64") => {
-                "processor\t: 0\nBogoMIPS\t: 125.00\nFeatures\t: fp asimd evtstrm aes pmull sha1 sha2 crc32\nCPU implementer\t: 0x41\nCPU architecture: 8\n\
+                "processor\t: 0\n\
+                 BogoMIPS\t: 125.00\n\
+                 Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32\n\
+                 CPU implementer\t: 0x41\n\
+                 CPU architecture: 8\n\
                  CPU variant\t: 0x0\nCPU part\t: 0xd07\nCPU revision\t: 0\n"
             }
-            name if name.starts_with("ppc") => "processor\t: 0\ncpu\t\t: e500v2\nclock\t\t: 1000.000000MHz\nrevision\t: 3.0\nbogomips\t: 100.00\n",
+            name if name.starts_with("ppc") => {
+                "processor\t: 0\n\
+                                      cpu\t\t: e500v2\n\
+                                      clock\t\t: 1000.000000MHz\n\
+                                      revision\t: 3.0\n\
+                                      bogomips\t: 100.00\n"
+            }
             _ => "processor\t: 0\nBogoMIPS\t: 125.00\n",
         }
         .to_owned()

@@ -73,55 +73,62 @@ const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
     .cast_unsigned();
 const FAMILY: i32 = libc::EAFNOSUPPORT;
 
+use Verdict::{Allow, Answer, Notify};
+use When::{AnyBit, Equals, Within};
+
 /// Argument tests, made before the lists below are looked at.
 #[rustfmt::skip]
 const TESTS: &[Test] = &[
-    // Families that no namespace confines (VSOCK reaches the host), or that reach code which no firmware needs.
-    test(libc::SYS_socket, 0, When::Equals(libc::AF_UNIX as u32), Verdict::Allow),
-    test(libc::SYS_socket, 0, When::Equals(libc::AF_INET as u32), Verdict::Allow),
-    test(libc::SYS_socket, 0, When::Equals(libc::AF_INET6 as u32), Verdict::Allow),
-    test(libc::SYS_socket, 0, When::Equals(libc::AF_PACKET as u32), Verdict::Allow),
-    test(libc::SYS_socket, 0, When::Within(libc::AF_PACKET as u32 + 1, u32::MAX), Verdict::Answer(FAMILY)),
-    test(libc::SYS_socket, 0, When::Within(0, libc::AF_NETLINK as u32 - 1), Verdict::Answer(FAMILY)),
+    // Families that no namespace confines (VSOCK reaches the host), or that reach code which no
+    // firmware needs.
+    test(libc::SYS_socket, 0, Equals(libc::AF_UNIX as u32), Allow),
+    test(libc::SYS_socket, 0, Equals(libc::AF_INET as u32), Allow),
+    test(libc::SYS_socket, 0, Equals(libc::AF_INET6 as u32), Allow),
+    test(libc::SYS_socket, 0, Equals(libc::AF_PACKET as u32), Allow),
+    test(libc::SYS_socket, 0, Within(libc::AF_PACKET as u32 + 1, u32::MAX), Answer(FAMILY)),
+    test(libc::SYS_socket, 0, Within(0, libc::AF_NETLINK as u32 - 1), Answer(FAMILY)),
     // What is left is NETLINK.
-    test(libc::SYS_socket, 2, When::Equals(libc::NETLINK_ROUTE as u32), Verdict::Notify),
-    test(libc::SYS_socket, 2, When::Equals(libc::NETLINK_KOBJECT_UEVENT as u32), Verdict::Allow),
-    test(libc::SYS_socket, 2, When::Within(0, u32::MAX), Verdict::Answer(libc::EPROTONOSUPPORT)),
-    test(libc::SYS_socketpair, 0, When::Equals(libc::AF_UNIX as u32), Verdict::Allow),
-    test(libc::SYS_socketpair, 0, When::Within(0, u32::MAX), Verdict::Answer(FAMILY)),
+    test(libc::SYS_socket, 2, Equals(libc::NETLINK_ROUTE as u32), Notify),
+    test(libc::SYS_socket, 2, Equals(libc::NETLINK_KOBJECT_UEVENT as u32), Allow),
+    test(libc::SYS_socket, 2, Within(0, u32::MAX), Answer(libc::EPROTONOSUPPORT)),
+    test(libc::SYS_socketpair, 0, Equals(libc::AF_UNIX as u32), Allow),
+    test(libc::SYS_socketpair, 0, Within(0, u32::MAX), Answer(FAMILY)),
     // Rings of packets are memory of the kernel's that nothing counts.
-    test(libc::SYS_setsockopt, 1, When::Equals(libc::SOL_PACKET as u32), Verdict::Notify),
+    test(libc::SYS_setsockopt, 1, Equals(libc::SOL_PACKET as u32), Notify),
     // Packet filter tables: ip_tables and ip6_tables, arp_tables, ebtables.
-    test(libc::SYS_setsockopt, 2, When::Within(64, 65), Verdict::Answer(libc::ENOPROTOOPT)),
-    test(libc::SYS_setsockopt, 2, When::Within(96, 97), Verdict::Answer(libc::ENOPROTOOPT)),
-    test(libc::SYS_setsockopt, 2, When::Within(128, 129), Verdict::Answer(libc::ENOPROTOOPT)),
-    // Of sockets: a buffer beyond the limit, which takes more rights. Of other levels, something else.
-    test(libc::SYS_setsockopt, 2, When::Within(libc::SO_SNDBUFFORCE as u32, libc::SO_RCVBUFFORCE as u32), Verdict::Notify),
+    test(libc::SYS_setsockopt, 2, Within(64, 65), Answer(libc::ENOPROTOOPT)),
+    test(libc::SYS_setsockopt, 2, Within(96, 97), Answer(libc::ENOPROTOOPT)),
+    test(libc::SYS_setsockopt, 2, Within(128, 129), Answer(libc::ENOPROTOOPT)),
+    // Of sockets: a buffer beyond the limit, which takes more rights. Of other levels, something
+    // else.
+    test(libc::SYS_setsockopt, 2,
+        Within(libc::SO_SNDBUFFORCE as u32, libc::SO_RCVBUFFORCE as u32), Notify),
     // How many requests one message of netlink may hold.
-    test(libc::SYS_setsockopt, 2, When::Equals(libc::SO_SNDBUF as u32), Verdict::Notify),
+    test(libc::SYS_setsockopt, 2, Equals(libc::SO_SNDBUF as u32), Notify),
     // A pipe of a megabyte is the user's, who may have 64 of them.
-    test(libc::SYS_fcntl, 1, When::Equals(libc::F_SETPIPE_SZ as u32), Verdict::Answer(libc::EPERM)),
-    // Huge pages are set apart for others of the host. What is shared may be held where no process shows it.
-    test(libc::SYS_mmap, 3, When::AnyBit(libc::MAP_HUGETLB as u32), Verdict::Answer(libc::ENOMEM)),
-    test(libc::SYS_mmap, 3, When::AnyBit(libc::MAP_SHARED as u32), Verdict::Notify),
-    test(libc::SYS_shmget, 2, When::AnyBit(libc::SHM_HUGETLB as u32), Verdict::Answer(libc::ENOMEM)),
-    test(libc::SYS_clone, 0, When::AnyBit(NEW_NAMESPACES), Verdict::Answer(libc::EPERM)),
+    test(libc::SYS_fcntl, 1, Equals(libc::F_SETPIPE_SZ as u32), Answer(libc::EPERM)),
+    // Huge pages are set apart for others of the host. What is shared may be held where no process
+    // shows it.
+    test(libc::SYS_mmap, 3, AnyBit(libc::MAP_HUGETLB as u32), Answer(libc::ENOMEM)),
+    test(libc::SYS_mmap, 3, AnyBit(libc::MAP_SHARED as u32), Notify),
+    test(libc::SYS_shmget, 2, AnyBit(libc::SHM_HUGETLB as u32), Answer(libc::ENOMEM)),
+    test(libc::SYS_clone, 0, AnyBit(NEW_NAMESPACES), Answer(libc::EPERM)),
     // A guest that cleared it would outlive its supervisor.
-    test(libc::SYS_prctl, 0, When::Equals(libc::PR_SET_PDEATHSIG as u32), Verdict::Answer(0)),
-    test(libc::SYS_prctl, 0, When::Equals(libc::PR_CAPBSET_DROP as u32), Verdict::Answer(0)),
-    test(libc::SYS_prctl, 0, When::Equals(libc::PR_SET_SECCOMP as u32), Verdict::Answer(libc::EINVAL)),
-    test(libc::SYS_ioctl, 1, When::Equals(low(libc::TIOCSTI)), Verdict::Answer(libc::EPERM)),
-    test(libc::SYS_ioctl, 1, When::Equals(low(libc::TIOCLINUX)), Verdict::Answer(libc::EPERM)),
-    test(libc::SYS_write, 0, When::Equals(LOG_FD), Verdict::Notify),
+    test(libc::SYS_prctl, 0, Equals(libc::PR_SET_PDEATHSIG as u32), Answer(0)),
+    test(libc::SYS_prctl, 0, Equals(libc::PR_CAPBSET_DROP as u32), Answer(0)),
+    test(libc::SYS_prctl, 0, Equals(libc::PR_SET_SECCOMP as u32), Answer(libc::EINVAL)),
+    test(libc::SYS_ioctl, 1, Equals(low(libc::TIOCSTI)), Answer(libc::EPERM)),
+    test(libc::SYS_ioctl, 1, Equals(low(libc::TIOCLINUX)), Answer(libc::EPERM)),
+    test(libc::SYS_write, 0, Equals(LOG_FD), Notify),
     // What an emulator sets when it starts in the place of init; a query has no new action.
-    test(libc::SYS_rt_sigaction, 1, When::Equals(0), Verdict::Allow),
-    test(libc::SYS_rt_sigaction, 0, When::Within(libc::SIGHUP as u32, libc::SIGQUIT as u32), Verdict::Notify),
-    test(libc::SYS_rt_sigaction, 0, When::Equals(libc::SIGUSR1 as u32), Verdict::Notify),
-    test(libc::SYS_rt_sigaction, 0, When::Within(libc::SIGUSR2 as u32, libc::SIGTERM as u32), Verdict::Notify),
-    test(libc::SYS_rt_sigaction, 0, When::Equals(libc::SIGPWR as u32), Verdict::Notify),
-    test(libc::SYS_writev, 0, When::Equals(LOG_FD), Verdict::Notify),
+    test(libc::SYS_rt_sigaction, 1, Equals(0), Allow),
+    test(libc::SYS_rt_sigaction, 0, Within(libc::SIGHUP as u32, libc::SIGQUIT as u32), Notify),
+    test(libc::SYS_rt_sigaction, 0, Equals(libc::SIGUSR1 as u32), Notify),
+    test(libc::SYS_rt_sigaction, 0, Within(libc::SIGUSR2 as u32, libc::SIGTERM as u32), Notify),
+    test(libc::SYS_rt_sigaction, 0, Equals(libc::SIGPWR as u32), Notify),
+    test(libc::SYS_writev, 0, Equals(LOG_FD), Notify),
     // A query has no new limit.
-    test(libc::SYS_prlimit64, 2, When::Equals(0), Verdict::Allow),
+    test(libc::SYS_prlimit64, 2, Equals(0), Allow),
 ];
 
 /// The calls that [`TESTS`] send to the supervisor.
@@ -162,75 +169,87 @@ const PLAIN_IOCTLS: &[u64] = &[
     libc::FIOCLEX,
 ];
 
-/// Calls that succeed without effect, because the guest may not do them and firmware expects that root may. What it would flush is
-/// in memory, but the kernel would flush every disk of the host.
+/// Calls that succeed without effect, because the guest may not do them and firmware expects that
+/// root may. What it would flush is in memory, but the kernel would flush every disk of the host.
 #[rustfmt::skip]
 const PRETEND: &[i64] = &[
-    libc::SYS_capset, libc::SYS_sched_setscheduler, libc::SYS_sched_setparam, libc::SYS_setpriority, libc::SYS_ioprio_set,
-    libc::SYS_mlockall, libc::SYS_mlock, libc::SYS_mlock2, libc::SYS_vhangup, libc::SYS_acct, libc::SYS_personality,
-    libc::SYS_sync, libc::SYS_syncfs,
+    libc::SYS_capset, libc::SYS_sched_setscheduler, libc::SYS_sched_setparam, libc::SYS_setpriority,
+    libc::SYS_ioprio_set, libc::SYS_mlockall, libc::SYS_mlock, libc::SYS_mlock2, libc::SYS_vhangup,
+    libc::SYS_acct, libc::SYS_personality, libc::SYS_sync, libc::SYS_syncfs,
 ];
 
 /// Calls refused with `EPERM` rather than `ENOSYS`, because a program gives up more politely then.
 #[rustfmt::skip]
 const REFUSE: &[i64] = &[
-    libc::SYS_ptrace, libc::SYS_unshare, libc::SYS_setns, libc::SYS_quotactl, libc::SYS_iopl, libc::SYS_ioperm,
-    libc::SYS_adjtimex, libc::SYS_clock_adjtime, libc::SYS_open_by_handle_at, libc::SYS_name_to_handle_at,
+    libc::SYS_ptrace, libc::SYS_unshare, libc::SYS_setns, libc::SYS_quotactl, libc::SYS_iopl,
+    libc::SYS_ioperm, libc::SYS_adjtimex, libc::SYS_clock_adjtime, libc::SYS_open_by_handle_at,
+    libc::SYS_name_to_handle_at,
 ];
 
 /// Calls that the kernel carries out: what qemu-user makes for itself and passes on for its guests.
 ///
-/// What these make is counted: by the kernel for each process, user or namespace (`limits/kernel.rs`), or by the supervisor. Left out
-/// are calls whose like the whole host has one supply of (`io_setup`), and those that hold memory unseen (`vmsplice`).
+/// What these make is counted: by the kernel for each process, user or namespace
+/// (`limits/kernel.rs`), or by the supervisor. Left out are calls whose like the whole host has one
+/// supply of (`io_setup`), and those that hold memory unseen (`vmsplice`).
 #[rustfmt::skip]
 const ALLOW: &[i64] = &[
     // files
-    libc::SYS_read, libc::SYS_write, libc::SYS_close, libc::SYS_fstat, libc::SYS_lseek, libc::SYS_pread64, libc::SYS_pwrite64,
-    libc::SYS_readv, libc::SYS_writev, libc::SYS_preadv, libc::SYS_pwritev, libc::SYS_preadv2, libc::SYS_pwritev2, libc::SYS_pipe,
-    libc::SYS_pipe2, libc::SYS_dup, libc::SYS_dup2, libc::SYS_dup3, libc::SYS_fcntl, libc::SYS_flock, libc::SYS_fsync,
-    libc::SYS_fdatasync, libc::SYS_sync_file_range, libc::SYS_truncate, libc::SYS_ftruncate,
-    libc::SYS_getdents, libc::SYS_getdents64, libc::SYS_getcwd, libc::SYS_chdir, libc::SYS_fchdir, libc::SYS_rename,
-    libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_mkdir, libc::SYS_mkdirat, libc::SYS_rmdir, libc::SYS_link,
-    libc::SYS_linkat, libc::SYS_unlink, libc::SYS_unlinkat, libc::SYS_symlink, libc::SYS_symlinkat, libc::SYS_chmod,
-    libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_umask, libc::SYS_utime, libc::SYS_utimes, libc::SYS_utimensat,
-    libc::SYS_futimesat, libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_ustat, libc::SYS_sendfile,
-    libc::SYS_splice, libc::SYS_tee, libc::SYS_copy_file_range, libc::SYS_fallocate, libc::SYS_fadvise64,
-    libc::SYS_readahead, libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr, libc::SYS_getxattr, libc::SYS_lgetxattr,
-    libc::SYS_fgetxattr, libc::SYS_listxattr, libc::SYS_llistxattr, libc::SYS_flistxattr, libc::SYS_removexattr,
-    libc::SYS_lremovexattr, libc::SYS_fremovexattr, libc::SYS_inotify_init, libc::SYS_inotify_init1, libc::SYS_inotify_add_watch,
-    libc::SYS_inotify_rm_watch, libc::SYS_close_range,
+    libc::SYS_read, libc::SYS_write, libc::SYS_close, libc::SYS_fstat, libc::SYS_lseek,
+    libc::SYS_pread64, libc::SYS_pwrite64, libc::SYS_readv, libc::SYS_writev, libc::SYS_preadv,
+    libc::SYS_pwritev, libc::SYS_preadv2, libc::SYS_pwritev2, libc::SYS_pipe, libc::SYS_pipe2,
+    libc::SYS_dup, libc::SYS_dup2, libc::SYS_dup3, libc::SYS_fcntl, libc::SYS_flock,
+    libc::SYS_fsync, libc::SYS_fdatasync, libc::SYS_sync_file_range, libc::SYS_truncate,
+    libc::SYS_ftruncate, libc::SYS_getdents, libc::SYS_getdents64, libc::SYS_getcwd,
+    libc::SYS_chdir, libc::SYS_fchdir, libc::SYS_rename, libc::SYS_renameat, libc::SYS_renameat2,
+    libc::SYS_mkdir, libc::SYS_mkdirat, libc::SYS_rmdir, libc::SYS_link, libc::SYS_linkat,
+    libc::SYS_unlink, libc::SYS_unlinkat, libc::SYS_symlink, libc::SYS_symlinkat, libc::SYS_chmod,
+    libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_umask, libc::SYS_utime, libc::SYS_utimes,
+    libc::SYS_utimensat, libc::SYS_futimesat, libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_ustat,
+    libc::SYS_sendfile, libc::SYS_splice, libc::SYS_tee, libc::SYS_copy_file_range,
+    libc::SYS_fallocate, libc::SYS_fadvise64, libc::SYS_readahead, libc::SYS_setxattr,
+    libc::SYS_lsetxattr, libc::SYS_fsetxattr, libc::SYS_getxattr, libc::SYS_lgetxattr,
+    libc::SYS_fgetxattr, libc::SYS_listxattr, libc::SYS_llistxattr, libc::SYS_flistxattr,
+    libc::SYS_removexattr, libc::SYS_lremovexattr, libc::SYS_fremovexattr, libc::SYS_inotify_init,
+    libc::SYS_inotify_init1, libc::SYS_inotify_add_watch, libc::SYS_inotify_rm_watch,
+    libc::SYS_close_range,
     // waiting
-    libc::SYS_poll, libc::SYS_ppoll, libc::SYS_select, libc::SYS_pselect6, libc::SYS_epoll_create, libc::SYS_epoll_create1,
-    libc::SYS_epoll_ctl, libc::SYS_epoll_wait, libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2, libc::SYS_eventfd,
-    libc::SYS_eventfd2, libc::SYS_signalfd, libc::SYS_signalfd4, libc::SYS_timerfd_create, libc::SYS_timerfd_settime,
+    libc::SYS_poll, libc::SYS_ppoll, libc::SYS_select, libc::SYS_pselect6, libc::SYS_epoll_create,
+    libc::SYS_epoll_create1, libc::SYS_epoll_ctl, libc::SYS_epoll_wait, libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2, libc::SYS_eventfd, libc::SYS_eventfd2, libc::SYS_signalfd,
+    libc::SYS_signalfd4, libc::SYS_timerfd_create, libc::SYS_timerfd_settime,
     libc::SYS_timerfd_gettime,
     // memory
-    libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_munmap, libc::SYS_mremap, libc::SYS_msync, libc::SYS_mincore,
-    libc::SYS_madvise, libc::SYS_brk, libc::SYS_munlock, libc::SYS_munlockall, libc::SYS_shmget,
-    libc::SYS_shmat, libc::SYS_shmctl, libc::SYS_shmdt, libc::SYS_semget, libc::SYS_semop, libc::SYS_semtimedop,
-    libc::SYS_semctl, libc::SYS_msgget, libc::SYS_msgsnd, libc::SYS_msgrcv, libc::SYS_msgctl, libc::SYS_mq_open,
-    libc::SYS_mq_unlink, libc::SYS_mq_timedsend, libc::SYS_mq_timedreceive, libc::SYS_mq_notify, libc::SYS_mq_getsetattr,
+    libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_munmap, libc::SYS_mremap, libc::SYS_msync,
+    libc::SYS_mincore, libc::SYS_madvise, libc::SYS_brk, libc::SYS_munlock, libc::SYS_munlockall,
+    libc::SYS_shmget, libc::SYS_shmat, libc::SYS_shmctl, libc::SYS_shmdt, libc::SYS_semget,
+    libc::SYS_semop, libc::SYS_semtimedop, libc::SYS_semctl, libc::SYS_msgget, libc::SYS_msgsnd,
+    libc::SYS_msgrcv, libc::SYS_msgctl, libc::SYS_mq_open, libc::SYS_mq_unlink,
+    libc::SYS_mq_timedsend, libc::SYS_mq_timedreceive, libc::SYS_mq_notify, libc::SYS_mq_getsetattr,
     libc::SYS_membarrier, libc::SYS_get_mempolicy, libc::SYS_mbind, libc::SYS_set_mempolicy,
     // processes and signals
-    libc::SYS_clone, libc::SYS_fork, libc::SYS_vfork, libc::SYS_exit, libc::SYS_wait4, libc::SYS_waitid, libc::SYS_getpid,
-    libc::SYS_getppid, libc::SYS_gettid, libc::SYS_getpgrp, libc::SYS_getpgid, libc::SYS_setpgid, libc::SYS_getsid,
-    libc::SYS_setsid, libc::SYS_getgroups, libc::SYS_capget, libc::SYS_prctl, libc::SYS_arch_prctl, libc::SYS_set_tid_address,
-    libc::SYS_set_robust_list, libc::SYS_get_robust_list, libc::SYS_futex, libc::SYS_rseq, libc::SYS_rt_sigaction,
-    libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn, libc::SYS_rt_sigpending, libc::SYS_rt_sigtimedwait,
-    libc::SYS_rt_sigsuspend, libc::SYS_sigaltstack, libc::SYS_pause,
-    libc::SYS_alarm, libc::SYS_getitimer, libc::SYS_setitimer, libc::SYS_timer_create, libc::SYS_timer_settime,
-    libc::SYS_timer_gettime, libc::SYS_timer_getoverrun, libc::SYS_timer_delete, libc::SYS_restart_syscall,
-    libc::SYS_sched_yield, libc::SYS_sched_getparam, libc::SYS_sched_getscheduler, libc::SYS_sched_get_priority_max,
-    libc::SYS_sched_get_priority_min, libc::SYS_sched_rr_get_interval, libc::SYS_sched_setaffinity,
-    libc::SYS_sched_getaffinity, libc::SYS_sched_getattr, libc::SYS_getpriority, libc::SYS_ioprio_get, libc::SYS_getrlimit,
+    libc::SYS_clone, libc::SYS_fork, libc::SYS_vfork, libc::SYS_exit, libc::SYS_wait4,
+    libc::SYS_waitid, libc::SYS_getpid, libc::SYS_getppid, libc::SYS_gettid, libc::SYS_getpgrp,
+    libc::SYS_getpgid, libc::SYS_setpgid, libc::SYS_getsid, libc::SYS_setsid, libc::SYS_getgroups,
+    libc::SYS_capget, libc::SYS_prctl, libc::SYS_arch_prctl, libc::SYS_set_tid_address,
+    libc::SYS_set_robust_list, libc::SYS_get_robust_list, libc::SYS_futex, libc::SYS_rseq,
+    libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn,
+    libc::SYS_rt_sigpending, libc::SYS_rt_sigtimedwait, libc::SYS_rt_sigsuspend,
+    libc::SYS_sigaltstack, libc::SYS_pause, libc::SYS_alarm, libc::SYS_getitimer,
+    libc::SYS_setitimer, libc::SYS_timer_create, libc::SYS_timer_settime, libc::SYS_timer_gettime,
+    libc::SYS_timer_getoverrun, libc::SYS_timer_delete, libc::SYS_restart_syscall,
+    libc::SYS_sched_yield, libc::SYS_sched_getparam, libc::SYS_sched_getscheduler,
+    libc::SYS_sched_get_priority_max, libc::SYS_sched_get_priority_min,
+    libc::SYS_sched_rr_get_interval, libc::SYS_sched_setaffinity, libc::SYS_sched_getaffinity,
+    libc::SYS_sched_getattr, libc::SYS_getpriority, libc::SYS_ioprio_get, libc::SYS_getrlimit,
     libc::SYS_getrusage, libc::SYS_times, libc::SYS_getcpu, libc::SYS_pidfd_open,
     // time and identity
-    libc::SYS_time, libc::SYS_gettimeofday, libc::SYS_clock_gettime, libc::SYS_clock_getres, libc::SYS_clock_nanosleep,
-    libc::SYS_nanosleep, libc::SYS_sysinfo, libc::SYS_getrandom,
+    libc::SYS_time, libc::SYS_gettimeofday, libc::SYS_clock_gettime, libc::SYS_clock_getres,
+    libc::SYS_clock_nanosleep, libc::SYS_nanosleep, libc::SYS_sysinfo, libc::SYS_getrandom,
     // sockets
-    libc::SYS_connect, libc::SYS_accept, libc::SYS_accept4, libc::SYS_sendto, libc::SYS_recvfrom, libc::SYS_sendmsg,
-    libc::SYS_recvmsg, libc::SYS_sendmmsg, libc::SYS_recvmmsg, libc::SYS_shutdown, libc::SYS_getsockname,
-    libc::SYS_getpeername, libc::SYS_setsockopt, libc::SYS_getsockopt,
+    libc::SYS_connect, libc::SYS_accept, libc::SYS_accept4, libc::SYS_sendto, libc::SYS_recvfrom,
+    libc::SYS_sendmsg, libc::SYS_recvmsg, libc::SYS_sendmmsg, libc::SYS_recvmmsg,
+    libc::SYS_shutdown, libc::SYS_getsockname, libc::SYS_getpeername, libc::SYS_setsockopt,
+    libc::SYS_getsockopt,
 ];
 
 /// What a run needs beyond the tables.

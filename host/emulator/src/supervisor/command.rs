@@ -66,7 +66,11 @@ impl Command {
         left: Duration,
     ) -> Result<(Self, Listener)> {
         if request.argv.is_empty() || request.argv.iter().any(|argument| argument.contains('\0')) {
-            return Err(Error::InvalidArgument("argv must name a program, and no argument may hold a NUL, for example [\"/bin/ps\"]".into()));
+            return Err(Error::InvalidArgument(
+                "argv must name a program, and no argument may hold a NUL, for example \
+                 [\"/bin/ps\"]"
+                    .into(),
+            ));
         }
         let (ours, theirs) = packet_pair().map_err(|error| backend("make a socket", &error))?;
         let pipe = || {

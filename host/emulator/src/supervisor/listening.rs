@@ -68,7 +68,9 @@ mod tests {
 
     #[test]
     fn only_listening_sockets_count() {
-        let table = "  sl  local_address rem_address   st tx_queue\n   0: 00000000:0050 00000000:0000 0A 0\n   1: 0100007F:1F90 0100007F:D431 01 0\n";
+        let table = "sl  local_address rem_address   st tx_queue\n\
+                     0: 00000000:0050 00000000:0000 0A 0\n\
+                     1: 0100007F:1F90 0100007F:D431 01 0\n";
         assert_eq!(ports(table, "tcp").collect::<Vec<_>>(), [80]);
         assert_eq!(ports(table, "udp").collect::<Vec<_>>(), [80, 8080]);
     }
