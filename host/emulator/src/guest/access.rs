@@ -19,6 +19,7 @@ use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
 use crate::guest::services::Services;
 use crate::guest::tree::Found;
+use crate::guest::waits::Waits;
 use crate::kernel::paths;
 use crate::limits::Limits;
 use crate::process::call::Call;
@@ -233,6 +234,11 @@ pub trait HasLimits {
 /// The kernel's log as the guest has it.
 pub trait HasKernelLog {
     fn kernel_log(&mut self) -> &mut KernelLog;
+}
+
+/// Waits for threads that are processes to the guest.
+pub trait HasWaits {
+    fn waits(&mut self) -> &mut Waits;
 }
 
 /// The guest's end.

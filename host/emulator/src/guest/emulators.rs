@@ -16,6 +16,7 @@ pub struct Emulators<'a> {
     /// Where the emulator's ioctl table lies in its file, and the entries that may be overwritten.
     ioctl_table: Option<Table>,
     announces_ioctls: bool,
+    tells: bool,
     abort: i32,
 }
 
@@ -27,6 +28,7 @@ impl<'a> Emulators<'a> {
             patched: prepared.patched,
             ioctl_table: prepared.table,
             announces_ioctls: prepared.announces_ioctls,
+            tells: prepared.tells,
             abort: signals::abort_of(prepared.version),
         }
     }
@@ -59,6 +61,13 @@ impl<'a> Emulators<'a> {
     /// Whether it logs every system call before it makes it, for models of any command.
     pub fn announces_ioctls(&self) -> bool {
         self.announces_ioctls
+    }
+
+    /// Whether `qemu` is to log every system call: it was changed to tell of some by what would
+    /// print them, or what it prints is read.
+    pub fn logs_calls(&self, qemu: &Qemu) -> bool {
+        let is_first = self.first().is_some_and(|first| first.arch == qemu.arch);
+        self.announces_ioctls || (self.tells && is_first)
     }
 
     /// The host's number under which the guest's `SIGABRT` is sent.

@@ -12,3 +12,4 @@ pub mod state;
 #[cfg(test)]
 pub mod testing;
 pub mod tree;
+pub mod waits;

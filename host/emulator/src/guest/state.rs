@@ -18,7 +18,7 @@ use crate::files::mounts::Mounts;
 use crate::files::private::PrivateFiles;
 use crate::guest::access::{
     Callers, Ends, HasConsole, HasDevices, HasEmulators, HasKept, HasKernelLog, HasLimits,
-    HasMounts, HasNamespaces, HasOwners, HasPlan, HasServices, Paths, Reports,
+    HasMounts, HasNamespaces, HasOwners, HasPlan, HasServices, HasWaits, Paths, Reports,
 };
 use crate::guest::emulators::Emulators;
 use crate::guest::interfaces;
@@ -27,6 +27,7 @@ use crate::guest::kernel_log::KernelLog;
 use crate::guest::reporter::Reporter;
 use crate::guest::services::Services;
 use crate::guest::tree::{Found, Tree};
+use crate::guest::waits::Waits;
 use crate::kernel::paths;
 use crate::limits::Limits;
 use crate::process::call::{Action, Call};
@@ -56,6 +57,7 @@ pub struct Guest<'a> {
     /// The exit of init, kept waiting because other processes live on.
     init_exit: Option<Call>,
     kernel_log: KernelLog,
+    waits: Waits,
     /// Files of the supervisor's that it writes to.
     kept: Kept,
 }
@@ -105,6 +107,7 @@ impl<'a> Guest<'a> {
             ended: None,
             init_exit: None,
             kernel_log: KernelLog::default(),
+            waits: Waits::default(),
             kept: Kept::default(),
         }
     }
@@ -170,6 +173,9 @@ impl<'a> Guest<'a> {
             self.report(record.who, What::Exit { code: None, signal });
         }
         self.kernel_log.wake();
+        let procs = &self.procs;
+        self.waits
+            .interrupt(|call| procs.is_signalled(call.thread()));
         self.reporter.report_repeated();
         self.release_init();
         self.kept.trim();
@@ -314,6 +320,12 @@ impl HasLimits for Guest<'_> {
 impl HasKernelLog for Guest<'_> {
     fn kernel_log(&mut self) -> &mut KernelLog {
         &mut self.kernel_log
+    }
+}
+
+impl HasWaits for Guest<'_> {
+    fn waits(&mut self) -> &mut Waits {
+        &mut self.waits
     }
 }
 

@@ -13,13 +13,14 @@ use crate::files::devices::{Devices, tests::plan};
 use crate::files::mounts::Mounts;
 use crate::guest::access::{
     Callers, Ends, HasDevices, HasEmulators, HasKept, HasKernelLog, HasMounts, HasNamespaces,
-    HasPlan, HasServices, Paths, Reports,
+    HasPlan, HasServices, HasWaits, Paths, Reports,
 };
 use crate::guest::emulators::Emulators;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
 use crate::guest::services::Services;
 use crate::guest::tree::Found;
+use crate::guest::waits::Waits;
 use crate::kernel::paths;
 use crate::process::call::Call;
 use crate::process::proc_dir::{PidNamespace, ProcDir};
@@ -41,6 +42,7 @@ pub struct Part {
     kept: Kept,
     services: Services,
     kernel_log: KernelLog,
+    waits: Waits,
     emulators: Emulators<'static>,
 }
 
@@ -64,6 +66,7 @@ impl Part {
             kept: Kept::default(),
             services: Services::new(None),
             kernel_log: KernelLog::default(),
+            waits: Waits::default(),
             emulators: Emulators::new(&[], Prepared::default()),
             plan,
         }
@@ -183,6 +186,12 @@ impl HasEmulators<'static> for Part {
 impl HasKernelLog for Part {
     fn kernel_log(&mut self) -> &mut KernelLog {
         &mut self.kernel_log
+    }
+}
+
+impl HasWaits for Part {
+    fn waits(&mut self) -> &mut Waits {
+        &mut self.waits
     }
 }
 

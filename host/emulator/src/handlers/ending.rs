@@ -1,6 +1,7 @@
 //! The end of processes, and of the guest.
 
 use rookery_records::event::What;
+use rustix::io::Errno;
 
 use crate::guest::access::{Ends, Reports};
 use crate::process::call::{Action, Call};
@@ -25,6 +26,11 @@ pub fn exit(guest: &mut (impl Reports + Ends), call: &Call) -> Action {
     let Some(record) = guest.caller(call) else {
         return Action::Continue;
     };
+    // A group of its own to the guest, and no more than a thread to the host: it ends by the `exit`
+    // that every library calls where there is no `exit_group`.
+    if record.is_in_own_thread() {
+        return Errno::NOSYS.into();
+    }
     let (pid, who, fatal) = (record.process.pid(), record.who.clone(), record.fatal);
     let code = if fatal.is_some() {
         None

@@ -31,7 +31,7 @@ pub fn options<'a>(
     cpu: Option<&str>,
 ) -> Vec<(&'static str, String)> {
     let release = guest.plan().kernel_release.as_deref();
-    let log = if guest.emulators().announces_ioctls() {
+    let log = if guest.emulators().logs_calls(qemu) {
         "unimp,strace"
     } else {
         "unimp"

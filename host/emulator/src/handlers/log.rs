@@ -104,7 +104,7 @@ fn refused<'a>(
 }
 
 /// An ioctl is about to be made.
-fn learn<'a>(
+pub fn learn<'a>(
     guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a>),
     call: &Call,
     fd: i32,

@@ -26,6 +26,7 @@ mod resources;
 mod signal;
 mod status;
 mod table;
+mod threads;
 mod transfer;
 
 pub use network::commands as network_commands;

@@ -1,6 +1,7 @@
 //! Signals: those that the plan blocks go nowhere, and qemu's way to die of one shows a crash.
 
 use crate::guest::access::{Callers, Ends, HasEmulators, HasPlan, Reports};
+use crate::handlers::threads;
 use crate::process::call::{Action, Call};
 use crate::process::record::Record;
 use crate::qemu::signals;
@@ -168,9 +169,12 @@ pub fn send<'a>(
     target: i32,
     signal: i32,
 ) -> Action {
+    let by_number = syscall == "kill";
     if signal == 0 {
-        return Action::Continue;
+        let thread = by_number.then(|| threads::kill(guest, target, 0)).flatten();
+        return thread.unwrap_or(Action::Continue);
     }
+    let sent = signal;
     let signal = in_guest(guest, signal);
     let blocked = guest.plan().blocked_signals.contains(&signal);
     guest.report_call(
@@ -188,6 +192,9 @@ pub fn send<'a>(
     if signal == libc::SIGKILL {
         let by = guest.who(call);
         guest.procs().killed(&by, target);
+    }
+    if by_number && let Some(action) = threads::kill(guest, target, sent) {
+        return action;
     }
     Action::Continue
 }

@@ -6,8 +6,9 @@ use crate::guest::access::{Callers, HasLimits};
 use crate::guest::state::Guest;
 use crate::handlers::{
     answered, chroot, ending, exec, faked, fs, host_name, identity, ioctl, kernel_log, limits,
-    model, mount, net, pivot, resources, signal, status, transfer,
+    model, mount, net, pivot, resources, signal, status, threads, transfer,
 };
+use crate::kernel::numbers;
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
 use crate::sandbox::filter;
@@ -37,7 +38,7 @@ use Seen::{Always, Sometimes};
 macro_rules! rows {
     (|$guest:ident, $call:ident| $($name:ident $seen:ident $why:tt => $answer:expr;)*) => {
         &[$(Row {
-            number: libc::$name,
+            number: numbers::$name,
             seen: $seen,
             handler: |$guest, $call| {
                 const _: &str = $why;
@@ -54,6 +55,7 @@ const FILES: &str =
 const OWNERS: &str = "one user is mapped: the kernel would refuse every other";
 const IDENTITY: &str = "one user is mapped: the guest is told that it has become others";
 const SIGNALS: &str = "the plan blocks signals, and a fatal one is reported";
+const THREADS: &str = "a thread of the host may be a process to the guest";
 const MODULES: &str = "the host's modules are none of the guest's; firmware expects success";
 const CLOCK: &str = "the host's clock is not the guest's to set; firmware expects success";
 const SWAP: &str = "the host's swap is not the guest's; firmware expects success";
@@ -112,6 +114,13 @@ const ROWS: &[Row] = rows! { |guest, call|
         exec::execute(guest, call, PathArg::AT);
     SYS_exit_group Always "the end of a program is reported, and init may have to wait" =>
         ending::exit(guest, call);
+    SYS_exit Always THREADS => threads::exit(guest, call);
+    SYS_getpid Always THREADS => threads::number(guest, call);
+    SYS_getppid Always THREADS => threads::parent(guest, call);
+    SYS_wait4 Always THREADS => threads::wait4(guest, call);
+    SYS_waitid Always THREADS => threads::waitid(guest, call);
+    SYS_TOLD Always "an emulator tells of what no call of its own shows" =>
+        threads::told(guest, call);
     SYS_kill Always SIGNALS => signal::kill(guest, call);
     SYS_tkill Always SIGNALS => signal::kill_thread(guest, call, "tkill", call.int(0), call.int(1));
     SYS_tgkill Always SIGNALS =>

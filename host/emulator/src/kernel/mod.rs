@@ -1,13 +1,15 @@
 //! The kernel as types: system calls that no safe crate offers, netlink, and the text of paths.
-//! With the launcher, the only place with `unsafe`: `notify`, `probe` and `process`.
+//! With the launcher, the only place with `unsafe`: `notify`, `probe`, `process` and `told`.
 
 pub mod ending;
 pub mod enter;
 pub mod netlink;
 pub mod notify;
+pub mod numbers;
 pub mod passing;
 pub mod paths;
 pub mod probe;
 pub mod process;
 pub mod shortage;
 pub mod sockios;
+pub mod told;

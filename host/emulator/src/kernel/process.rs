@@ -108,6 +108,15 @@ pub fn limit(pid: u32, resource: u32) -> rustix::io::Result<[u64; 2]> {
     }
 }
 
+/// Send a signal to a thread of a process, by their numbers (`tgkill(2)`).
+pub fn signal_thread(process: u32, thread: u32, signal: i32) -> rustix::io::Result<()> {
+    // SAFETY: takes its arguments by value.
+    match unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) } {
+        0 => Ok(()),
+        _ => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)),
+    }
+}
+
 /// End this process after `limit` whatever it does or waits for. Its children do not inherit that.
 pub fn end_after(limit: std::time::Duration) -> io::Result<()> {
     let mut timer = libc::itimerval {

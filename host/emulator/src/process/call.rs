@@ -9,6 +9,10 @@ use rustix::io::Errno;
 use crate::kernel::notify as abi;
 use crate::process::first_program::FirstProgram;
 
+/// What the kernel takes for a call that a signal ended (`linux/errno.h`): by the handler's flags
+/// it is made again, or fails with `EINTR`.
+const ERESTARTSYS: i64 = 512;
+
 /// The end of a filter at which its notifications arrive.
 #[derive(Debug)]
 pub struct Listener {
@@ -110,6 +114,7 @@ impl Call {
         let sent = match action {
             Action::Continue => abi::let_continue(listener, id),
             Action::Later => Ok(()),
+            Action::Restart => abi::answer(listener, id, -ERESTARTSYS),
             Action::Return(value) => abi::answer(listener, id, *value),
             Action::Fail(errno) => abi::answer(listener, id, -i64::from(errno.raw_os_error())),
             Action::Give {
@@ -149,6 +154,8 @@ pub enum Action {
     Continue,
     /// It waits on; somebody keeps the call and answers it later.
     Later,
+    /// It is made again, once the caller has handled the signal that waits for it.
+    Restart,
     /// It returns this.
     Return(i64),
     /// It fails.

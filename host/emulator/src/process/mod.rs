@@ -7,4 +7,5 @@ pub mod path_arg;
 pub mod proc_dir;
 pub mod record;
 pub mod table;
+pub mod threads;
 pub mod view;

@@ -7,13 +7,14 @@ use rookery_records::event::Process;
 use rustix::fs::Stat;
 use rustix::io::Errno;
 
-use crate::kernel::paths;
+use crate::kernel::{self, paths};
 use crate::process::memory::{self, Memory};
 use crate::process::proc_dir::{self, ProcDir};
+use crate::process::threads::Threads;
 use crate::process::view::View;
 
 /// What is remembered of a process. A fork inherits its parent's.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Record {
     /// Where all that belongs to it is reached.
     pub process: Rc<ProcDir>,
@@ -41,6 +42,8 @@ pub struct Record {
     pub catches_all: bool,
     /// The file that was executed, where it has no name, and how it is spoken of.
     pub image: Option<(String, Rc<OwnedFd>)>,
+    /// Its threads that are processes to the guest.
+    pub threads: Threads,
     memory: Option<Rc<Memory>>,
 }
 
@@ -138,6 +141,7 @@ impl Record {
             read_cmdline: false,
             catches_all: parent.is_some_and(|parent| parent.catches_all),
             image: parent.and_then(|parent| parent.image.clone()),
+            threads: Threads::default(),
             memory: None,
         })
     }
@@ -229,6 +233,32 @@ impl Record {
         self.ask("status", |name| self.process.text(name)).ok()
     }
 
+    /// The number in the guest of the thread that called last.
+    pub fn thread_number(&self) -> Option<u32> {
+        proc_dir::number(&self.thread_status()?, "NSpid:")
+    }
+
+    /// Whether the thread that called last is one that is a process of its own to the guest.
+    pub fn is_in_own_thread(&self) -> bool {
+        self.threads.are_made() && self.thread != self.process.pid()
+    }
+
+    /// Send the host's `signal` to the thread that has this number in the guest. `SRCH` where it
+    /// has ended.
+    pub fn signal_thread(&self, number: u32, signal: i32) -> Result<(), Errno> {
+        let has_number = |thread: &u32| {
+            let status = format!("task/{thread}/status");
+            self.process.number(&status, "NSpid:") == Some(number)
+        };
+        let mut threads = self.process.numbers("task").into_iter();
+        let thread = threads.find(has_number).ok_or(Errno::SRCH)?;
+        // The process is the guest's as long as it has this thread.
+        if !self.process.has_thread(thread) {
+            return Err(Errno::SRCH);
+        }
+        kernel::process::signal_thread(self.process.pid(), thread, signal)
+    }
+
     /// Open its memory anew when it is next needed.
     pub fn forget_memory(&mut self) {
         self.memory = None;
@@ -256,6 +286,7 @@ impl Record {
     /// Another program runs in it: what belonged to the old one is dropped.
     pub fn changed_program(&mut self) {
         (self.memory, self.fatal, self.catches_all) = (None, None, false);
+        self.threads = Threads::default();
         self.learned.clear();
         self.log_line.clear();
     }

@@ -105,6 +105,25 @@ impl Table {
         self.by_pid.values().find(|record| record.who.pid == pid)
     }
 
+    /// The process that has a thread of this number which is a process to the guest, or that makes
+    /// such threads and has this number itself.
+    pub fn with_thread(&self, number: u32) -> Option<&Record> {
+        self.by_pid.values().find(|record| {
+            let itself = record.who.pid == number && record.threads.any_lives();
+            itself || record.threads.get(number).is_some()
+        })
+    }
+
+    /// Whether a signal waits for a thread, by its number on the host, that it does not block.
+    pub fn is_signalled(&self, thread: u32) -> bool {
+        let pid = self.threads.get(&thread).copied().unwrap_or(thread);
+        let status = self.by_pid.get(&pid).and_then(|record| {
+            let status = format!("task/{thread}/status");
+            record.process.text(&status).ok()
+        });
+        status.is_some_and(|status| is_signalled(&status))
+    }
+
     /// As `by_guest_pid`, and where it was not seen yet looked for among the descendants of the
     /// process `init` of the host.
     pub fn find(&mut self, pid: u32, init: u32) -> Option<&Record> {
@@ -186,6 +205,16 @@ impl Table {
     }
 }
 
+/// Whether a thread's status (`proc_pid_status(5)`) shows a signal that waits and is not blocked.
+fn is_signalled(status: &str) -> bool {
+    let set = |field: &str| {
+        let set = status.lines().find_map(|line| line.strip_prefix(field));
+        set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
+            .unwrap_or(0)
+    };
+    (set("SigPnd:") | set("ShdPnd:")) & !set("SigBlk:") != 0
+}
+
 /// The children of a process, whichever of its threads began them.
 pub fn children(process: &ProcDir) -> Vec<u32> {
     let of_thread = |thread| process.text(&format!("task/{thread}/children"));
@@ -238,6 +267,17 @@ mod tests {
         drop(end);
         living.join().unwrap();
         assert_eq!(table.identify(id), Err(Errno::SRCH));
+    }
+
+    #[test]
+    fn a_signal_that_is_blocked_interrupts_nobody() {
+        let status = |pending, shared, blocked| {
+            format!("SigPnd:\t{pending}\nShdPnd:\t{shared}\nSigBlk:\t{blocked}\n")
+        };
+        assert!(is_signalled(&status("0200", "0000", "0000")));
+        assert!(is_signalled(&status("0000", "0200", "0100")));
+        assert!(!is_signalled(&status("0200", "0000", "0200")));
+        assert!(!is_signalled(""));
     }
 
     #[test]

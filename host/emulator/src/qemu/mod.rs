@@ -1,8 +1,11 @@
 //! The emulators.
 
 pub mod arch;
+pub mod code;
 pub mod emulator;
 pub mod ioctl_table;
 pub mod prepare;
 pub mod program;
 pub mod signals;
+pub mod told;
+pub mod unknown_ioctls;

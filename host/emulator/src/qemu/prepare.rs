@@ -6,7 +6,7 @@ use rookery_project::{Error, Result};
 use rookery_runs::plan::{IoctlCommand, Plan};
 
 use crate::qemu::emulator::Qemu;
-use crate::qemu::ioctl_table;
+use crate::qemu::{ioctl_table, told, unknown_ioctls};
 
 /// What is changed about the emulator for the sake of ioctl models, and of ioctls of the network
 /// that it does not know.
@@ -20,6 +20,8 @@ pub struct Prepared {
     pub table: Option<ioctl_table::Table>,
     /// It is to log every system call before it makes it.
     pub announces_ioctls: bool,
+    /// It was changed to tell of threads that are processes to the guest.
+    pub tells: bool,
     /// Its version.
     pub version: Option<(u32, u32)>,
     /// What it lacks.
@@ -41,10 +43,15 @@ impl Prepared {
         let mut file =
             std::fs::read(&qemu.path).map_err(|error| Error::io("read", &qemu.path, &error))?;
         let version = qemu.version(&file);
+        let any = commands().any(|command| command == IoctlCommand::Any);
+        let tells = told::patch(&mut file, qemu.arch, any);
+        let changed = unknown_ioctls::patch(&mut file, qemu.arch) || tells;
         let Some(mut table) = ioctl_table::find(&file, qemu.arch) else {
             let note = "this emulator's ioctl table has an unknown shape: only ioctls that it \
                         knows reach models";
             return Ok(Self {
+                file: changed.then_some(file),
+                tells,
                 version,
                 note: commands().next().map(|_| note),
                 ..Self::default()
@@ -54,11 +61,11 @@ impl Prepared {
             IoctlCommand::Number(number) => Some(number),
             IoctlCommand::Any => None,
         });
-        let any = commands().any(|command| command == IoctlCommand::Any);
         let small = ioctl_table::SMALL.into_iter().filter(|_| any);
         let patched = ioctl_table::patch(&mut file, &mut table, numbers.chain(small).chain(others));
         Ok(Self {
-            file: (!patched.is_empty()).then_some(file),
+            file: (changed || !patched.is_empty()).then_some(file),
+            tells,
             patched,
             table: Some(table),
             announces_ioctls: any,

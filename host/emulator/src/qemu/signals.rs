@@ -46,6 +46,23 @@ pub fn in_guest(arch: &str, abort: i32, signal: i32) -> i32 {
     }
 }
 
+/// The host's number for a guest's `signal`: those of realtime begin behind what qemu itself uses.
+pub fn on_host(arch: &str, abort: i32, signal: i32) -> i32 {
+    const GUESTS_RTMIN: i32 = 32;
+    let first = if abort == libc::SIGABRT {
+        RTMIN
+    } else {
+        abort + 1
+    };
+    let other = MIPS.iter().find(|(_, mips)| *mips == signal);
+    match other {
+        _ if signal == libc::SIGABRT => abort,
+        _ if signal >= GUESTS_RTMIN => first + signal - GUESTS_RTMIN,
+        Some((host, _)) if arch.starts_with("mips") => *host,
+        _ => signal,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +81,21 @@ mod tests {
             hosts.map(|signal| in_guest("mipsel", 35, signal)).collect();
         assert_eq!(guests.len(), 30);
         assert!(!guests.contains(&7));
+    }
+
+    #[test]
+    fn a_guests_signal_has_the_number_under_which_the_emulator_takes_it() {
+        for (abort, realtime) in [(libc::SIGABRT, 35), (34, 36), (35, 37)] {
+            assert_eq!(on_host("mipsel", abort, 33), realtime);
+            for signal in (1..32).filter(|signal| *signal != libc::SIGSTKFLT) {
+                let guests = in_guest("mipsel", abort, signal);
+                if guests != libc::SIGABRT {
+                    assert_eq!(on_host("mipsel", abort, guests), signal);
+                }
+                assert_eq!(on_host("armel", libc::SIGABRT, signal), signal);
+            }
+        }
+        assert_eq!(on_host("armel", 35, libc::SIGABRT), 35);
     }
 
     #[test]

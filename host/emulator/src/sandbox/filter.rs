@@ -112,10 +112,14 @@ const TESTS: &[Test] = &[
     test(libc::SYS_mmap, 3, AnyBit(libc::MAP_HUGETLB as u32), Answer(libc::ENOMEM)),
     test(libc::SYS_mmap, 3, AnyBit(libc::MAP_SHARED as u32), Notify),
     test(libc::SYS_shmget, 2, AnyBit(libc::SHM_HUGETLB as u32), Answer(libc::ENOMEM)),
+    // Memory of the guest's is in memory, locked or not.
+    test(libc::SYS_shmctl, 1, Within(libc::SHM_LOCK as u32, libc::SHM_UNLOCK as u32), Answer(0)),
     test(libc::SYS_clone, 0, AnyBit(NEW_NAMESPACES), Answer(libc::EPERM)),
     // A guest that cleared it would outlive its supervisor.
     test(libc::SYS_prctl, 0, Equals(libc::PR_SET_PDEATHSIG as u32), Answer(0)),
     test(libc::SYS_prctl, 0, Equals(libc::PR_CAPBSET_DROP as u32), Answer(0)),
+    test(libc::SYS_prctl, 0, Equals(libc::PR_SET_SECUREBITS as u32), Answer(0)),
+    test(libc::SYS_prctl, 0, Equals(libc::PR_CAP_AMBIENT as u32), Answer(0)),
     test(libc::SYS_prctl, 0, Equals(libc::PR_SET_SECCOMP as u32), Answer(libc::EINVAL)),
     test(libc::SYS_ioctl, 1, Equals(low(libc::TIOCSTI)), Answer(libc::EPERM)),
     test(libc::SYS_ioctl, 1, Equals(low(libc::TIOCLINUX)), Answer(libc::EPERM)),
@@ -227,8 +231,8 @@ const ALLOW: &[i64] = &[
     libc::SYS_mq_timedsend, libc::SYS_mq_timedreceive, libc::SYS_mq_notify, libc::SYS_mq_getsetattr,
     libc::SYS_membarrier, libc::SYS_get_mempolicy, libc::SYS_mbind, libc::SYS_set_mempolicy,
     // processes and signals
-    libc::SYS_clone, libc::SYS_fork, libc::SYS_vfork, libc::SYS_exit, libc::SYS_wait4,
-    libc::SYS_waitid, libc::SYS_getpid, libc::SYS_getppid, libc::SYS_gettid, libc::SYS_getpgrp,
+    libc::SYS_clone, libc::SYS_fork, libc::SYS_vfork,  
+       libc::SYS_gettid, libc::SYS_getpgrp,
     libc::SYS_getpgid, libc::SYS_setpgid, libc::SYS_getsid, libc::SYS_setsid, libc::SYS_getgroups,
     libc::SYS_capget, libc::SYS_prctl, libc::SYS_arch_prctl, libc::SYS_set_tid_address,
     libc::SYS_set_robust_list, libc::SYS_get_robust_list, libc::SYS_futex, libc::SYS_rseq,

@@ -1,0 +1,123 @@
+//! The instructions by which a changed emulator tells of its guest's system calls, to be copied
+//! into it (`qemu/told.rs`).
+//!
+//! The emulator calls them in the place of the functions that print a system call, so they find in
+//! `esi` the number of the guest's call, and in `rdx`, `rcx`, … its arguments; after the call its
+//! result is in `rdx` and the arguments follow. What a called function may change, they may change.
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+std::arch::global_asm!(
+    ".pushsection .rodata.rookery_told, \"a\"",
+    "rookery_told:",
+    // Before the call.
+    "    cmp esi, dword ptr [rip + rookery_told_exit]",
+    "    je 1f",
+    "    cmp esi, dword ptr [rip + rookery_told_clone]",
+    "    je 2f",
+    "    cmp esi, dword ptr [rip + rookery_told_ioctl]",
+    "    je 3f",
+    "    ret",
+    // After it.
+    "rookery_told_after:",
+    "    cmp esi, dword ptr [rip + rookery_told_clone]",
+    "    jne 5f",
+    "    mov eax, ecx",
+    "    and eax, {looked_at}",
+    "    cmp eax, {older}",
+    "    jne 5f",
+    "    xchg rdx, rcx",
+    "    mov edi, {cloned}",
+    "    jmp 4f",
+    "1:  mov edi, {exit}",
+    "    jmp 4f",
+    "2:  mov eax, edx",
+    "    and eax, {looked_at}",
+    "    cmp eax, {older}",
+    "    jne 5f",
+    "    mov edi, {cloning}",
+    "    jmp 4f",
+    "3:  mov edi, {ioctl}",
+    "4:  mov rsi, rdx",
+    "    mov rdx, rcx",
+    "    mov eax, {told}",
+    "    syscall",
+    "5:  ret",
+    "rookery_told_exit: .long 0",
+    "rookery_told_clone: .long 0",
+    "rookery_told_ioctl: .long 0",
+    "rookery_told_end:",
+    ".popsection",
+    looked_at = const LOOKED_AT,
+    older = const libc::CLONE_VM,
+    exit = const EXIT,
+    cloning = const CLONING,
+    cloned = const CLONED,
+    ioctl = const IOCTL,
+    told = const crate::kernel::numbers::SYS_TOLD,
+);
+
+/// What is told, in the first argument.
+pub const EXIT: i32 = 1;
+pub const CLONING: i32 = 2;
+pub const CLONED: i32 = 3;
+pub const IOCTL: i32 = 4;
+
+/// A thread that is a process of its own to the guest shares its memory, and is neither one of its
+/// threads nor a `vfork`.
+#[cfg(target_arch = "x86_64")]
+const LOOKED_AT: i32 = libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_VFORK;
+
+/// The numbers of a guest's system calls; one that it does not have is never told.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbers {
+    pub exit: u32,
+    pub clone: u32,
+    pub ioctl: u32,
+}
+
+/// The instructions.
+#[derive(Debug)]
+pub struct Code {
+    pub bytes: Vec<u8>,
+    /// Where those begin that are called after a system call; the others are at the beginning.
+    pub after: usize,
+}
+
+/// The instructions for a guest with these numbers. `None` on other hosts than x86-64.
+#[cfg(target_arch = "x86_64")]
+pub fn code(numbers: Numbers) -> Option<Code> {
+    unsafe extern "C" {
+        #[link_name = "rookery_told"]
+        static BEGIN: u8;
+        #[link_name = "rookery_told_after"]
+        static AFTER: u8;
+        #[link_name = "rookery_told_exit"]
+        static NUMBERS: u8;
+        #[link_name = "rookery_told_end"]
+        static END: u8;
+    }
+    let begin = &raw const BEGIN;
+    let offset = |of: *const u8| of.addr() - begin.addr();
+    let (after, table, end) = (
+        offset(&raw const AFTER),
+        offset(&raw const NUMBERS),
+        offset(&raw const END),
+    );
+    // SAFETY: the labels are in this order in one piece of read-only data.
+    let mut bytes = unsafe { std::slice::from_raw_parts(begin, end) }.to_vec();
+    let table = bytes.get_mut(table..)?;
+    let (places, _) = table.as_chunks_mut::<4>();
+    for (place, number) in places
+        .iter_mut()
+        .zip([numbers.exit, numbers.clone, numbers.ioctl])
+    {
+        *place = number.to_le_bytes();
+    }
+    Some(Code { bytes, after })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub fn code(_: Numbers) -> Option<Code> {
+    None
+}

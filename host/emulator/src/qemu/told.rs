@@ -1,0 +1,157 @@
+//! What an emulator is made to tell its supervisor of its guest's system calls: that a thread is
+//! made which is a process of its own to the guest (LinuxThreads), and that the guest calls `exit`.
+//! No system call of the emulator's own shows either.
+//!
+//! qemu refuses to make such a thread: `do_fork` (`linux-user/syscall.c`) compares the flags of
+//! `clone` with those of a whole POSIX thread. In a copy of its file that comparison is eased, and
+//! the two calls by which `do_syscall` prints a guest's system call, before and after it, lead to
+//! instructions of ours (`kernel/told.rs`) in the padding behind the program's last one; so it must
+//! be called with `-d strace`. Each place
+//! must be found exactly once and in exactly this shape, or nothing is changed.
+
+use crate::kernel::told::{Numbers, code};
+use crate::qemu::arch::Arch;
+use crate::qemu::code::{CALL_LENGTH, Code, put};
+
+/// The flags of `clone` that `do_fork` looks at, and what they must be.
+const LOOKED_AT: u32 = 0x7e87_7f00;
+const WANTED: u32 = 0x0005_0f00;
+/// What the older threads lack of these: `CLONE_THREAD`, `CLONE_SYSVSEM`.
+const OF_POSIX_THREADS: u32 = 0x0005_0000;
+
+/// The text that `print_syscall` alone prints.
+const UNKNOWN: &[u8] = b"Unknown syscall %d\n\0";
+
+/// A command that no guest has.
+const NONE: u32 = u32::MAX;
+
+/// The system calls of a guest: `exit`, `clone`, `ioctl` (`arch/*/include/uapi/asm/unistd.h`,
+/// `include/uapi/asm-generic/unistd.h`).
+fn numbers(arch: &Arch, ioctls: bool) -> Numbers {
+    let (exit, clone, ioctl) = match arch.qemu {
+        "mips" | "mipsel" => (4001, 4120, 4054),
+        "mips64" | "mips64el" => (5058, 5055, 5015),
+        "mipsn32" | "mipsn32el" => (6058, 6055, 6015),
+        "aarch64" | "aarch64_be" | "riscv32" | "riscv64" | "loongarch64" => (93, 220, 29),
+        "x86_64" => (60, 56, 16),
+        _ => (1, 120, 54),
+    };
+    let ioctl = if ioctls { ioctl } else { NONE };
+    Numbers { exit, clone, ioctl }
+}
+
+/// Let a copy of the emulator tell, also of `ioctls` where that is wanted. Gives whether it could
+/// be changed; where not, it is as it was.
+pub fn patch(file: &mut [u8], arch: &Arch, ioctls: bool) -> bool {
+    let found = find(file);
+    found.is_some_and(|found| found.change(file, numbers(arch, ioctls)).is_some())
+}
+
+/// Offsets in the file. Those of its executable part lie as far from each other as addresses do.
+#[derive(Debug, PartialEq, Eq)]
+struct Found {
+    /// What `do_fork` looks at, and what that is compared with.
+    flags: [usize; 2],
+    /// The two calls that print: before a system call, and after it.
+    calls: [usize; 2],
+    /// The padding.
+    room: usize,
+    length: usize,
+}
+
+const PAGE: usize = 4096;
+/// From the first call that prints to the second, at most.
+const BETWEEN: usize = 96;
+/// `print_syscall` needs its text within so many bytes of its beginning, which is aligned.
+const BEGINNING: usize = 1024;
+const ALIGNED: usize = 16;
+
+fn find(file: &[u8]) -> Option<Found> {
+    let code = Code::of(file)?;
+    let flags = [
+        code.only(&LOOKED_AT.to_le_bytes())?,
+        code.only(&WANTED.to_le_bytes())?,
+    ];
+    let use_of_text = code.use_of(UNKNOWN)?;
+    // The function that holds it begins at the last place before it that anybody calls.
+    let print = code
+        .calls(..code.text.len())
+        .map(|(_, to)| to)
+        .filter(|to| *to <= use_of_text && use_of_text - to < BEGINNING && to % ALIGNED == 0)
+        .max()?;
+    let mut sites = code.calls(..code.text.len()).filter(|(_, to)| *to == print);
+    let ((before, _), None) = (sites.next()?, sites.next()) else {
+        return None;
+    };
+    let behind = before + CALL_LENGTH;
+    let (after, print_result) = code
+        .calls(..behind + BETWEEN)
+        .find(|(at, _)| *at >= behind)?;
+    if print_result <= print {
+        return None;
+    }
+    let room = code.offset + code.text.len();
+    let padding = file.get(room..room.next_multiple_of(PAGE))?;
+    Some(Found {
+        flags: flags.map(|at| code.offset + at),
+        calls: [before, after].map(|at| code.offset + at),
+        room,
+        length: padding.iter().take_while(|byte| **byte == 0).count(),
+    })
+}
+
+impl Found {
+    fn change(&self, file: &mut [u8], numbers: Numbers) -> Option<()> {
+        let code = code(numbers)?;
+        if code.bytes.len() > self.length {
+            return None;
+        }
+        let targets = [self.room, self.room + code.after];
+        for (call, to) in self.calls.into_iter().zip(targets) {
+            let from = i64::try_from(call + CALL_LENGTH).ok()?;
+            let distance = i32::try_from(i64::try_from(to).ok()? - from).ok()?;
+            put(file, call + 1, &distance.to_le_bytes())?;
+        }
+        for (at, flags) in self.flags.into_iter().zip([LOOKED_AT, WANTED]) {
+            put(file, at, &(flags & !OF_POSIX_THREADS).to_le_bytes())?;
+        }
+        put(file, self.room, &code.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::qemu::emulator::Qemu;
+
+    #[test]
+    fn every_emulator_here_can_be_made_to_tell_and_only_once() {
+        let qemus = Qemu::all();
+        assert!(
+            !qemus.is_empty(),
+            "qemu-user is installed where this is tested"
+        );
+        for qemu in qemus {
+            let original = std::fs::read(&qemu.path).unwrap();
+            let mut file = original.clone();
+            assert!(patch(&mut file, qemu.arch, false), "{}", qemu.arch.qemu);
+            let changed = original.iter().zip(&file).filter(|(a, b)| a != b).count();
+            assert!(
+                (20..300).contains(&changed),
+                "{}: {changed}",
+                qemu.arch.qemu
+            );
+            assert!(!patch(&mut file, qemu.arch, false), "{}", qemu.arch.qemu);
+        }
+    }
+
+    #[test]
+    fn what_has_another_shape_is_left_as_it_is() {
+        let own = std::fs::read("/proc/self/exe").unwrap();
+        for original in [Vec::new(), b"\x7fELF".to_vec(), vec![0; 8192], own] {
+            let mut file = original.clone();
+            let arch = Arch::by_name("mipsel").unwrap();
+            assert!(!patch(&mut file, arch, true) && file == original);
+        }
+    }
+}
