@@ -1,7 +1,7 @@
 //! The files that the supervisor answers for: models of the plan, device nodes, and the parts of
 //! `/proc` that would show the host.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rookery_project::Node;
 
@@ -17,6 +17,8 @@ pub enum Backing {
     Model(usize),
     /// The console.
     Console,
+    /// The kernel's log: who reads it waits, and what is written to it is printed.
+    KernelLog,
     /// A device of the host that is the same everywhere.
     Host(&'static str),
     /// Fixed contents.
@@ -87,6 +89,12 @@ const FILES_MAX: usize = 10_000;
 /// The major number that modelled character devices show: one that Linux keeps for local use.
 const MODEL_MAJOR: u32 = 240;
 
+/// The major number of terminals, and the first minor number of a console that the archive has no
+/// node for: behind those of serial ports that firmware has (`Documentation/admin-guide/devices.txt`
+/// of Linux).
+const TTY_MAJOR: u32 = 4;
+const FIRST_CONSOLE: u32 = 96;
+
 /// The caller's own terminal.
 const TTY: (u32, u32) = (5, 0);
 /// The device that makes pseudo-terminals.
@@ -94,7 +102,9 @@ pub const PTMX: (u32, u32) = (5, 2);
 
 impl Devices {
     /// Those of a plan and of its archive.
-    pub fn new(plan: &Plan, nodes: &[Node], arch: &Arch) -> Self {
+    ///
+    /// `consoles` are the names by which the firmware means its console.
+    pub fn new(plan: &Plan, nodes: &[Node], consoles: &BTreeSet<String>, arch: &Arch) -> Self {
         let mut devices = Self::default();
         for (path, numbers) in [
             ("/dev/console", (5, 1)),
@@ -108,6 +118,9 @@ impl Devices {
                 &paths::normalise(&node.path),
                 Device::node(node.block, (node.major, node.minor), node.mode),
             );
+        }
+        for (name, number) in consoles.iter().zip(FIRST_CONSOLE..) {
+            devices.add_console(&format!("/dev/{name}"), number);
         }
         for (path, file) in &plan.static_files {
             if let StaticFile::Device {
@@ -178,10 +191,26 @@ impl Devices {
                 },
             );
         }
+        let log = Device {
+            mode: libc::S_IFREG | 0o400,
+            numbers: (0, 0),
+            size: 0,
+            backing: Backing::KernelLog,
+        };
+        devices.by_path.insert("/proc/kmsg".to_owned(), log);
         for (index, (path, file)) in plan.pseudofiles.iter().enumerate() {
             devices.add_model(&paths::normalise(path), index, file);
         }
         devices
+    }
+
+    /// A name of the console, with the numbers of the archive's node where there is one.
+    fn add_console(&mut self, path: &str, number: u32) {
+        let new = || Device::node(false, (TTY_MAJOR, number), 0o620);
+        let device = self.by_path.entry(path.to_owned()).or_insert_with(new);
+        if !device.is_block() {
+            device.backing = Backing::Console;
+        }
     }
 
     /// The contents of `/proc/modules`, where no model stands in their place.
@@ -336,8 +365,9 @@ fn driver(numbers: (u32, u32)) -> Backing {
         (1, 5) => Backing::Host("/dev/zero"),
         (1, 7) => Backing::Host("/dev/full"),
         (1, 8 | 9) => Backing::Host("/dev/urandom"),
-        // The kernel's log, which it prints; virtual and serial terminals; the console.
-        (1, 11) | (4 | 204, _) | (5, 0 | 1) => Backing::Console,
+        (1, 11) => Backing::KernelLog,
+        // Virtual and serial terminals; the console.
+        (TTY_MAJOR | 204, _) | (5, 0 | 1) => Backing::Console,
         _ => Backing::Nothing,
     }
 }
@@ -441,15 +471,39 @@ pub(crate) mod tests {
     #[test]
     fn terminals_are_the_sandboxs_own() {
         let nodes = [node("/dev/ptmx", 5, 2), node("/dev/tty", 5, 0)];
-        let devices = Devices::new(&plan(), &nodes, Arch::by_name("mipsel").unwrap());
+        let devices = Devices::new(
+            &plan(),
+            &nodes,
+            &BTreeSet::new(),
+            Arch::by_name("mipsel").unwrap(),
+        );
         assert_eq!(devices.get("/dev/ptmx"), None);
         assert_eq!(devices.get("/dev/tty"), None);
     }
 
     #[test]
+    fn a_console_has_every_name_of_the_firmwares_and_its_nodes_numbers() {
+        let nodes = [node("/dev/ttyPS0", 207, 16)];
+        let names = ["ttyPS0", "ttyAMA0"].map(str::to_owned).into();
+        let devices = Devices::new(&plan(), &nodes, &names, Arch::by_name("armel").unwrap());
+        let [one, other] = ["/dev/ttyPS0", "/dev/ttyAMA0"].map(|path| devices.get(path).unwrap());
+        assert_eq!((one.numbers, &one.backing), ((207, 16), &Backing::Console));
+        assert_eq!((other.numbers.0, &other.backing), (4, &Backing::Console));
+        assert_eq!(
+            devices.get("/proc/kmsg").unwrap().backing,
+            Backing::KernelLog
+        );
+    }
+
+    #[test]
     fn a_device_is_where_its_file_is() {
         let nodes = [node("/dev/gpio", 127, 3)];
-        let mut devices = Devices::new(&plan(), &nodes, Arch::by_name("mipsel").unwrap());
+        let mut devices = Devices::new(
+            &plan(),
+            &nodes,
+            &BTreeSet::new(),
+            Arch::by_name("mipsel").unwrap(),
+        );
         assert!(devices.without_file("/dev/gpio").is_some());
         devices.place("/dev/gpio", (9, 1));
         assert_eq!(devices.without_file("/dev/gpio"), None);
@@ -470,6 +524,7 @@ pub(crate) mod tests {
         let mut devices = Devices::new(
             &plan,
             &[node("/dev/gpio", 127, 3), node("/dev/wd", 10, 130)],
+            &BTreeSet::new(),
             arch,
         );
         let gpio = devices.get("/dev/gpio").unwrap();

@@ -1,6 +1,7 @@
 //! What the guest's file system holds that no disk does.
 
 pub mod console;
+pub mod consoles;
 pub mod devices;
 pub mod interfaces;
 pub mod mounts;

@@ -1,6 +1,7 @@
 //! A part of a guest to try handlers on: this process is its only one, and what is reported is
 //! kept.
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -61,7 +62,12 @@ impl Part {
             others_live: false,
             init: ProcDir::of_thread(own, &namespace).unwrap(),
             procs: Table::new(namespace),
-            devices: Devices::new(plan, &[], Arch::by_name(&plan.arch).unwrap()),
+            devices: Devices::new(
+                plan,
+                &[],
+                &BTreeSet::new(),
+                Arch::by_name(&plan.arch).unwrap(),
+            ),
             mounts: Mounts::default(),
             kept: Kept::default(),
             services: Services::new(None),

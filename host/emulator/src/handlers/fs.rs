@@ -1,9 +1,11 @@
 //! Opening and looking at files.
 
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
 
 use crate::files::devices::{Backing, Device, PTMX};
 use crate::files::mounts::LISTINGS;
@@ -17,7 +19,7 @@ use crate::handlers::exec::{self, Executes};
 use crate::handlers::model::memory_file;
 use crate::handlers::{behind, boot_arguments, model, program_file};
 use crate::kernel::paths::is_machine;
-use crate::kernel::{enter, paths};
+use crate::kernel::{enter, paths, shortage};
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
 use crate::process::view;
@@ -134,6 +136,8 @@ fn open_device<'a>(
     let given = match &device.backing {
         Backing::Model(index) => return model::open(guest, call, path, *index, flags),
         Backing::Console => guest.console().reopen().map(Rc::new),
+        Backing::KernelLog if flags & libc::O_ACCMODE == libc::O_RDONLY => silence(flags),
+        Backing::KernelLog => guest.console().reopen().map(Rc::new),
         Backing::Host(host) => {
             rustix::fs::open(*host, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map(Rc::new)
         }
@@ -149,13 +153,21 @@ fn open_device<'a>(
     give(given, flags)
 }
 
+/// A file in which nothing is ever found: who reads it waits. It is a pipe that holds its own other
+/// end.
+fn silence(flags: i32) -> Result<Rc<OwnedFd>, Errno> {
+    let (pipe, _) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(shortage::of)?;
+    let nonblocking = flags & libc::O_NONBLOCK;
+    model::reopen(&pipe, libc::O_RDWR | nonblocking)
+}
+
 /// A directory of `/proc` that only holds models: the sandbox keeps one that lists them.
 fn open_directory(
     guest: &mut impl Callers,
     call: &Call,
     path: &str,
     flags: i32,
-) -> Result<Rc<std::os::fd::OwnedFd>, Errno> {
+) -> Result<Rc<OwnedFd>, Errno> {
     if flags & libc::O_ACCMODE != libc::O_RDONLY {
         return Err(Errno::ISDIR);
     }
@@ -218,7 +230,7 @@ fn interface(
     Some(give(memory_file(path, text.as_bytes()), flags))
 }
 
-fn give(file: Result<Rc<std::os::fd::OwnedFd>, Errno>, flags: i32) -> Action {
+fn give(file: Result<Rc<OwnedFd>, Errno>, flags: i32) -> Action {
     match file {
         Ok(fd) => Action::Give {
             fd,
@@ -239,9 +251,6 @@ fn process_file(
     file: &ProcessFile,
     flags: i32,
 ) -> Action {
-    if flags & libc::O_ACCMODE != libc::O_RDONLY {
-        return Action::Continue;
-    }
     let Some(record) = guest.process(call, file.pid) else {
         return Errno::SRCH.into();
     };

@@ -168,10 +168,18 @@ fn file_system(found: BorrowedFd<'_>) -> Result<i64, Errno> {
 /// Open for reading what was found. `ACCESS` for anything but a regular file or a directory of the
 /// file systems that hold the guest's own files: those end, and no read of them waits.
 pub fn read(found: impl AsFd) -> Result<File, Errno> {
+    match file_system(found.as_fd())? {
+        TMPFS | OVERLAY => read_unpacked(found),
+        _ => Err(Errno::ACCESS),
+    }
+}
+
+/// As [`read`], of what was found in the unpacked archive before the guest begins: whichever file
+/// system of the host it is on, nothing else is in it.
+pub fn read_unpacked(found: impl AsFd) -> Result<File, Errno> {
     let found = found.as_fd();
     let mode = paths::status(found)?.st_mode & libc::S_IFMT;
-    let own = matches!(file_system(found)?, TMPFS | OVERLAY);
-    if !own || !matches!(mode, libc::S_IFREG | libc::S_IFDIR) {
+    if !matches!(mode, libc::S_IFREG | libc::S_IFDIR) {
         return Err(Errno::ACCESS);
     }
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;

@@ -14,6 +14,9 @@ use rookery_runs::plan::StaticFile;
 /// Bytes of the host's files together: they are held in memory until the guest starts.
 const CONTENTS_MAX: u64 = 512 << 20;
 
+/// Directories in directories of the project that are copied.
+const DEPTH_MAX: u32 = 32;
+
 /// One change to the guest's files.
 #[derive(Debug)]
 pub enum Change {
@@ -37,6 +40,8 @@ pub enum Change {
     },
     /// Keep the original aside and link the path to a replacement.
     Shim { path: String, target: String },
+    /// Nothing: what the project has is none of these.
+    Nothing { path: String, why: &'static str },
     /// Overwrite bytes.
     Patch {
         path: String,
@@ -101,7 +106,12 @@ fn load_host(
             path: path.to_owned(),
             target: target.to_string_lossy().into_owned(),
         });
-    } else if metadata.is_dir() && depth < 32 {
+    } else if metadata.is_dir() && depth >= DEPTH_MAX {
+        changes.push(Change::Nothing {
+            path: path.to_owned(),
+            why: "the project's directories are nested more than 32 deep",
+        });
+    } else if metadata.is_dir() {
         changes.push(Change::Directory {
             path: path.to_owned(),
             mode: 0o755,
@@ -133,6 +143,11 @@ fn load_host(
             path: path.to_owned(),
             contents,
             mode,
+        });
+    } else {
+        changes.push(Change::Nothing {
+            path: path.to_owned(),
+            why: "in the project it is neither a file, a directory nor a link",
         });
     }
     Ok(())
@@ -170,7 +185,7 @@ pub fn apply(change: &Change) -> std::io::Result<()> {
         Change::Delete { path } => remove(path),
         Change::Move { from, to, mode } => {
             make_room(to)?;
-            fs::rename(from, to)?;
+            relocate(from, to)?;
             mode.map_or(Ok(()), |mode| {
                 fs::set_permissions(to, fs::Permissions::from_mode(mode))
             })
@@ -179,11 +194,12 @@ pub fn apply(change: &Change) -> std::io::Result<()> {
             let aside = format!("/igloo/shims/{}.orig", paths::basename(path));
             fs::create_dir_all("/igloo/shims")?;
             if fs::symlink_metadata(path).is_ok() {
-                fs::rename(path, aside)?;
+                relocate(path, &aside)?;
             }
             make_room(path)?;
             symlink(target, path)
         }
+        Change::Nothing { why, .. } => Err(std::io::Error::other(*why)),
         Change::Patch { path, edits } => {
             let file = fs::OpenOptions::new().write(true).open(path)?;
             edits
@@ -200,9 +216,22 @@ pub fn subject(change: &Change) -> &str {
         | Change::Directory { path, .. }
         | Change::Symlink { path, .. }
         | Change::Delete { path }
+        | Change::Nothing { path, .. }
         | Change::Move { to: path, .. }
         | Change::Shim { path, .. }
         | Change::Patch { path, .. } => path,
+    }
+}
+
+/// Move a path. A relative link leads to what it led to before.
+fn relocate(from: &str, to: &str) -> std::io::Result<()> {
+    match fs::read_link(from) {
+        Ok(target) if target.is_relative() => {
+            let target = paths::join(paths::parent(from), &target.to_string_lossy());
+            symlink(target, to)?;
+            fs::remove_file(from)
+        }
+        _ => fs::rename(from, to),
     }
 }
 
@@ -226,6 +255,48 @@ fn remove(path: &str) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_relative_link_that_is_moved_leads_where_it_led() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name).to_str().unwrap().to_owned();
+        for directory in ["bin", "sbin", "igloo/shims"] {
+            fs::create_dir_all(at(directory)).unwrap();
+        }
+        fs::write(at("bin/busybox"), "a program").unwrap();
+        symlink("../bin/busybox", at("sbin/insmod")).unwrap();
+        symlink("/bin/busybox", at("sbin/rmmod")).unwrap();
+        for name in ["insmod", "rmmod"] {
+            let to = at(&format!("igloo/shims/{name}.orig"));
+            relocate(&at(&format!("sbin/{name}")), &to).unwrap();
+        }
+        assert_eq!(
+            fs::read(at("igloo/shims/insmod.orig")).unwrap(),
+            b"a program"
+        );
+        let kept = fs::read_link(at("igloo/shims/rmmod.orig")).unwrap();
+        assert_eq!(kept, Path::new("/bin/busybox"));
+        assert!(!Path::new(&at("sbin/insmod")).is_symlink());
+    }
+
+    #[test]
+    fn what_is_no_file_is_said_and_not_left_out_in_silence() {
+        let project = tempfile::tempdir().unwrap();
+        let pipe = project.path().join("pipe");
+        let kind = rustix::fs::FileType::Fifo;
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
+        let file = StaticFile::Host {
+            path: pipe,
+            mode: 0o755,
+        };
+        let changes = load(&[("/etc/pipe".into(), file)]).unwrap();
+        let [change] = &changes[..] else {
+            panic!("{changes:?}");
+        };
+        assert_eq!(subject(change), "/etc/pipe");
+        assert!(apply(change).is_err());
+    }
 
     #[test]
     fn no_link_below_a_directory_of_the_project_leads_into_the_host() {

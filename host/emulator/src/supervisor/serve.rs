@@ -1,15 +1,18 @@
 //! A run from its start to its end: one thread, one loop, no step of which waits for the guest.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rookery_project::{Cancel, Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 
 use crate::files::console::Console;
+use crate::files::consoles;
 use crate::files::devices::Devices;
 use crate::guest::access::{HasPlan, HasServices, Reports};
 use crate::guest::emulators::Emulators;
@@ -26,6 +29,7 @@ use crate::limits::cgroup::Group;
 use crate::network::forward::Forwarder;
 use crate::network::reach::Reach;
 use crate::process::call::Listener;
+use crate::process::view::View;
 use crate::qemu::emulator::Qemu;
 use crate::qemu::prepare::Prepared;
 use crate::sandbox::child::Setup;
@@ -64,7 +68,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         .map(|qemu| qemu.arch)
         .ok_or_else(|| Error::Internal("no emulator".into()))?;
     let rootfs = unpacked(plan, deadline)?;
-    let devices = Devices::new(plan, &rootfs.nodes, arch);
+    let devices = Devices::new(plan, &rootfs.nodes, &consoles(plan, &rootfs), arch);
     let mut emulator = Prepared::new(plan, &qemus, handlers::network_commands())?;
     let console = Console::open(guest_user::uid())
         .map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
@@ -161,6 +165,14 @@ fn unpacked(plan: &Plan, deadline: Instant) -> Result<Rootfs> {
         )),
         error => error,
     })
+}
+
+/// The names by which the firmware means its console.
+fn consoles(plan: &Plan, rootfs: &Rootfs) -> BTreeSet<String> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(&rootfs.directory, flags, Mode::empty());
+    root.map(|root| consoles::of_firmware(&View::new(root, 1), plan))
+        .unwrap_or_default()
 }
 
 /// The plan's own emulator first, then those for whatever else the firmware may hold.

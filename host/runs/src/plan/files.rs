@@ -15,6 +15,8 @@ use crate::plan::paths::{expand, is_guest_path};
 const IGLOO: &str = "/igloo/";
 /// Where Penguin's image has the files that it puts there.
 const IMAGE: [&str; 2] = ["/igloo_static/", "/pkg/"];
+/// As many links as the kernel follows (`path_resolution(7)`).
+const LINKS_MAX: usize = 40;
 const OWN_TOOLS: &str =
     "Penguin's own tools are not put into the guest; the firmware is run with its own";
 
@@ -39,6 +41,10 @@ pub(crate) fn static_files(
         builder.add(path, entry, notes)?;
     }
     Ok(builder.files)
+}
+
+fn is_in_image(host_path: &str) -> bool {
+    IMAGE.iter().any(|image| host_path.starts_with(image))
 }
 
 struct Builder<'a> {
@@ -74,7 +80,7 @@ impl Builder<'_> {
             Some("dir") => StaticFile::Directory { mode: mode(0o755) },
             Some("symlink") => {
                 let target = needed("target")?;
-                if target.starts_with(IGLOO) && !self.provides(&target) {
+                if !self.provides(&target) && !self.stub(&target) {
                     notes.once(OWN_TOOLS);
                     return Ok(());
                 }
@@ -124,9 +130,30 @@ impl Builder<'_> {
         self.patches(path, entry, notes)
     }
 
-    /// Whether `target` is a path of the firmware, or one that the configuration makes.
+    /// Whether `target` is a path of the firmware, or one that the configuration makes here: a
+    /// file of Penguin's image is named by a project and is not on this machine.
     fn provides(&self, target: &str) -> bool {
-        !target.starts_with(IGLOO) || self.section.contains_key(target)
+        self.leads_somewhere(target, LINKS_MAX)
+    }
+
+    fn leads_somewhere(&self, target: &str, links: usize) -> bool {
+        if !target.starts_with(IGLOO) {
+            return true;
+        }
+        let Some(entry) = self.section.get(target) else {
+            return false;
+        };
+        let text = |key: &str| entry.get(key).and_then(Value::as_str);
+        match (text("type"), text("host_path")) {
+            (Some("host_file"), Some(path)) => {
+                !is_in_image(path) && !expand(self.project_dir, path).is_empty()
+            }
+            (Some("shim" | "symlink"), _) => {
+                let next = text("target").filter(|_| links > 0);
+                next.is_some_and(|next| self.leads_somewhere(next, links - 1))
+            }
+            _ => true,
+        }
     }
 
     /// Make the two of Penguin's tools that are a line of shell: programs that only succeed or
@@ -152,7 +179,7 @@ impl Builder<'_> {
 
     fn host_file(&mut self, path: &str, host_path: &str, mode: u32, notes: &mut Notes) {
         let found = expand(self.project_dir, host_path);
-        if IMAGE.iter().any(|image| host_path.starts_with(image)) {
+        if is_in_image(host_path) {
             notes.once(OWN_TOOLS);
         } else if found.is_empty() {
             notes.about(
@@ -336,6 +363,49 @@ mod tests {
             (None, None)
         );
         assert_eq!(notes.len(), 3, "{notes:?}");
+    }
+
+    #[test]
+    fn a_shim_never_leads_to_a_file_of_penguins_image() {
+        let (files, notes) = build(&json!({
+            "/igloo/utils/*": { "type": "host_file", "host_path": "/igloo_static/mipsel/*" },
+            "/igloo/utils/exit0.sh": {
+                "type": "host_file", "host_path": "/igloo_static/guest-utils/scripts/exit0.sh"
+            },
+            "/igloo/utils/rootshell": { "type": "host_file", "host_path": "/igloo_static/rootshell" },
+            "/igloo/own": { "type": "host_file", "host_path": "files/a" },
+            "/igloo/missing": { "type": "host_file", "host_path": "files/none" },
+            "/igloo/a": { "type": "symlink", "target": "/igloo/b" },
+            "/igloo/b": { "type": "symlink", "target": "/igloo/a" },
+            "/sbin/reboot": { "type": "shim", "target": "/igloo/utils/exit0.sh" },
+            "/sbin/halt": { "type": "symlink", "target": "/igloo/utils/exit0.sh" },
+            "/sbin/getty": { "type": "shim", "target": "/igloo/utils/rootshell" },
+            "/sbin/own": { "type": "shim", "target": "/igloo/own" },
+            "/sbin/missing": { "type": "shim", "target": "/igloo/missing" },
+            "/sbin/round": { "type": "shim", "target": "/igloo/a" },
+        }));
+        let files = files.unwrap();
+        let has = |path: &str| files.iter().any(|(known, _)| known == path);
+        let made = [
+            "/igloo/utils/exit0.sh",
+            "/sbin/reboot",
+            "/sbin/halt",
+            "/sbin/own",
+        ];
+        for path in made {
+            assert!(has(path), "{path}");
+        }
+        for path in ["/sbin/getty", "/sbin/missing", "/sbin/round", "/igloo/a"] {
+            assert!(!has(path), "{path}");
+        }
+        let shims = notes.iter().find(|note| note.starts_with("shims by"));
+        let shims = shims.expect("what is not made is said");
+        assert!(
+            ["getty", "missing", "round"]
+                .iter()
+                .all(|name| shims.contains(name)),
+            "{shims}"
+        );
     }
 
     #[test]

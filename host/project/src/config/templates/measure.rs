@@ -1,9 +1,10 @@
 //! A template rewritten so that each value is measured before anything is done with it.
 //!
-//! The engine counts its own steps, but not the work that one step can make: `[1] * 10 ** 8 == [1]
-//! * 10 ** 8` is a step, and with constants not even that, since they are computed while the
-//! template is compiled. So every value that is used goes through a function of ours, which walks
-//! it and pays for it; what nobody can pay for is refused before the engine touches it.
+//! The engine counts its own steps, but not the work that one step can make:
+//! `[1] * 10 ** 8 == [1] * 10 ** 8` is a step, and with constants not even that, since they are
+//! computed while the template is compiled. So every value that is used goes through a function of
+//! ours, which walks it and pays for it; what nobody can pay for is refused before the engine
+//! touches it.
 
 use std::fmt::Write;
 
