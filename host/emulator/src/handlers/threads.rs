@@ -20,8 +20,10 @@ pub fn told<'a>(
     match call.int(0) {
         told::EXIT => will_end(guest, call),
         told::CLONING => {
-            if let Some(record) = guest.caller(call) {
-                record.threads.begin();
+            if let Some(record) = guest.caller(call)
+                && let Some(parent) = record.thread_number()
+            {
+                record.threads.begin(parent);
             }
         }
         told::CLONED => made(guest, call),
@@ -116,12 +118,10 @@ pub fn parent(guest: &mut impl Callers, call: &Call) -> Action {
     };
     let made_by = record
         .thread_number()
-        .and_then(|number| record.threads.get(number))
-        .map(|thread| thread.parent);
+        .and_then(|number| record.threads.parent_of(number));
     match made_by {
         Some(parent) if record.signal_thread(parent, 0).is_ok() => Action::Return(parent.into()),
         Some(_) => Action::Return(INIT),
-        // It was not told yet who made it; most are made by the first thread.
         None => Action::Return(record.who.pid.into()),
     }
 }

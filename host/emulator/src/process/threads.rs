@@ -28,6 +28,8 @@ pub struct Threads {
     /// The process makes such threads: all but its first are of this kind.
     made: bool,
     all: Vec<Thread>,
+    /// Threads that are making one, the last to begin at the end.
+    making: Vec<u32>,
     /// What threads said they end with, by their numbers: before they end, and perhaps before it
     /// was told that they were made.
     statuses: Vec<(u32, u8)>,
@@ -50,14 +52,30 @@ impl Threads {
         self.made
     }
 
-    /// The first is about to be made.
-    pub fn begin(&mut self) {
+    /// The thread `parent` is about to make one.
+    pub fn begin(&mut self, parent: u32) {
         self.made = true;
+        self.no_longer_making(parent);
+        if self.making.len() < THREADS_MAX {
+            self.making.push(parent);
+        }
+    }
+
+    fn no_longer_making(&mut self, parent: u32) {
+        self.making.retain(|known| *known != parent);
+    }
+
+    /// Who made a thread, by the numbers in the guest. One that runs before it is told that it was
+    /// made is of a thread that is making one: the emulator makes one at a time.
+    pub fn parent_of(&self, number: u32) -> Option<u32> {
+        let known = self.get(number).map(|thread| thread.parent);
+        known.or_else(|| self.making.last().copied())
     }
 
     /// A thread was made.
     pub fn add(&mut self, mut thread: Thread) {
         self.made = true;
+        self.no_longer_making(thread.parent);
         // The number belongs to another thread now.
         self.all.retain(|known| known.number != thread.number);
         if let Some(at) = self.early.iter().position(|early| *early == thread.number) {
@@ -190,11 +208,16 @@ mod tests {
     #[test]
     fn a_thread_may_end_before_it_is_told_that_it_was_made() {
         let mut threads = Threads::default();
-        threads.begin();
+        threads.begin(10);
+        assert_eq!(threads.parent_of(11), Some(10));
         threads.will_end(11, 3);
         assert_eq!(threads.end(11), None);
         threads.add(thread(11, 10, 0));
         assert_eq!(threads.get(11).unwrap().ended, Some(3));
+        assert_eq!(
+            (threads.parent_of(11), threads.parent_of(12)),
+            (Some(10), None)
+        );
         // Its number is another's later.
         threads.add(thread(11, 10, 0));
         assert_eq!(threads.get(11).unwrap().ended, None);
