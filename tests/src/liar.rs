@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::places;
+use rookery_harness::places;
 
 /// Write to `file` the liar that tells this lie; `-` is none. `tests/plugins/liar` has them all.
 pub fn write(lie: u8, file: &Path) -> Result<()> {

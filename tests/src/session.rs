@@ -14,7 +14,7 @@ use rmcp::transport::TokioChildProcess;
 use rmcp::{ClientHandler, RoleClient, ServiceExt};
 use serde_json::Value;
 
-use crate::places;
+use rookery_harness::places;
 
 /// How to start the server of a session.
 #[derive(Debug, Clone)]

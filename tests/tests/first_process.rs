@@ -7,10 +7,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rookery_tests::Skip;
 use rookery_tests::session::Options;
-use rookery_tests::skip::Skip;
 use rookery_tests::wire::{Wire, signal};
-use rookery_tests::{places, processes};
+use rookery_tests::{doctor, places, processes};
 use serde_json::{Value, json};
 
 const END: Duration = Duration::from_secs(15);
@@ -64,7 +64,7 @@ fn start_run(wire: &mut Wire, root: &Path, project: &str) -> Result<Value> {
 }
 
 fn a_signal_ends_it_and_its_runs_have_written_their_results() -> Result<()> {
-    places::needs_emulator()?;
+    doctor::needs_emulator()?;
     for name in ["TERM", "INT"] {
         let root = tempfile::tempdir()?;
         let mut wire = Wire::start(first(root.path(), &[]))?;
@@ -83,7 +83,7 @@ fn a_signal_ends_it_and_its_runs_have_written_their_results() -> Result<()> {
 }
 
 fn the_end_of_its_input_ends_it_with_its_runs() -> Result<()> {
-    places::needs_emulator()?;
+    doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let mut wire = Wire::start(first(root.path(), &[]))?;
     wire.greet()?;
@@ -96,7 +96,7 @@ fn the_end_of_its_input_ends_it_with_its_runs() -> Result<()> {
 }
 
 fn the_exit_code_is_that_of_the_work() -> Result<()> {
-    places::needs_emulator()?;
+    doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let mut wire = Wire::start(first(
         root.path(),
@@ -107,7 +107,7 @@ fn the_exit_code_is_that_of_the_work() -> Result<()> {
 }
 
 fn orphans_are_reaped() -> Result<()> {
-    places::needs_emulator()?;
+    doctor::needs_emulator()?;
     if !rustix::process::geteuid().is_root() {
         let reason = "only root can make an orphan in another pid namespace";
         return Err(Skip::elsewhere(reason).into());

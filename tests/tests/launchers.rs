@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rookery_tests::session::Options;
 use rookery_tests::wire::Wire;
-use rookery_tests::{places, processes};
+use rookery_tests::{doctor, places, processes};
 use serde_json::json;
 
 /// A server in order ends within a second or two; the rest is for a busy machine.
@@ -213,7 +213,7 @@ const CARELESS: [&str; 3] = [
 ];
 
 fn a_run_ends_in_order_though_the_launcher_ignored_the_end_of_children() -> Result<()> {
-    places::needs_emulator()?;
+    doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let mut wire = Wire::start(behind(&CARELESS, root.path()))?;
     wire.greet()?;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rookery_tests::{Session, http, places};
+use rookery_tests::{Session, doctor, http, places};
 use serde_json::{Value, json};
 
 /// Wait until a guest port of a running project is forwarded, and give the port on this machine.
@@ -49,7 +49,7 @@ async fn serves(client: &Session, project: &str, ports: &[u16]) -> Result<()> {
 }
 
 async fn the_demo_firmware_comes_alive_after_the_two_fixes_that_the_diagnoses_name() -> Result<()> {
-    places::needs_emulator()?;
+    doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     std::fs::copy(places::demo_rootfs(), root.path().join("rootfs.tar.gz"))?;
     let client = Session::new(root.path()).await?;
@@ -143,7 +143,7 @@ async fn the_demo_firmware_comes_alive_after_the_two_fixes_that_the_diagnoses_na
 }
 
 async fn a_vendor_image_with_uclibc_serves_both_its_pages() -> Result<()> {
-    places::needs_emulator()?;
+    doctor::needs_emulator()?;
     let image = places::firmware("dv-mipsel-uclibc.rootfs.tar.gz")?;
     let root = tempfile::tempdir()?;
     std::fs::copy(image, root.path().join("fw.tar.gz"))?;
@@ -168,7 +168,7 @@ async fn a_vendor_image_with_uclibc_serves_both_its_pages() -> Result<()> {
 
 /// Run an image whose services need no change; at least one must listen.
 async fn something_listens(image: &str) -> Result<()> {
-    places::needs_emulator()?;
+    doctor::needs_emulator()?;
     let image = places::firmware(image)?;
     let root = tempfile::tempdir()?;
     std::fs::copy(image, root.path().join("fw.tar.gz"))?;

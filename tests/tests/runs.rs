@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rookery_tests::wire::{Wire, signal};
-use rookery_tests::{Session, places, processes};
+use rookery_tests::{Session, doctor, places, processes};
 use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -54,7 +54,7 @@ fn kill(pid: u32) -> Result<()> {
 }
 
 async fn another_server_can_wait_for_a_run_and_stop_it() -> Result<()> {
-    places::needs_emulator()?;
+    doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let name = "handed-over";
     let first = Session::new(root.path()).await?;
@@ -80,7 +80,7 @@ async fn another_server_can_wait_for_a_run_and_stop_it() -> Result<()> {
 }
 
 async fn killing_the_server_harms_no_run() -> Result<()> {
-    places::needs_emulator()?;
+    doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let name = "orphaned";
     let first = Session::new(root.path()).await?;
@@ -100,7 +100,7 @@ async fn killing_the_server_harms_no_run() -> Result<()> {
 }
 
 async fn killing_the_supervisor_leaves_no_guest_and_a_project_that_runs_again() -> Result<()> {
-    places::needs_emulator()?;
+    doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let name = "beheaded";
     let client = Session::new(root.path()).await?;
@@ -134,7 +134,7 @@ async fn killing_the_supervisor_leaves_no_guest_and_a_project_that_runs_again() 
 }
 
 async fn a_run_ends_at_its_deadline_and_reports_progress_meanwhile() -> Result<()> {
-    places::needs_emulator()?;
+    doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let client = Session::new(root.path()).await?;
     project(&client, root.path(), "short").await?;
@@ -161,7 +161,7 @@ async fn a_run_ends_at_its_deadline_and_reports_progress_meanwhile() -> Result<(
 /// As on a machine that is so busy that the supervisor needs long to begin.
 fn a_start_that_takes_long_gives_the_run_within_the_wait_and_is_charged_to_no_budget() -> Result<()>
 {
-    places::needs_emulator()?;
+    doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let (program, gate) = (root.path().join("bin/rookery"), root.path().join("gate"));
     std::fs::create_dir_all(root.path().join("bin/plugins"))?;
@@ -228,7 +228,7 @@ fn a_start_that_takes_long_gives_the_run_within_the_wait_and_is_charged_to_no_bu
 }
 
 async fn a_server_that_is_told_to_end_harms_no_run() -> Result<()> {
-    places::needs_emulator()?;
+    doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let name = "left-alone";
     let first = Session::new(root.path()).await?;

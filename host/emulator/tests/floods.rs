@@ -40,8 +40,7 @@ fn main() -> ExitCode {
     {
         return rookery_runs::supervise(Path::new(&spec), backends);
     }
-    native::in_processes(TESTS, native::succeeded);
-    ExitCode::SUCCESS
+    native::in_processes(TESTS, native::succeeded)
 }
 
 /// Make calls again and again, in several processes. None of them may give 0.

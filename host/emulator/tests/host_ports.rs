@@ -6,6 +6,7 @@ mod support;
 
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -25,8 +26,8 @@ const TESTS: &[Test] = &[
     ("a_guest_that_opens_many_ports_holds_few_of_the_hosts", many),
 ];
 
-fn main() {
-    native::in_processes(TESTS, native::succeeded);
+fn main() -> ExitCode {
+    native::in_processes(TESTS, native::succeeded)
 }
 
 fn wait(data: &mut Data, seconds: u64) -> Step {

@@ -8,7 +8,7 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use rookery_emulator::UserBackend;
@@ -18,20 +18,21 @@ use support::native::{self, Data, QEMU, survivors};
 
 const RUN_S: u64 = 2;
 
-fn main() {
+fn main() -> ExitCode {
     if let Ok(seed) = std::env::var("ROOKERY_TEST_SEED") {
         let seed = seed.parse().expect("a number");
         supervise(&std::env::current_dir().expect("it is there"), seed);
-        return;
+        return ExitCode::SUCCESS;
     }
-    if !cfg!(target_arch = "x86_64") || !support::can_run() {
-        eprintln!("SKIPPED: random system calls are made on x86-64 machines that can run guests");
-        return;
-    }
-    for seed in seeds() {
-        a_hostile_guest_ends_with_its_run_and_reaches_nothing(seed);
-        println!("test a_hostile_guest_ends_with_its_run_and_reaches_nothing, seed {seed} ... ok");
-    }
+    let trials = seeds().map(|seed| {
+        let name = format!("a_hostile_guest_ends_with_its_run_and_reaches_nothing::{seed}");
+        rookery_harness::test(name, move || {
+            support::can_run_native()?;
+            a_hostile_guest_ends_with_its_run_and_reaches_nothing(seed);
+            Ok(())
+        })
+    });
+    rookery_harness::run_in_turn(trials.collect())
 }
 
 fn seeds() -> std::ops::Range<u64> {

@@ -5,6 +5,7 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::ExitCode;
 
 use rookery_emulator::UserBackend;
 use rookery_records::event::What;
@@ -23,8 +24,8 @@ const TESTS: &[Test] = &[
     ),
 ];
 
-fn main() {
-    native::in_processes(TESTS, native::succeeded);
+fn main() -> ExitCode {
+    native::in_processes(TESTS, native::succeeded)
 }
 
 /// It executes a pseudo-terminal of its own, as if that were a program, then interrupts whose

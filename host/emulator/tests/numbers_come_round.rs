@@ -4,32 +4,37 @@
 mod support;
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use rookery_emulator::UserBackend;
+use rookery_harness::Skip;
 use rookery_runs::backend::{Backend, Outcome};
 use support::native::{self, Data, Test, call};
 
-const TESTS: &[Test] = &[(
-    "every_call_is_answered_for_the_process_that_made_it",
-    numbers,
-)];
+const NAME: &str = "every_call_is_answered_for_the_process_that_made_it";
+
+const TESTS: &[Test] = &[(NAME, numbers)];
 
 /// Set where there are few numbers.
 const INSIDE: &str = "ROOKERY_TEST_FEW_NUMBERS";
 
-fn main() {
+fn main() -> ExitCode {
     if std::env::var_os(INSIDE).is_some() {
         return native::in_processes(TESTS, native::succeeded);
     }
+    rookery_harness::run(vec![rookery_harness::test(NAME, where_numbers_are_few)])
+}
+
+fn where_numbers_are_few() -> anyhow::Result<()> {
+    support::can_run_native()?;
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut version = release
         .split('.')
         .map_while(|part| part.parse::<u32>().ok());
     if (version.next(), version.next()) < (Some(6), Some(14)) {
         let release = release.trim();
-        eprintln!("SKIPPED: Linux {release} has one limit of pids for the whole machine");
-        return;
+        let why = format!("Linux {release} has one limit of pids for the whole machine");
+        return Err(Skip::elsewhere(why).into());
     }
     let mut command = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
@@ -40,9 +45,9 @@ fn main() {
         .arg("echo 420 >/proc/sys/kernel/pid_max && exec \"$0\"")
         .arg(std::env::current_exe().unwrap())
         .env(INSIDE, "1")
-        .status()
-        .unwrap();
-    assert!(status.success(), "{status}");
+        .status()?;
+    anyhow::ensure!(status.success(), "{status}");
+    Ok(())
 }
 
 /// A process whose threads come and go, and whose children become other users: each must read its

@@ -5,6 +5,7 @@ mod support;
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use rookery_emulator::UserBackend;
@@ -50,8 +51,8 @@ const TESTS: &[Test] = &[
     (LATE, late),
 ];
 
-fn main() {
-    native::in_processes(TESTS, check);
+fn main() -> ExitCode {
+    native::in_processes(TESTS, check)
 }
 
 fn check(ended: &Ended) {
@@ -459,9 +460,7 @@ fn kernels_limits(work: &Path) {
         user/max_user_namespaces; do echo \"$f=$(cat $f)\"; done\n\
         mount -o bind /proc /mnt; echo 1 > /mnt/sys/kernel/shmall; echo 99999 > /proc/1/root/proc/sys/kernel/shmmni\n\
         echo \"then $(cat kernel/shmmax) $(cat kernel/msgmni)\"; grep -c ' /proc/sys/' /proc/mounts";
-    let Some(plan) = support::script_plan(work, script) else {
-        return;
-    };
+    let plan = support::script_plan(work, script);
     let (console, _) = support::run(&plan);
     for expected in [
         "kernel/shmmax=67108864",

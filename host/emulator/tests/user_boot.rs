@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -19,33 +19,35 @@ use rookery_runs::plan::{
     Ioctl, IoctlCommand, Plan, Pseudofile, Read as ReadModel, StaticFile, Write as WriteModel,
 };
 
-const DV: &str = "dv-mipsel-uclibc.rootfs.tar.gz";
-
-fn main() {
+fn main() -> ExitCode {
     if let Some(work) = std::env::var_os("ROOKERY_TEST_BOOT") {
         boot_until_killed(Path::new(&work));
-        return;
+        return ExitCode::SUCCESS;
     }
-    if !support::can_run() {
-        return;
-    }
-    run_in_turn![
+    let with_image = named![
         a_mips_firmware_answers_http_through_forwarded_ports,
         a_guest_that_took_its_loopback_down_is_still_reached,
         models_devices_and_static_files_are_what_the_guest_sees,
-        a_command_that_is_not_there_ends_as_in_a_shell,
         ioctls_that_qemu_does_not_know_reach_their_models,
         a_model_of_any_ioctl_answers_at_the_first_call,
         an_init_that_is_missing_is_an_error_that_names_it,
         nothing_survives_a_killed_supervisor,
     ];
+    support::run_in_turn(&[
+        (support::can_run_vendor_image, with_image),
+        (
+            support::can_run,
+            named![a_command_that_is_not_there_ends_as_in_a_shell],
+        ),
+    ])
 }
 
-fn dv_plan(work: &Path) -> Option<Plan> {
-    let mut plan = support::plan(work, &support::image(DV)?, "mipsel", "/etc/rc.local");
+fn dv_plan(work: &Path) -> Plan {
+    let image = support::vendor_image().expect("it was there");
+    let mut plan = support::plan(work, &image, "mipsel", "/etc/rc.local");
     plan.netdevs = vec!["eth0".into()];
     support::unpack_with_tar(&plan);
-    Some(plan)
+    plan
 }
 
 fn http_status(port: u16) -> Option<String> {
@@ -61,9 +63,7 @@ fn http_status(port: u16) -> Option<String> {
 
 fn a_mips_firmware_answers_http_through_forwarded_ports() {
     let work = tempfile::tempdir().unwrap();
-    let Some(plan) = dv_plan(work.path()) else {
-        return;
-    };
+    let plan = dv_plan(work.path());
     let answers = Rc::new(RefCell::new(Vec::new()));
     let clients = Rc::new(RefCell::new(Vec::new()));
     let reached = Rc::new(RefCell::new(None));
@@ -167,9 +167,7 @@ fn a_mips_firmware_answers_http_through_forwarded_ports() {
 /// client has.
 fn a_guest_that_took_its_loopback_down_is_still_reached() {
     let work = tempfile::tempdir().unwrap();
-    let Some(mut plan) = dv_plan(work.path()) else {
-        return;
-    };
+    let mut plan = dv_plan(work.path());
     let script = "#!/bin/sh\n/etc/rc.local &\nsleep 1\nifconfig lo 0.0.0.0\nifconfig lo down\nwhile sleep 1; do echo still here; done\n";
     plan.init = "/etc/down".into();
     plan.static_files = vec![(
@@ -228,9 +226,7 @@ exec /bin/busybox sleep 60
 
 fn models_devices_and_static_files_are_what_the_guest_sees() {
     let work = tempfile::tempdir().unwrap();
-    let Some(mut plan) = dv_plan(work.path()) else {
-        return;
-    };
+    let mut plan = dv_plan(work.path());
     let file = |text: &str, mode| StaticFile::Inline {
         contents: text.into(),
         mode,
@@ -319,9 +315,7 @@ fn models_devices_and_static_files_are_what_the_guest_sees() {
 
 fn a_command_that_is_not_there_ends_as_in_a_shell() {
     let work = tempfile::tempdir().unwrap();
-    let Some(plan) = support::script_plan(work.path(), "sleep 2") else {
-        return;
-    };
+    let plan = support::script_plan(work.path(), "sleep 2");
     let answer = Rc::new(RefCell::new(None));
     let mut control = support::Recorder::new(|event| match &event.what {
         What::Exec {
@@ -371,9 +365,7 @@ fn ioctl_program(device: &str, command: u32) -> Vec<u8> {
 }
 
 fn ioctls_that_qemu_does_not_know_reach_their_models() {
-    let Some((console, events)) = run_ioctls(None) else {
-        return;
-    };
+    let (console, events) = run_ioctls(None);
     // ENOTTY; qemu 7.2 itself says ENOSYS.
     let refused = ["other gave 25\n", "other gave 89\n"];
     assert!(console.contains("number gave 37\n"), "{console}");
@@ -396,9 +388,7 @@ fn ioctls_that_qemu_does_not_know_reach_their_models() {
 }
 
 fn a_model_of_any_ioctl_answers_at_the_first_call() {
-    let Some((console, _)) = run_ioctls(Some(Ioctl::Return(9))) else {
-        return;
-    };
+    let (console, _) = run_ioctls(Some(Ioctl::Return(9)));
     assert!(
         console.contains("number gave 37\n") && console.contains("any gave 9\n"),
         "{console}"
@@ -407,9 +397,9 @@ fn a_model_of_any_ioctl_answers_at_the_first_call() {
 
 /// Make three ioctls, of which one has a model; `any` is what another device answers to every
 /// command.
-fn run_ioctls(any: Option<Ioctl>) -> Option<(String, Vec<rookery_records::event::Event>)> {
+fn run_ioctls(any: Option<Ioctl>) -> (String, Vec<rookery_records::event::Event>) {
     let work = tempfile::tempdir().unwrap();
-    let mut plan = dv_plan(work.path())?;
+    let mut plan = dv_plan(work.path());
     let program = |device: &str, command| StaticFile::Inline {
         contents: ioctl_program(device, command),
         mode: 0o755,
@@ -444,14 +434,12 @@ fn run_ioctls(any: Option<Ioctl>) -> Option<(String, Vec<rookery_records::event:
     plan.pseudofiles.extend(any);
     let mut control = support::Recorder::new(|_| None);
     UserBackend.run(&plan, &mut control).unwrap();
-    Some((control.console(), std::mem::take(&mut control.events)))
+    (control.console(), std::mem::take(&mut control.events))
 }
 
 fn an_init_that_is_missing_is_an_error_that_names_it() {
     let work = tempfile::tempdir().unwrap();
-    let Some(mut plan) = dv_plan(work.path()) else {
-        return;
-    };
+    let mut plan = dv_plan(work.path());
     plan.init = "/sbin/no-such-init".into();
     let mut control = support::Recorder::new(|_| None);
     let error = UserBackend
@@ -466,7 +454,7 @@ fn an_init_that_is_missing_is_an_error_that_names_it() {
 
 /// Another process's life: see [`nothing_survives_a_killed_supervisor`].
 fn boot_until_killed(work: &Path) {
-    let Some(plan) = dv_plan(work) else { return };
+    let plan = dv_plan(work);
     let mut control = support::Recorder::new(|event| {
         if matches!(event.what, What::Forward { port: 8080, .. }) {
             println!("up");
@@ -478,9 +466,6 @@ fn boot_until_killed(work: &Path) {
 
 fn nothing_survives_a_killed_supervisor() {
     let work = tempfile::tempdir().unwrap();
-    if dv_plan(work.path()).is_none() {
-        return;
-    }
     for wait_for_service in [true, false] {
         let mut supervisor = Command::new(std::env::current_exe().unwrap())
             .env("ROOKERY_TEST_BOOT", work.path())

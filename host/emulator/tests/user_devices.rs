@@ -4,16 +4,15 @@
 #[macro_use]
 mod support;
 
+use std::process::ExitCode;
+
 use rookery_emulator::UserBackend;
 use rookery_records::event::{Event, Operation, What};
 use rookery_runs::backend::Backend;
 use rookery_runs::plan::{Pseudofile, Read, StaticFile, Write};
 
-fn main() {
-    if !support::can_run() {
-        return;
-    }
-    run_in_turn![
+fn main() -> ExitCode {
+    let tests = named![
         the_console_is_reached_by_every_name_of_its_descriptor,
         a_write_to_a_model_changes_nothing_but_a_stateful_one,
         what_only_the_host_may_answer_fails_nowhere,
@@ -32,6 +31,7 @@ fn main() {
         a_program_is_executed_from_a_directory_deeper_than_a_path,
         a_supervisor_keeps_no_capability,
     ];
+    support::run_in_turn(&[(support::can_run, tests)])
 }
 
 fn missing(events: &[Event]) -> Vec<&str> {
@@ -64,9 +64,7 @@ for i in /dev/stdout /dev/stderr /proc/self/fd/1 /dev/fd/1; do echo by $i >$i; d
 echo link $(readlink /proc/$$/fd/2)
 busybox tty | grep -q 'not a tty' || echo a terminal
 ";
-    let Some(plan) = support::script_plan(work.path(), script) else {
-        return;
-    };
+    let plan = support::script_plan(work.path(), script);
     let (console, events) = support::run(&plan);
     has(
         &console,
@@ -119,9 +117,7 @@ cat /dev/empty 2>/dev/null || echo unreadable
 (echo x >&3) 3</dev/const 2>/dev/null || echo read only
 /etc/both; echo first byte $?
 ";
-    let Some(mut plan) = support::script_plan(work.path(), script) else {
-        return;
-    };
+    let mut plan = support::script_plan(work.path(), script);
     let model = |read, write| Pseudofile {
         read,
         write,
@@ -168,9 +164,7 @@ done
 echo x >/dev/shm/file && echo shm works
 echo x >/proc/nothing
 ";
-    let Some(plan) = support::script_plan(work.path(), script) else {
-        return;
-    };
+    let plan = support::script_plan(work.path(), script);
     let (console, events) = support::run(&plan);
     has(
         &console,
@@ -198,9 +192,7 @@ echo space $(df -k b | grep -c 1024) $(ls -ld b | cut -c1-10)
 cat c/model
 for i in a b c /proc; do n=0; while umount $i; do n=$((n+1)); done; echo $i undone $n times; done
 ";
-    let Some(mut plan) = support::script_plan(work.path(), script) else {
-        return;
-    };
+    let mut plan = support::script_plan(work.path(), script);
     plan.pseudofiles = vec![(
         "/dev/model".into(),
         Pseudofile {
@@ -252,9 +244,7 @@ busybox brctl delbr eth0
 echo mtu $(cat /sys/class/net/eth0/mtu) address $(cat /sys/class/net/eth0/address)
 ifconfig eth0 | grep HWaddr
 ";
-    let Some(mut plan) = support::script_plan(work.path(), script) else {
-        return;
-    };
+    let mut plan = support::script_plan(work.path(), script);
     plan.netdevs = vec!["eth0".into()];
     plan.env = vec![("TERM".into(), "vt100".into())];
     plan.kernel_cmdline_append = Some("board=x".into());
@@ -292,9 +282,7 @@ ifconfig eth0 | grep HWaddr
 fn what_happens_too_often_is_counted() {
     let work = tempfile::tempdir().unwrap();
     let script = "i=0; while [ $i -lt 250 ]; do [ -e /dev/missing ]; i=$((i+1)); done";
-    let Some(plan) = support::script_plan(work.path(), script) else {
-        return;
-    };
+    let plan = support::script_plan(work.path(), script);
     let (_, events) = support::run(&plan);
     let hits =
         |what: &What| matches!(what, What::Unmodelled { path, .. } if path == "/dev/missing");
@@ -315,9 +303,7 @@ mkdir -p /tmp/small; busybox mount -t tmpfs -o size=4k none /tmp/small
 busybox stat -f -c '%n %c' /tmp /dev /sys /tmp/small
 mkdir /tmp/small/$(seq -s ' /tmp/small/' 1030) 2>/dev/null || echo full
 ";
-    let Some(plan) = support::script_plan(work.path(), script) else {
-        return;
-    };
+    let plan = support::script_plan(work.path(), script);
     let (console, _) = support::run(&plan);
     let limits = ["/tmp 65536", "/dev 16384", "/sys 4096", "/tmp/small 1024"];
     has(&console, &limits);
@@ -326,9 +312,7 @@ mkdir /tmp/small/$(seq -s ' /tmp/small/' 1030) 2>/dev/null || echo full
 
 fn what_could_not_be_made_before_the_start_is_noted() {
     let work = tempfile::tempdir().unwrap();
-    let Some(mut plan) = support::script_plan(work.path(), "") else {
-        return;
-    };
+    let mut plan = support::script_plan(work.path(), "");
     let file = StaticFile::Move {
         from: "/missing".into(),
         mode: None,
@@ -358,9 +342,7 @@ mount -t tmpfs memory a; mknod a/n c 1 3; umount a; mount -t tmpfs memory a; : >
 cat /dev/model; rm /dev/model; [ -e /dev/model ] || echo no model
 mknod /dev/model c 127 0; cat /dev/model; [ -c /dev/model ] && echo a model again
 ";
-    let Some(mut plan) = support::script_plan(work.path(), script) else {
-        return;
-    };
+    let mut plan = support::script_plan(work.path(), script);
     plan.record_events = record_events;
     plan.pseudofiles = vec![(
         "/dev/model".into(),
@@ -392,9 +374,7 @@ fn a_firmwares_own_terminal_nodes_make_terminals() {
 : <>/dev/ptmx && echo the archives
 rm /dev/ptmx; mknod /dev/ptmx c 5 2 && : <>/dev/ptmx && echo one made later
 ";
-    let Some(mut plan) = support::script_plan(work.path(), script) else {
-        return;
-    };
+    let mut plan = support::script_plan(work.path(), script);
     let node = StaticFile::Device {
         block: false,
         major: 5,
@@ -417,9 +397,7 @@ else
     echo no bridges here
 fi
 ";
-    let Some(plan) = support::script_plan(work.path(), script) else {
-        return;
-    };
+    let plan = support::script_plan(work.path(), script);
     let (console, _) = support::run(&plan);
     // Not every host's kernel has bridges.
     if !console.contains("no bridges here") {
@@ -433,9 +411,7 @@ fn the_host_name_is_what_was_written_to_its_setting() {
 echo router >/proc/sys/kernel/hostname; echo name $(uname -n)
 busybox hostname other; echo setting $(cat /proc/sys/kernel/hostname) name $(uname -n)
 ";
-    let Some(plan) = support::script_plan(work.path(), script) else {
-        return;
-    };
+    let plan = support::script_plan(work.path(), script);
     let (console, _) = support::run(&plan);
     has(&console, &["name router", "setting other name other"]);
 }
@@ -462,9 +438,7 @@ mkfifo /tmp/fifo; mount -o bind /tmp/fifo /proc/1/comm; mkdir -p /tmp/n; mount -
 chmod 755 /tmp/fifo; mount -o bind /tmp/fifo /bin/nothing 2>/dev/null; /tmp/fifo || echo no program
 i=0; while [ $i -lt 600 ]; do mount -o bind /tmp /tmp/n || break; i=$((i+1)); done; echo bound $i times; wc -c </proc/mounts
 ";
-    let Some(plan) = support::script_plan(work.path(), script) else {
-        return;
-    };
+    let plan = support::script_plan(work.path(), script);
     let (console, _) = support::run(&plan);
     for name in [
         "mounts",
@@ -503,9 +477,7 @@ cat /tmp/link
 mount -o bind /proc/1 /tmp/c || echo no process elsewhere
 mount -o bind /proc/self/mountinfo /tmp/link || echo no file of one
 ";
-    let Some(mut plan) = support::script_plan(work.path(), script) else {
-        return;
-    };
+    let mut plan = support::script_plan(work.path(), script);
     plan.kernel_release = Some("3.3.8".into());
     let (console, _) = support::run(&plan);
     let same = console
@@ -531,18 +503,14 @@ cd /tmp; name=$(printf '%0200d' 0); i=0
 while [ $i -lt 25 ]; do mkdir $name; cd $name; i=$((i+1)); done
 cp /bin/busybox busybox; ./busybox echo from below; ln -s busybox link; ./link echo by a link
 ";
-    let Some(plan) = support::script_plan(work.path(), script) else {
-        return;
-    };
+    let plan = support::script_plan(work.path(), script);
     let (console, _) = support::run(&plan);
     has(&console, &["from below"]);
 }
 
 fn a_supervisor_keeps_no_capability() {
     let work = tempfile::tempdir().unwrap();
-    let Some(plan) = support::script_plan(work.path(), "echo up") else {
-        return;
-    };
+    let plan = support::script_plan(work.path(), "echo up");
     let mut status = None;
     let mut control = support::Recorder::new(|event| {
         if matches!(event.what, What::Exec { .. }) && status.is_none() {

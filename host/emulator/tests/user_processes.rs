@@ -4,6 +4,7 @@
 #[macro_use]
 mod support;
 
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use rookery_emulator::UserBackend;
@@ -11,13 +12,8 @@ use rookery_records::event::{Event, What};
 use rookery_runs::backend::{Backend, Outcome};
 use rookery_runs::plan::{Plan, StaticFile};
 
-const DV: &str = "dv-mipsel-uclibc.rootfs.tar.gz";
-
-fn main() {
-    if !support::can_run() || support::image(DV).is_none() {
-        return;
-    }
-    run_in_turn![
+fn main() -> ExitCode {
+    let tests = named![
         what_init_has_no_handler_for_comes_to_nothing,
         an_init_that_crashes_ends_the_run_as_a_panic,
         a_blocked_signal_is_neither_delivered_nor_waited_for,
@@ -32,6 +28,7 @@ fn main() {
         a_mips_program_may_use_dsp_instructions,
         a_reboot_ends_the_run_and_is_nothing_that_was_faked,
     ];
+    support::run_in_turn(&[(support::can_run_vendor_image, tests)])
 }
 
 struct Run {
@@ -54,7 +51,7 @@ impl Run {
 /// Run `script` as init.
 fn run(script: &str, change: impl FnOnce(&mut Plan)) -> Run {
     let work = tempfile::tempdir().unwrap();
-    let archive = support::image(DV).expect("it was there");
+    let archive = support::vendor_image().expect("it was there");
     let mut plan = support::plan(work.path(), &archive, "mipsel", "/etc/try");
     plan.timeout_s = 20;
     let contents = format!("#!/bin/sh\n{script}").into_bytes();

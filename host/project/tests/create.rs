@@ -1,6 +1,5 @@
 //! New projects: complete, or not there at all.
 
-mod common;
 #[path = "common/creating.rs"]
 mod creating;
 #[path = "common/images.rs"]
@@ -10,7 +9,6 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use common::shared;
 use creating::{create, names};
 use images::{Archive, elf, small_root};
 use rookery_project::{Cancel, Error, Roots};
@@ -252,85 +250,4 @@ fn a_hostile_name_reaches_no_configuration() {
             );
         }
     }
-}
-
-#[test]
-fn projects_of_real_images_are_complete() {
-    let Some(shared) = shared() else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let confined = Roots::new([dir.path().to_owned(), shared]).unwrap();
-    let images = confined.dirs()[1].join("fw");
-    for (name, arch, init, wants) in [
-        ("dv-mipsel-uclibc", "mipsel", "/etc/rc.local", &["eth0"][..]),
-        (
-            "lede-17.01.4-mips-musl",
-            "mipseb",
-            "/sbin/init",
-            &["eth0", "eth1", "br-lan"],
-        ),
-        (
-            "openwrt-19.07-aarch64-musl",
-            "aarch64",
-            "/sbin/init",
-            &["eth0"],
-        ),
-    ] {
-        let rootfs = images.join(format!("{name}.rootfs.tar.gz"));
-        let answer = confined
-            .create(rootfs.to_str().unwrap(), name, &Cancel::default())
-            .unwrap();
-        assert_eq!(
-            (&answer["arch"], &answer["init"]),
-            (&json!(arch), &json!(init)),
-            "{answer}"
-        );
-        let patch = yaml(
-            &dir.path()
-                .join(name)
-                .join("static_patches/netdevs.dynamic.yaml"),
-        );
-        let netdevs = patch["netdevs"].as_array().unwrap();
-        assert!(
-            wants.iter().all(|want| netdevs.contains(&json!(want))),
-            "{name}: {patch}"
-        );
-        let firmware = confined
-            .project(name)
-            .unwrap()
-            .firmware(&Cancel::default())
-            .unwrap();
-        assert_eq!(
-            firmware.init_candidates().unwrap()["candidates"],
-            answer["init_candidates"],
-            "the copy is the same firmware"
-        );
-    }
-}
-
-#[test]
-fn what_is_written_fits_penguins_schema() {
-    let Some(shared) = shared() else { return };
-    let schema = |name: &str| {
-        let text = fs::read_to_string(shared.join("data/penguin").join(name)).unwrap();
-        jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap()
-    };
-    let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("fw.tar"), small_root("").tar()).unwrap();
-    create(dir.path(), "fw.tar", "p").unwrap();
-    let project = dir.path().join("p");
-    let config = yaml(&project.join("config.yaml"));
-    let patch_schema = schema("schema_patch.json");
-    for patch in config["patches"].as_array().unwrap() {
-        let value = yaml(&project.join(patch.as_str().unwrap()));
-        let errors: Vec<_> = patch_schema
-            .iter_errors(&value)
-            .map(|e| e.to_string())
-            .collect();
-        assert!(errors.is_empty(), "{patch}: {errors:?}");
-    }
-    let errors: Vec<_> = schema("schema.json")
-        .iter_errors(&config)
-        .map(|e| e.to_string())
-        .collect();
-    assert!(errors.is_empty(), "config.yaml: {errors:?}");
 }

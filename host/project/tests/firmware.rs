@@ -1,6 +1,5 @@
 //! The root filesystem as data: real images, and archives made to break out.
 
-mod common;
 #[path = "common/images.rs"]
 mod images;
 
@@ -8,10 +7,9 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use common::shared;
 use images::{Archive, elf, firmware, gzip, mipsel, small_root};
 use proptest::prelude::*;
-use rookery_project::{Cancel, Error, Firmware, Roots, unpack};
+use rookery_project::{Cancel, Error, Roots, unpack};
 use serde_json::{Value, json};
 
 fn refused(archive: &[u8]) -> String {
@@ -41,10 +39,6 @@ fn unpacked(archive: &[u8]) -> (tempfile::TempDir, PathBuf, rookery_project::Unp
     let into = dir.path().join("into");
     let report = unpack(&dir.path().join("a.tar"), &into, &Cancel::default()).unwrap();
     (dir, into, report)
-}
-
-fn first_init(firmware: &Firmware) -> Value {
-    firmware.init_candidates().unwrap()["candidates"][0].take()
 }
 
 #[test]
@@ -447,64 +441,6 @@ fn the_architectures_have_penguins_names() {
             (&stat["elf"]["arch"], &stat["elf"]["endianness"]),
             (&json!(name), &json!(if big { "big" } else { "little" }))
         );
-    }
-}
-
-#[test]
-fn real_images_are_understood() {
-    let Some(shared) = shared() else { return };
-    for (name, arch, init, entries, interpreter) in [
-        (
-            "dv-mipsel-uclibc",
-            "mipsel",
-            "/etc/rc.local",
-            514,
-            "/lib/ld-uClibc.so.0",
-        ),
-        (
-            "lede-17.01.4-mips-musl",
-            "mipseb",
-            "/sbin/init",
-            1021,
-            "/lib/ld-musl-mips-sf.so.1",
-        ),
-        (
-            "openwrt-19.07-aarch64-musl",
-            "aarch64",
-            "/sbin/init",
-            713,
-            "/lib/ld-musl-aarch64.so.1",
-        ),
-    ] {
-        let archive = shared.join("fw").join(format!("{name}.rootfs.tar.gz"));
-        let (_dir, firmware) = firmware(&fs::read(&archive).unwrap());
-        let firmware = firmware.unwrap();
-        assert_eq!(
-            first_init(&firmware)["path"],
-            init,
-            "{name}: {}",
-            firmware.init_candidates().unwrap()
-        );
-        let candidates = firmware.init_candidates().unwrap();
-        assert!(
-            candidates["candidates"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(|c| c["path"] == "/sbin/init"),
-            "{name}: {candidates}"
-        );
-        let busybox = firmware.stat("/bin/busybox").unwrap();
-        assert_eq!(
-            (&busybox["elf"]["arch"], &busybox["elf"]["interpreter"]),
-            (&json!(arch), &json!(interpreter)),
-            "{name}"
-        );
-        assert!(!busybox["elf"]["needed"].as_array().unwrap().is_empty());
-        let dir = tempfile::tempdir().unwrap();
-        let report = unpack(&archive, &dir.path().join("root"), &Cancel::default()).unwrap();
-        assert_eq!(report.entries, entries, "{name}");
-        assert!(dir.path().join("root/bin/busybox").is_file());
     }
 }
 

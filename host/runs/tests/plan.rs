@@ -1,17 +1,10 @@
 //! A plan from a configuration that Penguin itself has merged.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use rookery_harness::places;
 use rookery_runs::plan::{Ioctl, IoctlCommand, Plan, Read, StaticFile};
 use serde_json::{Map, Value};
-
-fn sample() -> Option<PathBuf> {
-    let shared = std::env::var_os("ROOKERY_SHARED").map(PathBuf::from);
-    let shared =
-        shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"));
-    let sample = shared.join("data/penguin/stride-sample");
-    sample.is_dir().then_some(sample)
-}
 
 /// YAML as JSON: keys that are numbers become strings.
 fn json(yaml: serde_yaml::Value) -> Value {
@@ -35,12 +28,8 @@ fn json(yaml: serde_yaml::Value) -> Value {
     }
 }
 
-#[test]
-fn a_recorded_configuration_can_be_run() {
-    let Some(project) = sample() else {
-        eprintln!("SKIPPED: no recorded Penguin project here; set ROOKERY_SHARED");
-        return;
-    };
+fn a_recorded_configuration_can_be_run() -> Result<(), anyhow::Error> {
+    let project = places::shared("data/penguin/stride-sample")?;
     let text = std::fs::read_to_string(project.join("results/0/core_config.yaml")).unwrap();
     let mut config = json(serde_yaml::from_str(&text).unwrap());
     // The library that Penguin builds during a run is in the recorded configuration, but in none
@@ -117,5 +106,9 @@ fn a_recorded_configuration_can_be_run() {
         "few enough to read: {:#?}",
         plan.notes
     );
-    eprintln!("{:#?}", plan.notes);
+    Ok(())
+}
+
+rookery_harness::tests! {
+    a_recorded_configuration_can_be_run,
 }

@@ -8,9 +8,10 @@ pub mod native;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use rookery_emulator::{UserBackend, rootfs};
+use rookery_harness::{Skip, places};
 use rookery_project::{Node, SetId, Unpacked};
 use rookery_records::event::{Event, What};
 use rookery_runs::backend::{Backend, Control, Request};
@@ -104,35 +105,20 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
     }
 }
 
-/// One of the images outside the repository; says that the test is skipped where it is missing.
-pub fn image(name: &str) -> Option<PathBuf> {
-    let shared = std::env::var_os("ROOKERY_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = shared.join("fw").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!(
-        "SKIPPED: {} is not here (set ROOKERY_SHARED to the folder with fw/)",
-        path.display()
-    );
-    None
+/// The image of a MIPS device, from outside the repository.
+pub fn vendor_image() -> Result<PathBuf, Skip> {
+    places::firmware("dv-mipsel-uclibc.rootfs.tar.gz")
 }
 
-/// A plan that runs `script` in a firmware with a busybox: the demo's, where it was made, else one
-/// from outside the repository.
-pub fn script_plan(work: &Path, script: &str) -> Option<Plan> {
-    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/demo/rootfs.tar.gz");
-    let (archive, arch) = if demo.exists() {
-        (demo, "armel")
-    } else {
-        (image("dv-mipsel-uclibc.rootfs.tar.gz")?, "mipsel")
-    };
-    let mut plan = plan(work, &archive, arch, "/etc/script");
+/// A plan that runs `script` in the demo's firmware, which has a busybox.
+pub fn script_plan(work: &Path, script: &str) -> Plan {
+    let mut plan = plan(work, &places::demo_rootfs(), "armel", "/etc/script");
     let contents = format!(
-        "#!/bin/sh\nmkdir -p /tmp/bin && busybox --install -s /tmp/bin 2>/dev/null\nexport PATH=$PATH:/tmp/bin\n{script}\necho the end\n"
+        "#!/bin/sh\n\
+        mkdir -p /tmp/bin && busybox --install -s /tmp/bin 2>/dev/null\n\
+        export PATH=$PATH:/tmp/bin\n\
+        {script}\n\
+        echo the end\n"
     );
     plan.static_files = vec![(
         "/etc/script".into(),
@@ -142,7 +128,7 @@ pub fn script_plan(work: &Path, script: &str) -> Option<Plan> {
         },
     )];
     unpack_with_tar(&plan);
-    Some(plan)
+    plan
 }
 
 /// Run a plan to its end; gives what the console showed, and what happened. The script must have
@@ -155,62 +141,77 @@ pub fn run(plan: &Plan) -> (String, Vec<Event>) {
     (console, std::mem::take(&mut control.events))
 }
 
+/// Tests with the same condition, each with its name.
+pub type Group<'a> = (Condition, &'a [(&'static str, fn())]);
+
+/// What has to be here for a test to be made.
+pub type Condition = fn() -> Result<(), Skip>;
+
 /// The name of the test that a process is for.
 const TEST: &str = "ROOKERY_TEST";
 
 /// Run tests one after the other, each in a process of its own with one thread: a supervisor forks,
-/// and has one run only where it was started as root, because it gives up root's rights. `cargo
-/// test … -- NAME` runs those whose names hold `NAME`.
-pub fn run_in_turn(tests: &[(&str, fn())]) {
+/// and has one run only where it was started as root, because it gives up root's rights.
+pub fn run_in_turn(groups: &[Group]) -> ExitCode {
     if let Ok(name) = std::env::var(TEST) {
-        let test = tests.iter().find(|(known, _)| *known == name);
-        return test.expect("it is a test").1();
+        let mut tests = groups.iter().flat_map(|(_, tests)| *tests);
+        tests.find(|(known, _)| *known == name).expect("a test").1();
+        return ExitCode::SUCCESS;
     }
-    let wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| !word.starts_with('-'))
-        .collect();
-    for (name, _) in tests {
-        if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
-            continue;
-        }
-        let begin = std::time::Instant::now();
-        let status = Command::new(std::env::current_exe().expect("it is known"))
-            .env(TEST, name)
-            .status()
-            .expect("the test can be started");
-        assert!(status.success(), "test {name} ... FAILED: {status}");
-        println!(
-            "test {name} ... ok ({:.1} s)",
-            begin.elapsed().as_secs_f64()
-        );
+    let mut trials = Vec::new();
+    for (condition, tests) in groups {
+        let condition = *condition;
+        trials.extend(tests.iter().map(|&(name, _)| {
+            rookery_harness::test(name, move || {
+                condition()?;
+                let status = Command::new(std::env::current_exe()?)
+                    .env(TEST, name)
+                    .status()?;
+                anyhow::ensure!(status.success(), "{status}");
+                Ok(())
+            })
+        }));
     }
+    rookery_harness::run_in_turn(trials)
 }
 
-/// [`run_in_turn`] with the tests' names.
+/// Tests with their names.
 #[allow(unused_macros, reason = "each user of this module needs a part of it")]
-macro_rules! run_in_turn {
+macro_rules! named {
     ($($test:ident),* $(,)?) => {
-        support::run_in_turn(&[$((stringify!($test), $test as fn())),*])
+        &[$((stringify!($test), $test as fn())),*]
     };
 }
 
-/// Whether guests can run here; says that the test is skipped where they cannot.
-pub fn can_run() -> bool {
+/// Whether guests can run here.
+pub fn can_run() -> Result<(), Skip> {
     let availability = UserBackend.probe();
-    for check in availability
-        .checks
-        .iter()
-        .filter(|check| check.needed && !check.ok)
-    {
-        eprintln!(
-            "SKIPPED: {}: {} {}",
-            check.name,
-            check.detail,
-            check.fix.as_deref().unwrap_or_default()
-        );
+    if availability.available {
+        return Ok(());
     }
-    availability.available
+    let checks = availability.checks.iter();
+    let missing: Vec<_> = checks
+        .filter(|check| check.needed && !check.ok)
+        .map(|check| {
+            let fix = check.fix.as_deref().unwrap_or_default();
+            format!("{}: {} {fix}", check.name, check.detail)
+        })
+        .collect();
+    Err(Skip::missing(missing.join("; ")))
+}
+
+/// Whether they can, and the vendor's image is here.
+pub fn can_run_vendor_image() -> Result<(), Skip> {
+    can_run()?;
+    vendor_image().map(drop)
+}
+
+/// Whether a program of this machine's CPU can be put into the place of an emulator.
+pub fn can_run_native() -> Result<(), Skip> {
+    if !cfg!(target_arch = "x86_64") {
+        return Err(Skip::elsewhere("the test's programs are for x86-64"));
+    }
+    can_run()
 }
 
 /// Unpack with tar what the backend would unpack itself.

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use rookery_runs::plan::Plan;
@@ -29,42 +29,48 @@ pub struct Ended {
     pub after: Duration,
 }
 
+/// The name of the test whose supervisor a process is.
+const TEST: &str = "ROOKERY_TEST_GUEST";
+
 /// Run each test's supervisor in a process of its own, and give what came of it to `check`. In that
 /// process, this is its part.
-pub fn in_processes(tests: &[Test], check: impl Fn(&Ended)) {
-    if let Ok(name) = std::env::var("ROOKERY_TEST_GUEST") {
+pub fn in_processes(tests: &'static [Test], check: fn(&Ended)) -> ExitCode {
+    if let Ok(name) = std::env::var(TEST) {
         let test = tests.iter().find(|(known, _)| *known == name);
         test.expect("it is a test").1(&std::env::current_dir().expect("it is there"));
-        return;
+        return ExitCode::SUCCESS;
     }
-    if !cfg!(target_arch = "x86_64") || !super::can_run() {
-        eprintln!("SKIPPED: programs of this CPU are run on x86-64 machines that can run guests");
-        return;
-    }
-    let wanted = std::env::args().nth(1).unwrap_or_default();
-    for (name, _) in tests.iter().filter(|(name, _)| name.contains(&wanted)) {
-        let work = tempfile::tempdir().unwrap();
-        // The guest is another user where this is root.
-        std::fs::set_permissions(work.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let bin = work.path().join("bin");
-        std::fs::create_dir(&bin).unwrap();
-        let path = std::env::var("PATH").unwrap_or_default();
-        let begin = Instant::now();
-        let output = Command::new(std::env::current_exe().unwrap())
-            .env("ROOKERY_TEST_GUEST", name)
-            .env("PATH", format!("{}:{path}", bin.display()))
-            .current_dir(work.path())
-            .output()
-            .unwrap();
-        let after = begin.elapsed();
-        check(&Ended {
-            name,
-            output,
-            after,
-        });
-        assert_eq!(survivors(&bin.join(QEMU)), Vec::<String>::new(), "{name}");
-        println!("test {name} ... ok ({:.1} s)", after.as_secs_f64());
-    }
+    let trials = tests.iter().map(|(name, _)| {
+        rookery_harness::test(*name, move || {
+            super::can_run_native()?;
+            in_process(name, check);
+            Ok(())
+        })
+    });
+    rookery_harness::run_in_turn(trials.collect())
+}
+
+fn in_process(name: &'static str, check: fn(&Ended)) {
+    let work = tempfile::tempdir().unwrap();
+    // The guest is another user where this is root.
+    std::fs::set_permissions(work.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let bin = work.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let begin = Instant::now();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .env(TEST, name)
+        .env("PATH", format!("{}:{path}", bin.display()))
+        .current_dir(work.path())
+        .output()
+        .unwrap();
+    let after = begin.elapsed();
+    check(&Ended {
+        name,
+        output,
+        after,
+    });
+    assert_eq!(survivors(&bin.join(QEMU)), Vec::<String>::new(), "{name}");
 }
 
 /// The supervisor came to the end of its part.

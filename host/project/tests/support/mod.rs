@@ -1,8 +1,7 @@
-//! Projects in temporary directories, and the recorded data beside the workspace.
+//! Projects in temporary directories.
 #![allow(dead_code, reason = "each test crate uses its part")]
 
-use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::fs;
 
 use rookery_project::{Project, Result};
 use serde_json::{Value, json};
@@ -23,23 +22,6 @@ pub fn project(files: &[(impl AsRef<str>, impl AsRef<str>)]) -> TempDir {
         fs::write(path, text.as_ref()).unwrap();
     }
     dir
-}
-
-/// A file of the recorded data, or nothing (said loudly) where that is not at hand.
-pub fn shared(path: &str) -> Option<PathBuf> {
-    let root = env::var_os("ROOKERY_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = root.join(path);
-    if !path.exists() {
-        eprintln!(
-            "SKIPPED: {} is not there; set ROOKERY_SHARED to the recorded data",
-            path.display()
-        );
-        return None;
-    }
-    Some(path)
 }
 
 /// A small project and its directory.

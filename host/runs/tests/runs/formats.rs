@@ -3,39 +3,24 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use rookery_harness::{Trial, places, trials};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::world::{World, eventually};
 
-pub const TESTS: &[(&str, fn())] = &[
-    (
-        "formats::a_run_leaves_penguins_files",
+pub fn tests() -> Vec<Trial> {
+    trials![
         a_run_leaves_penguins_files,
-    ),
-    (
-        "formats::the_record_holds_what_penguin_has_no_file_for",
         the_record_holds_what_penguin_has_no_file_for,
-    ),
-    (
-        "formats::what_is_faked_or_only_counted_is_said",
         what_is_faked_or_only_counted_is_said,
-    ),
-    (
-        "formats::a_note_is_in_the_record_while_the_run_goes_on",
         a_note_is_in_the_record_while_the_run_goes_on,
-    ),
-    (
-        "formats::files_that_could_not_be_written_are_said",
         files_that_could_not_be_written_are_said,
-    ),
-    (
-        "formats::headers_keys_and_tables_are_those_of_a_recorded_run",
         headers_keys_and_tables_are_those_of_a_recorded_run,
-    ),
-];
+    ]
+}
 
 const SCRIPT: &[(&str, &str)] = &[
     ("console", "boot\r\n"),
@@ -198,19 +183,8 @@ fn what_is_faked_or_only_counted_is_said() {
     );
 }
 
-fn sample() -> Option<PathBuf> {
-    let shared = std::env::var_os("ROOKERY_SHARED").map(PathBuf::from);
-    let shared =
-        shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"));
-    let sample = shared.join("data/penguin/stride-sample/results/0");
-    sample.is_dir().then_some(sample)
-}
-
-fn headers_keys_and_tables_are_those_of_a_recorded_run() {
-    let Some(sample) = sample() else {
-        eprintln!("SKIPPED: no recorded Penguin results here; set ROOKERY_SHARED");
-        return;
-    };
+fn headers_keys_and_tables_are_those_of_a_recorded_run() -> anyhow::Result<()> {
+    let sample = places::shared("data/penguin/stride-sample/results/0")?;
     let world = World::new();
     world.run(SCRIPT);
     let theirs = |name: &str| fs::read_to_string(sample.join(name)).unwrap();
@@ -280,6 +254,7 @@ fn headers_keys_and_tables_are_those_of_a_recorded_run() {
         schema(world.project().join("results/0/plugins.db")),
         schema(copy)
     );
+    Ok(())
 }
 
 /// The keys of the map at `pointer`, in order.

@@ -4,71 +4,32 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rookery_harness::{Trial, trials};
 use rookery_project::{Cancel, Error};
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 
 use crate::world::{World, config, eventually};
 
-pub const TESTS: &[(&str, fn())] = &[
-    (
-        "lifecycle::a_run_finishes_and_leaves_its_results",
+pub fn tests() -> Vec<Trial> {
+    trials![
         a_run_finishes_and_leaves_its_results,
-    ),
-    (
-        "lifecycle::a_deadline_is_the_usual_end",
         a_deadline_is_the_usual_end,
-    ),
-    (
-        "lifecycle::endpoints_and_phase_are_seen_while_it_runs",
         endpoints_and_phase_are_seen_while_it_runs,
-    ),
-    (
-        "lifecycle::a_failed_backend_fails_the_run_and_keeps_files",
         a_failed_backend_fails_the_run_and_keeps_files,
-    ),
-    (
-        "lifecycle::a_panicking_backend_fails_the_run",
         a_panicking_backend_fails_the_run,
-    ),
-    (
-        "lifecycle::a_second_start_is_a_conflict_that_names_the_first",
         a_second_start_is_a_conflict_that_names_the_first,
-    ),
-    (
-        "lifecycle::the_next_run_starts_right_after_the_last",
         the_next_run_starts_right_after_the_last,
-    ),
-    ("lifecycle::sigterm_is_a_stop", sigterm_is_a_stop),
-    (
-        "lifecycle::a_killed_supervisor_is_a_failed_run_and_frees_the_project",
+        sigterm_is_a_stop,
         a_killed_supervisor_is_a_failed_run_and_frees_the_project,
-    ),
-    (
-        "lifecycle::a_run_outlives_the_process_that_started_it",
         a_run_outlives_the_process_that_started_it,
-    ),
-    (
-        "lifecycle::cancelling_a_wait_is_quick_and_does_not_stop_the_run",
         cancelling_a_wait_is_quick_and_does_not_stop_the_run,
-    ),
-    (
-        "lifecycle::the_supervisor_is_detached",
         the_supervisor_is_detached,
-    ),
-    (
-        "lifecycle::a_program_that_is_no_supervisor_is_an_error_with_its_words",
         a_program_that_is_no_supervisor_is_an_error_with_its_words,
-    ),
-    (
-        "lifecycle::a_backend_that_does_not_work_is_refused_with_the_reason",
         a_backend_that_does_not_work_is_refused_with_the_reason,
-    ),
-    (
-        "lifecycle::an_unusable_configuration_makes_no_result_directory",
         an_unusable_configuration_makes_no_result_directory,
-    ),
-];
+    ]
+}
 
 fn kill(pid: i32, signal: Signal) {
     rustix::process::kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();

@@ -4,33 +4,21 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rookery_harness::{Trial, trials};
 use rookery_project::{Cancel, Error};
 use serde_json::{Value, json};
 
 use crate::world::World;
 
-pub const TESTS: &[(&str, fn())] = &[
-    (
-        "live::commands_and_ports_are_reached_through_the_supervisor",
+pub fn tests() -> Vec<Trial> {
+    trials![
         commands_and_ports_are_reached_through_the_supervisor,
-    ),
-    (
-        "live::wrong_requests_are_refused_before_they_are_sent",
         wrong_requests_are_refused_before_they_are_sent,
-    ),
-    (
-        "live::what_the_backend_lacks_is_said_in_words",
         what_the_backend_lacks_is_said_in_words,
-    ),
-    (
-        "live::a_silent_or_garbled_peer_does_no_harm",
         a_silent_or_garbled_peer_does_no_harm,
-    ),
-    (
-        "live::a_request_to_an_ended_run_is_unavailable",
         a_request_to_an_ended_run_is_unavailable,
-    ),
-];
+    ]
+}
 
 fn commands_and_ports_are_reached_through_the_supervisor() {
     let world = World::new();

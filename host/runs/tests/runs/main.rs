@@ -12,8 +12,6 @@ mod world;
 use std::path::Path;
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     match (
@@ -28,20 +26,13 @@ fn main() -> ExitCode {
         }
         _ => {
             let tests = [
-                lifecycle::TESTS,
-                starting::TESTS,
-                stopping::TESTS,
-                live::TESTS,
-                formats::TESTS,
-            ]
-            .concat();
-            let trials = tests.into_iter().map(|(name, test)| {
-                Trial::test(name, move || {
-                    test();
-                    Ok::<_, Failed>(())
-                })
-            });
-            libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+                lifecycle::tests(),
+                starting::tests(),
+                stopping::tests(),
+                live::tests(),
+                formats::tests(),
+            ];
+            rookery_harness::run(tests.into_iter().flatten().collect())
         }
     }
 }

@@ -3,29 +3,20 @@
 
 use std::process::Command;
 
+use rookery_harness::{Trial, trials};
 use rookery_project::Error;
 use serde_json::{Value, json};
 
 use crate::world::{World, config, eventually};
 
-pub const TESTS: &[(&str, fn())] = &[
-    (
-        "starting::a_slow_start_gives_its_id_and_goes_on",
+pub fn tests() -> Vec<Trial> {
+    trials![
         a_slow_start_gives_its_id_and_goes_on,
-    ),
-    (
-        "starting::a_run_is_stopped_before_it_begins",
         a_run_is_stopped_before_it_begins,
-    ),
-    (
-        "starting::a_start_that_fails_late_is_a_failed_run_with_the_reason",
         a_start_that_fails_late_is_a_failed_run_with_the_reason,
-    ),
-    (
-        "starting::killing_the_server_harms_no_run_that_is_starting",
         killing_the_server_harms_no_run_that_is_starting,
-    ),
-];
+    ]
+}
 
 fn start_slowly(world: &World, script: &[(&str, &str)]) -> String {
     world

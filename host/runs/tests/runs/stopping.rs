@@ -3,28 +3,19 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rookery_harness::{Trial, trials};
 use serde_json::json;
 
 use crate::world::{World, config};
 
-pub const TESTS: &[(&str, fn())] = &[
-    (
-        "stopping::stop_ends_a_run_and_can_be_repeated",
+pub fn tests() -> Vec<Trial> {
+    trials![
         stop_ends_a_run_and_can_be_repeated,
-    ),
-    (
-        "stopping::a_stop_that_takes_long_is_answered_at_once_and_seen_through",
         a_stop_that_takes_long_is_answered_at_once_and_seen_through,
-    ),
-    (
-        "stopping::a_deaf_backend_is_killed",
         a_deaf_backend_is_killed,
-    ),
-    (
-        "stopping::a_run_is_stopped_by_another_process_than_started_it",
         a_run_is_stopped_by_another_process_than_started_it,
-    ),
-];
+    ]
+}
 
 fn stop_ends_a_run_and_can_be_repeated() {
     let world = World::new();

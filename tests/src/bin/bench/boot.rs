@@ -4,14 +4,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use rookery_tests::{http, places};
+use rookery_tests::{doctor, http, places};
 use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::{Row, median, server};
 
 pub fn measure(folder: &Path) -> Result<Vec<Row>> {
-    if let Err(skip) = places::needs_emulator() {
+    if let Err(skip) = doctor::needs_emulator() {
         eprintln!("SKIPPED: {skip}");
         return Ok(Vec::new());
     }

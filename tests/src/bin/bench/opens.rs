@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rookery_tests::places;
+use rookery_tests::{doctor, places};
 use serde_json::json;
 
 use crate::client::Client;
@@ -32,7 +32,7 @@ fn script() -> String {
 }
 
 pub fn measure(folder: &Path) -> Result<Vec<Row>> {
-    if let Err(skip) = places::needs_emulator() {
+    if let Err(skip) = doctor::needs_emulator() {
         eprintln!("SKIPPED: {skip}");
         return Ok(Vec::new());
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::skip::Skip;
+use crate::Skip;
 
 /// The folder that `make build` fills: `ROOKERY_DIST`, else `dist` in the workspace.
 pub fn dist() -> PathBuf {
@@ -18,7 +18,7 @@ pub fn dist() -> PathBuf {
 
 /// The repository.
 pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// The demo's root filesystem, made by `demo/build-rootfs`.
@@ -37,7 +37,9 @@ pub fn demo_rootfs() -> PathBuf {
 pub fn shared(path: &str) -> Result<PathBuf, Skip> {
     match std::env::var_os("ROOKERY_SHARED") {
         Some(shared) => existing(Path::new(&shared).join(path)).map_err(Skip::missing),
-        None => existing(workspace().join("../shared").join(path)).map_err(Skip::elsewhere),
+        None => existing(workspace().join("../shared").join(path)).map_err(|missing| {
+            Skip::elsewhere(format!("{missing}; ROOKERY_SHARED names its folder"))
+        }),
     }
 }
 
@@ -54,24 +56,4 @@ fn existing(path: PathBuf) -> Result<PathBuf, String> {
         return Ok(path);
     }
     Err(format!("{} is not here", path.display()))
-}
-
-/// Whether the embedded emulator works on this machine; if not, why.
-pub fn needs_emulator() -> Result<(), Skip> {
-    let doctor = std::process::Command::new(dist().join("rookery"))
-        .args(["doctor", "--json"])
-        .output()
-        .expect("rookery doctor starts");
-    let report: serde_json::Value =
-        serde_json::from_slice(&doctor.stdout).expect("rookery doctor --json prints JSON");
-    let user = report["backends"]
-        .as_array()
-        .and_then(|all| all.iter().find(|b| b["backend"] == "user"))
-        .expect("the embedded backend is reported");
-    if user["available"] == true {
-        return Ok(());
-    }
-    Err(Skip::missing(format!(
-        "the embedded emulator does not work here: {user}"
-    )))
 }

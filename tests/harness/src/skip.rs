@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Why a test was not made. A test returns it as its error, and the [harness](crate::harness) lists
-/// the test as ignored.
+/// Why a test was not made. A test returns it as its error, and the harness lists the test as
+/// ignored.
 #[derive(Debug)]
 pub struct Skip {
     reason: String,
