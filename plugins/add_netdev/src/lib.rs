@@ -11,8 +11,11 @@ use serde_json::json;
 struct Args {
     #[serde(flatten)]
     target: ChangeTarget,
-    /// Interface name, e.g. `eth1` or `br0.100`
-    #[schemars(regex(pattern = r"^[A-Za-z0-9_.-]{1,15}$"))]
+    /// Interface name, for example `eth1` or `br0.100`
+    // At most 15 of these characters, and neither `.` nor `..`: the kernel takes neither.
+    #[schemars(regex(
+        pattern = r"^([A-Za-z0-9_-]\.?|[A-Za-z0-9_.-][A-Za-z0-9_-]|[A-Za-z0-9_.-]{3,15})$"
+    ))]
     name: String,
 }
 
@@ -45,7 +48,7 @@ mod tests {
         check::<add_netdev>();
         assert_eq!(
             definition::<add_netdev>()["inputSchema"]["properties"]["name"]["pattern"],
-            "^[A-Za-z0-9_.-]{1,15}$"
+            r"^([A-Za-z0-9_-]\.?|[A-Za-z0-9_.-][A-Za-z0-9_-]|[A-Za-z0-9_.-]{3,15})$"
         );
     }
 
@@ -66,6 +69,27 @@ mod tests {
             None,
             "nothing changed, so there is no reason to run again"
         );
+    }
+
+    #[test]
+    fn the_name_is_one_that_the_kernel_takes() {
+        let schema = &definition::<add_netdev>()["inputSchema"]["properties"]["name"];
+        let pattern = regex::Regex::new(schema["pattern"].as_str().unwrap()).unwrap();
+        for name in [
+            "a",
+            "a.",
+            ".a",
+            "..a",
+            "...",
+            "eth1",
+            "br0.100",
+            "a23456789012345",
+        ] {
+            assert!(pattern.is_match(name), "{name}");
+        }
+        for name in ["", ".", "..", "a/b", "a b", "a234567890123456"] {
+            assert!(!pattern.is_match(name), "{name}");
+        }
     }
 
     #[test]

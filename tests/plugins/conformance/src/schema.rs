@@ -27,7 +27,10 @@ impl JsonSchema for Person {
                 "address": {
                     "type": "object",
                     "description": "Where they live",
-                    "properties": { "street": { "type": "string", "description": "Street" }, "city": { "type": "string", "description": "City" } }
+                    "properties": {
+                        "street": { "type": "string", "description": "Street" },
+                        "city": { "type": "string", "description": "City" }
+                    }
                 }
             },
             "properties": {
