@@ -16,6 +16,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rookery_project::regular;
 use rustix::fs::OFlags;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -59,7 +60,11 @@ impl Cache {
         match Place::open(dir) {
             Ok(place) => Self { place: Some(place) },
             Err(reason) => {
-                tracing::warn!(dir = %dir.display(), %reason, "working without a cache: every start compiles every plugin");
+                tracing::warn!(
+                    dir = %dir.display(),
+                    %reason,
+                    "working without a cache: every start compiles every plugin"
+                );
                 Self { place: None }
             }
         }
@@ -82,7 +87,11 @@ impl Cache {
         let sealed = self.load(&code_name(engine, digest))?;
         map(engine, &sealed)
             .inspect_err(|error| {
-                tracing::warn!(digest, %error, "compiled code in the cache does not fit; compiling again");
+                tracing::warn!(
+                    digest,
+                    %error,
+                    "compiled code in the cache does not fit; compiling again"
+                );
             })
             .ok()
     }
@@ -125,12 +134,9 @@ impl Cache {
     fn keep(&self, name: &str, content: &[u8]) {
         let Some(place) = &self.place else { return };
         let seal = place.seal(name, content);
-        let written = tempfile::NamedTempFile::new_in(&place.dir).and_then(|mut file| {
-            file.write_all(&seal)?;
-            file.write_all(content)?;
-            file.persist(place.dir.join(name))?;
-            place.prune()
-        });
+        let sealed = [&seal, content].concat();
+        let written =
+            regular::replace(&place.dir.join(name), &sealed, false).and_then(|()| place.prune());
         if let Err(error) = written {
             tracing::warn!(name, %error, "cannot write to the cache");
         }
@@ -173,6 +179,7 @@ impl Place {
                 dir.display()
             ));
         }
+        clear_away(&dir);
         let key = key(&dir).map_err(|error| format!("cannot make or read its key: {error}"))?;
         Ok(Self { dir, key })
     }
@@ -205,6 +212,19 @@ impl Place {
             .chain_update(inner)
             .finalize()
             .into()
+    }
+}
+
+/// Remove what writers left that were killed.
+fn clear_away(dir: &Path) {
+    regular::clear_away(dir, None);
+    // The key's, and what earlier versions wrote, have such names and no lock.
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let is_temporary = entry.file_name().as_encoded_bytes().starts_with(b".tmp");
+        let is_left = || entry.metadata().is_ok_and(|file| is_older(&file, DAY));
+        if is_temporary && is_left() {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -381,6 +401,24 @@ mod tests {
         assert_eq!(cache.record::<Record>("old"), None);
         assert_eq!(cache.record("used"), Some(record("used")));
         assert_eq!(Cache::open(dir.path()).record("new"), Some(record("new")));
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_goes_at_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path());
+        cache.keep_record("aa", &record("one"));
+        let left = [".aa.json.tmp-1-0", ".tmpAbCdEf", ".tmpfresh"];
+        let left = left.map(|name| dir.path().join("components").join(name));
+        for file in &left {
+            fs::write(file, "half").unwrap();
+        }
+        let long_ago = SystemTime::now() - 2 * DAY;
+        let old = File::options().write(true).open(&left[1]).unwrap();
+        old.set_modified(long_ago).unwrap();
+        let next = Cache::open(dir.path());
+        assert_eq!(left.map(|file| file.exists()), [false, false, true]);
+        assert_eq!(next.record("aa"), Some(record("one")));
     }
 
     #[test]

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rookery_project::scratch::{self, Scratch};
-use rookery_project::{Cancel, Error, Node, Private, Result, SetId, Unpacked, regular};
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rookery_project::{
+    Cancel, Error, Node, Private, Result, SetId, Unpacked, regular, share_lock, try_lock,
+};
+use rustix::fs::{Mode, OFlags};
 
 use crate::sandbox::guest_user;
 
@@ -86,7 +88,7 @@ pub fn prepare(cache: &Path, archive: &Path, uid: u32, cancel: &Cancel) -> Resul
 /// is none.
 fn hold(slot: &Path) -> Option<File> {
     let directory = open(slot).ok()?;
-    rustix::fs::flock(&directory, FlockOperation::LockShared).ok()?;
+    share_lock(&directory).ok()?;
     // Looked for under the lock: another run may just have removed it.
     slot.join("unpacked.json").exists().then_some(())?;
     let _ = directory.set_modified(SystemTime::now());
@@ -120,8 +122,7 @@ fn remove_unused(slot: &Path, aside: &Path) {
     let Ok(directory) = open(slot) else {
         return;
     };
-    let unused = rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok();
-    if unused && fs::rename(slot, aside).is_ok() {
+    if try_lock(&directory).is_ok() && fs::rename(slot, aside).is_ok() {
         let _ = fs::remove_dir_all(aside);
     }
 }
@@ -180,7 +181,7 @@ mod tests {
         let gone = [make(".unpack-dead", hours(0)), make("rootfs-old", days(8))];
         let now = make(".unpack-now", hours(0));
         let unpacking = open(&now).unwrap();
-        rustix::fs::flock(&unpacking, FlockOperation::LockExclusive).unwrap();
+        try_lock(&unpacking).unwrap();
         let used = make("rootfs-used", days(8));
         let in_use = hold(&used).unwrap();
         in_use.set_modified(SystemTime::now() - days(8)).unwrap();

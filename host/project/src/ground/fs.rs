@@ -17,6 +17,12 @@ pub fn try_lock(file: impl AsFd) -> io::Result<()> {
     Ok(flock(file, FlockOperation::NonBlockingLockExclusive)?)
 }
 
+/// Lock a file or a directory together with all who [share](share_lock) it, until it is closed.
+/// Waits while somebody has it [alone](try_lock).
+pub fn share_lock(file: impl AsFd) -> io::Result<()> {
+    Ok(flock(file, FlockOperation::LockShared)?)
+}
+
 /// Write beside `path`, then rename over it: a reader sees the old file or the new one, never a
 /// part. With `durable`, also after the machine lost its power.
 pub fn replace(path: &Path, contents: &[u8], durable: bool) -> io::Result<()> {

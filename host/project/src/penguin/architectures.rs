@@ -9,8 +9,6 @@ pub struct Architecture {
     pub aliases: &'static [&'static str],
     /// The name in `qemu-system-…`, which Penguin runs.
     pub qemu: &'static str,
-    /// Whether Penguin has a machine for it; without one it loads a project and runs none.
-    pub has_machine: bool,
     /// The folder of its guest programs below `/igloo_static` (`{{ arch_dir }}`).
     pub arch_dir: &'static str,
     /// The folder of its libraries below `/igloo_static/dylibs` (`{{ dylib_dir }}`).
@@ -63,73 +61,73 @@ const HVC: (u32, u32) = (229, 1);
 pub static ARCHITECTURES: [Architecture; 12] = [
     Architecture {
         name: "armel", aliases: &["arm", "armle"],
-        qemu: "arm", has_machine: true,
+        qemu: "arm",
         arch_dir: "armel", dylib_dir: "armel", kernel: "zImage.armel",
         serial: AMA, machine: EM_ARM, bits: 32, big_endian: false,
     },
     Architecture {
         name: "aarch64", aliases: &["arm64"],
-        qemu: "aarch64", has_machine: true,
+        qemu: "aarch64",
         arch_dir: "aarch64", dylib_dir: "aarch64", kernel: "zImage.arm64",
         serial: AMA, machine: EM_AARCH64, bits: 64, big_endian: false,
     },
     Architecture {
         name: "mipsel", aliases: &[],
-        qemu: "mipsel", has_machine: true,
+        qemu: "mipsel",
         arch_dir: "mipsel", dylib_dir: "mipsel", kernel: "vmlinux.mipsel",
         serial: TTY_S, machine: EM_MIPS, bits: 32, big_endian: false,
     },
     Architecture {
         name: "mipseb", aliases: &["mipsbe"],
-        qemu: "mips", has_machine: true,
+        qemu: "mips",
         arch_dir: "mipseb", dylib_dir: "mipseb", kernel: "vmlinux.mipseb",
         serial: TTY_S, machine: EM_MIPS, bits: 32, big_endian: true,
     },
     Architecture {
         name: "mips64el", aliases: &[],
-        qemu: "mips64el", has_machine: true,
+        qemu: "mips64el",
         arch_dir: "mips64el", dylib_dir: "mips64el", kernel: "vmlinux.mips64el",
         serial: TTY_S, machine: EM_MIPS, bits: 64, big_endian: false,
     },
     Architecture {
         name: "mips64eb", aliases: &["mips64be"],
-        qemu: "mips64", has_machine: true,
+        qemu: "mips64",
         arch_dir: "mips64eb", dylib_dir: "mips64eb", kernel: "vmlinux.mips64eb",
         serial: TTY_S, machine: EM_MIPS, bits: 64, big_endian: true,
     },
     Architecture {
         name: "powerpc", aliases: &["ppc"],
-        qemu: "ppc", has_machine: false,
+        qemu: "ppc",
         arch_dir: "powerpc", dylib_dir: "powerpc", kernel: "vmlinux.ppc",
         serial: HVC, machine: EM_PPC, bits: 32, big_endian: true,
     },
     Architecture {
         name: "powerpc64", aliases: &["ppc64"],
-        qemu: "ppc64", has_machine: true,
+        qemu: "ppc64",
         arch_dir: "powerpc64", dylib_dir: "powerpc64", kernel: "vmlinux.powerpc64",
         serial: HVC, machine: EM_PPC64, bits: 64, big_endian: true,
     },
     Architecture {
         name: "powerpc64le", aliases: &["ppc64le", "powerpc64el", "ppc64el"],
-        qemu: "ppc64", has_machine: true,
+        qemu: "ppc64",
         arch_dir: "powerpc64le", dylib_dir: "powerpc64le", kernel: "vmlinux.powerpc64le",
         serial: HVC, machine: EM_PPC64, bits: 64, big_endian: false,
     },
     Architecture {
         name: "riscv64", aliases: &["riscv", "rv64"],
-        qemu: "riscv64", has_machine: true,
+        qemu: "riscv64",
         arch_dir: "riscv64", dylib_dir: "riscv64", kernel: "Image.riscv64",
         serial: AMA, machine: EM_RISCV, bits: 64, big_endian: false,
     },
     Architecture {
         name: "loongarch64", aliases: &["loongarch", "la64"],
-        qemu: "loongarch64", has_machine: true,
+        qemu: "loongarch64",
         arch_dir: "loongarch64", dylib_dir: "loongarch64", kernel: "vmlinuz.efi.loongarch64",
         serial: TTY_S, machine: EM_LOONGARCH, bits: 64, big_endian: false,
     },
     Architecture {
         name: "x86_64", aliases: &["intel64", "amd64", "x86-64", "x64"],
-        qemu: "x86_64", has_machine: true,
+        qemu: "x86_64",
         arch_dir: "x86_64", dylib_dir: "x86_64", kernel: "vmlinux.x86_64",
         serial: TTY_S, machine: EM_X86_64, bits: 64, big_endian: false,
     },

@@ -6,14 +6,12 @@
 //! ends, however it ends.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use rookery_project::results::RUN_LOCK;
-use rookery_project::{Error, Result, regular};
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
+use rookery_project::{Error, Result, regular, try_lock};
 
 use crate::state::id;
 
@@ -29,16 +27,16 @@ pub(crate) fn acquire(project_dir: &Path) -> Result<Attempt> {
     let path = project_dir.join(RUN_LOCK);
     let mut file = regular::create(&path)
         .map_err(|error| Error::io("open the project's run lock", &path, &error))?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    match try_lock(&file) {
         Ok(()) => Ok(Attempt::Held(file)),
-        Err(Errno::WOULDBLOCK) => {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
             let mut holder = String::new();
             let _ = (&mut file).take(200).read_to_string(&mut holder);
             Ok(Attempt::Busy(
                 Some(holder).filter(|holder| id::is_valid(holder)),
             ))
         }
-        Err(error) => Err(Error::io("lock", &path, &error.into())),
+        Err(error) => Err(Error::io("lock", &path, &error)),
     }
 }
 
@@ -70,7 +68,7 @@ pub(crate) fn adopt(project_dir: &Path) -> Result<File> {
         (Ok(ours), Ok(theirs)) => (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino),
         _ => false,
     };
-    if same && rustix::fs::flock(&inherited, FlockOperation::NonBlockingLockExclusive).is_ok() {
+    if same && try_lock(&inherited).is_ok() {
         return Ok(inherited);
     }
     match acquire(project_dir)? {
