@@ -62,8 +62,9 @@ fn terminal(work: &Path) {
     assert!(matches!(outcome, Outcome::GuestEnded { .. }), "{outcome:?}");
     assert!(control.console().contains("alive"), "{}", control.console());
     let refused = -libc::EACCES;
-    assert!(control.events.iter().any(|event| {
-        matches!(&event.what, What::Exec { path, result, .. } if path == "/dev/pts/0" && *result == refused)
+    assert!(control.events.iter().any(|event| match &event.what {
+        What::Exec { path, result, .. } => path == "/dev/pts/0" && *result == refused,
+        _ => false,
     }));
 }
 

@@ -76,7 +76,9 @@ fn run(script: &str, change: impl FnOnce(&mut Plan)) -> Run {
 }
 
 fn what_init_has_no_handler_for_comes_to_nothing() {
-    let script = "kill -USR2 $$; (kill -ALRM 1; kill -PIPE 1); echo lives\ntrap 'echo handled' USR1; kill -USR1 1\nsh -c 'kill -USR2 $$'; echo child $?\nkill -TERM $$; echo goes on\n";
+    let script = "kill -USR2 $$; (kill -ALRM 1; kill -PIPE 1); echo lives\n\
+        trap 'echo handled' USR1; kill -USR1 1\nsh -c 'kill -USR2 $$'; echo child $?\n\
+        kill -TERM $$; echo goes on\n";
     let run = run(script, |_| {});
     for expected in ["lives\n", "handled\n", "child 145\n"] {
         run.says(expected);
@@ -95,7 +97,8 @@ fn what_init_has_no_handler_for_comes_to_nothing() {
 fn an_init_that_crashes_ends_the_run_as_a_panic() {
     let run = run("sleep 60 &\nkill -SEGV $$\nsleep 60\n", |_| {});
     assert!(
-        matches!(&run.outcome, Outcome::GuestEnded { how } if how.contains("killed by signal 11") && how.contains("panic")),
+        matches!(&run.outcome, Outcome::GuestEnded { how } if how.contains("killed by signal \
+            11") && how.contains("panic")),
         "{:?}",
         run.outcome
     );
@@ -107,7 +110,8 @@ fn an_init_that_crashes_ends_the_run_as_a_panic() {
 
 fn a_blocked_signal_is_neither_delivered_nor_waited_for() {
     // The last dies of a signal that nobody sends with a system call.
-    let script = "sh -c 'kill -ABRT $$; kill -TERM $$; echo survives'\nsh -c 'ulimit -f 0; echo x > /tmp/big'; echo limit $?\nyes | sed q; echo after\n";
+    let script = "sh -c 'kill -ABRT $$; kill -TERM $$; echo survives'\n\
+        sh -c 'ulimit -f 0; echo x > /tmp/big'; echo limit $?\nyes | sed q; echo after\n";
     let run = run(script, |plan| {
         plan.blocked_signals = vec![libc::SIGABRT, libc::SIGTERM, libc::SIGPIPE, libc::SIGXFSZ];
     });
@@ -122,8 +126,14 @@ fn a_blocked_signal_is_neither_delivered_nor_waited_for() {
         run.console
     );
     for wanted in [libc::SIGABRT, libc::SIGTERM] {
-        let blocked = run.events.iter().any(|event| {
-            matches!(event.what, What::Signal { signal, blocked: true, syscall: "kill", .. } if signal == wanted)
+        let blocked = run.events.iter().any(|event| match event.what {
+            What::Signal {
+                signal,
+                blocked: true,
+                syscall: "kill",
+                ..
+            } => signal == wanted,
+            _ => false,
         });
         assert!(blocked, "signal {wanted}");
     }
@@ -173,7 +183,8 @@ exec chroot . sh -c 'head -c 4 /bin/busybox | tail -c 3; echo; echo pivoted'
 
 fn a_kernel_module_seems_to_be_loaded() {
     // This busybox has no such applets.
-    let script = "busybox insmod /lib/nf-nat.ko; busybox insmod /lib/usb.ko && busybox rmmod usb && cat /proc/modules\n";
+    let script = "busybox insmod /lib/nf-nat.ko; busybox insmod /lib/usb.ko && busybox rmmod usb \
+        && cat /proc/modules\n";
     let run = run(script, |_| {});
     run.says("nf_nat 16384 0 - Live");
     assert!(!run.console.contains("usb"), "{}", run.console);
@@ -208,7 +219,8 @@ fn a_process_that_is_killed_has_not_exited() {
 }
 
 fn a_script_is_executed_whatever_its_name() {
-    let script = "mkdir /tmp/d; printf '#!/bin/sh\\necho own script $1\\n' >/tmp/d/iptables; chmod 755 /tmp/d/iptables; /tmp/d/iptables start\n";
+    let script = "mkdir /tmp/d; printf '#!/bin/sh\\necho own script $1\\n' >/tmp/d/iptables; chmod \
+        755 /tmp/d/iptables; /tmp/d/iptables start\n";
     run(script, |_| {}).says("own script start\n");
 }
 
@@ -259,7 +271,8 @@ fn a_set_user_id_program_of_the_archive_has_roots_rights() {
         let code = [&call(GETEUID)[..], &[add(A0, V0, 0)], &call(EXIT)];
         executable(&code.concat(), "")
     };
-    let script = "/etc/to_set_id; echo with $?; /etc/to_plain; echo without $?; rm /etc/set_id; cp /etc/plain /etc/set_id; /etc/to_set_id; echo replaced $?\n";
+    let script = "/etc/to_set_id; echo with $?; /etc/to_plain; echo without $?; rm /etc/set_id; cp \
+        /etc/plain /etc/set_id; /etc/to_set_id; echo replaced $?\n";
     let run = run(script, |plan| {
         plan.static_files.extend([
             ("/etc/to_set_id".into(), drops("/etc/set_id")),
@@ -299,7 +312,8 @@ fn a_reboot_ends_the_run_and_is_nothing_that_was_faked() {
             .push(("/etc/restart".into(), executable(&code.concat(), "")));
     });
     assert!(
-        matches!(&run.outcome, Outcome::GuestEnded { how } if how == "the guest called reboot (reboot)"),
+        matches!(&run.outcome, Outcome::GuestEnded { how } if how == "the guest called reboot \
+            (reboot)"),
         "{:?}",
         run.outcome
     );

@@ -11,7 +11,8 @@ use crate::control;
 use crate::control::wire;
 use crate::live::{CommandRequest, ReachRequest};
 use crate::registry::Registry;
-use crate::state::store::{RunDir, Spec, State};
+use crate::state::record::{Spec, State};
+use crate::state::store::RunDir;
 
 /// A supervisor is given this much longer than the request itself.
 const SLACK: Duration = Duration::from_secs(5);

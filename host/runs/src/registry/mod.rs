@@ -15,7 +15,8 @@ use serde_json::Value;
 use crate::backend::{Availability, Backend};
 use crate::ports::Ports;
 use crate::state::lock::{self, Attempt};
-use crate::state::store::{Request, RunDir, Spec, State, Store};
+use crate::state::record::{Request, Spec, State};
+use crate::state::store::{RunDir, Store};
 
 /// The backends that there are, the preferred one first.
 pub type Backends = fn() -> Vec<Box<dyn Backend>>;

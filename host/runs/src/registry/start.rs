@@ -15,7 +15,8 @@ use crate::backend::Live;
 use crate::plan::Plan;
 use crate::registry::{Options, POLL, Registry, choose, launch};
 use crate::state::lock::Attempt;
-use crate::state::store::{Request, RunDir, Spec, State, Status};
+use crate::state::record::{Request, Spec, State, Status};
+use crate::state::store::RunDir;
 use crate::state::{id, lock, results_dir};
 
 /// A caller waits so long to learn that the run has begun or why it cannot.

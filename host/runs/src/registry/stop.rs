@@ -13,7 +13,8 @@ use rustix::process::Signal;
 use crate::control;
 use crate::control::wire::Ask;
 use crate::registry::{POLL, Registry, await_end};
-use crate::state::store::{RunDir, State};
+use crate::state::record::State;
+use crate::state::store::RunDir;
 
 /// The caller waits so long for the end; most runs need less.
 const PROMPT: Duration = Duration::from_secs(2);

@@ -3,5 +3,6 @@
 pub(crate) mod id;
 pub(crate) mod lock;
 pub(crate) mod process;
+pub(crate) mod record;
 pub(crate) mod results_dir;
 pub(crate) mod store;

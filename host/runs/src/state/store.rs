@@ -7,157 +7,19 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use rookery_contract::shapes::Endpoint;
 use rookery_project::{Error, Result, regular};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::backend::{Check, Live};
-use crate::plan::Plan;
 use crate::state::lock::Attempt;
-use crate::state::process::Identity;
-use crate::state::{id, lock, process};
+use crate::state::record::{Request, Spec, State, Status, Stop};
+use crate::state::{id, lock};
 
 /// The state of ended runs is kept for this long.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 const MAX_FILE: u64 = 256 << 20;
 /// Bytes of a supervisor's log that are shown.
 const LOG_TAIL: u64 = 2000;
-
-/// What was asked for: all that is known of a run at first. Never changes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Request {
-    pub(crate) run_id: String,
-    pub(crate) project_dir: PathBuf,
-    /// A name, or `auto`.
-    pub(crate) backend: String,
-    pub(crate) timeout_s: Option<u64>,
-}
-
-/// That the run was asked to stop. Never changes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Stop {
-    /// By [`process::uptime`].
-    overdue: f64,
-}
-
-impl Stop {
-    /// Whether the supervisor has had the time that its backend needs.
-    pub(crate) fn is_overdue(&self) -> bool {
-        process::uptime() > self.overdue
-    }
-}
-
-/// What a supervisor is to do. Never changes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Spec {
-    pub(crate) run_id: String,
-    pub(crate) backend: String,
-    pub(crate) plan: Plan,
-    /// The effective configuration that the plan was built from.
-    pub(crate) config: Value,
-    /// What the backend found on this machine when it was chosen.
-    pub(crate) host: Vec<Check>,
-}
-
-/// What has become of a run. Replaced as a whole.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct State {
-    pub(crate) status: Status,
-    pub(crate) phase: String,
-    pub(crate) reason: Option<String>,
-    /// The process that answers for the run: first the one that starts it, then its supervisor.
-    pub(crate) owner: Identity,
-    /// By [`process::uptime`].
-    pub(crate) started: f64,
-    /// How long the run may last; 0 where it is not known.
-    #[serde(default)]
-    pub(crate) timeout_s: u64,
-    /// Set once the run has ended.
-    pub(crate) elapsed_s: Option<f64>,
-    pub(crate) endpoints: Vec<Endpoint>,
-    pub(crate) notes: Vec<String>,
-    pub(crate) live: Live,
-    /// Its supervisor died, and what that may have left has not been cleared up.
-    #[serde(default)]
-    pub(crate) orphaned: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Status {
-    Running,
-    Finished,
-    Stopped,
-    Failed,
-}
-
-impl Status {
-    /// As a run status has it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Finished => "finished",
-            Self::Stopped => "stopped",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// A supervisor that lives on for longer than its run may last, and this, ends itself or is stuck.
-const OVERTIME: Duration = Duration::from_secs(1);
-
-/// The phase of a run whose supervisor has not taken over yet.
-const STARTING: &str = "starting";
-
-impl State {
-    pub(crate) fn starting(live: Live, notes: Vec<String>) -> Self {
-        Self {
-            status: Status::Running,
-            phase: STARTING.into(),
-            reason: None,
-            owner: Identity::own(),
-            started: process::uptime(),
-            timeout_s: 0,
-            elapsed_s: None,
-            endpoints: Vec::new(),
-            notes,
-            live,
-            orphaned: false,
-        }
-    }
-
-    /// Whether the supervisor has taken the run over from the process that started it.
-    pub(crate) fn is_supervised(&self) -> bool {
-        self.phase != STARTING
-    }
-
-    /// Whether the run should have been over by now.
-    fn is_overdue(&self) -> bool {
-        let lasts = Duration::from_secs(self.timeout_s) + OVERTIME;
-        self.timeout_s > 0 && process::uptime() - self.started > lasts.as_secs_f64()
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.status != Status::Running
-    }
-
-    /// Mark as ended now.
-    pub(crate) fn end(&mut self, status: Status, reason: impl Into<String>) {
-        self.status = status;
-        self.reason = Some(reason.into());
-        self.phase = "ended".into();
-        self.elapsed_s = Some(self.elapsed());
-        self.endpoints.clear();
-    }
-
-    pub(crate) fn elapsed(&self) -> f64 {
-        self.elapsed_s.unwrap_or_else(|| {
-            ((process::uptime() - self.started).max(0.0) * 1000.0).round() / 1000.0
-        })
-    }
-}
 
 /// A run's directory.
 #[derive(Debug, Clone)]
@@ -211,10 +73,7 @@ impl RunDir {
         if self.stop_asked().is_some() {
             return Ok(());
         }
-        let stop = Stop {
-            overdue: process::uptime() + grace.as_secs_f64(),
-        };
-        write_json(&self.stop_path(), &stop)
+        write_json(&self.stop_path(), &Stop::within(grace))
     }
 
     pub(crate) fn stop_asked(&self) -> Option<Stop> {
@@ -433,6 +292,8 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Live;
+    use crate::state::process::Identity;
 
     const ID: &str = "run-router-0123456789abc";
 

@@ -6,11 +6,13 @@ use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use rookery_contract::shapes::Endpoint;
 use rookery_project::Result;
 
 use crate::backend::{Backend, Control, Outcome, Request};
 use crate::control::Inbox;
-use crate::state::store::{Endpoint, RunDir, Spec, State, Status};
+use crate::state::record::{Spec, State, Status};
+use crate::state::store::RunDir;
 use rookery_records::event::{Event, What};
 use rookery_records::{Collectors, Record, Subject};
 use serde_json::json;

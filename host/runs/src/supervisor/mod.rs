@@ -14,7 +14,8 @@ use crate::backend::{Backend, Outcome};
 use crate::control::{Inbox, SOCKET};
 use crate::registry::Backends;
 use crate::state::process::Identity;
-use crate::state::store::{RunDir, Spec, State, Status};
+use crate::state::record::{Spec, State, Status};
+use crate::state::store::RunDir;
 use crate::state::{lock, process, results_dir};
 use crate::supervisor::lifecycle::Lifecycle;
 

@@ -5,6 +5,7 @@ mod built_in;
 mod component;
 mod definition;
 mod hints;
+mod keywords;
 mod names;
 mod nulls;
 mod record;

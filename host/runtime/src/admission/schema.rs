@@ -5,6 +5,7 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value, json};
 
+use super::keywords::{DROPPED, FORMATS, MANY, NAMED, ONE, ROOT_REFUSED};
 use super::nulls;
 use crate::text;
 
@@ -14,58 +15,6 @@ const BYTES: usize = 8 << 10;
 /// [`BYTES`].
 const SUBSCHEMAS: usize = BYTES / 2;
 const DESCRIPTION_CHARS: usize = 1000;
-/// Formats that JSON Schema itself defines; others (`uint32`, `double`) only confuse clients.
-///
-/// Not `regex`: checking that a text is one takes as long as compiling it, and so long for each
-/// item of a list.
-const FORMATS: [&str; 17] = [
-    "date",
-    "date-time",
-    "duration",
-    "email",
-    "hostname",
-    "idn-email",
-    "idn-hostname",
-    "ipv4",
-    "ipv6",
-    "iri",
-    "iri-reference",
-    "json-pointer",
-    "relative-json-pointer",
-    "time",
-    "uri",
-    "uri-reference",
-    "uuid",
-];
-/// Keywords at the root that model APIs refuse.
-const ROOT_REFUSED: [&str; 7] = ["anyOf", "oneOf", "allOf", "not", "if", "then", "else"];
-/// Keywords whose value is one schema.
-const ONE: [&str; 10] = [
-    "items",
-    "unevaluatedItems",
-    "additionalProperties",
-    "contains",
-    "propertyNames",
-    "not",
-    "if",
-    "then",
-    "else",
-    "unevaluatedProperties",
-];
-/// Keywords whose value is schemas by name.
-const NAMED: [&str; 2] = ["patternProperties", "dependentSchemas"];
-/// Keywords whose value is a list of schemas.
-const MANY: [&str; 4] = ["anyOf", "oneOf", "allOf", "prefixItems"];
-/// Keywords that say nothing to a client once references are inlined.
-const DROPPED: [&str; 7] = [
-    "$schema",
-    "$id",
-    "$defs",
-    "definitions",
-    "$comment",
-    "$anchor",
-    "title",
-];
 
 /// Which of a tool's two schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -165,8 +165,18 @@ fn in_text(text: &str, built_in: &BTreeSet<String>) -> Option<String> {
 fn is_disguised(word: &str) -> bool {
     let latin = word.chars().any(|c| c.is_ascii_alphabetic());
     word.chars().any(|c| {
-        latin && matches!(c, '\u{400}'..='\u{52f}' | '\u{530}'..='\u{58f}' | '\u{13a0}'..='\u{13ff}')
-            || matches!(c, '\u{ff21}'..='\u{ff5a}' | '\u{1d400}'..='\u{1d7ff}' | '\u{1f130}'..='\u{1f189}' | '\u{24b6}'..='\u{24e9}')
+        let alike = matches!(
+            c,
+            '\u{400}'..='\u{52f}' | '\u{530}'..='\u{58f}' | '\u{13a0}'..='\u{13ff}'
+        );
+        let styled = matches!(
+            c,
+            '\u{ff21}'..='\u{ff5a}'
+                | '\u{1d400}'..='\u{1d7ff}'
+                | '\u{1f130}'..='\u{1f189}'
+                | '\u{24b6}'..='\u{24e9}'
+        );
+        latin && alike || styled
     })
 }
 

@@ -460,10 +460,17 @@ fn damaged(mut bytes: Vec<u8>, all: &[(prop::sample::Index, Damage)]) -> Vec<u8>
 
 proptest! {
     // Each case that is still a component is compiled, which takes a third of a second.
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 20, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        max_shrink_iters: 20,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn a_damaged_component_is_refused_with_a_reason_or_serves_what_it_says(damages in prop::collection::vec(damage(), 1..4)) {
+    fn a_damaged_component_is_refused_with_a_reason_or_serves_what_it_says(
+        damages in prop::collection::vec(damage(), 1..4),
+    ) {
         let place = Place::empty();
         let file = place.plugin("probe.wasm");
         fs::write(&file, damaged(fs::read(probe()).unwrap(), &damages)).unwrap();
@@ -473,7 +480,8 @@ proptest! {
             prop_assert!(!plugin.tools.is_empty());
         }
         for rejected in report.rejected {
-            prop_assert!(!rejected.reason.is_empty() && rejected.reason.len() < 4000, "{}", rejected.reason);
+            let reason = &rejected.reason;
+            prop_assert!(!reason.is_empty() && reason.len() < 4000, "{reason}");
         }
     }
 }

@@ -2,5 +2,6 @@
 
 mod admission;
 mod common;
+mod concurrency;
 mod containment;
 mod speed;

@@ -1,6 +1,8 @@
 //! Real guests under the embedded backend. One thread and no test harness: a supervisor forks.
 
+mod ioctls;
 #[macro_use]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::cell::RefCell;
@@ -17,6 +19,11 @@ use rookery_runs::backend::{Backend, Outcome, Reply, Request};
 use rookery_runs::live::{CommandRequest, ReachRequest};
 use rookery_runs::plan::{
     Ioctl, IoctlCommand, Plan, Pseudofile, Read as ReadModel, StaticFile, Write as WriteModel,
+};
+
+use ioctls::{
+    a_model_of_any_ioctl_answers_at_the_first_call,
+    ioctls_that_qemu_does_not_know_reach_their_models,
 };
 
 fn main() -> ExitCode {
@@ -168,7 +175,8 @@ fn a_mips_firmware_answers_http_through_forwarded_ports() {
 fn a_guest_that_took_its_loopback_down_is_still_reached() {
     let work = tempfile::tempdir().unwrap();
     let mut plan = dv_plan(work.path());
-    let script = "#!/bin/sh\n/etc/rc.local &\nsleep 1\nifconfig lo 0.0.0.0\nifconfig lo down\nwhile sleep 1; do echo still here; done\n";
+    let script = "#!/bin/sh\n/etc/rc.local &\nsleep 1\nifconfig lo 0.0.0.0\nifconfig lo down\n\
+        while sleep 1; do echo still here; done\n";
     plan.init = "/etc/down".into();
     plan.static_files = vec![(
         "/etc/down".into(),
@@ -307,7 +315,10 @@ fn models_devices_and_static_files_are_what_the_guest_sees() {
     );
     let missing = |wanted: &str| {
         let open = Operation::Open { write: false };
-        events.iter().any(|event| matches!(&event.what, What::Unmodelled { path, operation } if path == wanted && *operation == open))
+        events.iter().any(|event| match &event.what {
+            What::Unmodelled { path, operation } => path == wanted && *operation == open,
+            _ => false,
+        })
     };
     assert!(missing("/dev/nothing"));
     assert!(!missing("/dev/model"));
@@ -341,100 +352,6 @@ fn a_command_that_is_not_there_ends_as_in_a_shell() {
         said.starts_with("no-such-program: No such file"),
         "{answer}"
     );
-}
-
-/// A program that opens `device`, makes one ioctl, and exits with its result (or errno) plus the
-/// first byte that it wrote.
-fn ioctl_program(device: &str, command: u32) -> Vec<u8> {
-    use support::mips::{self, A0, A1, A2, BUFFER, PATH, T1, V0};
-    let code = [
-        &mips::load(A0, PATH)[..],
-        &mips::load(A1, 2),
-        &mips::load(A2, 0),
-        &mips::call(4005),
-        &[mips::add(A0, V0, 0)],
-        &mips::load(A1, command),
-        &mips::load(A2, BUFFER),
-        &mips::call(4054),
-        &[mips::add(A0, V0, 0)],
-        &mips::load_byte(T1, BUFFER),
-        &[mips::add(A0, A0, T1)],
-        &mips::call(4246),
-    ];
-    mips::program(&code.concat(), device)
-}
-
-fn ioctls_that_qemu_does_not_know_reach_their_models() {
-    let (console, events) = run_ioctls(None);
-    // ENOTTY; qemu 7.2 itself says ENOSYS.
-    let refused = ["other gave 25\n", "other gave 89\n"];
-    assert!(console.contains("number gave 37\n"), "{console}");
-    assert!(
-        refused.iter().any(|line| console.contains(line)),
-        "{console}"
-    );
-    let unmodelled = |event: &rookery_records::event::Event| {
-        matches!(
-            &event.what,
-            What::Unmodelled {
-                path,
-                operation: Operation::Ioctl {
-                    command: 0x4004_6e77
-                },
-            } if path == "/dev/number"
-        )
-    };
-    assert!(events.iter().any(unmodelled));
-}
-
-fn a_model_of_any_ioctl_answers_at_the_first_call() {
-    let (console, _) = run_ioctls(Some(Ioctl::Return(9)));
-    assert!(
-        console.contains("number gave 37\n") && console.contains("any gave 9\n"),
-        "{console}"
-    );
-}
-
-/// Make three ioctls, of which one has a model; `any` is what another device answers to every
-/// command.
-fn run_ioctls(any: Option<Ioctl>) -> (String, Vec<rookery_records::event::Event>) {
-    let work = tempfile::tempdir().unwrap();
-    let mut plan = dv_plan(work.path());
-    let program = |device: &str, command| StaticFile::Inline {
-        contents: ioctl_program(device, command),
-        mode: 0o755,
-    };
-    let script = "#!/bin/sh\nfor i in number other any; do /etc/$i; echo $i gave $?; done\n";
-    plan.init = "/etc/try".into();
-    plan.static_files = vec![
-        (
-            "/etc/try".into(),
-            StaticFile::Inline {
-                contents: script.into(),
-                mode: 0o755,
-            },
-        ),
-        ("/etc/number".into(), program("/dev/number", 0x4004_6e01)),
-        ("/etc/other".into(), program("/dev/number", 0x4004_6e77)),
-        ("/etc/any".into(), program("/dev/any", 0x8004_7a05)),
-    ];
-    let model = |command, answer| Pseudofile {
-        ioctl: vec![(command, answer)],
-        ..Pseudofile::default()
-    };
-    let number = (
-        "/dev/number".into(),
-        model(
-            IoctlCommand::Number(0x4004_6e01),
-            Ioctl::WriteData(vec![30], 7),
-        ),
-    );
-    plan.pseudofiles = vec![number];
-    let any = any.map(|answer| ("/dev/any".into(), model(IoctlCommand::Any, answer)));
-    plan.pseudofiles.extend(any);
-    let mut control = support::Recorder::new(|_| None);
-    UserBackend.run(&plan, &mut control).unwrap();
-    (control.console(), std::mem::take(&mut control.events))
 }
 
 fn an_init_that_is_missing_is_an_error_that_names_it() {

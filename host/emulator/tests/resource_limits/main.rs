@@ -1,6 +1,8 @@
 //! A guest that makes the host hold more than it may: its run ends soon and says why, or it does
 //! not get it; the supervisor stays small.
 
+mod network;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::os::unix::process::ExitStatusExt;
@@ -12,6 +14,8 @@ use rookery_emulator::UserBackend;
 use rookery_records::event::What;
 use rookery_runs::backend::{Backend, Outcome};
 use rookery_runs::plan::Plan;
+
+use network::{addresses, bridges, one_message};
 use support::native::{self, Data, Ended, Step, Test, call};
 
 const MIB: u64 = 1 << 20;
@@ -135,96 +139,6 @@ fn run_with(work: &Path, data: Data, steps: &[Step], change: impl FnOnce(&mut Pl
         events,
         took,
     }
-}
-
-/// A netlink request.
-fn request(kind: u16, header: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
-    let mut body = header.to_vec();
-    for (kind, value) in attributes {
-        body.extend(u16::try_from(4 + value.len()).unwrap().to_ne_bytes());
-        body.extend(kind.to_ne_bytes());
-        body.extend(*value);
-        body.resize(body.len().next_multiple_of(4), 0);
-    }
-    let mut message = u32::try_from(16 + body.len())
-        .unwrap()
-        .to_ne_bytes()
-        .to_vec();
-    // A request to create what is not there.
-    message.extend([kind.to_ne_bytes(), 0x601_u16.to_ne_bytes()].concat());
-    message.extend([0; 8]);
-    message.extend(body);
-    message
-}
-
-fn new_bridge() -> Vec<u8> {
-    request(
-        16,
-        &[0; 16],
-        &[(18, &[11, 0, 1, 0, b'b', b'r', b'i', b'd', b'g', b'e', 0])],
-    )
-}
-
-fn netlink() -> Step {
-    call(libc::SYS_socket, &[16, 3, 0])
-}
-
-/// Send to the kernel by netlink.
-fn send(data: &mut Data, message: &[u8]) -> Step {
-    let kernel = data.put(&[16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    let at = data.put(message);
-    call(
-        libc::SYS_sendto,
-        &[FIRST, at, message.len() as u64, 0, kernel, 12],
-    )
-}
-
-fn bridges(work: &Path) {
-    let mut data = Data::new();
-    let mut steps = vec![netlink()];
-    steps.extend(for_ever(vec![send(&mut data, &new_bridge())]));
-    let ran = run(work, data, &steps);
-    assert!(
-        ran.excess().contains("more than 64 network interfaces"),
-        "{}",
-        ran.excess()
-    );
-    assert!(ran.took < Duration::from_secs(10), "{:?}", ran.took);
-}
-
-/// First it asks for room for them.
-fn one_message(work: &Path) {
-    let mut data = Data::new();
-    let room = data.put(&(4_u32 << 20).to_ne_bytes());
-    let link = send(&mut data, &new_bridge().repeat(4000));
-    let steps = [
-        netlink(),
-        call(libc::SYS_setsockopt, &[FIRST, 1, 7, room, 4]),
-        link,
-        call(libc::SYS_pause, &[]),
-    ];
-    let ran = run_with(work, data, &steps, |plan| plan.timeout_s = 4);
-    assert_eq!(ran.outcome, Outcome::Deadline);
-    assert!(ran.took < Duration::from_secs(4 + 2), "{:?}", ran.took);
-}
-
-fn addresses(work: &Path) {
-    let mut data = Data::new();
-    let mut steps = vec![netlink()];
-    // `lo` is the first interface.
-    let header = [2, 24, 0, 0, 1, 0, 0, 0];
-    for last in 1..=200 {
-        let ip: &[u8] = &[10, 1, 1, last];
-        let message = request(20, &header, &[(1, ip), (2, ip)]);
-        steps.push(send(&mut data, &message));
-    }
-    steps.push(call(libc::SYS_pause, &[]));
-    let ran = run(work, data, &steps);
-    assert!(
-        ran.excess().contains("more than 64 network addresses"),
-        "{}",
-        ran.excess()
-    );
 }
 
 const ANONYMOUS: u64 = 0x20;
@@ -456,10 +370,13 @@ fn no_descriptors(work: &Path) {
 
 /// As the firmware's root, by its own way to the setting, past the supervisor that answers for it.
 fn kernels_limits(work: &Path) {
-    let script = "cd /proc/sys; for f in kernel/shmmax kernel/shmall kernel/msgmni fs/mqueue/queues_max user/max_inotify_instances \
+    let script = "cd /proc/sys; for f in kernel/shmmax kernel/shmall kernel/msgmni \
+        fs/mqueue/queues_max user/max_inotify_instances \
         user/max_user_namespaces; do echo \"$f=$(cat $f)\"; done\n\
-        mount -o bind /proc /mnt; echo 1 > /mnt/sys/kernel/shmall; echo 99999 > /proc/1/root/proc/sys/kernel/shmmni\n\
-        echo \"then $(cat kernel/shmmax) $(cat kernel/msgmni)\"; grep -c ' /proc/sys/' /proc/mounts";
+        mount -o bind /proc /mnt; echo 1 > /mnt/sys/kernel/shmall; echo 99999 > \
+        /proc/1/root/proc/sys/kernel/shmmni\n\
+        echo \"then $(cat kernel/shmmax) $(cat kernel/msgmni)\"; grep -c ' /proc/sys/' \
+        /proc/mounts";
     let plan = support::script_plan(work, script);
     let (console, _) = support::run(&plan);
     for expected in [
