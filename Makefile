@@ -7,10 +7,12 @@
 .NOTPARALLEL:
 # CI sets it to --locked. By hand a new tool's folder goes into Cargo.lock by itself.
 LOCKED ?=
-.PHONY: help setup build host plugins test-plugins demo test bench tidy lint docs check-clients clean
+.PHONY: help setup build host plugins test-plugins demo test bench fuzz tidy lint docs
+.PHONY: check-clients clean
 
 # A tool is a folder of plugins/, a hostile or test-only one of tests/plugins/.
-TOOLS := $(notdir $(patsubst %/Cargo.toml,%,$(filter-out plugins/sdk%,$(wildcard plugins/*/Cargo.toml))))
+PLUGINS := $(filter-out plugins/sdk%,$(wildcard plugins/*/Cargo.toml))
+TOOLS := $(notdir $(PLUGINS:%/Cargo.toml=%))
 TEST_TOOLS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard tests/plugins/*/Cargo.toml)))
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 COMPONENTS := $(TARGET)/wasm32-wasip2/plugin
@@ -44,17 +46,25 @@ dist/demo/rootfs.tar.gz: demo/build-rootfs $(shell find demo/rootfs -type f)
 	demo/build-rootfs $@
 
 demo: build dist/demo/rootfs.tar.gz ## Play the rehosting loop on a small firmware of another CPU
-	@dist/rookery plugins list --cache-dir dist/cache >/dev/null # as above, where the demo and the tests keep theirs
+	@# As above, where the demo and the tests keep theirs.
+	@dist/rookery plugins list --cache-dir dist/cache >/dev/null
 	@$(TARGET)/release/demo dist
 
 # The host's crates are tested as they were built; tools are tested apart, because together they
 # would be built with other features.
 test: build test-plugins dist/demo/rootfs.tar.gz ## Run every test
 	ROOKERY_DIST=$(CURDIR)/dist cargo test $(LOCKED) --release --no-fail-fast
-	cargo test $(LOCKED) --release --no-fail-fast $(addprefix -p ,$(TOOLS) $(TEST_TOOLS) rookery-plugin rookery-plugin-macros)
+	cargo test $(LOCKED) --release --no-fail-fast \
+		$(addprefix -p ,$(TOOLS) $(TEST_TOOLS) rookery-plugin rookery-plugin-macros)
 
-bench: build test-plugins dist/demo/rootfs.tar.gz ## Print the performance ratios, measured side by side
+bench: build test-plugins dist/demo/rootfs.tar.gz ## Print performance as ratios
 	@ROOKERY_DIST=$(CURDIR)/dist $(TARGET)/release/bench
+
+# Other inputs each time. `make test` tries each edge for two seconds, with the same inputs.
+FUZZ_SECONDS ?= 60
+fuzz: setup ## Random bytes at every edge where others choose them, for FUZZ_SECONDS each
+	ROOKERY_FUZZ_SECONDS=$(FUZZ_SECONDS) ROOKERY_FUZZ_SEED=$$(date +%s) \
+		cargo test $(LOCKED) --release --test fuzz -- --nocapture
 
 # TIDY_WRITE=1 writes the list of exceptions anew, from the tree.
 tidy: ## The style rules of CONTRIBUTING.md that a program can check; part of `make test`
@@ -66,15 +76,18 @@ lint: setup ## Formatting, and lints as errors
 	scripts/lint-launcher
 
 docs: setup ## Build the API documentation, broken links as errors
-	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --no-deps --workspace --exclude rookery-tests
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --no-deps --workspace --exclude rookery-tests \
+		--exclude rookery-fuzz --exclude rookery-harness
 
 clean: ## Remove everything that was built
 	rm -rf dist $(TARGET)
 
 SHARED := $(or $(ROOKERY_SHARED),../shared)
-check-clients: build test-plugins ## Run the MCP checkers and SDK clients of $ROOKERY_SHARED/tools/mcp against the server
+check-clients: build test-plugins ## Run the MCP checkers and SDK clients of $ROOKERY_SHARED
 	@if [ -x $(SHARED)/tools/mcp/all.sh ]; then \
 		mkdir -p dist/check && $(SHARED)/tools/mcp/setup.sh && \
-		$(SHARED)/tools/mcp/all.sh -t echo -a '{"message":"hi"}' -s slow -b '{"steps":300,"step_ms":100}' -- \
-			$(CURDIR)/dist/rookery serve --root $(CURDIR)/dist/check --plugins $(CURDIR)/dist/plugins --plugins $(CURDIR)/dist/test-plugins; \
+		$(SHARED)/tools/mcp/all.sh \
+			-t echo -a '{"message":"hi"}' -s slow -b '{"steps":300,"step_ms":100}' -- \
+			$(CURDIR)/dist/rookery serve --root $(CURDIR)/dist/check \
+				--plugins $(CURDIR)/dist/plugins --plugins $(CURDIR)/dist/test-plugins; \
 	else echo "SKIPPED: $(SHARED)/tools/mcp is not here, no client but our own was tried"; fi

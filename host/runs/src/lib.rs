@@ -26,6 +26,8 @@ use rookery_project::{Cancel, Project, Result, Roots};
 use serde_json::Value;
 
 use crate::backend::Availability;
+#[doc(hidden)]
+pub use crate::control::read_control_line;
 use crate::ports::Ports;
 pub use crate::registry::{Backends, Registry};
 use crate::state::store::unknown;

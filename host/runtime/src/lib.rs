@@ -37,6 +37,8 @@ mod work;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[doc(hidden)]
+pub use admission::look_into_component;
 pub use audit::Audit;
 pub use cache::check_cache;
 pub use compiler::{COMPILE, compile_component};

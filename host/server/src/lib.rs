@@ -37,6 +37,8 @@ pub use reply::MAX_REPLY;
 pub use source::{Loaded, Rest, ToolSource};
 pub use toolbox::LoadError;
 pub use transport::{GRACE, MAX_LINE};
+#[doc(hidden)]
+pub use wire::read_line;
 
 use handler::Server;
 use toolbox::Loading;

@@ -49,6 +49,20 @@ impl Rejection {
     }
 }
 
+/// Read a line as the transport does; for `tests/fuzz`.
+pub fn read_line(line: &[u8]) {
+    for batches in [false, true] {
+        for rejection in parse(line, batches).into_iter().filter_map(Result::err) {
+            rejection.into_reply();
+        }
+    }
+    let mut scanner = IdScanner::default();
+    scanner.feed(line);
+    if let Some(id) = scanner.finish() {
+        Rejection::oversized(id, line.len()).into_reply();
+    }
+}
+
 /// The messages of one line: none for a blank or unanswerable one, several for a batch where
 /// `batches` are allowed.
 pub fn parse(line: &[u8], batches: bool) -> Vec<Result<ClientJsonRpcMessage, Rejection>> {
@@ -110,15 +124,13 @@ fn parse_item(item: &Value) -> Option<Result<ClientJsonRpcMessage, Rejection>> {
 /// An `initialize` that lacks something is no request of an unknown kind.
 fn well_shaped(message: ClientJsonRpcMessage) -> Result<ClientJsonRpcMessage, Rejection> {
     match &message {
-        JsonRpcMessage::Request(request) if matches!(&request.request, ClientRequest::CustomRequest(custom) if custom.method == "initialize") => {
-            Err(Rejection::new(
-                Some(json!(request.id)),
-                INVALID_PARAMS,
-                "Invalid params for initialize: it needs `protocolVersion`, `capabilities` and \
+        JsonRpcMessage::Request(request) if is_initialize(&request.request) => Err(Rejection::new(
+            Some(json!(request.id)),
+            INVALID_PARAMS,
+            "Invalid params for initialize: it needs `protocolVersion`, `capabilities` and \
                  `clientInfo` with `name` and `version`."
-                    .to_owned(),
-            ))
-        }
+                .to_owned(),
+        )),
         _ => Ok(message),
     }
 }
@@ -135,6 +147,11 @@ fn malformed(value: &Value, error: &serde_json::Error) -> Option<Rejection> {
         }
         _ => Some(reject(value, INVALID_REQUEST, error)),
     }
+}
+
+/// One that is malformed: a sound one is of another kind.
+fn is_initialize(request: &ClientRequest) -> bool {
+    matches!(request, ClientRequest::CustomRequest(custom) if custom.method == "initialize")
 }
 
 fn reject(value: &Value, code: i32, error: &serde_json::Error) -> Rejection {
@@ -235,7 +252,11 @@ mod tests {
         }
 
         #[test]
-        fn a_broken_request_is_answered_with_its_id(id: i64, cut in 1usize..30, junk in "[^\"\\\\{}\\[\\]]{0,20}") {
+        fn a_broken_request_is_answered_with_its_id(
+            id: i64,
+            cut in 1usize..30,
+            junk in "[^\"\\\\{}\\[\\]]{0,20}",
+        ) {
             let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"echo"}}}}"#);
             let end = line.len() - cut.min(line.len());
             let broken = format!("{}{junk}\u{1}", line.get(..end).unwrap_or_default());

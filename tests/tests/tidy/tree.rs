@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-/// What is built, downloaded or kept by git.
-const NOT_OURS: [&str; 6] = [
+/// What is built, downloaded or kept by git, or is the input of a test and stays as it is.
+const NOT_OURS: [&str; 7] = [
     ".git",
     "target",
     "dist",
     "gen",
     "node_modules",
     "__pycache__",
+    "seeds",
 ];
 
 /// A text file, by its path in the repository.

@@ -241,7 +241,7 @@ fn outcome(answer: &[u8]) -> io::Result<()> {
 fn error_of(answer: &[u8]) -> Option<i32> {
     let kind = u16::from_ne_bytes(answer.get(4..6)?.try_into().ok()?);
     let error = i32::from_ne_bytes(answer.get(16..20)?.try_into().ok()?);
-    (kind == NLMSG_ERROR).then_some(-error)
+    (kind == NLMSG_ERROR).then_some(error.wrapping_neg())
 }
 
 impl From<OwnedFd> for Netlink {

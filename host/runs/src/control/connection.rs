@@ -106,13 +106,13 @@ impl Connection {
     }
 }
 
-enum Parsed {
+pub(super) enum Parsed {
     Stop,
     Command(CommandRequest),
     Reach(ReachRequest),
 }
 
-fn parse(line: &[u8]) -> Result<Parsed> {
+pub(super) fn parse(line: &[u8]) -> Result<Parsed> {
     let ask: Ask = serde_json::from_slice(line)
         .map_err(|error| Error::InvalidArgument(format!("not a control request: {error}")))?;
     Ok(match ask {

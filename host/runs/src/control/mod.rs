@@ -20,6 +20,12 @@ use crate::backend::Request;
 pub(crate) use crate::control::client::{SOCKET, ask, open_directory, via};
 use crate::control::connection::{Connection, Read};
 
+/// Read a line as both sides do; for `tests/fuzz`.
+pub fn read_control_line(line: &[u8]) {
+    let _ = connection::parse(line);
+    let _ = serde_json::from_slice(line).map(wire::Answer::into_result);
+}
+
 /// How often [`Inbox::descriptor`] becomes readable with nothing else to do, so that results are
 /// flushed in a quiet run.
 pub(crate) const TICK: Duration = Duration::from_millis(200);

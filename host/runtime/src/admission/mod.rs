@@ -34,6 +34,15 @@ pub(crate) use built_in::BuiltIn;
 use hints::Effect;
 use record::{Broken, Found, Outcome, Record};
 
+/// Look into a component as is done before it is compiled; for `tests/fuzz`.
+pub fn look_into_component(bytes: &[u8]) {
+    let imports = component::imports(bytes).unwrap_or_default();
+    let _ = component::interfaces(&imports);
+    if let Ok(types) = component::validate(bytes) {
+        component::functions(&imports, &types);
+    }
+}
+
 /// A `describe` that used less processor time than this when its time was over had waited for
 /// something that does not come.
 const WAITED_MS: u64 = 100;

@@ -1,0 +1,44 @@
+//! Any bytes at an edge are survived, and soon dealt with.
+
+use rookery_fuzz::run::bounded;
+use rookery_fuzz::{
+    component_file, control_socket, firmware_archive, json_rpc, netlink, patch_yaml, result_files,
+};
+
+fn component_file_is_survived() {
+    bounded("component_file", component_file::body);
+}
+
+fn control_socket_is_survived() {
+    bounded("control_socket", control_socket::body);
+}
+
+fn firmware_archive_is_survived() {
+    bounded("firmware_archive", firmware_archive::body);
+}
+
+fn json_rpc_is_survived() {
+    bounded("json_rpc", json_rpc::body);
+}
+
+fn netlink_is_survived() {
+    bounded("netlink", netlink::body);
+}
+
+fn patch_yaml_is_survived() {
+    bounded("patch_yaml", patch_yaml::body);
+}
+
+fn result_files_are_survived() {
+    bounded("result_files", result_files::body);
+}
+
+rookery_harness::tests! {
+    component_file_is_survived,
+    control_socket_is_survived,
+    firmware_archive_is_survived,
+    json_rpc_is_survived,
+    netlink_is_survived,
+    patch_yaml_is_survived,
+    result_files_are_survived,
+}
