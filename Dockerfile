@@ -1,13 +1,16 @@
 # syntax=docker/dockerfile:1
-# Rookery with its embedded emulator, on Debian slim, as an unprivileged user. docs/container.md says why each flag:
+# Rookery with its embedded emulator, on Debian slim, as an unprivileged user. docs/container.md
+# says why each flag:
 #
 #   docker build -t rookery .
 #   mkdir projects && sudo chown 10001 projects   # the container's user
-#   docker run --rm -i --read-only --tmpfs /tmp --tmpfs /home/rookery --network none --cap-drop ALL \
-#     --security-opt no-new-privileges --security-opt seccomp=unconfined --security-opt systempaths=unconfined \
+#   docker run --rm -i --read-only --tmpfs /tmp --tmpfs /home/rookery --network none \
+#     --cap-drop ALL --security-opt no-new-privileges --security-opt seccomp=unconfined \
+#     --security-opt systempaths=unconfined \
 #     -v "$PWD/projects:/projects" rookery
 #
-# Podman without root takes `unmask=ALL` in place of `systempaths=unconfined`, and `--userns=keep-id:uid=10001,gid=10001`.
+# Podman without root takes `unmask=ALL` in place of `systempaths=unconfined`, and
+# `--userns=keep-id:uid=10001,gid=10001`.
 
 FROM rust:1.95-slim-bookworm AS build
 RUN apt-get update \
@@ -27,8 +30,8 @@ RUN apt-get update \
 COPY --from=build /src/dist/rookery /usr/lib/rookery/rookery
 COPY --from=build /src/dist/plugins /usr/lib/rookery/plugins
 RUN ln -s /usr/lib/rookery/rookery /usr/bin/rookery
-# The tools are compiled for the CPU that builds the image; another one compiles them again at each start, unless it is given a volume
-# to keep them in.
+# The tools are compiled for the CPU that builds the image; another one compiles them again at each
+# start, unless it is given a volume to keep them in.
 ENV ROOKERY_CACHE_DIR=/var/cache/rookery
 RUN install -d -o rookery /var/cache/rookery
 USER rookery

@@ -1,8 +1,9 @@
-"""Give every tool of an MCP server to the schema converters of the SDKs that agents are written with.
+"""Give every tool of an MCP server to the schema converters of the SDKs of agents.
 
     converters.py COMMAND…     the server's command line
 
-A tool that one of them cannot convert costs an agent that tool, and with Google's bridge all tools of the session.
+A tool that one of them cannot convert costs an agent that tool, and with Google's bridge all tools
+of the session.
 """
 
 import copy
@@ -29,7 +30,8 @@ def listed(command):
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(number, method, params):
-        server.stdin.write(json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}) + "\n")
+        request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
         while True:
             answer = json.loads(server.stdout.readline())
@@ -37,7 +39,8 @@ def listed(command):
                 return answer["result"]
 
     client = {"name": "converters", "version": "0"}
-    ask(1, "initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client})
+    version = "2025-11-25"
+    ask(1, "initialize", {"protocolVersion": version, "capabilities": {}, "clientInfo": client})
     server.stdin.write('{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
     tools = ask(2, "tools/list", {})["tools"]
     server.stdin.close()
@@ -58,8 +61,12 @@ def leaves(schema, at=""):
 
 
 def google(tool):
-    """google-genai's bridge: a whole function declaration, no property lost, no object without properties but the free maps."""
-    made = _mcp_utils.mcp_to_gemini_tool(Tool.model_validate(tool)).model_dump(exclude_none=True, mode="json")
+    """google-genai's bridge: a whole function declaration, no property lost.
+
+    No object is without properties but the free maps.
+    """
+    made = _mcp_utils.mcp_to_gemini_tool(Tool.model_validate(tool))
+    made = made.model_dump(exclude_none=True, mode="json")
     declared = dict(leaves(made["function_declarations"][0]["parameters"]))
     for at, schema in leaves(tool["inputSchema"]):
         assert at in declared, f"{at} is lost"
@@ -72,15 +79,17 @@ def google(tool):
 
 def openai(tool):
     """openai's and openai-agents' strict modes: every object closed, every property required."""
+    closed = not any(name == tool["name"] for name, _ in FREE_MAPS)
     for convert in (
         lambda schema: _ensure_strict_json_schema(schema, path=(), root=schema),
-        lambda schema: ensure_strict_json_schema(schema, _reject_open_objects=not any(name == tool["name"] for name, _ in FREE_MAPS)),
+        lambda schema: ensure_strict_json_schema(schema, _reject_open_objects=closed),
     ):
         strict = convert(copy.deepcopy(tool["inputSchema"]))
         for at, schema in leaves(strict):
             if schema.get("type") == "object" and (tool["name"], at) not in FREE_MAPS:
                 assert schema["additionalProperties"] is False, f"{at} is open"
-                assert set(schema["required"]) == set(schema["properties"]), f"{at} has optional properties"
+                required, properties = set(schema["required"]), set(schema["properties"])
+                assert required == properties, f"{at} has optional properties"
 
 
 def anthropic(tool):

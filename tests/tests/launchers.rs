@@ -254,7 +254,8 @@ fn it_serves_in_any_environment() -> Result<()> {
         "mkdir {0} && cd {0} && rmdir {0} && exec \"$@\"",
         gone.display()
     );
-    let crowded = "i=0; while [ $i -lt 500 ]; do export V$i=$(printf %01000d $i); i=$((i+1)); done; exec \"$@\"";
+    let crowded = "i=0; while [ $i -lt 500 ]; do export V$i=$(printf %01000d $i); i=$((i+1)); \
+        done; exec \"$@\"";
     let launchers: &[&[&str]] = &[
         &["env", "-i"],
         &["env", "HOME=/nonexistent", "PATH="],

@@ -14,7 +14,8 @@ use crate::show::{self, text};
 /// Check that this machine has what Rookery needs
 #[derive(Args)]
 #[command(after_help = "\
-Exits with 1 if no emulation backend works, no tool is loaded, or the state directory cannot be written.
+Exits with 1 if no emulation backend works, no tool is loaded, or the state directory cannot be \
+written.
 
 Example:
   rookery doctor")]

@@ -20,7 +20,12 @@ pub struct StateDir {
     state_dir: Option<PathBuf>,
     /// The memory in MiB that a guest may have, files in memory included; a run that takes more
     /// ends [default: 1024]
-    #[arg(long, value_name = "MIB", env = "ROOKERY_GUEST_MEMORY", value_parser = clap::value_parser!(u64).range(64..=1 << 20))]
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "ROOKERY_GUEST_MEMORY",
+        value_parser = clap::value_parser!(u64).range(64..=1 << 20)
+    )]
     guest_memory: Option<u64>,
 }
 

@@ -39,7 +39,8 @@ pub struct List {
 /// they are refused
 #[derive(Args)]
 #[command(after_help = "\
-Exits with 1 if a file is refused. What comes of it is kept, so that a server lists an admitted plugin at once; a file that was refused
+Exits with 1 if a file is refused. What comes of it is kept, so that a server lists an admitted \
+plugin at once; a file that was refused
 before is tried again.
 
 Example:

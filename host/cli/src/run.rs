@@ -21,7 +21,8 @@ const POLL: Duration = Duration::from_millis(250);
 /// Run a project until its timeout, and summarise what came of it
 #[derive(Args)]
 #[command(after_help = "\
-Ctrl-c stops the run and keeps its results; a second ctrl-c leaves at once, with 130. However else this program ends (SIGTERM, a closed
+Ctrl-c stops the run and keeps its results; a second ctrl-c leaves at once, with 130. However else \
+this program ends (SIGTERM, a closed
 terminal), the run goes on until its timeout.
 
 Example:
@@ -33,7 +34,12 @@ pub struct Run {
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=604_800))]
     timeout: Option<u64>,
     /// Emulation backend
-    #[arg(long, value_parser = ["auto", "user", "penguin"], default_value = "auto", env = "ROOKERY_BACKEND")]
+    #[arg(
+        long,
+        value_parser = ["auto", "user", "penguin"],
+        default_value = "auto",
+        env = "ROOKERY_BACKEND"
+    )]
     backend: String,
     /// Print one JSON object at the end: the run's status and findings
     #[arg(long)]

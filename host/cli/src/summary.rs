@@ -274,9 +274,12 @@ mod tests {
         });
         assert_eq!(
             describe(&status, &findings).join("\n"),
-            "run r1 finished after 60.0 s: the deadline passed\nservices that listened:\n  httpd  tcp 0.0.0.0:80, reached at the host's port 40080\n  snmpd  udp 0.0.0.0:161\n\
+            "run r1 finished after 60.0 s: the deadline passed\n\
+             services that listened:\n  httpd  tcp 0.0.0.0:80, reached at the host's port 40080\n  \
+             snmpd  udp 0.0.0.0:161\n\
              device files that failed, worst first:\n  /dev/dsa  12 times, by dsad:412\n\
-             boot arguments and variables looked for in vain:\n  a\n  b\n  c\n  d\n  e\n  and 1 more\nresults in /p/results/0"
+             boot arguments and variables looked for in vain:\n  a\n  b\n  c\n  d\n  e\n  and 1 \
+             more\nresults in /p/results/0"
         );
         assert_eq!(
             services(&status),

@@ -47,38 +47,54 @@ fn section() -> impl Strategy<Value = String> {
         "vars",
         "init_plugins",
     ];
-    prop_oneof![4 => prop::sample::select(names.to_vec()).prop_map(str::to_owned), 1 => any::<String>()]
+    let known = prop::sample::select(names.to_vec()).prop_map(str::to_owned);
+    prop_oneof![4 => known, 1 => any::<String>()]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn any_string_that_is_taken_is_read_back_as_it_is(text in any::<String>(), key in "[^/\0]{1,40}") {
+    fn any_string_that_is_taken_is_read_back_as_it_is(
+        text in any::<String>(),
+        key in "[^/\0]{1,40}",
+    ) {
         let dir = project(&[("config.yaml", CONFIG)]);
         let project = Project::at(dir.path()).unwrap();
         let patch = || std::fs::read_to_string(dir.path().join("patch_90_mcp.yaml"));
+        let config = || project.effective().unwrap()["config"].take();
         if project.apply(json!({"nvram": {&key: &text}}), &json!({})).is_ok() {
-            prop_assert_eq!(&project.effective().unwrap()["config"]["nvram"][&key], &json!(text), "{:?}", patch());
+            prop_assert_eq!(&config()["nvram"][&key], &json!(text), "{:?}", patch());
         } else {
             prop_assert!(text.contains('\0') || key == "." || key == "..", "{:?} {:?}", key, text);
         }
         if project.apply(json!({"env": {"K": &text}}), &json!({})).is_ok() {
-            prop_assert_eq!(&project.effective().unwrap()["config"]["env"]["K"], &json!(text), "{:?}", patch());
+            prop_assert_eq!(&config()["env"]["K"], &json!(text), "{:?}", patch());
         }
         project.apply(json!({
             "static_files": {"/x": {"type": "inline_file", "contents": &text}}
         }), &json!({})).unwrap();
-        prop_assert_eq!(&project.effective().unwrap()["config"]["static_files"]["/x"]["contents"], &json!(text), "{:?}", patch());
+        let contents = &config()["static_files"]["/x"]["contents"];
+        prop_assert_eq!(contents, &json!(text), "{:?}", patch());
     }
 
     #[test]
-    fn no_fragment_leaves_a_project_that_does_not_load(section in section(), value in any_json(), value2 in any_json()) {
-        let dir = project(&[("config.yaml", CONFIG), ("patch_10.yaml", "pseudofiles: {/dev/x: {ioctl: {'*': {model: zero}}}}\nnetdevs: [eth0]\n")]);
+    fn no_fragment_leaves_a_project_that_does_not_load(
+        section in section(),
+        value in any_json(),
+        value2 in any_json(),
+    ) {
+        let dir = project(&[("config.yaml", CONFIG), ("patch_10.yaml", "pseudofiles: {/dev/x: \
+            {ioctl: {'*': {model: zero}}}}\nnetdevs: [eth0]\n")]);
         let project = Project::at(dir.path()).unwrap();
         for value in [value, value2] {
             let _ = project.apply(json!({&section: value}), &json!({}));
-            prop_assert!(project.effective().is_ok(), "{:?}", std::fs::read_to_string(dir.path().join("patch_90_mcp.yaml")));
+            let patch = || std::fs::read_to_string(dir.path().join("patch_90_mcp.yaml"));
+            prop_assert!(project.effective().is_ok(), "{:?}", patch());
         }
     }
 

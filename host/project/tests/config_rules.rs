@@ -25,7 +25,11 @@ fn refused(files: &[(&str, &str)]) -> Refusal {
 #[test]
 fn null_lets_the_lower_file_show_where_it_is_legal() {
     assert_eq!(
-        config(&[("patch_1.yaml", "env: null\ncore: null\nuboot_env: null\n")])["env"]["igloo_init"],
+        config(&[(
+            "patch_1.yaml",
+            "env: null\ncore: null\n\
+            uboot_env: null\n"
+        )])["env"]["igloo_init"],
         "/sbin/init"
     );
     for illegal in [
@@ -45,7 +49,10 @@ fn null_lets_the_lower_file_show_where_it_is_legal() {
 
 #[test]
 fn an_optional_field_that_is_null_everywhere_has_no_default() {
-    let nulls = "core: {mem: null, smp: null, fs: null}\nlib_inject: {enabled: null, stubs: {l: {s: {type: null, return: 1}}}}\nnetwork: {external: {mac: null}}\npseudofiles: {/dev/x: {read: {model: from_plugin, plugin: p, function: null}}}\n";
+    let nulls = "core: {mem: null, smp: null, fs: null}\n\
+        lib_inject: {enabled: null, stubs: {l: {s: {type: null, return: 1}}}}\n\
+        network: {external: {mac: null}}\npseudofiles: {/dev/x: {read: {model: from_plugin, \
+        plugin: p, function: null}}}\n";
     let config = config(&[("patch_1.yaml", nulls)]);
     assert_eq!(config["core"]["fs"], "./base/empty_fs.tar.gz");
     for absent in [
@@ -132,7 +139,8 @@ fn a_patch_that_is_listed_and_found_applies_twice() {
 
 #[test]
 fn numbers_and_booleans_stand_for_each_other_where_penguin_lets_them() {
-    let patch = "core: {shared_dir: 1, core_dumps: 0.0}\npseudofiles: {/dev/x: {ioctl: {true: {model: zero}, 2.0: {model: zero}}}}\n";
+    let patch = "core: {shared_dir: 1, core_dumps: 0.0}\n\
+        pseudofiles: {/dev/x: {ioctl: {true: {model: zero}, 2.0: {model: zero}}}}\n";
     let config = config(&[("patch_1.yaml", patch)]);
     assert_eq!(config["core"]["shared_dir"], json!({"path": "shared"}));
     assert_eq!(config["core"].get("core_dumps"), None);
@@ -176,7 +184,8 @@ fn drop_ins_lose_one_extension() {
 fn templates_see_the_main_file_and_their_own_variables() {
     let main =
         CONFIG.replace("version: 2", "version: 2, mem: 1G") + "vars: {a: x, b: '{{ a }}y'}\n";
-    let patch = "vars: {c: '{{ b }}z'}\nenv: {P: '{{ c }}', '{{ a }}_{{ arch }}': '{{ core.mem }}', K: '/k/{{ kernel_version }}'}\n";
+    let patch = "vars: {c: '{{ b }}z'}\nenv: {P: '{{ c }}', '{{ a }}_{{ arch }}': '{{ core.mem \
+        }}', K: '/k/{{ kernel_version }}'}\n";
     let env = config(&[("config.yaml", &main), ("patch_1.yaml", patch)])["env"].clone();
     assert_eq!(
         env,
@@ -195,7 +204,8 @@ fn templates_see_the_main_file_and_their_own_variables() {
 
 #[test]
 fn penguins_own_additions_come_after_the_patches() {
-    let patch = "core: {guest_cmd: true, startup_script: 'true'}\nplugins: {vpn: {}, my: {b: 2}, core: {timeout: '60'}}\n";
+    let patch = "core: {guest_cmd: true, startup_script: 'true'}\n\
+        plugins: {vpn: {}, my: {b: 2}, core: {timeout: '60'}}\n";
     let files = [
         ("patch_1.yaml", patch),
         ("init.d/a.h", ""),
@@ -265,7 +275,13 @@ fn tracing_one_program_needs_a_way_in_and_one_tool() {
 #[test]
 fn a_refusal_names_file_place_and_way_out() {
     let text = refused(&[("patch_7.yaml", "env:\n  A: x\ncore:\n  root_shel: true\n")]).to_string();
-    assert!(text.starts_with("patch_7.yaml: core.root_shel (line 4): unknown option 'root_shel' in core (did you mean 'root_shell'?)"), "{text}");
+    assert!(
+        text.starts_with(
+            "patch_7.yaml: core.root_shel (line 4): unknown option 'root_shel' in \
+        core (did you mean 'root_shell'?)"
+        ),
+        "{text}"
+    );
     let text = refused(&[(
         "patch_7.yaml",
         "pseudofiles:\n  /dev/x:\n    read: {model: const_bug}\n",

@@ -232,7 +232,12 @@ fn a_failure_leaves_nothing_behind() {
 fn a_hostile_name_reaches_no_configuration() {
     let dir = tempfile::tempdir().unwrap();
     let archive = small_root("")
-        .file("etc/evil.conf", 0o644, b"eth{{7*7}} ath0;reboot $(x) eth9999 '/dev/{{ x }}' /dev/a{%b br-aaaaaaaaaaaaaaaaaaaaaaaa\n")
+        .file(
+            "etc/evil.conf",
+            0o644,
+            b"eth{{7*7}} ath0;reboot $(x) eth9999 '/dev/{{ x }}' \
+            /dev/a{%b br-aaaaaaaaaaaaaaaaaaaaaaaa\n",
+        )
         .file("etc/init.d/{{7}}/init", 0o755, b"#!/bin/sh\n")
         .tar();
     fs::write(dir.path().join("fw.tar"), archive).unwrap();

@@ -445,10 +445,18 @@ fn the_architectures_have_penguins_names() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 100,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn a_damaged_archive_is_an_error_or_an_image_but_no_panic(at in 0usize..6000, with in any::<u8>(), cut in 0usize..6000) {
+    fn a_damaged_archive_is_an_error_or_an_image_but_no_panic(
+        at in 0usize..6000,
+        with in any::<u8>(),
+        cut in 0usize..6000,
+    ) {
         let mut archive = small_root("./").tar();
         let length = archive.len();
         archive[at % length] = with;

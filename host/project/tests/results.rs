@@ -84,9 +84,10 @@ fn only_regular_files_of_the_directory_are_read() {
     .unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("qmp.sock")).unwrap();
 
-    assert!(
-        matches!(results.read_text("score.txt", 0, 9), Err(Error::Unavailable { why, .. }) if why.contains("leads out"))
-    );
+    assert!(matches!(
+        results.read_text("score.txt", 0, 9),
+        Err(Error::Unavailable { why, .. }) if why.contains("leads out")
+    ));
     assert_eq!(
         results.read_text("alias.log", 0, 9).unwrap()["text"],
         "hello\n"
@@ -221,7 +222,11 @@ fn older_newer_and_headless_tables_are_read() {
         (&json!(2), &json!("-1"))
     );
 
-    let (_dir, results) = with_file("nvram.csv", b"key,operation,value\nlan,hit,\nboot,set,12,5 s\nmotd,set,line1\nline2\n\nline4\na,b,miss,\n");
+    let (_dir, results) = with_file(
+        "nvram.csv",
+        b"key,operation,value\nlan,hit,\nboot,set,12,5 s\n\
+        motd,set,line1\nline2\n\nline4\na,b,miss,\n",
+    );
     let nvram = csv(&results, "nvram.csv", Value::Null);
     assert_eq!(nvram["total"], 4, "{nvram}");
     assert_eq!(nvram["rows"][1]["value"], "12,5 s");

@@ -31,6 +31,24 @@ fn lines(content: &[u8]) -> Vec<&[u8]> {
     lines
 }
 
+const PATTERNS: [&str; 12] = [
+    "a", "^b", "E$", "a.*b", "", "^$", "(a|b) E", r"\bE\b", "x*", "[^a]", r"\s", "aE|Ea",
+];
+
+const FILES: [&str; 7] = [
+    "netbinds.csv",
+    "nvram.csv",
+    "mounts.csv",
+    "bash_cov.csv",
+    "health_final.yaml",
+    "summary.json",
+    "plugins.db",
+];
+
+fn state() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["listening", "closed"])
+}
+
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: 64,
@@ -49,17 +67,20 @@ proptest! {
             1 => any::<u8>(),
         ], 0..400),
         repeat in prop_oneof![9 => Just(1usize), 1 => Just(1500usize)],
-        pattern in prop::sample::select(vec!["a", "^b", "E$", "a.*b", "", "^$", "(a|b) E", r"\bE\b", "x*", "[^a]", r"\s", "aE|Ea"]),
+        pattern in prop::sample::select(&PATTERNS[..]),
         from_end in any::<bool>(),
         insensitive in any::<bool>(),
         limit in 0usize..20,
     ) {
-        // Repeated, the file is larger than what is searched at once. A lone CR is a matter of taste, not of truth.
-        let content: Vec<u8> = content.into_iter().filter(|b| *b != b'\r').collect::<Vec<_>>().repeat(repeat);
+        // Repeated, the file is larger than what is searched at once. A lone CR is a matter of
+        // taste, not of truth.
+        let content: Vec<u8> = content.into_iter().filter(|b| *b != b'\r').collect();
+        let content = content.repeat(repeat);
         let regex = RegexBuilder::new(pattern).case_insensitive(insensitive).build().unwrap();
         let lines = lines(&content);
         prop_assume!(lines.iter().all(|line| line.len() < 200_000));
-        let matching: Vec<u64> = (1u64..).zip(&lines).filter(|(_, line)| regex.is_match(line)).map(|(n, _)| n).collect();
+        let matching = (1u64..).zip(&lines).filter(|(_, line)| regex.is_match(line));
+        let matching: Vec<u64> = matching.map(|(n, _)| n).collect();
         let expected: Vec<u64> = if from_end {
             matching[matching.len() - limit.min(matching.len())..].to_vec()
         } else {
@@ -73,7 +94,8 @@ proptest! {
             "case_insensitive": insensitive
         });
         let found = results.search("console.log", pattern, &options, &Cancel::default()).unwrap();
-        let given: Vec<u64> = found["matches"].as_array().unwrap().iter().map(|m| m["line"].as_u64().unwrap()).collect();
+        let matches = found["matches"].as_array().unwrap();
+        let given: Vec<u64> = matches.iter().map(|m| m["line"].as_u64().unwrap()).collect();
         prop_assert_eq!(&found["total"], &json!(matching.len()), "{}", pattern);
         prop_assert_eq!(&found["lines"], &json!(lines.len()));
         prop_assert_eq!(given, expected);
@@ -81,9 +103,10 @@ proptest! {
 
     #[test]
     fn any_process_name_keeps_the_columns_in_place(
-        rows in prop::collection::vec(("[^\n\r]{0,20}", 1u16.., 0u32..99999, prop::sample::select(vec!["listening", "closed"])), 0..20),
+        rows in prop::collection::vec(("[^\n\r]{0,20}", 1u16.., 0u32..99999, state()), 0..20),
     ) {
-        let mut content = String::from("procname,ipvn,domain,guest_ip,guest_port,pid,time,state,closed_time\n");
+        let header = "procname,ipvn,domain,guest_ip,guest_port,pid,time,state,closed_time\n";
+        let mut content = String::from(header);
         for (name, port, pid, state) in &rows {
             let _ = writeln!(content, "{name},4,tcp,0.0.0.0,{port},{pid},1.5,{state},");
         }
@@ -99,14 +122,17 @@ proptest! {
     }
 
     #[test]
-    fn junk_in_any_result_file_is_an_answer_or_an_error(content in prop::collection::vec(any::<u8>(), 0..2000)) {
-        for file in ["netbinds.csv", "nvram.csv", "mounts.csv", "bash_cov.csv", "health_final.yaml", "summary.json", "plugins.db"] {
+    fn junk_in_any_result_file_is_an_answer_or_an_error(
+        content in prop::collection::vec(any::<u8>(), 0..2000),
+    ) {
+        for file in FILES {
             let (_dir, results) = with_file(file, &content);
             let _ = results.status().unwrap();
             let _ = results.read_csv(file, &Value::Null, &Cancel::default());
             let _ = results.read_yaml(file);
             let _ = results.read_text(file, -10, 100).unwrap();
-            let _ = results.query("SELECT * FROM event", &Value::Null, &Value::Null, &Cancel::default());
+            let _ = results.query("SELECT * FROM \
+                event", &Value::Null, &Value::Null, &Cancel::default());
         }
     }
 }

@@ -8,14 +8,20 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 const SCHEMA: &str = "
-    CREATE TABLE event(id INTEGER PRIMARY KEY, type VARCHAR NOT NULL, procname VARCHAR NOT NULL, proc_id INTEGER NOT NULL);
-    CREATE TABLE syscall(id INTEGER PRIMARY KEY, name VARCHAR, retno INTEGER, retno_repr VARCHAR, arg0 INTEGER, arg0_repr VARCHAR,
+    CREATE TABLE event(id INTEGER PRIMARY KEY, type VARCHAR NOT NULL, procname VARCHAR NOT NULL, \
+    proc_id INTEGER NOT NULL);
+    CREATE TABLE syscall(id INTEGER PRIMARY KEY, name VARCHAR, retno INTEGER, retno_repr VARCHAR, \
+    arg0 INTEGER, arg0_repr VARCHAR,
         arg1 INTEGER, arg1_repr VARCHAR);
     CREATE TABLE read(id INTEGER PRIMARY KEY, fd INTEGER, fname VARCHAR, buffer BLOB);
-    INSERT INTO event VALUES (1, 'syscall', '/usr/sbin/dsad', 0), (2, 'syscall', 'dsad', 0), (3, 'read', 'it''s', 7);
-    INSERT INTO syscall VALUES (1, 'sys_open', -2, 'ENOENT(No such file)', 0, 'filename=0x7e9f0010(\"/dev/dsa\")', 2, 'flags=0x2'),
-        (2, 'sys_openat', -2, 'ENOENT(No such file)', -100, 'dfd=0xffffff9c', 0, 'filename=0x7e9f1610(\"/dev/dsa\")');
-    INSERT INTO read VALUES (3, 3, '/x', x'00ff10'), (4, 3, '/x', CAST('text' || char(10) AS BLOB)), (5, 3, '/x', NULL);";
+    INSERT INTO event VALUES (1, 'syscall', '/usr/sbin/dsad', 0), (2, 'syscall', 'dsad', 0), (3, \
+    'read', 'it''s', 7);
+    INSERT INTO syscall VALUES (1, 'sys_open', -2, 'ENOENT(No such file)', 0, \
+    'filename=0x7e9f0010(\"/dev/dsa\")', 2, 'flags=0x2'),
+        (2, 'sys_openat', -2, 'ENOENT(No such file)', -100, 'dfd=0xffffff9c', 0, \
+        'filename=0x7e9f1610(\"/dev/dsa\")');
+    INSERT INTO read VALUES (3, 3, '/x', x'00ff10'), (4, 3, '/x', CAST('text' || char(10) AS \
+    BLOB)), (5, 3, '/x', NULL);";
 
 fn database() -> (tempfile::TempDir, Results) {
     let dir = tempfile::tempdir().unwrap();
@@ -49,7 +55,8 @@ fn every_reading_statement_is_allowed() {
     assert_eq!(
         rows(
             &results,
-            "/* x; y */ WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i+1 FROM n WHERE i<3) SELECT i FROM n;"
+            "/* x; y */ WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i+1 FROM n WHERE i<3) SELECT \
+             i FROM n;"
         ),
         json!([[1], [2], [3]])
     );
@@ -185,7 +192,8 @@ fn parameters_are_never_sql() {
 #[test]
 fn the_same_missing_path_is_one_group() {
     let (_dir, results) = database();
-    let sql = "SELECT guest_path(arg0_repr, arg1_repr) AS path, count(*) FROM syscall WHERE retno = -2 GROUP BY path";
+    let sql = "SELECT guest_path(arg0_repr, arg1_repr) AS path, count(*) FROM syscall WHERE retno \
+        = -2 GROUP BY path";
     assert_eq!(rows(&results, sql), json!([["/dev/dsa", 2]]));
     assert_eq!(
         rows(&results, "SELECT guest_path(), guest_path(NULL, 1, x'00')"),
@@ -250,7 +258,11 @@ fn rows_bytes_and_time_are_bounded() {
 #[test]
 fn a_damaged_database_is_unavailable() {
     let dir = tempfile::tempdir().unwrap();
-    for junk in [&b"not a database at all, though long enough to hold a header of one hundred bytes, which SQLite reads first of all"[..], b"x"] {
+    for junk in [
+        &b"not a database at all, though long enough to hold a header of one hundred \
+        bytes, which SQLite reads first of all"[..],
+        b"x",
+    ] {
         fs::write(dir.path().join("plugins.db"), junk).unwrap();
         let error = query(&open(dir.path()), "SELECT * FROM event").unwrap_err();
         assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
@@ -277,7 +289,12 @@ fn a_transaction_that_was_killed_is_rolled_back_in_a_copy() {
         writer
             .execute_batch("PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN IMMEDIATE")
             .unwrap();
-        writer.execute_batch("WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i+1 FROM n WHERE i < 20000) INSERT INTO event SELECT i, 'half', hex(randomblob(50)), 0 FROM n").unwrap();
+        writer
+            .execute_batch(
+                "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i+1 FROM n WHERE \
+            i < 20000) INSERT INTO event SELECT i, 'half', hex(randomblob(50)), 0 FROM n",
+            )
+            .unwrap();
         for name in ["plugins.db", "plugins.db-journal"] {
             fs::copy(dir.path().join(name), killed.path().join(name)).unwrap();
         }

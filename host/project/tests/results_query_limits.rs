@@ -40,16 +40,21 @@ fn names(dir: &Path) -> Vec<String> {
 fn no_single_call_of_a_function_outlives_the_time_limit() {
     let dir = database(
         "CREATE TABLE a(id INTEGER PRIMARY KEY);
-         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 300) INSERT INTO a SELECT i FROM n",
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 300) INSERT INTO a \
+         SELECT i FROM n",
     );
     let results = open(dir.path());
     for sql in [
         "SELECT instr(hex(zeroblob(15000000)), hex(zeroblob(7000000))||'1')",
         "SELECT instr(hex(zeroblob(130000)), hex(zeroblob(65000))||(id+1000)) FROM a",
         "SELECT length(replace(hex(zeroblob(130000)), hex(zeroblob(65000))||(id+1000), '')) FROM a",
-        "SELECT replace(hex(zeroblob(16000000)),'0','a') LIKE '%'||substr(replace(hex(zeroblob(2000)),'0','a'),1,900)||'b%'",
-        "SELECT max(replace(hex(zeroblob(130000)),'0','a') LIKE '%'||substr(replace(hex(zeroblob(2000)),'0','a'),1,90)||id||'%') FROM a, (SELECT 1 FROM a)",
-        "SELECT count(*) FROM (SELECT group_concat(hex(randomblob(100000)),'') OVER (ORDER BY x.id) g FROM a x, a y)",
+        "SELECT replace(hex(zeroblob(16000000)),'0','a') LIKE \
+         '%'||substr(replace(hex(zeroblob(2000)),'0','a'),1,900)||'b%'",
+        "SELECT max(replace(hex(zeroblob(130000)),'0','a') LIKE \
+         '%'||substr(replace(hex(zeroblob(2000)),'0','a'),1,90)||id||'%') FROM a, (SELECT 1 FROM \
+         a)",
+        "SELECT count(*) FROM (SELECT group_concat(hex(randomblob(100000)),'') OVER (ORDER BY \
+         x.id) g FROM a x, a y)",
         "SELECT count(DISTINCT randomblob(20000)) FROM a x, a y, a z",
         "SELECT count(*) FROM (SELECT hex(randomblob(5000)) h FROM a x, a y, a z ORDER BY 1)",
     ] {
@@ -78,7 +83,8 @@ fn written() -> u64 {
 fn sorting_and_grouping_write_no_files() {
     let dir = database(
         "CREATE TABLE a(id INTEGER PRIMARY KEY);
-         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 300) INSERT INTO a SELECT i FROM n",
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 300) INSERT INTO a \
+         SELECT i FROM n",
     );
     let results = open(dir.path());
     let before = written();

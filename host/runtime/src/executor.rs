@@ -261,7 +261,8 @@ fn table() -> ResourceTable {
 fn log_output(tool: &str, stream: &str, output: &Output) {
     if tracing::enabled!(target: "rookery::tool", tracing::Level::DEBUG) {
         for line in output.text().lines() {
-            tracing::debug!(target: "rookery::tool", %tool, stream, "{}", crate::text::clean(line, 2000));
+            let line = crate::text::clean(line, 2000);
+            tracing::debug!(target: "rookery::tool", %tool, stream, "{line}");
         }
     }
 }

@@ -201,7 +201,8 @@ impl Runtime {
                 let failure = stop.into_failure(tool, usage);
                 let (usage, message) =
                     (&failure.usage, text::clean(&failure.message, LOGGED_CHARS));
-                tracing::warn!(target: "rookery::tool", tool, kind, ?usage, "a call failed: {message}");
+                tracing::warn!(target: "rookery::tool", tool, kind, ?usage, "a call failed: \
+                    {message}");
                 Err(failure)
             }
         }
@@ -268,7 +269,9 @@ impl Runtime {
                 usage.output_bytes = output.len() as u64;
                 tokio::select! {
                     biased;
-                    checked = self.checked(entry, output, &mut usage) => checked.map_err(Stop::from),
+                    checked = self.checked(entry, output, &mut usage) => {
+                        checked.map_err(Stop::from)
+                    }
                     () = cancel.cancelled() => Err(Reason::Cancelled.into()),
                 }
             }

@@ -374,6 +374,8 @@ mod tests {
                 })
             },
         );
+        let many_names = (0..20_000).map(|n| (format!("ab{n}"), json!(n)));
+        let many_names: serde_json::Map<_, _> = many_names.collect();
         let words: Vec<String> = (0..200).map(|n| format!("w{n}")).collect();
         let bits: String = (0..20_000_u32)
             .map(|n| {
@@ -403,10 +405,7 @@ mod tests {
                     "patternProperties": {"^(a|b)*c{30}": {}},
                     "additionalProperties": false
                 })),
-                json!({
-                    "x": (0..20_000).map(|n| (format!("ab{n}"), json!(n))).collect::<serde_json::Map<_,
-                    _>>()
-                }),
+                json!({ "x": many_names }),
             ),
             (
                 "uniqueItems",

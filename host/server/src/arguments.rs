@@ -145,9 +145,12 @@ mod tests {
         ];
         assert_eq!(
             Usage::new(&definition).explain("run", &violations),
-            "Invalid arguments for `run`:\n- project_dir: is required\n- wait: unknown\\u{1b} argument\nAllowed:\n\
-             - project_dir (required): string, length at least 1\n- backend (optional): \"auto\" or \"user\", default auto\n\
-             - wait_s (optional): integer, at least 0, at most 50 or null\nExample: run({\"project_dir\":\"dlink\"})"
+            "Invalid arguments for `run`:\n- project_dir: is required\n\
+             - wait: unknown\\u{1b} argument\nAllowed:\n\
+             - project_dir (required): string, length at least 1\n\
+             - backend (optional): \"auto\" or \"user\", default auto\n\
+             - wait_s (optional): integer, at least 0, at most 50 or null\n\
+             Example: run({\"project_dir\":\"dlink\"})"
         );
     }
 

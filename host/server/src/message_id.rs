@@ -156,7 +156,11 @@ mod tests {
         }
 
         #[test]
-        fn the_id_of_a_valid_message_is_the_one_serde_reads(id: i64, text in ".*", split: proptest::sample::Index) {
+        fn the_id_of_a_valid_message_is_the_one_serde_reads(
+            id: i64,
+            text in ".*",
+            split: proptest::sample::Index,
+        ) {
             let line = json!({
                 "params": {"id": text, text: [1, {"id": 2}]},
                 "id": id,

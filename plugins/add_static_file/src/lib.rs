@@ -30,7 +30,11 @@ struct Args {
     destructive,
     idempotent,
     title = "Add or replace a guest file",
-    example(project_dir = "fw", path = "/etc/board", spec = {"type": "inline_file", "contents": "rev2\n", "mode": "0644"})
+    example(
+        project_dir = "fw",
+        path = "/etc/board",
+        spec = {"type": "inline_file", "contents": "rev2\n", "mode": "0644"}
+    )
 )]
 fn add_static_file(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     let replace = vec![format!("static_files.{}", args.path)];

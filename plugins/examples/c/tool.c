@@ -1,4 +1,5 @@
-/* Count the lines of a run's console that look like trouble. The answer of the host is passed on inside ours. */
+/* Count the lines of a run's console that look like trouble. The answer of the host is passed on
+   inside ours. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,8 @@
 
 static const char DEFINITION[] =
     "{\"title\":\"Trouble on the console\","
-    "\"description\":\"Search the newest run for console lines that look like trouble. Next: console.\","
+    "\"description\":\"Search the newest run for console lines that look like trouble. "
+    "Next: console.\","
     "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"project_dir\":{\"type\":\"string\",\"description\":\"Project\"}},"
     "\"required\":[\"project_dir\"],\"additionalProperties\":false},"
     "\"outputSchema\":{\"type\":\"object\",\"properties\":{\"found\":{\"type\":\"object\"}},\"required\":[\"found\"]},"
@@ -21,7 +23,8 @@ void exports_rookery_plugin_tools_describe(exports_rookery_plugin_tools_list_too
     tool_reader_string_dup(&ret->ptr[0].definition, DEFINITION);
 }
 
-/* The value of the string member `name` of a flat JSON object without escapes: enough for a path. */
+/* The value of the string member `name` of a flat JSON object without escapes: enough for a
+   path. */
 static bool member(const tool_reader_string_t *json, const char *name, tool_reader_string_t *value)
 {
     char key[64];
@@ -44,8 +47,10 @@ static bool member(const tool_reader_string_t *json, const char *name, tool_read
     return false;
 }
 
-bool exports_rookery_plugin_tools_call(tool_reader_string_t *name, exports_rookery_plugin_tools_json_t *arguments,
-                                       exports_rookery_plugin_tools_json_t *ret, exports_rookery_plugin_tools_error_t *err)
+bool exports_rookery_plugin_tools_call(tool_reader_string_t *name,
+                                       exports_rookery_plugin_tools_json_t *arguments,
+                                       exports_rookery_plugin_tools_json_t *ret,
+                                       exports_rookery_plugin_tools_error_t *err)
 {
     tool_reader_string_t project, file, pattern, options, found;
     rookery_plugin_results_own_run_results_t run;
@@ -61,8 +66,10 @@ bool exports_rookery_plugin_tools_call(tool_reader_string_t *name, exports_rooke
     tool_reader_string_set(&file, "console.log");
     tool_reader_string_set(&pattern, "(?i)error|fail|not found");
     tool_reader_string_set(&options, "{\"limit\":5,\"from_end\":true}");
-    rookery_plugin_results_borrow_run_results_t borrowed = rookery_plugin_results_borrow_run_results(run);
-    bool ok = rookery_plugin_results_method_run_results_search(borrowed, &file, &pattern, &options, &found, err);
+    rookery_plugin_results_borrow_run_results_t borrowed =
+        rookery_plugin_results_borrow_run_results(run);
+    bool ok = rookery_plugin_results_method_run_results_search(borrowed, &file, &pattern, &options,
+                                                               &found, err);
     rookery_plugin_results_run_results_drop_own(run);
     if (!ok)
         return false;

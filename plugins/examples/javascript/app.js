@@ -3,12 +3,19 @@ import { open } from "rookery:plugin/results@0.1.0";
 
 const definition = {
   title: "Trouble on the console",
-  description: "Count the console lines of a run that look like trouble and give the newest. Next: console.",
+  description:
+    "Count the console lines of a run that look like trouble and give the newest. Next: console.",
   inputSchema: {
     type: "object",
     properties: {
       project_dir: { type: "string", description: "Project" },
-      limit: { type: "integer", minimum: 1, maximum: 100, default: 5, description: "Newest lines to give" },
+      limit: {
+        type: "integer",
+        minimum: 1,
+        maximum: 100,
+        default: 5,
+        description: "Newest lines to give",
+      },
     },
     required: ["project_dir"],
     additionalProperties: false,
@@ -18,7 +25,12 @@ const definition = {
     properties: { total: { type: "integer" }, lines: { type: "array" } },
     required: ["total", "lines"],
   },
-  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  annotations: {
+    readOnlyHint: true,
+    destructiveHint: false,
+    idempotentHint: true,
+    openWorldHint: false,
+  },
   examples: [{ project_dir: "fw" }],
 };
 
@@ -26,7 +38,9 @@ export const tools = {
   describe: () => [{ name: "trouble_js", definition: JSON.stringify(definition) }],
 
   call(name, text) {
-    if (name !== "trouble_js") throw { tag: "not-found", val: `this component has no tool ${name}` };
+    if (name !== "trouble_js") {
+      throw { tag: "not-found", val: `this component has no tool ${name}` };
+    }
     const { project_dir, limit = 5 } = JSON.parse(text);
     if (project_dir === undefined) throw { tag: "invalid-argument", val: "project_dir is missing" };
     // An error of the host passes through: it is thrown and becomes this call's error.

@@ -9,12 +9,19 @@ from wit_world.imports.types import Error_InvalidArgument, Error_NotFound, ToolD
 
 DEFINITION = {
     "title": "Trouble on the console",
-    "description": "Count the console lines of a run that look like trouble and give the newest. Next: console.",
+    "description": "Count the console lines of a run that look like trouble and give the newest. "
+    "Next: console.",
     "inputSchema": {
         "type": "object",
         "properties": {
             "project_dir": {"type": "string", "description": "Project"},
-            "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 5, "description": "Newest lines to give"},
+            "limit": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 100,
+                "default": 5,
+                "description": "Newest lines to give",
+            },
         },
         "required": ["project_dir"],
         "additionalProperties": False,
@@ -24,7 +31,12 @@ DEFINITION = {
         "properties": {"total": {"type": "integer"}, "lines": {"type": "array"}},
         "required": ["total", "lines"],
     },
-    "annotations": {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False},
+    "annotations": {
+        "readOnlyHint": True,
+        "destructiveHint": False,
+        "idempotentHint": True,
+        "openWorldHint": False,
+    },
     "examples": [{"project_dir": "fw"}],
 }
 
@@ -42,5 +54,7 @@ class Tools(exports.Tools):
         # An error of the host passes through: it is raised as Err and becomes this call's error.
         run = results.open(arguments["project_dir"], None)
         options = {"limit": arguments.get("limit", 5), "from_end": True}
-        found = json.loads(run.search("console.log", "(?i)error|fail|not found", json.dumps(options)))
-        return json.dumps({"total": found["total"], "lines": [match["text"] for match in found["matches"]]})
+        pattern = "(?i)error|fail|not found"
+        found = json.loads(run.search("console.log", pattern, json.dumps(options)))
+        lines = [match["text"] for match in found["matches"]]
+        return json.dumps({"total": found["total"], "lines": lines})

@@ -77,7 +77,8 @@ fn a_quiet_run_is_told_from_a_died_one() {
 #[test]
 fn a_panic_of_init_suggests_another_init() {
     let host = quiet()
-        .text("console.log", "boot\n[ 4.1] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000000\n")
+        .text("console.log", "boot\n[ 4.1] Kernel panic - not syncing: Attempted to kill init! \
+            exitcode=0x00000000\n")
         .yaml("rookery_run.json", json!({ "init": "/init" }))
         .answer("root-filesystem.init-candidates", json!({
             "candidates": [{ "path": "/init", "why": "a" }, { "path": "/sbin/init", "why": "b" }]
@@ -177,7 +178,8 @@ fn what_a_summary_lacks_comes_from_the_older_files() {
         .text("score.txt", "10.00\n")
         .text("scores.txt", "score_type,score\nexecs,9.00\nnopanic,0.00\n");
     let binds = "procname,ipvn,domain,guest_ip,guest_port,pid,time,state,closed_time\n\
-                 a,4,tcp,0.0.0.0,80,1,2.0,listening,\na,4,tcp,0.0.0.0,81,1,2.0,closed,3.0\na,4,tcp,0.0.0.0,82,1,2.0,pending,\n";
+                 a,4,tcp,0.0.0.0,80,1,2.0,listening,\na,4,tcp,0.0.0.0,81,1,2.0,closed,3.0\n\
+                 a,4,tcp,0.0.0.0,82,1,2.0,pending,\n";
     let answer = look(&host.clone().text("netbinds.csv", binds));
     assert_eq!(
         (&answer["score"], &answer["panic"], &answer["binds"]),

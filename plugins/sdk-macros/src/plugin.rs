@@ -35,11 +35,20 @@ pub fn expand(Tools(tools): &Tools) -> TokenStream {
                     ::std::vec![#(::rookery_plugin::tool::define::<#tools>()),*]
                 }
 
-                fn call(name: ::std::string::String, arguments: ::std::string::String) -> ::rookery_plugin::Result<::std::string::String> {
+                fn call(
+                    name: ::std::string::String,
+                    arguments: ::std::string::String,
+                ) -> ::rookery_plugin::Result<::std::string::String> {
                     #(if name == <#tools as ::rookery_plugin::Tool>::ABOUT.name {
-                        return ::rookery_plugin::tool::call::<#tools>(&::rookery_plugin::Imports, &arguments);
+                        return ::rookery_plugin::tool::call::<#tools>(
+                            &::rookery_plugin::Imports,
+                            &arguments,
+                        );
                     })*
-                    ::std::result::Result::Err(::rookery_plugin::tool::unknown(&name, &[#(<#tools as ::rookery_plugin::Tool>::ABOUT.name),*]))
+                    ::std::result::Result::Err(::rookery_plugin::tool::unknown(
+                        &name,
+                        &[#(<#tools as ::rookery_plugin::Tool>::ABOUT.name),*],
+                    ))
                 }
             }
 
@@ -47,7 +56,10 @@ pub fn expand(Tools(tools): &Tools) -> TokenStream {
             #[cfg(not(target_family = "wasm"))]
             #[allow(dead_code)]
             fn uses() -> impl ::std::marker::Sized {
-                (<Component as ::rookery_plugin::Guest>::describe, <Component as ::rookery_plugin::Guest>::call)
+                (
+                    <Component as ::rookery_plugin::Guest>::describe,
+                    <Component as ::rookery_plugin::Guest>::call,
+                )
             }
 
             #[cfg(target_family = "wasm")]

@@ -45,7 +45,8 @@ pub fn expand(attribute: &Attribute, function: &ItemFn) -> Result<TokenStream> {
     let about_type = format!("The tool `{text}`.");
 
     Ok(quote! {
-        // What a tool takes and gives is its contract, whether or not it uses all of it; its words are for models.
+        // What a tool takes and gives is its contract, whether or not it uses all of it; its words
+        // are for models.
         #[allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps, clippy::doc_markdown)]
         #function
 
@@ -71,7 +72,10 @@ pub fn expand(attribute: &Attribute, function: &ItemFn) -> Result<TokenStream> {
             }
 
             #[allow(unused_variables)]
-            fn run<H: ::rookery_plugin::Host>(host: &H, arguments: Self::Arguments) -> ::rookery_plugin::Result<Self::Output> {
+            fn run<H: ::rookery_plugin::Host>(
+                host: &H,
+                arguments: Self::Arguments,
+            ) -> ::rookery_plugin::Result<Self::Output> {
                 #call
             }
         }

@@ -72,7 +72,8 @@ mod tests {
             json!({ "project_dir": "p", "key": "lan_ipaddr", "value": 8 }),
         );
         assert!(
-            matches!(refused, Err(Error::InvalidArgument(message)) if message.contains("write \"8\" instead of 8"))
+            matches!(refused, Err(Error::InvalidArgument(message)) if message.contains("write \
+                \"8\" instead of 8"))
         );
     }
 }

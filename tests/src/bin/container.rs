@@ -103,7 +103,8 @@ impl Container<'_> {
     /// What the guest's web server answers. The container has no network: it is asked from inside.
     fn page(&self, port: u64) -> Result<String> {
         let ask = format!(
-            "exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; timeout 5 cat <&3"
+            "exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; timeout 5 \
+             cat <&3"
         );
         self.engine(&["exec", NAME, "bash", "-c", &ask])
     }

@@ -31,7 +31,10 @@ async fn main() -> Result<()> {
 }
 
 async fn first_run(client: &Narrator) -> Result<()> {
-    client.say("A router's root filesystem, built for a CPU that this machine does not have. First, make a project of it.");
+    client.say(
+        "A router's root filesystem, built for a CPU that this machine does not have. \
+        First, make a project of it.",
+    );
     client
         .call(
             "init_project",
@@ -63,7 +66,10 @@ async fn first_run(client: &Narrator) -> Result<()> {
 }
 
 async fn diagnose(client: &Narrator) -> Result<()> {
-    client.say("Nothing listens: the web interface is dead. Why? What the guest printed, and what it looked for in vain:");
+    client.say(
+        "Nothing listens: the web interface is dead. Why? What the guest printed, and what \
+        it looked for in vain:",
+    );
     client
         .call(
             "console",

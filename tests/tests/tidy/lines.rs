@@ -64,11 +64,14 @@ fn is_code(file: &File) -> bool {
     !ends.iter().any(|end| file.ends_with(end)) && !name.starts_with("LICENSE")
 }
 
-/// A digest or an address that fills a line stays as it is.
+/// A digest or an address that fills a line stays as it is, also where it would have to be indented
+/// by one step to stand in a line of its own.
 fn can_break(line: &str) -> bool {
     let indent = line.chars().take_while(|c| c.is_whitespace()).count();
-    line.split_whitespace()
-        .all(|piece| indent + piece.chars().count() <= WIDTH)
+    let pieces = line.split_whitespace().enumerate();
+    pieces
+        .map(|(number, piece)| indent + 4 * number.min(1) + piece.chars().count())
+        .all(|columns| columns <= WIDTH)
 }
 
 #[test]

@@ -155,7 +155,8 @@ fn penguin_guest(arch: &Architecture) -> Value {
             "/igloo/source.d/*": host("/pkg/resources/source.d/*", 0o755),
             "/igloo/utils/*": host("/igloo_static/{{ arch_dir }}/*", 0o755),
             "/igloo/utils/exit0.sh": host("/igloo_static/guest-utils/scripts/exit0.sh", 0o755),
-            "/igloo/utils/igloo_profile": host("/igloo_static/guest-utils/scripts/igloo_profile", 0o755),
+            "/igloo/utils/igloo_profile":
+                host("/igloo_static/guest-utils/scripts/igloo_profile", 0o755),
             "/igloo/utils/rootshell": host("/igloo_static/guest-utils/scripts/rootshell", 0o755),
             "/igloo/utils/sh": link("/igloo/utils/busybox"),
             "/igloo/utils/sleep": link("/igloo/utils/busybox"),

@@ -60,7 +60,10 @@ const NETBINDS: &[&[&str]] = &[
     &["procname", "ipvn", "domain", "guest_ip", "guest_port"],
     &["procname", "ipvn", "domain", "guest_ip", "guest_port", "time"],
     &["procname", "ipvn", "domain", "guest_ip", "guest_port", "pid", "time"],
-    &["procname", "ipvn", "domain", "guest_ip", "guest_port", "pid", "time", "state", "closed_time"],
+    &[
+        "procname", "ipvn", "domain", "guest_ip", "guest_port", "pid", "time",
+        "state", "closed_time",
+    ],
 ];
 #[rustfmt::skip]
 const LIFECYCLE: &[&str] = &[
@@ -68,7 +71,9 @@ const LIFECYCLE: &[&str] = &[
     "open_count", "close_count", "flap_count", "first_open", "last_close", "total_uptime",
 ];
 #[rustfmt::skip]
-const EVENTS: &[&str] = &["event", "procname", "ipvn", "domain", "guest_ip", "guest_port", "pid", "time"];
+const EVENTS: &[&str] = &[
+    "event", "procname", "ipvn", "domain", "guest_ip", "guest_port", "pid", "time",
+];
 #[rustfmt::skip]
 const BRIDGES: &[&str] = &["procname", "ipvn", "domain", "guest_ip", "guest_port", "host_port"];
 

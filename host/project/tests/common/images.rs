@@ -143,8 +143,17 @@ pub fn small_root(prefix: &str) -> Archive {
         .file(&at("bin/busybox"), 0o4755, &mipsel())
         .link(&at("bin/sh"), "busybox")
         .link(&at("sbin/init"), "../bin/busybox")
-        .file(&at("etc/inittab"), 0o644, b"# x\n::sysinit:/etc/init.d/rcS\n::respawn:/sbin/getty\n")
-        .file(&at("etc/init.d/rcS"), 0o755, b"#!/bin/sh\nifconfig vlan2 up\nbrctl addif br0 eth1\ncat /proc/vendor_x > /dev/watchdog\n")
+        .file(
+            &at("etc/inittab"),
+            0o644,
+            b"# x\n::sysinit:/etc/init.d/rcS\n::respawn:/sbin/getty\n",
+        )
+        .file(
+            &at("etc/init.d/rcS"),
+            0o755,
+            b"#!/bin/sh\nifconfig vlan2 up\nbrctl addif br0 eth1\n\
+            cat /proc/vendor_x > /dev/watchdog\n",
+        )
         .hard_link(&at("bin/[["), &at("bin/busybox"))
         .device(&at("dev/dsa"), 240, 3)
         .dir(&at("lib"))

@@ -11,7 +11,9 @@ use tempfile::TempDir;
 pub const PATCH: &str = "patch_90_mcp.yaml";
 
 /// A small configuration that loads.
-pub const CONFIG: &str = "core: {version: 2, arch: armel}\nenv: {igloo_init: /sbin/init}\npseudofiles: {}\nnvram: {}\nlib_inject: {}\nstatic_files: {}\nplugins: {core: {}, netbinds: {}}\n";
+pub const CONFIG: &str = "core: {version: 2, arch: armel}\nenv: {igloo_init: /sbin/init}\n\
+    pseudofiles: {}\nnvram: {}\nlib_inject: {}\nstatic_files: {}\n\
+    plugins: {core: {}, netbinds: {}}\n";
 
 /// A project directory with these files.
 pub fn project(files: &[(impl AsRef<str>, impl AsRef<str>)]) -> TempDir {

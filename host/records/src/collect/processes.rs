@@ -258,13 +258,20 @@ mod tests {
         happen(92, 1, "forked", listen);
         processes.finish(Duration::ZERO).unwrap();
         let text = std::fs::read_to_string(directory.path().join("system_map.yaml")).unwrap();
-        assert!(text.starts_with("schema_version: 1\ngenerated_by: processes\nprocess_count: 6\nprocesses:\n- pid: 1\n  ppid: 0\n  name: init\n  create_time: 137\n"), "{text}");
+        assert!(
+            text.starts_with(
+                "schema_version: 1\ngenerated_by: processes\nprocess_count: 6\n\
+            processes:\n- pid: 1\n  ppid: 0\n  name: init\n  create_time: 137\n"
+            ),
+            "{text}"
+        );
         assert!(
             text.contains("  exit:\n    code: 139\n    reason: signal:SIGSEGV\n"),
             "{text}"
         );
         assert!(text.contains("  exit: null\n"), "{text}");
-        let tree = "tree: |\n  init (1)\n  |- sh (88)\n  |  |- mount (90) [exit: 32]\n  |  `- dsad (90) [exit: 139]\n  |- httpd (91)\n  `- forked (92)\n";
+        let tree = "tree: |\n  init (1)\n  |- sh (88)\n  |  |- mount (90) [exit: 32]\n  |  `- dsad \
+            (90) [exit: 139]\n  |- httpd (91)\n  `- forked (92)\n";
         assert!(text.ends_with(tree), "{text}");
     }
 }

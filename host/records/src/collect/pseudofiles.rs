@@ -15,14 +15,17 @@ use crate::event::{Event, Operation, What};
 use crate::file::{one_line, scalar, write_atomic};
 
 const HEADER: &str = "\
-# Paths below /dev, /proc and /sys that the guest used and that no model covers, what matters most first:
-# callers that crashed weigh most, then callers whose name crashed, then distinct callers, then hits.
+# Paths below /dev, /proc and /sys that the guest used and that no model covers, what matters most \
+first:
+# callers that crashed weigh most, then callers whose name crashed, then distinct callers, then \
+hits.
 #
 # A `suggest` block is a first guess at a model, and a valid value of `pseudofiles:`. To try it, put
 #   pseudofiles:
 #     <path>:
 #       <suggest block>
-# into the configuration and run again. Then make it true to the device: `const_buf` with real contents
+# into the configuration and run again. Then make it true to the device: `const_buf` with real \
+contents
 # where a program parses what it reads, and for each ioctl command the answer that the driver's
 # documentation, or the program's own code, says it expects. Paths of processes are joined:
 # /proc/PID stands for any of them, and is not to be modelled as it is written.

@@ -185,7 +185,11 @@ fn a_stop_is_an_interrupt_that_lets_penguin_finish() {
 #[test]
 fn on_a_host_the_container_is_interrupted() {
     let world = World::new();
-    let wrapper = world.program("penguin", "[ \"$1\" = down ] && exit; touch $OUT/ready; while [ ! -e $OUT/interrupted ]; do sleep 0.05; done");
+    let wrapper = world.program(
+        "penguin",
+        "[ \"$1\" = down ] && exit; touch $OUT/ready; while [ ! \
+        -e $OUT/interrupted ]; do sleep 0.05; done",
+    );
     let engine = world.program("docker", "touch $OUT/interrupted");
     let mut control = Script {
         stop_when: Some(world.plan.results_dir.join("ready")),

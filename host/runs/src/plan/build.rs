@@ -374,9 +374,10 @@ mod tests {
     fn init_comes_from_the_analysis_where_none_is_set() {
         let project = project();
         let config = json!({ "core": { "arch": "mipsel" } });
-        assert!(
-            matches!(plan(&project, &config), Err(Error::InvalidArgument(message)) if message.contains("set_env"))
-        );
+        assert!(matches!(
+            plan(&project, &config),
+            Err(Error::InvalidArgument(message)) if message.contains("set_env")
+        ));
         std::fs::create_dir(project.path().join("static")).unwrap();
         std::fs::write(
             project.path().join(INIT_FINDER),

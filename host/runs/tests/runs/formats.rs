@@ -53,7 +53,8 @@ fn a_run_leaves_penguins_files() {
         ),
         (
             "health_final.yaml",
-            "  nproc: 0\n  nproc_args: 0\n  nfiles: 0\n  nuniquedevs: 1\n  nbound_sockets: 1\n  nsyscalls: 0\n  nexecs: 1\n  nexecs_args: 1\n  nioctls: 0\n",
+            "  nproc: 0\n  nproc_args: 0\n  nfiles: 0\n  nuniquedevs: 1\n  nbound_sockets: 1\n  \
+             nsyscalls: 0\n  nexecs: 1\n  nexecs_args: 1\n  nioctls: 0\n",
         ),
         (
             "lifeguard.csv",
@@ -78,7 +79,8 @@ fn a_run_leaves_penguins_files() {
         ),
         (
             "scores.txt",
-            "score_type,score\nexecs,1.00\nbound_sockets,1.00\ndevices_accessed,1.00\nprocesses_run,0.00\nmodules_loaded,0.00\nblocks_covered,0.00\n\
+            "score_type,score\nexecs,1.00\nbound_sockets,1.00\ndevices_accessed,1.00\n\
+             processes_run,0.00\nmodules_loaded,0.00\nblocks_covered,0.00\n\
              script_lines_covered,0.00\nnopanic,1.00\nblocked_signals,-1.00\ncrashes,-1.00\n",
         ),
         ("score.txt", "2.00\n"),
@@ -268,7 +270,8 @@ fn keys(value: &Value, pointer: &str) -> Vec<String> {
 
 /// Every column of every table: name, type, and whether it may be null.
 fn columns(database: &Connection) -> BTreeSet<(String, i64, String, String, i64)> {
-    let sql = "SELECT m.name, c.cid, c.name, c.type, c.\"notnull\" FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'";
+    let sql = "SELECT m.name, c.cid, c.name, c.type, c.\"notnull\" FROM sqlite_master m JOIN \
+        pragma_table_info(m.name) c WHERE m.type = 'table'";
     let mut query = database.prepare(sql).unwrap();
     let rows = query
         .query_map([], |row| {

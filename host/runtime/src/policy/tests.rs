@@ -29,7 +29,8 @@ fn what_the_policy_does_not_name_is_granted_to_built_in_plugins_and_only_reading
 #[test]
 fn grants_add_up_and_deny_wins_over_built_in_plugins_too() {
     let policy = policy(
-        "[default]\ngrant = ['creation']\n[plugin.'set_env']\ngrant = ['config-mutation', 'live']\ndeny = ['results', 'live', 'log']\nmemory_mib = 8",
+        "[default]\ngrant = ['creation']\n[plugin.'set_env']\ngrant = ['config-mutation', 'live']\n\
+         deny = ['results', 'live', 'log']\nmemory_mib = 8",
     );
     assert_eq!(
         grants(&policy, "set_env"),
@@ -94,7 +95,8 @@ fn the_way_to_a_grant_names_each_denial_and_the_section_that_counts() {
 #[test]
 fn sections_and_pins_that_match_no_plugin_are_told_with_the_nearest_name() {
     let policy = policy(&format!(
-        "digests = ['{DIGEST}', '{0}']\n[plugin.set-env]\ndeny = ['config']\n[plugin.x]\n[plugin.'{DIGEST}']",
+        "digests = ['{DIGEST}', '{0}']\n[plugin.set-env]\ndeny = ['config']\n[plugin.x]\n\
+         [plugin.'{DIGEST}']",
         "0".repeat(64)
     ));
     let names = ["set_env", "x"].map(str::to_owned).into();

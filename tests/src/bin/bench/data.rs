@@ -58,14 +58,19 @@ pub fn database(results: &Path) -> Result<PathBuf> {
         .collect();
     db.execute_batch(&format!(
         "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;
-         CREATE TABLE event(id INTEGER PRIMARY KEY, type VARCHAR NOT NULL, procname VARCHAR NOT NULL, proc_id INTEGER NOT NULL);
-         CREATE TABLE syscall(id INTEGER PRIMARY KEY, name VARCHAR NOT NULL, retno INTEGER NOT NULL, retno_repr VARCHAR NOT NULL, {});",
+         CREATE TABLE event(id INTEGER PRIMARY KEY, type VARCHAR NOT NULL, procname VARCHAR NOT \
+         NULL, proc_id INTEGER NOT NULL);
+         CREATE TABLE syscall(id INTEGER PRIMARY KEY, name VARCHAR NOT NULL, retno INTEGER NOT \
+         NULL, retno_repr VARCHAR NOT NULL, {});",
         arguments.join(", ")
     ))?;
     let transaction = db.transaction()?;
     {
         let mut event = transaction.prepare("INSERT INTO event VALUES(?, 'syscall', ?, 0)")?;
-        let mut syscall = transaction.prepare("INSERT INTO syscall VALUES(?, ?, ?, ?, 4294967196, 'dfd=0xffffff9c', ?, ?, 0, 'flags=0x0', 0, '', 0, '', 0, '')")?;
+        let mut syscall = transaction.prepare(
+            "INSERT INTO syscall VALUES(?, ?, ?, ?, 4294967196, \
+            'dfd=0xffffff9c', ?, ?, 0, 'flags=0x0', 0, '', 0, '', 0, '')",
+        )?;
         let processes = ["/usr/sbin/httpd", "/bin/sh", "/sbin/init", "/usr/sbin/dsad"];
         for (i, process) in (0..1_000_000_i64).zip(processes.into_iter().cycle()) {
             let missing = i % 50 == 0;

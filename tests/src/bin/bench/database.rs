@@ -10,9 +10,11 @@ use crate::client::Client;
 use crate::{Row, data, ratio, server, side_by_side};
 
 /// What a person would type for the missing files of a run.
-const MISSING: &str = "SELECT substr(arg1_repr, instr(arg1_repr, '(\"') + 2, length(arg1_repr) - instr(arg1_repr, '(\"') - 3) AS path, count(*) AS n
+const MISSING: &str = "SELECT substr(arg1_repr, instr(arg1_repr, '(\"') + 2, length(arg1_repr) - \
+    instr(arg1_repr, '(\"') - 3) AS path, count(*) AS n
     FROM syscall WHERE retno = -2 GROUP BY path ORDER BY n DESC, path LIMIT 30";
-const BY_PROCESS: &str = "SELECT e.procname, s.name, count(*) AS n, sum(s.retno < 0) AS failed FROM event e JOIN syscall s USING (id) GROUP BY 1, 2 ORDER BY n DESC";
+const BY_PROCESS: &str = "SELECT e.procname, s.name, count(*) AS n, sum(s.retno < 0) AS failed \
+    FROM event e JOIN syscall s USING (id) GROUP BY 1, 2 ORDER BY n DESC";
 
 pub fn measure(folder: &Path) -> Result<Vec<Row>> {
     let database = data::database(&data::results(folder)?)?;

@@ -265,5 +265,10 @@ fn count(chars: &[char], such: impl Fn(char) -> bool) -> usize {
 
 /// Whether a document starts or ends here.
 fn is_marker(rest: &[char]) -> bool {
-    matches!(rest, ['-', '-', '-', after @ ..] | ['.', '.', '.', after @ ..] if matches!(after.first(), None | Some(' ' | '\t' | '\n')))
+    match rest {
+        ['-', '-', '-', after @ ..] | ['.', '.', '.', after @ ..] => {
+            matches!(after.first(), None | Some(' ' | '\t' | '\n'))
+        }
+        _ => false,
+    }
 }

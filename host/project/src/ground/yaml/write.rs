@@ -224,7 +224,9 @@ mod tests {
         let text = write(&document);
         assert_eq!(
             text,
-            "env:\n  \"on\": \"yes\"\npseudofiles:\n  /dev/x:\n    ioctl:\n      \"*\":\n        model: \"zero\"\n      1074029569: {}\nnetdevs:\n  - \"eth0\"\nscript: |\n  #!/bin/sh\n\n  echo hi\n"
+            "env:\n  \"on\": \"yes\"\npseudofiles:\n  /dev/x:\n    ioctl:\n      \"*\":\n        \
+             model: \"zero\"\n      1074029569: {}\nnetdevs:\n  - \"eth0\"\n\
+             script: |\n  #!/bin/sh\n\n  echo hi\n"
         );
         assert_eq!(parse(&text).unwrap(), document);
     }
