@@ -355,6 +355,11 @@ mod tests {
         assert!(!is_small(&json!(vec![1; 20]), 20));
     }
 
+    fn many_names() -> Value {
+        let names = (0..20_000).map(|n| (format!("ab{n}"), json!(n)));
+        Value::Object(names.collect())
+    }
+
     /// The worst of each keyword: a name, a schema, and a value for it.
     fn worst_of_each_keyword() -> [(&'static str, Value, Value); 15] {
         let x = |items: Value| object(json!({"type": "array", "items": items}));
@@ -374,8 +379,6 @@ mod tests {
                 })
             },
         );
-        let many_names = (0..20_000).map(|n| (format!("ab{n}"), json!(n)));
-        let many_names: serde_json::Map<_, _> = many_names.collect();
         let words: Vec<String> = (0..200).map(|n| format!("w{n}")).collect();
         let bits: String = (0..20_000_u32)
             .map(|n| {
@@ -405,7 +408,7 @@ mod tests {
                     "patternProperties": {"^(a|b)*c{30}": {}},
                     "additionalProperties": false
                 })),
-                json!({ "x": many_names }),
+                json!({ "x": many_names() }),
             ),
             (
                 "uniqueItems",

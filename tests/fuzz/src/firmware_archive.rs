@@ -12,6 +12,10 @@ pub fn body(data: &[u8]) {
     let _ = unpack(&archive, &dir.path().join("root"), &Cancel::default());
     let names = fs::read_dir(dir.path()).expect("the temporary directory");
     for name in names.flatten().map(|entry| entry.file_name()) {
-        assert!(name == "archive" || name == "root", "{name:?} was made");
+        assert!(
+            name == "archive" || name == "root",
+            "{} was made",
+            name.display()
+        );
     }
 }

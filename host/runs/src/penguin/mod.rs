@@ -207,7 +207,7 @@ impl<'a> Run<'a> {
                     how_to_enable: "Reach the guest's ports at the run's endpoints, or run the \
                                     project on the backend user"
                         .into(),
-                }))
+                }));
             }
         }
     }

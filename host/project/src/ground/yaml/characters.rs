@@ -28,10 +28,15 @@ pub fn decode(bytes: &[u8]) -> Result<String, YamlError> {
 /// Characters that Penguin's reader refuses, or takes for a line end, unless they are escaped in a
 /// double-quoted string.
 pub fn check_characters(text: &str) -> Result<(), YamlError> {
-    let printable = |c: char| match c {
-        '\t' | '\n' | ' '..='~' => true,
-        '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{fffd}' | '\u{10000}'.. => true,
-        _ => false,
+    let printable = |c: char| {
+        matches!(
+            c,
+            '\t' | '\n'
+                | ' '..='~'
+                | '\u{a0}'..='\u{2027}'
+                | '\u{202a}'..='\u{fffd}'
+                | '\u{10000}'..
+        )
     };
     for (number, line) in text.split('\n').enumerate() {
         if let Some((column, c)) = line.chars().enumerate().find(|(_, c)| !printable(*c)) {
