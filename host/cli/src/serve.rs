@@ -25,11 +25,11 @@ may do there is the policy's to say:
 see docs/policy.md.
 
 Example, in an MCP client's configuration:
-  {\"mcpServers\": {\"rookery\": {\"command\": \"rookery\", \"args\": [\"serve\", \"--root\", \
-  \"/home/me/firmware\"]}}}
+  {\"mcpServers\": {\"rookery\": {\"command\": \"rookery\", \
+  \"args\": [\"serve\", \"--root\", \"/home/me/firmware\"]}}}
 
-With ports of this machine that stay the same: rookery serve --root firmware --ports \
-80=8080,443=8443,9000-9100")]
+With ports of this machine that stay the same: rookery serve \
+--root firmware --ports 80=8080,443=8443,9000-9100")]
 pub struct Serve {
     /// A directory below which projects lie; can be given several times, and relative paths start
     /// at the first [env: `ROOKERY_ROOT`, separated by `:`]
@@ -70,8 +70,8 @@ impl Serve {
                     });
                     if tools.tools().is_empty() {
                         tracing::warn!(
-                            "no plugin was loaded, so there are no tools: see `rookery plugins \
-                             list`"
+                            "no plugin was loaded, so there are no tools: see \
+                             `rookery plugins list`"
                         );
                     }
                 }

@@ -88,8 +88,8 @@ proptest! {
         value in any_json(),
         value2 in any_json(),
     ) {
-        let dir = project(&[("config.yaml", CONFIG), ("patch_10.yaml", "pseudofiles: {/dev/x: \
-            {ioctl: {'*': {model: zero}}}}\nnetdevs: [eth0]\n")]);
+        let lower = "pseudofiles: {/dev/x: {ioctl: {'*': {model: zero}}}}\nnetdevs: [eth0]\n";
+        let dir = project(&[("config.yaml", CONFIG), ("patch_10.yaml", lower)]);
         let project = Project::at(dir.path()).unwrap();
         for value in [value, value2] {
             let _ = project.apply(json!({&section: value}), &json!({}));

@@ -7,11 +7,16 @@ use support::fixture;
 
 #[test]
 fn a_model_replaces_the_same_model_of_a_lower_file() {
-    let lower = "pseudofiles:\n  /dev/x:\n    read: {model: const_buf, val: low, null_terminate: \
-        true}\n    ioctl: {'*': {model: return_const, val: 22}}\n  /dev/q: {read: {model: \
-        sequence, vals: [a], cycle: true}}\n  /dev/m: {read: {model: const_map, vals: {0: a}}}\n\
-        static_files: {/a: {type: inline_file, contents: x, mode: 0o600, patches: [{file_offset: \
-        0, hex_bytes: '90'}]}}\n";
+    let lower = "pseudofiles:
+  /dev/x:
+    read: {model: const_buf, val: low, null_terminate: true}
+    ioctl: {'*': {model: return_const, val: 22}}
+  /dev/q: {read: {model: sequence, vals: [a], cycle: true}}
+  /dev/m: {read: {model: const_map, vals: {0: a}}}
+static_files:
+  /a:
+    {type: inline_file, contents: x, mode: 0o600, patches: [{file_offset: 0, hex_bytes: '90'}]}
+";
     let fixture = fixture(&[("patch_10.yaml", lower)]);
     let warned = |fragment: Value| {
         fixture.apply(fragment).unwrap()["warnings"]

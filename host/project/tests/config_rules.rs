@@ -24,12 +24,9 @@ fn refused(files: &[(&str, &str)]) -> Refusal {
 
 #[test]
 fn null_lets_the_lower_file_show_where_it_is_legal() {
+    let nulls = "env: null\ncore: null\nuboot_env: null\n";
     assert_eq!(
-        config(&[(
-            "patch_1.yaml",
-            "env: null\ncore: null\n\
-            uboot_env: null\n"
-        )])["env"]["igloo_init"],
+        config(&[("patch_1.yaml", nulls)])["env"]["igloo_init"],
         "/sbin/init"
     );
     for illegal in [
@@ -51,8 +48,8 @@ fn null_lets_the_lower_file_show_where_it_is_legal() {
 fn an_optional_field_that_is_null_everywhere_has_no_default() {
     let nulls = "core: {mem: null, smp: null, fs: null}\n\
         lib_inject: {enabled: null, stubs: {l: {s: {type: null, return: 1}}}}\n\
-        network: {external: {mac: null}}\npseudofiles: {/dev/x: {read: {model: from_plugin, \
-        plugin: p, function: null}}}\n";
+        network: {external: {mac: null}}\n\
+        pseudofiles: {/dev/x: {read: {model: from_plugin, plugin: p, function: null}}}\n";
     let config = config(&[("patch_1.yaml", nulls)]);
     assert_eq!(config["core"]["fs"], "./base/empty_fs.tar.gz");
     for absent in [
@@ -94,11 +91,9 @@ fn lists_and_other_values_do_not_mix() {
         refused(&[("patch_1.yaml", &map("[a]")), ("patch_2.yaml", &map("[1]"))]).kind,
         Kind::Structure
     );
-    assert_eq!(
-        config(&[("patch_1.yaml", &map("a")), ("patch_2.yaml", &map("[1]"))])["pseudofiles"]["/dev/m"]
-            ["read"]["vals"]["0"],
-        json!([1])
-    );
+    let both = config(&[("patch_1.yaml", &map("a")), ("patch_2.yaml", &map("[1]"))]);
+    let merged = &both["pseudofiles"]["/dev/m"];
+    assert_eq!(merged["read"]["vals"]["0"], json!([1]));
 }
 
 #[test]
@@ -184,8 +179,9 @@ fn drop_ins_lose_one_extension() {
 fn templates_see_the_main_file_and_their_own_variables() {
     let main =
         CONFIG.replace("version: 2", "version: 2, mem: 1G") + "vars: {a: x, b: '{{ a }}y'}\n";
-    let patch = "vars: {c: '{{ b }}z'}\nenv: {P: '{{ c }}', '{{ a }}_{{ arch }}': '{{ core.mem \
-        }}', K: '/k/{{ kernel_version }}'}\n";
+    let patch = "vars: {c: '{{ b }}z'}\n\
+        env: {P: '{{ c }}', '{{ a }}_{{ arch }}': '{{ core.mem }}', \
+        K: '/k/{{ kernel_version }}'}\n";
     let env = config(&[("config.yaml", &main), ("patch_1.yaml", patch)])["env"].clone();
     assert_eq!(
         env,

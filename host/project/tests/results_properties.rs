@@ -131,8 +131,8 @@ proptest! {
             let _ = results.read_csv(file, &Value::Null, &Cancel::default());
             let _ = results.read_yaml(file);
             let _ = results.read_text(file, -10, 100).unwrap();
-            let _ = results.query("SELECT * FROM \
-                event", &Value::Null, &Value::Null, &Cancel::default());
+            let sql = "SELECT * FROM event";
+            let _ = results.query(sql, &Value::Null, &Value::Null, &Cancel::default());
         }
     }
 }

@@ -44,8 +44,11 @@ impl TickingEngine {
     /// For so many instances at the same time.
     pub(crate) fn new(instances: u32) -> anyhow::Result<Self> {
         let engine = Engine::new(&config(pool(instances))).or_else(|error| {
-            tracing::warn!(%error, "calls will be slower: there is no address space for a pool of \
-                memories; is `ulimit -v` set?");
+            tracing::warn!(
+                %error,
+                "calls will be slower: there is no address space for a pool of memories; is \
+                 `ulimit -v` set?"
+            );
             Engine::new(&config(InstanceAllocationStrategy::OnDemand))
         })?;
         let clock = Arc::new(Clock {

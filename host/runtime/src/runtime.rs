@@ -201,8 +201,13 @@ impl Runtime {
                 let failure = stop.into_failure(tool, usage);
                 let (usage, message) =
                     (&failure.usage, text::clean(&failure.message, LOGGED_CHARS));
-                tracing::warn!(target: "rookery::tool", tool, kind, ?usage, "a call failed: \
-                    {message}");
+                tracing::warn!(
+                    target: "rookery::tool",
+                    tool,
+                    kind,
+                    ?usage,
+                    "a call failed: {message}"
+                );
                 Err(failure)
             }
         }

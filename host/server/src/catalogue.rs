@@ -44,8 +44,11 @@ impl Catalogue {
                     entries.insert(name, entry);
                 }
                 Err(error) => {
-                    tracing::error!(tool = name, %error, "left out a tool whose definition is \
-                        malformed");
+                    tracing::error!(
+                        tool = name,
+                        %error,
+                        "left out a tool whose definition is malformed"
+                    );
                 }
             }
         }

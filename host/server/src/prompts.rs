@@ -24,7 +24,7 @@ const TASKS: &[Task] = &[
         description: "Take a root filesystem through the whole loop until its services answer.",
         argument: "image",
         argument_description: "Root filesystem (.tar, .tar.gz or a directory), or an existing \
-            project directory",
+                               project directory",
         text: "Rehost the firmware at `{}` with Rookery's tools.\n\
                If it is a root filesystem, make a project with init_project; if it is a project \
                directory, look at show_patch first. Run it, read health, and find the one \
@@ -41,14 +41,13 @@ const TASKS: &[Task] = &[
         description: "Say why a run went the way it did, and what to change next. Changes nothing.",
         argument: "run",
         argument_description: "A run id, a results directory, or a project directory (its newest \
-            run)",
+                               run)",
         text: "Find out why the run `{}` went the way it did, with Rookery's tools, and change \
-            nothing.\n\
+               nothing.\n\
                Start with health (for a run id, run_wait gives its results_dir). Follow what it \
                names: console for the last lines and for errors, pseudofile_failures, missing_env, \
-               missing_files, \
-               netbinds, and db_query where those leave a question open. Tell causes from \
-               consequences.\n\
+               missing_files, netbinds, and db_query where those leave a question open. Tell \
+               causes from consequences.\n\
                Report: how far the boot got, the first thing that went wrong with its evidence, \
                and at most three changes that you would try, each as a literal tool call with the \
                effect that \

@@ -31,8 +31,12 @@ struct Args {
 
 /// Make a device, /proc or /sys file exist (`pseudofiles`) or change how it behaves, for paths that
 /// `pseudofile_failures` lists. Each model given replaces the one before.
-#[tool(destructive, idempotent, title = "Model a device or \
-    file", example(project_dir = "fw", path = "/dev/dsa", read = "zero", ioctl = {"*": 0}))]
+#[tool(
+    destructive,
+    idempotent,
+    title = "Model a device or file",
+    example(project_dir = "fw", path = "/dev/dsa", read = "zero", ioctl = {"*": 0})
+)]
 fn add_pseudofile(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     let path = &args.path;
     let mut file = Map::new();

@@ -71,9 +71,9 @@ mod tests {
             &FakeHost::new(),
             json!({ "project_dir": "p", "key": "bootcmd", "value": 8 }),
         );
-        assert!(
-            matches!(refused, Err(Error::InvalidArgument(message)) if message.contains("write \
-                \"8\" instead of 8"))
-        );
+        assert!(matches!(
+            refused,
+            Err(Error::InvalidArgument(message)) if message.contains("write \"8\" instead of 8")
+        ));
     }
 }

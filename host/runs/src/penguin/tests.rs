@@ -187,8 +187,8 @@ fn on_a_host_the_container_is_interrupted() {
     let world = World::new();
     let wrapper = world.program(
         "penguin",
-        "[ \"$1\" = down ] && exit; touch $OUT/ready; while [ ! \
-        -e $OUT/interrupted ]; do sleep 0.05; done",
+        "[ \"$1\" = down ] && exit; touch $OUT/ready; \
+        while [ ! -e $OUT/interrupted ]; do sleep 0.05; done",
     );
     let engine = world.program("docker", "touch $OUT/interrupted");
     let mut control = Script {
