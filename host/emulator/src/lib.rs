@@ -30,6 +30,7 @@ mod sandbox;
 mod supervisor;
 
 pub use self::backend::UserBackend;
+pub use self::handlers::answered;
 #[doc(hidden)]
 pub use self::kernel::netlink;
 pub use self::kernel::process::usual_signals;

@@ -5,30 +5,35 @@
 mod support;
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use rookery_emulator::UserBackend;
+use rookery_harness::Skip;
 use rookery_runs::backend::Backend;
 use support::Recorder;
 
-/// Penguin's name of an architecture, and Debian's of its compiler.
-const COMPILERS: &[(&str, &str)] = &[
-    ("mipsel", "mipsel-linux-gnu-gcc"),
-    ("mipseb", "mips-linux-gnu-gcc"),
-    ("armel", "arm-linux-gnueabi-gcc"),
-    ("aarch64", "aarch64-linux-gnu-gcc"),
-    ("powerpc", "powerpc-linux-gnu-gcc"),
-    ("mips64el", "mips64el-linux-gnuabi64-gcc"),
-    ("riscv64", "riscv64-linux-gnu-gcc"),
+/// Penguin's name of an architecture, Debian's of its compiler, and whether `scripts/setup`
+/// installs that.
+const COMPILERS: &[(&str, &str, bool)] = &[
+    ("mipsel", "mipsel-linux-gnu-gcc", true),
+    ("aarch64", "aarch64-linux-gnu-gcc", true),
+    ("mipseb", "mips-linux-gnu-gcc", false),
+    ("armel", "arm-linux-gnueabi-gcc", false),
+    ("powerpc", "powerpc-linux-gnu-gcc", false),
+    ("mips64el", "mips64el-linux-gnuabi64-gcc", false),
+    ("riscv64", "riscv64-linux-gnu-gcc", false),
 ];
 
-fn main() {
-    if let Ok(test) = std::env::var("ROOKERY_TEST") {
-        let (program, arch) = test.split_once(' ').expect("a program and an architecture");
-        return run(program, arch);
-    }
-    if !support::can_run() {
-        return;
+/// Which test a process is for: a supervisor has one run only where it was started as root.
+const TEST: &str = "ROOKERY_TEST";
+
+fn main() -> ExitCode {
+    if let Ok(test) = std::env::var(TEST) {
+        let (program, arch) = test
+            .split_once(" on ")
+            .expect("a program and an architecture");
+        run(program, arch);
+        return ExitCode::SUCCESS;
     }
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
     let mut programs: Vec<_> = std::fs::read_dir(sources)
@@ -36,30 +41,35 @@ fn main() {
         .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_str()?.to_owned()))
         .collect();
     programs.sort();
-    let wanted = std::env::args().nth(1).unwrap_or_default();
-    for (arch, compiler) in COMPILERS {
-        if Command::new(compiler).arg("--version").output().is_err() {
-            eprintln!("SKIPPED: programs for {arch}: {compiler} is not installed");
-            continue;
-        }
-        for test in programs.iter().map(|program| format!("{program} {arch}")) {
-            if !test.contains(&wanted) {
-                continue;
-            }
-            // A supervisor has one run only where it was started as root.
-            let status = Command::new(std::env::current_exe().unwrap())
-                .env("ROOKERY_TEST", &test)
-                .status()
-                .unwrap();
-            assert!(status.success(), "{test} failed: {status}");
-            println!("test {test} ... ok");
+    let mut trials = Vec::new();
+    for &(arch, compiler, installed) in COMPILERS {
+        for program in &programs {
+            let name = format!("{program} on {arch}");
+            trials.push(rookery_harness::test(name.clone(), move || {
+                support::can_run()?;
+                if Command::new(compiler).arg("--version").output().is_err() {
+                    let reason = format!("{compiler} is not installed");
+                    let skip = if installed {
+                        Skip::missing
+                    } else {
+                        Skip::elsewhere
+                    };
+                    return Err(skip(reason).into());
+                }
+                let own = std::env::current_exe()?;
+                let status = Command::new(own).env(TEST, name).status()?;
+                anyhow::ensure!(status.success(), "{status}");
+                Ok(())
+            }));
         }
     }
+    rookery_harness::run_in_turn(trials)
 }
 
 /// Build a program and run it as init.
 fn run(program: &str, arch: &str) {
-    let (_, compiler) = COMPILERS.iter().find(|(known, _)| *known == arch).unwrap();
+    let known = COMPILERS.iter().find(|(known, ..)| *known == arch);
+    let (_, compiler, _) = known.unwrap();
     let work = tempfile::tempdir().unwrap();
     let root = work.path().join("root");
     for directory in ["sbin", "etc", "proc", "sys", "dev", "tmp"] {

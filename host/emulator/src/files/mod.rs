@@ -4,6 +4,7 @@ pub mod console;
 pub mod consoles;
 pub mod devices;
 pub mod interfaces;
+pub mod machine;
 pub mod mounts;
 pub mod private;
 pub mod process_file;

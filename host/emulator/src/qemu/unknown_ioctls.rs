@@ -1,5 +1,5 @@
-//! What a program is told of an `ioctl` that its emulator does not know: before version 8 that there
-//! is no such system call, where every kernel says that this file has no such command.
+//! What a program is told of an `ioctl` that its emulator does not know: before version 8 that
+//! there is no such system call, where every kernel says that this file has no such command.
 //!
 //! In `do_ioctl` (`linux-user/syscall.c`) that result is loaded behind the call that logs it; in a
 //! copy of the file it is another one.

@@ -372,14 +372,14 @@ mod tests {
             "/igloo/utils/exit0.sh": {
                 "type": "host_file", "host_path": "/igloo_static/guest-utils/scripts/exit0.sh"
             },
-            "/igloo/utils/rootshell": { "type": "host_file", "host_path": "/igloo_static/rootshell" },
+            "/igloo/utils/shell": { "type": "host_file", "host_path": "/igloo_static/shell" },
             "/igloo/own": { "type": "host_file", "host_path": "files/a" },
             "/igloo/missing": { "type": "host_file", "host_path": "files/none" },
             "/igloo/a": { "type": "symlink", "target": "/igloo/b" },
             "/igloo/b": { "type": "symlink", "target": "/igloo/a" },
             "/sbin/reboot": { "type": "shim", "target": "/igloo/utils/exit0.sh" },
             "/sbin/halt": { "type": "symlink", "target": "/igloo/utils/exit0.sh" },
-            "/sbin/getty": { "type": "shim", "target": "/igloo/utils/rootshell" },
+            "/sbin/getty": { "type": "shim", "target": "/igloo/utils/shell" },
             "/sbin/own": { "type": "shim", "target": "/igloo/own" },
             "/sbin/missing": { "type": "shim", "target": "/igloo/missing" },
             "/sbin/round": { "type": "shim", "target": "/igloo/a" },

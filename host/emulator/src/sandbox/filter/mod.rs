@@ -231,7 +231,7 @@ const ALLOW: &[i64] = &[
     libc::SYS_mq_timedsend, libc::SYS_mq_timedreceive, libc::SYS_mq_notify, libc::SYS_mq_getsetattr,
     libc::SYS_membarrier, libc::SYS_get_mempolicy, libc::SYS_mbind, libc::SYS_set_mempolicy,
     // processes and signals
-    libc::SYS_clone, libc::SYS_fork, libc::SYS_vfork,  
+    libc::SYS_clone, libc::SYS_fork, libc::SYS_vfork,
        libc::SYS_gettid, libc::SYS_getpgrp,
     libc::SYS_getpgid, libc::SYS_setpgid, libc::SYS_getsid, libc::SYS_setsid, libc::SYS_getgroups,
     libc::SYS_capget, libc::SYS_prctl, libc::SYS_arch_prctl, libc::SYS_set_tid_address,
