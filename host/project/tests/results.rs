@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use rookery_project::{Cancel, Error, Results, Roots};
+use rookery_project::{Cancel, Error, Results, Roots, Unavailable};
 use serde_json::{Value, json};
 
 fn roots(dir: &Path) -> Roots {
@@ -60,7 +60,7 @@ fn a_project_without_runs_says_so() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("config.yaml"), "{}").unwrap();
     let error = roots(dir.path()).results(Some("."), None).unwrap_err();
-    assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+    assert!(matches!(error, Error::Unavailable(_)), "{error}");
     fs::create_dir_all(dir.path().join("results/0")).unwrap();
     let results = roots(dir.path()).results(Some("."), None).unwrap();
     assert_eq!(results.status().unwrap()["state"], "never-ran");
@@ -86,7 +86,7 @@ fn only_regular_files_of_the_directory_are_read() {
 
     assert!(matches!(
         results.read_text("score.txt", 0, 9),
-        Err(Error::Unavailable { why, .. }) if why.contains("leads out")
+        Err(Error::Unavailable(Unavailable { why, .. })) if why.contains("leads out")
     ));
     assert_eq!(
         results.read_text("alias.log", 0, 9).unwrap()["text"],

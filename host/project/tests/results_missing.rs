@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rookery_project::{Cancel, Error, Results, Roots};
+use rookery_project::{Cancel, Error, Results, Roots, Unavailable};
 use serde_json::{Value, json};
 
 fn results(files: &[(&str, &str)]) -> (tempfile::TempDir, Results) {
@@ -20,9 +20,9 @@ fn results(files: &[(&str, &str)]) -> (tempfile::TempDir, Results) {
 /// Why a file is missing, and the way to get it.
 fn missing(results: &Results, file: &str) -> (String, String) {
     match results.read_yaml(file) {
-        Err(Error::Unavailable {
+        Err(Error::Unavailable(Unavailable {
             why, how_to_enable, ..
-        }) => (why, how_to_enable),
+        })) => (why, how_to_enable),
         other => panic!("{file}: {other:?}"),
     }
 }

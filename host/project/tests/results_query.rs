@@ -265,7 +265,7 @@ fn a_damaged_database_is_unavailable() {
     ] {
         fs::write(dir.path().join("plugins.db"), junk).unwrap();
         let error = query(&open(dir.path()), "SELECT * FROM event").unwrap_err();
-        assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+        assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
     }
     let (whole, _) = database();
     let bytes = fs::read(whole.path().join("plugins.db")).unwrap();

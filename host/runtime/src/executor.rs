@@ -13,6 +13,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use rookery_contract::Error;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -22,7 +23,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use crate::engine::TickingEngine;
 use crate::failure::{CpuSpent, Reason, Stop};
-use crate::host::bindings::{ToolDefinition, ToolFullPre, types};
+use crate::host::bindings::{ToolDefinition, ToolFullPre};
 use crate::host::{Progress, Services, State, ToolLog};
 use crate::limits::{HOST_CALL_BYTES, Limits, MemoryLimiter, RESOURCES, SharedMemory};
 use crate::meter::{Meter, Metered};
@@ -66,7 +67,7 @@ pub(crate) enum Answer {
     /// To [`Ask::Describe`].
     Tools(Vec<ToolDefinition>),
     /// To [`Ask::Call`].
-    Output(Result<String, types::Error>),
+    Output(Result<String, Error>),
 }
 
 /// One call: who asks, and within which bounds.
@@ -247,7 +248,8 @@ async fn run(
     Ok(match ask {
         Ask::Describe => Answer::Tools(tools.call_describe(&mut store).await?),
         Ask::Call { name, arguments } => {
-            Answer::Output(tools.call_call(&mut store, &name, &arguments).await?)
+            let output = tools.call_call(&mut store, &name, &arguments).await?;
+            Answer::Output(output.map_err(Error::from))
         }
     })
 }

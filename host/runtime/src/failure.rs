@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use rookery_contract::{Error, Unavailable};
 use wasmtime::Trap;
 use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::I32Exit;
 
 use crate::host::TooManyHostCalls;
-use crate::host::bindings::types;
 use crate::limits::{HOST_CALL_BYTES, Limits, RESOURCES, SharedMemory};
 use crate::meter::Meter;
 use crate::{Failure, Usage, text};
@@ -42,7 +42,7 @@ pub(crate) enum Reason {
     /// The component's code cannot be had any more.
     CodeUnavailable(String),
     /// The tool said so itself.
-    Tool(types::Error),
+    Tool(Error),
     /// The instance aborted: a panic, an assertion, an uncaught exception.
     Abort,
     StackOverflow,
@@ -145,18 +145,7 @@ impl Reason {
             Self::ResourceBudget(_) => "resource-budget",
             Self::OutputBudget { .. } | Self::TooMuchToCheck => "output-budget",
             Self::Malformed(_) => "malformed-output",
-            Self::Tool(error) => match error {
-                types::Error::InvalidArgument(_) => "invalid-argument",
-                types::Error::NotFound(_) => "not-found",
-                types::Error::Unavailable(_) => "unavailable",
-                types::Error::Conflict(_) => "conflict",
-                types::Error::Denied(_) => "denied",
-                types::Error::Limit(_) => "limit",
-                types::Error::Cancelled => "cancelled",
-                types::Error::Backend(_) => "backend",
-                types::Error::Internal(_) => "internal",
-                types::Error::Other(_) => "other",
-            },
+            Self::Tool(error) => error.case(),
         }
     }
 }
@@ -325,28 +314,19 @@ impl Stop {
     }
 }
 
-fn tool_message(tool: &str, error: &types::Error) -> String {
+fn tool_message(tool: &str, error: &Error) -> String {
     let clean = |message: &str| text::clean(message, TOOL_MESSAGE_CHARS);
     match error {
-        types::Error::Unavailable(missing) => {
-            format!(
-                "{} is not available: {}. {}",
-                clean(&missing.what),
-                clean(&missing.why),
-                clean(&missing.how_to_enable)
-            )
+        // Each part has its own bound, so that a long `why` does not take the remedy away.
+        Error::Unavailable(missing) => Unavailable {
+            what: clean(&missing.what),
+            why: clean(&missing.why),
+            how_to_enable: clean(&missing.how_to_enable),
         }
-        types::Error::Cancelled => format!("`{tool}` was cancelled."),
-        types::Error::Other((code, message)) => {
-            format!("{} ({})", clean(message), text::clean(code, 80))
-        }
-        types::Error::InvalidArgument(message)
-        | types::Error::NotFound(message)
-        | types::Error::Conflict(message)
-        | types::Error::Denied(message)
-        | types::Error::Limit(message)
-        | types::Error::Backend(message)
-        | types::Error::Internal(message) => clean(message),
+        .to_string(),
+        Error::Cancelled => format!("`{tool}` was cancelled."),
+        Error::Other((code, message)) => format!("{} ({})", clean(message), text::clean(code, 80)),
+        other => clean(&other.to_string()),
     }
 }
 
@@ -483,7 +463,7 @@ mod tests {
             message.contains("\\u{1b}") && message.contains("\\u{202e}"),
             "{message}"
         );
-        let error = types::Error::NotFound("no \u{1b}]0;x".into());
+        let error = Error::NotFound("no \u{1b}]0;x".into());
         assert!(
             !Stop::from(Reason::Tool(error))
                 .message("probe")
@@ -504,7 +484,7 @@ mod tests {
             "{message}"
         );
         let told = "the run run-router-0123456789abc was started, but its state cannot be read";
-        stop.reason = Reason::Tool(types::Error::Backend(told.into()));
+        stop.reason = Reason::Tool(Error::Backend(told.into()));
         assert_eq!(stop.message("run"), told);
     }
 

@@ -30,7 +30,7 @@ impl<'a, R: RunResults> Files<'a, R> {
         match result {
             Ok(value) => return Ok(Some(value)),
             Err(Error::Cancelled) => return Err(Error::Cancelled),
-            Err(Error::Unavailable(missing)) if missing.why.starts_with("damaged") => {
+            Err(Error::Unavailable(missing)) if missing.is_damaged() => {
                 self.notes.push(format!("{file} is damaged"));
             }
             Err(Error::Unavailable(missing)) if self.status.has(file) => {

@@ -11,4 +11,8 @@ wit_bindgen::generate!({
     pub_export_macro: true,
     default_bindings_module: "rookery_plugin::bindings",
     additional_derives: [PartialEq],
+    with: {
+        "rookery:plugin/types@0.1.0/error": rookery_contract::Error,
+        "rookery:plugin/types@0.1.0/unavailable": rookery_contract::Unavailable,
+    },
 });

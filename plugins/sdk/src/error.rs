@@ -1,12 +1,8 @@
 //! Why a tool did not do what was asked.
 
+pub use rookery_contract::{Error, Result, Unavailable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-pub use crate::bindings::rookery::plugin::types::{Error, Unavailable};
-
-/// The result of a host function or a tool.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// [`Error::InvalidArgument`]: say what was wrong, what is allowed, and one correct call.
 pub fn invalid(message: impl Into<String>) -> Error {
@@ -15,21 +11,7 @@ pub fn invalid(message: impl Into<String>) -> Error {
 
 /// What an error says, for a sentence of one's own.
 pub fn reason(error: &Error) -> String {
-    match error {
-        Error::InvalidArgument(why)
-        | Error::NotFound(why)
-        | Error::Conflict(why)
-        | Error::Denied(why)
-        | Error::Limit(why)
-        | Error::Backend(why)
-        | Error::Internal(why)
-        | Error::Other((_, why)) => why.clone(),
-        Error::Unavailable(missing) => format!(
-            "{} is not available: {}. {}",
-            missing.what, missing.why, missing.how_to_enable
-        ),
-        Error::Cancelled => "cancelled".to_owned(),
-    }
+    error.to_string()
 }
 
 /// `None` where a thing is not there, the error where something else is wrong.

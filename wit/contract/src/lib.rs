@@ -1,9 +1,12 @@
-//! The JSON values of the contract in `wit/` as types, the same for the host that builds them and
-//! for tools that read them.
+//! The contract in `wit/` as types, the same for the host and for tools: the values that travel
+//! through its interfaces as JSON ([`shapes`]), and its one [`Error`].
 //!
-//! Fields that a newer host adds are ignored; what may be missing has a default.
+//! Of a value that the host gives, fields that a newer host adds are ignored, and what may be
+//! missing has a default.
 
+mod error;
 mod next;
 pub mod shapes;
 
+pub use error::{Error, Result, Unavailable};
 pub use next::Next;

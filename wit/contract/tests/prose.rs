@@ -2,7 +2,7 @@
 //! fields.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use regex::Regex;
 use rookery_contract::shapes::{
@@ -10,12 +10,16 @@ use rookery_contract::shapes::{
     Layer, Lookup, Match, Matches, NewProject, NewerRun, Patch, Reached, Received, ResultFile,
     ResultsStatus, Revision, Rows, RunStatus, Table, Text,
 };
+use rookery_contract::{Error, Unavailable};
 use schemars::{JsonSchema, schema_for};
+
+fn wit(interface: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../{interface}.wit"))
+}
 
 /// The documentation of an interface, as one line.
 fn prose(interface: &str) -> String {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../{interface}.wit"));
-    let text = std::fs::read_to_string(file).unwrap();
+    let text = std::fs::read_to_string(wit(interface)).unwrap();
     let docs = text
         .lines()
         .filter_map(|line| line.trim().strip_prefix("///"));
@@ -106,6 +110,36 @@ fn every_field_of_a_result_is_in_prose_and_type() {
     check::<Match>("results", &["line", "cut"]);
     check::<Text>("results", &["next_offset"]);
     check::<Rows>("results", &["row_count"]);
+}
+
+/// The members of `what` (`variant error`), as the code of `types.wit` declares them.
+fn declared(what: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(wit("types")).unwrap();
+    let (_, rest) = text.split_once(&format!("{what} {{\n")).unwrap();
+    let (body, _) = rest.split_once("\n    }").unwrap();
+    let lines = body.lines().map(str::trim);
+    let members = lines.filter(|line| !line.is_empty() && !line.starts_with("///"));
+    let end = |c: char| !c.is_ascii_lowercase() && c != '-';
+    let names = members.map(|line| line.split(end).next().unwrap().to_owned());
+    names.collect()
+}
+
+#[test]
+fn every_case_of_the_error_is_in_variant_and_type() {
+    let schema = schema_for!(Error);
+    let cases = schema.get("oneOf").unwrap().as_array().unwrap();
+    let kinds = cases
+        .iter()
+        .map(|case| &case["properties"]["kind"]["const"]);
+    let kinds: BTreeSet<_> = kinds
+        .map(|kind| kind.as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(declared("variant error"), kinds);
+
+    let schema = schema_for!(Unavailable);
+    let fields = schema.get("properties").unwrap().as_object().unwrap();
+    let fields: BTreeSet<_> = fields.keys().map(|field| field.replace('_', "-")).collect();
+    assert_eq!(declared("record unavailable"), fields);
 }
 
 #[test]

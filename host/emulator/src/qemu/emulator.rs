@@ -59,13 +59,15 @@ impl Qemu {
                 known.join(", ")
             ))
         })?;
-        Self::find(arch).ok_or_else(|| Error::Unavailable {
-            what: format!("qemu-{}", arch.qemu),
-            why: format!(
-                "neither a static qemu-{0}-static nor a static qemu-{0} is in the PATH",
-                arch.qemu
-            ),
-            how_to_enable: INSTALL.to_owned(),
+        Self::find(arch).ok_or_else(|| {
+            Error::unavailable(
+                format!("qemu-{}", arch.qemu),
+                format!(
+                    "neither a static qemu-{0}-static nor a static qemu-{0} is in the PATH",
+                    arch.qemu
+                ),
+                INSTALL,
+            )
         })
     }
 

@@ -178,11 +178,11 @@ fn consoles(plan: &Plan, rootfs: &Rootfs) -> BTreeSet<String> {
 /// The plan's own emulator first, then those for whatever else the firmware may hold.
 fn emulators(plan: &Plan) -> Result<Vec<Qemu>> {
     if !cfg!(target_arch = "x86_64") {
-        return Err(Error::Unavailable {
-            what: "the embedded backend".into(),
-            why: "it runs on x86-64 hosts only".into(),
-            how_to_enable: "Use --backend penguin.".into(),
-        });
+        return Err(Error::unavailable(
+            "the embedded backend",
+            "it runs on x86-64 hosts only",
+            "Use --backend penguin.",
+        ));
     }
     let own = Qemu::for_plan(&plan.arch)?;
     let others = Qemu::all().into_iter().filter(|qemu| qemu.arch != own.arch);

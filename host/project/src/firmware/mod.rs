@@ -30,7 +30,7 @@ use crate::ground::options::parse_options;
 use crate::ground::regular::{self, NotRegular};
 use crate::ground::text::escape;
 use crate::penguin::project::ARCHIVE;
-use crate::{Cancel, Error, Result};
+use crate::{Cancel, Error, Result, Unavailable};
 
 /// The most that one `read` gives, in bytes.
 const MAX_READ: u32 = 1 << 20;
@@ -70,13 +70,13 @@ impl Firmware {
         let file =
             regular::open_beneath(&open_dir(project)?, ARCHIVE).map_err(|error| {
                 match Errno::from_io_error(&error) {
-                    Some(Errno::NOENT | Errno::NOTDIR) => Error::Unavailable {
+                    Some(Errno::NOENT | Errno::NOTDIR) => Error::Unavailable(Unavailable {
                         what: ARCHIVE.into(),
                         why: format!("{} has no root filesystem", project.display()),
                         how_to_enable:
                             "Make the project from a root filesystem archive with `init_project`"
                                 .into(),
-                    },
+                    }),
                     Some(Errno::XDEV | Errno::LOOP) => Error::Denied(format!(
                         "{} is a link that leads out of the project",
                         path.display()

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::error::{Error, Result};
+use crate::{Error, Result};
 
 /// Open a directory, to open others from it.
 pub(crate) fn open_dir(dir: &Path) -> Result<OwnedFd> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::error::{Error, Result};
+use crate::{Error, Result};
 
 /// A flag, shared between the one who asked for work and the thread that does it; it may set itself
 /// at some time.

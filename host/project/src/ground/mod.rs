@@ -1,10 +1,10 @@
-//! What every other room stands on: errors, a flag to cancel, ways to open and write files, text
+//! What every other room stands on: a flag to cancel, ways to open and write files, text
 //! that is safe to show, and YAML.
 
 pub(crate) mod beneath;
 pub mod cancel;
-pub mod error;
 pub mod fs;
+mod not_regular;
 pub(crate) mod options;
 pub mod regular;
 pub mod roots;

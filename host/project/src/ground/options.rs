@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::error::{Error, Result};
+use crate::{Error, Result};
 
 /// Read options from JSON; `null` is all defaults.
 pub(crate) fn parse_options<T: DeserializeOwned + Default>(options: &Value) -> Result<T> {

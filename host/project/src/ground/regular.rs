@@ -17,7 +17,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::beneath;
-pub use super::error::NotRegular;
+pub use super::not_regular::NotRegular;
 
 /// Open for reading.
 pub fn open(path: &Path) -> io::Result<File> {
@@ -102,10 +102,7 @@ fn reopen(handle: &OwnedFd, flags: OFlags) -> io::Result<File> {
         FileType::Socket => "a socket",
         _ => "a device",
     };
-    Err(io::Error::new(
-        io::ErrorKind::InvalidInput,
-        NotRegular::new(what),
-    ))
+    Err(NotRegular::refuse(what))
 }
 
 fn open_or_make(path: &Path, flags: OFlags) -> io::Result<File> {

@@ -7,7 +7,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::beneath::{open_beneath, open_dir};
-use super::error::{Error, Result};
+use crate::{Error, Result};
 
 /// The directories below which everything must lie.
 ///

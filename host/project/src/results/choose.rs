@@ -8,7 +8,7 @@ use super::numbers::number;
 use super::place;
 use super::status::{self, completed};
 use crate::ground::roots::Roots;
-use crate::{Error, Result};
+use crate::{Error, Result, Unavailable};
 
 /// A result directory, and the run that is newer.
 pub(super) struct Chosen {
@@ -95,9 +95,9 @@ fn no_run(project: &Path, refused: Option<&Newer>) -> Error {
             format!("Give one as results_dir{}", place::list(": ", &others)),
         )
     };
-    Error::Unavailable {
+    Error::Unavailable(Unavailable {
         what: "results".into(),
         why,
         how_to_enable: how,
-    }
+    })
 }

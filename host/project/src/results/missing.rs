@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::directory::Results;
 use super::status;
-use crate::Error;
 use crate::penguin::plugins::LOGGERS;
 use crate::penguin::result_files::{DATABASE, PLUGINS, Source, When, source};
+use crate::{Error, Unavailable};
 
 /// The error for a file that is not there.
 pub(super) fn missing(results: &Results, file: &str) -> Error {
@@ -26,11 +26,11 @@ pub(super) fn missing(results: &Results, file: &str) -> Error {
             "Look with `health` at how the run went, or run the project again".into(),
         ),
     };
-    Error::Unavailable {
+    Error::Unavailable(Unavailable {
         what: file.to_owned(),
         why,
         how_to_enable,
-    }
+    })
 }
 
 /// What `core_plugins.yaml` says: each plugin of the run with its arguments. Null where nothing is

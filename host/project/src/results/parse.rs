@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::ground::text::escape;
 use crate::ground::yaml::parse_result;
-use crate::{Error, Result};
+use crate::{Error, Result, Unavailable};
 
 /// The value of a file named `name`. A byte order mark is no part of it.
 pub(super) fn parse(name: &str, raw: &[u8]) -> Result<Value> {
@@ -29,7 +29,7 @@ pub(super) fn parse(name: &str, raw: &[u8]) -> Result<Value> {
     parsed.map_err(|error| {
         // The reader weighs a document as it would be with its aliases expanded.
         if error.contains("aliases are expanded") && !text.contains('*') {
-            return Error::Unavailable {
+            return Error::Unavailable(Unavailable {
                 what: name.to_owned(),
                 why: format!(
                     "it holds more values than are read at once ({} bytes)",
@@ -37,7 +37,7 @@ pub(super) fn parse(name: &str, raw: &[u8]) -> Result<Value> {
                 ),
                 how_to_enable: "Run the project for a shorter time, so that less is recorded"
                     .into(),
-            };
+            });
         }
         damaged(name, &escape(error.as_bytes()))
     })
@@ -48,13 +48,12 @@ pub(super) fn parse(name: &str, raw: &[u8]) -> Result<Value> {
 /// Missing data to whoever asks: one file that a dying run cut off must not spoil what the others
 /// say.
 pub(super) fn damaged(name: &str, how: &str) -> Error {
-    Error::Unavailable {
-        what: name.to_owned(),
-        why: format!("damaged: {how}"),
-        how_to_enable: "The run may have died while it was written, or a copy was cut off: run \
-                        the project again, or copy the file again"
-            .into(),
-    }
+    Error::Unavailable(Unavailable::damaged(
+        name,
+        how,
+        "The run may have died while it was written, or a copy was cut off: run the project \
+         again, or copy the file again",
+    ))
 }
 
 /// The text with a replacement character for each escape that is half a character, or none where it
@@ -183,7 +182,7 @@ mod tests {
             ("crashes.yaml", b"crashes:\n- proc: \"abc"),
         ] {
             assert!(
-                matches!(parse(name, text), Err(Error::Unavailable { why, .. }) if why.starts_with("damaged: ")),
+                matches!(parse(name, text), Err(Error::Unavailable(why)) if why.is_damaged()),
                 "{name}"
             );
         }

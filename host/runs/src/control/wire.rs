@@ -61,79 +61,12 @@ impl Ask {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Answer {
     Ok(Value),
-    Error(Failure),
-}
-
-/// An [`Error`] on the wire.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "text", rename_all = "kebab-case")]
-pub(crate) enum Failure {
-    InvalidArgument(String),
-    NotFound(String),
-    Unavailable {
-        what: String,
-        why: String,
-        how_to_enable: String,
-    },
-    Conflict(String),
-    Denied(String),
-    Limit(String),
-    Cancelled,
-    Backend(String),
-    Internal(String),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::InvalidArgument(text) => Self::InvalidArgument(text),
-            Error::NotFound(text) => Self::NotFound(text),
-            Error::Unavailable {
-                what,
-                why,
-                how_to_enable,
-            } => Self::Unavailable {
-                what,
-                why,
-                how_to_enable,
-            },
-            Error::Conflict(text) => Self::Conflict(text),
-            Error::Denied(text) => Self::Denied(text),
-            Error::Limit(text) => Self::Limit(text),
-            Error::Cancelled => Self::Cancelled,
-            Error::Backend(text) => Self::Backend(text),
-            Error::Internal(text) => Self::Internal(text),
-        }
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::InvalidArgument(text) => Self::InvalidArgument(text),
-            Failure::NotFound(text) => Self::NotFound(text),
-            Failure::Unavailable {
-                what,
-                why,
-                how_to_enable,
-            } => Self::Unavailable {
-                what,
-                why,
-                how_to_enable,
-            },
-            Failure::Conflict(text) => Self::Conflict(text),
-            Failure::Denied(text) => Self::Denied(text),
-            Failure::Limit(text) => Self::Limit(text),
-            Failure::Cancelled => Self::Cancelled,
-            Failure::Backend(text) => Self::Backend(text),
-            Failure::Internal(text) => Self::Internal(text),
-        }
-    }
+    Error(Error),
 }
 
 impl From<Result<Value>> for Answer {
     fn from(answer: Result<Value>) -> Self {
-        answer.map_or_else(|error| Self::Error(error.into()), Self::Ok)
+        answer.map_or_else(Self::Error, Self::Ok)
     }
 }
 
@@ -141,7 +74,7 @@ impl Answer {
     pub(crate) fn into_result(self) -> Result<Value> {
         match self {
             Self::Ok(value) => Ok(value),
-            Self::Error(failure) => Err(failure.into()),
+            Self::Error(error) => Err(error),
         }
     }
 }
@@ -176,11 +109,7 @@ mod tests {
         let errors = [
             Error::InvalidArgument("a".into()),
             Error::NotFound("a".into()),
-            Error::Unavailable {
-                what: "a".into(),
-                why: "b".into(),
-                how_to_enable: "c".into(),
-            },
+            Error::unavailable("a", "b", "c"),
             Error::Conflict("a".into()),
             Error::Denied("a".into()),
             Error::Limit("a".into()),

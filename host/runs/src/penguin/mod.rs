@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rookery_project::{Error, Result};
+use rookery_project::{Error, Result, Unavailable};
 use rustix::event::{PollFd, PollFlags};
 
 use crate::backend::{Availability, Backend, Check, Control, Live, Outcome, Request};
@@ -201,13 +201,13 @@ impl<'a> Run<'a> {
                 }
             }
             Request::Command(_, reply) | Request::Reach(_, reply) => {
-                reply.send(Err(Error::Unavailable {
+                reply.send(Err(Error::Unavailable(Unavailable {
                     what: "live control of this run".into(),
                     why: "the backend penguin does not offer it yet".into(),
                     how_to_enable: "Reach the guest's ports at the run's endpoints, or run the \
                                     project on the backend user"
                         .into(),
-                }));
+                })));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use rookery_contract::shapes::Capabilities;
-use rookery_project::{Cancel, Error, Result};
+use rookery_project::{Cancel, Error, Result, Unavailable};
 use serde_json::{Map, Value};
 
 use crate::control;
@@ -174,21 +174,21 @@ impl Registry {
         let run = self.store.open(run_id)?;
         let state = run.state()?;
         if state.has_ended() {
-            return Err(Error::Unavailable {
+            return Err(Error::Unavailable(Unavailable {
                 what: "a running guest".into(),
                 why: format!("{run_id} has ended"),
                 how_to_enable: "Start a new run of the project, and send the request while its \
                                 status is \"running\""
                     .into(),
-            });
+            }));
         }
         if !state.is_supervised() {
-            return Err(Error::Unavailable {
+            return Err(Error::Unavailable(Unavailable {
                 what: "a running guest".into(),
                 why: format!("{run_id} is still being started"),
                 how_to_enable:
                     "Send the request again once the run's phase is no longer \"starting\"".into(),
-            });
+            }));
         }
         let spec = run.spec()?;
         Ok((run, spec, state))
@@ -212,11 +212,11 @@ fn unavailable(spec: &Spec, what: &str) -> Error {
         "snapshot" => "Start a new run instead: it begins from the same root filesystem",
         _ => "Use another backend, or read the run's results",
     };
-    Error::Unavailable {
+    Error::Unavailable(Unavailable {
         what: what.into(),
         why: refusal(spec, what),
         how_to_enable: how_to_enable.into(),
-    }
+    })
 }
 
 fn refusal(spec: &Spec, what: &str) -> String {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rookery_contract::shapes::RunStatus;
-use rookery_project::{Cancel, Error, Result, regular};
+use rookery_project::{Cancel, Error, Result, Unavailable, regular};
 use serde_json::Value;
 
 use crate::backend::{Availability, Backend};
@@ -222,11 +222,11 @@ fn unavailable(refused: &[Availability]) -> Error {
         }
     }
     fixes.push("`rookery doctor` shows every check".into());
-    Error::Unavailable {
+    Error::Unavailable(Unavailable {
         what: "a backend that can run the project here".into(),
         why: why.join("; "),
         how_to_enable: fixes.join(". "),
-    }
+    })
 }
 
 /// `spec` is not there before the run is launched.

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rookery_harness::{Trial, trials};
-use rookery_project::{Cancel, Error};
+use rookery_project::{Cancel, Error, Unavailable};
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 
@@ -342,9 +342,9 @@ fn a_backend_that_does_not_work_is_refused_with_the_reason() {
             &json!({ "backend": backend }),
         )
     };
-    let Err(Error::Unavailable {
+    let Err(Error::Unavailable(Unavailable {
         why, how_to_enable, ..
-    }) = start("absent")
+    })) = start("absent")
     else {
         panic!("available")
     };

@@ -9,6 +9,7 @@ mod config;
 mod config_mutation;
 mod creation;
 mod emulation;
+mod error;
 mod firmware;
 mod live;
 mod log;
@@ -198,25 +199,7 @@ impl types::Host for State {
     fn convert_error(&mut self, error: HostError) -> wasmtime::Result<types::Error> {
         match error {
             HostError::Trap(trap) => Err(trap),
-            HostError::Tool(error) => Ok(match error {
-                Error::InvalidArgument(text) => types::Error::InvalidArgument(text),
-                Error::NotFound(text) => types::Error::NotFound(text),
-                Error::Unavailable {
-                    what,
-                    why,
-                    how_to_enable,
-                } => types::Error::Unavailable(types::Unavailable {
-                    what,
-                    why,
-                    how_to_enable,
-                }),
-                Error::Conflict(text) => types::Error::Conflict(text),
-                Error::Denied(text) => types::Error::Denied(text),
-                Error::Limit(text) => types::Error::Limit(text),
-                Error::Cancelled => types::Error::Cancelled,
-                Error::Backend(text) => types::Error::Backend(text),
-                Error::Internal(text) => types::Error::Internal(text),
-            }),
+            HostError::Tool(error) => Ok(error.into()),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::scalar::{resolve_core, resolve_result};
 use super::source::{Place, check_scalar, content_start, extent};
 use super::tags::{self, Typed};
 use super::value::{Key, Map, Value};
-use crate::ground::error::{Error, Result};
+use crate::{Error, Result};
 
 /// Nesting that Penguin's recursive loader survives with room to spare.
 const MAX_DEPTH: usize = 64;

@@ -3,9 +3,9 @@
 use rusqlite::ErrorCode;
 
 use super::limits::{HEAP, MAX_BUILT};
-use crate::Error;
 use crate::ground::text;
 use crate::penguin::result_files::DATABASE as FILE;
+use crate::{Error, Unavailable};
 
 pub(super) enum Failure {
     Sql(rusqlite::Error),
@@ -43,14 +43,13 @@ impl Failure {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Error::Conflict(format!(
                 "{FILE} is being written by a run ({words}): try again in a moment"
             )),
-            ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => Error::Unavailable {
-                what: FILE.into(),
-                why: format!(
-                    "the file is damaged ({words}), as after a run that was killed or a copy that \
-                     was cut off"
-                ),
-                how_to_enable: "Run the project again, or copy the file again".into(),
-            },
+            ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => {
+                Error::Unavailable(Unavailable::damaged(
+                    FILE,
+                    format!("{words}, as after a run that was killed or a copy that was cut off"),
+                    "Run the project again, or copy the file again",
+                ))
+            }
             ErrorCode::TooBig => Error::Limit(format!(
                 "a value is longer than {MAX_BUILT} bytes ({words}): use substr() or a LIMIT \
                  where the query builds it; where it is stored, select it without text functions \

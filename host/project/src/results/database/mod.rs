@@ -30,7 +30,7 @@ use super::parse::damaged;
 use crate::ground::regular;
 use crate::ground::scratch::Scratch;
 use crate::penguin::result_files::DATABASE as FILE;
-use crate::{Cancel, Error, Result};
+use crate::{Cancel, Error, Result, Unavailable};
 
 /// The most that copies of databases may take on the disk, for all that are open at once, in bytes.
 const MAX_COPIES: u64 = 4 << 30;
@@ -108,12 +108,12 @@ impl Database<'_> {
             } else {
                 "the file was cut off"
             };
-            return Err(Error::Unavailable {
+            return Err(Error::Unavailable(Unavailable {
                 what: FILE.into(),
                 why: why.into(),
                 how_to_enable:
                     "Events are written every few seconds: wait, or run the project again".into(),
-            });
+            }));
         }
         let started = Instant::now();
         let run = Run {
