@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use rookery_contract::shapes::NewProject;
 use rookery_project::{Cancel, Roots};
-use serde_json::Value;
 
 use crate::interrupt::Interrupt;
 use crate::places::{existing_parent, resolve, utf8};
-use crate::show::{self, Activity, text};
+use crate::show::{self, Activity};
 
 /// Make a project from a root filesystem
 #[derive(Args)]
@@ -61,31 +61,23 @@ impl Init {
     }
 }
 
-fn describe(made: &Value) -> Vec<String> {
+fn describe(made: &NewProject) -> Vec<String> {
     let mut lines = vec![
-        format!("made {}", text(made, "project_dir")),
-        format!("  architecture  {}", text(made, "arch")),
-        format!("  files         {}", made["files"]),
-        format!("  init          {}", text(made, "init")),
+        format!("made {}", made.project_dir),
+        format!("  architecture  {}", made.arch),
+        format!("  files         {}", made.files),
+        format!("  init          {}", made.init.as_deref().unwrap_or("-")),
     ];
-    for candidate in made["init_candidates"].as_array().into_iter().flatten() {
-        if candidate["path"] != made["init"] {
-            lines.push(format!(
-                "  or            {}  ({})",
-                text(candidate, "path"),
-                text(candidate, "why")
-            ));
+    for candidate in &made.init_candidates {
+        if Some(&candidate.path) != made.init.as_ref() {
+            let (path, why) = (&candidate.path, &candidate.why);
+            lines.push(format!("  or            {path}  ({why})"));
         }
     }
-    for warning in made["warnings"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
+    for warning in &made.warnings {
         lines.push(format!("  warning       {warning}"));
     }
-    lines.push(format!("next: rookery run {}", text(made, "project_dir")));
+    lines.push(format!("next: rookery run {}", made.project_dir));
     lines
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use rookery_contract::options::StartOptions;
 use rookery_contract::shapes::RunStatus;
 use rookery_project::{Cancel, Roots};
 use rookery_runs::Runs;
@@ -59,10 +60,12 @@ impl Run {
             .state
             .runs(roots.clone())?
             .with_ports(self.ports.ports());
-        let mut options = json!({"backend": self.backend});
-        if let Some(timeout) = self.timeout {
-            options["timeout_s"] = json!(timeout);
-        }
+        let options = StartOptions {
+            timeout_s: self
+                .timeout
+                .map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
+            backend: self.backend.clone(),
+        };
         let interrupt = Interrupt::watch(|| {})?;
         let run = runs.start(&project, &options, |_| {}, &Cancel::default())?;
         let status = self.follow(&runs, &run, &interrupt)?;
@@ -85,7 +88,7 @@ impl Run {
         let mut status = runs.status(run)?;
         let mut activity = Activity::new(Some(status.timeout_s.unwrap_or(0)), self.json);
         let mut stopping = false;
-        while status.status == "running" {
+        while status.is_running() {
             if interrupt.pressed() && !stopping {
                 stopping = true;
                 activity.phase("stopping");

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rookery_server::{make_visible, visible};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::log;
 
 /// A result: one JSON object for scripts, or lines for people. Text from a guest cannot reach the
 /// terminal unescaped.
-pub fn result(value: &Value, json: bool, lines: impl FnOnce(&Value) -> Vec<String>) {
+pub fn result<T: Serialize>(value: &T, json: bool, lines: impl FnOnce(&T) -> Vec<String>) {
     line(&if json {
         json_text(value)
     } else {
@@ -20,8 +21,8 @@ pub fn result(value: &Value, json: bool, lines: impl FnOnce(&Value) -> Vec<Strin
 }
 
 /// Escaped before it is written as JSON: an escape of ours in the text would be none of JSON's.
-fn json_text(value: &Value) -> String {
-    let mut value = value.clone();
+fn json_text(value: &impl Serialize) -> String {
+    let mut value = serde_json::to_value(value).unwrap_or_default();
     make_visible(&mut value);
     value.to_string()
 }

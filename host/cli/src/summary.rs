@@ -1,5 +1,6 @@
 //! What came of a run, for people: the services that answer, and what went wrong next.
 
+use rookery_contract::options::CsvOptions;
 use rookery_contract::shapes::{Endpoint, RunStatus};
 use rookery_project::{Cancel, Results, Roots};
 use serde_json::{Map, Value, json};
@@ -63,18 +64,21 @@ fn read(results: &Results, file: &str) -> Option<Value> {
 /// Each service with the port of the host that led to it, where there was one.
 fn reached(mut services: Value, results: &Results) -> Value {
     let bridges = results
-        .read_csv("vpn_bridges.csv", &Value::Null, &Cancel::default())
+        .read_csv(
+            "vpn_bridges.csv",
+            &CsvOptions::default(),
+            &Cancel::default(),
+        )
         .unwrap_or_default();
     for service in services.as_array_mut().into_iter().flatten() {
-        let leads_there = |bridge: &&Value| {
+        let leads_there = |bridge: &&Map<String, Value>| {
             bridge["domain"] == service["proto"]
                 && bridge["guest_ip"] == service["ip"]
                 && bridge["guest_port"] == *service["port"].to_string()
         };
         // A service that came back may have another port than before.
-        let bridges = bridges["rows"].as_array().into_iter().flatten();
-        let host_port = bridges
-            .rev()
+        let mut rows = bridges.rows.iter().rev();
+        let host_port = rows
             .find(leads_there)
             .and_then(|bridge| bridge["host_port"].as_str()?.parse::<u16>().ok());
         if let Some(host_port) = host_port {

@@ -72,7 +72,10 @@ fn flood(work: &Path, data: Data, steps: &[Step]) -> Value {
     let program = std::env::current_exe().unwrap();
     let registry = Registry::new(work.join("state"), program, backends);
     let begin = Instant::now();
-    let options = json!({ "timeout_s": deadline_s(), "backend": "user" });
+    let options = rookery_contract::options::StartOptions {
+        timeout_s: deadline_s().try_into().ok(),
+        backend: "user".to_owned(),
+    };
     let run = registry.start(&project, &config, &options).unwrap();
     let state = work.join("state/runs").join(&run).join("state.json");
     let state: Value = serde_json::from_slice(&std::fs::read(state).unwrap()).unwrap();

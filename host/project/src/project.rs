@@ -1,13 +1,14 @@
-//! A project's configuration and the changes to it, in the shapes of `wit/config.wit`.
+//! A project's configuration and the changes to it.
 
 use std::path::{Path, PathBuf};
 
+use rookery_contract::options::{ApplyOptions, RemoveOptions, ResetOptions};
+use rookery_contract::shapes::{Change, EffectiveConfig, Lookup, Patch};
 use serde_json::Value;
 
 use crate::{Cancel, Error, Firmware, Result, config};
 
-/// One project directory, below a root. Returned values have the shapes that `wit/config.wit`
-/// gives.
+/// One project directory, below a root.
 #[derive(Debug, Clone)]
 pub struct Project {
     pub(crate) dir: PathBuf,
@@ -39,44 +40,37 @@ impl Project {
     ///
     /// A project that Penguin would refuse is an error that names the file, the place and what is
     /// allowed there.
-    pub fn effective(&self) -> Result<Value> {
+    pub fn effective(&self) -> Result<EffectiveConfig> {
         config::effective(&self.dir)
     }
 
     /// `config.lookup`: the value at a dotted path, the last file that sets it, and what every file
     /// sets there.
-    pub fn lookup(&self, path: &str) -> Result<Value> {
+    pub fn lookup(&self, path: &str) -> Result<Lookup> {
         config::lookup(&self.dir, path)
     }
 
     /// `config.patch`: the patch that changes go to, as data and as text, with its history.
-    pub fn patch(&self) -> Result<Value> {
+    pub fn patch(&self) -> Result<Patch> {
         config::patch(&self.dir)
     }
 
-    /// `config-mutation.apply`: merge `fragment` into the patch; `options` is `{"dry_run",
-    /// "replace"}`.
+    /// `config-mutation.apply`: merge `fragment` into the patch.
     ///
     /// Nothing is written unless the whole project loads with the change.
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "callers hand the fragment over"
-    )]
-    pub fn apply(&self, fragment: Value, options: &Value) -> Result<Value> {
-        config::apply(&self.dir, &fragment, options)
+    pub fn apply(&self, fragment: &Value, options: &ApplyOptions) -> Result<Change> {
+        config::apply(&self.dir, fragment, options)
     }
 
-    /// `config-mutation.remove`: take the key at a dotted path out of the patch; `options` is
-    /// `{"dry_run"}`.
-    pub fn remove(&self, path: &str, options: &Value) -> Result<Value> {
+    /// `config-mutation.remove`: take the key at a dotted path out of the patch.
+    pub fn remove(&self, path: &str, options: &RemoveOptions) -> Result<Change> {
         config::remove(&self.dir, path, options)
     }
 
-    /// `config-mutation.reset`: drop the patch, or with `to_revision` bring a state of it back;
-    /// `options` is `{"dry_run", "to_revision"}`.
+    /// `config-mutation.reset`: drop the patch, or with `to_revision` bring a state of it back.
     ///
     /// Revision 0 is the project without a patch.
-    pub fn reset(&self, options: &Value) -> Result<Value> {
+    pub fn reset(&self, options: &ResetOptions) -> Result<Change> {
         config::reset(&self.dir, options)
     }
 }

@@ -1,8 +1,8 @@
 //! What the roots hold: projects, their runs and what is left of an unfinished project.
 
+use rookery_contract::shapes::NewProject;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
-use serde_json::Value;
 
 use crate::ground::beneath::{open_beneath, open_dir};
 use crate::penguin::project::MAIN;
@@ -73,7 +73,7 @@ impl Roots {
     /// Make a new project (see `wit/config.wit`, `init-project`).
     ///
     /// Both paths are absolute or relative to the first root, and confined to the roots.
-    pub fn create(&self, rootfs: &str, output: &str, cancel: &Cancel) -> Result<Value> {
+    pub fn create(&self, rootfs: &str, output: &str, cancel: &Cancel) -> Result<NewProject> {
         let rootfs = self.existing(rootfs, "root filesystem")?;
         let output = self.resolve_below(output, "output directory")?;
         if self.dirs().contains(&output) {

@@ -1,6 +1,7 @@
 //! The ways in which a careless writer of the patch makes a project unloadable, or harms the host:
 //! each is refused or made harmless.
 
+mod edge;
 mod support;
 
 use std::fs;

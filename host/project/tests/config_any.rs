@@ -1,9 +1,10 @@
 //! Promises for any input.
 
+mod edge;
 mod support;
 
+use edge::Project;
 use proptest::prelude::*;
-use rookery_project::Project;
 use rookery_project::yaml;
 use serde_json::{Value, json};
 use support::{CONFIG, project};

@@ -1,11 +1,13 @@
 //! What a change answers, its history, and writers that meet or die.
 
+mod edge;
 mod support;
 
 use std::path::Path;
 use std::{fs, thread};
 
-use rookery_project::{Error, Project};
+use edge::Project;
+use rookery_project::Error;
 use serde_json::json;
 use support::{CONFIG, PATCH, fixture};
 

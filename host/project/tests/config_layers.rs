@@ -1,5 +1,6 @@
 //! What a change means over files that lie lower or higher.
 
+mod edge;
 mod support;
 
 use serde_json::{Value, json};

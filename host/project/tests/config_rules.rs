@@ -1,5 +1,6 @@
 //! Rules of Penguin's loader that the recorded cases do not show.
 
+mod edge;
 mod support;
 
 use rookery_project::config::{Kind, Loaded, Patch, Refusal, load};

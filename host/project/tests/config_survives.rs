@@ -1,5 +1,6 @@
 //! Changes that are right by themselves and wrong with what is there already.
 
+mod edge;
 mod support;
 
 use serde_json::{Value, json};

@@ -2,6 +2,7 @@
 
 #[path = "common/creating.rs"]
 mod creating;
+mod edge;
 #[path = "common/images.rs"]
 mod images;
 
@@ -10,8 +11,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use creating::{create, names};
+use edge::Roots;
 use images::{Archive, elf, small_root};
-use rookery_project::{Cancel, Error, Roots};
+use rookery_project::{Cancel, Error};
 use serde_json::{Value, json};
 
 fn yaml(path: &Path) -> Value {

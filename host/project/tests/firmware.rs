@@ -1,5 +1,6 @@
 //! The root filesystem as data: real images, and archives made to break out.
 
+mod edge;
 #[path = "common/images.rs"]
 mod images;
 
@@ -7,9 +8,10 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use edge::{Firmware, Roots};
 use images::{Archive, elf, firmware, gzip, mipsel, small_root};
 use proptest::prelude::*;
-use rookery_project::{Cancel, Error, Roots, unpack};
+use rookery_project::{Cancel, Error, unpack};
 use serde_json::{Value, json};
 
 fn refused(archive: &[u8]) -> String {
@@ -21,15 +23,13 @@ fn refused(archive: &[u8]) -> String {
     );
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.tar.gz"), archive).unwrap();
-    let into = dir.path().join("inner/into");
-    fs::create_dir(dir.path().join("inner")).unwrap();
-    let error_again = unpack(&dir.path().join("a.tar.gz"), &into, &Cancel::default()).unwrap_err();
+    let inner = dir.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    let archive = dir.path().join("a.tar.gz");
+    let error_again = unpack(&archive, &inner.join("into"), &Cancel::default()).unwrap_err();
     assert!(!error_again.to_string().is_empty());
-    assert_eq!(
-        fs::read_dir(dir.path().join("inner")).unwrap().count(),
-        0,
-        "nothing is left"
-    );
+    let left = fs::read_dir(inner).unwrap().count();
+    assert_eq!(left, 0, "nothing is left");
     error.to_string()
 }
 

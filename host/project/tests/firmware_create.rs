@@ -2,6 +2,7 @@
 
 #[path = "common/creating.rs"]
 mod creating;
+mod edge;
 #[path = "common/images.rs"]
 mod images;
 

@@ -1,10 +1,12 @@
 //! What an archive may be, how it is compressed, and what is said of what it is instead.
 
+mod edge;
 #[path = "common/images.rs"]
 mod images;
 
+use edge::Roots;
 use images::{firmware, gzip, mipsel, small_root};
-use rookery_project::{Cancel, Error, Roots};
+use rookery_project::{Cancel, Error};
 
 fn refused(archive: &[u8]) -> String {
     match firmware(archive).1 {

@@ -1,5 +1,6 @@
 //! What is written to the patch means the same to every reader of YAML, to templates and to shells.
 
+mod edge;
 mod support;
 
 use std::process::{Command, Stdio};

@@ -1,6 +1,7 @@
 //! Nothing that stands in a file's place holds anybody up: each is refused at once, by the name
 //! that the user knows.
 
+mod edge;
 mod support;
 
 use std::fs;
@@ -9,7 +10,8 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rookery_project::{Cancel, Error, Roots};
+use edge::Roots;
+use rookery_project::{Cancel, Error};
 use rustix::fs::{CWD, FileType, Mode};
 use serde_json::{Value, json};
 

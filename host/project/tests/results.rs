@@ -1,10 +1,13 @@
 //! Result directories: real ones of Penguin's, odd ones, and hostile ones.
 
+mod edge;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use rookery_project::{Cancel, Error, Results, Roots, Unavailable};
+use edge::{Results, Roots};
+use rookery_project::{Cancel, Error, Unavailable};
 use serde_json::{Value, json};
 
 fn roots(dir: &Path) -> Roots {

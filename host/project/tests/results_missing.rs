@@ -1,8 +1,10 @@
 //! Result files that are missing or damaged: which of the two, why, and what to do.
 
+mod edge;
 use std::fs;
 
-use rookery_project::{Cancel, Error, Results, Roots, Unavailable};
+use edge::{Results, Roots};
+use rookery_project::{Cancel, Error, Unavailable};
 use serde_json::{Value, json};
 
 fn results(files: &[(&str, &str)]) -> (tempfile::TempDir, Results) {

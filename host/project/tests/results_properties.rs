@@ -1,11 +1,13 @@
 //! What the fast readers give is what a slow and obvious one gives.
 
+mod edge;
 use std::fmt::Write;
 use std::fs;
 
+use edge::{Results, Roots};
 use proptest::prelude::*;
 use regex::bytes::RegexBuilder;
-use rookery_project::{Cancel, Results, Roots};
+use rookery_project::Cancel;
 use serde_json::{Value, json};
 
 fn with_file(name: &str, content: &[u8]) -> (tempfile::TempDir, Results) {

@@ -1,9 +1,11 @@
 //! SQL on `plugins.db`: what is read, what is refused, what is bounded.
 
+mod edge;
 use std::fs;
 use std::path::Path;
 
-use rookery_project::{Cancel, Error, Results, Roots};
+use edge::{Results, Roots};
+use rookery_project::{Cancel, Error};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 

@@ -1,11 +1,13 @@
 //! SQL that one call of a function could make slow, and databases that a careless reader would
 //! change.
 
+mod edge;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rookery_project::{Cancel, Error, Results, Roots};
+use edge::{Results, Roots};
+use rookery_project::{Cancel, Error};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 

@@ -1,9 +1,11 @@
 //! Search in text files: what is found, how it is shown, and what ends a search.
 
+mod edge;
 use std::fmt::Write;
 use std::fs;
 
-use rookery_project::{Cancel, Error, Results, Roots};
+use edge::{Results, Roots};
+use rookery_project::{Cancel, Error};
 use serde_json::{Value, json};
 
 /// A result directory with one file.

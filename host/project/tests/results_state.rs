@@ -1,5 +1,6 @@
 //! How a run ended, which run is looked at, and what a directory is that is none.
 
+mod edge;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::fs::symlink;
@@ -7,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use rookery_project::{Error, Results, Roots};
+use edge::{Results, Roots};
+use rookery_project::Error;
 use serde_json::{Value, json};
 
 /// A project with these runs, each with the files named.

@@ -1,8 +1,10 @@
 //! Tables of every age: with a header, without one, with a byte order mark.
 
+mod edge;
 use std::fs;
 
-use rookery_project::{Cancel, Roots};
+use edge::Roots;
+use rookery_project::Cancel;
 use serde_json::{Value, json};
 
 fn read(file: &str, content: &str) -> Value {

@@ -1,9 +1,11 @@
 //! Nothing outside the roots is opened.
 
+mod edge;
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use rookery_project::{Cancel, Error, Roots};
+use edge::Roots;
+use rookery_project::{Cancel, Error};
 use serde_json::json;
 
 fn project(dir: &std::path::Path) {

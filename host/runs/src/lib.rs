@@ -21,7 +21,8 @@ mod supervisor;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rookery_contract::shapes::{Capabilities, RunStatus};
+use rookery_contract::options::{CommandOptions, ReachOptions, StartOptions};
+use rookery_contract::shapes::{Capabilities, CommandOutput, Reached, RunStatus};
 use rookery_project::{Cancel, Project, Result, Roots};
 use serde_json::Value;
 
@@ -53,8 +54,7 @@ pub struct RunsConfig {
     pub guest_memory: Option<u64>,
 }
 
-/// All runs of this user on this machine. Returned values have the shapes that `wit/emulation.wit`
-/// and `wit/live.wit` give.
+/// All runs of this user on this machine.
 #[derive(Debug, Clone)]
 pub struct Runs {
     registry: Registry,
@@ -82,18 +82,12 @@ impl Runs {
     pub fn start(
         &self,
         project: &Project,
-        options: &Value,
+        options: &StartOptions,
         named: impl FnOnce(&str),
         cancel: &Cancel,
     ) -> Result<String> {
         let reader = project.clone();
-        let config = move || {
-            let mut effective = reader.effective()?;
-            Ok(match effective.get_mut("config") {
-                Some(config) => config.take(),
-                None => effective,
-            })
-        };
+        let config = move || Ok(Value::Object(reader.effective()?.config));
         self.registry
             .begin(project.dir(), options, config, named, cancel)
     }
@@ -118,9 +112,9 @@ impl Runs {
         &self,
         run_id: &str,
         argv: &[String],
-        options: &Value,
+        options: &CommandOptions,
         cancel: &Cancel,
-    ) -> Result<Value> {
+    ) -> Result<CommandOutput> {
         self.visible(run_id)?.command(run_id, argv, options, cancel)
     }
     /// `live.reach`
@@ -128,17 +122,17 @@ impl Runs {
         &self,
         run_id: &str,
         port: u16,
-        request: &Value,
+        request: &ReachOptions,
         cancel: &Cancel,
-    ) -> Result<Value> {
+    ) -> Result<Reached> {
         self.visible(run_id)?.reach(run_id, port, request, cancel)
     }
     /// `live.hook`
-    pub fn hook(&self, run_id: &str, _request: &Value) -> Result<Value> {
+    pub fn hook(&self, run_id: &str) -> Result<Value> {
         self.visible(run_id)?.hook(run_id)
     }
     /// `live.snapshot`
-    pub fn snapshot(&self, run_id: &str, _request: &Value) -> Result<Value> {
+    pub fn snapshot(&self, run_id: &str) -> Result<Value> {
         self.visible(run_id)?.snapshot(run_id)
     }
 

@@ -163,8 +163,6 @@ fn candidates(host: &impl Firmware, project: Option<&str>) -> Vec<InitCandidate>
     let found = project
         .and_then(|project| host.open_root_filesystem(project).ok())
         .and_then(|root| root.init_candidates().ok());
-    let candidates: Vec<InitCandidate> = found
-        .and_then(|mut found| serde_json::from_value(found.get_mut("candidates")?.take()).ok())
-        .unwrap_or_default();
+    let candidates = found.map(|found| found.candidates).unwrap_or_default();
     candidates.into_iter().take(CANDIDATES).collect()
 }

@@ -3,7 +3,7 @@
 //! Each method calls one import, so an import that no tool reaches is not in the component. On the
 //! build machine the functions exist and panic when they are called.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::args::RunSelector;
 use crate::bindings::rookery::plugin::{
@@ -11,12 +11,14 @@ use crate::bindings::rookery::plugin::{
 };
 use crate::error::{Result, from_host, to_json};
 use crate::host::{
-    ApplyOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation, Firmware, Level, Live,
-    Log, QueryOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions,
+    ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
+    FindOptions, Firmware, Level, ListOptions, Live, Log, QueryOptions, ReachOptions,
+    RemoveOptions, ResetOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions,
 };
 use crate::shapes::{
-    Capabilities, Change, CommandOutput, EffectiveConfig, Lookup, Matches, NewProject, Patch,
-    Reached, ResultsStatus, Rows, RunStatus, Table, Text,
+    Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, InitCandidates,
+    Listing, Lookup, Matches, NewProject, Patch, Reached, ResultsStatus, Rows, RunStatus, Table,
+    Text,
 };
 
 /// The imports of a component.
@@ -54,27 +56,18 @@ impl ConfigMutation for Imports {
     fn remove(&self, project: &str, path: &str, dry_run: bool) -> Result<Change> {
         from_host(
             "config-mutation.remove",
-            &config_mutation::remove(project, path, &dry_run_options(dry_run))?,
+            &config_mutation::remove(project, path, &to_json(&RemoveOptions { dry_run })?)?,
         )
     }
     fn reset(&self, project: &str, to_revision: Option<u64>, dry_run: bool) -> Result<Change> {
+        let options = ResetOptions {
+            dry_run,
+            to_revision,
+        };
         from_host(
             "config-mutation.reset",
-            &config_mutation::reset(project, &reset_options(to_revision, dry_run).to_string())?,
+            &config_mutation::reset(project, &to_json(&options)?)?,
         )
-    }
-}
-
-fn dry_run_options(dry_run: bool) -> String {
-    json!({ "dry_run": dry_run }).to_string()
-}
-
-/// Options of `config-mutation.reset`, where an absent `to_revision` means something else than any
-/// number.
-pub(crate) fn reset_options(to_revision: Option<u64>, dry_run: bool) -> Value {
-    match to_revision {
-        Some(revision) => json!({ "dry_run": dry_run, "to_revision": revision }),
-        None => json!({ "dry_run": dry_run }),
     }
 }
 
@@ -150,25 +143,25 @@ impl Firmware for Imports {
 }
 
 impl RootFilesystem for firmware::RootFilesystem {
-    fn list_directory(&self, path: &str, options: &Value) -> Result<Value> {
+    fn list_directory(&self, path: &str, options: &ListOptions) -> Result<Listing> {
         from_host(
             "root-filesystem.list-directory",
             &self.list_directory(path, &to_json(options)?)?,
         )
     }
-    fn stat(&self, path: &str) -> Result<Value> {
+    fn stat(&self, path: &str) -> Result<FileStat> {
         from_host("root-filesystem.stat", &self.stat(path)?)
     }
     fn read(&self, path: &str, offset: u64, length: u32) -> Result<Vec<u8>> {
         self.read(path, offset, length)
     }
-    fn search_files(&self, pattern: &str, options: &Value) -> Result<Value> {
+    fn search_files(&self, pattern: &str, options: &FindOptions) -> Result<FoundFiles> {
         from_host(
             "root-filesystem.search",
             &self.search(pattern, &to_json(options)?)?,
         )
     }
-    fn init_candidates(&self) -> Result<Value> {
+    fn init_candidates(&self) -> Result<InitCandidates> {
         from_host("root-filesystem.init-candidates", &self.init_candidates()?)
     }
 }
@@ -177,13 +170,18 @@ impl Live for Imports {
     fn capabilities(&self, run_id: &str) -> Result<Capabilities> {
         from_host("live.capabilities", &live::capabilities(run_id)?)
     }
-    fn command(&self, run_id: &str, argv: &[String], options: &Value) -> Result<CommandOutput> {
+    fn command(
+        &self,
+        run_id: &str,
+        argv: &[String],
+        options: &CommandOptions,
+    ) -> Result<CommandOutput> {
         from_host(
             "live.command",
             &live::command(run_id, argv, &to_json(options)?)?,
         )
     }
-    fn reach(&self, run_id: &str, port: u16, request: &Value) -> Result<Reached> {
+    fn reach(&self, run_id: &str, port: u16, request: &ReachOptions) -> Result<Reached> {
         from_host(
             "live.reach",
             &live::reach(run_id, port, &to_json(request)?)?,

@@ -103,8 +103,9 @@ pub use answer::{Answer, Next};
 pub use content::Content;
 pub use error::{Error, Result, Unavailable, invalid, optional};
 pub use host::{
-    ApplyOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation, Firmware, Host, Level,
-    Live, Log, QueryOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions,
+    ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
+    FindOptions, Firmware, Host, Level, ListOptions, Live, Log, Payload, Place, QueryOptions,
+    ReachOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions,
 };
 pub use imports::Imports;
 pub use rookery_contract::shapes;

@@ -2,8 +2,8 @@
 
 use std::fs;
 
+use rookery_contract::options::{CsvOptions, SearchOptions};
 use rookery_project::{Cancel, Roots};
-use serde_json::{Value, json};
 
 /// Read the bytes as each kind of file.
 pub fn body(data: &[u8]) {
@@ -16,10 +16,14 @@ pub fn body(data: &[u8]) {
     let results = roots.results(None, Some(".")).expect("a result directory");
     let cancel = Cancel::default();
     for table in ["netbinds.csv", "nvram.csv"] {
-        let _ = results.read_csv(table, &Value::Null, &cancel);
+        let _ = results.read_csv(table, &CsvOptions::default(), &cancel);
     }
     let _ = results.read_yaml("crashes.yaml");
-    let _ = results.search("console.log", "[a-z]+:", &json!({ "context": 2 }), &cancel);
+    let options = SearchOptions {
+        context: Some(2),
+        ..SearchOptions::default()
+    };
+    let _ = results.search("console.log", "[a-z]+:", &options, &cancel);
     for offset in [0, -100, 7] {
         let _ = results.read_text("console.log", offset, 1000);
     }

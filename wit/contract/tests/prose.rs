@@ -1,17 +1,23 @@
-//! What the prose of `wit/*.wit` says of a value, and the type that stands for it, have the same
-//! fields.
+//! What `wit/*.wit` says of a value, of options and of the error, and the type that stands for it,
+//! have the same fields and cases.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
+use rookery_contract::options::{
+    ApplyOptions, CommandOptions, CsvOptions, FindOptions, ListOptions, QueryOptions, ReachOptions,
+    RemoveOptions, ResetOptions, SearchOptions, StartOptions,
+};
 use rookery_contract::shapes::{
-    Capabilities, Change, CommandOutput, Effective, EffectiveConfig, Endpoint, InitCandidate,
-    Layer, Lookup, Match, Matches, NewProject, NewerRun, Patch, Reached, Received, ResultFile,
-    ResultsStatus, Revision, Rows, RunStatus, Table, Text,
+    Capabilities, Change, CommandOutput, DirectoryEntry, Effective, EffectiveConfig, ElfHeaders,
+    Endpoint, FileStat, FoundFile, FoundFiles, InitCandidate, InitCandidates, Layer, Listing,
+    Lookup, Match, Matches, NewProject, NewerRun, Patch, Reached, Received, ResultFile,
+    ResultsStatus, Revision, Rows, RunStatus, Table, Text, ToldChange,
 };
 use rookery_contract::{Error, Unavailable};
 use schemars::{JsonSchema, schema_for};
+use serde_json::Value;
 
 fn wit(interface: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../{interface}.wit"))
@@ -52,29 +58,103 @@ const OF_TOOLS: [&str; 3] = ["next", "truncated", "effective_total"];
 /// Told by the host, and left out of what tools answer.
 const OF_THE_HOST: [&str; 1] = ["loads"];
 
-fn check<T: JsonSchema>(interface: &str, known_by: &[&str]) {
+fn fields<T: JsonSchema>() -> (String, BTreeSet<String>) {
     let schema = schema_for!(T);
     let name = schema.get("title").unwrap().as_str().unwrap();
     let properties = schema.get("properties").unwrap().as_object().unwrap();
-    let prose = prose(interface);
-    let object = objects(&prose)
+    (name.to_owned(), properties.keys().cloned().collect())
+}
+
+/// The object with these members and the fewest others that the prose of an interface spells out.
+fn spelled_out(interface: &str, known_by: &[&str]) -> BTreeSet<String> {
+    objects(&prose(interface))
         .into_iter()
         .filter(|object| known_by.iter().all(|member| object.contains(*member)))
         .min_by_key(BTreeSet::len)
-        .unwrap_or_else(|| panic!("{interface}.wit spells out no object with {known_by:?}"));
-    for member in &object {
+        .unwrap_or_else(|| panic!("{interface}.wit spells out no object with {known_by:?}"))
+}
+
+fn check<T: JsonSchema>(interface: &str, known_by: &[&str]) {
+    let (name, fields) = fields::<T>();
+    for member in spelled_out(interface, known_by) {
         assert!(
-            properties.contains_key(member) || OF_THE_HOST.contains(&member.as_str()),
+            fields.contains(&member) || OF_THE_HOST.contains(&member.as_str()),
             "{interface}.wit gives `{member}`, which {name} lacks"
         );
     }
-    for property in properties.keys() {
-        let is_said = prose.contains(&format!("\"{property}\""));
+    let prose = prose(interface);
+    for field in fields {
+        let is_said = prose.contains(&format!("\"{field}\""));
         assert!(
-            is_said || OF_TOOLS.contains(&property.as_str()),
-            "{name} has `{property}`, which {interface}.wit does not name"
+            is_said || OF_TOOLS.contains(&field.as_str()),
+            "{name} has `{field}`, which {interface}.wit does not name"
         );
     }
+}
+
+/// Of what is one object in the prose, all of it and nothing else.
+fn check_whole<T: JsonSchema>(interface: &str, known_by: &[&str]) {
+    let (name, fields) = fields::<T>();
+    let object = spelled_out(interface, known_by);
+    assert_eq!(object, fields, "{name}, as {interface}.wit has it");
+}
+
+#[test]
+fn every_option_is_in_prose_and_type() {
+    check_whole::<ApplyOptions>("config", &["dry_run", "replace"]);
+    check_whole::<RemoveOptions>("config", &["dry_run"]);
+    check_whole::<ResetOptions>("config", &["to_revision"]);
+    check_whole::<StartOptions>("emulation", &["timeout_s", "backend"]);
+    check_whole::<ListOptions>("firmware", &["limit", "offset"]);
+    check_whole::<FindOptions>("firmware", &["in", "under"]);
+    check_whole::<CommandOptions>("live", &["timeout_ms"]);
+    check_whole::<ReachOptions>("live", &["proto", "send"]);
+    check_whole::<CsvOptions>("results", &["columns", "where"]);
+    check_whole::<SearchOptions>("results", &["from_end"]);
+    check_whole::<QueryOptions>("results", &["timeout_ms", "max_bytes"]);
+}
+
+#[test]
+fn what_an_option_left_out_means_is_in_prose_and_type() {
+    // What the prose spells out as an option's value is its default.
+    let default = |interface: &str, option: &str, value: Value| {
+        let said = format!("\"{option}\": {value}");
+        let prose = prose(interface);
+        let is_said = [",", "}"]
+            .iter()
+            .any(|end| prose.contains(&format!("{said}{end}")));
+        assert!(is_said, "{interface}.wit: {said}");
+    };
+    let list = ListOptions::default();
+    default("firmware", "limit", list.limit.into());
+    default("firmware", "limit", FindOptions::default().limit.into());
+    default("results", "limit", CsvOptions::default().rows().into());
+    let search = SearchOptions::default();
+    default("results", "limit", search.limit.into());
+    default("results", "from_end", search.from_end.into());
+    default("results", "max_line_bytes", search.max_line_bytes.into());
+    default("results", "timeout_ms", search.timeout_ms().into());
+    let query = QueryOptions::default();
+    default("results", "limit", query.limit.into());
+    default("results", "timeout_ms", query.timeout_ms().into());
+    default("results", "max_bytes", query.bytes().into());
+    default("live", "timeout_ms", CommandOptions::TIMEOUT_MS.into());
+    default("live", "timeout_ms", ReachOptions::TIMEOUT_MS.into());
+    default("live", "max_bytes", CommandOptions::BYTES.into());
+    let most = format!("at most {}", StartOptions::MAX_TIMEOUT_S);
+    assert!(prose("emulation").contains(&most), "{most}");
+}
+
+#[test]
+fn every_field_of_the_firmware_is_in_prose_and_type() {
+    check_whole::<Listing>("firmware", &["entries"]);
+    check_whole::<DirectoryEntry>("firmware", &["name", "kind"]);
+    check_whole::<FileStat>("firmware", &["resolved"]);
+    check_whole::<ElfHeaders>("firmware", &["interpreter"]);
+    check_whole::<FoundFiles>("firmware", &["matches"]);
+    check_whole::<FoundFile>("firmware", &["offset", "text"]);
+    check_whole::<InitCandidates>("firmware", &["candidates"]);
+    check_whole::<InitCandidate>("firmware", &["why"]);
 }
 
 #[test]
@@ -85,6 +165,7 @@ fn every_field_of_the_configuration_is_in_prose_and_type() {
     check::<Patch>("config", &["patch_file", "yaml"]);
     check::<Revision>("config", &["revision", "time"]);
     check::<Change>("config", &["patch_file", "changed"]);
+    check_whole::<ToldChange>("config", &["patch_file", "changed"]);
     check::<Effective>("config", &["overridden"]);
     check::<NewProject>("config", &["init_candidates"]);
     check::<InitCandidate>("config", &["why"]);

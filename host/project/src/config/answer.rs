@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Value as Json, json};
+use rookery_contract::shapes::Change;
 
 use super::files::PATCH;
 use super::load::Loaded;
@@ -25,7 +25,7 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    pub fn into_json(mut self) -> Json {
+    pub fn into_change(mut self) -> Change {
         let mut effective = Vec::new();
         if let Some(loaded) = self.loaded {
             if self.patch.as_map().is_some_and(|map| !Map::is_empty(map)) {
@@ -41,16 +41,19 @@ impl Answer<'_> {
                 }
             }
         }
-        json!({
-            "project_dir": self.dir.to_string_lossy(),
-            "patch_file": self.dir.join(PATCH).to_string_lossy(),
-            "changed": self.changed,
-            "dry_run": self.dry_run,
-            "patch": map_strings(self.patch.clone(), restore).to_json(),
-            "effective": effective,
-            "loads": self.loaded.is_some(),
-            "revision": self.revision.unwrap_or(0),
-            "warnings": self.warnings,
-        })
+        Change {
+            project_dir: self.dir.to_string_lossy().into_owned(),
+            patch_file: self.dir.join(PATCH).to_string_lossy().into_owned(),
+            changed: self.changed,
+            dry_run: self.dry_run,
+            patch: map_strings(self.patch.clone(), restore).to_json(),
+            effective,
+            loads: self.loaded.is_some(),
+            revision: self.revision,
+            warnings: self.warnings,
+            truncated: false,
+            effective_total: None,
+            next: None,
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
+use rookery_contract::options::{ApplyOptions, RemoveOptions};
+use rookery_contract::shapes;
 use serde_json::Value as Json;
 
 use super::answer::Answer;
@@ -23,26 +24,8 @@ const MAX_KEY: usize = 1000;
 /// Larger patches are a mistake, and slow every run.
 const MAX_TEXT: usize = 1 << 20;
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {
-    pub dry_run: bool,
-    replace: Vec<String>,
-    pub to_revision: Option<u64>,
-}
-
-/// The options of any change.
-pub fn options(options: &Json) -> Result<Options> {
-    if options.is_null() {
-        return Ok(Options::default());
-    }
-    Options::deserialize(options)
-        .map_err(|error| Error::InvalidArgument(format!("options: {error}")))
-}
-
 /// Merge a fragment into the patch.
-pub fn apply(dir: &Path, fragment: &Json, given: &Json) -> Result<Json> {
-    let options = options(given)?;
+pub fn apply(dir: &Path, fragment: &Json, options: &ApplyOptions) -> Result<shapes::Change> {
     if !fragment.is_object() {
         return Err(Error::InvalidArgument(
             "the fragment must be an object of sections, such as {\"env\": {\"sxid\": \"1\"}}"
@@ -91,8 +74,7 @@ pub fn apply(dir: &Path, fragment: &Json, given: &Json) -> Result<Json> {
 }
 
 /// Take one key out of the patch.
-pub fn remove(dir: &Path, path: &str, given: &Json) -> Result<Json> {
-    let options = options(given)?;
+pub fn remove(dir: &Path, path: &str, options: &RemoveOptions) -> Result<shapes::Change> {
     let old = parse_patch(read_patch(dir)?.as_deref())?;
     let steps = paths::resolve(&old, path).ok_or_else(|| {
         let held = paths::leaves(&old);
@@ -142,7 +124,7 @@ impl Change<'_> {
     fn run(
         mut self,
         edit: impl FnOnce(Value, &Value, &mut Vec<String>) -> Result<Value>,
-    ) -> Result<Json> {
+    ) -> Result<shapes::Change> {
         let store = if self.dry_run {
             None
         } else {
@@ -199,7 +181,7 @@ impl Change<'_> {
             revision,
             warnings: self.warnings,
         }
-        .into_json())
+        .into_change())
     }
 
     /// What is only wrong together with what other files say.

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use serde_json::Value as Json;
+use rookery_contract::options::ResetOptions;
+use rookery_contract::shapes::Change;
 
 use super::answer::Answer;
-use super::change::options;
 use super::load::{Loaded, Patch, load};
 use super::paths;
 use super::store::{Revision, Store, history, parse_patch, read_patch};
@@ -13,8 +13,7 @@ use crate::ground::yaml::value::Value;
 use crate::{Error, Result};
 
 /// Drop the patch, or bring one of its revisions back as it was.
-pub fn reset(dir: &Path, given: &Json) -> Result<Json> {
-    let options = options(given)?;
+pub fn reset(dir: &Path, options: &ResetOptions) -> Result<Change> {
     let store = if options.dry_run {
         None
     } else {
@@ -51,7 +50,7 @@ pub fn reset(dir: &Path, given: &Json) -> Result<Json> {
         revision,
         warnings,
     }
-    .into_json())
+    .into_change())
 }
 
 /// The patch's text in a revision; nothing for revision 0, and where none is named.

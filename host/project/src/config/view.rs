@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use serde_json::{Value as Json, json};
+use rookery_contract::shapes;
+use rookery_contract::shapes::{Effective, EffectiveConfig, Lookup, Revision};
+use serde_json::Value as Json;
 
 use super::files::PATCH;
 use super::load::{Loaded, Patch, load};
@@ -20,19 +22,27 @@ const JOINED: [&str; 4] = ["extra_qemu_args", "kernel_cmdline_append", "extra", 
 const ORDERED: [&str; 2] = ["pseudofiles", "static_files"];
 
 /// `config.effective`
-pub fn effective(dir: &Path) -> Result<Json> {
+pub fn effective(dir: &Path) -> Result<EffectiveConfig> {
     let loaded = load(dir, Patch::OnDisk)?;
     let mut layers: Vec<_> = loaded
         .layers
         .iter()
-        .map(|layer| layer.file.as_str())
+        .map(|layer| layer.file.clone())
         .collect();
     layers.dedup();
-    Ok(json!({ "config": loaded.config.to_json(), "layers": layers, "warnings": loaded.warnings }))
+    let config = match loaded.config.to_json() {
+        Json::Object(config) => config,
+        _ => serde_json::Map::new(),
+    };
+    Ok(EffectiveConfig {
+        config,
+        layers,
+        warnings: loaded.warnings,
+    })
 }
 
 /// `config.lookup`
-pub fn lookup(dir: &Path, dotted: &str) -> Result<Json> {
+pub fn lookup(dir: &Path, dotted: &str) -> Result<Lookup> {
     let loaded = load(dir, Patch::OnDisk)?;
     let found = paths::resolve(&loaded.config, dotted).or_else(|| {
         loaded
@@ -50,14 +60,18 @@ pub fn lookup(dir: &Path, dotted: &str) -> Result<Json> {
                 paths::get(&layer.tree, &path).filter(|value| **value != Value::Null)?,
             ))
         })
-        .map(|(layer, value)| json!({ "file": layer.file, "value": value.to_json() }))
+        .map(|(layer, value)| shapes::Layer {
+            file: layer.file.clone(),
+            value: value.to_json(),
+        })
         .collect();
     let value = paths::get(&loaded.config, &path).map_or(Json::Null, Value::to_json);
-    let mut answer = json!({ "path": path, "value": value, "layers": layers });
-    if let (Some(file), Some(answer)) = (set_by(&loaded, &path), answer.as_object_mut()) {
-        answer.insert("set_by".to_owned(), file.into());
-    }
-    Ok(answer)
+    Ok(Lookup {
+        set_by: set_by(&loaded, &path).map(str::to_owned),
+        path,
+        value,
+        layers,
+    })
 }
 
 /// A path that nothing sets: legal when its section exists.
@@ -81,7 +95,7 @@ fn unset_path(dotted: &str) -> Result<Vec<String>> {
 }
 
 /// `config.patch`
-pub fn patch(dir: &Path) -> Result<Json> {
+pub fn patch(dir: &Path) -> Result<shapes::Patch> {
     let text = read_patch(dir)?;
     let mut warnings = Vec::new();
     let tree = parse_patch(text.as_deref()).map_or_else(
@@ -111,23 +125,21 @@ pub fn patch(dir: &Path) -> Result<Json> {
     let history: Vec<_> = history
         .iter()
         .rev()
-        .map(|revision| {
-            json!({
-                "revision": revision.number,
-                "time": revision.time,
-                "change": revision.change
-            })
+        .map(|revision| Revision {
+            revision: revision.number,
+            time: revision.time.clone(),
+            change: revision.change.clone(),
         })
         .collect();
-    Ok(json!({
-        "patch_file": dir.join(PATCH).to_string_lossy(),
-        "exists": text.is_some(),
-        "patch": tree,
-        "yaml": text.unwrap_or_default(),
-        "warnings": warnings,
-        "history": history,
-        "undo": undo,
-    }))
+    Ok(shapes::Patch {
+        patch_file: dir.join(PATCH).to_string_lossy().into_owned(),
+        exists: text.is_some(),
+        patch: tree,
+        yaml: text.unwrap_or_default(),
+        warnings,
+        history,
+        undo,
+    })
 }
 
 /// Why the patch has no effect, if it has none.
@@ -147,7 +159,7 @@ pub fn effective_key(
     tree: &Value,
     path: &[String],
     warnings: &mut Vec<String>,
-) -> Json {
+) -> Effective {
     let value = paths::get(&loaded.config, path);
     let set_by = set_by(loaded, path);
     let layer = loaded.layers.iter().rev().find(|layer| layer.file == PATCH);
@@ -172,15 +184,12 @@ pub fn effective_key(
             refusal::dotted(path)
         ));
     }
-    let mut entry = json!({
-        "path": path.join("."),
-        "value": value.map_or(Json::Null, Value::to_json),
-        "overridden": overridden
-    });
-    if let (Some(file), Some(entry)) = (set_by, entry.as_object_mut()) {
-        entry.insert("set_by".to_owned(), file.into());
+    Effective {
+        path: path.join("."),
+        value: value.map_or(Json::Null, Value::to_json),
+        set_by: set_by.map(str::to_owned),
+        overridden,
     }
-    entry
 }
 
 fn set_by<'a>(loaded: &'a Loaded, path: &[String]) -> Option<&'a str> {

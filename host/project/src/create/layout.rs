@@ -3,10 +3,10 @@
 //! What differs from run to run stands in `static_patches`, listed in `config.yaml`, so that each
 //! can be switched off by taking out one line.
 
+use rookery_contract::shapes::InitCandidate;
 use serde_json::{Map, Value, json};
 
 use super::survey::Survey;
-use crate::firmware::Candidate;
 use crate::ground::yaml;
 use crate::penguin::architectures::Architecture;
 use crate::penguin::plugins::{DIAGNOSTICS, ENABLED};
@@ -55,7 +55,7 @@ exec "$start"
 /// Every text file of the project, by its path in it.
 pub(super) fn files(
     arch: &Architecture,
-    inits: &[Candidate],
+    inits: &[InitCandidate],
     survey: &Survey,
 ) -> Vec<(String, String)> {
     let mut patches = vec![
@@ -125,7 +125,7 @@ fn config(arch: &str, patches: &[String]) -> Value {
     })
 }
 
-fn base(arch: &str, inits: &[Candidate]) -> Value {
+fn base(arch: &str, inits: &[InitCandidate]) -> Value {
     let mut base = json!({
         "core": { "arch": arch },
         "plugins": enabled(&ENABLED),

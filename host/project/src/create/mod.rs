@@ -10,8 +10,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rookery_contract::shapes::NewProject;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use serde_json::{Value, json};
 
 use crate::firmware::tree::{Content, Entry};
 use crate::firmware::{self, Image};
@@ -32,7 +32,7 @@ pub(crate) fn clear_away(dir: &Path) {
 ///
 /// The project is built beside `output` and moved there when it is complete. A failure leaves
 /// nothing behind.
-pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Value> {
+pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<NewProject> {
     check_output(rootfs, output)?;
     let source = Image::of(rootfs, cancel)?;
     let root = root::find(&source.tree, rootfs)?;
@@ -70,14 +70,14 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Va
     // Someone else may have made it since.
     .map_err(|error| check_output(rootfs, output).err().unwrap_or(error))?;
 
-    Ok(json!({
-        "project_dir": output,
-        "arch": arch,
-        "init": inits.first().map(|init| init.path.as_str()),
-        "init_candidates": inits,
-        "files": image.tree.len(),
-        "warnings": warnings,
-    }))
+    Ok(NewProject {
+        project_dir: output.to_string_lossy().into_owned(),
+        arch,
+        init: inits.first().map(|init| init.path.clone()),
+        init_candidates: inits,
+        files: image.tree.len() as u64,
+        warnings,
+    })
 }
 
 /// Why an image has no architecture.

@@ -1,19 +1,10 @@
 //! Which program the guest should start first.
 
-use serde::Serialize;
+use rookery_contract::shapes::InitCandidate;
 
 use super::image::Image;
 use super::tree::{Content, Entry, name, shown};
 use crate::Result;
-
-/// A program that could be the guest's init.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Candidate {
-    /// Its absolute path in the guest.
-    pub path: String,
-    /// What speaks for it.
-    pub why: String,
-}
 
 /// Where kernels and vendors keep an init, and why, best first. A rank leaves room for what only
 /// some images have.
@@ -75,7 +66,7 @@ const MAX_SCRIPT: usize = 64 << 10;
 
 /// The programs of `image` that could be its init, best first. `arch` is the architecture that they
 /// must have.
-pub(crate) fn candidates(image: &Image, arch: Option<&str>) -> Result<Vec<Candidate>> {
+pub(crate) fn candidates(image: &Image, arch: Option<&str>) -> Result<Vec<InitCandidate>> {
     let finder = Finder { image, arch };
     let mut found: Vec<(u32, Vec<u8>, String)> = Vec::new();
     for (path, rank, why) in PLACES {
@@ -103,7 +94,7 @@ pub(crate) fn candidates(image: &Image, arch: Option<&str>) -> Result<Vec<Candid
     Ok(found
         .into_iter()
         .take(MAX)
-        .map(|(_, path, why)| Candidate {
+        .map(|(_, path, why)| InitCandidate {
             path: shown(&path),
             why,
         })

@@ -17,16 +17,17 @@ mod unpack;
 use std::path::Path;
 use std::sync::Arc;
 
+use rookery_contract::options::{FindOptions, ListOptions};
+use rookery_contract::shapes::{
+    DirectoryEntry, ElfHeaders, FileStat, FoundFiles, InitCandidates, Listing,
+};
 use rustix::io::Errno;
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 pub(crate) use self::image::Image;
-pub(crate) use self::init::{Candidate, candidates};
+pub(crate) use self::init::candidates;
 use self::tree::{Content, Entry, shown};
 pub use self::unpack::{Node, Private, SetId, Unpacked, unpack};
 use crate::ground::beneath::open_dir;
-use crate::ground::options::parse_options;
 use crate::ground::regular::{self, NotRegular};
 use crate::ground::text::escape;
 use crate::penguin::project::ARCHIVE;
@@ -34,8 +35,6 @@ use crate::{Cancel, Error, Result, Unavailable};
 
 /// The most that one `read` gives, in bytes.
 const MAX_READ: u32 = 1 << 20;
-/// The most entries of one listing.
-const MAX_LISTED: usize = 10_000;
 
 /// One project's root filesystem, read-only. Returned values have the shapes that
 /// `wit/firmware.wit` gives.
@@ -45,22 +44,6 @@ const MAX_LISTED: usize = 10_000;
 #[derive(Debug, Clone)]
 pub struct Firmware {
     image: Arc<Image>,
-}
-
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct ListOptions {
-    limit: usize,
-    offset: usize,
-}
-
-impl Default for ListOptions {
-    fn default() -> Self {
-        Self {
-            limit: 1000,
-            offset: 0,
-        }
-    }
 }
 
 impl Firmware {
@@ -90,8 +73,7 @@ impl Firmware {
     }
 
     /// `root-filesystem.list-directory`
-    pub fn list_directory(&self, path: &str, options: &Value) -> Result<Value> {
-        let options: ListOptions = parse_options(options)?;
+    pub fn list_directory(&self, path: &str, options: &ListOptions) -> Result<Listing> {
         let (resolved, entry) = self.follow(path)?;
         if entry.content != Content::Directory {
             return Err(Error::InvalidArgument(format!(
@@ -101,32 +83,40 @@ impl Firmware {
         }
         let mut total = 0;
         let mut entries = Vec::new();
-        let limit = options.limit.min(MAX_LISTED);
+        let limit = options.limit.min(ListOptions::MAX_ENTRIES) as usize;
+        let offset = options.offset as usize;
         for (name, entry) in self.image.tree.children(&resolved) {
-            if total >= options.offset && entries.len() < limit {
+            if total >= offset && entries.len() < limit {
                 entries.push(listed(name, entry));
             }
             total += 1;
         }
-        let truncated = options.offset + entries.len() < total;
-        Ok(json!({ "path": path, "entries": entries, "total": total, "truncated": truncated }))
+        let truncated = offset + entries.len() < total;
+        Ok(Listing {
+            path: path.to_owned(),
+            entries,
+            total: total as u64,
+            truncated,
+        })
     }
 
     /// `root-filesystem.stat`
-    pub fn stat(&self, path: &str) -> Result<Value> {
+    pub fn stat(&self, path: &str) -> Result<FileStat> {
         let (resolved, entry) = self.follow(path)?;
-        let mut stat = described(entry);
-        stat["path"] = path.into();
-        stat["resolved"] = shown(&resolved).into();
-        if let Some(elf) = self.image.elf(entry)? {
-            stat["elf"] = json!({
-                "arch": elf.arch,
-                "endianness": if elf.big_endian { "big" } else { "little" },
-                "interpreter": elf.interpreter.as_deref().map(escape),
-                "needed": elf.needed.iter().map(|n| escape(n)).collect::<Vec<_>>(),
-            });
-        }
-        Ok(stat)
+        let elf = self.image.elf(entry)?.map(|elf| ElfHeaders {
+            arch: elf.arch.clone(),
+            endianness: if elf.big_endian { "big" } else { "little" }.to_owned(),
+            interpreter: elf.interpreter.as_deref().map(escape),
+            needed: elf.needed.iter().map(|name| escape(name)).collect(),
+        });
+        Ok(FileStat {
+            path: path.to_owned(),
+            resolved: shown(&resolved),
+            kind: entry.content.kind().to_owned(),
+            bytes: entry.content.bytes(),
+            mode: octal(entry),
+            elf,
+        })
     }
 
     /// `root-filesystem.read`
@@ -143,15 +133,20 @@ impl Firmware {
     }
 
     /// `root-filesystem.search`
-    pub fn search(&self, pattern: &str, options: &Value, cancel: &Cancel) -> Result<Value> {
-        search::search(&self.image, pattern, &parse_options(options)?, cancel)
+    pub fn search(
+        &self,
+        pattern: &str,
+        options: &FindOptions,
+        cancel: &Cancel,
+    ) -> Result<FoundFiles> {
+        search::search(&self.image, pattern, options, cancel)
     }
 
     /// `root-filesystem.init-candidates`
-    pub fn init_candidates(&self) -> Result<Value> {
+    pub fn init_candidates(&self) -> Result<InitCandidates> {
         let arch = self.image.arch()?;
-        let found = candidates(&self.image, arch.as_deref())?;
-        Ok(json!({ "candidates": found }))
+        let candidates = candidates(&self.image, arch.as_deref())?;
+        Ok(InitCandidates { candidates })
     }
 
     fn follow(&self, path: &str) -> Result<(Vec<u8>, &Entry)> {
@@ -187,22 +182,22 @@ impl Image {
     }
 }
 
-fn described(entry: &Entry) -> Value {
-    let bytes = match entry.content {
-        Content::File { bytes, .. } => bytes,
-        _ => 0,
-    };
-    json!({ "kind": entry.content.kind(), "bytes": bytes, "mode": format!("{:04o}", entry.mode) })
+fn octal(entry: &Entry) -> String {
+    format!("{:04o}", entry.mode)
 }
 
-fn listed(name: &[u8], entry: &Entry) -> Value {
-    let mut listed = described(entry);
-    listed["name"] = escape(name).into();
-    if let Content::Symlink(target) = &entry.content {
-        listed["target"] = escape(target).into();
-    }
-    if let Content::Device { major, minor, .. } = entry.content {
-        listed["device"] = format!("{major}:{minor}").into();
+fn listed(name: &[u8], entry: &Entry) -> DirectoryEntry {
+    let mut listed = DirectoryEntry {
+        name: escape(name),
+        kind: entry.content.kind().to_owned(),
+        bytes: entry.content.bytes(),
+        mode: octal(entry),
+        ..DirectoryEntry::default()
+    };
+    match &entry.content {
+        Content::Symlink(target) => listed.target = Some(escape(target)),
+        Content::Device { major, minor, .. } => listed.device = Some(format!("{major}:{minor}")),
+        _ => {}
     }
     listed
 }

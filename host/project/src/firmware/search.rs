@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use regex::bytes::{Regex, RegexBuilder};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use rookery_contract::options::{FindOptions, Place};
+use rookery_contract::shapes::{FoundFile, FoundFiles};
 
 use super::image::Image;
 use super::tree::{Content, Entry, shown};
@@ -15,44 +15,17 @@ use crate::{Cancel, Error, Result};
 const CHUNK: usize = 8 << 20;
 /// A match that lies across two chunks is found when it is no longer than this.
 const OVERLAP: usize = 64 << 10;
-/// The most matches of one answer.
-const MAX_LIMIT: usize = 10_000;
 /// The most text shown of a match, in bytes.
 const MAX_TEXT: usize = 200;
 /// The longest search.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-enum Place {
-    Path,
-    Content,
-}
-
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Options {
-    r#in: Place,
-    under: String,
-    limit: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            r#in: Place::Content,
-            under: "/".into(),
-            limit: 100,
-        }
-    }
-}
-
 pub(super) fn search(
     image: &Image,
     pattern: &str,
-    options: &Options,
+    options: &FindOptions,
     cancel: &Cancel,
-) -> Result<Value> {
+) -> Result<FoundFiles> {
     let regex = RegexBuilder::new(pattern)
         .unicode(false)
         .build()
@@ -75,7 +48,7 @@ pub(super) fn search(
     let mut found = Found {
         matches: Vec::new(),
         total: 0,
-        limit: options.limit.min(MAX_LIMIT),
+        limit: options.limit.min(FindOptions::MAX_MATCHES) as usize,
     };
     let deadline = Instant::now() + TIMEOUT;
     let mut files = 0u64;
@@ -110,16 +83,16 @@ pub(super) fn search(
         }
     }
     let truncated = found.total > found.matches.len() as u64;
-    Ok(json!({
-        "matches": found.matches,
-        "total": found.total,
-        "truncated": truncated,
-        "files": files
-    }))
+    Ok(FoundFiles {
+        matches: found.matches,
+        total: found.total,
+        truncated,
+        files,
+    })
 }
 
 struct Found {
-    matches: Vec<Value>,
+    matches: Vec<FoundFile>,
     total: u64,
     limit: usize,
 }
@@ -128,8 +101,11 @@ impl Found {
     fn add(&mut self, path: &[u8], offset: u64, text: &[u8]) {
         self.total += 1;
         if self.matches.len() < self.limit {
-            self.matches
-                .push(json!({ "path": shown(path), "offset": offset, "text": escape(text) }));
+            self.matches.push(FoundFile {
+                path: shown(path),
+                offset,
+                text: escape(text),
+            });
         }
     }
 }

@@ -53,6 +53,14 @@ impl Content {
             Self::Fifo => "fifo",
         }
     }
+
+    /// How large a file is; nothing else has a size.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::File { bytes, .. } => *bytes,
+            _ => 0,
+        }
+    }
 }
 
 /// All entries by path, without a leading slash; the root is the empty path. Every entry's parent

@@ -5,7 +5,6 @@ pub(crate) mod beneath;
 pub mod cancel;
 pub mod fs;
 mod not_regular;
-pub(crate) mod options;
 pub mod regular;
 pub mod roots;
 pub mod scratch;

@@ -67,12 +67,9 @@ pub(super) fn choose(roots: &Roots, project: &Path) -> Result<Chosen> {
 
 fn newer(roots: &Roots, run: u64, dir: &Path) -> Newer {
     let status = Results::open(roots, dir.to_owned()).and_then(|run| status::status(&run));
-    let state = status
-        .ok()
-        .and_then(|status| status["state"].as_str().map(str::to_owned));
     Newer {
         run,
-        state: state.unwrap_or_default(),
+        state: status.map(|status| status.state).unwrap_or_default(),
         dir: Some(dir.to_owned()),
     }
 }

@@ -4,44 +4,22 @@
 //! process may be named `a,b`. In each such table one column is free and all others are not, so
 //! surplus commas belong to the free one.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use rookery_contract::options::CsvOptions;
+use rookery_contract::shapes::Table;
+use serde_json::{Map, Value};
 
 use crate::penguin::tables::{Table as Dialect, free_column, table as dialect};
 use crate::{Cancel, Error, Result};
 
-/// The most rows that are given.
-const MAX_ROWS: usize = 100_000;
 /// The most that all rows together may hold, in bytes.
 const MAX_OUTPUT: usize = 8 << 20;
 /// A longer line is cut; nothing that Penguin writes comes near.
 const MAX_LINE: u64 = 1 << 20;
 
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Options {
-    columns: Vec<String>,
-    r#where: BTreeMap<String, Vec<Value>>,
-    limit: usize,
-    offset: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            columns: Vec::new(),
-            r#where: BTreeMap::new(),
-            limit: 1000,
-            offset: 0,
-        }
-    }
-}
-
-pub(super) fn read(file: File, name: &str, options: &Options, cancel: &Cancel) -> Result<Value> {
+pub(super) fn read(file: File, name: &str, options: &CsvOptions, cancel: &Cancel) -> Result<Table> {
     let dialect = dialect(name);
     let mut records: Box<dyn Iterator<Item = Result<Vec<String>>>> = if dialect.quoted {
         Box::new(quoted(file, name))
@@ -75,19 +53,20 @@ pub(super) fn read(file: File, name: &str, options: &Options, cancel: &Cancel) -
     let columns = distinct(columns);
     let wanted = wanted(options, &columns, name)?;
 
-    let table = Table {
+    let shape = Shape {
         columns: &columns,
         free: free_column(&columns),
         dialect: &dialect,
     };
     let mut rows = Vec::new();
     let (mut total, mut output, mut full) = (0usize, 0usize, false);
-    let limit = options.limit.min(MAX_ROWS);
+    let limit = options.rows() as usize;
+    let offset = options.offset.unwrap_or(0) as usize;
     for (number, record) in first.map(Ok).into_iter().chain(records).enumerate() {
         if number % 4096 == 0 {
             cancel.check()?;
         }
-        let fields = table.fit(record?);
+        let fields = shape.fit(record?);
         let matches = wanted.iter().all(|(index, values)| {
             fields
                 .get(*index)
@@ -97,7 +76,7 @@ pub(super) fn read(file: File, name: &str, options: &Options, cancel: &Cancel) -
             continue;
         }
         total += 1;
-        if total <= options.offset || rows.len() >= limit || full {
+        if total <= offset || rows.len() >= limit || full {
             continue;
         }
         output += fields.iter().flatten().map(String::len).sum::<usize>() + 16 * columns.len();
@@ -114,26 +93,41 @@ pub(super) fn read(file: File, name: &str, options: &Options, cancel: &Cancel) -
                     .map(|f| f.map_or(Value::Null, Value::String)),
             )
             .collect();
-        rows.push(Value::Object(row));
+        rows.push(row);
     }
-    let truncated = options.offset + rows.len() < total;
-    Ok(json!({ "columns": columns, "rows": rows, "total": total, "truncated": truncated }))
+    let truncated = offset + rows.len() < total;
+    Ok(Table {
+        columns,
+        rows,
+        total: total as u64,
+        truncated,
+    })
 }
 
 /// Which columns `where` asks for, by index, and the texts that match.
-fn wanted(options: &Options, columns: &[String], name: &str) -> Result<Vec<(usize, Vec<String>)>> {
+fn wanted(
+    options: &CsvOptions,
+    columns: &[String],
+    name: &str,
+) -> Result<Vec<(usize, Vec<String>)>> {
     let text = |value: &Value| match value {
         Value::String(s) => s.clone(),
         other => other.to_string(),
     };
     options
-        .r#where
+        .only
         .iter()
         .map(|(column, values)| {
+            let values = values.as_array().ok_or_else(|| {
+                Error::InvalidArgument(format!(
+                    "`where` gives {column:?} no list; give the values that it may have, such as \
+                     [\"listening\"]"
+                ))
+            })?;
             let index = columns.iter().position(|c| c == column).ok_or_else(|| {
                 Error::InvalidArgument(format!(
                     "{name} has no column {column:?}; it has {}",
-                    serde_json::json!(columns)
+                    Value::from(columns)
                 ))
             })?;
             Ok((index, values.iter().map(text).collect()))
@@ -161,13 +155,13 @@ fn distinct(names: Vec<String>) -> Vec<String> {
     seen
 }
 
-struct Table<'a> {
+struct Shape<'a> {
     columns: &'a [String],
     free: Option<usize>,
     dialect: &'a Dialect,
 }
 
-impl Table<'_> {
+impl Shape<'_> {
     /// Bring a record to the table's width: surplus fields go to the free column, missing ones are
     /// none.
     fn fit(&self, mut fields: Vec<String>) -> Vec<Option<String>> {

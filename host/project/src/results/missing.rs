@@ -10,10 +10,11 @@ use crate::{Error, Unavailable};
 
 /// The error for a file that is not there.
 pub(super) fn missing(results: &Results, file: &str) -> Error {
-    let status = status::status(results).unwrap_or_default();
-    let state = match status["state"].as_str().unwrap_or_default() {
-        "died" if status["perhaps_running"] == true => "quiet",
-        state => state,
+    let status = status::status(results).ok();
+    let state = match &status {
+        Some(status) if status.perhaps_running => "quiet",
+        Some(status) => &status.state,
+        None => "",
     };
     let (why, how_to_enable) = match source(file) {
         Some(_) if state == "never-ran" => (

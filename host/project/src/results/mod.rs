@@ -18,13 +18,14 @@ mod status;
 use std::fs::File;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use rookery_contract::options::{CsvOptions, QueryOptions, SearchOptions};
+use rookery_contract::shapes::{Matches, ResultsStatus, Rows, Table, Text};
+use serde_json::Value;
 
 pub use self::directory::Results;
 use self::limits::MAX_TEXT;
 pub use self::numbers::next_run;
 pub(crate) use self::place::absent;
-use crate::ground::options::parse_options;
 use crate::ground::regular::read_at_most;
 use crate::ground::roots::Roots;
 use crate::ground::text;
@@ -42,7 +43,7 @@ impl Results {
     }
 
     /// `run-results.status`
-    pub fn status(&self) -> Result<Value> {
+    pub fn status(&self) -> Result<ResultsStatus> {
         status::status(self)
     }
 
@@ -53,23 +54,18 @@ impl Results {
     }
 
     /// `run-results.read-csv`
-    pub fn read_csv(&self, file: &str, options: &Value, cancel: &Cancel) -> Result<Value> {
-        let options = parse_options(options)?;
-        csv::read(self.open_file(file)?.0, file, &options, cancel)
+    pub fn read_csv(&self, file: &str, options: &CsvOptions, cancel: &Cancel) -> Result<Table> {
+        csv::read(self.open_file(file)?.0, file, options, cancel)
     }
 
     /// `run-results.search`
-    ///
-    /// Beyond the contract, `options` takes `timeout_ms` (10000), and with `context` each match has
-    /// `before` and `after`, lists of lines.
     pub fn search(
         &self,
         file: &str,
         pattern: &str,
-        options: &Value,
+        options: &SearchOptions,
         cancel: &Cancel,
-    ) -> Result<Value> {
-        let options = parse_options(options)?;
+    ) -> Result<Matches> {
         search::search(&self.open_file(file)?.0, file, pattern, options, cancel)
     }
 
@@ -77,7 +73,7 @@ impl Results {
     ///
     /// Control and invisible characters are escaped (`\u{1b}`, `\u{202e}`), line ends and tabs are
     /// not. A range never ends inside a character, so it can be some bytes shorter than `length`.
-    pub fn read_text(&self, file: &str, offset: i64, length: u32) -> Result<Value> {
+    pub fn read_text(&self, file: &str, offset: i64, length: u32) -> Result<Text> {
         let (handle, bytes) = self.open_file(file)?;
         let start = match u64::try_from(offset) {
             Ok(from_start) => from_start.min(bytes),
@@ -91,25 +87,22 @@ impl Results {
         if start + (raw.len() as u64) < bytes {
             raw.truncate(text::whole_characters(&raw));
         }
-        Ok(json!({
-            "text": text::escape_lines(&raw),
-            "offset": start,
-            "next_offset": start + raw.len() as u64,
-            "bytes": bytes,
-        }))
+        Ok(Text {
+            text: text::escape_lines(&raw),
+            offset: start,
+            next_offset: start + raw.len() as u64,
+            bytes,
+        })
     }
 
     /// `run-results.query`
-    ///
-    /// Beyond the contract, `options` takes `max_bytes` (1 MiB), the size of all values together.
     pub fn query(
         &self,
         sql: &str,
         params: &Value,
-        options: &Value,
+        options: &QueryOptions,
         cancel: &Cancel,
-    ) -> Result<Value> {
-        let options = parse_options(options)?;
+    ) -> Result<Rows> {
         let (file, bytes) = self.open_file(DATABASE)?;
         let database = database::Database {
             dir: &self.dir,
@@ -117,7 +110,7 @@ impl Results {
             bytes,
             recovered: &self.recovered,
         };
-        database.query(sql, params, &options, cancel)
+        database.query(sql, params, options, cancel)
     }
 
     /// Open one regular file of the directory, and give its size.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use rookery_contract::shapes::NewerRun;
 
 /// A run that is newer than the one that was chosen.
 #[derive(Debug, Clone)]
@@ -30,7 +30,12 @@ impl Newer {
         format!("run {run} is newer and {what}; to look at it give results_dir {dir}")
     }
 
-    pub(super) fn json(&self) -> Value {
-        json!({ "run": self.run, "state": self.state, "results_dir": self.dir })
+    pub(super) fn told(&self) -> NewerRun {
+        let dir = self.dir.as_ref();
+        NewerRun {
+            run: self.run,
+            state: self.state.clone(),
+            results_dir: dir.map(|dir| dir.to_string_lossy().into_owned()),
+        }
     }
 }

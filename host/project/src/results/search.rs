@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 use grep_matcher::{LineMatchKind, Matcher};
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use memchr::{memchr, memchr_iter, memrchr};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use rookery_contract::options::SearchOptions;
+use rookery_contract::shapes::{Match, Matches};
 
-use super::limits::MAX_TIMEOUT_MS;
 use crate::ground::regular::read_at_most;
 use crate::ground::text;
 use crate::{Cancel, Error, Result};
@@ -22,33 +21,26 @@ use crate::{Cancel, Error, Result};
 const CHUNK: usize = 256 << 10;
 /// A match that lies across two pieces of a line is found when it is no longer than this.
 const OVERLAP: usize = 64 << 10;
-/// The most that is asked for by `limit`.
-const MAX_LIMIT: usize = 10_000;
 /// The most text of all matches together, in bytes.
 const MAX_OUTPUT: usize = 1 << 20;
-/// The most lines of context on either side.
-const MAX_CONTEXT: usize = 50;
 
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Options {
+/// What was asked for, within the bounds.
+struct Wanted {
     limit: usize,
     from_end: bool,
-    case_insensitive: bool,
     context: usize,
     max_line_bytes: usize,
-    timeout_ms: u64,
+    timeout: Duration,
 }
 
-impl Default for Options {
-    fn default() -> Self {
+impl Wanted {
+    fn of(options: &SearchOptions) -> Self {
         Self {
-            limit: 100,
-            from_end: true,
-            case_insensitive: false,
-            context: 0,
-            max_line_bytes: 500,
-            timeout_ms: 10_000,
+            limit: options.limit.min(SearchOptions::MAX_MATCHES) as usize,
+            from_end: options.from_end,
+            context: options.context.unwrap_or(0).min(SearchOptions::MAX_CONTEXT) as usize,
+            max_line_bytes: (options.max_line_bytes as usize).clamp(16, CHUNK),
+            timeout: Duration::from_millis(options.timeout_ms().into()),
         }
     }
 }
@@ -57,21 +49,18 @@ pub(super) fn search(
     file: &File,
     name: &str,
     pattern: &str,
-    mut options: Options,
+    options: &SearchOptions,
     cancel: &Cancel,
-) -> Result<Value> {
-    options.limit = options.limit.min(MAX_LIMIT);
-    options.timeout_ms = options.timeout_ms.min(MAX_TIMEOUT_MS);
-    options.context = options.context.min(MAX_CONTEXT);
-    options.max_line_bytes = options.max_line_bytes.clamp(16, CHUNK);
+) -> Result<Matches> {
+    let wanted = Wanted::of(options);
     let regex = if pattern.is_empty() {
         None
     } else {
-        Some(compile(pattern, &options)?)
+        Some(compile(pattern, options.case_insensitive)?)
     };
     let mut scan = Scan {
         matcher: regex,
-        options: &options,
+        wanted: &wanted,
         hits: VecDeque::new(),
         total: 0,
         newlines: 0,
@@ -82,7 +71,7 @@ pub(super) fn search(
     let mut output = 0;
     let mut shown = Vec::new();
     // When the output grows too long, the matches farthest from the asked end are dropped.
-    let hits: Box<dyn Iterator<Item = &Hit>> = if options.from_end {
+    let hits: Box<dyn Iterator<Item = &Hit>> = if wanted.from_end {
         Box::new(scan.hits.iter().rev())
     } else {
         Box::new(scan.hits.iter())
@@ -91,31 +80,31 @@ pub(super) fn search(
         let found = scan
             .show(file, hit)
             .map_err(|e| Error::Internal(format!("cannot read {name}: {e}")))?;
-        output += found.to_string().len();
+        output += serde_json::to_string(&found).map_or(0, |text| text.len());
         if output > MAX_OUTPUT {
             break;
         }
         shown.push(found);
     }
-    if options.from_end {
+    if wanted.from_end {
         shown.reverse();
     }
     let truncated = scan.total > shown.len() as u64;
-    Ok(json!({
-        "matches": shown,
-        "total": scan.total,
-        "lines": scan.newlines,
-        "bytes": bytes,
-        "truncated": truncated,
-    }))
+    Ok(Matches {
+        matches: shown,
+        total: scan.total,
+        lines: scan.newlines,
+        bytes,
+        truncated,
+    })
 }
 
-fn compile(pattern: &str, options: &Options) -> Result<RegexMatcher> {
+fn compile(pattern: &str, case_insensitive: bool) -> Result<RegexMatcher> {
     let built = RegexMatcherBuilder::new()
         .multi_line(true)
         .crlf(true)
         .unicode(true)
-        .case_insensitive(options.case_insensitive)
+        .case_insensitive(case_insensitive)
         .build(pattern);
     built.map_err(|error| {
         Error::InvalidArgument(format!(
@@ -136,7 +125,7 @@ struct Hit {
 struct Scan<'a> {
     /// None matches every line.
     matcher: Option<RegexMatcher>,
-    options: &'a Options,
+    wanted: &'a Wanted,
     hits: VecDeque<Hit>,
     total: u64,
     /// Line ends seen so far.
@@ -149,7 +138,7 @@ impl Scan<'_> {
     /// Search the whole file; gives the number of bytes searched. Afterwards `newlines` counts
     /// lines.
     fn run(&mut self, file: &File, name: &str, cancel: &Cancel) -> Result<u64> {
-        let deadline = Instant::now() + Duration::from_millis(self.options.timeout_ms);
+        let deadline = Instant::now() + self.wanted.timeout;
         let mut buffer = vec![0; CHUNK];
         let mut offset = 0;
         let mut mid_line = false;
@@ -160,7 +149,7 @@ impl Scan<'_> {
                 return Err(Error::Limit(format!(
                     "searching {name} took longer than {} ms; {offset} bytes were searched. Use a \
                      simpler pattern, or read-text",
-                    self.options.timeout_ms
+                    self.wanted.timeout.as_millis()
                 )));
             }
             let filled = read_at_most(file, &mut buffer, offset)
@@ -257,20 +246,19 @@ impl Scan<'_> {
         }
         self.last_hit = hit.line;
         self.total += 1;
-        if self.options.limit == 0
-            || (!self.options.from_end && self.hits.len() >= self.options.limit)
+        if self.wanted.limit == 0 || (!self.wanted.from_end && self.hits.len() >= self.wanted.limit)
         {
             return;
         }
-        if self.hits.len() >= self.options.limit {
+        if self.hits.len() >= self.wanted.limit {
             self.hits.pop_front();
         }
         self.hits.push_back(hit);
     }
 
-    /// One match as JSON, its text read again: only lines that are shown are ever copied.
-    fn show(&self, file: &File, hit: &Hit) -> std::io::Result<Value> {
-        let max = self.options.max_line_bytes;
+    /// One match, its text read again: only lines that are shown are ever copied.
+    fn show(&self, file: &File, hit: &Hit) -> std::io::Result<Match> {
+        let max = self.wanted.max_line_bytes;
         let mut line = vec![0; hit.bytes];
         let got = read_at_most(file, &mut line, hit.offset)?;
         line.truncate(got);
@@ -289,16 +277,18 @@ impl Scan<'_> {
         let shown = line
             .get(from..line.len().min(from + max))
             .unwrap_or_default();
-        let mut value = json!({
-            "line": hit.line,
-            "text": text::escape(shown),
-            "cut": shown.len() < line.len(),
-        });
-        if self.options.context > 0 {
-            value["before"] = self.before(file, hit.offset)?.into();
-            value["after"] = self.after(file, hit.offset + hit.bytes as u64 + 1)?.into();
+        let (mut before, mut after) = (None, None);
+        if self.wanted.context > 0 {
+            before = Some(self.before(file, hit.offset)?);
+            after = Some(self.after(file, hit.offset + hit.bytes as u64 + 1)?);
         }
-        Ok(value)
+        Ok(Match {
+            line: hit.line,
+            text: text::escape(shown),
+            cut: shown.len() < line.len(),
+            before,
+            after,
+        })
     }
 
     fn before(&self, file: &File, end: u64) -> std::io::Result<Vec<String>> {
@@ -312,7 +302,7 @@ impl Scan<'_> {
         let window = window.strip_suffix(b"\n").unwrap_or(&window);
         let mut lines: Vec<_> = window
             .rsplit(|&b| b == b'\n')
-            .take(self.options.context)
+            .take(self.wanted.context)
             .map(|l| self.cut(l))
             .collect();
         lines.reverse();
@@ -329,13 +319,13 @@ impl Scan<'_> {
         let window = window.strip_suffix(b"\n").unwrap_or(&window);
         Ok(window
             .split(|&b| b == b'\n')
-            .take(self.options.context)
+            .take(self.wanted.context)
             .map(|l| self.cut(l))
             .collect())
     }
 
     fn cut(&self, line: &[u8]) -> String {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        text::escape(line.get(..self.options.max_line_bytes).unwrap_or(line))
+        text::escape(line.get(..self.wanted.max_line_bytes).unwrap_or(line))
     }
 }

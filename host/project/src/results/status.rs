@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use rookery_contract::shapes::{ResultFile, ResultsStatus};
 
 use super::alive::{self, Life, Times};
 use super::directory::Results;
+use super::newer::Newer;
 use super::numbers::number;
 use crate::penguin::result_files;
 use crate::{Error, Result};
@@ -27,7 +28,7 @@ fn is_complete(has: impl Fn(&str) -> bool) -> bool {
     has(".ran") && OUTCOMES.iter().any(|file| has(file))
 }
 
-pub(super) fn status(results: &Results) -> Result<Value> {
+pub(super) fn status(results: &Results) -> Result<ResultsStatus> {
     let mut files: Vec<(String, u64)> = Vec::new();
     let mut times = Times::now();
     let entries =
@@ -79,30 +80,23 @@ pub(super) fn status(results: &Results) -> Result<Value> {
         .file_name()
         .and_then(|name| number(name.to_str()?));
     let total = files.len();
-    let listed: Vec<Value> = files
+    let files = files
         .into_iter()
         .take(MAX_FILES)
-        .map(|(name, bytes)| json!({ "name": name, "bytes": bytes }))
+        .map(|(name, bytes)| ResultFile { name, bytes })
         .collect();
-    let mut status = json!({
-        "results_dir": results.dir,
-        "run": run,
-        "state": state,
-        "why": why,
-        "run_id": run_id,
-        "files": listed,
-    });
-    if let Some(newer) = &results.newer {
-        status["note"] = newer.note().into();
-        status["newer"] = newer.json();
-    }
-    if state == "died" && matches!(life, Life::Unknown(_)) {
-        status["perhaps_running"] = true.into();
-    }
-    if total > MAX_FILES {
-        status["files_total"] = total.into();
-    }
-    Ok(status)
+    Ok(ResultsStatus {
+        results_dir: results.dir.to_string_lossy().into_owned(),
+        run,
+        state: state.to_owned(),
+        why: Some(why),
+        note: results.newer.as_ref().map(Newer::note),
+        newer: results.newer.as_ref().map(Newer::told),
+        perhaps_running: state == "died" && matches!(life, Life::Unknown(_)),
+        run_id,
+        files,
+        files_total: (total > MAX_FILES).then_some(total),
+    })
 }
 
 fn death(life: Life, ran: bool, console: bool) -> String {

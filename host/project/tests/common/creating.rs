@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use rookery_project::{Cancel, Error, Roots};
+use crate::edge::Roots;
+use rookery_project::{Cancel, Error};
 use serde_json::Value;
 
 /// A new project in `output`, both below `root`.

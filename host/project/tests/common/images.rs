@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::Write;
 
-use rookery_project::{Cancel, Error, Firmware, Roots};
+use crate::edge::{Firmware, Roots};
+use rookery_project::{Cancel, Error};
 use tar::{Builder, EntryType, Header};
 
 /// The smallest ELF program of an architecture: a header and nothing else.

@@ -7,10 +7,11 @@ use std::path::Path;
 use anyhow::Result;
 use rookery_harness::{Trial, places, trials};
 use rookery_project::config::{Kind, Patch, load};
-use rookery_project::{Project, yaml};
+use rookery_project::yaml;
 use serde_json::Value;
 
 use crate::creating::create;
+use crate::edge::Project;
 use crate::images::small_root;
 use crate::support::project;
 

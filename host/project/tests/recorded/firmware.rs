@@ -4,9 +4,10 @@ use std::fs;
 
 use anyhow::Result;
 use rookery_harness::{Trial, places, trials};
-use rookery_project::{Cancel, Roots, unpack};
+use rookery_project::{Cancel, unpack};
 use serde_json::{Value, json};
 
+use crate::edge::Roots;
 use crate::images::firmware;
 
 pub fn tests() -> Vec<Trial> {

@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "a part of it is needed here")]
 #[path = "../common/creating.rs"]
 mod creating;
+#[path = "../edge/mod.rs"]
+mod edge;
 #[allow(dead_code, reason = "a part of it is needed here")]
 #[path = "../common/images.rs"]
 mod images;

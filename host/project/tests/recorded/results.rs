@@ -4,8 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 use rookery_harness::{Trial, places, trials};
-use rookery_project::{Cancel, Results, Roots};
+use rookery_project::Cancel;
 use serde_json::{Value, json};
+
+use crate::edge::{Results, Roots};
 
 pub fn tests() -> Vec<Trial> {
     trials![penguins_own_results_are_read_as_they_are_meant]

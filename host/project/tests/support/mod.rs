@@ -3,7 +3,8 @@
 
 use std::fs;
 
-use rookery_project::{Project, Result};
+use crate::edge::Project;
+use rookery_project::Result;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rookery_project::{Cancel, Error, Result};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 use crate::control::wire;
 use crate::control::wire::{Answer, Ask, MAX_LINE};
@@ -39,12 +39,12 @@ pub(crate) fn via(directory: &File) -> PathBuf {
 ///
 /// `Backend` where there is no supervisor, or it goes away before it answers; `Cancelled` within 50
 /// ms of `cancel`.
-pub(crate) fn ask(
+pub(crate) fn ask<T: DeserializeOwned>(
     run_dir: &Path,
     request: &Ask,
     timeout: Duration,
     cancel: &Cancel,
-) -> Result<Value> {
+) -> Result<T> {
     let deadline = Instant::now() + timeout;
     let gone = |error: &std::io::Error| {
         Error::Backend(format!(
@@ -88,7 +88,7 @@ pub(crate) fn ask(
             Err(error) => return Err(gone(&error)),
         }
     }
-    serde_json::from_slice::<Answer>(&line)
+    serde_json::from_slice::<Answer<T>>(&line)
         .map_err(|error| Error::Internal(format!("the supervisor's answer is malformed: {error}")))?
         .into_result()
 }

@@ -23,7 +23,8 @@ use crate::control::connection::{Connection, Read};
 /// Read a line as both sides do; for `tests/fuzz`.
 pub fn read_control_line(line: &[u8]) {
     let _ = connection::parse(line);
-    let _ = serde_json::from_slice(line).map(wire::Answer::into_result);
+    let _ = serde_json::from_slice::<wire::Answer<serde_json::Value>>(line)
+        .map(wire::Answer::into_result);
 }
 
 /// How often [`Inbox::descriptor`] becomes readable with nothing else to do, so that results are

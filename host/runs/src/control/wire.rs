@@ -5,7 +5,6 @@ use std::time::Duration;
 use data_encoding::BASE64;
 use rookery_project::{Error, Result};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::live::{CommandRequest, ReachRequest};
 
@@ -59,19 +58,19 @@ impl Ask {
 /// What comes back.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Answer {
-    Ok(Value),
+pub(crate) enum Answer<T> {
+    Ok(T),
     Error(Error),
 }
 
-impl From<Result<Value>> for Answer {
-    fn from(answer: Result<Value>) -> Self {
+impl<T> From<Result<T>> for Answer<T> {
+    fn from(answer: Result<T>) -> Self {
         answer.map_or_else(Self::Error, Self::Ok)
     }
 }
 
-impl Answer {
-    pub(crate) fn into_result(self) -> Result<Value> {
+impl<T> Answer<T> {
+    pub(crate) fn into_result(self) -> Result<T> {
         match self {
             Self::Ok(value) => Ok(value),
             Self::Error(error) => Err(error),
@@ -118,9 +117,9 @@ mod tests {
             Error::Internal("a".into()),
         ];
         for error in errors {
-            let line = line(&Answer::from(Err(error.clone()))).unwrap();
+            let line = line(&Answer::<()>::from(Err(error.clone()))).unwrap();
             assert_eq!(line.split(|&byte| byte == b'\n').count(), 2, "one line");
-            let answer: Answer = serde_json::from_slice(&line).unwrap();
+            let answer: Answer<()> = serde_json::from_slice(&line).unwrap();
             assert_eq!(answer.into_result(), Err(error));
         }
     }

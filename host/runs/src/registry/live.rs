@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use rookery_contract::shapes::Capabilities;
+use rookery_contract::options::{CommandOptions, Payload, ReachOptions};
+use rookery_contract::shapes::{Capabilities, CommandOutput, Reached};
 use rookery_project::{Cancel, Error, Result, Unavailable};
 use serde_json::{Map, Value};
 
@@ -16,8 +17,6 @@ use crate::state::store::RunDir;
 
 /// A supervisor is given this much longer than the request itself.
 const SLACK: Duration = Duration::from_secs(5);
-const MAX_TIMEOUT_MS: u64 = 300_000;
-const MAX_BYTES: u64 = 1 << 20;
 const MAX_SEND: usize = 1 << 20;
 const MAX_ARGUMENTS: usize = 1024;
 const MAX_ARGUMENT_BYTES: usize = 128 << 10;
@@ -58,9 +57,9 @@ impl Registry {
         &self,
         run_id: &str,
         argv: &[String],
-        options: &Value,
+        options: &CommandOptions,
         cancel: &Cancel,
-    ) -> Result<Value> {
+    ) -> Result<CommandOutput> {
         let (run, spec, state) = self.live_run(run_id)?;
         if argv.first().is_none_or(String::is_empty) {
             return Err(Error::InvalidArgument(
@@ -77,7 +76,11 @@ impl Registry {
                  and no NUL character"
             )));
         }
-        let limits = Limits::parse(options, 10_000, &["timeout_ms", "max_bytes"])?;
+        let limits = Limits::of(
+            options.timeout_ms,
+            CommandOptions::TIMEOUT_MS,
+            options.max_bytes,
+        )?;
         offered(&spec, "command", state.live.command)?;
         let request = CommandRequest {
             argv: argv.to_vec(),
@@ -97,22 +100,22 @@ impl Registry {
         &self,
         run_id: &str,
         port: u16,
-        request: &Value,
+        request: &ReachOptions,
         cancel: &Cancel,
-    ) -> Result<Value> {
+    ) -> Result<Reached> {
         let (run, spec, state) = self.live_run(run_id)?;
-        let limits = Limits::parse(
-            request,
-            5000,
-            &["proto", "host", "send", "timeout_ms", "max_bytes"],
+        let limits = Limits::of(
+            request.timeout_ms,
+            ReachOptions::TIMEOUT_MS,
+            request.max_bytes,
         )?;
-        let proto = text(request, "proto", "tcp")?;
+        let proto = request.proto.as_deref().unwrap_or("tcp");
         if !matches!(proto, "tcp" | "udp") {
             return Err(Error::InvalidArgument(format!(
                 "proto is {proto:?}; allowed are \"tcp\" and \"udp\""
             )));
         }
-        let host = text(request, "host", "127.0.0.1")?;
+        let host = request.host.as_deref().unwrap_or("127.0.0.1");
         if host.parse::<IpAddr>().is_err() {
             return Err(Error::InvalidArgument(format!(
                 "host is {host:?}; it must be an address inside the guest, such as \"127.0.0.1\""
@@ -123,17 +126,10 @@ impl Registry {
                 "port must be from 1 to 65535".into(),
             ));
         }
-        let send = match request.get("send") {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::String(text)) => text.clone().into_bytes(),
-            Some(other) => match other.get("base64").and_then(Value::as_str) {
-                Some(base64) => wire::bytes(base64)?,
-                None => {
-                    return Err(Error::InvalidArgument(
-                        "send must be text, or {\"base64\": \"…\"}".into(),
-                    ));
-                }
-            },
+        let send = match &request.send {
+            None => Vec::new(),
+            Some(Payload::Text(text)) => text.clone().into_bytes(),
+            Some(Payload::Base64 { base64 }) => wire::bytes(base64)?,
         };
         if send.len() > MAX_SEND {
             return Err(Error::Limit(format!(
@@ -229,41 +225,24 @@ struct Limits {
 }
 
 impl Limits {
-    fn parse(options: &Value, default_ms: u64, allowed: &[&str]) -> Result<Self> {
-        if let Some(unknown) = options
-            .as_object()
-            .and_then(|map| map.keys().find(|key| !allowed.contains(&key.as_str())))
-        {
-            return Err(Error::InvalidArgument(format!(
-                "there is no option {unknown:?}; allowed are {}",
-                allowed.join(", ")
-            )));
-        }
-        let timeout =
-            Duration::from_millis(number(options, "timeout_ms", default_ms, MAX_TIMEOUT_MS)?);
-        let max_bytes =
-            usize::try_from(number(options, "max_bytes", 65_536, MAX_BYTES)?).unwrap_or(usize::MAX);
-        Ok(Self { timeout, max_bytes })
+    fn of(timeout_ms: Option<u32>, default_ms: u32, max_bytes: Option<u32>) -> Result<Self> {
+        let max_ms = CommandOptions::MAX_TIMEOUT_MS;
+        let timeout_ms = number("timeout_ms", timeout_ms, default_ms, max_ms)?;
+        let (default, max) = (CommandOptions::BYTES, CommandOptions::MAX_BYTES);
+        Ok(Self {
+            timeout: Duration::from_millis(timeout_ms.into()),
+            max_bytes: number("max_bytes", max_bytes, default, max)? as usize,
+        })
     }
 }
 
-fn number(options: &Value, key: &str, default: u64, max: u64) -> Result<u64> {
-    match options.get(key) {
-        None | Some(Value::Null) => Ok(default),
-        Some(value) => value
-            .as_u64()
-            .filter(|number| (1..=max).contains(number))
-            .ok_or_else(|| {
-                Error::InvalidArgument(format!("{key} must be a whole number from 1 to {max}"))
-            }),
-    }
-}
-
-fn text<'a>(options: &'a Value, key: &str, default: &'a str) -> Result<&'a str> {
-    match options.get(key) {
-        None | Some(Value::Null) => Ok(default),
-        Some(value) => value
-            .as_str()
-            .ok_or_else(|| Error::InvalidArgument(format!("{key} must be a string"))),
+fn number(name: &str, given: Option<u32>, default: u32, max: u32) -> Result<u32> {
+    let number = given.unwrap_or(default);
+    if (1..=max).contains(&number) {
+        Ok(number)
+    } else {
+        Err(Error::InvalidArgument(format!(
+            "{name} must be a whole number from 1 to {max}"
+        )))
     }
 }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use rookery_contract::shapes::RunStatus;
 use rookery_project::{Cancel, Error, Result, Unavailable, regular};
-use serde_json::Value;
 
 use crate::backend::{Availability, Backend};
 use crate::ports::Ports;
@@ -23,7 +22,6 @@ pub type Backends = fn() -> Vec<Box<dyn Backend>>;
 
 /// How often the state on disk is looked at while waiting.
 const POLL: Duration = Duration::from_millis(20);
-const MAX_TIMEOUT_S: u64 = 7 * 24 * 3600;
 
 /// All runs of this user, whatever their project. [`crate::Runs`] shows those below the roots.
 #[derive(Debug, Clone)]
@@ -134,52 +132,6 @@ impl Registry {
     }
 }
 
-/// The options of `emulation.start`.
-struct Options {
-    backend: String,
-    timeout_s: Option<u64>,
-}
-
-impl Options {
-    fn parse(options: &Value) -> Result<Self> {
-        let mut parsed = Self {
-            backend: "auto".into(),
-            timeout_s: None,
-        };
-        let invalid = |message: String| {
-            Error::InvalidArgument(format!(
-                "{message}; the options of a run are, for example, {{\"timeout_s\": 60, \
-                 \"backend\": \"auto\"}}"
-            ))
-        };
-        let empty = serde_json::Map::new();
-        let map = match options {
-            Value::Null => &empty,
-            Value::Object(map) => map,
-            _ => return Err(invalid("the options must be an object".into())),
-        };
-        for (key, value) in map {
-            match (key.as_str(), value) {
-                (_, Value::Null) => {}
-                ("backend", Value::String(name)) => parsed.backend.clone_from(name),
-                ("backend", _) => return Err(invalid("backend must be a string".into())),
-                ("timeout_s", value) => {
-                    let seconds = value
-                        .as_u64()
-                        .filter(|seconds| (1..=MAX_TIMEOUT_S).contains(seconds));
-                    parsed.timeout_s = Some(seconds.ok_or_else(|| {
-                        invalid(format!(
-                            "timeout_s must be a whole number from 1 to {MAX_TIMEOUT_S}"
-                        ))
-                    })?);
-                }
-                _ => return Err(invalid(format!("there is no option {key:?}"))),
-            }
-        }
-        Ok(parsed)
-    }
-}
-
 /// The backend called `name`, or for `auto` the first that works here, and what it found.
 fn choose(backends: Vec<Box<dyn Backend>>, name: &str) -> Result<(Box<dyn Backend>, Availability)> {
     let names: Vec<_> = backends.iter().map(|backend| backend.name()).collect();
@@ -266,34 +218,4 @@ fn await_end(run: &RunDir, slice: Duration) -> Result<bool> {
         std::thread::sleep(slice);
     }
     Ok(ended)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn options_are_checked_by_name_and_range() {
-        assert_eq!(Options::parse(&Value::Null).unwrap().backend, "auto");
-        let options = Options::parse(&json!({ "timeout_s": 5, "backend": "user" })).unwrap();
-        assert_eq!(
-            (options.timeout_s, options.backend.as_str()),
-            (Some(5), "user")
-        );
-        for wrong in [
-            json!([]),
-            json!({ "timeout": 5 }),
-            json!({ "timeout_s": 0 }),
-            json!({ "timeout_s": "5" }),
-            json!({ "timeout_s": 1e9 }),
-            json!({ "backend": 1 }),
-        ] {
-            assert!(
-                matches!(Options::parse(&wrong), Err(Error::InvalidArgument(_))),
-                "{wrong}"
-            );
-        }
-    }
 }

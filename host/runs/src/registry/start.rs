@@ -8,12 +8,13 @@ use std::process::Child;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use rookery_contract::options::StartOptions;
 use rookery_project::{Cancel, Error, Result};
 use serde_json::Value;
 
 use crate::backend::Live;
 use crate::plan::Plan;
-use crate::registry::{Options, POLL, Registry, choose, launch};
+use crate::registry::{POLL, Registry, choose, launch};
 use crate::state::lock::Attempt;
 use crate::state::record::{Request, Spec, State, Status};
 use crate::state::store::RunDir;
@@ -28,8 +29,13 @@ impl Registry {
     /// Start a run of the project in `project_dir`, an absolute path without links, whose effective
     /// configuration is `config`.
     ///
-    /// `options` as `emulation.start` of `wit/emulation.wit`. Gives the run id.
-    pub fn start(&self, project_dir: &Path, config: &Value, options: &Value) -> Result<String> {
+    /// Gives the run id.
+    pub fn start(
+        &self,
+        project_dir: &Path,
+        config: &Value,
+        options: &StartOptions,
+    ) -> Result<String> {
         let config = config.clone();
         self.begin(
             project_dir,
@@ -48,7 +54,7 @@ impl Registry {
     pub(crate) fn begin(
         &self,
         project_dir: &Path,
-        options: &Value,
+        options: &StartOptions,
         config: impl FnOnce() -> Result<Value> + Send + 'static,
         named: impl FnOnce(&str),
         cancel: &Cancel,
@@ -56,12 +62,12 @@ impl Registry {
         let project_dir = project_dir
             .canonicalize()
             .map_err(|error| Error::io("open the project", project_dir, &error))?;
-        let options = Options::parse(options)?;
+        let timeout_s = timeout(options)?;
         let request = Request {
             run_id: id::new(&project_dir)?,
             project_dir,
-            backend: options.backend,
-            timeout_s: options.timeout_s,
+            backend: options.backend.clone(),
+            timeout_s,
         };
         let run_id = request.run_id.clone();
         let run = self.store.create(&request)?;
@@ -90,6 +96,18 @@ impl Registry {
                 Err(_) => return Ok(run_id),
             }
         }
+    }
+}
+
+/// The seconds that the run may take, where they are given.
+fn timeout(options: &StartOptions) -> Result<Option<u64>> {
+    const MAX: u32 = StartOptions::MAX_TIMEOUT_S;
+    match options.timeout_s {
+        Some(seconds) if !(1..=MAX).contains(&seconds) => Err(Error::InvalidArgument(format!(
+            "timeout_s must be a whole number from 1 to {MAX}; the options of a run are, for \
+             example, {{\"timeout_s\": 60, \"backend\": \"auto\"}}"
+        ))),
+        seconds => Ok(seconds.map(u64::from)),
     }
 }
 
@@ -211,6 +229,42 @@ impl Starting {
         });
         if let Err(error) = ended {
             tracing::error!(%error, "cannot write the run's state");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rookery_contract::options::parse;
+
+    use super::*;
+
+    #[test]
+    fn options_are_checked_by_name_and_range() {
+        let checked = |text: &str| {
+            let options: StartOptions = parse("options", text)?;
+            Ok((timeout(&options)?, options.backend))
+        };
+        assert_eq!(checked("{}"), Ok((None, "auto".into())));
+        let nothing = r#"{"timeout_s": null, "backend": null}"#;
+        assert_eq!(checked(nothing), Ok((None, "auto".into())));
+        let given = r#"{"timeout_s": 5, "backend": "user"}"#;
+        assert_eq!(checked(given), Ok((Some(5), "user".into())));
+        for wrong in [
+            "[]",
+            r#"{"timeout": 5}"#,
+            r#"{"timeout_s": 0}"#,
+            r#"{"timeout_s": "5"}"#,
+            r#"{"timeout_s": 1e9}"#,
+            r#"{"timeout_s": 604801}"#,
+            r#"{"timeout_s": 99999999999}"#,
+            r#"{"backend": 1}"#,
+        ] {
+            let refused = checked(wrong);
+            assert!(
+                matches!(refused, Err(Error::InvalidArgument(_))),
+                "{wrong}: {refused:?}"
+            );
         }
     }
 }

@@ -31,7 +31,12 @@ impl Registry {
             // Before the supervisor is asked: one that does not listen yet looks for this once it
             // does.
             run.ask_to_stop(self.stop_grace(&run))?;
-            let asked = control::ask(run.path(), &Ask::Stop, PROMPT, &Cancel::default());
+            let asked = control::ask::<serde_json::Value>(
+                run.path(),
+                &Ask::Stop,
+                PROMPT,
+                &Cancel::default(),
+            );
             if asked.is_err() {
                 signal(&run, Signal::TERM)?;
             }

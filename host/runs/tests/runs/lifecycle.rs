@@ -4,12 +4,13 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rookery_contract::options::StartOptions;
 use rookery_harness::{Trial, trials};
 use rookery_project::{Cancel, Error, Unavailable};
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 
-use crate::world::{World, config, eventually};
+use crate::world::{World, config, eventually, within};
 
 pub fn tests() -> Vec<Trial> {
     trials![
@@ -75,7 +76,7 @@ fn a_deadline_is_the_usual_end() {
     let world = World::new();
     let run_id = world
         .registry()
-        .start(&world.project(), &config(&[]), &json!({ "timeout_s": 1 }))
+        .start(&world.project(), &config(&[]), &within(1))
         .unwrap();
     let status = world.wait(&run_id);
     assert_eq!(
@@ -321,7 +322,8 @@ fn a_program_that_is_no_supervisor_is_an_error_with_its_words() {
         "/bin/ls".into(),
         crate::scripted::backends,
     );
-    let Err(Error::Backend(message)) = registry.start(&world.project(), &config(&[]), &Value::Null)
+    let Err(Error::Backend(message)) =
+        registry.start(&world.project(), &config(&[]), &StartOptions::default())
     else {
         panic!("started")
     };
@@ -339,7 +341,10 @@ fn a_backend_that_does_not_work_is_refused_with_the_reason() {
         world.registry().start(
             &world.project(),
             &config(&[]),
-            &json!({ "backend": backend }),
+            &StartOptions {
+                backend: backend.to_owned(),
+                ..StartOptions::default()
+            },
         )
     };
     let Err(Error::Unavailable(Unavailable {
@@ -363,7 +368,7 @@ fn an_unusable_configuration_makes_no_result_directory() {
     let config = json!({ "core": { "fs": "./base/fs.tar.gz" } });
     let started = world
         .registry()
-        .start(&world.project(), &config, &Value::Null);
+        .start(&world.project(), &config, &StartOptions::default());
     assert!(
         matches!(started, Err(Error::InvalidArgument(_))),
         "{started:?}"

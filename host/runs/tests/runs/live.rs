@@ -4,8 +4,10 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rookery_contract::options::{self, CommandOptions, ReachOptions};
 use rookery_harness::{Trial, trials};
 use rookery_project::{Cancel, Error};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -20,6 +22,11 @@ pub fn tests() -> Vec<Trial> {
     ]
 }
 
+/// Options as a tool gives them.
+fn given<T: DeserializeOwned>(options: &Value) -> T {
+    options::parse("options", &options.to_string()).unwrap()
+}
+
 fn commands_and_ports_are_reached_through_the_supervisor() {
     let world = World::new();
     let run_id = world.start(&[]).unwrap();
@@ -27,21 +34,36 @@ fn commands_and_ports_are_reached_through_the_supervisor() {
     let none = Cancel::default();
     let argv = ["ps".to_owned(), "ü\n\"".to_owned()];
     let answer = registry
-        .command(&run_id, &argv, &json!({ "timeout_ms": 2000 }), &none)
+        .command(
+            &run_id,
+            &argv,
+            &given(&json!({ "timeout_ms": 2000 })),
+            &none,
+        )
         .unwrap();
-    assert_eq!(answer["stdout"], "ps ü\n\"");
+    assert_eq!(answer.stdout, "ps ü\n\"");
     let answer = registry
-        .reach(&run_id, 80, &json!({ "send": { "base64": "AAEC" } }), &none)
+        .reach(
+            &run_id,
+            80,
+            &given(&json!({ "send": { "base64": "AAEC" } })),
+            &none,
+        )
         .unwrap();
     assert_eq!(
-        answer["received"],
+        json!(answer.received),
         json!({ "text": "\u{0}\u{1}\u{2}", "bytes": 3 })
     );
     assert_eq!(
-        registry.reach(&run_id, 1, &Value::Null, &none),
+        registry.reach(&run_id, 1, &ReachOptions::default(), &none),
         Err(Error::NotFound("nothing listens there".into()))
     );
-    let dropped = registry.command(&run_id, &["never".to_owned()], &Value::Null, &none);
+    let dropped = registry.command(
+        &run_id,
+        &["never".to_owned()],
+        &CommandOptions::default(),
+        &none,
+    );
     assert!(matches!(dropped, Err(Error::Backend(_))), "{dropped:?}");
     json!(registry.stop(&run_id).unwrap());
 }
@@ -60,14 +82,15 @@ fn wrong_requests_are_refused_before_they_are_sent() {
         (80, json!({ "timeout_ms": 0 })),
         (80, json!({ "sned": "x" })),
     ] {
-        let answer = registry.reach(&run_id, port, &request, &none);
+        let answer = options::parse("request", &request.to_string())
+            .and_then(|request| registry.reach(&run_id, port, &request, &none));
         assert!(
             matches!(answer, Err(Error::InvalidArgument(_))),
             "{request} {answer:?}"
         );
     }
     for argv in [vec![], vec![String::new()], vec!["a\0b".to_owned()]] {
-        let answer = registry.command(&run_id, &argv, &Value::Null, &none);
+        let answer = registry.command(&run_id, &argv, &CommandOptions::default(), &none);
         assert!(
             matches!(answer, Err(Error::InvalidArgument(_))),
             "{argv:?} {answer:?}"
@@ -121,10 +144,10 @@ fn a_silent_or_garbled_peer_does_no_harm() {
     let answer = world.registry().command(
         &run_id,
         &["ps".to_owned()],
-        &Value::Null,
+        &CommandOptions::default(),
         &Cancel::default(),
     );
-    assert_eq!(answer.unwrap()["stdout"], "ps");
+    assert_eq!(answer.unwrap().stdout, "ps");
     json!(world.registry().stop(&run_id).unwrap());
 }
 
@@ -133,10 +156,12 @@ fn a_request_to_an_ended_run_is_unavailable() {
     let status = world.run(&[("end", "done")]);
     let run_id = status["run_id"].as_str().unwrap();
     let started = Instant::now();
-    let answer =
-        world
-            .registry()
-            .command(run_id, &["ps".to_owned()], &Value::Null, &Cancel::default());
+    let answer = world.registry().command(
+        run_id,
+        &["ps".to_owned()],
+        &CommandOptions::default(),
+        &Cancel::default(),
+    );
     assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
     assert!(started.elapsed() < Duration::from_secs(1));
     assert_eq!(

@@ -3,11 +3,12 @@
 
 use std::process::Command;
 
+use rookery_contract::options::StartOptions;
 use rookery_harness::{Trial, trials};
 use rookery_project::Error;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::world::{World, config, eventually};
+use crate::world::{World, config, eventually, within};
 
 pub fn tests() -> Vec<Trial> {
     trials![
@@ -21,11 +22,7 @@ pub fn tests() -> Vec<Trial> {
 fn start_slowly(world: &World, script: &[(&str, &str)]) -> String {
     world
         .slow_registry()
-        .start(
-            &world.project(),
-            &config(script),
-            &json!({ "timeout_s": 30 }),
-        )
+        .start(&world.project(), &config(script), &within(30))
         .unwrap()
 }
 
@@ -76,7 +73,7 @@ fn a_start_that_fails_late_is_a_failed_run_with_the_reason() {
     std::fs::write(&program, script).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let run_id = slow
-        .start(&world.project(), &config(&[]), &Value::Null)
+        .start(&world.project(), &config(&[]), &StartOptions::default())
         .unwrap();
     world.open_gate();
     let status = world.wait(&run_id);

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rookery_contract::options::StartOptions;
 use rookery_harness::{Trial, trials};
 use serde_json::json;
 
@@ -36,7 +37,10 @@ fn stop_ends_a_run_and_can_be_repeated() {
 fn a_stop_that_takes_long_is_answered_at_once_and_seen_through() {
     let world = World::new();
     let script = config(&[("listen", "80"), ("farewell_ms", "6000")]);
-    let options = json!({ "timeout_s": 60, "backend": "patient" });
+    let options = StartOptions {
+        timeout_s: Some(60),
+        backend: "patient".into(),
+    };
     let run_id = world
         .registry()
         .start(&world.project(), &script, &options)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use rookery_contract::options::StartOptions;
 use rookery_project::{Cancel, Result};
 use rookery_runs::Registry;
 use serde_json::{Map, Value, json};
@@ -61,11 +62,8 @@ impl World {
 
     /// Start a run of a script.
     pub fn start(&self, script: &[(&str, &str)]) -> Result<String> {
-        self.registry().start(
-            &self.project(),
-            &config(script),
-            &json!({ "timeout_s": 30 }),
-        )
+        self.registry()
+            .start(&self.project(), &config(script), &within(30))
     }
 
     /// Start a run and wait for its end.
@@ -158,10 +156,22 @@ pub fn start_and_die(root: &Path, program: Option<PathBuf>) -> ExitCode {
         None => registry(root),
     };
     let run_id = registry
-        .start(&root.join("router"), &config(&script), &Value::Null)
+        .start(
+            &root.join("router"),
+            &config(&script),
+            &StartOptions::default(),
+        )
         .unwrap();
     println!("{run_id}");
     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
         .unwrap();
     ExitCode::FAILURE
+}
+
+/// Options of a run that may take so many seconds.
+pub fn within(seconds: u32) -> StartOptions {
+    StartOptions {
+        timeout_s: Some(seconds),
+        ..StartOptions::default()
+    }
 }

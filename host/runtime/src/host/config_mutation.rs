@@ -3,7 +3,12 @@
 //! The project crate writes a change whole or not at all, so a trap or a cancellation right after
 //! it leaves a project that loads.
 
-use super::{HostResult, State, parse_object};
+use rookery_contract::options::{self, ApplyOptions, RemoveOptions, ResetOptions};
+use rookery_contract::shapes::Change;
+use rookery_project::Result;
+use serde_json::Value;
+
+use super::{HostResult, State, to_json};
 use crate::host::bindings::config_mutation;
 
 impl config_mutation::Host for State {
@@ -13,10 +18,10 @@ impl config_mutation::Host for State {
         fragment: String,
         options: String,
     ) -> HostResult<String> {
-        self.json("config-mutation.apply", move |host, _| {
-            let fragment = parse_object("fragment", &fragment)?;
-            let options = parse_object("options", &options)?;
-            host.roots.project(&project)?.apply(fragment, &options)
+        self.blocking("config-mutation.apply", move |host, _| {
+            let fragment = Value::Object(options::parse("fragment", &fragment)?);
+            let options: ApplyOptions = options::parse("options", &options)?;
+            told(&host.roots.project(&project)?.apply(&fragment, &options)?)
         })
         .await
     }
@@ -27,18 +32,23 @@ impl config_mutation::Host for State {
         path: String,
         options: String,
     ) -> HostResult<String> {
-        self.json("config-mutation.remove", move |host, _| {
-            let options = parse_object("options", &options)?;
-            host.roots.project(&project)?.remove(&path, &options)
+        self.blocking("config-mutation.remove", move |host, _| {
+            let options: RemoveOptions = options::parse("options", &options)?;
+            told(&host.roots.project(&project)?.remove(&path, &options)?)
         })
         .await
     }
 
     async fn reset(&mut self, project: String, options: String) -> HostResult<String> {
-        self.json("config-mutation.reset", move |host, _| {
-            let options = parse_object("options", &options)?;
-            host.roots.project(&project)?.reset(&options)
+        self.blocking("config-mutation.reset", move |host, _| {
+            let options: ResetOptions = options::parse("options", &options)?;
+            told(&host.roots.project(&project)?.reset(&options)?)
         })
         .await
     }
+}
+
+/// The change with every field, as the contract has it.
+fn told(change: &Change) -> Result<String> {
+    to_json(&change.told())
 }

@@ -1,6 +1,9 @@
 //! `creation`: make a new project.
 
-use super::{HostResult, State, parse_object};
+use rookery_contract::options;
+use serde_json::{Map, Value};
+
+use super::{HostResult, State};
 use crate::host::bindings::creation;
 use crate::meter::WallClock;
 
@@ -15,7 +18,8 @@ impl creation::Host for State {
         // think.
         let _paused = WallClock::pause(&self.meter);
         self.json("creation.init-project", move |host, cancel| {
-            parse_object("options", &options)?;
+            // There are none yet, and those of a newer tool are not refused.
+            options::parse::<Map<String, Value>>("options", &options)?;
             host.roots.create(&rootfs, &output, cancel)
         })
         .await

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rookery_contract::options;
 use rookery_contract::shapes::RunStatus;
 use rookery_project::Error;
 
-use super::{HostError, HostResult, State, parse_object, to_json};
+use super::{HostError, HostResult, State, to_json};
 use crate::host::bindings::emulation;
 use crate::meter::{Paused, WallClock};
 
@@ -19,7 +20,7 @@ impl emulation::Host for State {
         let (progress, meter) = (self.progress.clone(), Arc::clone(&self.meter));
         let started = self
             .blocking("emulation.start", move |host, cancel| {
-                let options = parse_object("options", &options)?;
+                let options = options::parse("options", &options)?;
                 let project = host.roots.project(&project)?;
                 // From here on the id is in whatever is said of the call, also where the caller
                 // does not hear of its end.
@@ -90,7 +91,7 @@ impl State {
                     host.runs.wait(&id, slice, cancel)
                 })
                 .await?;
-            if status.status != "running" || Instant::now() >= end {
+            if !status.is_running() || Instant::now() >= end {
                 return Ok(status);
             }
             self.report(&status);

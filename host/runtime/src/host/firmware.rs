@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use rookery_contract::options;
 use wasmtime::component::Resource;
 
-use super::{HostResult, RootFilesystem, State, parse_object};
+use super::{HostResult, RootFilesystem, State};
 use crate::host::bindings::firmware;
 
 impl firmware::Host for State {
@@ -27,7 +28,7 @@ impl firmware::HostRootFilesystem for State {
     ) -> HostResult<String> {
         let firmware = self.root_filesystem(&this)?;
         self.json("root-filesystem.list-directory", move |_, _| {
-            firmware.list_directory(&path, &parse_object("options", &options)?)
+            firmware.list_directory(&path, &options::parse("options", &options)?)
         })
         .await
     }
@@ -60,7 +61,7 @@ impl firmware::HostRootFilesystem for State {
     ) -> HostResult<String> {
         let firmware = self.root_filesystem(&this)?;
         self.json("root-filesystem.search", move |_, cancel| {
-            firmware.search(&pattern, &parse_object("options", &options)?, cancel)
+            firmware.search(&pattern, &options::parse("options", &options)?, cancel)
         })
         .await
     }

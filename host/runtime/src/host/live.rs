@@ -1,6 +1,9 @@
 //! `live`: reach into a running guest.
 
-use super::{HostResult, State, parse_object};
+use rookery_contract::options;
+use serde_json::{Map, Value};
+
+use super::{HostResult, State};
 use crate::host::bindings::live;
 
 impl live::Host for State {
@@ -19,7 +22,7 @@ impl live::Host for State {
     ) -> HostResult<String> {
         self.json("live.command", move |host, cancel| {
             host.runs
-                .command(&run, &argv, &parse_object("options", &options)?, cancel)
+                .command(&run, &argv, &options::parse("options", &options)?, cancel)
         })
         .await
     }
@@ -27,22 +30,23 @@ impl live::Host for State {
     async fn reach(&mut self, run: String, port: u16, request: String) -> HostResult<String> {
         self.json("live.reach", move |host, cancel| {
             host.runs
-                .reach(&run, port, &parse_object("request", &request)?, cancel)
+                .reach(&run, port, &options::parse("request", &request)?, cancel)
         })
         .await
     }
 
     async fn hook(&mut self, run: String, request: String) -> HostResult<String> {
         self.json("live.hook", move |host, _| {
-            host.runs.hook(&run, &parse_object("request", &request)?)
+            options::parse::<Map<String, Value>>("request", &request)?;
+            host.runs.hook(&run)
         })
         .await
     }
 
     async fn snapshot(&mut self, run: String, request: String) -> HostResult<String> {
         self.json("live.snapshot", move |host, _| {
-            host.runs
-                .snapshot(&run, &parse_object("request", &request)?)
+            options::parse::<Map<String, Value>>("request", &request)?;
+            host.runs.snapshot(&run)
         })
         .await
     }

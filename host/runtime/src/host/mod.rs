@@ -176,16 +176,6 @@ fn parse(what: &str, text: &str) -> rookery_project::Result<Value> {
     })
 }
 
-/// The JSON object that an instance gave as `what`.
-fn parse_object(what: &str, text: &str) -> rookery_project::Result<Value> {
-    match parse(what, text)? {
-        object @ Value::Object(_) => Ok(object),
-        _ => Err(Error::InvalidArgument(format!(
-            "{what} is not a JSON object; {{}} takes every default"
-        ))),
-    }
-}
-
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {

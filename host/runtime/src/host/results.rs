@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use rookery_contract::options;
 use wasmtime::component::Resource;
 
-use super::{HostResult, RunResults, State, parse, parse_object};
+use super::{HostResult, RunResults, State, parse};
 use crate::host::bindings::results;
 
 impl results::Host for State {
@@ -46,7 +47,7 @@ impl results::HostRunResults for State {
     ) -> HostResult<String> {
         let results = self.run_results(&this)?;
         self.json("run-results.read-csv", move |_, cancel| {
-            results.read_csv(&file, &parse_object("options", &options)?, cancel)
+            results.read_csv(&file, &options::parse("options", &options)?, cancel)
         })
         .await
     }
@@ -60,7 +61,12 @@ impl results::HostRunResults for State {
     ) -> HostResult<String> {
         let results = self.run_results(&this)?;
         self.json("run-results.search", move |_, cancel| {
-            results.search(&file, &pattern, &parse_object("options", &options)?, cancel)
+            results.search(
+                &file,
+                &pattern,
+                &options::parse("options", &options)?,
+                cancel,
+            )
         })
         .await
     }
@@ -91,7 +97,7 @@ impl results::HostRunResults for State {
             results.query(
                 &sql,
                 &parse("params", &params)?,
-                &parse_object("options", &options)?,
+                &options::parse("options", &options)?,
                 cancel,
             )
         })

@@ -11,13 +11,14 @@ use super::files::Files;
 use crate::args::RunSelector;
 use crate::error::{Error, Result};
 use crate::host::{
-    ApplyOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation, Firmware, Level, Live,
-    Log, QueryOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions,
+    ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
+    FindOptions, Firmware, Level, ListOptions, Live, Log, QueryOptions, ReachOptions,
+    RemoveOptions, ResetOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions,
 };
-use crate::imports::reset_options;
 use crate::shapes::{
-    Capabilities, Change, CommandOutput, EffectiveConfig, Lookup, Matches, NewProject, Patch,
-    Reached, ResultsStatus, Rows, RunStatus, Table, Text,
+    Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, InitCandidates,
+    Listing, Lookup, Matches, NewProject, Patch, Reached, ResultsStatus, Rows, RunStatus, Table,
+    Text,
 };
 
 type Answerer = Rc<dyn Fn(&Value) -> Result<Value>>;
@@ -116,20 +117,22 @@ impl FakeHost {
         &self,
         function: &str,
         arguments: Value,
-        otherwise: impl FnOnce() -> Result<Value>,
+        otherwise: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         let answer = match self.answers.get(function) {
-            Some(answer) => answer(&arguments),
+            Some(answer) => answer(&arguments).and_then(|answer| {
+                serde_json::from_value(answer).map_err(|error| {
+                    Error::Internal(format!(
+                        "the answer given for {function} does not fit: {error}"
+                    ))
+                })
+            }),
             None => otherwise(),
         };
         self.calls
             .borrow_mut()
             .push((function.to_owned(), arguments));
-        serde_json::from_value(answer?).map_err(|error| {
-            Error::Internal(format!(
-                "the answer given for {function} does not fit: {error}"
-            ))
-        })
+        answer
     }
 }
 
@@ -170,13 +173,17 @@ impl ConfigMutation for FakeHost {
     fn remove(&self, project: &str, path: &str, dry_run: bool) -> Result<Change> {
         self.ask(
             "config-mutation.remove",
-            json!({ "project": project, "path": path, "options": { "dry_run": dry_run } }),
+            json!({ "project": project, "path": path, "options": RemoveOptions { dry_run } }),
         )
     }
     fn reset(&self, project: &str, to_revision: Option<u64>, dry_run: bool) -> Result<Change> {
+        let options = ResetOptions {
+            dry_run,
+            to_revision,
+        };
         self.ask(
             "config-mutation.reset",
-            json!({ "project": project, "options": reset_options(to_revision, dry_run) }),
+            json!({ "project": project, "options": options }),
         )
     }
 }
@@ -266,13 +273,13 @@ impl Firmware for FakeHost {
 }
 
 impl RootFilesystem for FakeHost {
-    fn list_directory(&self, path: &str, options: &Value) -> Result<Value> {
+    fn list_directory(&self, path: &str, options: &ListOptions) -> Result<Listing> {
         self.ask(
             "root-filesystem.list-directory",
             json!({ "path": path, "options": options }),
         )
     }
-    fn stat(&self, path: &str) -> Result<Value> {
+    fn stat(&self, path: &str) -> Result<FileStat> {
         self.ask("root-filesystem.stat", json!({ "path": path }))
     }
     fn read(&self, path: &str, offset: u64, length: u32) -> Result<Vec<u8>> {
@@ -281,13 +288,13 @@ impl RootFilesystem for FakeHost {
             json!({ "path": path, "offset": offset, "length": length }),
         )
     }
-    fn search_files(&self, pattern: &str, options: &Value) -> Result<Value> {
+    fn search_files(&self, pattern: &str, options: &FindOptions) -> Result<FoundFiles> {
         self.ask(
             "root-filesystem.search",
             json!({ "pattern": pattern, "options": options }),
         )
     }
-    fn init_candidates(&self) -> Result<Value> {
+    fn init_candidates(&self) -> Result<InitCandidates> {
         self.ask("root-filesystem.init-candidates", json!({}))
     }
 }
@@ -296,13 +303,18 @@ impl Live for FakeHost {
     fn capabilities(&self, run_id: &str) -> Result<Capabilities> {
         self.ask("live.capabilities", json!({ "run": run_id }))
     }
-    fn command(&self, run_id: &str, argv: &[String], options: &Value) -> Result<CommandOutput> {
+    fn command(
+        &self,
+        run_id: &str,
+        argv: &[String],
+        options: &CommandOptions,
+    ) -> Result<CommandOutput> {
         self.ask(
             "live.command",
             json!({ "run": run_id, "argv": argv, "options": options }),
         )
     }
-    fn reach(&self, run_id: &str, port: u16, request: &Value) -> Result<Reached> {
+    fn reach(&self, run_id: &str, port: u16, request: &ReachOptions) -> Result<Reached> {
         self.ask(
             "live.reach",
             json!({ "run": run_id, "port": port, "request": request }),

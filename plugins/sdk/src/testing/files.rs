@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use regex::RegexBuilder;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result, Unavailable, invalid};
 use crate::host::{CsvOptions, SearchOptions};
+use crate::shapes::{Match, Matches, ResultFile, ResultsStatus, Table, Text};
 
 /// The directory that a fake run is said to be in.
 const RESULTS_DIR: &str = "/projects/fake/results/0";
@@ -20,27 +21,29 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub fn status(&self) -> Value {
+    pub fn status(&self) -> ResultsStatus {
         let (state, why) = self
             .state
-            .as_ref()
-            .map_or(("completed", ""), |(state, why)| (state, why));
-        let names = self
-            .values
-            .keys()
-            .map(|name| (name, 0))
-            .chain(self.texts.iter().map(|(name, text)| (name, text.len())));
-        let files: Vec<Value> = names
-            .map(|(name, bytes)| json!({ "name": name, "bytes": bytes }))
-            .collect();
-        json!({
-            "results_dir": RESULTS_DIR,
-            "run": 0,
-            "state": state,
-            "why": why,
-            "note": self.note,
-            "files": files
-        })
+            .clone()
+            .unwrap_or_else(|| ("completed".to_owned(), String::new()));
+        let values = self.values.keys().map(|name| (name, 0));
+        let texts = self.texts.iter().map(|(name, text)| (name, size(text)));
+        let file = |(name, bytes): (&String, u64)| ResultFile {
+            name: name.clone(),
+            bytes,
+        };
+        ResultsStatus {
+            results_dir: RESULTS_DIR.to_owned(),
+            run: Some(0),
+            state,
+            why: Some(why),
+            note: self.note.clone(),
+            newer: None,
+            perhaps_running: false,
+            run_id: None,
+            files: values.chain(texts).map(file).collect(),
+            files_total: None,
+        }
     }
 
     pub fn read_yaml(&self, file: &str) -> Result<Value> {
@@ -55,7 +58,7 @@ impl Files {
     }
 
     /// Plain comma-separated text, without quoting.
-    pub fn read_csv(&self, file: &str, options: &CsvOptions) -> Result<Value> {
+    pub fn read_csv(&self, file: &str, options: &CsvOptions) -> Result<Table> {
         let mut lines = self.read(file)?.lines();
         let columns: Vec<String> = if options.columns.is_empty() {
             lines
@@ -82,51 +85,52 @@ impl Files {
                 })
             })
             .collect();
-        let limit = options
-            .limit
-            .map_or(1000, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let total = rows.len();
-        let rows: Vec<_> = rows.into_iter().take(limit).collect();
-        Ok(json!({
-            "columns": columns,
-            "truncated": rows.len() < total,
-            "rows": rows,
-            "total": total
-        }))
+        let rows: Vec<_> = rows.into_iter().take(count(options.rows())).collect();
+        Ok(Table {
+            columns,
+            truncated: rows.len() < total,
+            rows,
+            total: total as u64,
+        })
     }
 
-    pub fn search(&self, file: &str, pattern: &str, options: &SearchOptions) -> Result<Value> {
+    pub fn search(&self, file: &str, pattern: &str, options: &SearchOptions) -> Result<Matches> {
         let text = self.read(file)?;
         let pattern = RegexBuilder::new(pattern)
             .build()
             .map_err(|error| invalid(error.to_string()))?;
-        let mut matches: Vec<Value> = (1_u64..)
+        let mut matches: Vec<Match> = (1_u64..)
             .zip(text.lines())
             .filter(|(_, line)| pattern.is_match(line))
             .map(|(number, line)| {
-                let end = line.floor_char_boundary(
-                    usize::try_from(options.max_line_bytes).unwrap_or(usize::MAX),
-                );
-                json!({ "line": number, "text": &line[..end], "cut": end < line.len() })
+                let end = line.floor_char_boundary(count(options.max_line_bytes));
+                Match {
+                    line: number,
+                    text: line[..end].to_owned(),
+                    cut: end < line.len(),
+                    before: None,
+                    after: None,
+                }
             })
             .collect();
         let total = matches.len();
-        let limit = usize::try_from(options.limit).unwrap_or(usize::MAX);
+        let limit = count(options.limit);
         if options.from_end {
             matches.drain(..total.saturating_sub(limit));
         } else {
             matches.truncate(limit);
         }
-        Ok(json!({
-            "truncated": matches.len() < total,
-            "matches": matches,
-            "total": total,
-            "lines": text.lines().count(),
-            "bytes": text.len()
-        }))
+        Ok(Matches {
+            truncated: matches.len() < total,
+            matches,
+            total: total as u64,
+            lines: text.lines().count() as u64,
+            bytes: size(text),
+        })
     }
 
-    pub fn read_text(&self, file: &str, offset: i64, length: u32) -> Result<Value> {
+    pub fn read_text(&self, file: &str, offset: i64, length: u32) -> Result<Text> {
         let text = self.read(file)?;
         let distance = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
         let start = if offset < 0 {
@@ -134,12 +138,23 @@ impl Files {
         } else {
             distance.min(text.len())
         };
-        let end = start
-            .saturating_add(usize::try_from(length).unwrap_or(usize::MAX))
-            .min(text.len());
+        let end = start.saturating_add(count(length)).min(text.len());
         let piece = String::from_utf8_lossy(&text.as_bytes()[start..end]);
-        Ok(json!({ "text": piece, "offset": start, "next_offset": end, "bytes": text.len() }))
+        Ok(Text {
+            text: piece.into_owned(),
+            offset: start as u64,
+            next_offset: end as u64,
+            bytes: size(text),
+        })
     }
+}
+
+fn size(text: &str) -> u64 {
+    text.len() as u64
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn missing(file: &str) -> Error {

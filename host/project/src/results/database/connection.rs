@@ -3,17 +3,19 @@
 use std::path::Path;
 use std::time::Instant;
 
+use rookery_contract::options::QueryOptions;
+use rookery_contract::shapes::Rows;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::types::{Value as SqlValue, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::cells::{cell, size};
 use super::failure::Failure;
-use super::limits::{BUSY, HEAP, MAX_BUILT, MAX_OUTPUT, MAX_ROWS, Options};
+use super::limits::{BUSY, HEAP, MAX_BUILT};
 use super::params::bind;
 use crate::ground::text;
 use crate::results::guest_path::path_of;
@@ -30,14 +32,14 @@ const STEPS: i32 = 50;
 pub(super) struct Run<'a> {
     pub sql: &'a str,
     pub params: &'a Value,
-    pub options: &'a Options,
+    pub options: &'a QueryOptions,
     pub cancel: &'a Cancel,
     pub deadline: Instant,
 }
 
 impl Run<'_> {
     /// Run it on the database at `path`, which may be an URI.
-    pub(super) fn on(&self, path: &Path, access: OpenFlags) -> Result<Value, Failure> {
+    pub(super) fn on(&self, path: &Path, access: OpenFlags) -> Result<Rows, Failure> {
         match self.within(path, access, Values::Built) {
             // A long value that is only handed on costs nothing more.
             Err(Failure::Sql(error)) if is_too_big(&error) => self
@@ -55,11 +57,11 @@ impl Run<'_> {
         Error::Limit(format!(
             "the query ran longer than {} ms: filter by type or name first, avoid joins without a \
              condition, or add a LIMIT",
-            self.options.timeout().as_millis()
+            self.options.timeout_ms()
         ))
     }
 
-    fn within(&self, path: &Path, access: OpenFlags, values: Values) -> Result<Value, Failure> {
+    fn within(&self, path: &Path, access: OpenFlags, values: Values) -> Result<Rows, Failure> {
         let connection = self.open(path, access, values)?;
         let mut statement = connection.prepare(self.sql)?;
         if statement.column_count() == 0 || !statement.readonly() {
@@ -110,12 +112,12 @@ impl Run<'_> {
         Ok(connection)
     }
 
-    fn rows(&self, statement: &mut Statement<'_>) -> Result<Value, Failure> {
+    fn rows(&self, statement: &mut Statement<'_>) -> Result<Rows, Failure> {
         let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let width = columns.len();
-        let limit = self.options.limit.min(MAX_ROWS);
-        let max_bytes = self.options.max_bytes.min(MAX_OUTPUT);
-        let mut given: Vec<Value> = Vec::new();
+        let limit = self.options.limit.min(QueryOptions::MAX_ROWS) as usize;
+        let max_bytes = self.options.bytes() as usize;
+        let mut given: Vec<Vec<Value>> = Vec::new();
         let mut truncated = false;
         let mut bytes = 0;
         let mut rows = statement.raw_query();
@@ -132,14 +134,15 @@ impl Run<'_> {
                 truncated = true;
                 break;
             }
-            given.push(cells.into());
+            given.push(cells);
         }
-        Ok(json!({
-            "columns": columns,
-            "rows": given,
-            "row_count": given.len(),
-            "truncated": truncated
-        }))
+        Ok(Rows {
+            columns,
+            row_count: given.len() as u64,
+            rows: given,
+            truncated,
+            elapsed_ms: 0,
+        })
     }
 }
 

@@ -18,14 +18,15 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use rookery_contract::options::QueryOptions;
+use rookery_contract::shapes::Rows;
 use rusqlite::{ErrorCode, OpenFlags, ffi};
 use serde_json::Value;
 
 use self::connection::Run;
 use self::failure::Failure;
-pub(super) use self::limits::Options;
 use super::parse::damaged;
 use crate::ground::regular;
 use crate::ground::scratch::Scratch;
@@ -98,9 +99,9 @@ impl Database<'_> {
         &self,
         sql: &str,
         params: &Value,
-        options: &Options,
+        options: &QueryOptions,
         cancel: &Cancel,
-    ) -> Result<Value> {
+    ) -> Result<Rows> {
         // SQLite takes what is shorter than its header for an empty database.
         if self.bytes < HEADER {
             let why = if self.bytes == 0 {
@@ -121,7 +122,7 @@ impl Database<'_> {
             params,
             options,
             cancel,
-            deadline: started + options.timeout(),
+            deadline: started + Duration::from_millis(options.timeout_ms().into()),
         };
         let path = self.path()?;
         let mut read = OpenFlags::SQLITE_OPEN_READ_ONLY;
@@ -146,9 +147,7 @@ impl Database<'_> {
             }
         };
         let mut answer = outcome.map_err(|failure| failure.explain(|| run.stopped()))?;
-        answer["elapsed_ms"] = u64::try_from(started.elapsed().as_millis())
-            .unwrap_or(u64::MAX)
-            .into();
+        answer.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(answer)
     }
 

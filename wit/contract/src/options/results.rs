@@ -1,0 +1,155 @@
+//! Options of `run-results`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::number;
+
+/// The longest that a search or a query may be given, in milliseconds.
+const MAX_TIMEOUT_MS: u32 = 30_000;
+/// How long they have where nothing is said.
+const TIMEOUT_MS: u32 = 10_000;
+
+/// `run-results.read-csv`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CsvOptions {
+    /// The column names of a file without header.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// Column to the list of values that it may have.
+    #[serde(rename = "where", skip_serializing_if = "Map::is_empty")]
+    pub only: Map<String, Value>,
+    /// At most this many rows: 1000, and no more than [`Self::MAX_ROWS`].
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::optional"
+    )]
+    pub limit: Option<u32>,
+    /// Leave out this many rows first.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::optional"
+    )]
+    pub offset: Option<u32>,
+}
+
+impl CsvOptions {
+    /// The most rows of one answer.
+    pub const MAX_ROWS: u32 = 100_000;
+
+    /// How many rows to give.
+    pub fn rows(&self) -> u32 {
+        self.limit.unwrap_or(1000).min(Self::MAX_ROWS)
+    }
+}
+
+/// `run-results.search`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SearchOptions {
+    /// At most this many matches: 100, and no more than [`Self::MAX_MATCHES`].
+    #[serde(deserialize_with = "number::saturating")]
+    pub limit: u32,
+    /// Keep the last matches, not the first: yes.
+    pub from_end: bool,
+    /// Cut longer lines: at 500 bytes.
+    #[serde(deserialize_with = "number::saturating")]
+    pub max_line_bytes: u32,
+    /// Take capitals and small letters for the same: no.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub case_insensitive: bool,
+    /// Lines to give before and after each match: none, and no more than [`Self::MAX_CONTEXT`].
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::optional"
+    )]
+    pub context: Option<u32>,
+    /// Give up after this long: 10 s, and no more than 30 s.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::optional"
+    )]
+    pub timeout_ms: Option<u32>,
+}
+
+impl Default for SearchOptions {
+    fn default() -> Self {
+        Self::newest(100)
+    }
+}
+
+impl SearchOptions {
+    /// The most matches of one answer.
+    pub const MAX_MATCHES: u32 = 10_000;
+    /// The most lines of context on either side.
+    pub const MAX_CONTEXT: u32 = 50;
+
+    /// The newest `limit` matches.
+    pub fn newest(limit: u32) -> Self {
+        Self {
+            limit,
+            from_end: true,
+            max_line_bytes: 500,
+            case_insensitive: false,
+            context: None,
+            timeout_ms: None,
+        }
+    }
+
+    /// How long to search, in milliseconds.
+    pub fn timeout_ms(&self) -> u32 {
+        self.timeout_ms.unwrap_or(TIMEOUT_MS).min(MAX_TIMEOUT_MS)
+    }
+}
+
+/// `run-results.query`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueryOptions {
+    /// At most this many rows: 100, and no more than [`Self::MAX_ROWS`].
+    #[serde(deserialize_with = "number::saturating")]
+    pub limit: u32,
+    /// Give up after this long: 10 s, and no more than 30 s.
+    #[serde(deserialize_with = "number::saturating")]
+    pub timeout_ms: u32,
+    /// At most this many bytes of values: 1 MiB, and no more than [`Self::MAX_BYTES`].
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::optional"
+    )]
+    pub max_bytes: Option<u32>,
+}
+
+impl Default for QueryOptions {
+    fn default() -> Self {
+        Self::rows(100)
+    }
+}
+
+impl QueryOptions {
+    /// The most rows of one answer.
+    pub const MAX_ROWS: u32 = 10_000;
+    /// The most bytes of all values together.
+    pub const MAX_BYTES: u32 = 8 << 20;
+
+    /// At most `limit` rows, within ten seconds.
+    pub fn rows(limit: u32) -> Self {
+        Self {
+            limit,
+            timeout_ms: TIMEOUT_MS,
+            max_bytes: None,
+        }
+    }
+
+    /// How long the query may take, in milliseconds.
+    pub fn timeout_ms(&self) -> u32 {
+        self.timeout_ms.min(MAX_TIMEOUT_MS)
+    }
+
+    /// How many bytes all values may have.
+    pub fn bytes(&self) -> u32 {
+        self.max_bytes.unwrap_or(1 << 20).min(Self::MAX_BYTES)
+    }
+}

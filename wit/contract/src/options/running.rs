@@ -1,0 +1,122 @@
+//! Options of `emulation` and `live`.
+//!
+//! Their numbers are not taken for the most that is allowed: nobody means a run or a request that
+//! ends sooner than asked.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::number;
+
+/// `emulation.start`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StartOptions {
+    /// Seconds after which the run ends, from 1 to [`Self::MAX_TIMEOUT_S`]; by default what the
+    /// project says (`core.timeout`), else 60.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::optional"
+    )]
+    pub timeout_s: Option<u32>,
+    /// `auto`, `user` or `penguin`.
+    #[serde(deserialize_with = "auto")]
+    pub backend: String,
+}
+
+impl StartOptions {
+    /// The longest run: a week.
+    pub const MAX_TIMEOUT_S: u32 = 7 * 24 * 3600;
+}
+
+impl Default for StartOptions {
+    fn default() -> Self {
+        Self {
+            timeout_s: None,
+            backend: AUTO.to_owned(),
+        }
+    }
+}
+
+/// The backend that is the first which works.
+const AUTO: &str = "auto";
+
+fn auto<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let backend = Option::deserialize(deserializer)?;
+    Ok(backend.unwrap_or_else(|| AUTO.to_owned()))
+}
+
+/// `live.command`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CommandOptions {
+    /// Kill it after this long: 10 s, and no more than [`Self::MAX_TIMEOUT_MS`].
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::optional"
+    )]
+    pub timeout_ms: Option<u32>,
+    /// Keep at most this much of each output stream: 64 KiB, and no more than
+    /// [`Self::MAX_BYTES`].
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::optional"
+    )]
+    pub max_bytes: Option<u32>,
+}
+
+impl CommandOptions {
+    /// Where nothing is said.
+    pub const TIMEOUT_MS: u32 = 10_000;
+    /// The longest that a request to a guest may take.
+    pub const MAX_TIMEOUT_MS: u32 = 300_000;
+    /// Where nothing is said.
+    pub const BYTES: u32 = 65_536;
+    /// The most that a request to a guest gives.
+    pub const MAX_BYTES: u32 = 1 << 20;
+}
+
+/// The request of `live.reach`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReachOptions {
+    /// `tcp`, or `udp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proto: Option<String>,
+    /// An address inside the guest: 127.0.0.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// What to send: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send: Option<Payload>,
+    /// Give up after this long: 5 s, and no more than [`CommandOptions::MAX_TIMEOUT_MS`].
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::optional"
+    )]
+    pub timeout_ms: Option<u32>,
+    /// Keep at most this much of the answer, as in [`CommandOptions`].
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::optional"
+    )]
+    pub max_bytes: Option<u32>,
+}
+
+impl ReachOptions {
+    /// Where nothing is said.
+    pub const TIMEOUT_MS: u32 = 5000;
+}
+
+/// Bytes for the guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "`send` must be text, or {\"base64\": \"…\"}")]
+pub enum Payload {
+    /// Text, sent as UTF-8.
+    Text(String),
+    /// Any bytes.
+    Base64 {
+        /// In the standard alphabet, with padding.
+        base64: String,
+    },
+}

@@ -1,0 +1,16 @@
+//! What functions of the host give.
+
+mod config;
+mod firmware;
+mod results;
+mod running;
+
+pub use self::config::{
+    Change, Effective, EffectiveConfig, InitCandidate, Layer, Lookup, NewProject, Patch, Revision,
+    ToldChange,
+};
+pub use self::firmware::{
+    DirectoryEntry, ElfHeaders, FileStat, FoundFile, FoundFiles, InitCandidates, Listing,
+};
+pub use self::results::{Match, Matches, NewerRun, ResultFile, ResultsStatus, Rows, Table, Text};
+pub use self::running::{Capabilities, CommandOutput, Endpoint, Reached, Received, RunStatus};

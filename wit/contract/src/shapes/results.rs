@@ -1,0 +1,172 @@
+//! What `results` gives.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// `run-results.status`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ResultsStatus {
+    /// Absolute.
+    pub results_dir: String,
+    /// The directory's number.
+    #[serde(default)]
+    pub run: Option<u64>,
+    /// `completed`, `died`, `running` or `never-ran`.
+    pub state: String,
+    /// What that is concluded from.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// Where this is not the newest run: what became of that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// The same as data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newer: Option<NewerRun>,
+    /// Of a run that `died`: it may as well go on and be quiet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub perhaps_running: bool,
+    /// The run that wrote it, where one of this machine did.
+    #[serde(default)]
+    pub run_id: Option<String>,
+    /// The files that are there.
+    #[serde(default)]
+    pub files: Vec<ResultFile>,
+    /// How many there are, where `files` holds fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_total: Option<usize>,
+}
+
+impl ResultsStatus {
+    /// The absolute path of one of its files.
+    pub fn path_of(&self, file: &str) -> String {
+        format!("{}/{file}", self.results_dir.trim_end_matches('/'))
+    }
+
+    /// The project directory that this result directory lies in (`PROJECT/results/N`).
+    pub fn project_dir(&self) -> Option<&str> {
+        let (base, _) = self.results_dir.trim_end_matches('/').rsplit_once('/')?;
+        base.strip_suffix("/results")
+    }
+
+    /// Whether the run left this file.
+    pub fn has(&self, file: &str) -> bool {
+        self.files.iter().any(|one| one.name == file)
+    }
+}
+
+/// A run that is newer than the one looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NewerRun {
+    /// Its number.
+    pub run: u64,
+    /// `completed`, `died`, `running` or `never-ran`.
+    #[serde(default)]
+    pub state: String,
+    /// Absolute; none where it left not even a directory.
+    #[serde(default)]
+    pub results_dir: Option<String>,
+}
+
+/// One result file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ResultFile {
+    /// Plain name.
+    pub name: String,
+    /// Its size.
+    #[serde(default)]
+    pub bytes: u64,
+}
+
+/// `run-results.read-csv`: rows by column name; every cell is text.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Table {
+    /// In file order.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// One object a row.
+    #[serde(default)]
+    pub rows: Vec<Map<String, Value>>,
+    /// Rows that match.
+    #[serde(default)]
+    pub total: u64,
+    /// Whether `rows` holds fewer.
+    #[serde(default)]
+    pub truncated: bool,
+}
+
+/// `run-results.search`: matching lines, in file order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Matches {
+    /// At most as many as asked for.
+    #[serde(default)]
+    pub matches: Vec<Match>,
+    /// Lines that match.
+    #[serde(default)]
+    pub total: u64,
+    /// Lines of the file.
+    #[serde(default)]
+    pub lines: u64,
+    /// Bytes of the file.
+    #[serde(default)]
+    pub bytes: u64,
+    /// Whether `matches` holds fewer than `total`.
+    #[serde(default)]
+    pub truncated: bool,
+}
+
+/// One matching line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Match {
+    /// Counted from 1.
+    pub line: u64,
+    /// Without its line end.
+    #[serde(default)]
+    pub text: String,
+    /// Whether the line is longer than `text`.
+    #[serde(default)]
+    pub cut: bool,
+    /// The lines before it, as many as asked for; none where no context was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Vec<String>>,
+    /// The lines after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Vec<String>>,
+}
+
+/// `run-results.read-text`: a range of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Text {
+    /// Control characters and what is no UTF-8 escaped.
+    #[serde(default)]
+    pub text: String,
+    /// Where it starts.
+    #[serde(default)]
+    pub offset: u64,
+    /// Where to go on.
+    #[serde(default)]
+    pub next_offset: u64,
+    /// Bytes of the file.
+    #[serde(default)]
+    pub bytes: u64,
+}
+
+/// `run-results.query`: the rows of a query.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Rows {
+    /// Names, as the database gives them; they may repeat.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// One array a row.
+    #[serde(default)]
+    pub rows: Vec<Vec<Value>>,
+    /// How many are here.
+    #[serde(default)]
+    pub row_count: u64,
+    /// Whether the query has more.
+    #[serde(default)]
+    pub truncated: bool,
+    /// How long it took.
+    #[serde(default)]
+    pub elapsed_ms: u64,
+}
