@@ -164,7 +164,9 @@ fn a_large_file_with_many_faults_is_refused_soon() {
     let refusal = refused(&[("patch_1.yaml", &text)]);
     assert!(start.elapsed().as_secs() < 10);
     assert!(
-        refusal.problems[1].starts_with("nvram.k1 (line 3)"),
+        refusal.faults[1]
+            .to_string()
+            .starts_with("nvram.k1 (line 3)"),
         "{refusal}"
     );
 }
@@ -307,5 +309,5 @@ fn a_refusal_names_file_place_and_way_out() {
             .contains("core.arch")
     );
     let both = refused(&[("patch_1.yaml", "env: {A: 1, B: 2}\n")]);
-    assert_eq!(both.problems.len(), 2, "all problems are reported at once");
+    assert_eq!(both.faults.len(), 2, "all problems are reported at once");
 }

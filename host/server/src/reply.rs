@@ -79,9 +79,9 @@ fn own_content(value: Value) -> Result<CallToolResult, String> {
 }
 
 /// The reply to a call that failed, with an example of one that is right where the arguments are to
-/// blame and the tool gives none.
+/// blame.
 pub fn failure(failure: &Failure, example: impl FnOnce() -> String) -> CallToolResult {
-    let example = if failure.kind == "invalid-argument" && !failure.message.contains("Example: ") {
+    let example = if failure.kind == "invalid-argument" {
         example()
     } else {
         String::new()

@@ -121,13 +121,10 @@ pub fn call<T: Tool>(host: &impl Host, arguments: &str) -> Result<String> {
     T::run(host, arguments)?.to_json()
 }
 
+/// The host shows an example after it, as after every error by the arguments.
 fn wrong_arguments<T: Tool>(error: &serde_json::Error) -> Error {
     let name = T::ABOUT.name;
-    let example = T::examples()
-        .first()
-        .map(|example| format!(" Example: {name}({example})"))
-        .unwrap_or_default();
-    invalid(format!("Invalid arguments for {name}: {error}.{example}"))
+    invalid(format!("Invalid arguments for {name}: {error}."))
 }
 
 /// The error of `call` for a name that the component does not hold.

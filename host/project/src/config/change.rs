@@ -10,7 +10,7 @@ use super::answer::Answer;
 use super::files::PATCH;
 use super::guard::{guard, lossy_json};
 use super::load::{Patch, load};
-use super::refusal::{Refusal, dotted};
+use super::refusal::{Fault, Refusal, dotted};
 use super::schema::{PROJECT, Problem, Scope, Type, check};
 use super::store::{Store, history, parse_patch, read_patch};
 use super::templates::{map_strings, neutralise};
@@ -200,11 +200,7 @@ impl Change<'_> {
 
     /// Whether a change of a patch that was wrong before leaves nothing wrong that was not.
     fn repairs(&self, before: &Refusal, now: &Refusal) -> bool {
-        before.file == PATCH
-            && (!self.adds
-                || now
-                    .same_problems()
-                    .all(|problem| before.same_problems().any(|known| known == problem)))
+        before.file == PATCH && (!self.adds || now.adds_nothing_to(before))
     }
 
     /// What lower files set, and why the project does not load now, if it does not.
@@ -248,7 +244,7 @@ fn unloadable(before: Option<&Refusal>, now: &Refusal) -> Error {
 fn refused(problems: &[Problem]) -> Error {
     let lines: Vec<_> = problems
         .iter()
-        .map(|problem| format!("{}: {}", dotted(&problem.path), problem.message))
+        .map(|problem| Fault::from(problem).to_string())
         .collect();
     Error::InvalidArgument(format!("{}. Nothing was written", lines.join("; ")))
 }

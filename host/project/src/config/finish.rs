@@ -6,7 +6,7 @@ use std::path::Path;
 use super::files::{self, MAIN};
 use super::layer::{Layer, origin};
 use super::plugins::unknown_argument;
-use super::refusal::{Kind, Refusal, dotted};
+use super::refusal::{Fault, Kind, Refusal};
 use super::schema::{Nulls, PROJECT, Problem, Scope, Type, check, complete};
 use super::templates::resolve_kernel_version;
 use crate::ground::yaml;
@@ -88,14 +88,10 @@ fn whole(layers: &[Layer], problems: &[Problem]) -> Refusal {
     let file = problems
         .first()
         .map_or_else(|| MAIN.to_owned(), |problem| origin(layers, &problem.path));
-    let problems = problems
-        .iter()
-        .map(|problem| format!("{}: {}", dotted(&problem.path), problem.message))
-        .collect();
     Refusal {
         kind: Kind::Structure,
         file,
-        problems,
+        faults: problems.iter().map(Fault::from).collect(),
     }
 }
 

@@ -22,7 +22,7 @@ mod view;
 
 pub use layer::Layer;
 pub use load::{Loaded, Patch, load};
-pub use refusal::{Kind, Refusal};
+pub use refusal::{Fault, Kind, Refusal};
 
 pub(crate) use change::{apply, remove};
 pub(crate) use reset::reset;

@@ -27,6 +27,47 @@ pub enum Kind {
     Rule,
 }
 
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The keys that lead there; none where it is not about one place.
+    pub path: Option<Vec<String>>,
+    /// The line in the file, where known.
+    pub line: Option<usize>,
+    /// What is wrong and what is allowed.
+    pub message: String,
+}
+
+impl Fault {
+    /// Whether it is the same wrong thing. Lines move when a file is written anew.
+    fn is(&self, other: &Self) -> bool {
+        self.path == other.path && self.message == other.message
+    }
+}
+
+impl From<&Problem> for Fault {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            path: Some(problem.path.clone()),
+            line: None,
+            message: problem.message.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = &self.path {
+            f.write_str(&dotted(path))?;
+            if let Some(line) = self.line {
+                write!(f, " (line {line})")?;
+            }
+            f.write_str(": ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
 /// A configuration that Penguin would not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -34,8 +75,8 @@ pub struct Refusal {
     pub kind: Kind,
     /// The file, relative to the project directory.
     pub file: String,
-    /// What is wrong, each with its dotted path and line where known.
-    pub problems: Vec<String>,
+    /// All that is wrong.
+    pub faults: Vec<Fault>,
 }
 
 impl Refusal {
@@ -44,7 +85,11 @@ impl Refusal {
         Self {
             kind,
             file: file.to_owned(),
-            problems: vec![problem.into()],
+            faults: vec![Fault {
+                path: None,
+                line: None,
+                message: problem.into(),
+            }],
         }
     }
 
@@ -60,29 +105,26 @@ impl Refusal {
             (0..=path.len()).map(move |length| path[..length].to_vec())
         };
         let places = locate(text, problems.iter().flat_map(prefixes).collect());
-        let describe = |problem: &Problem| {
-            let place = prefixes(problem)
-                .rev()
-                .find_map(|prefix| places.get(&prefix));
-            let line = place
-                .map(|(line, _)| format!(" (line {line})"))
-                .unwrap_or_default();
-            format!("{}{line}: {}", dotted(&problem.path), problem.message)
+        let fault = |problem: &Problem| {
+            let mut known = prefixes(problem).rev();
+            let place = known.find_map(|prefix| places.get(&prefix));
+            Fault {
+                line: place.map(|(line, _)| *line),
+                ..Fault::from(problem)
+            }
         };
         Self {
             kind,
             file: file.to_owned(),
-            problems: problems.iter().map(describe).collect(),
+            faults: problems.iter().map(fault).collect(),
         }
     }
 
-    /// The problems without their lines, which move when the file is written anew.
-    pub fn same_problems(&self) -> impl Iterator<Item = String> {
-        self.problems.iter().map(|problem| {
-            let (start, rest) = problem.split_once(" (line ").unwrap_or((problem, ""));
-            let rest = rest.split_once(')').map_or(rest, |(_, rest)| rest);
-            format!("{start}{rest}")
-        })
+    /// Whether nothing is wrong that was not wrong before.
+    pub fn adds_nothing_to(&self, before: &Self) -> bool {
+        self.faults
+            .iter()
+            .all(|fault| before.faults.iter().any(|known| known.is(fault)))
     }
 }
 
@@ -97,7 +139,8 @@ pub fn dotted(path: &[String]) -> String {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.file, self.problems.join("; "))
+        let faults: Vec<_> = self.faults.iter().map(Fault::to_string).collect();
+        write!(f, "{}: {}", self.file, faults.join("; "))
     }
 }
 

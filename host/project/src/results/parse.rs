@@ -17,29 +17,27 @@ pub(super) fn parse(name: &str, raw: &[u8]) -> Result<Value> {
         if is_json {
             serde_json::from_str(text)
                 .or_else(|error| serde_json::from_str(&finite(text)).map_err(|_| error))
-                .map_err(|error| error.to_string())
+                .map_err(|error| Error::InvalidArgument(error.to_string()))
         } else {
-            parse_result(text).map_err(|error| error.to_string())
+            parse_result(text)
         }
     };
     let parsed = read(text).or_else(|error| match without_halves(text, is_json) {
         Some(text) => read(&text),
         None => Err(error),
     });
-    parsed.map_err(|error| {
-        // The reader weighs a document as it would be with its aliases expanded.
-        if error.contains("aliases are expanded") && !text.contains('*') {
-            return Error::Unavailable(Unavailable {
-                what: name.to_owned(),
-                why: format!(
-                    "it holds more values than are read at once ({} bytes)",
-                    raw.len()
-                ),
-                how_to_enable: "Run the project for a shorter time, so that less is recorded"
-                    .into(),
-            });
-        }
-        damaged(name, &escape(error.as_bytes()))
+    parsed.map_err(|error| match error {
+        // The reader weighs a document as it would be with its aliases expanded: one without any
+        // is what it is.
+        Error::Limit(_) if !text.contains('*') => Error::unavailable(
+            name,
+            format!(
+                "it holds more values than are read at once ({} bytes)",
+                raw.len()
+            ),
+            "Run the project for a shorter time, so that less is recorded",
+        ),
+        error => damaged(name, &escape(error.to_string().as_bytes())),
     })
 }
 

@@ -11,11 +11,7 @@ pub fn decode(bytes: &[u8]) -> Result<String, YamlError> {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = before.split(|b| *b == b'\n').count();
         let column = before.rsplit(|b| *b == b'\n').next().map_or(0, <[u8]>::len) + 1;
-        YamlError {
-            line,
-            column,
-            message: "not UTF-8 text; save the file as UTF-8".to_owned(),
-        }
+        YamlError::at(line, column, "not UTF-8 text; save the file as UTF-8")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     Ok(if text.contains('\r') {
@@ -45,11 +41,7 @@ pub fn check_characters(text: &str) -> Result<(), YamlError> {
                  in a double-quoted string",
                 u32::from(c)
             );
-            return Err(YamlError {
-                line: number + 1,
-                column: column + 1,
-                message,
-            });
+            return Err(YamlError::at(number + 1, column + 1, message));
         }
     }
     Ok(())
@@ -57,13 +49,7 @@ pub fn check_characters(text: &str) -> Result<(), YamlError> {
 
 /// Penguin's reader knows version 1 of YAML only, and one byte order mark.
 pub fn check_directives(text: &str) -> Result<(), YamlError> {
-    let refuse = |line, message: &str| {
-        Err(YamlError {
-            line,
-            column: 1,
-            message: message.to_owned(),
-        })
-    };
+    let refuse = |line, message: &str| Err(YamlError::at(line, 1, message));
     if text.starts_with('\u{feff}') {
         return refuse(1, "a second byte order mark (U+FEFF); remove it");
     }
@@ -91,13 +77,7 @@ pub fn check_outside(chars: &[char], scalars: &[(Range<usize>, bool)]) -> Result
     for (index, c) in chars.iter().enumerate() {
         while scalars.next_if(|(range, _)| range.end <= index).is_some() {}
         let scalar = scalars.peek().filter(|(range, _)| range.contains(&index));
-        let refuse = |message: String| {
-            Err(YamlError {
-                line,
-                column,
-                message,
-            })
-        };
+        let refuse = |message: String| Err(YamlError::at(line, column, message));
         match c {
             '\t' if !comment && !scalar.is_some_and(|(_, tabs)| *tabs) => {
                 return refuse("a tab; indent and separate with spaces".to_owned());

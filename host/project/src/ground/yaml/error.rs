@@ -11,6 +11,20 @@ pub struct YamlError {
     pub column: usize,
     /// What is wrong, and what to write instead.
     pub message: String,
+    /// Whether nothing is wrong with the text but that it holds more than is read at once.
+    pub too_large: bool,
+}
+
+impl YamlError {
+    /// What is wrong at a place.
+    pub(super) fn at(line: usize, column: usize, message: impl Into<String>) -> Self {
+        Self {
+            line,
+            column,
+            message: message.into(),
+            too_large: false,
+        }
+    }
 }
 
 impl fmt::Display for YamlError {

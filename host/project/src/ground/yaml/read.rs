@@ -33,13 +33,22 @@ pub fn parse(text: &str) -> Result<Value, YamlError> {
 /// Read a result file that Penguin's Python wrote.
 ///
 /// Names that YAML versions disagree on stay the text that they are in the file (`08`, `0o17`),
-/// keys too. Of keys given twice the last counts; foreign tags are ignored.
+/// keys too. Of keys given twice the last counts; foreign tags are ignored. A text that holds more
+/// than is read at once is `Limit`.
 pub fn parse_result(text: &str) -> Result<Json> {
     let mut reader = Reader::new(text, Schema::Result);
     reader
         .run()
         .map(|()| reader.finish().to_json())
-        .map_err(|stop| Error::InvalidArgument(format!("not a YAML result file: {}", stop.error())))
+        .map_err(|stop| {
+            let error = stop.error();
+            let case = if error.too_large {
+                Error::Limit
+            } else {
+                Error::InvalidArgument
+            };
+            case(format!("not a YAML result file: {error}"))
+        })
 }
 
 /// Paths of nodes.
@@ -241,10 +250,11 @@ impl<'a> Reader<'a> {
     fn weigh(&mut self, weight: usize, span: Span) -> Result<(), YamlError> {
         self.weight += weight;
         if self.weight > MAX_WEIGHT {
-            return Err(error(
-                span,
-                "the document grows too large when its aliases are expanded",
-            ));
+            let too_large = "the document grows too large when its aliases are expanded";
+            return Err(YamlError {
+                too_large: true,
+                ..error(span, too_large)
+            });
         }
         Ok(())
     }
@@ -422,11 +432,7 @@ fn refused(error: &ScanError) -> Stop {
     } else {
         info
     };
-    let error = YamlError {
-        line: mark.line(),
-        column: mark.col() + 1,
-        message: message.to_owned(),
-    };
+    let error = YamlError::at(mark.line(), mark.col() + 1, message);
     if info.contains("indentation") || info.contains("comments must be separated") {
         Stop::Layout(error)
     } else {
@@ -435,9 +441,5 @@ fn refused(error: &ScanError) -> Stop {
 }
 
 fn error(span: Span, message: &str) -> YamlError {
-    YamlError {
-        line: span.start.line(),
-        column: span.start.col() + 1,
-        message: message.to_owned(),
-    }
+    YamlError::at(span.start.line(), span.start.col() + 1, message)
 }
