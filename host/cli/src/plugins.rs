@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use rookery_project::Roots;
-use rookery_runtime::{Interface, LoadReport, Plugin, Runtime};
-use serde_json::{Map, Value, json};
+use rookery_runtime::{Interface, LoadReport, Plugin, Rejected, Runtime};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::places::PluginOptions;
 use crate::show;
@@ -77,8 +78,8 @@ impl List {
     fn execute(&self) -> anyhow::Result<ExitCode> {
         let dirs = self.options.dirs()?;
         let (_, report) = self.options.load(a_root()?)?;
-        show::result(&json!(report), self.json, |_| {
-            let mut lines = describe(&report);
+        show::result(&report, self.json, |report| {
+            let mut lines = describe(report);
             if report.plugins.is_empty() {
                 let searched: Vec<_> = dirs.iter().map(|dir| dir.display().to_string()).collect();
                 lines.push(format!(
@@ -96,6 +97,14 @@ impl List {
     }
 }
 
+/// What is printed with `--json`: the report, and each tool as agents read it.
+#[derive(Serialize)]
+struct Checked<'a> {
+    #[serde(flatten)]
+    report: &'a LoadReport,
+    read_by_agents: Map<String, Value>,
+}
+
 impl Check {
     fn execute(&self) -> anyhow::Result<ExitCode> {
         let runtime = Runtime::new(self.options.config(a_root()?)?)?;
@@ -106,11 +115,13 @@ impl Check {
             .flat_map(|plugin| &plugin.tools)
             .map(|tool| Ok((tool.clone(), read_by_agents(&runtime, tool)?)))
             .collect::<anyhow::Result<_>>()?;
-        let mut value = json!(report);
-        value["read_by_agents"] = json!(shown);
-        show::result(&value, self.json, |_| {
-            let mut lines = describe(&report);
-            for (tool, definition) in &shown {
+        let checked = Checked {
+            report: &report,
+            read_by_agents: shown,
+        };
+        show::result(&checked, self.json, |checked| {
+            let mut lines = describe(checked.report);
+            for (tool, definition) in &checked.read_by_agents {
                 lines.push(format!("what an agent reads of {tool}:"));
                 leaves(definition, "", &mut lines);
             }
@@ -219,17 +230,27 @@ fn size(file: &Path) -> String {
 }
 
 /// For `doctor`: what was loaded from where.
-pub fn overview(options: &PluginOptions) -> anyhow::Result<Value> {
+#[derive(Serialize)]
+pub struct Overview {
+    dirs: Vec<String>,
+    pub plugins: usize,
+    pub tools: usize,
+    pub rejected: Vec<Rejected>,
+    pub warnings: Vec<String>,
+}
+
+pub fn overview(options: &PluginOptions) -> anyhow::Result<Overview> {
     let dirs = options.dirs()?;
-    let dirs: Vec<_> = dirs.iter().map(|dir| dir.to_string_lossy()).collect();
+    let dirs = dirs.iter().map(|dir| dir.to_string_lossy().into_owned());
+    let dirs = dirs.collect();
     let (runtime, report) = options.load(a_root()?)?;
-    Ok(json!({
-        "dirs": dirs,
-        "plugins": report.plugins.len(),
-        "tools": runtime.tools().len(),
-        "rejected": report.rejected,
-        "warnings": report.warnings
-    }))
+    Ok(Overview {
+        dirs,
+        plugins: report.plugins.len(),
+        tools: runtime.tools().len(),
+        rejected: report.rejected,
+        warnings: report.warnings,
+    })
 }
 
 #[cfg(test)]

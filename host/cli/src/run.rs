@@ -9,12 +9,12 @@ use rookery_contract::options::StartOptions;
 use rookery_contract::shapes::RunStatus;
 use rookery_project::{Cancel, Roots};
 use rookery_runs::Runs;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::interrupt::Interrupt;
 use crate::places::{PortOptions, StateDir, existing_parent, resolve, utf8};
 use crate::show::{self, Activity};
-use crate::summary;
+use crate::summary::{self, Findings};
 
 /// How often the state of the run is looked at.
 const POLL: Duration = Duration::from_millis(250);
@@ -51,6 +51,13 @@ pub struct Run {
     state: StateDir,
 }
 
+/// What is printed with `--json`.
+#[derive(Serialize)]
+struct Ended {
+    run: RunStatus,
+    findings: Findings,
+}
+
 impl Run {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
         let dir = resolve(&self.project)?;
@@ -72,9 +79,12 @@ impl Run {
         let findings = summary::findings(&roots, &status);
 
         let failed = status.status == "failed";
-        let result = json!({"run": status, "findings": findings});
-        show::result(&result, self.json, |result| {
-            summary::describe(&status, &result["findings"])
+        let ended = Ended {
+            run: status,
+            findings,
+        };
+        show::result(&ended, self.json, |ended| {
+            summary::describe(&ended.run, &ended.findings)
         });
         Ok(if failed {
             ExitCode::FAILURE

@@ -3,7 +3,8 @@
 use rookery_contract::options::CsvOptions;
 use rookery_contract::shapes::{Endpoint, RunStatus};
 use rookery_project::{Cancel, Results, Roots};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::show::text;
 
@@ -18,40 +19,58 @@ const WEB_PORTS: &[(u16, &str)] = &[
     (8443, "https"),
 ];
 
-/// What the run's result files say: `{"services": [{"proc", "proto", "ip", "port", "host_port"}],
-/// "pseudofiles": [{"path", "hits", "callers"}], "missing_env": ["…"], "crashes": [{"proc",
-/// "signame", "count"}]}`. A file that is not there leaves its list out.
-pub fn findings(roots: &Roots, status: &RunStatus) -> Value {
+/// What the run's result files say. What a file does not say is left out.
+#[derive(Default, Serialize)]
+pub struct Findings {
+    /// As `summary.json` has them (`proc`, `proto`, `ip`, `port`), with the `host_port` that led
+    /// there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    services: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pseudofiles: Vec<Pseudofile>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_env: Vec<Value>,
+    /// As `crashes.yaml` has them: `proc`, `signame`, `count`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    crashes: Vec<Value>,
+}
+
+/// A device file that failed.
+#[derive(Serialize)]
+struct Pseudofile {
+    path: String,
+    hits: Value,
+    callers: Value,
+}
+
+/// What the result files of a run say of it.
+pub fn findings(roots: &Roots, status: &RunStatus) -> Findings {
     let Some(results) = status
         .results_dir
         .as_deref()
         .and_then(|dir| roots.results(None, Some(dir)).ok())
     else {
-        return json!({});
+        return Findings::default();
     };
-    let parts = [
-        (
-            "services",
-            read(&results, "summary.json").map(|mut file| reached(file["binds"].take(), &results)),
-        ),
-        (
-            "pseudofiles",
-            read(&results, "pseudofiles_failures.yaml").map(|file| pseudofiles(&file)),
-        ),
-        ("missing_env", read(&results, "env_missing.yaml")),
-        (
-            "crashes",
-            read(&results, "crashes.yaml").map(|mut file| file["crashes"].take()),
-        ),
-    ];
-    let found = parts
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    Value::Object(
-        found
-            .filter(|(_, value)| value.as_array().is_some_and(|items| !items.is_empty()))
-            .collect(),
-    )
+    let list = |file: &str, key: Option<&str>| {
+        let mut value = read(&results, file).unwrap_or_default();
+        let value = match key {
+            Some(key) => value.get_mut(key).map(Value::take).unwrap_or_default(),
+            None => value,
+        };
+        match value {
+            Value::Array(items) => items,
+            _ => Vec::new(),
+        }
+    };
+    Findings {
+        services: reached(list("summary.json", Some("binds")), &results),
+        pseudofiles: read(&results, "pseudofiles_failures.yaml")
+            .map(|file| pseudofiles(&file))
+            .unwrap_or_default(),
+        missing_env: list("env_missing.yaml", None),
+        crashes: list("crashes.yaml", Some("crashes")),
+    }
 }
 
 fn read(results: &Results, file: &str) -> Option<Value> {
@@ -62,7 +81,7 @@ fn read(results: &Results, file: &str) -> Option<Value> {
 }
 
 /// Each service with the port of the host that led to it, where there was one.
-fn reached(mut services: Value, results: &Results) -> Value {
+fn reached(mut services: Vec<Value>, results: &Results) -> Vec<Value> {
     let bridges = results
         .read_csv(
             "vpn_bridges.csv",
@@ -70,7 +89,7 @@ fn reached(mut services: Value, results: &Results) -> Value {
             &Cancel::default(),
         )
         .unwrap_or_default();
-    for service in services.as_array_mut().into_iter().flatten() {
+    for service in &mut services {
         let leads_there = |bridge: &&Map<String, Value>| {
             bridge["domain"] == service["proto"]
                 && bridge["guest_ip"] == service["ip"]
@@ -89,16 +108,13 @@ fn reached(mut services: Value, results: &Results) -> Value {
 }
 
 /// The file is a map by path, worst first.
-fn pseudofiles(file: &Value) -> Value {
-    let empty = Map::new();
-    let failures = file.as_object().unwrap_or(&empty).iter();
+fn pseudofiles(file: &Value) -> Vec<Pseudofile> {
+    let failures = file.as_object().into_iter().flatten();
     failures
-        .map(|(path, failure)| {
-            json!({
-                "path": path,
-                "hits": failure["impact"]["hits"],
-                "callers": failure["callers"]
-            })
+        .map(|(path, failure)| Pseudofile {
+            path: path.clone(),
+            hits: failure["impact"]["hits"].clone(),
+            callers: failure["callers"].clone(),
         })
         .collect()
 }
@@ -127,7 +143,7 @@ fn address(endpoint: &Endpoint) -> String {
 }
 
 /// Lines for a person.
-pub fn describe(status: &RunStatus, findings: &Value) -> Vec<String> {
+pub fn describe(status: &RunStatus, findings: &Findings) -> Vec<String> {
     let reason = status
         .reason
         .as_deref()
@@ -145,43 +161,33 @@ pub fn describe(status: &RunStatus, findings: &Value) -> Vec<String> {
     section(
         &mut lines,
         "services that listened",
-        findings["services"].as_array(),
+        &findings.services,
         service,
     );
-    if findings["services"].is_null() {
+    if findings.services.is_empty() {
         lines.push("no service listened".to_owned());
     }
     section(
         &mut lines,
         "device files that failed, worst first",
-        findings["pseudofiles"].as_array(),
+        &findings.pseudofiles,
         pseudofile,
     );
     section(
         &mut lines,
         "boot arguments and variables looked for in vain",
-        findings["missing_env"].as_array(),
+        &findings.missing_env,
         |name| {
             name.as_str()
                 .map_or_else(|| name.to_string(), str::to_owned)
         },
     );
-    section(
-        &mut lines,
-        "fatal signals",
-        findings["crashes"].as_array(),
-        crash,
-    );
-    let notes: Vec<Value> = status
-        .notes
-        .iter()
-        .map(|note| note.as_str().into())
-        .collect();
+    section(&mut lines, "fatal signals", &findings.crashes, crash);
     section(
         &mut lines,
         "this backend did not honour",
-        Some(&notes),
-        |note| note.as_str().unwrap_or_default().to_owned(),
+        &status.notes,
+        Clone::clone,
     );
     lines.push(format!(
         "results in {}",
@@ -199,10 +205,10 @@ fn service(bind: &Value) -> String {
     format!("{proc}  {proto} {ip}:{}{reached}", bind["port"])
 }
 
-fn pseudofile(failure: &Value) -> String {
-    let callers = failure["callers"].as_array().into_iter().flatten();
+fn pseudofile(failure: &Pseudofile) -> String {
+    let callers = failure.callers.as_array().into_iter().flatten();
     let callers: Vec<_> = callers.filter_map(Value::as_str).take(3).collect();
-    let (path, hits) = (text(failure, "path"), &failure["hits"]);
+    let (path, hits) = (&failure.path, &failure.hits);
     format!("{path}  {hits} times, by {}", callers.join(", "))
 }
 
@@ -211,15 +217,10 @@ fn crash(crash: &Value) -> String {
     format!("{proc}  {signal}, {} times", crash["count"])
 }
 
-fn section(
-    lines: &mut Vec<String>,
-    title: &str,
-    items: Option<&Vec<Value>>,
-    show: impl Fn(&Value) -> String,
-) {
-    let Some(items) = items.filter(|items| !items.is_empty()) else {
+fn section<T>(lines: &mut Vec<String>, title: &str, items: &[T], show: impl Fn(&T) -> String) {
+    if items.is_empty() {
         return;
-    };
+    }
     lines.push(format!("{title}:"));
     lines.extend(
         items
@@ -234,6 +235,8 @@ fn section(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn status(value: Value) -> RunStatus {
@@ -268,14 +271,18 @@ mod tests {
             ]
         }));
         let file = json!({"/dev/dsa": {"impact": {"hits": 12}, "callers": ["dsad:412"]}});
-        let findings = json!({
-            "pseudofiles": pseudofiles(&file),
-            "missing_env": ["a", "b", "c", "d", "e", "f"],
-            "services": [
-                {"proc": "httpd", "proto": "tcp", "ip": "0.0.0.0", "port": 80, "host_port": 40080},
-                {"proc": "snmpd", "proto": "udp", "ip": "0.0.0.0", "port": 161}
-            ]
-        });
+        let findings = Findings {
+            pseudofiles: pseudofiles(&file),
+            missing_env: ["a", "b", "c", "d", "e", "f"].map(Value::from).into(),
+            services: vec![
+                json!({
+                    "proc": "httpd", "proto": "tcp", "ip": "0.0.0.0", "port": 80,
+                    "host_port": 40080
+                }),
+                json!({"proc": "snmpd", "proto": "udp", "ip": "0.0.0.0", "port": 161}),
+            ],
+            ..Findings::default()
+        };
         assert_eq!(
             describe(&status, &findings).join("\n"),
             "run r1 finished after 60.0 s: the deadline passed\n\
@@ -298,7 +305,7 @@ mod tests {
     fn a_run_without_results_still_has_a_summary() {
         let lines = describe(
             &status(json!({"run_id": "r1", "status": "failed"})),
-            &json!({}),
+            &Findings::default(),
         );
         assert_eq!(
             lines,
