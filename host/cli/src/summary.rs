@@ -175,7 +175,7 @@ pub fn describe(status: &RunStatus, findings: &Findings) -> Vec<String> {
     );
     section(
         &mut lines,
-        "boot arguments and variables looked for in vain",
+        "boot arguments and variables that were not found",
         &findings.missing_env,
         |name| {
             name.as_str()
@@ -289,7 +289,7 @@ mod tests {
              services that listened:\n  httpd  tcp 0.0.0.0:80, reached at the host's port 40080\n  \
              snmpd  udp 0.0.0.0:161\n\
              device files that failed, worst first:\n  /dev/dsa  12 times, by dsad:412\n\
-             boot arguments and variables looked for in vain:\n  a\n  b\n  c\n  d\n  e\n  and 1 \
+             boot arguments and variables that were not found:\n  a\n  b\n  c\n  d\n  e\n  and 1 \
              more\nresults in /p/results/0"
         );
         assert_eq!(

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use edge::{Firmware, Roots};
+use edge::Roots;
 use images::{Archive, elf, firmware, gzip, mipsel, small_root};
 use proptest::prelude::*;
 use rookery_project::{Cancel, Error, unpack};

@@ -29,6 +29,7 @@ mod policy;
 mod registry;
 mod runtime;
 mod seats;
+mod stderr;
 mod text;
 mod threads;
 mod wasi;

@@ -18,11 +18,11 @@ struct Args {
     target: ChangeTarget,
     /// Guest path
     path: String,
-    /// "zero", "one", "empty" or e.g. {"model":"const_buf","val":"text"}; also sequence (`vals`: a
-    /// list, one for each read), const_map (`vals`: text by offset)
+    /// "zero", "one", "empty" or, for example, {"model":"const_buf","val":"text"}; also sequence
+    /// (`vals`: a list, one for each read), const_map (`vals`: text by offset)
     #[schemars(with = "Option<NameOr<Read>>")]
     read: Option<Model>,
-    /// "discard" or e.g. {"model":"return_const","const":0}
+    /// "discard" or, for example, {"model":"return_const","const":0}
     #[schemars(with = "Option<NameOr<Write>>")]
     write: Option<Model>,
     /// Command or "*" to return value or model: {"0x5401":{"model":"write_data","data":"x"}}

@@ -53,8 +53,8 @@ struct File {
     fix: Option<&'static str>,
 }
 
-/// List files that programs looked for in vain, most wanted first, when a service fails. Many are
-/// harmless searches. Gives `hits`, `callers` and the tool that can `fix` each. Next:
+/// List files that programs looked for and did not find, most wanted first, when a service fails.
+/// Many are harmless searches. Gives `hits`, `callers` and the tool that can `fix` each. Next:
 /// `add_static_file`.
 #[tool(
     read_only,

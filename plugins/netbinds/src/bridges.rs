@@ -3,7 +3,7 @@
 
 use rookery_plugin::{CsvOptions, Result, RunResults, optional};
 
-use crate::socket::cell;
+use crate::row::cell;
 
 /// Bytes read of the small text files.
 const TEXT: u32 = 64 * 1024;

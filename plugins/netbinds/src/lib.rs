@@ -1,6 +1,7 @@
 //! `netbinds`
 
 mod bridges;
+mod row;
 mod socket;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::bridges::Bridges;
+use crate::row::cell;
 
 /// What makes two rows the same socket: process name, protocol, address, port, and the process
 /// where both files tell it.
@@ -109,9 +110,4 @@ impl Lifecycle {
 fn key(row: &Map<String, Value>, by_process: bool) -> Key {
     let pid = if by_process { "pid" } else { "" };
     ["procname", "domain", "guest_ip", "guest_port", pid].map(|column| cell(row, column).to_owned())
-}
-
-/// A cell as text; empty where the file has no such column.
-pub fn cell<'a>(row: &'a Map<String, Value>, column: &str) -> &'a str {
-    row.get(column).and_then(Value::as_str).unwrap_or_default()
 }

@@ -2,7 +2,8 @@
 //! is derived.
 //!
 //! ```
-//! use rookery_plugin::{Next, Result, RunResults, Results, SearchOptions, args::RunSelector, plugin, tool};
+//! use rookery_plugin::args::RunSelector;
+//! use rookery_plugin::{Next, Result, RunResults, Results, SearchOptions, plugin, tool};
 //! use schemars::JsonSchema;
 //! use serde::{Deserialize, Serialize};
 //! use serde_json::json;
@@ -30,11 +31,13 @@
 //!     next: Option<Next>,
 //! }
 //!
-//! /// Find segmentation faults on the console, when a service keeps restarting. Gives the newest lines.
+//! /// Find segmentation faults on the console, when a service keeps restarting. Gives the newest
+//! /// lines.
 //! #[tool(read_only, title = "Segmentation faults", example(project_dir = "fw", limit = 5))]
 //! fn segfaults(host: &impl Results, args: Args) -> Result<Segfaults> {
 //!     let run = host.open_results(&args.run)?;
-//!     let found = run.search("console.log", "(?i)segmentation fault", &SearchOptions::newest(args.limit))?;
+//!     let newest = SearchOptions::newest(args.limit);
+//!     let found = run.search("console.log", "(?i)segmentation fault", &newest)?;
 //!     Ok(Segfaults {
 //!         total: found.total,
 //!         truncated: found.truncated,
@@ -59,7 +62,8 @@
 //! crate-type = ["cdylib", "rlib"]
 //!
 //! [dependencies]
-//! rookery-plugin = { path = "../rookery/plugins/sdk" } # in a checkout; the contract comes with it, no build script is needed
+//! # In a checkout; the contract comes with it, and no build script is needed.
+//! rookery-plugin = { path = "../rookery/plugins/sdk" }
 //! schemars = "1"
 //! serde = { version = "1", features = ["derive"] }
 //! serde_json = "1"

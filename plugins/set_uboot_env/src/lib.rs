@@ -18,7 +18,7 @@ struct Args {
     value: String,
 }
 
-/// Set a U-Boot variable (`uboot_env`), e.g. one that `missing_env` lists under `uboot`.
+/// Set a U-Boot variable (`uboot_env`), for example one that `missing_env` lists under `uboot`.
 #[tool(
     destructive,
     idempotent,

@@ -33,7 +33,8 @@ pub fn circles_of_files(tree: &Tree) -> Found {
     found
 }
 
-/// By the folder: how many imports of its files lead to a folder from which a way leads back.
+/// By the folder: how many imports of its files lead to a folder from which a way leads back. A
+/// folder and one that lies in it are the inside of one room.
 pub fn circles_of_folders(tree: &Tree) -> Found {
     let mut found = Found::new();
     for src in sources(tree) {
@@ -41,7 +42,7 @@ pub fn circles_of_folders(tree: &Tree) -> Found {
         let mut imports: BTreeMap<_, usize> = BTreeMap::new();
         for (from, to) in modules::edges(tree, &src) {
             let edge = (folder(tree, &from), folder(tree, &to));
-            if edge.0 != edge.1 {
+            if !lies_in(&edge.0, &edge.1) && !lies_in(&edge.1, &edge.0) {
                 between.insert(edge.clone());
                 *imports.entry(edge).or_default() += 1;
             }
@@ -56,6 +57,11 @@ pub fn circles_of_folders(tree: &Tree) -> Found {
         place.what.dedup();
     }
     found
+}
+
+fn lies_in(folder: &str, other: &str) -> bool {
+    let below = folder.strip_prefix(other);
+    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The folder of a file. A crate's root is a place of its own: it wires the folders together.
@@ -80,23 +86,31 @@ fn sample() -> Tree {
         ("a/src/lib.rs", "mod x; mod y; mod z;"),
         ("a/src/x/mod.rs", "mod one; use crate::y::Two;"),
         ("a/src/x/one.rs", "pub struct One;"),
-        ("a/src/y.rs", "pub struct Two; use crate::z::Three;"),
-        ("a/src/z.rs", "pub struct Three; use crate::x;"),
+        ("a/src/x/w/mod.rs", "use crate::x::one::One; mod v;"),
+        ("a/src/y/mod.rs", "pub struct Two; use crate::z::Three;"),
+        ("a/src/z/mod.rs", "pub struct Three; use crate::x;"),
     ])
 }
 
 #[test]
 fn a_circle_of_three_files_is_told_from_file_to_file() {
     let found = circles_of_files(&sample());
-    let files = ["a/src/x/mod.rs", "a/src/y.rs", "a/src/z.rs"];
+    let files = ["a/src/x/mod.rs", "a/src/y/mod.rs", "a/src/z/mod.rs"];
     assert_eq!(found.keys().collect::<Vec<_>>(), files);
-    assert_eq!(found[files[0]].what, ["x/mod.rs→y.rs→z.rs→x/mod.rs"]);
+    assert_eq!(
+        found[files[0]].what,
+        ["x/mod.rs→y/mod.rs→z/mod.rs→x/mod.rs"]
+    );
 }
 
 #[test]
 fn a_circle_of_folders_is_told_with_the_number_of_its_imports() {
     let found = circles_of_folders(&sample());
-    assert_eq!(found.keys().collect::<Vec<_>>(), ["a/src", "a/src/x"]);
-    assert_eq!(found["a/src/x"].what, ["a/src/x→a/src→a/src/x"]);
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        ["a/src/x", "a/src/y", "a/src/z"]
+    );
+    let circle = "a/src/x→a/src/y→a/src/z→a/src/x";
+    assert_eq!(found["a/src/x"].what, [circle]);
     assert_eq!(found["a/src/x"].number, 1);
 }

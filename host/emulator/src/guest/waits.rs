@@ -10,10 +10,32 @@ const WAITS_MAX: usize = 4096;
 /// One of them.
 #[derive(Debug)]
 pub struct Wait {
-    pub call: Call,
-    /// The thread that waits, by its number in the guest.
-    pub parent: u32,
-    pub wanted: Wanted,
+    call: Call,
+    parent: u32,
+    wanted: Wanted,
+}
+
+impl Wait {
+    /// The thread that has the number `parent` in the guest waits with `call`.
+    pub fn new(call: Call, parent: u32, wanted: Wanted) -> Self {
+        Self {
+            call,
+            parent,
+            wanted,
+        }
+    }
+
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    pub fn parent(&self) -> u32 {
+        self.parent
+    }
+
+    pub fn wanted(&self) -> Wanted {
+        self.wanted
+    }
 }
 
 /// All of them.

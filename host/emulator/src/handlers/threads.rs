@@ -92,7 +92,7 @@ fn tell_parent(guest: &mut (impl Callers + HasWaits), call: &Call, thread: &Thre
             Action::Later => {
                 guest.waits().hold(wait);
             }
-            action => wait.call.answer(&action),
+            action => wait.call().answer(&action),
         }
     }
 }
@@ -158,11 +158,7 @@ fn wait(guest: &mut (impl Callers + HasWaits), call: &Call, wanted: Wanted) -> A
     let Some(parent) = record.thread_number() else {
         return Action::Continue;
     };
-    let wait = Wait {
-        call: call.clone(),
-        parent,
-        wanted,
-    };
+    let wait = Wait::new(call.clone(), parent, wanted);
     match find(guest, &wait) {
         Action::Later if guest.waits().hold(wait) => Action::Later,
         Action::Later => Errno::AGAIN.into(),
@@ -172,11 +168,11 @@ fn wait(guest: &mut (impl Callers + HasWaits), call: &Call, wanted: Wanted) -> A
 
 /// What a wait finds now; [`Action::Later`] where it has to wait.
 fn find(guest: &mut impl Callers, wait: &Wait) -> Action {
-    let (call, wanted) = (&wait.call, wait.wanted);
+    let (call, wanted) = (wait.call(), wait.wanted());
     let Some(record) = guest.caller(call) else {
         return Action::Continue;
     };
-    let Some(thread) = record.threads.find(wait.parent, wanted).cloned() else {
+    let Some(thread) = record.threads.find(wait.parent(), wanted).cloned() else {
         let is_thread = |number| record.threads.get(number).is_some();
         return match wanted.number.is_some_and(is_thread) {
             true => Errno::CHILD.into(),

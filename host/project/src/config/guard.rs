@@ -71,7 +71,7 @@ pub fn lossy_json(fragment: &serde_json::Value) -> Vec<Problem> {
             {
                 refuse(
                     &[section, key, "mode"],
-                    &format!("{text:?} is no file mode; write it in octal, \"0755\""),
+                    &format!("{text:?} is not a file mode; write it in octal, \"0755\""),
                 );
             }
             if let Some(number) = mode.and_then(serde_json::Value::as_u64)
@@ -127,7 +127,10 @@ impl Guard<'_> {
                 if !matches!(item, Value::Int(number) if is_signal_number(*number)) {
                     self.refuse(
                         &["blocked_signals"],
-                        format!("{} is no signal; signals are 1 to 64", item.to_json()),
+                        format!(
+                            "{} is not a signal number; these are 1 to 64",
+                            item.to_json()
+                        ),
                     );
                 }
             }),
@@ -299,7 +302,7 @@ impl Guard<'_> {
         {
             self.refuse(
                 &["static_files", path, "mode"],
-                format!("{mode} is no file mode; write it in octal as a string, \"0755\""),
+                format!("{mode} is not a file mode; write it in octal as a string, \"0755\""),
             );
         }
         match entry.get("type").and_then(Value::as_str) {
@@ -335,7 +338,10 @@ impl Guard<'_> {
                 }
             }
             Some("dev") => {
-                let in_range = |name: &str, max: i128| matches!(entry.get(name), Some(Value::Int(number)) if (0..=max).contains(number));
+                let in_range = |name: &str, max: i128| {
+                    let number = entry.get(name);
+                    matches!(number, Some(Value::Int(number)) if (0..=max).contains(number))
+                };
                 if !in_range("major", 0xfff) || !in_range("minor", 0xf_ffff) {
                     self.refuse(at, "'major' is 0 to 4095 and 'minor' 0 to 1048575");
                 }

@@ -13,7 +13,7 @@ pub enum Kind {
     Missing,
     /// A file lies outside the project.
     Outside,
-    /// A file cannot be read, or is no regular file.
+    /// A file cannot be read, or is not a regular file.
     File,
     /// A file is not the YAML that Penguin reads.
     Yaml,

@@ -41,7 +41,7 @@ impl Image {
         })
     }
 
-    /// At most `length` bytes of a file from `offset`; empty for what is no file.
+    /// At most `length` bytes of a file from `offset`; empty for anything else.
     pub(crate) fn read(&self, entry: &Entry, offset: u64, length: usize) -> Result<Vec<u8>> {
         let Content::File {
             offset: start,

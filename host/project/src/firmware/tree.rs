@@ -192,7 +192,7 @@ impl Tree {
                 self.entries.insert(path.clone(), entry);
                 return Ok(path);
             }
-            return Err("it has the path of the root but is no directory".into());
+            return Err("it has the path of the root but is not a directory".into());
         }
         let parent = self.directory(parent(&path))?;
         let path = join_part(&parent, name(&path));

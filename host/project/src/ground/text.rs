@@ -53,7 +53,7 @@ pub(crate) fn whole_characters(bytes: &[u8]) -> usize {
         .last()
         .map_or(0, |chunk| chunk.invalid().len());
     let cut = bytes.len() - tail;
-    // Only a sequence that more bytes could complete is cut off; others are simply not UTF-8.
+    // Only a sequence that more bytes could complete is cut off; others are not UTF-8.
     let incomplete = tail > 0
         && cut > 0
         && std::str::from_utf8(&bytes[cut..]).is_err_and(|e| e.error_len().is_none());

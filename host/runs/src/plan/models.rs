@@ -228,7 +228,7 @@ impl Reader<'_> {
         {
             let at: usize = offset
                 .parse()
-                .map_err(|_| invalid(format!("the offset {offset:?} of vals is no number")))?;
+                .map_err(|_| invalid(format!("the offset {offset:?} of vals is not a number")))?;
             let bytes = map_bytes(item).ok_or_else(|| {
                 invalid(format!(
                     "the value at offset {at} must be a string, a list of strings, or a list of \

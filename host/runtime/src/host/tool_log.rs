@@ -27,7 +27,8 @@ impl ToolLog {
     pub(super) fn write(&mut self, level: tracing::Level, message: &str) {
         let Some(left) = self.bytes_left.checked_sub(message.len().max(1)) else {
             if !std::mem::replace(&mut self.cut, true) {
-                tracing::warn!(target: "rookery::tool", tool = %self.tool, "the log budget of this call is spent; further lines are dropped");
+                let spent = "the log budget of this call is spent; further lines are dropped";
+                tracing::warn!(target: "rookery::tool", tool = %self.tool, "{spent}");
             }
             return;
         };

@@ -8,7 +8,8 @@
 //! # #[tool] fn set_x(host: &impl ConfigMutation, args: Args) -> Result<shapes::Change> {
 //! #     host.apply(&args.project, &json!({"env": {"x": "1"}}), &ApplyOptions::default())
 //! # }
-//! let host = FakeHost::new().answer("config-mutation.apply", json!({ "changed": true, "patch": { "env": { "x": "1" } } }));
+//! let changed = json!({ "changed": true, "patch": { "env": { "x": "1" } } });
+//! let host = FakeHost::new().answer("config-mutation.apply", changed);
 //! let answer = call::<set_x>(&host, json!({ "project": "router" })).unwrap();
 //! assert_eq!(answer["changed"], true);
 //! assert_eq!(host.calls("config-mutation.apply")[0]["fragment"], json!({ "env": { "x": "1" } }));

@@ -12,7 +12,11 @@ use crate::penguin::sizes::SPARSE_FILE;
 /// A call into a plugin, by default to its function of the operation's name.
 macro_rules! from_plugin {
     ($operation:literal) => {
-        variant!("model" = "from_plugin", "plugin": Str => Required, "function": Optional(&Str) => Text($operation))
+        variant!(
+            "model" = "from_plugin",
+            "plugin": Str => Required,
+            "function": Optional(&Str) => Text($operation)
+        )
     };
 }
 
@@ -72,13 +76,33 @@ static READ: Tagged = Tagged {
         variant!("model" = "zero"),
         variant!("model" = "one"),
         variant!("model" = "empty"),
-        variant!("model" = "const_buf", "val": Str => Required, "null_terminate": Bool => Flag(false), "nul_terminate": Bool => Flag(false)),
-        variant!("model" = "const_map", "pad": Either(&[Str, Int]) => Number(0), "size": Natural => Number(SPARSE_FILE as i128), "vals": TableOf(&OFFSETS) => Required),
-        variant!("model" = "const_map_file", "filename": Str => Required, "pad": Either(&[Str, Int]) => Number(0), "size": Natural => Number(SPARSE_FILE as i128), "vals": TableOf(&OFFSETS) => Required),
+        variant!(
+            "model" = "const_buf",
+            "val": Str => Required,
+            "null_terminate": Bool => Flag(false),
+            "nul_terminate": Bool => Flag(false)
+        ),
+        variant!(
+            "model" = "const_map",
+            "pad": Either(&[Str, Int]) => Number(0),
+            "size": Natural => Number(SPARSE_FILE as i128),
+            "vals": TableOf(&OFFSETS) => Required
+        ),
+        variant!(
+            "model" = "const_map_file",
+            "filename": Str => Required,
+            "pad": Either(&[Str, Int]) => Number(0),
+            "size": Natural => Number(SPARSE_FILE as i128),
+            "vals": TableOf(&OFFSETS) => Required
+        ),
         variant!("model" = "cycle", "val": Str => Required),
         variant!("model" = "from_file", "filename": Str => Required),
         variant!("model" = "stateful", "initial": Optional(&Str) => Absent),
-        variant!("model" = "sequence", "vals": List(&Any) => Required, "cycle": Bool => Flag(false)),
+        variant!(
+            "model" = "sequence",
+            "vals": List(&Any) => Required,
+            "cycle": Bool => Flag(false)
+        ),
         from_plugin!("read"),
         variant!("model" = "default"),
         custom!(),

@@ -96,7 +96,11 @@ static SHARED_DIR: Model = Model {
     name: "shared_dir",
     open: false,
     rule: None,
-    fields: fields! { "path": Str => Text("shared"), "host_path": STRING => Absent, "msize": Optional(&Int) => Absent },
+    fields: fields! {
+        "path": Str => Text("shared"),
+        "host_path": STRING => Absent,
+        "msize": Optional(&Int) => Absent
+    },
 };
 
 static CORE_DUMPS: Model = Model {
@@ -117,7 +121,10 @@ static EXTERNAL_NETWORK: Model = Model {
     name: "external",
     open: false,
     rule: None,
-    fields: fields! { "mac": STRING => Text("52:54:00:12:34:56"), "pcap": Optional(&Bool) => Absent },
+    fields: fields! {
+        "mac": STRING => Text("52:54:00:12:34:56"),
+        "pcap": Optional(&Bool) => Absent
+    },
 };
 
 static LIB_INJECT: Model = Model {
@@ -151,7 +158,12 @@ pub static PLUGIN: Model = Model {
     name: "plugin",
     open: true,
     rule: None,
-    fields: fields! { "description": STRING => Absent, "depends_on": STRING => Absent, "enabled": Bool => Flag(true), "version": STRING => Absent },
+    fields: fields! {
+        "description": STRING => Absent,
+        "depends_on": STRING => Absent,
+        "enabled": Bool => Flag(true),
+        "version": STRING => Absent
+    },
 };
 
 static INIT_PLUGIN: Model = Model {

@@ -18,11 +18,27 @@ const MISMATCH: Type = Word(&["fail", "skip", "warn"]);
 static ACTION: Tagged = Tagged {
     tag: "type",
     variants: &[
-        variant!("type" = "inline_file", "mode": Int => Number(0o644), "contents": Str => Required, "patches": EDITS => Absent),
-        variant!("type" = "host_file", "mode": Int => Number(0o755), "host_path": Str => Required, "patches": EDITS => Absent),
+        variant!(
+            "type" = "inline_file",
+            "mode": Int => Number(0o644),
+            "contents": Str => Required,
+            "patches": EDITS => Absent
+        ),
+        variant!(
+            "type" = "host_file",
+            "mode": Int => Number(0o755),
+            "host_path": Str => Required,
+            "patches": EDITS => Absent
+        ),
         variant!("type" = "dir", "mode": Int => Number(0o755)),
         variant!("type" = "symlink", "target": Str => Required),
-        variant!("type" = "dev", "devtype": Word(&["char", "block"]) => Required, "major": Int => Required, "minor": Int => Required, "mode": Int => Number(0o666)),
+        variant!(
+            "type" = "dev",
+            "devtype": Word(&["char", "block"]) => Required,
+            "major": Int => Required,
+            "minor": Int => Required,
+            "mode": Int => Number(0o666)
+        ),
         variant!("type" = "delete"),
         variant!("type" = "move", "from": Str => Required, "mode": Optional(&Int) => Absent),
         variant!("type" = "shim", "target": Str => Required),

@@ -158,18 +158,23 @@ macro_rules! fields {
 
 /// A variant of a tagged union; every one has its tag and may say where it came from.
 macro_rules! variant {
-    ($tag:literal = $value:literal $(, $name:literal: $ty:expr => $default:expr)* $(; open = $open:literal)?) => {
-        $crate::config::schema::types::Model {
+    (
+        $tag:literal = $value:literal
+        $(, $name:literal: $ty:expr => $default:expr)*
+        $(; open = $open:literal)?
+    ) => {{
+        use $crate::config::schema::types::{Default, Model, Type, fields};
+        Model {
             name: $value,
             open: false $(|| $open)?,
             rule: None,
-            fields: $crate::config::schema::types::fields!(
-                $tag: $crate::config::schema::types::Type::Str => $crate::config::schema::types::Default::Required,
-                "provenance": $crate::config::schema::types::Type::Optional(&$crate::config::schema::types::Type::Str) => $crate::config::schema::types::Default::Absent,
+            fields: fields!(
+                $tag: Type::Str => Default::Required,
+                "provenance": Type::Optional(&Type::Str) => Default::Absent,
                 $($name: $ty => $default),*
             ),
         }
-    };
+    }};
 }
 
 pub(super) use {fields, variant};

@@ -151,7 +151,8 @@ fn a_hostile_template_costs_little() {
          %}{{ a }}"
             .to_owned(),
         "{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}".to_owned(),
-        // What the engine does not count: printing, comparing, searching, hashing and converting what costs nothing to make.
+        // What the engine does not count: printing, comparing, searching, hashing and converting
+        // what costs nothing to make.
         "{{ [1] * 10 ** 8 }}".to_owned(),
         "{{ 10 ** 8 * [1] }}".to_owned(),
         "{{ [1] * 10 ** 8 == [1] * 10 ** 8 }}".to_owned(),
@@ -252,19 +253,32 @@ fn what_is_measured_is_rendered_as_the_engine_does() {
         "{% macro m(a, b='x', c=n) %}{{ a }}{{ b }}{{ c }}{% endmacro %}{{ m(1) }}{{ m(1, c=3) \
          }}{{ m(*[1, 2], **{'c': 7}) }}",
         "{% macro m(t) %}<{{ caller(t) }}>{% endmacro %}{% call(x) m(n) %}{{ x }}!{% endcall %}",
-        "{% filter upper | replace('A', 'b') %}a{{ 'c' }}{% endfilter %}{% set x | upper %}q{{ n }}{% endset %}{{ x }}",
-        "{% set a, (b, c) = [1, [2, 3]] %}{{ a }}{{ b }}{{ c }}{% with q = 4, r = 5 %}{{ q + r }}{% endwith %}",
-        "{{ core.list[1:] }}{{ core.list[::-1] }}{{ 'hello'[1:3] }}{{ core['arch'] }}{{ core.list[-1] }}",
-        "{{ 'a' if n == 5 else 'b' }}{{ 'c' if n == 4 }}{{ not n }}{{ -n ** 2 }}{{ 7 // 2 }}{{ 7 % 4 }}{{ 1 / 4 }}",
-        "{{ 1 < n < 9 }}{{ 'b' in core.list }}{{ 'q' not in core.list }}{{ n is not none }}{{ n is divisibleby 5 }}",
-        "{{ 'q\\'\\n\"' }}{{ \"\u{e9}\u{1f980}{{ x }}\" }}{{ '\\u00e9' }}{# a comment #}{% raw %}{{ raw }}{% endraw %}",
-        "{{ (1,) }}{{ () }}{{ (1, 2)[0] }}{{ {'a': 1, 'b': {'c': [none, true]}} }}{{ 1e3 }}{{ 0x1f }}{{ 1_000 }}",
-        "{{ [3, 1, 2] | sort | join(',') }}{{ [1, 2, 3] | map('string') | list }}{{ core.list | reject('string') | list }}",
-        "{{ 'a' ~ n ~ 'b' ~ core.arch }}{{ [1] + [2] + [n] }}{{ 10 - 3 - 2 }}{{ 2 ** 3 ** 2 }}{{ 2 * 3 + 4 * 5 }}",
-        "{{ 'x' * 3 }}{{ [n] * 3 }}{{ n * 2 }}{{ 'a,b'.split(',') }}{{ 'abc'.upper().replace('A', 'z') }}{{ 'x'.join(['a', 'b']) }}",
-        "{% set ns = namespace(t=0) %}{% for i in range(4) %}{% set ns.t = ns.t + i %}{% endfor %}{{ ns.t }}",
-        "{% block b %}in{{ n }}{% endblock %}{{ self.b() }}{% set x = namespace(l=[]) %}{% set x.l = x.l + [1] %}{{ x.l }}",
-        "{% autoescape false %}<{{ '<' }}{% endautoescape %}{{ true and 'x' or 'y' }}{{ none }}{{ d }}",
+        "{% filter upper | replace('A', 'b') %}a{{ 'c' }}{% endfilter %}\
+         {% set x | upper %}q{{ n }}{% endset %}{{ x }}",
+        "{% set a, (b, c) = [1, [2, 3]] %}{{ a }}{{ b }}{{ c }}{% with q = 4, r = 5 %}{{ q + r }}\
+         {% endwith %}",
+        "{{ core.list[1:] }}{{ core.list[::-1] }}{{ 'hello'[1:3] }}{{ core['arch'] }}\
+         {{ core.list[-1] }}",
+        "{{ 'a' if n == 5 else 'b' }}{{ 'c' if n == 4 }}{{ not n }}{{ -n ** 2 }}{{ 7 // 2 }}\
+         {{ 7 % 4 }}{{ 1 / 4 }}",
+        "{{ 1 < n < 9 }}{{ 'b' in core.list }}{{ 'q' not in core.list }}{{ n is not none }}\
+         {{ n is divisibleby 5 }}",
+        "{{ 'q\\'\\n\"' }}{{ \"\u{e9}\u{1f980}{{ x }}\" }}{{ '\\u00e9' }}{# a comment #}{% raw %}\
+         {{ raw }}{% endraw %}",
+        "{{ (1,) }}{{ () }}{{ (1, 2)[0] }}{{ {'a': 1, 'b': {'c': [none, true]}} }}{{ 1e3 }}\
+         {{ 0x1f }}{{ 1_000 }}",
+        "{{ [3, 1, 2] | sort | join(',') }}{{ [1, 2, 3] | map('string') | list }}\
+         {{ core.list | reject('string') | list }}",
+        "{{ 'a' ~ n ~ 'b' ~ core.arch }}{{ [1] + [2] + [n] }}{{ 10 - 3 - 2 }}{{ 2 ** 3 ** 2 }}\
+         {{ 2 * 3 + 4 * 5 }}",
+        "{{ 'x' * 3 }}{{ [n] * 3 }}{{ n * 2 }}{{ 'a,b'.split(',') }}\
+         {{ 'abc'.upper().replace('A', 'z') }}{{ 'x'.join(['a', 'b']) }}",
+        "{% set ns = namespace(t=0) %}{% for i in range(4) %}{% set ns.t = ns.t + i %}{% endfor %}\
+         {{ ns.t }}",
+        "{% block b %}in{{ n }}{% endblock %}{{ self.b() }}{% set x = namespace(l=[]) %}\
+         {% set x.l = x.l + [1] %}{{ x.l }}",
+        "{% autoescape false %}<{{ '<' }}{% endautoescape %}{{ true and 'x' or 'y' }}{{ none }}\
+         {{ d }}",
     ] {
         let syntax = minijinja::syntax::SyntaxConfig::builder()
             .keep_trailing_newline(true)
