@@ -9,8 +9,10 @@ use crate::mutate::{self, Random};
 
 /// The longest input that is tried.
 const LONGEST: usize = 64 << 10;
-/// What one input may take. A busy machine is slow, but not for this long.
-const SLOWEST: Duration = Duration::from_secs(5);
+/// What one input may take of the processor. A busy machine takes longer, but for no more work.
+const SLOWEST: Duration = Duration::from_secs(2);
+/// What one input may take while it waits.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Call `body` with the seeds of `edge`, and then with changes of them, for `ROOKERY_FUZZ_SECONDS`
 /// or a short time; `ROOKERY_FUZZ_SEED` makes other changes. With `ROOKERY_FUZZ_INPUT`, call it
@@ -46,12 +48,14 @@ fn attempt(edge: &str, body: fn(&[u8]), input: &[u8]) {
     if trace {
         keep(edge, input);
     }
-    let begin = Instant::now();
+    let (begin, work) = (Instant::now(), worked());
     let outcome = catch_unwind(AssertUnwindSafe(|| body(input)));
-    let took = begin.elapsed();
+    let (took, work) = (begin.elapsed(), worked().saturating_sub(work));
     let what = match outcome {
         Err(_) => "a panic".to_owned(),
-        Ok(()) if took > SLOWEST => format!("{took:?} for one input"),
+        Ok(()) if work > SLOWEST || took > LONGEST_WAIT => {
+            format!("{took:?}, {work:?} of them work, for one input")
+        }
         Ok(()) => return,
     };
     let file = keep(edge, input);
@@ -59,6 +63,12 @@ fn attempt(edge: &str, body: fn(&[u8]), input: &[u8]) {
         "{what}; again with ROOKERY_FUZZ_INPUT={} cargo test --release --test fuzz {edge}",
         file.display()
     );
+}
+
+/// What this thread has had of the processor.
+fn worked() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 fn seeds(edge: &str) -> Vec<Vec<u8>> {
