@@ -49,8 +49,8 @@ pub fn of_firmware(view: &View, plan: &Plan) -> BTreeSet<String> {
     }
     for script in scripts(view) {
         let text = text(view, &script).unwrap_or_default();
-        let named = text.split("/dev/").skip(1);
-        named
+        let devices = text.split("/dev/").skip(1);
+        devices
             .filter_map(|rest| words(rest).next())
             .for_each(&mut add);
     }

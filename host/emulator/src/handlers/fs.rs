@@ -135,9 +135,8 @@ fn open_device<'a>(
 ) -> Action {
     let given = match &device.backing {
         Backing::Model(index) => return model::open(guest, call, path, *index, flags),
-        Backing::Console => guest.console().reopen().map(Rc::new),
         Backing::KernelLog if flags & libc::O_ACCMODE == libc::O_RDONLY => silence(flags),
-        Backing::KernelLog => guest.console().reopen().map(Rc::new),
+        Backing::Console | Backing::KernelLog => guest.console().reopen().map(Rc::new),
         Backing::Host(host) => {
             rustix::fs::open(*host, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map(Rc::new)
         }
@@ -259,7 +258,7 @@ fn process_file(
         record.who.clone(),
         record.argv.clone(),
     );
-    match file.contents(&process, &who, &argv, &guest.mounts()) {
+    match file.contents(&process, &who, &argv, guest.mounts()) {
         Ok(Some(contents)) => give(memory_file(path, &contents), flags),
         Ok(None) => Action::Continue,
         Err(errno) => errno.into(),

@@ -111,7 +111,7 @@ mod tests {
     use crate::guest::testing::Part;
 
     fn words(line: &str) -> Vec<Vec<u8>> {
-        line.split(' ').map(|word| word.into()).collect()
+        line.split(' ').map(Into::into).collect()
     }
 
     #[test]

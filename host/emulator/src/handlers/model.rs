@@ -322,7 +322,7 @@ mod tests {
             text[..length].to_vec()
         };
         assert_eq!(contents(&of(libc::O_RDONLY)), b"1\n");
-        rustix::io::pwrite(&of(libc::O_WRONLY), b"22", 0).unwrap();
+        rustix::io::pwrite(of(libc::O_WRONLY), b"22", 0).unwrap();
         assert_eq!(contents(&of(libc::O_RDONLY)), b"22");
         assert_eq!(contents(&of(libc::O_RDWR | libc::O_TRUNC)), b"");
     }

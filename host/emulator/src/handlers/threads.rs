@@ -1,5 +1,5 @@
-//! Threads that are processes of their own to the guest (LinuxThreads): the emulator tells of them,
-//! and what the kernel would do for processes is done here.
+//! Threads that are processes of their own to the guest (`LinuxThreads`): the emulator tells of
+//! them, and what the kernel would do for processes is done here.
 
 use rustix::io::Errno;
 
@@ -174,9 +174,10 @@ fn find(guest: &mut impl Callers, wait: &Wait) -> Action {
     };
     let Some(thread) = record.threads.find(wait.parent(), wanted).cloned() else {
         let is_thread = |number| record.threads.get(number).is_some();
-        return match wanted.number.is_some_and(is_thread) {
-            true => Errno::CHILD.into(),
-            false => Action::Continue,
+        return if wanted.number.is_some_and(is_thread) {
+            Errno::CHILD.into()
+        } else {
+            Action::Continue
         };
     };
     if let Some(status) = thread.ended {

@@ -1,5 +1,6 @@
-//! Threads that are processes of their own to the guest: what LinuxThreads makes, by a `clone` that
-//! shares the memory and is not given `CLONE_THREAD`. To the host they are threads of one process.
+//! Threads that are processes of their own to the guest: what `LinuxThreads` makes, by a `clone`
+//! that shares the memory and is not given `CLONE_THREAD`. To the host they are threads of one
+//! process.
 
 /// What `wait4` calls children that do not end with `SIGCHLD`, and what asks for them
 /// (`linux/wait.h`).

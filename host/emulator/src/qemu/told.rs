@@ -1,6 +1,6 @@
 //! What an emulator is made to tell its supervisor of its guest's system calls: that a thread is
-//! made which is a process of its own to the guest (LinuxThreads), and that the guest calls `exit`.
-//! No system call of the emulator's own shows either.
+//! made which is a process of its own to the guest (`LinuxThreads`), and that the guest calls
+//! `exit`. No system call of the emulator's own shows either.
 //!
 //! qemu refuses to make such a thread: `do_fork` (`linux-user/syscall.c`) compares the flags of
 //! `clone` with those of a whole POSIX thread. In a copy of its file that comparison is eased, and

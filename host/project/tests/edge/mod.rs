@@ -67,6 +67,10 @@ impl Project {
     pub fn patch(&self) -> Result<Value> {
         self.0.patch().map(told)
     }
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`json!` makes one where it is used"
+    )]
     pub fn apply(&self, fragment: Value, options: &Value) -> Result<Value> {
         let change = self.0.apply(&fragment, &given(options)?)?;
         Ok(json!(change.told()))
