@@ -96,8 +96,8 @@ fn run(program: &str, arch: &str) {
     let plan = support::plan(work.path(), &archive, arch, "/sbin/init");
     support::unpack_with_tar(&plan);
     let mut control = Recorder::new(|_| None);
-    UserBackend.run(&plan, &mut control).unwrap();
-    let console = control.console();
+    let outcome = UserBackend.run(&plan, &mut control).unwrap();
+    let console = format!("{}{outcome:?}", control.console());
     let broken = console.lines().filter(|line| line.starts_with("no "));
     assert_eq!(broken.count(), 0, "{console}");
     assert!(console.contains("the end"), "{console}");

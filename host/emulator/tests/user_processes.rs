@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         limits_are_raised_as_far_as_they_can_be_and_lowered_at_will,
         a_set_user_id_program_of_the_archive_has_roots_rights,
         a_mips_program_may_use_dsp_instructions,
-        a_reboot_ends_the_run_and_is_nothing_that_was_faked,
+        a_reboot_starts_init_again_and_the_fourth_ends_the_run,
     ];
     support::run_in_turn(&[(support::can_run_vendor_image, tests)])
 }
@@ -299,7 +299,7 @@ fn a_mips_program_may_use_dsp_instructions() {
     run.says("gave 7\n");
 }
 
-fn a_reboot_ends_the_run_and_is_nothing_that_was_faked() {
+fn a_reboot_starts_init_again_and_the_fourth_ends_the_run() {
     use support::mips::{A0, A1, A2, call, load};
     let code = [
         &load(A0, 0xfee1_dead)[..],
@@ -307,16 +307,38 @@ fn a_reboot_ends_the_run_and_is_nothing_that_was_faked() {
         &load(A2, 0x0123_4567),
         &call(4088),
     ];
-    let run = run("/etc/restart; sleep 60\n", |plan| {
+    // One that waits, one that is busy, and what was mounted and written.
+    let script = "echo x >>/etc/starts; n=$(wc -l </etc/starts)\n\
+                  echo start $n: $(grep -c ' /mnt ' /proc/mounts) mounted, $$ is init\n\
+                  mkdir -p /mnt; mount -t tmpfs t /mnt\n\
+                  sleep 60 & while :; do :; done &\n\
+                  sleep 1; ps | grep -c '[s]leep 60'\n\
+                  (/etc/restart; echo no way here)\nsleep 60\n";
+    let run = run(script, |plan| {
         plan.static_files
             .push(("/etc/restart".into(), executable(&code.concat(), "")));
     });
+    for start in 1..=4 {
+        run.says(&format!("start {start}: 0 mounted, 1 is init\n1\n"));
+    }
+    assert!(!run.console.contains("no way here"), "{}", run.console);
+    let Outcome::GuestEnded { how } = &run.outcome else {
+        panic!("{:?}", run.outcome);
+    };
     assert!(
-        matches!(&run.outcome, Outcome::GuestEnded { how } if how == "the guest called reboot \
-            (reboot)"),
-        "{:?}",
-        run.outcome
+        how.starts_with("the guest called reboot (reboot): /etc/restart (pid ")
+            && how.contains("/etc/try (pid 1)")
+            && how.ends_with("; it was started again 3 times before"),
+        "{how}"
     );
-    let faked = |event: &Event| matches!(event.what, What::Faked { .. });
+    let faked = |event: &Event| {
+        matches!(
+            event.what,
+            What::Faked {
+                syscall: "reboot",
+                ..
+            }
+        )
+    };
     assert!(!run.events.iter().any(faked));
 }

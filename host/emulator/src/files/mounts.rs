@@ -68,6 +68,8 @@ pub struct Mounts {
     memory: Vec<Memory>,
     /// Places where the guest has bound something, and what.
     bound: Vec<(String, String)>,
+    /// The guest has another root than it began with.
+    pivoted: bool,
 }
 
 /// Whether the sandbox keeps a mount at `path`.
@@ -139,6 +141,7 @@ impl Mounts {
     /// `new` becomes the root, and the old root is seen at `aside`. What the sandbox keeps at the
     /// root has come along.
     pub fn pivot(&mut self, new: &str, aside: &str) {
+        self.pivoted = true;
         let moved = |path: &mut String| {
             if !is_own(path) && !is_machine(path) {
                 *path = paths::after_pivot(path, new, aside);
@@ -151,6 +154,18 @@ impl Mounts {
             moved(target);
             moved(source);
         }
+    }
+
+    /// Whether the guest has another root than it began with.
+    pub fn has_pivoted(&self) -> bool {
+        self.pivoted
+    }
+
+    /// The guest starts anew: what it mounted is gone.
+    pub fn forget_start(&mut self) {
+        self.faked.clear();
+        self.undone.clear();
+        self.bound.clear();
     }
 
     /// The machine's own name for `path`, where it leads to a part of `/dev`, `/proc` or `/sys`.
@@ -320,6 +335,38 @@ fn escape(name: &str) -> String {
     text
 }
 
+/// The kernel's numbers of mounts, and where they are, from its table (`proc_pid_mountinfo(5)`).
+pub fn places(table: &str) -> Vec<(u64, String)> {
+    let line = |line: &str| {
+        let mut fields = line.split(' ');
+        let id = fields.next()?.parse().ok()?;
+        Some((id, unescape(fields.nth(3)?)))
+    };
+    table.lines().filter_map(line).collect()
+}
+
+/// A name as the kernel's tables write it: blanks and backslashes as three octal digits.
+fn unescape(name: &str) -> String {
+    let mut parts = name.split('\\');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part
+            .get(..3)
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match code {
+            Some(code) => {
+                out.push(code.into());
+                out.push_str(part.get(3..).unwrap_or_default());
+            }
+            None => {
+                out.push('\\');
+                out.push_str(part);
+            }
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,6 +377,15 @@ mod tests {
                            devpts /dev/pts devpts rw 0 0\n\
                            rookery /.rookery tmpfs ro 0 0\n\
                            var /var tmpfs rw 0 0\n";
+
+    #[test]
+    fn places_are_read_as_the_kernel_writes_them() {
+        let table = "21 1 0:30 / / rw - overlay x rw\n\
+                     40 21 0:44 / /tmp/a\\040b rw - tmpfs m rw\n";
+        let expected = [(21, "/".to_owned()), (40, "/tmp/a b".to_owned())];
+        assert_eq!(places(table), expected);
+        assert_eq!(unescape("a\\b"), "a\\b");
+    }
 
     #[test]
     fn the_table_shows_what_a_machine_would_have_mounted() {

@@ -17,6 +17,7 @@ use crate::files::private::PrivateFiles;
 use crate::guest::emulators::Emulators;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
+use crate::guest::reboot::Reboot;
 use crate::guest::services::Services;
 use crate::guest::tree::Found;
 use crate::guest::waits::Waits;
@@ -245,6 +246,9 @@ pub trait HasWaits {
 pub trait Ends {
     /// The run is over, and why.
     fn end(&mut self, how: String);
+
+    /// The guest is started again, or the run ends.
+    fn reboot(&mut self, reboot: Reboot);
 
     /// Whether init has children that live; orphans are its children too.
     fn has_other_processes(&self) -> bool;

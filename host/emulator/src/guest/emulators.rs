@@ -16,7 +16,7 @@ pub struct Emulators<'a> {
     /// Where the emulator's ioctl table lies in its file, and the entries that may be overwritten.
     ioctl_table: Option<Table>,
     announces_ioctls: bool,
-    tells: bool,
+    tells: Option<u64>,
     abort: i32,
 }
 
@@ -67,7 +67,12 @@ impl<'a> Emulators<'a> {
     /// print them, or what it prints is read.
     pub fn logs_calls(&self, qemu: &Qemu) -> bool {
         let is_first = self.first().is_some_and(|first| first.arch == qemu.arch);
-        self.announces_ioctls || (self.tells && is_first)
+        self.announces_ioctls || (self.tells.is_some() && is_first)
+    }
+
+    /// Where in the file of the plan's own a `syscall` is.
+    pub fn call(&self) -> Option<u64> {
+        self.tells
     }
 
     /// The host's number under which the guest's `SIGABRT` is sent.

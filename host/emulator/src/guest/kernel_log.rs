@@ -26,6 +26,13 @@ impl KernelLog {
         Action::Later
     }
 
+    /// Let all call again.
+    pub fn wake_all(&mut self) {
+        for (_, call) in self.0.drain(..) {
+            call.answer(&Errno::INTR.into());
+        }
+    }
+
     /// Let those who have waited call again.
     pub fn wake(&mut self) {
         self.0.retain(|(since, call)| {

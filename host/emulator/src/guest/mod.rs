@@ -6,6 +6,7 @@ pub mod emulators;
 pub mod interfaces;
 pub mod kept;
 pub mod kernel_log;
+pub mod reboot;
 pub mod reporter;
 pub mod services;
 pub mod state;

@@ -1,6 +1,7 @@
 //! The guest's state. Nobody outside this folder reaches its fields: handlers are given what
 //! [`crate::guest::access`] names, the supervisor what is below.
 
+use std::collections::BTreeSet;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Instant;
@@ -14,7 +15,7 @@ use rustix::io::Errno;
 use crate::files::console::Console;
 use crate::files::devices::Devices;
 use crate::files::interfaces::CLASS;
-use crate::files::mounts::Mounts;
+use crate::files::mounts::{self, Mounts};
 use crate::files::private::PrivateFiles;
 use crate::guest::access::{
     Callers, Ends, HasConsole, HasDevices, HasEmulators, HasKept, HasKernelLog, HasLimits,
@@ -24,6 +25,7 @@ use crate::guest::emulators::Emulators;
 use crate::guest::interfaces;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
+use crate::guest::reboot::{REBOOTS_MAX, Reboot};
 use crate::guest::reporter::Reporter;
 use crate::guest::services::Services;
 use crate::guest::tree::{Found, Tree};
@@ -54,6 +56,11 @@ pub struct Guest<'a> {
     pidfd: Rc<OwnedFd>,
     /// Why it ended, once it asked to.
     ended: Option<String>,
+    /// A reboot that it asked for, and how many there were before.
+    reboot: Option<Reboot>,
+    reboots: u32,
+    /// What the sandbox has mounted, by the kernel's numbers.
+    mounted: BTreeSet<u64>,
     /// The exit of init, kept waiting because other processes live on.
     init_exit: Option<Call>,
     kernel_log: KernelLog,
@@ -105,6 +112,9 @@ impl<'a> Guest<'a> {
             init: init.process,
             pidfd: init.pidfd,
             ended: None,
+            reboot: None,
+            reboots: 0,
+            mounted: BTreeSet::new(),
             init_exit: None,
             kernel_log: KernelLog::default(),
             waits: Waits::default(),
@@ -119,7 +129,42 @@ impl<'a> Guest<'a> {
 
     /// Init starts now.
     pub fn start(&mut self) {
+        self.mounted = self.mounts_there().into_iter().map(|(id, _)| id).collect();
         self.reporter.start();
+    }
+
+    /// The kernel's numbers of what is mounted, and where, the newest last.
+    fn mounts_there(&self) -> Vec<(u64, String)> {
+        let table = self.init.text("mountinfo").unwrap_or_default();
+        mounts::places(&table)
+    }
+
+    /// A reboot that it asked for.
+    pub fn take_reboot(&mut self) -> Option<Reboot> {
+        self.reboot.take()
+    }
+
+    /// Forget what ends with a start, before the next one. Gives what the guest has mounted, the
+    /// newest first.
+    pub fn forget_start(&mut self) -> Vec<String> {
+        if let Some(call) = self.init_exit.take() {
+            call.answer(&Errno::INTR.into());
+        }
+        self.kernel_log.wake_all();
+        self.waits.interrupt(|_| true);
+        self.procs.killed(&Process::default(), -1);
+        if let Some(init) = self.procs.get(self.init.pid()) {
+            (init.uid, init.gid) = (None, None);
+        }
+        self.tree.mounts.forget_start();
+        let mut own = self.mounts_there();
+        own.retain(|(id, _)| !self.mounted.contains(id));
+        own.into_iter().rev().map(|(_, place)| place).collect()
+    }
+
+    /// The numbers on the host of the processes that init has begun, and those have begun.
+    pub fn descendants(&self) -> Vec<u32> {
+        self.procs.descendants(&self.init)
     }
 
     /// Learn whose call it is, before anything else is done for it. `SRCH` where the caller is
@@ -332,6 +377,19 @@ impl HasWaits for Guest<'_> {
 impl Ends for Guest<'_> {
     fn end(&mut self, how: String) {
         self.ended = Some(how);
+    }
+
+    fn reboot(&mut self, reboot: Reboot) {
+        if self.reboots >= REBOOTS_MAX || self.tree.mounts.has_pivoted() {
+            let before = match self.reboots {
+                0 => String::new(),
+                times => format!("; it was started again {times} times before"),
+            };
+            self.ended = Some(format!("{}{before}", reboot.what()));
+            return;
+        }
+        self.reboots += 1;
+        self.reboot = Some(reboot);
     }
 
     fn has_other_processes(&self) -> bool {

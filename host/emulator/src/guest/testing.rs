@@ -19,6 +19,7 @@ use crate::guest::access::{
 use crate::guest::emulators::Emulators;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
+use crate::guest::reboot::Reboot;
 use crate::guest::services::Services;
 use crate::guest::tree::Found;
 use crate::guest::waits::Waits;
@@ -33,6 +34,7 @@ pub struct Part {
     pub plan: &'static Plan,
     pub reported: Vec<What>,
     pub ended: Option<String>,
+    pub reboot: Option<Reboot>,
     /// The exit of init, where it was kept waiting.
     pub held: Option<Call>,
     pub others_live: bool,
@@ -58,6 +60,7 @@ impl Part {
         Self {
             reported: Vec::new(),
             ended: None,
+            reboot: None,
             held: None,
             others_live: false,
             init: ProcDir::of_thread(own, &namespace).unwrap(),
@@ -204,6 +207,9 @@ impl HasWaits for Part {
 impl Ends for Part {
     fn end(&mut self, how: String) {
         self.ended = Some(how);
+    }
+    fn reboot(&mut self, reboot: Reboot) {
+        self.reboot = Some(reboot);
     }
     fn has_other_processes(&self) -> bool {
         self.others_live

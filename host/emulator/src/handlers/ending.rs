@@ -4,6 +4,7 @@ use rookery_records::event::What;
 use rustix::io::Errno;
 
 use crate::guest::access::{Ends, Reports};
+use crate::guest::reboot::Reboot;
 use crate::process::call::{Action, Call};
 
 /// Commands of `reboot` that say whether Ctrl-Alt-Del reboots: every init gives one, and there is
@@ -66,12 +67,33 @@ pub fn exit(guest: &mut (impl Reports + Ends), call: &Call) -> Action {
     Action::Continue
 }
 
+/// Who calls, who began that, and so on: `reboot -f (pid 45), begun by sh /etc/rc (pid 12), …`.
+fn callers(guest: &mut impl Reports, call: &Call) -> String {
+    const CALLERS_MAX: usize = 8;
+    const WORDS_MAX: usize = 80;
+    let mut all = Vec::new();
+    let mut pid = guest.who(call).pid;
+    while let Some(record) = guest.procs().by_guest_pid(pid)
+        && all.len() < CALLERS_MAX
+    {
+        let words: String = record.argv.join(" ").chars().take(WORDS_MAX).collect();
+        all.push(format!("{} (pid {pid})", words.escape_debug()));
+        pid = record.who.ppid;
+    }
+    all.join(", begun by ")
+}
+
 /// `reboot`.
+///
+/// What it needs is lost with it on a device; here the guest starts again with all that it wrote to
+/// its files.
 pub fn reboot(guest: &mut (impl Reports + Ends), call: &Call) -> Action {
     let command = call.int(2);
     match REBOOTS.iter().find(|(known, _)| *known == command) {
         Some((_, name)) => {
-            guest.end(format!("the guest called reboot ({name})"));
+            let what = format!("the guest called reboot ({name}): {}", callers(guest, call));
+            guest.reboot(Reboot::new(what, call.clone()));
+            return Action::Later;
         }
         None if CTRL_ALT_DEL.contains(&command) => {}
         None => guest.report_call(
@@ -105,25 +127,29 @@ mod tests {
     }
 
     #[test]
-    fn a_reboot_ends_the_run_and_what_every_init_asks_does_not() {
+    fn a_reboot_says_who_asked_for_it_and_what_every_init_asks_does_not_reboot() {
         let mut guest = Part::new(|_| ());
         let mut reboot = |command: i32| {
-            let call = guest.call(
-                libc::SYS_reboot,
-                &[0, 0, u64::from(command.cast_unsigned())],
-            );
-            assert!(matches!(
-                super::reboot(&mut guest, &call),
-                Action::Return(0)
-            ));
-            (guest.ended.take(), guest.reported.pop())
+            let command = u64::from(command.cast_unsigned());
+            let call = guest.call(libc::SYS_reboot, &[0, 0, command]);
+            let action = super::reboot(&mut guest, &call);
+            (action, guest.reboot.take(), guest.reported.pop())
         };
+        let nothing = reboot(libc::LINUX_REBOOT_CMD_CAD_OFF);
+        assert!(matches!(nothing, (Action::Return(0), None, None)));
+        let unknown = reboot(7);
         assert!(matches!(
-            reboot(libc::LINUX_REBOOT_CMD_CAD_OFF),
-            (None, None)
+            unknown,
+            (Action::Return(0), None, Some(What::Faked { .. }))
         ));
-        assert!(matches!(reboot(7), (None, Some(What::Faked { .. }))));
-        let (how, _) = reboot(libc::LINUX_REBOOT_CMD_RESTART);
-        assert_eq!(how.as_deref(), Some("the guest called reboot (reboot)"));
+        let (action, reboot, _) = reboot(libc::LINUX_REBOOT_CMD_RESTART);
+        assert!(matches!(action, Action::Later));
+        let what = reboot.unwrap().what().to_owned();
+        let own = format!("(pid {})", std::process::id());
+        assert!(
+            what.starts_with("the guest called reboot (reboot): "),
+            "{what}"
+        );
+        assert!(what.contains(&own), "{what}");
     }
 }

@@ -1,5 +1,6 @@
 //! The kernel as types: system calls that no safe crate offers, netlink, and the text of paths.
-//! With the launcher, the only place with `unsafe`: `notify`, `probe`, `process` and `told`.
+//! With the launcher, the only place with `unsafe`: `notify`, `probe`,
+//! `process`, `stopped` and `told`.
 
 pub mod ending;
 pub mod enter;
@@ -12,4 +13,5 @@ pub mod probe;
 pub mod process;
 pub mod shortage;
 pub mod sockios;
+pub mod stopped;
 pub mod told;

@@ -41,6 +41,7 @@ std::arch::global_asm!(
     "4:  mov rsi, rdx",
     "    mov rdx, rcx",
     "    mov eax, {told}",
+    "rookery_told_call:",
     "    syscall",
     "5:  ret",
     "rookery_told_exit: .long 0",
@@ -82,6 +83,8 @@ pub struct Code {
     pub bytes: Vec<u8>,
     /// Where those begin that are called after a system call; the others are at the beginning.
     pub after: usize,
+    /// Where their `syscall` is.
+    pub call: usize,
 }
 
 /// The instructions for a guest with these numbers. `None` on other hosts than x86-64.
@@ -92,6 +95,8 @@ pub fn code(numbers: Numbers) -> Option<Code> {
         static BEGIN: u8;
         #[link_name = "rookery_told_after"]
         static AFTER: u8;
+        #[link_name = "rookery_told_call"]
+        static CALL: u8;
         #[link_name = "rookery_told_exit"]
         static NUMBERS: u8;
         #[link_name = "rookery_told_end"]
@@ -99,8 +104,9 @@ pub fn code(numbers: Numbers) -> Option<Code> {
     }
     let begin = &raw const BEGIN;
     let offset = |of: *const u8| of.addr() - begin.addr();
-    let (after, table, end) = (
+    let (after, call, table, end) = (
         offset(&raw const AFTER),
+        offset(&raw const CALL),
         offset(&raw const NUMBERS),
         offset(&raw const END),
     );
@@ -114,7 +120,7 @@ pub fn code(numbers: Numbers) -> Option<Code> {
     {
         *place = number.to_le_bytes();
     }
-    Some(Code { bytes, after })
+    Some(Code { bytes, after, call })
 }
 
 #[cfg(not(target_arch = "x86_64"))]

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::kernel::notify as abi;
@@ -26,6 +27,12 @@ impl Listener {
     pub fn new(fd: OwnedFd, first: Option<Rc<FirstProgram>>) -> Self {
         abi::prefer_same_cpu(fd.as_fd());
         Self { fd, first }
+    }
+
+    /// Whether a call waits.
+    pub fn has_call(&self) -> bool {
+        let mut wait = [PollFd::new(&self.fd, PollFlags::IN)];
+        rustix::event::poll(&mut wait, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     /// The next call; `None` where its caller died meanwhile.

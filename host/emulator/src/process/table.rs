@@ -205,6 +205,22 @@ impl Table {
     }
 }
 
+impl Table {
+    /// The numbers on the host of the processes of the guest that `process` has begun, and of those
+    /// that these have begun.
+    pub fn descendants(&self, process: &ProcDir) -> Vec<u32> {
+        let mut all = Vec::new();
+        let mut unseen = children(process);
+        while let Some(pid) = unseen.pop() {
+            if let Ok(child) = ProcDir::of_thread(pid, &self.namespace) {
+                unseen.extend(children(&child));
+                all.push(pid);
+            }
+        }
+        all
+    }
+}
+
 /// Whether a thread's status (`proc_pid_status(5)`) shows a signal that waits and is not blocked.
 fn is_signalled(status: &str) -> bool {
     let set = |field: &str| {

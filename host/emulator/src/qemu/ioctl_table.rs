@@ -8,9 +8,9 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::process::call::Call;
-use crate::process::proc_dir::ProcDir;
 use crate::process::record::Record;
 use crate::qemu::arch::Arch;
+use crate::qemu::mapped;
 
 const ENTRY: usize = 56;
 /// The host commands with which the table begins: `TCGETS`, `TCSETS`, `TCSETSF`, `TCSETSW`.
@@ -179,36 +179,13 @@ pub fn teach(record: &mut Record, call: &Call, table: &Table, command: u32) -> b
     let Some(memory) = record.memory() else {
         return false;
     };
-    let Some(address) = address_of(&record.process, offset) else {
+    let Some(address) = mapped::address(&record.process, offset, "rw") else {
         return false;
     };
     let mut entry = [0_u8; ENTRY];
     memory.read(address, &mut entry).is_ok()
         && overwrite(&mut entry, command).is_some()
         && memory.write(call, address, &entry).is_ok()
-}
-
-/// Where a process has an offset of the emulator's file mapped writable.
-fn address_of(process: &ProcDir, offset: u64) -> Option<u64> {
-    let maps = process.text("maps").ok()?;
-    maps.lines()
-        .filter(|line| line.contains("/.rookery/qemu-"))
-        .find_map(|line| {
-            let mut fields = line.split_whitespace();
-            let (low, high) = fields.next()?.split_once('-')?;
-            let (low, high) = (
-                u64::from_str_radix(low, 16).ok()?,
-                u64::from_str_radix(high, 16).ok()?,
-            );
-            if !fields.next()?.starts_with("rw") {
-                return None;
-            }
-            let start = u64::from_str_radix(fields.next()?, 16).ok()?;
-            let within = offset
-                .checked_sub(start)
-                .filter(|within| *within < high - low)?;
-            Some(low + within)
-        })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod arch;
 pub mod code;
 pub mod emulator;
 pub mod ioctl_table;
+pub mod mapped;
 pub mod prepare;
 pub mod program;
 pub mod signals;

@@ -20,8 +20,8 @@ pub struct Prepared {
     pub table: Option<ioctl_table::Table>,
     /// It is to log every system call before it makes it.
     pub announces_ioctls: bool,
-    /// It was changed to tell of threads that are processes to the guest.
-    pub tells: bool,
+    /// Where its `syscall` is by which it tells of its guest's calls, where it was changed so.
+    pub tells: Option<u64>,
     /// Its version.
     pub version: Option<(u32, u32)>,
     /// What it lacks.
@@ -45,7 +45,7 @@ impl Prepared {
         let version = qemu.version(&file);
         let any = commands().any(|command| command == IoctlCommand::Any);
         let tells = told::patch(&mut file, qemu.arch, any);
-        let changed = unknown_ioctls::patch(&mut file, qemu.arch) || tells;
+        let changed = unknown_ioctls::patch(&mut file, qemu.arch) || tells.is_some();
         let Some(mut table) = ioctl_table::find(&file, qemu.arch) else {
             let note = "this emulator's ioctl table has an unknown shape: only ioctls that it \
                         knows reach models";

@@ -40,11 +40,10 @@ fn numbers(arch: &Arch, ioctls: bool) -> Numbers {
     Numbers { exit, clone, ioctl }
 }
 
-/// Let a copy of the emulator tell, also of `ioctls` where that is wanted. Gives whether it could
-/// be changed; where not, it is as it was.
-pub fn patch(file: &mut [u8], arch: &Arch, ioctls: bool) -> bool {
-    let found = find(file);
-    found.is_some_and(|found| found.change(file, numbers(arch, ioctls)).is_some())
+/// Let a copy of the emulator tell, also of `ioctls` where that is wanted. Gives where in the file
+/// its `syscall` is, by which it tells; `None` where it could not be changed, and is as it was.
+pub fn patch(file: &mut [u8], arch: &Arch, ioctls: bool) -> Option<u64> {
+    find(file)?.change(file, numbers(arch, ioctls))
 }
 
 /// Offsets in the file. Those of its executable part lie as far from each other as addresses do.
@@ -101,7 +100,7 @@ fn find(file: &[u8]) -> Option<Found> {
 }
 
 impl Found {
-    fn change(&self, file: &mut [u8], numbers: Numbers) -> Option<()> {
+    fn change(&self, file: &mut [u8], numbers: Numbers) -> Option<u64> {
         let code = code(numbers)?;
         if code.bytes.len() > self.length {
             return None;
@@ -115,7 +114,8 @@ impl Found {
         for (at, flags) in self.flags.into_iter().zip([LOOKED_AT, WANTED]) {
             put(file, at, &(flags & !OF_POSIX_THREADS).to_le_bytes())?;
         }
-        put(file, self.room, &code.bytes)
+        put(file, self.room, &code.bytes)?;
+        Some((self.room + code.call) as u64)
     }
 }
 
@@ -134,14 +134,16 @@ mod tests {
         for qemu in qemus {
             let original = std::fs::read(&qemu.path).unwrap();
             let mut file = original.clone();
-            assert!(patch(&mut file, qemu.arch, false), "{}", qemu.arch.qemu);
+            let call = patch(&mut file, qemu.arch, false).expect(qemu.arch.qemu);
+            let at = usize::try_from(call).unwrap();
+            assert_eq!(file[at..at + 2], [0x0F, 0x05]);
             let changed = original.iter().zip(&file).filter(|(a, b)| a != b).count();
             assert!(
                 (20..300).contains(&changed),
                 "{}: {changed}",
                 qemu.arch.qemu
             );
-            assert!(!patch(&mut file, qemu.arch, false), "{}", qemu.arch.qemu);
+            assert_eq!(patch(&mut file, qemu.arch, false), None);
         }
     }
 
@@ -151,7 +153,7 @@ mod tests {
         for original in [Vec::new(), b"\x7fELF".to_vec(), vec![0; 8192], own] {
             let mut file = original.clone();
             let arch = Arch::by_name("mipsel").unwrap();
-            assert!(!patch(&mut file, arch, true) && file == original);
+            assert!(patch(&mut file, arch, true).is_none() && file == original);
         }
     }
 }

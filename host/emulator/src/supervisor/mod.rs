@@ -3,4 +3,5 @@
 pub mod command;
 pub mod host;
 pub mod listening;
+pub mod reboot;
 pub mod serve;

@@ -16,6 +16,7 @@ use crate::files::consoles;
 use crate::files::devices::Devices;
 use crate::guest::access::{HasPlan, HasServices, Reports};
 use crate::guest::emulators::Emulators;
+use crate::guest::reboot::Reboot;
 use crate::guest::reporter::Reporter;
 use crate::guest::services::Services;
 use crate::guest::state::{Guest, Init};
@@ -39,6 +40,7 @@ use crate::sandbox::privileges::OwnFiles;
 use crate::sandbox::rootfs::Rootfs;
 use crate::sandbox::{filter, rootfs, static_files};
 use crate::supervisor::command::Command;
+use crate::supervisor::reboot;
 use rookery_records::event::{Process, What};
 use rookery_runs::backend::{Control, Outcome, Request};
 use rookery_runs::plan::Plan;
@@ -277,6 +279,11 @@ impl Supervisor<'_> {
             }
             self.commands.retain_mut(Command::advance);
             self.reaches.retain_mut(Reach::advance);
+            if let Some(reboot) = self.guest.take_reboot()
+                && let Some(how) = self.start_again(&reboot)
+            {
+                return Ok(Outcome::GuestEnded { how });
+            }
             if let Some(how) = self.guest.take_end() {
                 return Ok(Outcome::GuestEnded { how });
             }
@@ -293,6 +300,25 @@ impl Supervisor<'_> {
                 }
                 return Ok(Outcome::GuestEnded { how });
             }
+        }
+    }
+
+    /// The guest has asked for a reboot. Gives how the run ends, where it does.
+    fn start_again(&mut self, reboot: &Reboot) -> Option<String> {
+        let (listener, call) = (&self.world.listener, reboot.call());
+        let guest = &mut self.guest;
+        let init = guest.plan().init.clone();
+        match reboot::start_again(guest, listener, call, &init, &self.envp, self.deadline) {
+            Ok(()) => {
+                let note = format!("{}; its init was started again", reboot.what());
+                self.guest
+                    .report(Process::default(), What::Note(note.into()));
+                None
+            }
+            Err(error) => Some(format!(
+                "{}; it could not be started again: {error}",
+                reboot.what()
+            )),
         }
     }
 
