@@ -322,11 +322,12 @@ fn a_reboot_starts_init_again_and_the_fourth_ends_the_run() {
         run.says(&format!("start {start}: 0 mounted, 1 is init\n1\n"));
     }
     assert!(!run.console.contains("no way here"), "{}", run.console);
-    let Outcome::GuestEnded { how } = &run.outcome else {
+    let Outcome::Rebooted { how, program } = &run.outcome else {
         panic!("{:?}", run.outcome);
     };
     assert!(
-        how.starts_with("the guest called reboot (reboot): /etc/restart (pid ")
+        program == "/etc/restart"
+            && how.starts_with("the guest called reboot (reboot): /etc/restart (pid ")
             && how.contains("/etc/try (pid 1)")
             && how.ends_with("; it was started again 3 times before"),
         "{how}"

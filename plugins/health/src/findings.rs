@@ -56,6 +56,7 @@ pub fn findings(evidence: &Evidence) -> Vec<Finding> {
     [
         newer(evidence),
         end(evidence),
+        reboot(evidence),
         init(evidence),
         crashes(evidence),
         devices(evidence),
@@ -115,6 +116,43 @@ fn end(evidence: &Evidence) -> Option<Finding> {
         }),
         _ => None,
     }
+}
+
+/// The firmware rebooted itself until the run ended.
+fn reboot(evidence: &Evidence) -> Option<Finding> {
+    let program = evidence.record.rebooted.as_deref()?;
+    let found = Finding::new(
+        "The firmware rebooted itself each time it was started. Usually one of its own checks \
+         failed: look at what the console says before each start. A shim of the program that \
+         reboots (exit0.sh) keeps the firmware up.",
+    )
+    .because(evidence.record.outcome.clone());
+    Some(match evidence.project_dir.as_ref() {
+        Some(project) if is_reboot_program(program) => found.next(
+            "add_static_file",
+            json!({
+                "project_dir": project,
+                "path": program,
+                "spec": { "type": "shim", "target": "/igloo/utils/exit0.sh" }
+            }),
+        ),
+        _ => found.next("console", evidence.results()),
+    })
+}
+
+/// Whether this, a word of the firmware's, is the plain path of a program that does nothing else.
+fn is_reboot_program(path: &str) -> bool {
+    const PROGRAMS: [&str; 4] = ["reboot", "halt", "poweroff", "shutdown"];
+    const LENGTH_MAX: usize = 128;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.');
+    path.starts_with('/')
+        && path.len() <= LENGTH_MAX
+        && path.chars().all(plain)
+        && path.split('/').all(|part| part != "..")
+        && path
+            .rsplit('/')
+            .next()
+            .is_some_and(|name| PROGRAMS.contains(&name))
 }
 
 /// Init ended, was killed, or could not start.

@@ -14,6 +14,8 @@ pub struct Record {
     pub outcome: Option<String>,
     /// The guest ended by itself, before the deadline.
     pub guest_ended: bool,
+    /// The program of the guest's that asked once too often for a reboot.
+    pub rebooted: Option<String>,
     pub notes: Vec<String>,
 }
 
@@ -33,6 +35,10 @@ impl Record {
             init: text("init"),
             outcome: text("reason").or_else(|| outcome.map(str::to_owned)),
             guest_ended: outcome == Some("guest-ended"),
+            rebooted: (outcome == Some("rebooted")).then(|| {
+                let program = file.pointer("/outcome/program").and_then(Value::as_str);
+                program.unwrap_or_default().to_owned()
+            }),
             notes: notes.take(NOTES).map(str::to_owned).collect(),
         }
     }

@@ -231,6 +231,45 @@ fn a_panic_without_candidates_still_has_a_next_step() {
 }
 
 #[test]
+fn a_firmware_that_reboots_itself_needs_a_shim_and_no_other_init() {
+    let record = |program: &str| {
+        json!({
+            "outcome": { "outcome": "rebooted", "how": "x", "program": program },
+            "reason": "the guest called reboot (reboot): reboot -f (pid 9)",
+        })
+    };
+    let next = |program: &str| {
+        let answer = look(&quiet().yaml("rookery_run.json", record(program)));
+        assert!(findings(&answer)[0].contains("rebooted itself"));
+        let evidence = &answer["findings"][0]["evidence"][0];
+        assert!(evidence.as_str().unwrap().contains("reboot -f (pid 9)"));
+        answer["findings"][0]["next"].clone()
+    };
+    assert_eq!(
+        next("/sbin/reboot"),
+        json!({
+            "tool": "add_static_file",
+            "arguments": {
+                "project_dir": "router",
+                "path": "/sbin/reboot",
+                "spec": { "type": "shim", "target": "/igloo/utils/exit0.sh" }
+            }
+        })
+    );
+    // A guest chooses neither what is replaced nor what an agent reads.
+    for program in [
+        "/bin/busybox",
+        "/etc/passwd",
+        "/a b/reboot",
+        "/x/../reboot",
+        "reboot",
+        "",
+    ] {
+        assert_eq!(next(program)["tool"], "console", "{program}");
+    }
+}
+
+#[test]
 fn a_guest_that_ended_by_itself_is_a_finding() {
     let record = json!({
         "backend": "user",

@@ -6,6 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Instant;
 
+use rookery_records::Outcome;
 use rookery_records::event::{Process, What};
 use rookery_runs::backend::Request;
 use rookery_runs::plan::Plan;
@@ -55,7 +56,7 @@ pub struct Guest<'a> {
     /// Init, as a namespace to join.
     pidfd: Rc<OwnedFd>,
     /// Why it ended, once it asked to.
-    ended: Option<String>,
+    ended: Option<Outcome>,
     /// A reboot that it asked for, and how many there were before.
     reboot: Option<Reboot>,
     reboots: u32,
@@ -190,7 +191,7 @@ impl<'a> Guest<'a> {
     }
 
     /// Why it ended, where it asked to.
-    pub fn take_end(&mut self) -> Option<String> {
+    pub fn take_end(&mut self) -> Option<Outcome> {
         self.ended.take()
     }
 
@@ -376,7 +377,7 @@ impl HasWaits for Guest<'_> {
 
 impl Ends for Guest<'_> {
     fn end(&mut self, how: String) {
-        self.ended = Some(how);
+        self.ended = Some(Outcome::GuestEnded { how });
     }
 
     fn reboot(&mut self, reboot: Reboot) {
@@ -385,7 +386,7 @@ impl Ends for Guest<'_> {
                 0 => String::new(),
                 times => format!("; it was started again {times} times before"),
             };
-            self.ended = Some(format!("{}{before}", reboot.what()));
+            self.ended = Some(reboot.as_end(&before));
             return;
         }
         self.reboots += 1;

@@ -92,7 +92,8 @@ pub fn reboot(guest: &mut (impl Reports + Ends), call: &Call) -> Action {
     match REBOOTS.iter().find(|(known, _)| *known == command) {
         Some((_, name)) => {
             let what = format!("the guest called reboot ({name}): {}", callers(guest, call));
-            guest.reboot(Reboot::new(what, call.clone()));
+            let program = guest.who(call).program;
+            guest.reboot(Reboot::new(what, program, call.clone()));
             return Action::Later;
         }
         None if CTRL_ALT_DEL.contains(&command) => {}

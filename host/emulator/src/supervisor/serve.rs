@@ -280,12 +280,12 @@ impl Supervisor<'_> {
             self.commands.retain_mut(Command::advance);
             self.reaches.retain_mut(Reach::advance);
             if let Some(reboot) = self.guest.take_reboot()
-                && let Some(how) = self.start_again(&reboot)
+                && let Some(end) = self.start_again(&reboot)
             {
-                return Ok(Outcome::GuestEnded { how });
+                return Ok(end);
             }
-            if let Some(how) = self.guest.take_end() {
-                return Ok(Outcome::GuestEnded { how });
+            if let Some(end) = self.guest.take_end() {
+                return Ok(end);
             }
             if ready.init
                 && let Some(how) = self.init_ended()
@@ -304,7 +304,7 @@ impl Supervisor<'_> {
     }
 
     /// The guest has asked for a reboot. Gives how the run ends, where it does.
-    fn start_again(&mut self, reboot: &Reboot) -> Option<String> {
+    fn start_again(&mut self, reboot: &Reboot) -> Option<Outcome> {
         let (listener, call) = (&self.world.listener, reboot.call());
         let guest = &mut self.guest;
         let init = guest.plan().init.clone();
@@ -315,10 +315,7 @@ impl Supervisor<'_> {
                     .report(Process::default(), What::Note(note.into()));
                 None
             }
-            Err(error) => Some(format!(
-                "{}; it could not be started again: {error}",
-                reboot.what()
-            )),
+            Err(error) => Some(reboot.as_end(&format!("; it could not be started again: {error}"))),
         }
     }
 

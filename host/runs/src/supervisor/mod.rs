@@ -118,9 +118,11 @@ fn run_backend(
             )))
         });
     let (status, reason) = match &outcome {
-        Ok(Outcome::GuestEnded { how } | Outcome::Exceeded { what: how }) => {
-            (Status::Finished, how.clone())
-        }
+        Ok(
+            Outcome::GuestEnded { how }
+            | Outcome::Rebooted { how, .. }
+            | Outcome::Exceeded { what: how },
+        ) => (Status::Finished, how.clone()),
         Ok(Outcome::Deadline) => (
             Status::Finished,
             format!("the deadline of {} s passed", spec.plan.timeout_s),
