@@ -165,6 +165,7 @@ impl Record {
 fn came_to(syscall: &str, times: u64) -> String {
     match syscall {
         "exit_group" => "init has ended, and the guest went on without it".to_owned(),
+        "reboot" => format!("the guest rebooted, and its init was started again {times} times"),
         _ => format!("{syscall} was answered without effect, {times} times"),
     }
 }
@@ -176,6 +177,7 @@ mod tests {
     #[test]
     fn an_end_of_init_is_not_called_without_effect() {
         assert!(came_to("exit_group", 1).starts_with("init has ended"));
+        assert!(came_to("reboot", 2).ends_with("started again 2 times"));
         assert_eq!(
             came_to("init_module", 2),
             "init_module was answered without effect, 2 times"

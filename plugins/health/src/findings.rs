@@ -122,9 +122,9 @@ fn end(evidence: &Evidence) -> Option<Finding> {
 fn reboot(evidence: &Evidence) -> Option<Finding> {
     let program = evidence.record.rebooted.as_deref()?;
     let found = Finding::new(
-        "The firmware rebooted itself each time it was started. Usually one of its own checks \
-         failed: look at what the console says before each start. A shim of the program that \
-         reboots (exit0.sh) keeps the firmware up.",
+        "The firmware rebooted itself. Usually one of its own checks failed: look at what the \
+         console says before each start. A shim of the program that reboots (exit0.sh) keeps the \
+         firmware up.",
     )
     .because(evidence.record.outcome.clone());
     Some(match evidence.project_dir.as_ref() {

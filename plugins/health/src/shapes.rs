@@ -14,7 +14,7 @@ pub struct Record {
     pub outcome: Option<String>,
     /// The guest ended by itself, before the deadline.
     pub guest_ended: bool,
-    /// The program of the guest's that asked once too often for a reboot.
+    /// The program of the guest's that asked for a reboot.
     pub rebooted: Option<String>,
     pub notes: Vec<String>,
 }
@@ -35,13 +35,19 @@ impl Record {
             init: text("init"),
             outcome: text("reason").or_else(|| outcome.map(str::to_owned)),
             guest_ended: outcome == Some("guest-ended"),
-            rebooted: (outcome == Some("rebooted")).then(|| {
-                let program = file.pointer("/outcome/program").and_then(Value::as_str);
-                program.unwrap_or_default().to_owned()
-            }),
+            rebooted: rebooted(file, outcome),
             notes: notes.take(NOTES).map(str::to_owned).collect(),
         }
     }
+}
+
+/// The program that asked for the reboot that ended the run, or for one before.
+fn rebooted(file: &Value, outcome: Option<&str>) -> Option<String> {
+    let last = file.pointer("/outcome/program").and_then(Value::as_str);
+    let last = last.filter(|_| outcome == Some("rebooted"));
+    let before = file.pointer("/faked/reboot").and_then(Value::as_object);
+    let program = last.or_else(|| before?.keys().next().map(String::as_str));
+    program.map(str::to_owned)
 }
 
 /// Sockets that services bound.

@@ -232,14 +232,14 @@ fn a_panic_without_candidates_still_has_a_next_step() {
 
 #[test]
 fn a_firmware_that_reboots_itself_needs_a_shim_and_no_other_init() {
-    let record = |program: &str| {
+    let ended = |program: &str| {
         json!({
             "outcome": { "outcome": "rebooted", "how": "x", "program": program },
             "reason": "the guest called reboot (reboot): reboot -f (pid 9)",
         })
     };
     let next = |program: &str| {
-        let answer = look(&quiet().yaml("rookery_run.json", record(program)));
+        let answer = look(&quiet().yaml("rookery_run.json", ended(program)));
         assert!(findings(&answer)[0].contains("rebooted itself"));
         let evidence = &answer["findings"][0]["evidence"][0];
         assert!(evidence.as_str().unwrap().contains("reboot -f (pid 9)"));
@@ -256,6 +256,11 @@ fn a_firmware_that_reboots_itself_needs_a_shim_and_no_other_init() {
             }
         })
     );
+    // A run that reached its deadline may have rebooted before.
+    let record = json!({ "faked": { "reboot": { "/sbin/halt": 2 } }, "outcome": "deadline" });
+    let answer = look(&quiet().yaml("rookery_run.json", record));
+    let path = &answer["findings"][0]["next"]["arguments"]["path"];
+    assert_eq!(path, "/sbin/halt");
     // A guest chooses neither what is replaced nor what an agent reads.
     for program in [
         "/bin/busybox",

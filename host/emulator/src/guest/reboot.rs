@@ -38,6 +38,11 @@ impl Reboot {
         &self.what
     }
 
+    /// The program that asked.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
     /// The caller's.
     pub fn call(&self) -> &Call {
         &self.call

@@ -163,9 +163,9 @@ impl<'a> Guest<'a> {
         own.into_iter().rev().map(|(_, place)| place).collect()
     }
 
-    /// The numbers on the host of the processes that init has begun, and those have begun.
-    pub fn descendants(&self) -> Vec<u32> {
-        self.procs.descendants(&self.init)
+    /// End all processes but init.
+    pub fn end_others(&self) {
+        self.procs.end_descendants(&self.init);
     }
 
     /// Learn whose call it is, before anything else is done for it. `SRCH` where the caller is

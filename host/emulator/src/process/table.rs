@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rookery_records::event::Process;
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::process::proc_dir::{PidNamespace, ProcDir};
 use crate::process::record::Record;
@@ -206,18 +207,27 @@ impl Table {
 }
 
 impl Table {
-    /// The numbers on the host of the processes of the guest that `process` has begun, and of those
-    /// that these have begun.
-    pub fn descendants(&self, process: &ProcDir) -> Vec<u32> {
-        let mut all = Vec::new();
+    /// End the processes of the guest that `process` has begun, and those that these have begun.
+    pub fn end_descendants(&self, process: &ProcDir) {
         let mut unseen = children(process);
         while let Some(pid) = unseen.pop() {
             if let Ok(child) = ProcDir::of_thread(pid, &self.namespace) {
                 unseen.extend(children(&child));
-                all.push(pid);
+                end(&child);
             }
         }
-        all
+    }
+}
+
+/// End a process, and no other that may come to have its number.
+fn end(process: &ProcDir) {
+    let pid = i32::try_from(process.pid()).ok().and_then(Pid::from_raw);
+    let opened = pid.map(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()));
+    // It had the number before it was opened, and has it now: so it is what was opened.
+    if let Some(Ok(opened)) = opened
+        && process.has_thread(process.pid())
+    {
+        let _ = rustix::process::pidfd_send_signal(opened, Signal::KILL);
     }
 }
 

@@ -3,5 +3,6 @@
 pub mod command;
 pub mod host;
 pub mod listening;
-pub mod reboot;
+mod needed;
+mod reboot;
 pub mod serve;

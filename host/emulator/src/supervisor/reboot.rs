@@ -1,35 +1,33 @@
 //! Starting the guest again after it asked for a reboot: its first process, which cannot be
-//! replaced, is made to execute init once more. Everything else ends, and what the guest had mounted
-//! is taken away; what it wrote to its files stays.
+//! replaced, is made to execute init once more. Everything else ends, and what the guest had
+//! mounted is taken away; what it wrote to its files stays.
 
 use std::os::unix::fs::FileExt as _;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
-use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::guest::access::{Callers, HasEmulators, HasNamespaces};
 use crate::guest::state::Guest;
 use crate::kernel::enter;
 use crate::kernel::stopped::{Stopped, Stopping};
-use crate::process::call::{Action, Listener};
+use crate::process::call::{Action, Call, Listener};
 use crate::qemu::mapped;
-
-use std::rc::Rc;
 
 /// The guest is started again within this time, or the run ends.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// What is left free below the end of the stack: the part that a function may use (`System V ABI`).
+/// Below the end of its stack a function may use this much (System V ABI, AMD64 supplement).
 const RED_ZONE: u64 = 128;
 
 /// Start the guest again. What fails, ends the run: there is no way back.
 pub fn start_again(
     guest: &mut Guest<'_>,
     listener: &Rc<Listener>,
-    call: &crate::process::call::Call,
+    call: &Call,
     init: &str,
     envp: &[String],
     deadline: Instant,
@@ -39,9 +37,7 @@ pub fn start_again(
     let offset = guest.emulators().call().ok_or(Errno::OPNOTSUPP)?;
     let at = mapped::address(process, offset, "r-x").ok_or(Errno::OPNOTSUPP)?;
     let pid = process.pid();
-    for descendant in guest.descendants() {
-        kill(descendant);
-    }
+    guest.end_others();
     let stopping = Stopping::ask(pid, until)?;
     let places = guest.forget_start();
     call.answer(&Action::Return(0));
@@ -111,15 +107,6 @@ fn await_stop(mut stopping: Stopping, listener: &Rc<Listener>) -> Result<Stopped
         } else {
             std::thread::sleep(Duration::from_micros(200));
         }
-    }
-}
-
-/// End a process of the guest, and no other that may come to have its number.
-fn kill(pid: u32) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let opened = pid.map(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()));
-    if let Some(Ok(process)) = opened {
-        let _ = rustix::process::pidfd_send_signal(process, Signal::KILL);
     }
 }
 

@@ -1,18 +1,15 @@
 //! A run from its start to its end: one thread, one loop, no step of which waits for the guest.
 
-use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rookery_project::{Cancel, Error, Result};
+use rookery_project::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 
 use crate::files::console::Console;
-use crate::files::consoles;
 use crate::files::devices::Devices;
 use crate::guest::access::{HasPlan, HasServices, Reports};
 use crate::guest::emulators::Emulators;
@@ -30,16 +27,14 @@ use crate::limits::cgroup::Group;
 use crate::network::forward::Forwarder;
 use crate::network::reach::Reach;
 use crate::process::call::Listener;
-use crate::process::view::View;
-use crate::qemu::emulator::Qemu;
 use crate::qemu::prepare::Prepared;
 use crate::sandbox::child::Setup;
 use crate::sandbox::guest_user;
 use crate::sandbox::parent::World;
 use crate::sandbox::privileges::OwnFiles;
-use crate::sandbox::rootfs::Rootfs;
-use crate::sandbox::{filter, rootfs, static_files};
+use crate::sandbox::{filter, static_files};
 use crate::supervisor::command::Command;
+use crate::supervisor::needed::{consoles, emulators, environment, unpacked};
 use crate::supervisor::reboot;
 use rookery_records::event::{Process, What};
 use rookery_runs::backend::{Control, Outcome, Request};
@@ -157,60 +152,6 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     outcome
 }
 
-fn unpacked(plan: &Plan, deadline: Instant) -> Result<Rootfs> {
-    let (uid, cancel) = (guest_user::uid(), Cancel::at(deadline));
-    rootfs::prepare(&plan.cache_dir, &plan.archive, uid, &cancel).map_err(|error| match error {
-        Error::Cancelled => Error::Backend(format!(
-            "the deadline of {} s passed while the root filesystem was unpacked, which is done \
-             once; give the run more time",
-            plan.timeout_s
-        )),
-        error => error,
-    })
-}
-
-/// The names by which the firmware means its console.
-fn consoles(plan: &Plan, rootfs: &Rootfs) -> BTreeSet<String> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open(&rootfs.directory, flags, Mode::empty());
-    root.map(|root| consoles::of_firmware(&View::new(root, 1), plan))
-        .unwrap_or_default()
-}
-
-/// The plan's own emulator first, then those for whatever else the firmware may hold.
-fn emulators(plan: &Plan) -> Result<Vec<Qemu>> {
-    if !cfg!(target_arch = "x86_64") {
-        return Err(Error::unavailable(
-            "the embedded backend",
-            "it runs on x86-64 hosts only",
-            "Use --backend penguin.",
-        ));
-    }
-    let own = Qemu::for_plan(&plan.arch)?;
-    let others = Qemu::all().into_iter().filter(|qemu| qemu.arch != own.arch);
-    Ok(std::iter::once(own.clone()).chain(others).collect())
-}
-
-/// The environment of init: the plan's, and what the kernel gives.
-fn environment(plan: &Plan) -> Vec<String> {
-    let defaults = [
-        ("HOME", "/"),
-        ("TERM", "linux"),
-        ("PATH", "/sbin:/bin:/usr/sbin:/usr/bin"),
-    ];
-    let missing = defaults
-        .into_iter()
-        .filter(|(name, _)| !plan.env.iter().any(|(known, _)| known == name));
-    let own = plan
-        .env
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    missing
-        .chain(own)
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect()
-}
-
 /// What a wait found to do.
 #[expect(
     clippy::struct_excessive_bools,
@@ -311,8 +252,13 @@ impl Supervisor<'_> {
         match reboot::start_again(guest, listener, call, &init, &self.envp, self.deadline) {
             Ok(()) => {
                 let note = format!("{}; its init was started again", reboot.what());
-                self.guest
-                    .report(Process::default(), What::Note(note.into()));
+                let asked = What::Faked {
+                    syscall: "reboot",
+                    detail: reboot.program().to_owned(),
+                };
+                for what in [What::Note(note.into()), asked] {
+                    self.guest.report(Process::default(), what);
+                }
                 None
             }
             Err(error) => Some(reboot.as_end(&format!("; it could not be started again: {error}"))),
