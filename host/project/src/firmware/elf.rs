@@ -19,6 +19,8 @@ pub(crate) struct Elf {
     pub arch: String,
     /// Whether the most significant byte comes first.
     pub big_endian: bool,
+    /// How long the file is at least: up to the end of what is loaded of it.
+    pub bytes: u64,
     /// Has an entry point: a program, or a library that can be run.
     pub executable: bool,
     /// The dynamic loader that a program asks for.
@@ -48,6 +50,14 @@ fn read<H: FileHeader<Endian = Endianness>>(data: &[u8]) -> Option<Elf> {
         .iter()
         .find_map(|s| s.interpreter(endian, data).ok().flatten())
         .map(<[u8]>::to_vec);
+    let loaded = segments.iter().filter(|s| s.p_type(endian) == elf::PT_LOAD);
+    let bytes = loaded
+        .map(|s| {
+            s.p_offset(endian)
+                .into()
+                .saturating_add(s.p_filesz(endian).into())
+        })
+        .max();
     let needed = needed::<H>(segments, endian, data).unwrap_or_default();
     Some(Elf {
         arch: arch(
@@ -57,6 +67,7 @@ fn read<H: FileHeader<Endian = Endianness>>(data: &[u8]) -> Option<Elf> {
             header.e_flags(endian),
         ),
         big_endian: endian == Endianness::Big,
+        bytes: bytes.unwrap_or(0),
         executable: header.e_entry(endian).into() != 0,
         interpreter,
         needed,

@@ -1,9 +1,20 @@
 //! What the programs of an image are for, and what they need.
 
+use std::collections::BTreeSet;
+
 use super::elf::{self, Elf};
 use super::image::Image;
-use super::tree::{Entry, shown};
+use super::tree::{Content, Entry, shown};
 use crate::Result;
+
+/// Where the programs are that start first.
+const FIRST: [&str; 5] = ["sbin/init", "init", "linuxrc", "bin/sh", "bin/busybox"];
+
+/// Directories of programs and libraries.
+const PROGRAMS: [&str; 6] = ["bin", "sbin", "usr/bin", "usr/sbin", "lib", "usr/lib"];
+
+/// Paths that a warning names.
+const NAMED: usize = 5;
 
 impl Image {
     /// The headers of an ELF file.
@@ -14,10 +25,36 @@ impl Image {
         Ok(elf::parse(&self.read(entry, 0, elf::MAX_BYTES)?))
     }
 
-    /// The architecture of most of its programs; none if it has no program.
+    /// The architecture of what starts first, or else of most of its programs; none if it has no
+    /// program. Tools that a vendor left behind are of another, and may be many.
     pub(crate) fn arch(&self) -> Result<Option<String>> {
-        let votes = self.votes()?.into_iter();
-        Ok(votes.max_by_key(|(_, count)| *count).map(|(arch, _)| arch))
+        let first = self.first_programs()?;
+        let votes = self.votes()?;
+        let of = |arch: &str| {
+            let first = first.iter().filter(|(_, elf)| elf.arch == arch).count();
+            let all = votes.iter().find(|(known, _)| known == arch);
+            (first, all.map_or(0, |(_, count)| *count))
+        };
+        let known = votes.iter().map(|(arch, _)| arch);
+        let known = known.chain(first.iter().map(|(_, elf)| &elf.arch));
+        Ok(known.max_by_key(|arch| of(arch)).cloned())
+    }
+
+    /// The programs that start before any other, each file once.
+    fn first_programs(&self) -> Result<Vec<(Vec<u8>, Elf)>> {
+        let mut found: Vec<(Vec<u8>, Elf)> = Vec::new();
+        for path in FIRST {
+            let Some((real, entry)) = self.tree.follow(path.as_bytes()) else {
+                continue;
+            };
+            if entry.mode & 0o111 != 0
+                && !found.iter().any(|(known, _)| *known == real)
+                && let Some(elf) = self.elf(entry)?
+            {
+                found.push((real, elf));
+            }
+        }
+        Ok(found)
     }
 
     /// How many programs are for each architecture.
@@ -25,13 +62,16 @@ impl Image {
         /// Enough to be sure; a large image has thousands.
         const ENOUGH: usize = 400;
         let mut votes: Vec<(String, usize)> = Vec::new();
-        let programs = ["bin", "sbin", "usr/bin", "usr/sbin", "lib", ""];
-        for dir in programs {
-            for (_, entry) in self
+        let mut seen: BTreeSet<&[u8]> = BTreeSet::new();
+        for dir in PROGRAMS.into_iter().chain([""]) {
+            for (path, entry) in self
                 .tree
                 .below(dir.as_bytes())
-                .filter(|(_, e)| e.mode & 0o111 != 0)
+                .filter(|(_, e)| e.mode & 0o111 != 0 && !self.tree.is_second_name(e))
             {
+                if !seen.insert(path) {
+                    continue;
+                }
                 let Some(elf) = self.elf(entry)? else {
                     continue;
                 };
@@ -47,9 +87,51 @@ impl Image {
         Ok(votes)
     }
 
+    /// What an extractor left of its files, and how to extract them again.
+    fn damages(&self) -> Result<Vec<String>> {
+        let mut damages = Vec::new();
+        let nowhere: Vec<_> = self
+            .tree
+            .iter()
+            .filter(|(_, entry)| entry.content == Content::Symlink(b"/dev/null".into()))
+            .map(|(path, _)| path)
+            .filter(|path| PROGRAMS.iter().any(|dir| is_in(path, dir)))
+            .collect();
+        if !nowhere.is_empty() {
+            damages.push(format!(
+                "programs or libraries are links to /dev/null, {} in all ({}): binwalk from 2.3.3 \
+                 on makes these of absolute links; extract the firmware again with `unsquashfs`, \
+                 or with `binwalk --preserve-symlinks`",
+                nowhere.len(),
+                named(&nowhere)
+            ));
+        }
+        let mut cut = Vec::new();
+        for dir in PROGRAMS {
+            for (path, entry) in self.tree.children(dir.as_bytes()) {
+                let Some(elf) = self.elf(entry)? else {
+                    continue;
+                };
+                if elf.bytes > entry.content.bytes() {
+                    cut.push([dir.as_bytes(), b"/", path].concat());
+                }
+            }
+        }
+        if !cut.is_empty() {
+            let paths: Vec<&[u8]> = cut.iter().map(Vec::as_slice).collect();
+            damages.push(format!(
+                "programs or libraries are cut off, shorter than their headers say, {} in all \
+                 ({}), and will crash: the extractor lost their end; extract the firmware again",
+                cut.len(),
+                named(&paths)
+            ));
+        }
+        Ok(damages)
+    }
+
     /// What keeps programs of an image for `arch` from being run, in words.
     pub(crate) fn oddities(&self, arch: &str) -> Result<Vec<String>> {
-        let mut odd = Vec::new();
+        let mut odd = self.damages()?;
         let votes = self.votes()?;
         let all: usize = votes.iter().map(|(_, count)| count).sum();
         for (other, count) in votes.iter().filter(|(other, _)| other != arch) {
@@ -59,7 +141,7 @@ impl Image {
         }
         // Whoever starts first needs its loader: without it nothing starts, and the kernel only
         // says that it found no init.
-        for path in ["sbin/init", "init", "linuxrc", "bin/sh", "bin/busybox"] {
+        for path in FIRST {
             let Some((_, entry)) = self.tree.follow(path.as_bytes()) else {
                 continue;
             };
@@ -77,4 +159,16 @@ impl Image {
         }
         Ok(odd)
     }
+}
+
+fn is_in(path: &[u8], dir: &str) -> bool {
+    let name = path.strip_prefix(dir.as_bytes());
+    name.is_some_and(|rest| rest.starts_with(b"/"))
+}
+
+/// The first of some paths.
+fn named(paths: &[&[u8]]) -> String {
+    let shown: Vec<String> = paths.iter().take(NAMED).map(|path| shown(path)).collect();
+    let more = if paths.len() > NAMED { ", …" } else { "" };
+    format!("{}{more}", shown.join(", "))
 }

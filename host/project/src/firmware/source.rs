@@ -13,7 +13,7 @@ use super::format::{Format, HEAD, format};
 use super::image::Image;
 use super::limits::{MAX_ENTRIES, MAX_META};
 use super::stream::{Compressed, Gunzip, Meter, Metered};
-use super::tree::{Content, Entry, Tree, shown};
+use super::tree::{Content, Entry, Tree, Unresolved, shown};
 use crate::{Cancel, Error, Result};
 
 /// The most warnings that are kept.
@@ -177,6 +177,15 @@ impl<'a> Builder<'a> {
         })
     }
 
+    /// Whether a path leads nowhere, without leading out of the archive.
+    fn lacks(&self, target: &[u8]) -> bool {
+        let target = super::tree::normalise(target);
+        target.is_ok_and(|target| {
+            let found = self.tree.resolve(&target, false);
+            matches!(found, Err(Unresolved::Missing(_)))
+        })
+    }
+
     /// An entry that has the content of another.
     pub(super) fn hard_link(&self, target: &[u8], path: &[u8]) -> Result<Entry> {
         let no = |why: String| {
@@ -282,6 +291,15 @@ impl<'a> Builder<'a> {
         let header = entry.header().clone();
         let kind = header.entry_type();
         if kind == EntryType::Link {
+            if self.lacks(&link) {
+                self.warn(format!(
+                    "{} is a second name of {}, which is not in the archive, and is left out: \
+                     extract or pack the firmware again, with all of its files",
+                    shown(&path),
+                    shown(&link)
+                ));
+                return Ok(());
+            }
             let same = self.hard_link(&link, &path)?;
             if same.same_as.as_deref() != super::tree::normalise(&path).ok().as_deref() {
                 self.insert(&path, same)?;
