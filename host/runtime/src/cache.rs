@@ -4,6 +4,9 @@
 //! by this user only. What does not bear the right seal (a file that was swapped, cut, edited, or
 //! copied from another cache) is treated as absent and made anew. Refusals are kept too: what a
 //! component cost once, it does not cost at every start.
+//!
+//! Invariant 5: only what this host made is executed.
+//! Invariant 11: `unsafe` is here and where the others are listed.
 #![allow(
     unsafe_code,
     reason = "compiled code can only be loaded by an unsafe function; see `map`"

@@ -4,6 +4,8 @@
 //! instance begins on the thread of its caller; one that is still at work at the first tick goes on
 //! to threads of its own. Other instances begin on threads apart: between two ticks a single
 //! instruction, such as filling 256 MiB, can take long.
+//!
+//! Invariant 3: every call has a fresh instance.
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;

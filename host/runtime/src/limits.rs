@@ -1,4 +1,6 @@
 //! What one call may use.
+//!
+//! Invariant 4: every axis has a budget.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

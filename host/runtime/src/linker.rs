@@ -1,4 +1,6 @@
 //! Linking: a component sees the interfaces that it was granted; the others are absent.
+//!
+//! Invariant 2: what is not granted is not linked here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};

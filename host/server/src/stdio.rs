@@ -2,6 +2,8 @@
 //!
 //! Clients connect with pipes (Python, Rust) or Unix sockets (Node). Both are polled; only a
 //! terminal or a file falls back to tokio's blocking handles, which cost a thread hop per read.
+//!
+//! Invariant 1: nothing but this writes to stdout.
 
 use std::fs::File;
 use std::io;

@@ -9,6 +9,7 @@ mod dependencies;
 mod directions;
 mod folders;
 mod imports;
+mod invariants;
 mod licences;
 mod lines;
 mod modules;
@@ -23,7 +24,7 @@ use ratchet::{Found, hold};
 /// A rule, its name in `allowed.toml`, and what it promises.
 type Rule = fn(&tree::Tree) -> Found;
 
-const RULES: [(&str, Rule); 12] = [
+const RULES: [(&str, Rule); 13] = [
     ("long-files", lines::long_files),
     ("wide-lines", lines::wide_lines),
     ("untidy-line-ends", lines::untidy_ends),
@@ -36,6 +37,7 @@ const RULES: [(&str, Rule); 12] = [
     ("directions", directions::against),
     ("unused-dependencies", dependencies::unused),
     ("open-fields", state::open_fields),
+    ("invariants", invariants::apart_from_their_code),
 ];
 
 #[test]
@@ -96,4 +98,9 @@ fn every_dependency_is_used() {
 #[test]
 fn only_its_own_folder_reaches_the_fields_of_the_guests_state() {
     hold("open-fields");
+}
+
+#[test]
+fn an_invariant_stands_beside_the_code_that_keeps_it() {
+    hold("invariants");
 }

@@ -1,6 +1,8 @@
 //! What of the guest a handler may touch: one trait each. A handler names in its signature those
 //! that it needs, and the compiler holds it to them; a test may give it something smaller than a
 //! guest.
+//!
+//! Invariant 14: a handler reaches only what its signature names.
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;

@@ -1,4 +1,6 @@
 //! That every system call which the filter sends is answered, found out by the compiler.
+//!
+//! Invariant 15: what the filter sends has a row.
 
 /// Stop the compilation where one of the calls in `sent` has no row among `rows`, both by their
 /// numbers: the guest would wait for ever, or the kernel would do what nobody looked at.

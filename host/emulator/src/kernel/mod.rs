@@ -1,6 +1,8 @@
 //! The kernel as types: system calls that no safe crate offers, netlink, and the text of paths.
 //! With the launcher, the only place with `unsafe`: `notify`, `probe`,
 //! `process`, `stopped` and `told`.
+//!
+//! Invariant 11: `unsafe` is here and where the others are listed.
 
 pub mod ending;
 pub mod enter;

@@ -3,6 +3,8 @@
 //!
 //! `kernel` and `cgroup` have what the kernel refuses by itself, `network` and `memory` what is
 //! counted, `shortage` what the supervisor lacks.
+//!
+//! Invariant 4: every axis has a budget.
 
 pub mod cgroup;
 mod files;

@@ -4,6 +4,8 @@
 //! directory of `/proc` stays that of the process for which it was opened: once this has ended,
 //! everything below it fails (`proc_pid(5)`). What the supervisor reads from a process of the
 //! guest, or writes into it, it reaches from here and in no other way.
+//!
+//! Invariant 8: nothing from a guest is a path, a number or advice.
 
 use std::fs::File;
 use std::io::{self, Read as _};

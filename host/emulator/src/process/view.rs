@@ -3,6 +3,8 @@
 //!
 //! Reading what the guest named is another step, [`read`], and takes only what surely is a file of
 //! the guest's own: anything else might be the host's, have no end, or act on being opened.
+//!
+//! Invariant 8: nothing from a guest is a path, a number or advice.
 
 use std::collections::VecDeque;
 use std::fs::File;

@@ -1,4 +1,6 @@
 //! A run from its start to its end: one thread, one loop, no step of which waits for the guest.
+//!
+//! Invariant 10: nothing a run started outlives its supervisor.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;

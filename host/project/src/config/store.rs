@@ -1,4 +1,6 @@
 //! The patch file and its history on disk: written whole, one writer at a time, never half.
+//!
+//! Invariant 6: all changes go to one file, whole or not at all.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};

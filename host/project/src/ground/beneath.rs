@@ -1,5 +1,7 @@
 //! Directories held open, and what lies below them: the kernel itself keeps a path from leading
 //! out.
+//!
+//! Invariant 9: the kernel resolves paths below the roots.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;

@@ -5,6 +5,8 @@
 //! something, and reading one may never end. So each file of a project, and of the state and the
 //! cache that are kept beside it, is opened here. It is first only pointed at (`O_PATH`), and
 //! opened once it is known to be a regular file; links in the last component are not followed.
+//!
+//! Invariant 12: nothing but a regular file is opened.
 
 use std::ffi::OsStr;
 use std::fs::File;

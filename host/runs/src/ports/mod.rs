@@ -4,6 +4,8 @@
 //! guest's port is forwarded from the same number only where that is [unprivileged](UNPRIVILEGED)
 //! and nothing on this machine uses it, else from any free one. Only the operator gives out others,
 //! with `--ports`: here is what they asked for, and in `bind` what comes of it.
+//!
+//! Invariant 13: a guest's number alone claims no port of the host.
 
 mod bind;
 

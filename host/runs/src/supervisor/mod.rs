@@ -1,4 +1,6 @@
 //! The supervisor process: one thread, one run, from the spec to the last result file.
+//!
+//! Invariant 10: nothing a run started outlives its supervisor.
 
 mod lifecycle;
 

@@ -1,4 +1,6 @@
 //! YAML text that a person can review and that readers of version 1.1 and 1.2 understand alike.
+//!
+//! Invariant 7: a string reaches the guest unchanged.
 
 use std::fmt::Write;
 
