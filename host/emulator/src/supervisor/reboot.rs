@@ -62,7 +62,7 @@ pub fn start_again(
             }
         })
     };
-    reap(&mut make, until)?;
+    reap(&mut make, || guest.end_others(), until)?;
     make(libc::SYS_close_range, [3, u64::from(u32::MAX), 0])?;
     let memory = Strings::write(guest, &stopped, init, envp)?;
     stopped.call(at, libc::SYS_chdir, [memory.root, 0, 0], || ())?;
@@ -74,22 +74,28 @@ pub fn start_again(
     )
 }
 
-/// Let the first process wait for all its children, which were killed.
+/// Let the first process wait for all its children, which were killed; `again` ends those that were
+/// begun meanwhile, or that the kernel's list of them lacked (`proc_pid_children(5)`).
 fn reap(
     make: &mut impl FnMut(i64, [u64; 3]) -> Result<i64, Errno>,
+    again: impl Fn(),
     until: Instant,
 ) -> Result<(), Errno> {
+    let none_left = -i64::from(libc::ECHILD);
     let any = u64::MAX;
     let options = u64::from((libc::WNOHANG | libc::__WALL).cast_unsigned());
     while Instant::now() < until {
         match make(libc::SYS_wait4, [any, 0, options])? {
             1.. => {}
+            left if left == none_left => return Ok(()),
             // Some are still being taken apart.
-            0 => std::thread::sleep(Duration::from_millis(1)),
-            _ => break,
+            _ => {
+                again();
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
     }
-    Ok(())
+    Err(Errno::TIMEDOUT)
 }
 
 /// Wait until the thread has stopped. Whoever waits for an answer meanwhile gets one: it has ended,
