@@ -55,6 +55,8 @@ pub struct Server<S> {
     config: ServerConfig,
     /// Tools in the last list that the client was given.
     listed: Arc<AtomicUsize>,
+    /// Tools that there were when a client last asked to be told of others.
+    subscribed: Arc<AtomicUsize>,
     /// `_meta` of results in the era without a handshake.
     identity: MetaObject,
 }
@@ -86,6 +88,7 @@ impl<S: ToolSource> Server<S> {
             stop,
             config,
             listed: Arc::default(),
+            subscribed: Arc::default(),
             identity,
         }
     }
@@ -192,11 +195,17 @@ impl<S: ToolSource> ServerHandler for Server<S> {
         &self,
         requested: &SubscriptionFilter,
     ) -> Option<SubscriptionFilter> {
+        // Before it is acknowledged: from then on the client relies on being told.
+        let now = self.loading.count_now();
+        self.subscribed.store(now, Ordering::Relaxed);
         Some(requested.clone())
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut seen = self.loading.count().await;
+        let mut seen = match self.subscribed.load(Ordering::Relaxed) {
+            0 => self.loading.count().await,
+            seen => seen,
+        };
         loop {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),

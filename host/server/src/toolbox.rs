@@ -153,6 +153,12 @@ impl<S: ToolSource> Loading<S> {
         }
     }
 
+    /// How many tools there are now.
+    pub fn count_now(&self) -> usize {
+        let state = self.state.borrow();
+        state.as_ref().map_or(0, |toolbox| toolbox.catalogue.len())
+    }
+
     /// How many tools there are, once there are some.
     pub async fn count(&self) -> usize {
         self.some().await.catalogue.len()
