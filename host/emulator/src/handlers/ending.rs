@@ -85,8 +85,8 @@ fn callers(guest: &mut impl Reports, call: &Call) -> String {
 
 /// `reboot`.
 ///
-/// What it needs is lost with it on a device; here the guest starts again with all that it wrote to
-/// its files.
+/// The caller is not answered: the guest starts again, with all that it wrote to its files, or the
+/// run ends.
 pub fn reboot(guest: &mut (impl Reports + Ends), call: &Call) -> Action {
     let command = call.int(2);
     match REBOOTS.iter().find(|(known, _)| *known == command) {

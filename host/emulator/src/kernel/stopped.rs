@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
+/// How often it is looked whether a thread has stopped.
 const POLL: Duration = Duration::from_micros(200);
 
 /// The first thread of a child process, which does nothing until this is dropped.
@@ -79,15 +80,20 @@ impl Stopped {
         self.prepare(at, number, arguments)?;
         trace(libc::PTRACE_SINGLESTEP, self.pid, 0)?;
         loop {
-            match stop(self.pid)? {
-                Some(Stop::Step) => break,
+            let stop = stop(self.pid)?;
+            if matches!(stop, Some(Stop::Step)) {
+                break;
+            }
+            // Also of one that only ever stops: at an address where nothing is, it faults for ever.
+            if Instant::now() > self.until {
+                return Err(Errno::TIMEDOUT);
+            }
+            if stop.is_some() {
                 // That of the request to stop, or of a signal that came before; nothing was done.
-                Some(Stop::Other) => trace(libc::PTRACE_SINGLESTEP, self.pid, 0)?,
-                None if Instant::now() > self.until => return Err(Errno::TIMEDOUT),
-                None => {
-                    meanwhile();
-                    std::thread::sleep(POLL);
-                }
+                trace(libc::PTRACE_SINGLESTEP, self.pid, 0)?;
+            } else {
+                meanwhile();
+                std::thread::sleep(POLL);
             }
         }
         Ok(registers(self.pid)?.rax.cast_signed())
@@ -198,6 +204,28 @@ mod tests {
             .go_on_with(at, libc::SYS_exit_group, [7, 0, 0])
             .unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(7));
+    }
+
+    #[test]
+    fn one_that_can_execute_nothing_is_given_up() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let until = Instant::now() + Duration::from_millis(300);
+        let mut stopping = Stopping::ask(child.id(), until).unwrap();
+        let mut stopped = loop {
+            match stopping.poll().unwrap() {
+                Ok(stopped) => break stopped,
+                Err(still) => stopping = still,
+            }
+        };
+        let nowhere = 8;
+        let called = stopped.call(nowhere, libc::SYS_getpid, [0; 3], || ());
+        assert!(called.is_err());
+        drop(stopped);
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

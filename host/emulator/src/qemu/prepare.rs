@@ -25,8 +25,14 @@ pub struct Prepared {
     /// Its version.
     pub version: Option<(u32, u32)>,
     /// What it lacks.
-    pub note: Option<&'static str>,
+    pub notes: Vec<&'static str>,
 }
+
+const NO_OLDER_THREADS: &str = "this emulator has an unknown shape: threads of older C libraries (LinuxThreads) cannot be \
+     made, their programs say EINVAL, and a reboot ends the run; Debian's qemu-user 7.2 and 10.0 \
+     are known";
+const NO_MODEL_IOCTLS: &str =
+    "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models";
 
 impl Prepared {
     /// What `plan` needs of the first of `qemus`; `others` are commands that it is to pass on
@@ -46,14 +52,19 @@ impl Prepared {
         let any = commands().any(|command| command == IoctlCommand::Any);
         let tells = told::patch(&mut file, qemu.arch, any);
         let changed = unknown_ioctls::patch(&mut file, qemu.arch) || tells.is_some();
+        let mut notes = Vec::new();
+        if tells.is_none() {
+            notes.push(NO_OLDER_THREADS);
+        }
         let Some(mut table) = ioctl_table::find(&file, qemu.arch) else {
-            let note = "this emulator's ioctl table has an unknown shape: only ioctls that it \
-                        knows reach models";
+            if commands().next().is_some() {
+                notes.push(NO_MODEL_IOCTLS);
+            }
             return Ok(Self {
                 file: changed.then_some(file),
                 tells,
                 version,
-                note: commands().next().map(|_| note),
+                notes,
                 ..Self::default()
             });
         };
@@ -70,7 +81,7 @@ impl Prepared {
             table: Some(table),
             announces_ioctls: any,
             version,
-            note: None,
+            notes,
         })
     }
 }

@@ -6,8 +6,8 @@
 //! `clone` with those of a whole POSIX thread. In a copy of its file that comparison is eased, and
 //! the two calls by which `do_syscall` prints a guest's system call, before and after it, lead to
 //! instructions of ours (`kernel/told.rs`) in the padding behind the program's last one; so it must
-//! be called with `-d strace`. Each place
-//! must be found exactly once and in exactly this shape, or nothing is changed.
+//! be called with `-d strace`. Each place must be found exactly once and in exactly this shape, or
+//! nothing is changed.
 
 use crate::kernel::told::{Numbers, code};
 use crate::qemu::arch::Arch;
@@ -22,7 +22,7 @@ const OF_POSIX_THREADS: u32 = 0x0005_0000;
 /// The text that `print_syscall` alone prints.
 const UNKNOWN: &[u8] = b"Unknown syscall %d\n\0";
 
-/// A command that no guest has.
+/// The number of a system call that no guest has.
 const NONE: u32 = u32::MAX;
 
 /// The system calls of a guest: `exit`, `clone`, `ioctl` (`arch/*/include/uapi/asm/unistd.h`,

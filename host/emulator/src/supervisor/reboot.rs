@@ -138,8 +138,9 @@ impl Strings {
         let bytes: usize = strings.iter().map(|string| string.len() + 1).sum();
         // Pointers to the path and to each variable, and two NULLs.
         let pointers = 8 * (strings.len() + 2);
-        let base = stopped.stack() - RED_ZONE - (bytes + pointers) as u64;
-        let base = base & !15;
+        // Where its stack is, only the guest says.
+        let size = RED_ZONE + (bytes + pointers) as u64;
+        let base = stopped.stack().checked_sub(size).ok_or(Errno::FAULT)? & !15;
         let mut text = Vec::with_capacity(bytes);
         let mut addresses = Vec::new();
         for string in &strings {

@@ -111,7 +111,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     {
         notes.about(kind, which);
     }
-    emulator.note.iter().for_each(|note| notes.once(note));
+    emulator.notes.iter().for_each(|note| notes.once(note));
     let forwarder = Forwarder::start(&world.pidfd, plan.ports.clone(), reserved)
         .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
         .ok();
