@@ -26,6 +26,9 @@ pub struct Table {
 /// Ended threads are forgotten once more than this many are known, or twice as many as lived.
 const THREADS_MIN: usize = 256;
 
+/// So many parents in a row that were never seen are looked at: a guest forks as often as it likes.
+const GENERATIONS_MAX: usize = 32;
+
 impl Table {
     /// No process of the guest that is `namespace` was seen yet.
     pub fn new(namespace: PidNamespace) -> Self {
@@ -70,21 +73,54 @@ impl Table {
             .get(&pid)
             .is_none_or(|known| !known.process.has_thread(thread))
         {
-            let record =
-                Record::new(process, thread, |pid| self.by_pid.get(&pid)).ok_or(Errno::SRCH)?;
-            // In the guest, too, a number is one process's at a time.
-            let pid_there = record.who.pid;
-            let same = |known: &Record| known.who.pid == pid_there;
-            let ended = self
-                .by_pid
-                .extract_if(|key, known| *key == pid || same(known));
-            self.replaced.extend(ended.map(|(_, record)| record));
-            self.by_pid.insert(pid, record);
+            self.discover_parents(&process);
+            self.remember(process, thread)?;
         }
         if let Some(record) = self.by_pid.get_mut(&pid) {
             record.thread = thread;
         }
         Ok(pid)
+    }
+
+    /// Make known the parents of a process that have made no call yet: from its parent it has who
+    /// it is.
+    fn discover_parents(&mut self, process: &ProcDir) {
+        let mut unseen = Vec::new();
+        let mut parent = process.number("status", "PPid:");
+        while let Some(pid) = parent
+            && unseen.len() < GENERATIONS_MAX
+            && !self.has_living(pid)
+            && let Ok(process) = ProcDir::of_thread(pid, &self.namespace)
+        {
+            parent = process.number("status", "PPid:");
+            unseen.push(process);
+        }
+        for process in unseen.into_iter().rev() {
+            let thread = process.pid();
+            // It may have ended since.
+            let _ = self.remember(process, thread);
+        }
+    }
+
+    fn has_living(&self, pid: u32) -> bool {
+        let known = self.by_pid.get(&pid);
+        known.is_some_and(|record| record.process.is_alive())
+    }
+
+    /// Keep a new process, in place of those that had its numbers.
+    fn remember(&mut self, process: ProcDir, thread: u32) -> Result<(), Errno> {
+        let pid = process.pid();
+        let record =
+            Record::new(process, thread, |pid| self.by_pid.get(&pid)).ok_or(Errno::SRCH)?;
+        // In the guest, too, a number is one process's at a time.
+        let pid_there = record.who.pid;
+        let same = |known: &Record| known.who.pid == pid_there;
+        let ended = self
+            .by_pid
+            .extract_if(|key, known| *key == pid || same(known));
+        self.replaced.extend(ended.map(|(_, record)| record));
+        self.by_pid.insert(pid, record);
+        Ok(())
     }
 
     /// Forget threads that ended, once in a while.
@@ -309,6 +345,28 @@ mod tests {
         assert!(is_signalled(&status("0000", "0200", "0100")));
         assert!(!is_signalled(&status("0200", "0000", "0200")));
         assert!(!is_signalled(""));
+    }
+
+    #[test]
+    fn a_process_has_its_parent_also_where_that_has_made_no_call() {
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", "sleep 60; :"])
+            .spawn()
+            .unwrap();
+        let mut table = table();
+        let process = ProcDir::of_thread(shell.id(), &table.namespace).unwrap();
+        let child = loop {
+            if let [child] = children(&process)[..] {
+                break child;
+            }
+        };
+        table.identify(child).unwrap();
+        let ppid = |pid| table.by_guest_pid(pid).map(|record| record.who.ppid);
+        assert_eq!(ppid(child), Some(shell.id()));
+        assert_eq!(ppid(shell.id()), Some(std::process::id()));
+        table.end_descendants(&process);
+        shell.kill().unwrap();
+        shell.wait().unwrap();
     }
 
     #[test]
