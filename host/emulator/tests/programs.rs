@@ -1,6 +1,7 @@
 //! Programs in C, one a kind of interface, each built for every architecture that this machine has
 //! a compiler for and run as the init of a guest. A line that begins with `no ` is a promise that
-//! was broken.
+//! was broken; an event that a comment of the source names, `// event: connect /tmp/x -2`, is one,
+//! too.
 
 mod support;
 
@@ -9,6 +10,7 @@ use std::process::{Command, ExitCode};
 
 use rookery_emulator::UserBackend;
 use rookery_harness::Skip;
+use rookery_records::event::{Argument, Event, What};
 use rookery_runs::backend::Backend;
 use support::Recorder;
 
@@ -76,6 +78,7 @@ fn run(program: &str, arch: &str) {
         std::fs::create_dir_all(root.join(directory)).unwrap();
     }
     let source = format!("{}/tests/programs/{program}.c", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&source).unwrap();
     let built = Command::new(compiler)
         .args(["-static", "-O1", "-Wall", "-Werror", "-o"])
         .arg(root.join("sbin/init"))
@@ -101,4 +104,53 @@ fn run(program: &str, arch: &str) {
     let broken = console.lines().filter(|line| line.starts_with("no "));
     assert_eq!(broken.count(), 0, "{console}");
     assert!(console.contains("the end"), "{console}");
+    let events: Vec<_> = control.events.iter().filter_map(describe).collect();
+    for line in text.lines() {
+        let expected = line.split_once("// event: ").map(|(_, event)| event);
+        assert!(
+            expected.is_none_or(|event| events.iter().any(|told| told == event)),
+            "no event {expected:?} in:\n{}",
+            events.join("\n")
+        );
+    }
+}
+
+/// An event as the sources name it: which call, what about, with what result.
+fn describe(event: &Event) -> Option<String> {
+    let result = |result: Option<i32>| result.map_or("?".to_owned(), |value| value.to_string());
+    match &event.what {
+        What::Path {
+            syscall,
+            path,
+            result: value,
+            ..
+        } => Some(format!("{syscall} {path} {}", result(*value))),
+        What::Call {
+            syscall,
+            arguments,
+            result: value,
+        } => {
+            let argument = |(_, argument): &(_, Argument)| match argument {
+                Argument::Text(text) => text.clone(),
+                Argument::Number(number) => number.to_string(),
+            };
+            let texts = arguments
+                .iter()
+                .any(|(_, argument)| matches!(argument, Argument::Text(_)));
+            let shown = arguments
+                .iter()
+                .filter(|(_, argument)| !texts || matches!(argument, Argument::Text(_)));
+            let arguments: Vec<_> = shown.map(argument).collect();
+            Some(format!(
+                "{syscall} {} {}",
+                arguments.join(","),
+                result(*value)
+            ))
+        }
+        What::Crash { signal, last, .. } => {
+            let last = last.last().map_or("", |call| &call.about);
+            Some(format!("crash {last} {signal}"))
+        }
+        _ => None,
+    }
 }

@@ -70,6 +70,15 @@ pub enum What {
         /// answered unseen.
         result: Option<i32>,
     },
+    /// Another system call that firmware may fail at.
+    Call {
+        /// The guest syscall's name without prefix: `connect`, `shmget`, `clone`, …
+        syscall: &'static str,
+        /// Its arguments, by the kernel's names for them.
+        arguments: Vec<(&'static str, Argument)>,
+        /// 0 or the negative errno; `None` where the kernel, or the emulator alone, knows it.
+        result: Option<i32>,
+    },
     /// A modelled or missing device was used in a way that no model covers.
     Unmodelled {
         /// The path.
@@ -147,6 +156,8 @@ pub enum What {
         signal: i32,
         /// The program counter, where known.
         pc: Option<u64>,
+        /// What it had asked for last, the oldest first.
+        last: Vec<LastCall>,
     },
     /// A boot argument, environment variable or U-Boot variable was looked for and not there.
     EnvMissing {
@@ -179,6 +190,26 @@ pub enum What {
         /// What was asked for.
         detail: String,
     },
+}
+
+/// What is known of an argument.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Argument {
+    /// A number.
+    Number(i64),
+    /// A pointer, and what it leads to: a path, an address.
+    Text(String),
+}
+
+/// A call that came before a crash.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LastCall {
+    /// The guest syscall's name without prefix.
+    pub syscall: &'static str,
+    /// What it was about: a path, an address, a number.
+    pub about: String,
+    /// As that of [`What::Path`].
+    pub result: Option<i32>,
 }
 
 /// How a device was used without a model for it.

@@ -10,6 +10,8 @@ use crate::evidence::Evidence;
 
 /// Crashes told of.
 const CRASHES: usize = 3;
+/// Calls before the worst crash that are shown.
+const LAST_CALLS: usize = 3;
 
 /// One thing that stands in the way, or that works.
 #[derive(Serialize, JsonSchema)]
@@ -199,7 +201,12 @@ fn crashes(evidence: &Evidence) -> Option<Finding> {
     let shown = crashes
         .iter()
         .take(CRASHES)
-        .map(|crash| format!("{}: {} ×{}", crash.proc, crash.signame, crash.count));
+        .map(|crash| format!("{}: {} ×{}", crash.proc, crash.signame, crash.count))
+        // What a program did not get before it died is often why it did.
+        .chain(worst.last_calls.iter().rev().take(LAST_CALLS).map(|call| {
+            let proc = &worst.proc;
+            format!("before its crash {proc} called {call}")
+        }));
     let found =
         Finding::new(format!("Fatal signals reached programs, {total} times.")).because(shown);
     Some(match worst.proc.as_str() {

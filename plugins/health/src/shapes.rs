@@ -100,6 +100,8 @@ pub struct Crash {
     pub signame: String,
     /// At least one.
     pub count: u64,
+    /// What it had asked for, the newest last. Penguin does not tell.
+    pub last_calls: Vec<String>,
 }
 
 impl Crash {
@@ -119,6 +121,11 @@ impl Crash {
                         .and_then(Value::as_u64)
                         .unwrap_or(1)
                         .max(1),
+                    last_calls: record
+                        .get("last_calls")
+                        .and_then(Value::as_array)
+                        .map(|calls| calls.iter().filter_map(self::text).collect())
+                        .unwrap_or_default(),
                 })
                 .collect(),
         )

@@ -316,7 +316,8 @@ fn what_the_run_recorded_becomes_findings_with_next_calls() {
         .yaml(
             "crashes.yaml",
             json!({
-                "crashes": [{ "proc": "dsad", "signame": "SIGSEGV", "signal": 11, "count": 4 }]
+                "crashes": [{ "proc": "dsad", "signame": "SIGSEGV", "signal": 11, "count": 4,
+                    "last_calls": ["stat \"/a\": 0x0", "open \"/dev/dsa\": ENOENT"] }]
             }),
         )
         .yaml(
@@ -346,7 +347,11 @@ fn what_the_run_recorded_becomes_findings_with_next_calls() {
     );
     assert_eq!(
         answer["findings"][0]["evidence"],
-        json!(["dsad: SIGSEGV ×4"])
+        json!([
+            "dsad: SIGSEGV ×4",
+            "before its crash dsad called open \"/dev/dsa\": ENOENT",
+            "before its crash dsad called stat \"/a\": 0x0"
+        ])
     );
     assert!(findings(&answer)[1].contains("2 paths") && findings(&answer)[1].contains("1 of them"));
     assert_eq!(findings(&answer)[3], "1 sockets listen.");

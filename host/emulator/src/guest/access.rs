@@ -17,9 +17,11 @@ use crate::files::devices::{Device, Devices};
 use crate::files::mounts::Mounts;
 use crate::files::private::PrivateFiles;
 use crate::guest::emulators::Emulators;
+use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
 use crate::guest::reboot::Reboot;
+use crate::guest::reporter;
 use crate::guest::services::Services;
 use crate::guest::tree::Found;
 use crate::guest::waits::Waits;
@@ -99,6 +101,15 @@ pub trait Reports: Callers {
 
     /// Report what the caller did.
     fn report_call(&mut self, call: &Call, what: What) {
+        if let Some(record) = self.caller(call)
+            && let What::Call {
+                syscall,
+                arguments,
+                result,
+            } = &what
+        {
+            record.asked(syscall, &reporter::about(arguments), *result);
+        }
         let process = self.who(call);
         self.report(process, what);
     }
@@ -112,6 +123,11 @@ pub trait Reports: Callers {
         flags: i32,
         result: Option<i32>,
     ) {
+        if let Some(record) = self.caller(call)
+            && !reporter::is_emulators_own(path)
+        {
+            record.asked(syscall, path, result);
+        }
         if self.wants_look(path) {
             let path = path.to_owned();
             let what = What::Path {
@@ -163,6 +179,11 @@ pub trait Paths: Callers {
         Ok(paths::join(&base, &text))
     }
 
+    /// Why nothing can be made at a path, where its directory is missing.
+    fn lacks_directory(&mut self, call: &Call, path: &str) -> Option<Errno> {
+        self.resolve(call, paths::parent(path), true).err()
+    }
+
     /// As [`Paths::resolve`], where only devices matter.
     fn resolve_device(
         &mut self,
@@ -212,6 +233,11 @@ pub trait HasOwners {
 pub trait HasNamespaces {
     /// Init, as a namespace to join (`setns(2)`).
     fn namespaces(&self) -> Rc<OwnedFd>;
+}
+
+/// Its System V IPC.
+pub trait HasIpc {
+    fn ipc(&mut self) -> &mut Ipc;
 }
 
 /// Files whose contents outlive a descriptor, and the host name.

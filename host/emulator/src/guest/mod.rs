@@ -4,6 +4,7 @@
 pub mod access;
 pub mod emulators;
 pub mod interfaces;
+pub mod ipc;
 pub mod kept;
 pub mod kernel_log;
 pub mod reboot;

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
-use rookery_records::event::{Event, Operation, Process, What};
+use rookery_records::event::{Argument, Event, Operation, Process, What};
 use rookery_runs::backend::{Control, Request};
 use rustix::io::Errno;
 
@@ -99,7 +99,9 @@ impl<'a> Reporter<'a> {
         if is_emulators_own(path) {
             return;
         }
-        if is_machine(path) && matches!(errno, Errno::NOENT | Errno::NXIO) {
+        // What is shared by its name there is no device (`shm_overview(7)`).
+        let is_device = is_machine(path) && !paths::is_below(path, "/dev/shm");
+        if is_device && matches!(errno, Errno::NOENT | Errno::NXIO) {
             let write = flags & libc::O_ACCMODE != libc::O_RDONLY;
             let what = What::Unmodelled {
                 path: path.to_owned(),
@@ -131,6 +133,9 @@ impl<'a> Reporter<'a> {
         process.program.hash(&mut hasher);
         match what {
             What::Path { path, syscall, .. } => (path, syscall).hash(&mut hasher),
+            What::Call {
+                syscall, arguments, ..
+            } => (syscall, arguments).hash(&mut hasher),
             What::Unmodelled { path, operation } => (path, operation).hash(&mut hasher),
             What::Exec { path, .. } => path.hash(&mut hasher),
             What::EnvMissing { name } | What::InterfaceMissing { name, .. } => {
@@ -170,8 +175,22 @@ impl<'a> Reporter<'a> {
     }
 }
 
+/// What a call is about, in short: the text among its arguments, else the numbers.
+pub fn about(arguments: &[(&'static str, Argument)]) -> String {
+    let text = arguments.iter().find_map(|(_, argument)| match argument {
+        Argument::Text(text) => Some(text.clone()),
+        Argument::Number(_) => None,
+    });
+    let number = |(name, argument): &(&str, Argument)| match argument {
+        Argument::Number(value) => Some(format!("{name} {value:#x}")),
+        Argument::Text(_) => None,
+    };
+    let numbers = || arguments.iter().filter_map(number).collect::<Vec<_>>();
+    text.unwrap_or_else(|| numbers().join(", "))
+}
+
 /// What qemu looks at for itself when it starts.
-fn is_emulators_own(path: &str) -> bool {
+pub fn is_emulators_own(path: &str) -> bool {
     [
         "/etc/qemu-binfmt",
         "/usr/gnemul",
@@ -230,10 +249,18 @@ mod tests {
             |path| reporter.missing(Process::default(), "open", path, 0, Errno::NOENT);
         missing("/etc/passwd");
         missing("/.rookery/log");
+        missing("/dev/shm/cfg");
         missing("/dev/mtd0");
         let whats: Vec<_> = kept.0.iter().map(|event| &event.what).collect();
         assert!(
-            matches!(whats[..], [What::Unmodelled { .. }, What::Path { .. }]),
+            matches!(
+                whats[..],
+                [
+                    What::Path { .. },
+                    What::Unmodelled { .. },
+                    What::Path { .. }
+                ]
+            ),
             "{whats:?}"
         );
     }

@@ -70,6 +70,13 @@ impl Services {
         }
     }
 
+    /// Whether anything listens at this port of TCP, at whatever address.
+    pub fn listens_at(&self, port: u16) -> bool {
+        let at = |end: &Endpoint| end.proto == "tcp" && end.address.port() == port;
+        // Beyond the most that are kept, nobody knows.
+        self.listening.len() >= LISTENING_MAX || self.listening.keys().any(at)
+    }
+
     /// Whether anything listens.
     pub fn any(&self) -> bool {
         !self.listening.is_empty()

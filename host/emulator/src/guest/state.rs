@@ -19,15 +19,16 @@ use crate::files::interfaces::CLASS;
 use crate::files::mounts::{self, Mounts};
 use crate::files::private::PrivateFiles;
 use crate::guest::access::{
-    Callers, Ends, HasConsole, HasDevices, HasEmulators, HasKept, HasKernelLog, HasLimits,
+    Callers, Ends, HasConsole, HasDevices, HasEmulators, HasIpc, HasKept, HasKernelLog, HasLimits,
     HasMounts, HasNamespaces, HasOwners, HasPlan, HasServices, HasWaits, Paths, Reports,
 };
 use crate::guest::emulators::Emulators;
 use crate::guest::interfaces;
+use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
 use crate::guest::reboot::{REBOOTS_MAX, Reboot};
-use crate::guest::reporter::Reporter;
+use crate::guest::reporter::{self, Reporter};
 use crate::guest::services::Services;
 use crate::guest::tree::{Found, Tree};
 use crate::guest::waits::Waits;
@@ -66,6 +67,7 @@ pub struct Guest<'a> {
     init_exit: Option<Call>,
     kernel_log: KernelLog,
     waits: Waits,
+    ipc: Ipc,
     /// Files of the supervisor's that it writes to.
     kept: Kept,
 }
@@ -119,6 +121,7 @@ impl<'a> Guest<'a> {
             init_exit: None,
             kernel_log: KernelLog::default(),
             waits: Waits::default(),
+            ipc: Ipc::default(),
             kept: Kept::default(),
         }
     }
@@ -266,6 +269,11 @@ impl Reports for Guest<'_> {
         flags: i32,
         errno: Errno,
     ) {
+        if let Some(record) = self.caller(call)
+            && !reporter::is_emulators_own(path)
+        {
+            record.asked(syscall, path, Some(-errno.raw_os_error()));
+        }
         let who = self.who(call);
         self.reporter.missing(who, syscall, path, flags, errno);
     }
@@ -336,6 +344,12 @@ impl HasOwners for Guest<'_> {
 impl HasNamespaces for Guest<'_> {
     fn namespaces(&self) -> Rc<OwnedFd> {
         Rc::clone(&self.pidfd)
+    }
+}
+
+impl HasIpc for Guest<'_> {
+    fn ipc(&mut self) -> &mut Ipc {
+        &mut self.ipc
     }
 }
 

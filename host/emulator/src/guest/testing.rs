@@ -13,10 +13,11 @@ use rustix::io::Errno;
 use crate::files::devices::{Devices, tests::plan};
 use crate::files::mounts::Mounts;
 use crate::guest::access::{
-    Callers, Ends, HasDevices, HasEmulators, HasKept, HasKernelLog, HasMounts, HasNamespaces,
-    HasPlan, HasServices, HasWaits, Paths, Reports,
+    Callers, Ends, HasDevices, HasEmulators, HasIpc, HasKept, HasKernelLog, HasMounts,
+    HasNamespaces, HasPlan, HasServices, HasWaits, Paths, Reports,
 };
 use crate::guest::emulators::Emulators;
+use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
 use crate::guest::reboot::Reboot;
@@ -38,6 +39,7 @@ pub struct Part {
     /// The exit of init, where it was kept waiting.
     pub held: Option<Call>,
     pub others_live: bool,
+    pub ipc: Ipc,
     procs: Table,
     init: ProcDir,
     devices: Devices,
@@ -63,6 +65,7 @@ impl Part {
             reboot: None,
             held: None,
             others_live: false,
+            ipc: Ipc::default(),
             init: ProcDir::of_thread(own, &namespace).unwrap(),
             procs: Table::new(namespace),
             devices: Devices::new(
@@ -171,6 +174,12 @@ impl HasNamespaces for Part {
     fn namespaces(&self) -> Rc<OwnedFd> {
         let own = rustix::process::getpid();
         Rc::new(rustix::process::pidfd_open(own, rustix::process::PidfdFlags::empty()).unwrap())
+    }
+}
+
+impl HasIpc for Part {
+    fn ipc(&mut self) -> &mut Ipc {
+        &mut self.ipc
     }
 }
 

@@ -1,6 +1,6 @@
-//! Calls that succeed without effect.
+//! Calls that succeed without effect, and calls of which only the caller learns the outcome.
 
-use rookery_records::event::What;
+use rookery_records::event::{Argument, What};
 
 use crate::guest::access::Reports;
 use crate::process::call::{Action, Call};
@@ -15,4 +15,20 @@ pub fn pretend(
     let detail = detail.to_owned();
     guest.report_call(call, What::Faked { syscall, detail });
     Action::Return(0)
+}
+
+/// A call that the kernel carries out; it is noted with its first argument.
+pub fn unseen(
+    guest: &mut impl Reports,
+    call: &Call,
+    syscall: &'static str,
+    name: &'static str,
+) -> Action {
+    let what = What::Call {
+        syscall,
+        arguments: vec![(name, Argument::Number(call.int(0).into()))],
+        result: None,
+    };
+    guest.report_call(call, what);
+    Action::Continue
 }

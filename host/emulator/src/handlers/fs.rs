@@ -106,11 +106,9 @@ fn wanted(flags: i32) -> u32 {
 /// Whether a file comes to be where nothing is: in `/proc` and `/sys` none does, and `/dev` holds
 /// shared memory and the like.
 fn can_create(guest: &mut impl Paths, call: &Call, path: &str) -> bool {
-    if !is_machine(path) {
-        return true;
-    }
     let parent = paths::parent(path);
-    paths::is_below(path, "/dev") && matches!(guest.resolve_device(call, parent, true), Ok(None))
+    let can_hold_files = !is_machine(path) || paths::is_below(path, "/dev");
+    can_hold_files && matches!(guest.resolve_device(call, parent, true), Ok(None))
 }
 
 /// qemu's log goes to a descriptor whose writes the supervisor sees; what is behind it does not

@@ -7,7 +7,7 @@ use crate::guest::access::{Callers, HasDevices, HasEmulators, HasPlan, Reports};
 use crate::handlers::behind::{self, pieces_of};
 use crate::process::call::{Action, Call};
 use crate::qemu::ioctl_table;
-use rookery_records::event::{Operation, What};
+use rookery_records::event::{Argument, Operation, What};
 
 /// More than any line that matters.
 const LINE_MAX: usize = 4096;
@@ -56,15 +56,58 @@ fn take<'a>(
     }
     if let Some(command) = unsupported_ioctl(&line).filter(|_| line.ends_with('\n')) {
         refused(guest, call, command);
+    } else if let Some(what) = unsupported(&line).filter(|_| line.ends_with('\n')) {
+        guest.report_call(call, what);
     } else if let Some((fd, command)) = ioctl_ahead(&line) {
         learn(guest, call, fd, command);
     }
 }
 
-/// `Unsupported ioctl: cmd=0x40046e01`
+/// `Unsupported ioctl: cmd=0x40046e01`, `Unsupported ioctl type: cmd=0x40046e01 type=9`
 fn unsupported_ioctl(line: &str) -> Option<u32> {
-    let (_, rest) = line.split_once("Unsupported ioctl: cmd=0x")?;
-    u32::from_str_radix(rest.trim_end(), 16).ok()
+    let (_, rest) = line.split_once("Unsupported ioctl")?;
+    let (_, rest) = rest.split_once(": cmd=0x")?;
+    u32::from_str_radix(rest.split_whitespace().next()?, 16).ok()
+}
+
+/// How the emulator begins a line about a call that it refuses, which call that is, the kernel's
+/// names for the numbers in the line, and the errno (qemu's `linux-user/syscall.c`).
+const UNSUPPORTED: &[(&str, &str, &[&str], i32)] = &[
+    (
+        "Unsupported setsockopt ",
+        "setsockopt",
+        &["level", "optname"],
+        libc::ENOPROTOOPT,
+    ),
+    (
+        "getsockopt level=",
+        "getsockopt",
+        &["level", "optname"],
+        libc::EOPNOTSUPP,
+    ),
+    ("Unsupported prctl: ", "prctl", &["option"], libc::EINVAL),
+    (
+        "Unsupported ipc call: ",
+        "ipc",
+        &["call", "version"],
+        libc::ENOSYS,
+    ),
+    ("Unsupported syscall: ", "ni_syscall", &["nr"], libc::ENOSYS),
+];
+
+/// Another call that no kernel has seen, because the emulator refused it.
+fn unsupported(line: &str) -> Option<What> {
+    let of = |(start, ..): &&(&str, _, _, _)| line.contains(start);
+    let (start, syscall, names, errno) = UNSUPPORTED.iter().find(of)?;
+    let rest = line.get(line.find(start)?..)?;
+    let numbers = rest
+        .split(|character: char| !character.is_ascii_digit() && character != '-')
+        .filter_map(|number| number.parse().ok().map(Argument::Number));
+    Some(What::Call {
+        syscall,
+        arguments: names.iter().copied().zip(numbers).collect(),
+        result: Some(-errno),
+    })
 }
 
 /// `17 ioctl(3,0x40046e01,`: written before the call is made.
@@ -145,6 +188,10 @@ mod tests {
             unsupported_ioctl("Unsupported ioctl: cmd=0x40046e01\n"),
             Some(0x4004_6e01)
         );
+        assert_eq!(
+            unsupported_ioctl("Unsupported ioctl type: cmd=0x40046e01 type=9\n"),
+            Some(0x4004_6e01)
+        );
         assert_eq!(unsupported_ioctl("17 write(1,0x4080,3) = 3\n"), None);
         assert_eq!(
             ioctl_ahead("17 ioctl(3,0x40046e01,"),
@@ -153,5 +200,34 @@ mod tests {
         assert_eq!(ioctl_ahead("17 ioctl(3,"), None);
         assert_eq!(ioctl_ahead("17 ioctl(3,0x40046e01,0x40800,"), None);
         assert_eq!(ioctl_ahead("17 ioctl(3,TCGETS,"), None);
+    }
+
+    #[test]
+    fn what_the_emulator_refuses_by_itself_is_told_with_its_numbers() {
+        let told = |line: &str| match unsupported(line) {
+            Some(What::Call {
+                syscall,
+                arguments,
+                result: Some(result),
+            }) => {
+                let numbers = arguments.into_iter().map(|(_, number)| number);
+                (syscall, numbers.collect::<Vec<_>>(), -result)
+            }
+            other => panic!("{line}: {other:?}"),
+        };
+        let numbers = |numbers: &[i64]| numbers.iter().copied().map(Argument::Number).collect();
+        assert_eq!(
+            told("Unsupported setsockopt level=0 optname=32\n"),
+            ("setsockopt", numbers(&[0, 32]), libc::ENOPROTOOPT)
+        );
+        assert_eq!(
+            told("getsockopt level=65535 optname=-2 not yet supported\n"),
+            ("getsockopt", numbers(&[65535, -2]), libc::EOPNOTSUPP)
+        );
+        assert_eq!(
+            told("Unsupported syscall: 4999\n"),
+            ("ni_syscall", numbers(&[4999]), libc::ENOSYS)
+        );
+        assert!(unsupported("17 write(1,0x4080,3) = 3\n").is_none());
     }
 }

@@ -4,6 +4,7 @@ pub mod answered;
 mod behind;
 mod boot_arguments;
 mod chroot;
+mod connect;
 mod ending;
 mod exec;
 mod faked;
@@ -11,17 +12,20 @@ mod fs;
 mod host_name;
 mod identity;
 mod ioctl;
+mod ipc;
 mod kernel_log;
 mod launch;
 mod limits;
 mod log;
 mod model;
 mod mount;
+mod names;
 mod net;
 mod network;
 mod pivot;
 mod pretend;
 mod program_file;
+mod refused;
 mod resources;
 mod signal;
 mod status;
@@ -30,7 +34,7 @@ mod threads;
 mod transfer;
 
 pub use network::commands as network_commands;
-pub use table::always as always_answered;
+pub use table::{always as always_answered, recorded as also_recorded};
 
 use rustix::io::Errno;
 
@@ -48,10 +52,10 @@ pub fn answer(guest: &mut Guest<'_>, mut call: Call) {
         return answer_nobody(guest, &call, errno);
     }
     exec::settle(guest, &call);
-    let action = match table::handler(call.number()) {
-        Some(answer) => answer(guest, &call),
-        None => Action::Continue,
-    };
+    let action = refused::refuse(guest, &call).unwrap_or_else(|| {
+        let handler = table::handler(call.number());
+        handler.map_or_else(|| Errno::NOSYS.into(), |handler| handler(guest, &call))
+    });
     call.answer(&action);
 }
 

@@ -7,8 +7,9 @@ use rustix::io::Errno;
 use rustix::net::SocketType;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
 
-use crate::guest::access::{Callers, HasServices, Reports};
+use crate::guest::access::{Callers, HasServices, Paths, Reports};
 use crate::guest::services::Listening;
+use crate::handlers::connect;
 use crate::kernel::shortage;
 use crate::network::endpoint::Endpoint;
 use crate::network::forward::NoForward;
@@ -16,8 +17,9 @@ use crate::process::call::{Action, Call};
 use rookery_records::event::What;
 
 /// `bind`.
-pub fn bind(guest: &mut (impl Reports + HasServices), call: &Call) -> Action {
+pub fn bind(guest: &mut (impl Reports + Paths + HasServices), call: &Call) -> Action {
     let Some(address) = address(guest, call) else {
+        connect::bind_local(guest, call);
         return Action::Continue;
     };
     let Ok(socket) = socket(guest, call) else {
@@ -134,7 +136,7 @@ pub fn socket(guest: &mut impl Callers, call: &Call) -> Result<OwnedFd, Errno> {
 }
 
 /// The address argument, where it is of the Internet.
-fn address(guest: &mut impl Callers, call: &Call) -> Option<SocketAddr> {
+pub fn address(guest: &mut impl Callers, call: &Call) -> Option<SocketAddr> {
     let memory = guest.memory(call)?;
     let mut bytes = [0_u8; 28];
     let length = usize::try_from(call.arg(2)).ok()?.min(bytes.len());

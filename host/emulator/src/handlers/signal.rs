@@ -85,9 +85,11 @@ fn died<'a>(
         record.fatal.replace(signal).is_none(),
         record.process.pid() == init,
     );
+    let last = std::mem::take(&mut record.last).into();
     let fault = FAULTS.contains(&signal);
     if first && fault {
-        guest.report_call(call, What::Crash { signal, pc: None });
+        let pc = None;
+        guest.report_call(call, What::Crash { signal, pc, last });
     }
     if first && is_init {
         init_died(guest, call, signal, fault);

@@ -5,9 +5,11 @@
 use crate::guest::access::{Callers, HasLimits};
 use crate::guest::state::Guest;
 use crate::handlers::{
-    answered, chroot, ending, exec, faked, fs, host_name, identity, ioctl, kernel_log, limits,
-    model, mount, net, pivot, resources, signal, status, threads, transfer,
+    answered, chroot, connect, ending, exec, faked, fs, host_name, identity, ioctl, ipc,
+    kernel_log, limits, model, mount, names, net, pivot, resources, signal, status, threads,
+    transfer,
 };
+use crate::kernel::ipc::Kind::{Messages, Semaphores, SharedMemory};
 use crate::kernel::numbers;
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
@@ -23,6 +25,8 @@ enum Seen {
     Always,
     /// Those that the filter's tests of arguments send.
     Sometimes,
+    /// All, where events are recorded; else the kernel carries them out unseen.
+    Recorded,
 }
 
 struct Row {
@@ -31,7 +35,7 @@ struct Row {
     handler: Handler,
 }
 
-use Seen::{Always, Sometimes};
+use Seen::{Always, Recorded, Sometimes};
 
 /// The rows: a system call, which of its calls are seen and why, and who answers. The reason is for
 /// who reads the table; a row cannot be written without one.
@@ -61,7 +65,34 @@ const CLOCK: &str = "the host's clock is not the guest's to set; firmware expect
 const SWAP: &str = "the host's swap is not the guest's; firmware expects success";
 const TRANSFERS: &str = "models answer for watched descriptors, and the emulator's log has one";
 const LIMITS: &str = "root may raise any limit; here it gets what the sandbox has left";
+const NAMES: &str = "a directory that is missing is why nothing is made there";
+const IPC: &str = "an object that nobody made is why a program fails";
 const MOUNTS: &str = "what the guest believes to be mounted is kept, and the host's is hidden";
+
+/// A path that is the second argument.
+const SECOND: PathArg = PathArg {
+    directory: None,
+    path: 1,
+};
+/// A second path, after a directory of its own.
+const SECOND_AT: PathArg = PathArg {
+    directory: Some(2),
+    path: 3,
+};
+/// The path of a link, after what is in it.
+const LINK_AT: PathArg = PathArg {
+    directory: Some(1),
+    path: 2,
+};
+
+const SHMGET: &[&str] = &["key", "size", "shmflg"];
+const SHMAT: &[&str] = &["shmid", "shmaddr", "shmflg"];
+const SHMCTL: &[&str] = &["shmid", "cmd"];
+const SEMGET: &[&str] = &["key", "nsems", "semflg"];
+const SEMCTL: &[&str] = &["semid", "semnum", "cmd"];
+const MSGGET: &[&str] = &["key", "msgflg"];
+const MSGCTL: &[&str] = &["msqid", "cmd"];
+const MSGSND: &[&str] = &["msqid", "msgp", "msgsz"];
 
 const ROWS: &[Row] = rows! { |guest, call|
     // Files.
@@ -92,6 +123,22 @@ const ROWS: &[Row] = rows! { |guest, call|
         pivot::pivot_root(guest, call);
     SYS_mount Always MOUNTS => mount::mount(guest, call);
     SYS_umount2 Always MOUNTS => mount::unmount(guest, call);
+    SYS_chdir Recorded NAMES => names::looks_for(guest, call, "chdir", PathArg::FIRST);
+    SYS_statfs Recorded NAMES => names::looks_for(guest, call, "statfs", PathArg::FIRST);
+    SYS_truncate Recorded NAMES => names::looks_for(guest, call, "truncate", PathArg::FIRST);
+    SYS_chmod Recorded NAMES => names::looks_for(guest, call, "chmod", PathArg::FIRST);
+    SYS_fchmodat Recorded NAMES => names::looks_for(guest, call, "fchmodat", PathArg::AT);
+    SYS_inotify_add_watch Recorded NAMES =>
+        names::looks_for(guest, call, "inotify_add_watch", SECOND);
+    SYS_mkdir Recorded NAMES => names::makes(guest, call, "mkdir", PathArg::FIRST);
+    SYS_mkdirat Recorded NAMES => names::makes(guest, call, "mkdirat", PathArg::AT);
+    SYS_rename Recorded NAMES => names::makes(guest, call, "rename", SECOND);
+    SYS_renameat Recorded NAMES => names::makes(guest, call, "renameat", SECOND_AT);
+    SYS_renameat2 Recorded NAMES => names::makes(guest, call, "renameat2", SECOND_AT);
+    SYS_link Recorded NAMES => names::makes(guest, call, "link", SECOND);
+    SYS_linkat Recorded NAMES => names::makes(guest, call, "linkat", SECOND_AT);
+    SYS_symlink Recorded NAMES => names::makes(guest, call, "symlink", SECOND);
+    SYS_symlinkat Recorded NAMES => names::makes(guest, call, "symlinkat", LINK_AT);
     SYS_memfd_create Always "its memory must be counted wherever its descriptor goes" =>
         resources::nameless_file(guest, call);
     SYS_mmap Sometimes "shared memory is counted from the first on" =>
@@ -107,7 +154,19 @@ const ROWS: &[Row] = rows! { |guest, call|
     SYS_pwritev Sometimes TRANSFERS => transfer::write(guest, call);
     SYS_ioctl Always "models answer it, and an interface that is missing is reported" =>
         ioctl::ioctl(guest, call);
+    // System V IPC.
+    SYS_shmget Recorded IPC => ipc::get(guest, call, "shmget", SharedMemory, SHMGET);
+    SYS_shmat Recorded IPC => ipc::of_object(guest, call, "shmat", SharedMemory, SHMAT);
+    SYS_shmctl Recorded IPC => ipc::of_object(guest, call, "shmctl", SharedMemory, SHMCTL);
+    SYS_semget Recorded IPC => ipc::get(guest, call, "semget", Semaphores, SEMGET);
+    SYS_semctl Recorded IPC => ipc::of_object(guest, call, "semctl", Semaphores, SEMCTL);
+    SYS_msgget Recorded IPC => ipc::get(guest, call, "msgget", Messages, MSGGET);
+    SYS_msgctl Recorded IPC => ipc::of_object(guest, call, "msgctl", Messages, MSGCTL);
+    SYS_msgsnd Recorded IPC => ipc::of_object(guest, call, "msgsnd", Messages, MSGSND);
+    SYS_msgrcv Recorded IPC => ipc::of_object(guest, call, "msgrcv", Messages, MSGSND);
     // Programs and processes.
+    SYS_clone Recorded "who cannot make a process has too many" =>
+        faked::unseen(guest, call, "clone", "clone_flags");
     SYS_execve Always "a program runs under its emulator" =>
         exec::execute(guest, call, PathArg::FIRST);
     SYS_execveat Always "a program runs under its emulator" =>
@@ -153,6 +212,8 @@ const ROWS: &[Row] = rows! { |guest, call|
     // The network.
     SYS_bind Always "services are reported, and a port that is not the guest's is refused" =>
         net::bind(guest, call);
+    SYS_connect Recorded "a peer that is not there is why a program fails" =>
+        connect::connect(guest, call);
     SYS_listen Always "services are reported and forwarded" => net::listen(guest, call);
     SYS_socket Sometimes "one message of routing netlink asks for as many interfaces as fit" =>
         resources::route_socket(guest, call);
@@ -223,8 +284,17 @@ pub fn handler(number: i64) -> Option<Handler> {
 
 /// The calls that the filter is to send whatever their arguments are.
 pub fn always() -> impl Iterator<Item = i64> {
-    let always = ROWS.iter().filter(|row| row.seen == Seen::Always);
-    always.map(|row| row.number)
+    seen(Always)
+}
+
+/// Those that it is to send, too, where events are recorded.
+pub fn recorded() -> impl Iterator<Item = i64> {
+    seen(Recorded)
+}
+
+fn seen(when: Seen) -> impl Iterator<Item = i64> {
+    let rows = ROWS.iter().filter(move |row| row.seen == when);
+    rows.map(|row| row.number)
 }
 
 #[cfg(test)]
@@ -245,6 +315,13 @@ mod tests {
     fn a_call_that_is_always_answered_is_in_no_list_of_the_filter() {
         let twice: Vec<_> = always().filter(|call| filter::decides(*call)).collect();
         assert!(twice.is_empty(), "{twice:?}");
+    }
+
+    #[test]
+    fn a_call_that_is_recorded_is_the_kernels_where_nothing_is() {
+        for call in recorded() {
+            assert!(filter::decides(call), "call {call}");
+        }
     }
 
     #[test]

@@ -306,8 +306,9 @@ mod tests {
     #[test]
     fn a_wait_of_a_thread_waits_until_it_has_ended() {
         let (mut guest, own) = guest();
-        let all = u64::from(libc::__WALL.cast_unsigned());
-        let call = guest.call(libc::SYS_wait4, &[u64::MAX, 0, all]);
+        // Of processes this one may have some: those of other tests.
+        let threads = u64::from(libc::__WCLONE.cast_unsigned());
+        let call = guest.call(libc::SYS_wait4, &[u64::MAX, 0, threads]);
         let made = Thread {
             number: 99,
             parent: own,
@@ -317,7 +318,7 @@ mod tests {
         guest.caller(&call).unwrap().threads.add(made);
         assert!(matches!(wait4(&mut guest, &call), Action::Later));
         assert_eq!(guest.waits().take(call.process.unwrap()).len(), 1);
-        let now = guest.call(libc::SYS_wait4, &[u64::MAX, 0, all | 1]);
+        let now = guest.call(libc::SYS_wait4, &[u64::MAX, 0, threads | 1]);
         assert!(matches!(wait4(&mut guest, &now), Action::Return(0)));
         let threads = &mut guest.caller(&call).unwrap().threads;
         threads.will_end(99, 3);

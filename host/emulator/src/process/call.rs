@@ -98,6 +98,10 @@ impl Call {
     pub fn number(&self) -> i64 {
         i64::from(self.notification.number())
     }
+    /// All its arguments.
+    pub fn args(&self) -> &[u64; 6] {
+        self.notification.args()
+    }
     /// An argument as it is: a pointer, or a size.
     pub fn arg(&self, index: usize) -> u64 {
         self.notification.args().get(index).copied().unwrap_or(0)

@@ -1,9 +1,10 @@
 //! One process of the guest: what is remembered of it, and what it can be asked.
 
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use rookery_records::event::Process;
+use rookery_records::event::{LastCall, Process};
 use rustix::fs::Stat;
 use rustix::io::Errno;
 
@@ -32,6 +33,8 @@ pub struct Record {
     pub exec: Option<Rc<PendingExec>>,
     /// The signal that it dies of: its own, as qemu sends a guest's fatal signal, or a `SIGKILL`.
     pub fatal: Option<i32>,
+    /// What it has asked for last, the newest at the end.
+    pub last: VecDeque<LastCall>,
     /// The beginning of a log line of qemu.
     pub log_line: String,
     /// Ioctl commands that were written into its qemu's table.
@@ -134,6 +137,7 @@ impl Record {
             gid: parent.and_then(|parent| parent.gid),
             exec: None,
             fatal: None,
+            last: VecDeque::new(),
             log_line: String::new(),
             learned: parent
                 .map(|parent| parent.learned.clone())
@@ -283,11 +287,26 @@ impl Record {
         }
     }
 
+    /// Keep in mind what it has asked for.
+    pub fn asked(&mut self, syscall: &'static str, about: &str, result: Option<i32>) {
+        const CALLS_MAX: usize = 8;
+        const ABOUT_MAX: usize = 200;
+        if self.last.len() == CALLS_MAX {
+            self.last.pop_front();
+        }
+        self.last.push_back(LastCall {
+            syscall,
+            about: about.chars().take(ABOUT_MAX).collect(),
+            result,
+        });
+    }
+
     /// Another program runs in it: what belonged to the old one is dropped.
     pub fn changed_program(&mut self) {
         (self.memory, self.fatal, self.catches_all) = (None, None, false);
         self.threads = Threads::default();
         self.learned.clear();
         self.log_line.clear();
+        self.last.clear();
     }
 }

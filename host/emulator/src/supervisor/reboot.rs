@@ -51,8 +51,9 @@ pub fn start_again(
         }
         Ok(())
     });
+    let stack = stopped.stack();
     // Its children, its descriptors but the console, its directory, its signals: as at the first
-    // start.
+    // start. The supervisor has to answer those of its calls that come to it.
     let mut make = |number, arguments| {
         stopped.call(at, number, arguments, || {
             if listener.has_call()
@@ -64,8 +65,8 @@ pub fn start_again(
     };
     reap(&mut make, || guest.end_others(), until)?;
     make(libc::SYS_close_range, [3, u64::from(u32::MAX), 0])?;
-    let memory = Strings::write(guest, &stopped, init, envp)?;
-    stopped.call(at, libc::SYS_chdir, [memory.root, 0, 0], || ())?;
+    let memory = Strings::write(guest, stack, init, envp)?;
+    make(libc::SYS_chdir, [memory.root, 0, 0])?;
     stopped.block_signals(0)?;
     stopped.go_on_with(
         at,
@@ -125,12 +126,7 @@ struct Strings {
 }
 
 impl Strings {
-    fn write(
-        guest: &Guest<'_>,
-        stopped: &Stopped,
-        init: &str,
-        envp: &[String],
-    ) -> Result<Self, Errno> {
+    fn write(guest: &Guest<'_>, stack: u64, init: &str, envp: &[String]) -> Result<Self, Errno> {
         let strings: Vec<&str> = ["/", init]
             .into_iter()
             .chain(envp.iter().map(String::as_str))
@@ -140,7 +136,7 @@ impl Strings {
         let pointers = 8 * (strings.len() + 2);
         // Where its stack is, only the guest says.
         let size = RED_ZONE + (bytes + pointers) as u64;
-        let base = stopped.stack().checked_sub(size).ok_or(Errno::FAULT)? & !15;
+        let base = stack.checked_sub(size).ok_or(Errno::FAULT)? & !15;
         let mut text = Vec::with_capacity(bytes);
         let mut addresses = Vec::new();
         for string in &strings {

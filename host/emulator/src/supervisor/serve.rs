@@ -81,8 +81,10 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
             .pseudofiles
             .iter()
             .any(|(path, _)| path.starts_with("/dev/")),
+        record: plan.record_events,
     };
-    let filter = filter::build(watched, handlers::always_answered());
+    let recorded = handlers::also_recorded().filter(|_| plan.record_events);
+    let filter = filter::build(watched, handlers::always_answered().chain(recorded));
 
     let envp = environment(plan);
     let setup = Setup {

@@ -1,7 +1,7 @@
 //! The path among the arguments of a recorded system call.
 
 /// Names that system calls give to an argument that is a path.
-const NAMES: [&[u8]; 14] = [
+const NAMES: [&[u8]; 15] = [
     b"filename",
     b"pathname",
     b"path",
@@ -10,12 +10,13 @@ const NAMES: [&[u8]; 14] = [
     b"oldname",
     b"old_name",
     b"oldpath",
-    b"dev_name",
     b"dir_name",
     b"new_root",
     b"library",
     b"specialfile",
     b"newname",
+    b"uservaddr",
+    b"umyaddr",
 ];
 
 /// The path in an argument such as `filename=0x7e9f0010("/sbin/init")`, or none.

@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::collect::collector::{Collector, rounded};
-use crate::event::{Event, What};
+use crate::collect::errno;
+use crate::event::{Event, LastCall, What};
 use crate::file::{one_line, scalar, write_atomic};
 
 const MAX_RECORDS: usize = 1000;
@@ -23,6 +24,9 @@ pub(super) struct Crash {
     pc: String,
     time: f64,
     count: u64,
+    /// Of the first one. Penguin has none, and neither has a summary.
+    #[serde(skip)]
+    last_calls: Vec<String>,
 }
 
 pub(super) struct Crashes {
@@ -70,11 +74,21 @@ pub(super) fn ending(code: Option<i32>, signal: Option<i32>) -> (i32, String) {
     }
 }
 
+/// `open "/dev/nvram": ENOENT(No such file or directory)`
+fn describe(call: &LastCall) -> String {
+    let outcome = match call.result {
+        Some(result) => errno::describe(result.into()),
+        None => "?".to_owned(),
+    };
+    one_line(&format!("{} {:?}: {outcome}", call.syscall, call.about))
+}
+
 impl Collector for Crashes {
     fn event(&mut self, event: &Event) {
-        let What::Crash { signal, pc } = event.what else {
+        let What::Crash { signal, pc, last } = &event.what else {
             return;
         };
+        let signal = *signal;
         let pc = format!("{:#010x}", pc.unwrap_or_default());
         let proc = one_line(&event.process.name);
         self.dirty = true;
@@ -94,6 +108,7 @@ impl Collector for Crashes {
                 pc,
                 time: rounded(event.at),
                 count: 1,
+                last_calls: last.iter().map(describe).collect(),
             });
         } else {
             self.dropped += 1;
@@ -116,6 +131,7 @@ impl Collector for Crashes {
                 pc,
                 time,
                 count,
+                last_calls,
             } in &self.records
             {
                 let proc = scalar(proc);
@@ -124,6 +140,12 @@ impl Collector for Crashes {
                     "- proc: {proc}\n  pid: {pid}\n  signal: {signal}\n  signame: {signame}\n"
                 );
                 let _ = write!(text, "  pc: '{pc}'\n  time: {time:?}\n  count: {count}\n");
+                if !last_calls.is_empty() {
+                    text.push_str("  last_calls:\n");
+                }
+                for call in last_calls {
+                    let _ = writeln!(text, "  - {}", scalar(call));
+                }
             }
             write_atomic(&self.path, text.as_bytes())?;
             self.dirty = false;
@@ -169,7 +191,15 @@ mod tests {
             crashes.event(&Event {
                 at: Duration::from_micros(15_212_400),
                 process,
-                what: What::Crash { signal, pc },
+                what: What::Crash {
+                    signal,
+                    pc,
+                    last: vec![LastCall {
+                        syscall: "open",
+                        about: "/dev/nvram".into(),
+                        result: Some(-libc::ENOENT),
+                    }],
+                },
             });
         }
         crashes.flush(Duration::ZERO).unwrap();

@@ -400,6 +400,7 @@ mod tests {
             What::Crash {
                 signal: 11,
                 pc: None,
+                last: Vec::new(),
             },
         );
         failures.flush(Duration::ZERO).unwrap();

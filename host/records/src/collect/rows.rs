@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use crate::collect::errno;
-use crate::event::{Event, Operation, What};
+use crate::event::{self, Event, Operation, What};
 
 /// `AT_FDCWD`, as a 32-bit guest passes it.
 const AT_FDCWD: i64 = 0xffff_ff9c;
@@ -39,6 +39,21 @@ pub(super) fn syscall(event: &Event) -> Option<Syscall> {
             flags,
             result,
         } => Some(path_call(syscall, path, *flags, *result)),
+        What::Call {
+            syscall,
+            arguments,
+            result,
+        } => Some(Syscall {
+            name: format!("sys_{syscall}"),
+            result: result.map(i64::from),
+            arguments: arguments
+                .iter()
+                .map(|(name, argument)| match argument {
+                    event::Argument::Number(value) => number(name, *value),
+                    event::Argument::Text(value) => text(name, value),
+                })
+                .collect(),
+        }),
         What::Exec {
             path,
             argv,
@@ -96,10 +111,13 @@ pub(super) fn syscall(event: &Event) -> Option<Syscall> {
 }
 
 fn path_call(name: &str, path: &str, flags: i32, result: Option<i32>) -> Syscall {
-    let name_of_path = if name.starts_with("readlink") {
-        "path"
-    } else {
-        "filename"
+    let name_of_path = match name {
+        "readlink" | "readlinkat" | "truncate" => "path",
+        "statfs" | "mkdir" | "mkdirat" | "inotify_add_watch" => "pathname",
+        "link" | "linkat" | "symlink" | "symlinkat" | "rename" | "renameat" | "renameat2" => {
+            "newname"
+        }
+        _ => "filename",
     };
     let relative = name.ends_with("at")
         && !matches!(name, "stat" | "lstat" | "fstat" | "newstat" | "newlstat")

@@ -160,6 +160,7 @@ fn events(step: &str, argument: &str) -> Vec<What> {
         "crash" => vec![What::Crash {
             signal: libc::SIGSEGV,
             pc: Some(0x13a8c),
+            last: Vec::new(),
         }],
         "signal" => vec![What::Signal {
             syscall: "kill",

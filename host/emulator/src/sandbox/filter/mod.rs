@@ -4,7 +4,10 @@
 //! never by looking at memory: a call that the supervisor lets continue is read a second time by
 //! the kernel.
 
+mod lists;
+
 use crate::kernel::notify::Instruction;
+use lists::{ALLOW, PRETEND, REFUSE, UNKNOWN};
 
 /// What becomes of a system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,16 @@ enum When {
     AnyBit(u32),
     /// `low..=high`
     Within(u32, u32),
+}
+
+impl When {
+    fn holds(self, argument: u32) -> bool {
+        match self {
+            Self::Equals(value) => argument == value,
+            Self::AnyBit(bits) => argument & bits != 0,
+            Self::Within(low, high) => (low..=high).contains(&argument),
+        }
+    }
 }
 
 /// One argument test of a system call; the first that holds decides.
@@ -115,6 +128,8 @@ const TESTS: &[Test] = &[
     // Memory of the guest's is in memory, locked or not.
     test(libc::SYS_shmctl, 1, Within(libc::SHM_LOCK as u32, libc::SHM_UNLOCK as u32), Answer(0)),
     test(libc::SYS_clone, 0, AnyBit(NEW_NAMESPACES), Answer(libc::EPERM)),
+    // Threads, of which every emulator has one of its own.
+    test(libc::SYS_clone, 0, AnyBit(libc::CLONE_THREAD as u32), Allow),
     // A guest that cleared it would outlive its supervisor.
     test(libc::SYS_prctl, 0, Equals(libc::PR_SET_PDEATHSIG as u32), Answer(0)),
     test(libc::SYS_prctl, 0, Equals(libc::PR_CAPBSET_DROP as u32), Answer(0)),
@@ -173,89 +188,6 @@ const PLAIN_IOCTLS: &[u64] = &[
     libc::FIOCLEX,
 ];
 
-/// Calls that succeed without effect, because the guest may not do them and firmware expects that
-/// root may. What it would flush is in memory, but the kernel would flush every disk of the host.
-#[rustfmt::skip]
-const PRETEND: &[i64] = &[
-    libc::SYS_capset, libc::SYS_sched_setscheduler, libc::SYS_sched_setparam, libc::SYS_setpriority,
-    libc::SYS_ioprio_set, libc::SYS_mlockall, libc::SYS_mlock, libc::SYS_mlock2, libc::SYS_vhangup,
-    libc::SYS_acct, libc::SYS_personality, libc::SYS_sync, libc::SYS_syncfs,
-];
-
-/// Calls refused with `EPERM` rather than `ENOSYS`, because a program gives up more politely then.
-#[rustfmt::skip]
-const REFUSE: &[i64] = &[
-    libc::SYS_ptrace, libc::SYS_unshare, libc::SYS_setns, libc::SYS_quotactl, libc::SYS_iopl,
-    libc::SYS_ioperm, libc::SYS_adjtimex, libc::SYS_clock_adjtime, libc::SYS_open_by_handle_at,
-    libc::SYS_name_to_handle_at,
-];
-
-/// Calls that the kernel carries out: what qemu-user makes for itself and passes on for its guests.
-///
-/// What these make is counted: by the kernel for each process, user or namespace
-/// (`limits/kernel.rs`), or by the supervisor. Left out are calls whose like the whole host has one
-/// supply of (`io_setup`), and those that hold memory unseen (`vmsplice`).
-#[rustfmt::skip]
-const ALLOW: &[i64] = &[
-    // files
-    libc::SYS_read, libc::SYS_write, libc::SYS_close, libc::SYS_fstat, libc::SYS_lseek,
-    libc::SYS_pread64, libc::SYS_pwrite64, libc::SYS_readv, libc::SYS_writev, libc::SYS_preadv,
-    libc::SYS_pwritev, libc::SYS_preadv2, libc::SYS_pwritev2, libc::SYS_pipe, libc::SYS_pipe2,
-    libc::SYS_dup, libc::SYS_dup2, libc::SYS_dup3, libc::SYS_fcntl, libc::SYS_flock,
-    libc::SYS_fsync, libc::SYS_fdatasync, libc::SYS_sync_file_range, libc::SYS_truncate,
-    libc::SYS_ftruncate, libc::SYS_getdents, libc::SYS_getdents64, libc::SYS_getcwd,
-    libc::SYS_chdir, libc::SYS_fchdir, libc::SYS_rename, libc::SYS_renameat, libc::SYS_renameat2,
-    libc::SYS_mkdir, libc::SYS_mkdirat, libc::SYS_rmdir, libc::SYS_link, libc::SYS_linkat,
-    libc::SYS_unlink, libc::SYS_unlinkat, libc::SYS_symlink, libc::SYS_symlinkat, libc::SYS_chmod,
-    libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_umask, libc::SYS_utime, libc::SYS_utimes,
-    libc::SYS_utimensat, libc::SYS_futimesat, libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_ustat,
-    libc::SYS_sendfile, libc::SYS_splice, libc::SYS_tee, libc::SYS_copy_file_range,
-    libc::SYS_fallocate, libc::SYS_fadvise64, libc::SYS_readahead, libc::SYS_setxattr,
-    libc::SYS_lsetxattr, libc::SYS_fsetxattr, libc::SYS_getxattr, libc::SYS_lgetxattr,
-    libc::SYS_fgetxattr, libc::SYS_listxattr, libc::SYS_llistxattr, libc::SYS_flistxattr,
-    libc::SYS_removexattr, libc::SYS_lremovexattr, libc::SYS_fremovexattr, libc::SYS_inotify_init,
-    libc::SYS_inotify_init1, libc::SYS_inotify_add_watch, libc::SYS_inotify_rm_watch,
-    libc::SYS_close_range,
-    // waiting
-    libc::SYS_poll, libc::SYS_ppoll, libc::SYS_select, libc::SYS_pselect6, libc::SYS_epoll_create,
-    libc::SYS_epoll_create1, libc::SYS_epoll_ctl, libc::SYS_epoll_wait, libc::SYS_epoll_pwait,
-    libc::SYS_epoll_pwait2, libc::SYS_eventfd, libc::SYS_eventfd2, libc::SYS_signalfd,
-    libc::SYS_signalfd4, libc::SYS_timerfd_create, libc::SYS_timerfd_settime,
-    libc::SYS_timerfd_gettime,
-    // memory
-    libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_munmap, libc::SYS_mremap, libc::SYS_msync,
-    libc::SYS_mincore, libc::SYS_madvise, libc::SYS_brk, libc::SYS_munlock, libc::SYS_munlockall,
-    libc::SYS_shmget, libc::SYS_shmat, libc::SYS_shmctl, libc::SYS_shmdt, libc::SYS_semget,
-    libc::SYS_semop, libc::SYS_semtimedop, libc::SYS_semctl, libc::SYS_msgget, libc::SYS_msgsnd,
-    libc::SYS_msgrcv, libc::SYS_msgctl, libc::SYS_mq_open, libc::SYS_mq_unlink,
-    libc::SYS_mq_timedsend, libc::SYS_mq_timedreceive, libc::SYS_mq_notify, libc::SYS_mq_getsetattr,
-    libc::SYS_membarrier, libc::SYS_get_mempolicy, libc::SYS_mbind, libc::SYS_set_mempolicy,
-    // processes and signals
-    libc::SYS_clone, libc::SYS_fork, libc::SYS_vfork,
-       libc::SYS_gettid, libc::SYS_getpgrp,
-    libc::SYS_getpgid, libc::SYS_setpgid, libc::SYS_getsid, libc::SYS_setsid, libc::SYS_getgroups,
-    libc::SYS_capget, libc::SYS_prctl, libc::SYS_arch_prctl, libc::SYS_set_tid_address,
-    libc::SYS_set_robust_list, libc::SYS_get_robust_list, libc::SYS_futex, libc::SYS_rseq,
-    libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn,
-    libc::SYS_rt_sigpending, libc::SYS_rt_sigtimedwait, libc::SYS_rt_sigsuspend,
-    libc::SYS_sigaltstack, libc::SYS_pause, libc::SYS_alarm, libc::SYS_getitimer,
-    libc::SYS_setitimer, libc::SYS_timer_create, libc::SYS_timer_settime, libc::SYS_timer_gettime,
-    libc::SYS_timer_getoverrun, libc::SYS_timer_delete, libc::SYS_restart_syscall,
-    libc::SYS_sched_yield, libc::SYS_sched_getparam, libc::SYS_sched_getscheduler,
-    libc::SYS_sched_get_priority_max, libc::SYS_sched_get_priority_min,
-    libc::SYS_sched_rr_get_interval, libc::SYS_sched_setaffinity, libc::SYS_sched_getaffinity,
-    libc::SYS_sched_getattr, libc::SYS_getpriority, libc::SYS_ioprio_get, libc::SYS_getrlimit,
-    libc::SYS_getrusage, libc::SYS_times, libc::SYS_getcpu, libc::SYS_pidfd_open,
-    // time and identity
-    libc::SYS_time, libc::SYS_gettimeofday, libc::SYS_clock_gettime, libc::SYS_clock_getres,
-    libc::SYS_clock_nanosleep, libc::SYS_nanosleep, libc::SYS_sysinfo, libc::SYS_getrandom,
-    // sockets
-    libc::SYS_connect, libc::SYS_accept, libc::SYS_accept4, libc::SYS_sendto, libc::SYS_recvfrom,
-    libc::SYS_sendmsg, libc::SYS_recvmsg, libc::SYS_sendmmsg, libc::SYS_recvmmsg,
-    libc::SYS_shutdown, libc::SYS_getsockname, libc::SYS_getpeername, libc::SYS_setsockopt,
-    libc::SYS_getsockopt,
-];
-
 /// What a run needs beyond the tables.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
@@ -266,6 +198,8 @@ pub struct Options {
     pub model_files: bool,
     /// A device is modelled, so a descriptor's status goes to the supervisor.
     pub model_devices: bool,
+    /// What is refused goes to the supervisor, which refuses it and reports it.
+    pub record: bool,
 }
 
 /// The filter for a guest. `answered` are the calls that the supervisor answers, whatever their
@@ -283,7 +217,11 @@ pub fn build(options: Options, answered: impl Iterator<Item = i64>) -> Vec<Instr
         Verdict::Answer(libc::ENOSYS),
     );
     for test in TESTS {
-        filter.test(test);
+        let verdict = match test.verdict {
+            Verdict::Answer(1..) if options.record => Verdict::Notify,
+            verdict => verdict,
+        };
+        filter.test(&Test { verdict, ..*test });
     }
     if !options.model_ioctls {
         for command in PLAIN_IOCTLS {
@@ -312,10 +250,18 @@ pub fn build(options: Options, answered: impl Iterator<Item = i64>) -> Vec<Instr
     for call in answered {
         filter.when(When::Equals(low(call.cast_unsigned())), Verdict::Notify);
     }
+    let refused = |errno| {
+        if options.record {
+            Verdict::Notify
+        } else {
+            Verdict::Answer(errno)
+        }
+    };
     let lists = [
         (ALLOW, Verdict::Allow),
         (PRETEND, Verdict::Answer(0)),
-        (REFUSE, Verdict::Answer(libc::EPERM)),
+        (REFUSE, refused(libc::EPERM)),
+        (UNKNOWN, refused(libc::ENOSYS)),
     ];
     for (calls, verdict) in lists {
         for call in calls {
@@ -326,10 +272,32 @@ pub fn build(options: Options, answered: impl Iterator<Item = i64>) -> Vec<Instr
     filter.0
 }
 
+/// The errno with which a call is refused whoever makes it, where it is: what the filter does by
+/// itself where nothing is recorded.
+pub fn refusal(call: i64, arguments: &[u64; 6]) -> Option<i32> {
+    let argument = |index: u32| arguments.get(index as usize).map_or(0, |value| low(*value));
+    let of_call = TESTS.iter().filter(|test| test.call == call);
+    let mut decide = of_call.filter(|test| test.when.holds(argument(test.argument)));
+    match decide.next().map(|test| test.verdict) {
+        Some(Verdict::Answer(errno)) => (errno > 0).then_some(errno),
+        Some(Verdict::Allow | Verdict::Notify) => None,
+        None if REFUSE.contains(&call) => Some(libc::EPERM),
+        None => UNKNOWN.contains(&call).then_some(libc::ENOSYS),
+    }
+}
+
+/// The calls that are refused, some for certain arguments only.
+#[cfg(test)]
+pub fn refused() -> impl Iterator<Item = i64> {
+    let refuse = |test: &&Test| matches!(test.verdict, Verdict::Answer(1..));
+    let by_arguments = TESTS.iter().filter(refuse).map(|test| test.call);
+    by_arguments.chain([REFUSE, UNKNOWN].concat())
+}
+
 /// Whether a list of the filter decides about a call.
 #[cfg(test)]
 pub fn decides(call: i64) -> bool {
-    [ALLOW, PRETEND, REFUSE]
+    [ALLOW, PRETEND, REFUSE, UNKNOWN]
         .iter()
         .any(|list| list.contains(&call))
 }

@@ -175,6 +175,7 @@ fn arguments_decide_what_the_supervisor_sees() {
         model_ioctls: true,
         model_files: true,
         model_devices: true,
+        record: false,
     };
     let models = build(options, ANSWERED.into_iter());
     assert_eq!(run(&models, libc::SYS_read, &[600]), RET_USER_NOTIF);
@@ -188,8 +189,39 @@ fn arguments_decide_what_the_supervisor_sees() {
 }
 
 #[test]
+fn what_is_recorded_is_refused_exactly_as_what_is_not() {
+    let options = Options {
+        record: true,
+        ..Options::default()
+    };
+    let recording = build(options, ANSWERED.into_iter());
+    let plain = build(Options::default(), ANSWERED.into_iter());
+    let values = [0, 1, 2, 16, 17, 64, 97, 1031, 0x5412, 0x1000_0000, 0x4_0022];
+    for call in 0..450 {
+        for value in values {
+            for index in 0..4 {
+                let mut arguments = [0; 4];
+                arguments[index] = value;
+                let without = run(&plain, call, &arguments);
+                let with = run(&recording, call, &arguments);
+                let mut all = [0; 6];
+                all[..4].copy_from_slice(&arguments.map(u64::from));
+                let refusal = refusal(call, &all);
+                let answer = refusal.map(|errno| RET_ERRNO | errno.cast_unsigned());
+                if with == without {
+                    assert!(refusal.is_none(), "{call} {arguments:x?}");
+                } else {
+                    let seen = (Some(without), RET_USER_NOTIF);
+                    assert_eq!((answer, with), seen, "{call} {arguments:x?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn no_call_is_in_two_lists() {
-    let mut all: Vec<i64> = [ALLOW, PRETEND, REFUSE].concat();
+    let mut all: Vec<i64> = [ALLOW, PRETEND, REFUSE, UNKNOWN].concat();
     all.sort_unstable();
     let twice: Vec<_> = all.windows(2).filter(|pair| pair[0] == pair[1]).collect();
     assert!(twice.is_empty(), "{twice:?}");

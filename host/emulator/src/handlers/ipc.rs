@@ -1,0 +1,113 @@
+//! System V IPC: the kernel carries it out, in a namespace of the guest's own. What fails for want
+//! of an object is reported.
+
+use rookery_records::event::{Argument, What};
+use rustix::io::Errno;
+
+use crate::guest::access::{HasIpc, HasNamespaces, Reports};
+use crate::kernel::ipc::{Kind, objects};
+use crate::process::call::{Action, Call};
+
+/// The names that the kernel has for the arguments.
+type Names = &'static [&'static str];
+
+/// `shmget` and its kin: `key` first, the flags last.
+pub fn get(
+    guest: &mut (impl Reports + HasIpc + HasNamespaces),
+    call: &Call,
+    syscall: &'static str,
+    kind: Kind,
+    names: Names,
+) -> Action {
+    let (key, flags) = (call.int(0), call.int(names.len().saturating_sub(1)));
+    let exists = table(guest, kind).map(|table| objects(&table).any(|object| object.key == key));
+    let makes = key == libc::IPC_PRIVATE || flags & libc::IPC_CREAT != 0;
+    let exclusively = flags & libc::IPC_CREAT != 0 && flags & libc::IPC_EXCL != 0;
+    let error = match exists {
+        Some(false) if !makes => Some(Errno::NOENT),
+        Some(true) if exclusively && key != libc::IPC_PRIVATE => Some(Errno::EXIST),
+        _ => None,
+    };
+    report(guest, call, syscall, names, error)
+}
+
+/// `shmat`, `semctl` and their kin: the object's number first.
+pub fn of_object(
+    guest: &mut (impl Reports + HasIpc + HasNamespaces),
+    call: &Call,
+    syscall: &'static str,
+    kind: Kind,
+    names: Names,
+) -> Action {
+    let command = names.iter().position(|name| *name == "cmd");
+    let is_of_object = command.is_none_or(|index| kind.is_of_object(call.int(index)));
+    let number = call.int(0);
+    let gone = is_of_object
+        && table(guest, kind)
+            .is_some_and(|table| !objects(&table).any(|object| object.number == number));
+    report(guest, call, syscall, names, gone.then_some(Errno::INVAL))
+}
+
+fn table(guest: &mut (impl HasIpc + HasNamespaces), kind: Kind) -> Option<String> {
+    let namespaces = guest.namespaces();
+    guest.ipc().table(kind, &namespaces)
+}
+
+fn report(
+    guest: &mut impl Reports,
+    call: &Call,
+    syscall: &'static str,
+    names: Names,
+    error: Option<Errno>,
+) -> Action {
+    let arguments = names.iter().enumerate();
+    let what = What::Call {
+        syscall,
+        arguments: arguments
+            .map(|(index, name)| (*name, Argument::Number(call.int(index).into())))
+            .collect(),
+        result: error.map(|errno| -errno.raw_os_error()),
+    };
+    guest.report_call(call, what);
+    Action::Continue
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::testing::Part;
+
+    const GET: Names = &["key", "size", "shmflg"];
+
+    fn gets(guest: &mut Part, key: i32, flags: i32) -> Option<i32> {
+        let arguments = [key, 4096, flags].map(|argument| u64::from(argument.cast_unsigned()));
+        let call = guest.call(libc::SYS_shmget, &arguments);
+        get(guest, &call, "shmget", Kind::SharedMemory, GET);
+        match guest.reported.pop() {
+            Some(What::Call { result, .. }) => result,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn shared_memory_that_nobody_made_is_reported_as_missing() {
+        let mut guest = Part::new(|_| ());
+        let table = "key shmid perms\n 17 4 600\n";
+        guest.ipc.answer(Kind::SharedMemory, table);
+        assert_eq!(gets(&mut guest, 18, 0), Some(-libc::ENOENT));
+        assert_eq!(gets(&mut guest, 17, 0), None);
+        assert_eq!(gets(&mut guest, 18, libc::IPC_CREAT), None);
+        let exclusive = libc::IPC_CREAT | libc::IPC_EXCL;
+        assert_eq!(gets(&mut guest, 17, exclusive), Some(-libc::EEXIST));
+        assert_eq!(gets(&mut guest, libc::IPC_PRIVATE, 0), None);
+        let mut attach = |number: u64| {
+            let call = guest.call(libc::SYS_shmat, &[number]);
+            let names = &["shmid", "shmaddr", "shmflg"];
+            of_object(&mut guest, &call, "shmat", Kind::SharedMemory, names);
+            guest.reported.pop()
+        };
+        let gone = Some(-libc::EINVAL);
+        assert!(matches!(attach(5), Some(What::Call { result, .. }) if result == gone));
+        assert!(matches!(attach(4), Some(What::Call { result: None, .. })));
+    }
+}
