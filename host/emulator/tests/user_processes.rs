@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         a_set_user_id_program_of_the_archive_has_roots_rights,
         a_mips_program_may_use_dsp_instructions,
         a_reboot_starts_init_again_and_the_fourth_ends_the_run,
+        a_program_that_fails_at_once_is_not_started_again_without_a_pause,
     ];
     support::run_in_turn(&[(support::can_run_vendor_image, tests)])
 }
@@ -337,4 +338,32 @@ fn a_reboot_starts_init_again_and_the_fourth_ends_the_run() {
         _ => false,
     };
     assert_eq!(run.events.iter().filter(again).count(), 3);
+}
+
+fn a_program_that_fails_at_once_is_not_started_again_without_a_pause() {
+    let script = "often() { n=$1; shift; while [ $n -gt 0 ]; do \"$@\"; n=$((n - 1)); done; }\n\
+                  answers() { echo a | grep -q b; }\n\
+                  often 30 answers; echo between\n\
+                  often 30 /etc/fails; echo the end\n";
+    let run = run(script, |plan| {
+        let contents = b"#!/bin/sh\nexit 3\n".to_vec();
+        let mode = 0o755;
+        plan.static_files
+            .push(("/etc/fails".into(), StaticFile::Inline { contents, mode }));
+    });
+    run.says("the end");
+    let notes: Vec<_> = run
+        .events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Note(note) if note.contains("held back") => Some(note),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        matches!(notes[..], [note] if note.contains("20 times")),
+        "{notes:?}"
+    );
+    // Ten starts, each after a fifth of a second.
+    assert!(run.took > Duration::from_secs(2), "{:?}", run.took);
 }

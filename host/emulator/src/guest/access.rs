@@ -22,6 +22,7 @@ use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
 use crate::guest::reboot::Reboot;
 use crate::guest::reporter;
+use crate::guest::respawns::{FAILURES, PAUSE, Respawns};
 use crate::guest::services::Services;
 use crate::guest::tree::Found;
 use crate::guest::waits::Waits;
@@ -32,6 +33,7 @@ use crate::process::memory::{self, Memory};
 use crate::process::path_arg::PathArg;
 use crate::process::proc_dir::ProcDir;
 use crate::process::record::Record;
+use crate::process::start::Start;
 use crate::process::table::Table;
 use crate::process::view::View;
 
@@ -268,6 +270,32 @@ pub trait HasKernelLog {
 /// Waits for threads that are processes to the guest.
 pub trait HasWaits {
     fn waits(&mut self) -> &mut Waits;
+}
+
+/// Programs that fail and are started again without a pause.
+pub trait HasRespawns {
+    fn respawns(&mut self) -> &mut Respawns;
+
+    /// A program ended. Gives what there is to say of it.
+    fn program_ended(
+        &mut self,
+        argv: &[String],
+        start: Option<Start>,
+        failed: bool,
+    ) -> Option<What> {
+        const WORDS_MAX: usize = 80;
+        if !self.respawns().ended(start?, failed) {
+            return None;
+        }
+        let words: String = argv.join(" ").chars().take(WORDS_MAX).collect();
+        let note = format!(
+            "`{}` ended with an error as soon as it was started, {FAILURES} times in a row; from \
+             now on each of its starts is held back for {} ms",
+            words.escape_debug(),
+            PAUSE.as_millis()
+        );
+        Some(What::Note(note.into()))
+    }
 }
 
 /// The guest's end.

@@ -9,6 +9,7 @@ pub mod kept;
 pub mod kernel_log;
 pub mod reboot;
 pub mod reporter;
+pub mod respawns;
 pub mod services;
 pub mod state;
 #[cfg(test)]

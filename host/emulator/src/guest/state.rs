@@ -20,7 +20,8 @@ use crate::files::mounts::{self, Mounts};
 use crate::files::private::PrivateFiles;
 use crate::guest::access::{
     Callers, Ends, HasConsole, HasDevices, HasEmulators, HasIpc, HasKept, HasKernelLog, HasLimits,
-    HasMounts, HasNamespaces, HasOwners, HasPlan, HasServices, HasWaits, Paths, Reports,
+    HasMounts, HasNamespaces, HasOwners, HasPlan, HasRespawns, HasServices, HasWaits, Paths,
+    Reports,
 };
 use crate::guest::emulators::Emulators;
 use crate::guest::interfaces;
@@ -29,6 +30,7 @@ use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
 use crate::guest::reboot::{REBOOTS_MAX, Reboot};
 use crate::guest::reporter::{self, Reporter};
+use crate::guest::respawns::Respawns;
 use crate::guest::services::Services;
 use crate::guest::tree::{Found, Tree};
 use crate::guest::waits::Waits;
@@ -68,6 +70,7 @@ pub struct Guest<'a> {
     kernel_log: KernelLog,
     waits: Waits,
     ipc: Ipc,
+    respawns: Respawns,
     /// Files of the supervisor's that it writes to.
     kept: Kept,
 }
@@ -122,6 +125,7 @@ impl<'a> Guest<'a> {
             kernel_log: KernelLog::default(),
             waits: Waits::default(),
             ipc: Ipc::default(),
+            respawns: Respawns::default(),
             kept: Kept::default(),
         }
     }
@@ -209,6 +213,16 @@ impl<'a> Guest<'a> {
         self.limits.due()
     }
 
+    /// When a program that was held back may start.
+    pub fn start_due(&self) -> Option<Instant> {
+        self.respawns.due()
+    }
+
+    /// Those that may start now.
+    pub fn take_due(&mut self) -> Vec<Call> {
+        self.respawns.take_due()
+    }
+
     /// Readable when what it makes the host hold has changed.
     pub fn changes(&self) -> BorrowedFd<'_> {
         self.limits.changes()
@@ -219,7 +233,13 @@ impl<'a> Guest<'a> {
     pub fn tidy(&mut self) {
         for record in self.procs.sweep() {
             let signal = record.fatal;
-            self.report(record.who, What::Exit { code: None, signal });
+            // Of one that was killed from outside nobody knows whether it would have failed.
+            let failed = signal.is_some_and(|signal| signal != libc::SIGKILL);
+            let note = self.program_ended(&record.argv, record.start, failed);
+            self.report(record.who.clone(), What::Exit { code: None, signal });
+            if let Some(note) = note {
+                self.report(record.who, note);
+            }
         }
         self.kernel_log.wake();
         let procs = &self.procs;
@@ -350,6 +370,12 @@ impl HasNamespaces for Guest<'_> {
 impl HasIpc for Guest<'_> {
     fn ipc(&mut self) -> &mut Ipc {
         &mut self.ipc
+    }
+}
+
+impl HasRespawns for Guest<'_> {
+    fn respawns(&mut self) -> &mut Respawns {
+        &mut self.respawns
     }
 }
 

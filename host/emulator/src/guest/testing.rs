@@ -14,13 +14,14 @@ use crate::files::devices::{Devices, tests::plan};
 use crate::files::mounts::Mounts;
 use crate::guest::access::{
     Callers, Ends, HasDevices, HasEmulators, HasIpc, HasKept, HasKernelLog, HasMounts,
-    HasNamespaces, HasPlan, HasServices, HasWaits, Paths, Reports,
+    HasNamespaces, HasPlan, HasRespawns, HasServices, HasWaits, Paths, Reports,
 };
 use crate::guest::emulators::Emulators;
 use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
 use crate::guest::reboot::Reboot;
+use crate::guest::respawns::Respawns;
 use crate::guest::services::Services;
 use crate::guest::tree::Found;
 use crate::guest::waits::Waits;
@@ -40,6 +41,7 @@ pub struct Part {
     pub held: Option<Call>,
     pub others_live: bool,
     pub ipc: Ipc,
+    respawns: Respawns,
     procs: Table,
     init: ProcDir,
     devices: Devices,
@@ -66,6 +68,7 @@ impl Part {
             held: None,
             others_live: false,
             ipc: Ipc::default(),
+            respawns: Respawns::default(),
             init: ProcDir::of_thread(own, &namespace).unwrap(),
             procs: Table::new(namespace),
             devices: Devices::new(
@@ -180,6 +183,12 @@ impl HasNamespaces for Part {
 impl HasIpc for Part {
     fn ipc(&mut self) -> &mut Ipc {
         &mut self.ipc
+    }
+}
+
+impl HasRespawns for Part {
+    fn respawns(&mut self) -> &mut Respawns {
+        &mut self.respawns
     }
 }
 

@@ -3,7 +3,7 @@
 use rookery_records::event::What;
 use rustix::io::Errno;
 
-use crate::guest::access::{Ends, Reports};
+use crate::guest::access::{Ends, HasRespawns, Reports};
 use crate::guest::reboot::Reboot;
 use crate::process::call::{Action, Call};
 
@@ -23,7 +23,7 @@ const REBOOTS: &[(i32, &str)] = &[
 ];
 
 /// `exit_group`.
-pub fn exit(guest: &mut (impl Reports + Ends), call: &Call) -> Action {
+pub fn exit(guest: &mut (impl Reports + Ends + HasRespawns), call: &Call) -> Action {
     let Some(record) = guest.caller(call) else {
         return Action::Continue;
     };
@@ -33,11 +33,15 @@ pub fn exit(guest: &mut (impl Reports + Ends), call: &Call) -> Action {
         return Errno::NOSYS.into();
     }
     let (pid, who, fatal) = (record.process.pid(), record.who.clone(), record.fatal);
+    let (start, argv) = (record.start, record.argv.clone());
     let code = if fatal.is_some() {
         None
     } else {
         Some(call.int(0) & 0xFF)
     };
+    if let Some(note) = guest.program_ended(&argv, start, code != Some(0)) {
+        guest.report(who.clone(), note);
+    }
     guest.report(
         who,
         What::Exit {

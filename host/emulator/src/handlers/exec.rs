@@ -2,10 +2,13 @@
 
 use std::rc::Rc;
 
+use rustix::fs::Stat;
 use rustix::io::Errno;
 
 use crate::files::private;
-use crate::guest::access::{Callers, HasDevices, HasEmulators, HasOwners, HasPlan, Paths, Reports};
+use crate::guest::access::{
+    Callers, HasDevices, HasEmulators, HasOwners, HasPlan, HasRespawns, Paths, Reports,
+};
 use crate::handlers::launch::{Resolved, blob, command_line, memory_file, options};
 use crate::handlers::program_file::{IMAGE, ProgramFile};
 use crate::handlers::{boot_arguments, pretend, program_file};
@@ -16,6 +19,7 @@ use crate::process::memory;
 use crate::process::memory::ARGUMENTS_MAX;
 use crate::process::path_arg::PathArg;
 use crate::process::record::{self, PendingExec};
+use crate::process::start::{Key, Start};
 use crate::qemu::program::Kind;
 use crate::sandbox::programs::LAUNCHER_PATH;
 use rookery_records::event::What;
@@ -31,12 +35,12 @@ const DEPTH: usize = 5;
 
 /// What executing a program needs.
 pub trait Executes<'a>:
-    Reports + Paths + HasPlan<'a> + HasDevices + HasOwners + HasEmulators<'a>
+    Reports + Paths + HasPlan<'a> + HasDevices + HasOwners + HasEmulators<'a> + HasRespawns
 {
 }
 
 impl<'a, T> Executes<'a> for T where
-    T: Reports + Paths + HasPlan<'a> + HasDevices + HasOwners + HasEmulators<'a>
+    T: Reports + Paths + HasPlan<'a> + HasDevices + HasOwners + HasEmulators<'a> + HasRespawns
 {
 }
 
@@ -74,14 +78,30 @@ pub fn execute<'a>(guest: &mut impl Executes<'a>, call: &Call, file: PathArg) ->
         argv,
         envp,
     };
+    let key = request.key(guest, call);
+    if key.is_some_and(|key| guest.respawns().hold(key, call)) {
+        return Action::Later;
+    }
     match request.resolve(guest, call) {
         Err(errno) => {
+            let argv = memory::texts(request.argv.iter().map(Vec::as_slice));
+            if let Some(note) = guest.program_ended(&argv, key.map(Start::now), true) {
+                guest.report_call(call, note);
+            }
             let what = request.event(-errno.raw_os_error());
             guest.report_call(call, what);
             errno.into()
         }
         Ok(resolved) => redirect(guest, call, call.arg(file.path), &request, &resolved),
     }
+}
+
+/// Whether the caller reads what another program writes: then it is started with each of these,
+/// and its status is an answer, not a failure.
+fn is_in_pipeline(guest: &mut impl Callers, call: &Call) -> bool {
+    let status = guest.caller(call).map(|record| record.held_status(0));
+    let kind = |status: Stat| status.st_mode & libc::S_IFMT;
+    matches!(status, Some(Ok(status)) if kind(status) == libc::S_IFIFO)
 }
 
 /// What the process is called: as the file that is executed. A busybox that executes itself for an
@@ -192,6 +212,11 @@ impl Request {
         Err(Errno::LOOP)
     }
 
+    fn key(&self, guest: &mut impl Callers, call: &Call) -> Option<Key> {
+        let parent = guest.who(call).ppid;
+        (!is_in_pipeline(guest, call)).then(|| Key::of(parent, &self.file.path, &self.argv))
+    }
+
     fn event(&self, result: i32) -> What {
         let strings = |all: &[Vec<u8>]| memory::texts(all.iter().map(Vec::as_slice));
         What::Exec {
@@ -283,6 +308,7 @@ fn prepare<'a>(
         path: request.file.path.clone(),
         argv: texts(&request.argv),
         envp: texts(&request.envp),
+        key: request.key(guest, call),
     }
 }
 
@@ -349,6 +375,7 @@ fn started<'a>(guest: &mut (impl Reports + HasPlan<'a>), call: &Call) {
         .map(|image| (pending.path.clone(), image));
     record.take_rights(pending.mode);
     record.argv.clone_from(&pending.argv);
+    record.start = pending.key.map(Start::now);
     let who = record.who.clone();
     boot_arguments::looks_for_variables(guest, &who, &pending.argv);
     let what = What::Exec {

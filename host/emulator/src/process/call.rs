@@ -42,6 +42,7 @@ impl Listener {
                 notification,
                 listener: Rc::clone(self),
                 process: None,
+                was_held: false,
             })),
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) => {
                 Ok(None)
@@ -64,6 +65,8 @@ pub struct Call {
     listener: Rc<Listener>,
     /// Whose it is, once that is known: a key of the table of processes.
     pub process: Option<u32>,
+    /// It was held back for a while, and is answered now.
+    pub was_held: bool,
 }
 
 impl Call {
@@ -81,6 +84,7 @@ impl Call {
                 first: None,
             }),
             process: None,
+            was_held: false,
         }
     }
 

@@ -6,6 +6,7 @@ pub mod memory;
 pub mod path_arg;
 pub mod proc_dir;
 pub mod record;
+pub mod start;
 pub mod table;
 pub mod threads;
 pub mod view;

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::kernel::{self, paths};
 use crate::process::memory::{self, Memory};
 use crate::process::proc_dir::{self, ProcDir};
+use crate::process::start::{Key, Start};
 use crate::process::threads::Threads;
 use crate::process::view::View;
 
@@ -33,6 +34,8 @@ pub struct Record {
     pub exec: Option<Rc<PendingExec>>,
     /// The signal that it dies of: its own, as qemu sends a guest's fatal signal, or a `SIGKILL`.
     pub fatal: Option<i32>,
+    /// When its program was started, and which that is.
+    pub start: Option<Start>,
     /// What it has asked for last, the newest at the end.
     pub last: VecDeque<LastCall>,
     /// The beginning of a log line of qemu.
@@ -75,6 +78,8 @@ pub struct PendingExec {
     pub argv: Vec<String>,
     /// Its environment.
     pub envp: Vec<String>,
+    /// The program as its parent starts it; `None` for one in a pipeline.
+    pub key: Option<Key>,
 }
 
 /// What Penguin calls a process that executed `path`.
@@ -137,6 +142,7 @@ impl Record {
             gid: parent.and_then(|parent| parent.gid),
             exec: None,
             fatal: None,
+            start: None,
             last: VecDeque::new(),
             log_line: String::new(),
             learned: parent

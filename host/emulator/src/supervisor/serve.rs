@@ -205,7 +205,11 @@ impl Supervisor<'_> {
             {
                 return Ok(Outcome::Exceeded { what });
             }
-            let ready = self.wait(deadline.min(tick).min(due));
+            let start_due = self.guest.start_due().unwrap_or(due);
+            let ready = self.wait(deadline.min(tick).min(due).min(start_due));
+            for call in self.guest.take_due() {
+                handlers::answer(&mut self.guest, call);
+            }
             network_changed = ready.network;
             self.answer_calls(&ready.listeners);
             if ready.console {
