@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         a_blocked_signal_is_neither_delivered_nor_waited_for,
         programs_run_in_a_chroot_as_outside,
         the_root_can_be_changed_to_a_file_system_that_the_guest_made,
+        switch_root_leaves_the_first_root_for_what_was_mounted,
         a_kernel_module_seems_to_be_loaded,
         a_program_is_executed_by_its_descriptor,
         a_process_that_is_killed_has_not_exited,
@@ -180,6 +181,30 @@ exec chroot . sh -c 'head -c 4 /bin/busybox | tail -c 3; echo; echo pivoted'
     }
     run.says("rootfs /old rootfs");
     run.says("ram / tmpfs");
+}
+
+fn switch_root_leaves_the_first_root_for_what_was_mounted() {
+    let next = b"#!/bin/sh\necho now $$ $(ls /)\n\
+                 mount -t proc proc /proc; grep -v /dev /proc/mounts\n\
+                 ls /etc/try /newroot; echo x >/dev/null && echo the end\n";
+    let script = "mkdir /newroot; mount -t tmpfs fresh /newroot; cd /\n\
+                  cp -a bin lib /newroot; mkdir /newroot/proc /newroot/dev /newroot/sys\n\
+                  mv /etc/next /newroot/next\n\
+                  exec switch_root /newroot /next\n";
+    let run = run(script, |plan| {
+        for (path, contents) in [("/etc/next", &next[..]), ("/init", b"")] {
+            let contents = contents.to_vec();
+            let mode = 0o755;
+            plan.static_files
+                .push((path.into(), StaticFile::Inline { contents, mode }));
+        }
+    });
+    run.says("now 1 bin dev lib next proc sys\n");
+    run.says("fresh / tmpfs rw");
+    run.says("/etc/try: No such file or directory");
+    run.says("/newroot: No such file or directory");
+    run.says("the end");
+    assert!(!run.console.contains("rootfs"), "{}", run.console);
 }
 
 fn a_kernel_module_seems_to_be_loaded() {

@@ -140,8 +140,14 @@ impl Mounts {
 
     /// `new` becomes the root, and the old root is seen at `aside`. What the sandbox keeps at the
     /// root has come along.
-    pub fn pivot(&mut self, new: &str, aside: &str) {
+    pub fn pivot(&mut self, new: &str, aside: Option<&str>) {
         self.pivoted = true;
+        if aside.is_none() {
+            let stays = |path: &str| paths::is_below(path, new) || is_machine(path);
+            self.faked.retain(|faked| stays(&faked.target));
+            self.bound.retain(|(target, _)| stays(target));
+        }
+        let aside = aside.unwrap_or_default();
         let moved = |path: &mut String| {
             if !is_own(path) && !is_machine(path) {
                 *path = paths::after_pivot(path, new, aside);
@@ -442,7 +448,7 @@ mod tests {
         mounts.fake("/dev/mtdblock4", "/mnt/data", "jffs2");
         mounts.fake("/dev/mtdblock5", "/conf", "jffs2");
         mounts.bind("/mnt/jail/dev", "/dev");
-        mounts.pivot("/mnt", "/initrd");
+        mounts.pivot("/mnt", Some("/initrd"));
         let table = mounts.table("rookery /initrd overlay rw 0 0\nram / tmpfs rw 0 0\n");
         assert_eq!(
             table,

@@ -8,6 +8,7 @@ mod connect;
 mod ending;
 mod exec;
 mod faked;
+mod file_system;
 mod fs;
 mod host_name;
 mod identity;

@@ -11,6 +11,7 @@ use rustix::mount::{
 
 use crate::files::mounts::{files_in, is_own};
 use crate::guest::access::{Callers, HasDevices, HasMounts, HasNamespaces, Paths, Reports};
+use crate::handlers::pivot;
 use crate::kernel::{enter, paths};
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
@@ -88,6 +89,11 @@ fn carry_out(
     let at = guest.view(call).ok_or(Errno::SRCH)?.find(&request.target)?;
     let real = paths::of_descriptor(&at).unwrap_or_else(|| request.target.clone());
     if request.flags & (libc::MS_REMOUNT | PROPAGATION) != 0 {
+        return Ok(Done::Mounted);
+    }
+    if real == "/" && request.flags & libc::MS_MOVE != 0 {
+        let source = guest.path(call, PathArg::FIRST)?;
+        pivot::replace_root(guest, call, &source)?;
         return Ok(Done::Mounted);
     }
     if is_own(&real) {

@@ -1,4 +1,5 @@
-//! `pivot_root`: what the sandbox keeps at the guest's root goes along to the new one.
+//! `pivot_root`, and a mount that is moved to the root: what the sandbox keeps at the guest's root
+//! goes along to the new one.
 
 use std::os::fd::OwnedFd;
 
@@ -44,39 +45,70 @@ fn carry_out(
         guest.path(call, PathArg::FIRST)?,
         guest.path(call, OLD_ROOT)?,
     );
+    let (new, new_name) = new_root(guest, call, &new)?;
+    let old = guest.view(call).ok_or(Errno::SRCH)?.find_directory(&old)?;
+    let old_name = paths::of_descriptor(&old).ok_or(Errno::INVAL)?;
+    // Where the old root will be seen from the new one.
+    let aside = old_name.strip_prefix(&new_name).unwrap_or_default();
+    if !aside.starts_with('/') {
+        return Err(Errno::INVAL);
+    }
+    enter::run(&guest.namespaces(), || {
+        pivot(&new, &old_name)?;
+        for (path, _) in KEPT {
+            detach(&format!("{}{path}", aside.trim_start_matches('/')));
+        }
+        Ok(())
+    })?;
+    guest.mounts().pivot(&new_name, Some(aside));
+    Ok(())
+}
+
+/// What is mounted at `new` becomes the root, and nobody sees the old one any more: `mount` with
+/// `MS_MOVE` onto `/`, as `switch_root` has it.
+pub(super) fn replace_root(
+    guest: &mut (impl Paths + HasMounts + HasNamespaces),
+    call: &Call,
+    new: &str,
+) -> Result<(), Errno> {
+    let (new, name) = new_root(guest, call, new)?;
+    enter::run(&guest.namespaces(), || {
+        // The old one comes to be on top of the new one (`pivot_root(2)`), and is taken away.
+        pivot(&new, ".")?;
+        detach(".");
+        Ok(())
+    })?;
+    guest.mounts().pivot(&name, None);
+    Ok(())
+}
+
+/// The directory that is to be the root, and its name.
+fn new_root(guest: &mut impl Paths, call: &Call, path: &str) -> Result<(OwnedFd, String), Errno> {
     let chrooted = guest
         .caller(call)
         .is_none_or(|record| record.is_in_chroot());
     let view = guest.view(call).ok_or(Errno::SRCH)?;
-    let (new, old) = (view.find_directory(&new)?, view.find_directory(&old)?);
-    let name = |of: &OwnedFd| paths::of_descriptor(of).ok_or(Errno::INVAL);
-    let (new_name, old_name) = (name(&new)?, name(&old)?);
-    // Where the old root will be seen from the new one.
-    let aside = old_name.strip_prefix(&new_name).unwrap_or_default();
-    if chrooted || new_name == "/" || !aside.starts_with('/') {
+    let new = view.find_directory(path)?;
+    let name = paths::of_descriptor(&new).ok_or(Errno::INVAL)?;
+    if chrooted || name == "/" {
         return Err(Errno::INVAL);
     }
-    enter::run(&guest.namespaces(), || pivot(&new, &old_name, aside))?;
-    guest.mounts().pivot(&new_name, aside);
-    Ok(())
+    Ok((new, name))
 }
 
 /// The kernel itself refuses a new root on which nothing is mounted.
-fn pivot(new: &OwnedFd, old: &str, aside: &str) -> Result<(), Errno> {
+fn pivot(new: &OwnedFd, old: &str) -> Result<(), Errno> {
     rustix::process::fchdir(new)?;
     let mut brought = Vec::new();
     let result =
         bring(KEPT, new, &mut brought).and_then(|()| rustix::process::pivot_root(".", old));
-    let detach = |path: &str| {
-        // What cannot be taken away stays visible twice, which harms nobody.
-        let _ = rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
-    };
     if result.is_err() {
         brought.into_iter().for_each(detach);
-    } else {
-        for (path, _) in KEPT {
-            detach(&format!("{}{path}", aside.trim_start_matches('/')));
-        }
     }
     result
+}
+
+/// Take a mount away. What cannot be taken away stays visible twice, which harms nobody.
+fn detach(path: &str) {
+    let _ = rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
 }

@@ -5,8 +5,8 @@
 use crate::guest::access::{Callers, HasLimits};
 use crate::guest::state::Guest;
 use crate::handlers::{
-    answered, chroot, connect, ending, exec, faked, fs, host_name, identity, ioctl, ipc,
-    kernel_log, limits, model, mount, names, net, pivot, resources, signal, status, threads,
+    answered, chroot, connect, ending, exec, faked, file_system, fs, host_name, identity, ioctl,
+    ipc, kernel_log, limits, model, mount, names, net, pivot, resources, signal, status, threads,
     transfer,
 };
 use crate::kernel::ipc::Kind::{Messages, Semaphores, SharedMemory};
@@ -67,6 +67,7 @@ const TRANSFERS: &str = "models answer for watched descriptors, and the emulator
 const LIMITS: &str = "root may raise any limit; here it gets what the sandbox has left";
 const NAMES: &str = "a directory that is missing is why nothing is made there";
 const IPC: &str = "an object that nobody made is why a program fails";
+const OVERLAY: &str = "to the guest its root is no overlay";
 const MOUNTS: &str = "what the guest believes to be mounted is kept, and the host's is hidden";
 
 /// A path that is the second argument.
@@ -124,7 +125,8 @@ const ROWS: &[Row] = rows! { |guest, call|
     SYS_mount Always MOUNTS => mount::mount(guest, call);
     SYS_umount2 Always MOUNTS => mount::unmount(guest, call);
     SYS_chdir Recorded NAMES => names::looks_for(guest, call, "chdir", PathArg::FIRST);
-    SYS_statfs Recorded NAMES => names::looks_for(guest, call, "statfs", PathArg::FIRST);
+    SYS_statfs Always OVERLAY => file_system::of_path(guest, call);
+    SYS_fstatfs Always OVERLAY => file_system::of_descriptor(guest, call);
     SYS_truncate Recorded NAMES => names::looks_for(guest, call, "truncate", PathArg::FIRST);
     SYS_chmod Recorded NAMES => names::looks_for(guest, call, "chmod", PathArg::FIRST);
     SYS_fchmodat Recorded NAMES => names::looks_for(guest, call, "fchmodat", PathArg::AT);

@@ -51,7 +51,7 @@ pub(super) const ALLOW: &[i64] = &[
     libc::SYS_mkdir, libc::SYS_mkdirat, libc::SYS_rmdir, libc::SYS_link, libc::SYS_linkat,
     libc::SYS_unlink, libc::SYS_unlinkat, libc::SYS_symlink, libc::SYS_symlinkat, libc::SYS_chmod,
     libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_umask, libc::SYS_utime, libc::SYS_utimes,
-    libc::SYS_utimensat, libc::SYS_futimesat, libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_ustat,
+    libc::SYS_utimensat, libc::SYS_futimesat, libc::SYS_ustat,
     libc::SYS_sendfile, libc::SYS_splice, libc::SYS_tee, libc::SYS_copy_file_range,
     libc::SYS_fallocate, libc::SYS_fadvise64, libc::SYS_readahead, libc::SYS_setxattr,
     libc::SYS_lsetxattr, libc::SYS_fsetxattr, libc::SYS_getxattr, libc::SYS_lgetxattr,
