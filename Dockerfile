@@ -22,8 +22,11 @@ COPY . .
 RUN make LOCKED=--locked plugins host
 
 FROM debian:bookworm-slim
+# 7.2 lacks some calls of shared memory and sockets: of those that the mirrors have, the newer one.
 RUN apt-get update \
- && apt-get install -y --no-install-recommends qemu-user-static \
+ && qemu=qemu-user-static \
+ && if apt-cache madison qemu-user | grep -q bpo12; then qemu=qemu-user/bookworm-backports; fi \
+ && apt-get install -y --no-install-recommends $qemu \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --uid 10001 rookery \
  && mkdir /projects && chown rookery /projects

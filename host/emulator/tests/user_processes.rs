@@ -27,6 +27,8 @@ fn main() -> ExitCode {
         limits_are_raised_as_far_as_they_can_be_and_lowered_at_will,
         a_set_user_id_program_of_the_archive_has_roots_rights,
         a_mips_program_may_use_dsp_instructions,
+        a_program_runs_on_the_processor_that_the_project_names,
+        a_processor_that_the_emulator_has_not_is_a_note,
         a_reboot_starts_init_again_and_the_fourth_ends_the_run,
         a_program_that_fails_at_once_is_not_started_again_without_a_pause,
     ];
@@ -315,14 +317,37 @@ fn a_set_user_id_program_of_the_archive_has_roots_rights() {
 }
 
 fn a_mips_program_may_use_dsp_instructions() {
+    assert_eq!(dsp_on(None), "gave 7\n");
+}
+
+fn a_program_runs_on_the_processor_that_the_project_names() {
+    // This one has none of them: SIGILL.
+    assert_eq!(dsp_on(Some("24Kc")), "gave 132\n");
+}
+
+fn a_processor_that_the_emulator_has_not_is_a_note() {
+    assert_eq!(dsp_on(Some("cortex-a9")), "gave 7\ncore.cpu");
+}
+
+/// What a program with instructions of the DSP extension gives on a processor, and whether there is
+/// a note of it.
+fn dsp_on(cpu: Option<&str>) -> String {
     use support::mips::{A0, call, load};
     const ADDU_QB: u32 = 0x7d2a_4010;
     let code = [&[ADDU_QB][..], &load(A0, 7), &call(4001)];
-    let run = run("/etc/dsp; echo gave $?\n", |plan| {
+    let run = run("/etc/dsp 2>/dev/null; echo gave $?\n", |plan| {
+        plan.cpu = cpu.map(str::to_owned);
         plan.static_files
             .push(("/etc/dsp".into(), executable(&code.concat(), "")));
     });
-    run.says("gave 7\n");
+    let gave = run.console.lines().find(|line| line.starts_with("gave "));
+    let told = |event: &Event| matches!(&event.what, What::Note(note) if note.contains("core.cpu"));
+    let note = if run.events.iter().any(told) {
+        "core.cpu"
+    } else {
+        ""
+    };
+    format!("{}\n{note}", gave.unwrap_or(&run.console))
 }
 
 fn a_reboot_starts_init_again_and_the_fourth_ends_the_run() {

@@ -361,6 +361,7 @@ pub(crate) mod tests {
             nvram: vec![],
             uboot_env: vec![],
             kernel_release: None,
+            cpu: None,
             kernel_cmdline_append: None,
             record_events: true,
             record_env: true,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::qemu::arch::Arch;
-use crate::qemu::emulator::Qemu;
+use crate::qemu::emulator::{COMPLETE, Qemu};
 use crate::qemu::ioctl_table::Table;
 use crate::qemu::prepare::Prepared;
 use crate::qemu::signals;
@@ -18,6 +18,8 @@ pub struct Emulators<'a> {
     announces_ioctls: bool,
     tells: Option<u64>,
     abort: i32,
+    version: Option<(u32, u32)>,
+    cpu: Option<String>,
 }
 
 impl<'a> Emulators<'a> {
@@ -30,6 +32,8 @@ impl<'a> Emulators<'a> {
             announces_ioctls: prepared.announces_ioctls,
             tells: prepared.tells,
             abort: signals::abort_of(prepared.version),
+            version: prepared.version,
+            cpu: prepared.cpu,
         }
     }
 
@@ -73,6 +77,19 @@ impl<'a> Emulators<'a> {
     /// Where in the file of the plan's own a `syscall` is.
     pub fn call(&self) -> Option<u64> {
         self.tells
+    }
+
+    /// The processor that the plan asks for, for programs that `qemu` runs.
+    pub fn cpu(&self, qemu: &Qemu) -> Option<&str> {
+        let is_first = self.first().is_some_and(|first| first.arch == qemu.arch);
+        self.cpu.as_deref().filter(|_| is_first)
+    }
+
+    /// Whether the plan's own attaches shared memory at an address of the guest's choice. An older
+    /// one does so only where it has not set that address aside.
+    pub fn attaches_anywhere(&self) -> bool {
+        let narrow = self.first().is_some_and(|first| first.arch.is_32_bit());
+        !narrow || self.version.is_none_or(|version| version >= COMPLETE)
     }
 
     /// The host's number under which the guest's `SIGABRT` is sent.

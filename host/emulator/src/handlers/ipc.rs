@@ -4,9 +4,10 @@
 use rookery_records::event::{Argument, What};
 use rustix::io::Errno;
 
-use crate::guest::access::{HasIpc, HasNamespaces, Reports};
+use crate::guest::access::{HasEmulators, HasIpc, HasNamespaces, Reports};
 use crate::kernel::ipc::{Kind, objects};
 use crate::process::call::{Action, Call};
+use crate::qemu::emulator::LACKS;
 
 /// The names that the kernel has for the arguments.
 type Names = &'static [&'static str];
@@ -46,6 +47,27 @@ pub fn of_object(
         && table(guest, kind)
             .is_some_and(|table| !objects(&table).any(|object| object.number == number));
     report(guest, call, syscall, names, gone.then_some(Errno::INVAL))
+}
+
+/// `shmat`. Where an older emulator cannot attach at the address that the caller wants, the run says
+/// so.
+pub fn attach<'a>(
+    guest: &mut (impl Reports + HasIpc + HasNamespaces + HasEmulators<'a>),
+    call: &Call,
+    names: Names,
+) -> Action {
+    // As the emulator passes it on; what it chooses itself it attaches by this flag.
+    let at_fixed = call.arg(1) != 0 && call.int(2) & libc::SHM_REMAP == 0;
+    if at_fixed && !guest.emulators().attaches_anywhere() {
+        let program = guest.who(call).program;
+        let note = format!(
+            "{} attaches shared memory at a fixed address, which this qemu-user refuses: {LACKS}",
+            program.escape_debug()
+        );
+        guest.report_call(call, What::Note(note.into()));
+        return report(guest, call, "shmat", names, Some(Errno::INVAL));
+    }
+    of_object(guest, call, "shmat", Kind::SharedMemory, names)
 }
 
 fn table(guest: &mut (impl HasIpc + HasNamespaces), kind: Kind) -> Option<String> {

@@ -41,6 +41,7 @@ pub fn options<'a>(
         ("-d", log.to_owned()),
         ("-D", LOG_PATH.to_owned()),
     ];
+    let cpu = guest.emulators().cpu(qemu).or(cpu);
     options.extend(cpu.map(|cpu| ("-cpu", cpu.to_owned())));
     if qemu.arch.is_32_bit() && guest.emulators().is_taught() {
         options.push(("-B", format!("{GUEST_BASE:#x}")));

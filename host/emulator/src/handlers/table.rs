@@ -158,7 +158,7 @@ const ROWS: &[Row] = rows! { |guest, call|
         ioctl::ioctl(guest, call);
     // System V IPC.
     SYS_shmget Recorded IPC => ipc::get(guest, call, "shmget", SharedMemory, SHMGET);
-    SYS_shmat Recorded IPC => ipc::of_object(guest, call, "shmat", SharedMemory, SHMAT);
+    SYS_shmat Recorded IPC => ipc::attach(guest, call, SHMAT);
     SYS_shmctl Recorded IPC => ipc::of_object(guest, call, "shmctl", SharedMemory, SHMCTL);
     SYS_semget Recorded IPC => ipc::get(guest, call, "semget", Semaphores, SEMGET);
     SYS_semctl Recorded IPC => ipc::of_object(guest, call, "semctl", Semaphores, SEMCTL);

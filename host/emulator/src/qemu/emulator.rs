@@ -71,6 +71,11 @@ impl Qemu {
         })
     }
 
+    /// Its version, as its file says it.
+    pub fn installed_version(&self) -> Option<(u32, u32)> {
+        self.version(&std::fs::read(&self.path).ok()?)
+    }
+
     /// The version that `program`, its file, says: `qemu-arm version 10.0.13 (…)`.
     pub fn version(&self, program: &[u8]) -> Option<(u32, u32)> {
         let words = format!("qemu-{} version ", self.arch.qemu);
@@ -83,6 +88,16 @@ impl Qemu {
         Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
     }
 
+    /// Whether `program`, its file, has a processor of this name among its own.
+    pub fn has_cpu(program: &[u8], name: &str) -> bool {
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.+-".contains(&byte);
+        let plain = !name.is_empty() && name.bytes().all(is_name);
+        // Its tables have names as strings of C; one may be the end of another: `arm,cortex-a9`.
+        let string = [name.as_bytes(), &[0]].concat();
+        let begins = |at: usize| matches!(program.get(at.wrapping_sub(1)), Some(0 | b','));
+        plain && memchr::memmem::find_iter(program, &string).any(begins)
+    }
+
     /// Its name inside the guest.
     pub fn guest_path(&self) -> String {
         format!("/.rookery/qemu-{}", self.arch.qemu)
@@ -92,6 +107,14 @@ impl Qemu {
 /// How to get qemu-user.
 pub const INSTALL: &str = "Install it: `apt-get install qemu-user-static` (Debian 12, Ubuntu) or \
                            `apt-get install qemu-user` (Debian 13 and later).";
+
+/// The first version that does what [`LACKS`] says.
+pub const COMPLETE: (u32, u32) = (9, 0);
+
+/// What older versions lack, and what to do about it.
+pub const LACKS: &str = "older than 9.0: no shared memory at a fixed address, and fewer socket \
+                         options (IP_MULTICAST_IF, SO_MARK); where your mirrors have Debian's \
+                         backports, `apt-get install -t bookworm-backports qemu-user` gets a newer";
 
 /// Whether an executable needs no loader, which the guest's root does not have.
 fn is_static(path: &Path) -> bool {
@@ -140,5 +163,24 @@ mod tests {
         );
         assert!(!is_static(Path::new("/etc/passwd")));
         assert!(!is_static(Path::new("/nonexistent")));
+    }
+
+    #[test]
+    fn a_processor_is_one_of_the_emulators_own() {
+        for (arch, cpu, there) in [
+            ("mipsel", "74Kf", true),
+            ("mips64el", "Octeon68XX", true),
+            ("arm", "cortex-a9", true),
+            ("arm", "74Kf", false),
+            ("arm", "ortex-a9", false),
+            ("arm", "", false),
+            ("arm", "cortex-a9\0", false),
+        ] {
+            let all = Qemu::all();
+            let qemu = all.iter().find(|qemu| qemu.arch.qemu == arch);
+            let Some(qemu) = qemu else { continue };
+            let program = std::fs::read(&qemu.path).unwrap();
+            assert_eq!(Qemu::has_cpu(&program, cpu), there, "{arch} {cpu:?}");
+        }
     }
 }

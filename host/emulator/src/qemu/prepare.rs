@@ -1,5 +1,6 @@
 //! The emulator as a plan needs it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use rookery_project::{Error, Result};
@@ -24,8 +25,10 @@ pub struct Prepared {
     pub tells: Option<u64>,
     /// Its version.
     pub version: Option<(u32, u32)>,
+    /// The processor that the plan asks for.
+    pub cpu: Option<String>,
     /// What it lacks.
-    pub notes: Vec<&'static str>,
+    pub notes: Vec<Cow<'static, str>>,
 }
 
 const NO_OLDER_THREADS: &str = "this emulator has an unknown shape: threads of older C libraries \
@@ -33,6 +36,14 @@ const NO_OLDER_THREADS: &str = "this emulator has an unknown shape: threads of o
                                 reboot ends the run; Debian's qemu-user 7.2 and 10.0 are known";
 const NO_MODEL_IOCTLS: &str =
     "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models";
+
+fn no_cpu(qemu: &Qemu, name: &str) -> String {
+    let arch = qemu.arch.qemu;
+    format!(
+        "core.cpu {name:?} is no processor of qemu-{arch}, so programs run on the one that it \
+         chooses; `qemu-{arch}-static -cpu help` lists those that it has"
+    )
+}
 
 impl Prepared {
     /// What `plan` needs of the first of `qemus`; `others` are commands that it is to pass on
@@ -53,17 +64,22 @@ impl Prepared {
         let tells = told::patch(&mut file, qemu.arch, any);
         let changed = unknown_ioctls::patch(&mut file, qemu.arch) || tells.is_some();
         let mut notes = Vec::new();
+        let mut cpu = plan.cpu.clone();
+        if let Some(name) = cpu.take_if(|name| !Qemu::has_cpu(&file, name)) {
+            notes.push(no_cpu(qemu, &name).into());
+        }
         if tells.is_none() {
-            notes.push(NO_OLDER_THREADS);
+            notes.push(NO_OLDER_THREADS.into());
         }
         let Some(mut table) = ioctl_table::find(&file, qemu.arch) else {
             if commands().next().is_some() {
-                notes.push(NO_MODEL_IOCTLS);
+                notes.push(NO_MODEL_IOCTLS.into());
             }
             return Ok(Self {
                 file: changed.then_some(file),
                 tells,
                 version,
+                cpu,
                 notes,
                 ..Self::default()
             });
@@ -81,6 +97,7 @@ impl Prepared {
             table: Some(table),
             announces_ioctls: any,
             version,
+            cpu,
             notes,
         })
     }

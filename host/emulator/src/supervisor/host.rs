@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::kernel::probe;
 use crate::kernel::probe::Step;
-use crate::qemu::emulator::{INSTALL, Qemu};
+use crate::qemu::emulator::{COMPLETE, INSTALL, LACKS, Qemu};
 use crate::sandbox::filter;
 use rookery_runs::backend::{Availability, Check};
 
@@ -159,17 +159,18 @@ fn notification() -> Check {
 }
 
 fn qemu() -> Check {
-    let found: Vec<&str> = Qemu::all().iter().map(|qemu| qemu.arch.qemu).collect();
-    check(
-        "qemu-user",
-        !found.is_empty(),
-        if found.is_empty() {
-            "no static emulator in the PATH".to_owned()
-        } else {
-            found.join(" ")
-        },
-        INSTALL,
-    )
+    let all = Qemu::all();
+    let found: Vec<&str> = all.iter().map(|qemu| qemu.arch.qemu).collect();
+    let version = all.first().and_then(Qemu::installed_version);
+    let detail = match version {
+        None if found.is_empty() => "no static emulator in the PATH".to_owned(),
+        None => found.join(" "),
+        Some(version @ (major, minor)) if version < COMPLETE => {
+            format!("{major}.{minor} ({LACKS}): {}", found.join(" "))
+        }
+        Some((major, minor)) => format!("{major}.{minor}: {}", found.join(" ")),
+    };
+    check("qemu-user", !found.is_empty(), detail, INSTALL)
 }
 
 #[cfg(test)]

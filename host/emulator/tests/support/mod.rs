@@ -95,6 +95,7 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
         nvram: vec![],
         uboot_env: vec![],
         kernel_release: None,
+        cpu: None,
         kernel_cmdline_append: None,
         record_events: true,
         record_env: true,

@@ -60,6 +60,7 @@ impl Plan {
             )?,
             nvram: nvram(config, &mut notes),
             uboot_env: uboot_env(config, &mut notes),
+            cpu: string(config, "core", "cpu").map(str::to_owned),
             kernel_release: string(config, "core", "kernel").and_then(kernel_release),
             kernel_cmdline_append: string(config, "core", "kernel_cmdline_append")
                 .map(|text| text.trim().replace('\n', " "))

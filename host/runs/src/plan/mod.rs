@@ -45,6 +45,8 @@ pub struct Plan {
     pub uboot_env: Vec<(String, String)>,
     /// The kernel release that the guest sees, where the configuration names a kernel.
     pub kernel_release: Option<String>,
+    /// The processor to emulate (`core.cpu`), by qemu's name; `None` where the emulator chooses.
+    pub cpu: Option<String>,
     /// What `/proc/cmdline` ends with (`core.kernel_cmdline_append`).
     #[serde(default)]
     pub kernel_cmdline_append: Option<String>,

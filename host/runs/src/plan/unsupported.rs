@@ -12,7 +12,6 @@ const IGNORED: &[(&[&str], &str)] = &[
         &["core", "extra_qemu_args"],
         "core.extra_qemu_args is not honoured: the embedded emulator runs no system QEMU",
     ),
-    (&["core", "cpu"], "core.cpu is not honoured"),
     (
         &["core", "strace"],
         "core.strace is not honoured; enable the plugins db and syscalls_logger instead",
