@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::OFlags;
 use serde_json::json;
 
-use crate::{Tool, Usage};
+use crate::{FailureKind, Tool, Usage};
 
 /// An open record.
 pub struct Audit(File);
@@ -32,7 +32,13 @@ impl Audit {
 
     /// Record a call that ended, with the digest of its arguments. In one write, so that the lines
     /// of several servers do not mix.
-    pub(crate) fn record(&self, tool: &Tool, arguments: &str, outcome: &str, usage: &Usage) {
+    pub(crate) fn record(
+        &self,
+        tool: &Tool,
+        arguments: &str,
+        failure: Option<FailureKind>,
+        usage: &Usage,
+    ) {
         let time = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -41,7 +47,7 @@ impl Audit {
             "tool": tool.name,
             "plugin": tool.plugin.digest,
             "arguments": arguments,
-            "outcome": outcome,
+            "outcome": failure.map_or_else(|| json!("ok"), |kind| json!(kind)),
             "usage": usage,
         });
         if let Err(error) = (&self.0).write_all(format!("{line}\n").as_bytes()) {

@@ -12,7 +12,7 @@ use crate::host::TooManyHostCalls;
 use crate::limits::{HOST_CALL_BYTES, Limits, RESOURCES, SharedMemory};
 use crate::meter::Meter;
 use crate::stderr::excerpt;
-use crate::{Failure, Usage, text};
+use crate::{Failure, FailureKind, Usage, text};
 
 /// The instance used its CPU budget.
 #[derive(Debug, thiserror::Error)]
@@ -129,22 +129,22 @@ impl Reason {
         }
     }
 
-    fn kind(&self) -> &'static str {
+    fn kind(&self) -> FailureKind {
         match self {
-            Self::UnknownTool(_) => "unknown-tool",
-            Self::TooManyCalls(_) | Self::NoSeat(_) => "busy",
-            Self::Cancelled => "cancelled",
-            Self::ArgumentsTooLarge { .. } => "limit",
-            Self::CodeUnavailable(_) | Self::HostDefect => "internal",
-            Self::Abort | Self::StackOverflow | Self::Trap(_) | Self::Exit(_) => "trap",
-            Self::MemoryBudget(_) | Self::SharedMemory(_) => "memory-budget",
-            Self::CpuBudget(_) => "cpu-budget",
-            Self::WallBudget(_) => "wall-budget",
-            Self::HostCallBudget(_) => "host-call-budget",
-            Self::ResourceBudget(_) => "resource-budget",
-            Self::OutputBudget { .. } | Self::TooMuchToCheck => "output-budget",
-            Self::Malformed(_) => "malformed-output",
-            Self::Tool(error) => error.case(),
+            Self::UnknownTool(_) => FailureKind::UnknownTool,
+            Self::TooManyCalls(_) | Self::NoSeat(_) => FailureKind::Busy,
+            Self::Cancelled => FailureKind::Cancelled,
+            Self::ArgumentsTooLarge { .. } => FailureKind::Limit,
+            Self::CodeUnavailable(_) | Self::HostDefect => FailureKind::Internal,
+            Self::Abort | Self::StackOverflow | Self::Trap(_) | Self::Exit(_) => FailureKind::Trap,
+            Self::MemoryBudget(_) | Self::SharedMemory(_) => FailureKind::MemoryBudget,
+            Self::CpuBudget(_) => FailureKind::CpuBudget,
+            Self::WallBudget(_) => FailureKind::WallBudget,
+            Self::HostCallBudget(_) => FailureKind::HostCallBudget,
+            Self::ResourceBudget(_) => FailureKind::ResourceBudget,
+            Self::OutputBudget { .. } | Self::TooMuchToCheck => FailureKind::OutputBudget,
+            Self::Malformed(_) => FailureKind::MalformedOutput,
+            Self::Tool(error) => error.into(),
         }
     }
 }
@@ -153,14 +153,14 @@ impl Stop {
     /// The failure of `tool` for the agent.
     pub(crate) fn into_failure(self, tool: &str, usage: Usage) -> Failure {
         Failure {
-            kind: self.kind().to_owned(),
+            kind: self.kind(),
             message: self.message(tool),
             usage,
         }
     }
 
-    /// The word for programs: [`Failure::kind`].
-    pub(crate) fn kind(&self) -> &'static str {
+    /// As [`Failure::kind`] has it.
+    pub(crate) fn kind(&self) -> FailureKind {
         self.reason.kind()
     }
 

@@ -45,7 +45,7 @@ pub use cache::check_cache;
 pub use compiler::{COMPILE, compile_component};
 pub use interface::Interface;
 pub use load::Pending;
-pub use outcome::{Failure, ProgressSink, Success, Usage};
+pub use outcome::{Failure, FailureKind, ProgressSink, Success, Usage};
 pub use policy::{Policy, PolicyError};
 use rookery_project::Roots;
 use rookery_runs::Runs;

@@ -1,7 +1,9 @@
 //! What comes of a call.
 
+use std::fmt;
 use std::sync::Arc;
 
+use rookery_contract::Error;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -33,14 +35,62 @@ pub struct Success {
     pub usage: Usage,
 }
 
+/// What kind of failure a call met: a case of `wit/types.wit`'s `error`, or what the runtime found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum FailureKind {
+    InvalidArgument,
+    NotFound,
+    Unavailable,
+    Conflict,
+    Denied,
+    Limit,
+    Cancelled,
+    Backend,
+    Internal,
+    Other,
+    Trap,
+    CpuBudget,
+    WallBudget,
+    MemoryBudget,
+    OutputBudget,
+    HostCallBudget,
+    ResourceBudget,
+    MalformedOutput,
+    UnknownTool,
+    Busy,
+}
+
+impl From<&Error> for FailureKind {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::InvalidArgument(_) => Self::InvalidArgument,
+            Error::NotFound(_) => Self::NotFound,
+            Error::Unavailable(_) => Self::Unavailable,
+            Error::Conflict(_) => Self::Conflict,
+            Error::Denied(_) => Self::Denied,
+            Error::Limit(_) => Self::Limit,
+            Error::Cancelled => Self::Cancelled,
+            Error::Backend(_) => Self::Backend,
+            Error::Internal(_) => Self::Internal,
+            Error::Other(_) => Self::Other,
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 /// The result of a call that did not.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// A word for programs: the case of `wit/types.wit`'s `error`, or `trap`, `cpu-budget`,
-    /// `wall-budget`, `memory-budget`, `output-budget`, `host-call-budget`, `resource-budget`,
-    /// `malformed-output`, `unknown-tool`, `busy`.
-    pub kind: String,
+    /// For programs.
+    pub kind: FailureKind,
     /// For the agent: which tool, what happened, whether to retry, what to do next.
     pub message: String,
     /// What the call used.

@@ -184,8 +184,8 @@ impl Runtime {
             Some(Prepared { text, digest }) => {
                 let (answer, usage) = self.ask(entry, text, cancel, progress).await;
                 if let (Some(audit), Some(digest)) = (&self.audit, digest) {
-                    let outcome = answer.as_ref().map_or_else(Stop::kind, |_| "ok");
-                    audit.record(&entry.tool, &digest, outcome, &usage);
+                    let failure = answer.as_ref().err().map(Stop::kind);
+                    audit.record(&entry.tool, &digest, failure, &usage);
                 }
                 (answer, usage)
             }
@@ -204,7 +204,7 @@ impl Runtime {
                 tracing::warn!(
                     target: "rookery::tool",
                     tool,
-                    kind,
+                    %kind,
                     ?usage,
                     "a call failed: {message}"
                 );

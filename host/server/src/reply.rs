@@ -5,7 +5,7 @@
 //! structured part instead of the message.
 
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
-use rookery_runtime::{Failure, Success, Usage};
+use rookery_runtime::{Failure, FailureKind, Success, Usage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -59,10 +59,10 @@ pub fn success(tool: &str, success: Success, output: Output) -> CallToolResult {
                     "Tool `{tool}` answered with content that is not passed on: {cause}. This is \
                      a defect of the tool."
                 ));
-                result
-                    .meta
-                    .get_or_insert_default()
-                    .insert("rookery/failure".to_owned(), json!("malformed-output"));
+                result.meta.get_or_insert_default().insert(
+                    "rookery/failure".to_owned(),
+                    json!(FailureKind::MalformedOutput),
+                );
                 result
             }
         },
@@ -81,7 +81,7 @@ fn own_content(value: Value) -> Result<CallToolResult, String> {
 /// The reply to a call that failed, with an example of one that is right where the arguments are to
 /// blame.
 pub fn failure(failure: &Failure, example: impl FnOnce() -> String) -> CallToolResult {
-    let example = if failure.kind == "invalid-argument" {
+    let example = if failure.kind == FailureKind::InvalidArgument {
         example()
     } else {
         String::new()
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_failure_is_text_only() {
         let failure = Failure {
-            kind: "trap".to_owned(),
+            kind: FailureKind::Trap,
             message: "x\u{7}".repeat(9000),
             usage: Usage::default(),
         };
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_failure_by_its_arguments_ends_with_a_call_that_is_right() {
         let failure = Failure {
-            kind: "invalid-argument".to_owned(),
+            kind: FailureKind::InvalidArgument,
             message: "`sql` is empty.".to_owned(),
             usage: Usage::default(),
         };

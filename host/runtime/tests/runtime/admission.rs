@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Place, call, probe, probe_that, said};
 use proptest::prelude::*;
-use rookery_runtime::{Audit, LoadReport, Runtime};
+use rookery_runtime::{Audit, FailureKind, LoadReport, Runtime};
 use serde_json::json;
 
 fn rejection(place: &Place, policy: &str) -> String {
@@ -391,7 +391,7 @@ async fn a_component_that_changed_after_admission_is_not_run() {
     }
     fs::write(place.plugin("probe.wasm"), probe_that("panic")).unwrap();
     let failure = call(&runtime, json!({"do": "echo"})).await.unwrap_err();
-    assert_eq!(failure.kind, "internal");
+    assert_eq!(failure.kind, FailureKind::Internal);
     assert!(
         failure.message.contains("changed since the server started"),
         "{}",

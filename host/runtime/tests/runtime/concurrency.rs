@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::common::{call, runtime, said, silent};
+use rookery_runtime::FailureKind;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +31,10 @@ async fn cancelling_answers_at_once_and_frees_the_place_of_the_guest() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let asked = Instant::now();
         cancel.cancel();
-        assert_eq!(running.await.unwrap().unwrap_err().kind, "cancelled");
+        assert_eq!(
+            running.await.unwrap().unwrap_err().kind,
+            FailureKind::Cancelled
+        );
         assert!(
             asked.elapsed() < Duration::from_millis(100),
             "{what}: {:?}",
@@ -100,7 +104,10 @@ async fn spinning_guests_hold_up_neither_the_server_nor_other_calls() {
     );
     cancel.cancel();
     for spinner in spinners {
-        assert_eq!(spinner.await.unwrap().unwrap_err().kind, "cancelled");
+        assert_eq!(
+            spinner.await.unwrap().unwrap_err().kind,
+            FailureKind::Cancelled
+        );
     }
 }
 
@@ -139,7 +146,7 @@ async fn too_many_calls_are_told_to_come_back() {
                     )
                     .await
                     .unwrap_err();
-                if failure.kind == "busy" {
+                if failure.kind == FailureKind::Busy {
                     assert!(failure.message.contains("Try again"));
                     busy.fetch_add(1, Ordering::Relaxed);
                 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::common::{call, fails, runtime, said, silent};
+use rookery_runtime::FailureKind;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +22,7 @@ async fn resources_that_are_held_are_counted_and_the_failure_says_how_many() {
     let leak = |n: u64| json!({"do": "leak", "project": "router", "n": n});
     assert_eq!(said(&runtime, leak(100)).await, "leaked");
     let failure = fails(&runtime, leak(5000)).await;
-    assert_eq!(failure.kind, "resource-budget");
+    assert_eq!(failure.kind, FailureKind::ResourceBudget);
     assert!(
         failure.message.contains("more than 1024 resources"),
         "{}",
@@ -53,7 +54,7 @@ async fn a_call_gets_a_fresh_instance_and_reports_what_it_used() {
 async fn a_panic_is_told_in_its_own_words() {
     let (_place, runtime) = runtime("");
     let failure = fails(&runtime, json!({"do": "panic", "n": 42})).await;
-    assert_eq!(failure.kind, "trap");
+    assert_eq!(failure.kind, FailureKind::Trap);
     assert!(
         failure.message.contains("bad thing 42") && failure.message.contains("`probe` crashed"),
         "{}",
@@ -71,7 +72,7 @@ async fn a_loop_ends_with_its_cpu_budget() {
     let (_place, runtime) = runtime("cpu_ms = 200");
     let start = Instant::now();
     let failure = fails(&runtime, json!({"do": "loop"})).await;
-    assert_eq!(failure.kind, "cpu-budget");
+    assert_eq!(failure.kind, FailureKind::CpuBudget);
     assert!(
         failure.message.contains("200 ms") && failure.message.contains("`cpu_ms`"),
         "{}",
@@ -89,7 +90,7 @@ async fn a_loop_ends_with_its_cpu_budget() {
 async fn a_sleeper_ends_with_its_wall_budget() {
     let (_place, runtime) = runtime("wall_ms = 200");
     let failure = fails(&runtime, json!({"do": "sleep", "n": 60_000})).await;
-    assert_eq!(failure.kind, "wall-budget");
+    assert_eq!(failure.kind, FailureKind::WallBudget);
     assert!(failure.message.contains("200 ms"), "{}", failure.message);
     assert!(
         failure.usage.cpu_ms < 150,
@@ -102,7 +103,7 @@ async fn a_sleeper_ends_with_its_wall_budget() {
 async fn memory_ends_at_its_budget_and_a_careful_guest_can_see_it_coming() {
     let (_place, runtime) = runtime("memory_mib = 32");
     let failure = fails(&runtime, json!({"do": "allocate"})).await;
-    assert_eq!(failure.kind, "memory-budget");
+    assert_eq!(failure.kind, FailureKind::MemoryBudget);
     assert!(failure.message.contains("32 MiB"), "{}", failure.message);
     assert!(
         failure.usage.memory_bytes <= 32 << 20,
@@ -123,14 +124,14 @@ async fn memory_ends_at_its_budget_and_a_careful_guest_can_see_it_coming() {
 async fn endless_recursion_and_exit_are_told_apart() {
     let (_place, runtime) = runtime("");
     let failure = fails(&runtime, json!({"do": "recurse"})).await;
-    assert_eq!(failure.kind, "trap");
+    assert_eq!(failure.kind, FailureKind::Trap);
     assert!(
         failure.message.contains("recursed too deeply"),
         "{}",
         failure.message
     );
     let failure = fails(&runtime, json!({"do": "exit"})).await;
-    assert_eq!(failure.kind, "trap");
+    assert_eq!(failure.kind, FailureKind::Trap);
     assert!(
         failure.message.contains("ended itself"),
         "{}",
@@ -147,7 +148,7 @@ async fn garbage_is_not_handed_on() {
         ("other_shape", "`said` is 7, and must be a string"),
     ] {
         let failure = fails(&runtime, json!({"do": what})).await;
-        assert_eq!(failure.kind, "malformed-output", "{what}");
+        assert_eq!(failure.kind, FailureKind::MalformedOutput, "{what}");
         assert!(failure.message.contains(words), "{}", failure.message);
     }
     assert_eq!(
@@ -168,7 +169,7 @@ async fn output_ends_at_its_budget() {
     for bytes in [110_000, 40 << 20] {
         assert_eq!(
             fails(&runtime, json!({"do": "big", "n": bytes})).await.kind,
-            "output-budget",
+            FailureKind::OutputBudget,
             "{bytes}"
         );
     }
@@ -241,7 +242,7 @@ async fn host_calls_end_at_their_budget() {
         .unwrap();
     assert_eq!(success.usage.host_calls, 5);
     let failure = fails(&runtime, json!({"do": "host_calls", "n": 6})).await;
-    assert_eq!(failure.kind, "host-call-budget");
+    assert_eq!(failure.kind, FailureKind::HostCallBudget);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -283,8 +284,14 @@ async fn every_host_function_answers_or_fails_as_an_error_of_the_call() {
         });
         let failure = call(&runtime, arguments).await.expect_err(function);
         assert!(
-            !["trap", "wall-budget", "cpu-budget", "unknown-tool", "busy"]
-                .contains(&failure.kind.as_str()),
+            !matches!(
+                failure.kind,
+                FailureKind::Trap
+                    | FailureKind::WallBudget
+                    | FailureKind::CpuBudget
+                    | FailureKind::UnknownTool
+                    | FailureKind::Busy
+            ),
             "{function}: {failure:?}"
         );
     }
@@ -307,7 +314,7 @@ async fn options_that_are_no_json_are_an_invalid_argument() {
             json!({"do": "host", "text": function, "project": "p", "options": "{dry"}),
         )
         .await;
-        assert_eq!(failure.kind, "invalid-argument", "{function}");
+        assert_eq!(failure.kind, FailureKind::InvalidArgument, "{function}");
         assert!(
             failure.message.contains("options is not JSON"),
             "{}",
@@ -334,7 +341,7 @@ async fn errors_of_a_tool_keep_their_kind_and_lose_their_escape_sequences() {
         let failure = call(&runtime, json!({"do": "fail", "text": kind}))
             .await
             .expect_err(kind);
-        assert_eq!(failure.kind, kind);
+        assert_eq!(failure.kind.to_string(), kind);
         assert!(!failure.message.contains('\u{1b}'), "{}", failure.message);
     }
     let failure = call(&runtime, json!({"do": "fail", "text": "unavailable"}))
@@ -372,7 +379,7 @@ async fn arguments_are_checked_bounded_and_freed_of_idle_nulls() {
         r#"{"do":"arguments"}"#
     );
     let failure = fails(&runtime, json!({"do": "echo", "text": "x".repeat(2000)})).await;
-    assert_eq!(failure.kind, "limit");
+    assert_eq!(failure.kind, FailureKind::Limit);
 }
 
 #[tokio::test]
@@ -387,7 +394,7 @@ async fn an_unknown_tool_is_told_with_the_nearest_name() {
         )
         .await
         .unwrap_err();
-    assert_eq!(failure.kind, "unknown-tool");
+    assert_eq!(failure.kind, FailureKind::UnknownTool);
     assert!(
         failure.message.contains("Did you mean `probe`?"),
         "{}",
