@@ -3,6 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use rookery_contract::shapes::{CommandOutput, Reached};
 use rookery_project::Result;
 pub use rookery_records::Outcome;
 use serde::{Deserialize, Serialize};
@@ -77,27 +78,28 @@ pub enum Request {
     /// End the run, keep its results.
     Stop,
     /// `live.command` of `wit/live.wit`, answered through the [`Reply`].
-    Command(crate::live::CommandRequest, Reply),
+    Command(crate::live::CommandRequest, Reply<CommandOutput>),
     /// `live.reach` of `wit/live.wit`.
-    Reach(crate::live::ReachRequest, Reply),
+    Reach(crate::live::ReachRequest, Reply<Reached>),
 }
 
 /// Answers one request. A backend may keep it and answer later, from its poll loop.
-pub struct Reply(pub(crate) Box<dyn FnOnce(Result<serde_json::Value>)>);
+pub struct Reply<T>(Box<dyn FnOnce(Result<T>)>);
 
-impl std::fmt::Debug for Reply {
+impl<T> std::fmt::Debug for Reply<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Reply")
     }
 }
 
-impl Reply {
+impl<T> Reply<T> {
     /// A reply that calls `answer`.
-    pub fn new(answer: impl FnOnce(Result<serde_json::Value>) + 'static) -> Self {
+    pub fn new(answer: impl FnOnce(Result<T>) + 'static) -> Self {
         Self(Box::new(answer))
     }
+
     /// Send the answer.
-    pub fn send(self, answer: Result<serde_json::Value>) {
+    pub fn send(self, answer: Result<T>) {
         (self.0)(answer);
     }
 }

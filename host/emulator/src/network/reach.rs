@@ -9,7 +9,6 @@ use rookery_contract::shapes::{Reached, Received};
 use rookery_project::{Error, Result};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
-use serde_json::json;
 
 use crate::network::forward::Forwarder;
 use rookery_runs::backend::Reply;
@@ -21,7 +20,7 @@ const UDP_IDLE: Duration = Duration::from_millis(300);
 /// One request on its way.
 pub struct Reach {
     socket: OwnedFd,
-    reply: Option<Reply>,
+    reply: Option<Reply<Reached>>,
     udp: bool,
     connected: bool,
     send: Vec<u8>,
@@ -86,7 +85,7 @@ impl Reach {
     }
 
     /// Who waits for the answer.
-    pub fn answers(mut self, reply: Reply) -> Self {
+    pub fn answers(mut self, reply: Reply<Reached>) -> Self {
         self.reply = Some(reply);
         self
     }
@@ -172,6 +171,6 @@ impl Reach {
             truncated,
             error: failure.map(|errno| errno.to_string()),
         };
-        reply.send(Ok(json!(answer)));
+        reply.send(Ok(answer));
     }
 }

@@ -12,7 +12,6 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, WaitOptions};
-use serde_json::json;
 
 use crate::kernel::ending::await_end;
 use crate::kernel::notify::Instruction;
@@ -40,7 +39,7 @@ pub struct Command {
     outputs: [Output; 2],
     max_bytes: usize,
     program: Rc<FirstProgram>,
-    reply: Option<Reply>,
+    reply: Option<Reply<CommandOutput>>,
     /// When it is killed.
     pub deadline: Instant,
 }
@@ -118,7 +117,7 @@ impl Command {
     }
 
     /// Who waits for the answer.
-    pub fn answers(mut self, reply: Reply) -> Self {
+    pub fn answers(mut self, reply: Reply<CommandOutput>) -> Self {
         self.reply = Some(reply);
         self
     }
@@ -148,7 +147,7 @@ impl Command {
             self.kill();
         }
         if let Some(reply) = self.reply.take() {
-            reply.send(Ok(json!(self.answer(status, late))));
+            reply.send(Ok(self.answer(status, late)));
         }
         false
     }

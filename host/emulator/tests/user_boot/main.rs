@@ -140,13 +140,10 @@ fn a_mips_firmware_answers_http_through_forwarded_ports() {
         );
     }
     let reached = reached.take().expect("the reach was answered").unwrap();
-    assert_eq!(reached["connected"], true);
+    assert!(reached.connected);
     assert!(
-        reached["received"]["text"]
-            .as_str()
-            .unwrap()
-            .contains(" 200"),
-        "{reached}"
+        reached.received.text.as_deref().unwrap().contains(" 200"),
+        "{reached:?}"
     );
     let listener = events
         .iter()
@@ -309,9 +306,9 @@ fn models_devices_and_static_files_are_what_the_guest_sees() {
     );
     let answer = answer.take().expect("the command was answered").unwrap();
     assert_eq!(
-        (answer["exit_code"].as_i64(), answer["stdout"].as_str()),
-        (Some(3), Some("42\ndevice contents\n")),
-        "{answer}"
+        (answer.exit_code, answer.stdout.as_str()),
+        (Some(3), "42\ndevice contents\n"),
+        "{answer:?}"
     );
     let missing = |wanted: &str| {
         let open = Operation::Open { write: false };
@@ -346,11 +343,10 @@ fn a_command_that_is_not_there_ends_as_in_a_shell() {
     UserBackend.run(&plan, &mut control).unwrap();
     drop(control);
     let answer = answer.take().expect("the command was answered").unwrap();
-    assert_eq!(answer["exit_code"], 127, "{answer}");
-    let said = answer["stderr"].as_str().unwrap_or_default();
+    assert_eq!(answer.exit_code, Some(127), "{answer:?}");
     assert!(
-        said.starts_with("no-such-program: No such file"),
-        "{answer}"
+        answer.stderr.starts_with("no-such-program: No such file"),
+        "{answer:?}"
     );
 }
 

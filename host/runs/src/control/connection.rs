@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rookery_project::{Error, Result};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::backend::{Reply, Request};
@@ -88,8 +89,15 @@ impl Connection {
         }
     }
 
-    fn into_reply(self) -> Reply {
-        Reply(Box::new(move |answer| self.answer(answer)))
+    /// Where a backend's answer becomes JSON.
+    fn into_reply<T: Serialize>(self) -> Reply<T> {
+        Reply::new(move |answer: Result<T>| {
+            self.answer(answer.and_then(|answer| {
+                serde_json::to_value(answer).map_err(|error| {
+                    Error::Internal(format!("an answer could not be written: {error}"))
+                })
+            }))
+        })
     }
 
     fn answer(mut self, answer: Result<Value>) {

@@ -200,15 +200,8 @@ impl<'a> Run<'a> {
                     self.stop = Stop::Interrupted(Instant::now());
                 }
             }
-            Request::Command(_, reply) | Request::Reach(_, reply) => {
-                reply.send(Err(Error::Unavailable(Unavailable {
-                    what: "live control of this run".into(),
-                    why: "the backend penguin does not offer it yet".into(),
-                    how_to_enable: "Reach the guest's ports at the run's endpoints, or run the \
-                                    project on the backend user"
-                        .into(),
-                })));
-            }
+            Request::Command(_, reply) => reply.send(Err(no_live_control())),
+            Request::Reach(_, reply) => reply.send(Err(no_live_control())),
         }
     }
 
@@ -231,6 +224,16 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
+}
+
+fn no_live_control() -> Error {
+    Error::Unavailable(Unavailable {
+        what: "live control of this run".into(),
+        why: "the backend penguin does not offer it yet".into(),
+        how_to_enable: "Reach the guest's ports at the run's endpoints, or run the project on the \
+                        backend user"
+            .into(),
+    })
 }
 
 /// Run a helper program to its end, for at most `limit`; its exit code.

@@ -6,12 +6,12 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rookery_contract::shapes::{CommandOutput, Reached, Received};
 use rookery_project::{Error, Result};
 use rookery_records::event::{Event, Operation, Process, What};
 use rookery_runs::backend::{Availability, Backend, Check, Control, Outcome, Request};
 use rookery_runs::plan::Plan;
 use rustix::event::{PollFd, PollFlags};
-use serde_json::json;
 
 pub fn backends() -> Vec<Box<dyn Backend>> {
     vec![
@@ -302,24 +302,24 @@ impl Guest {
                         return Some(Outcome::Stopped);
                     }
                     Request::Command(request, reply) if request.argv == ["never"] => drop(reply),
-                    Request::Command(request, reply) => reply.send(Ok(json!({
-                        "exit_code": 0,
-                        "signal": null,
-                        "stdout": request.argv.join(" "),
-                        "stderr": "",
-                        "truncated": false,
-                        "timed_out": false
-                    }))),
+                    Request::Command(request, reply) => reply.send(Ok(CommandOutput {
+                        exit_code: Some(0),
+                        stdout: request.argv.join(" "),
+                        ..CommandOutput::default()
+                    })),
                     Request::Reach(request, reply) if request.port == 1 => {
                         reply.send(Err(Error::NotFound("nothing listens there".into())));
                     }
                     Request::Reach(request, reply) => {
                         let text = String::from_utf8_lossy(&request.send);
-                        reply.send(Ok(json!({
-                            "connected": true,
-                            "received": { "text": text, "bytes": request.send.len() },
-                            "truncated": false
-                        })));
+                        reply.send(Ok(Reached {
+                            connected: true,
+                            received: Received {
+                                text: Some(text.into_owned()),
+                                bytes: request.send.len() as u64,
+                            },
+                            ..Reached::default()
+                        }));
                     }
                 }
             }
