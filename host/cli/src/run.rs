@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use rookery_contract::options::StartOptions;
-use rookery_contract::shapes::RunStatus;
+use rookery_contract::shapes::{RunState, RunStatus};
 use rookery_project::{Cancel, Roots};
 use rookery_runs::Runs;
 use serde::Serialize;
@@ -78,7 +78,7 @@ impl Run {
         let status = self.follow(&runs, &run, &interrupt)?;
         let findings = summary::findings(&roots, &status);
 
-        let failed = status.status == "failed";
+        let failed = status.status == RunState::Failed;
         let ended = Ended {
             run: status,
             findings,

@@ -1,7 +1,7 @@
 //! What the result files say, each of which may be missing.
 
 use rookery_plugin::args::RunSelector;
-use rookery_plugin::shapes::{InitCandidate, ResultsStatus};
+use rookery_plugin::shapes::{InitCandidate, ResultsState, ResultsStatus};
 use rookery_plugin::{Firmware, Result, Results, RootFilesystem, RunResults, SearchOptions};
 use serde_json::{Map, Value, json};
 
@@ -68,7 +68,7 @@ impl Evidence {
             summary.panic = files.score("nopanic")?.map(|nopanic| nopanic == 0.0);
         }
         // What a died run left says that everything listens.
-        if summary.sockets.is_none() && status.state != "died" {
+        if summary.sockets.is_none() && status.state != ResultsState::Died {
             summary.sockets = files.sockets()?;
         }
         Ok(Self {

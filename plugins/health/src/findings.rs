@@ -2,6 +2,7 @@
 //! `evidence`.
 
 use rookery_plugin::Next;
+use rookery_plugin::shapes::ResultsState;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -73,11 +74,11 @@ pub fn findings(evidence: &Evidence) -> Vec<Finding> {
 /// The run that was chosen is not the newest.
 fn newer(evidence: &Evidence) -> Option<Finding> {
     let newer = evidence.status.newer.as_ref()?;
-    let what = match newer.state.as_str() {
-        "running" => "goes on",
-        "never-ran" => "left nothing: its configuration was probably refused",
-        "died" => "died",
-        _ => "did not complete",
+    let what = match newer.state {
+        ResultsState::Running => "goes on",
+        ResultsState::NeverRan => "left nothing: its configuration was probably refused",
+        ResultsState::Died => "died",
+        ResultsState::Completed | ResultsState::Other(_) => "did not complete",
     };
     let run = newer.run;
     let found = Finding::new(format!(
@@ -91,23 +92,25 @@ fn newer(evidence: &Evidence) -> Option<Finding> {
 
 /// A run that did not end as a run should.
 fn end(evidence: &Evidence) -> Option<Finding> {
-    match evidence.status.state.as_str() {
-        "never-ran" => Some(Finding::new("Nothing has run here yet.").run_next(evidence)),
-        "died" if evidence.status.perhaps_running => Some(
+    match evidence.status.state {
+        ResultsState::NeverRan => {
+            Some(Finding::new("Nothing has run here yet.").run_next(evidence))
+        }
+        ResultsState::Died if evidence.status.perhaps_running => Some(
             Finding::new(
                 "The run has not ended, and nothing was written lately: it died, or it goes on \
                  and is quiet. What is missing here says nothing about the firmware.",
             )
             .next("console", evidence.results()),
         ),
-        "died" => Some(
+        ResultsState::Died => Some(
             Finding::new(
                 "The run died before it could write its results: it is not a quiet firmware, and \
                  what is missing here says nothing about it.",
             )
             .next("console", evidence.results()),
         ),
-        "running" => Some(match &evidence.status.run_id {
+        ResultsState::Running => Some(match &evidence.status.run_id {
             Some(run_id) => {
                 Finding::new("The run goes on; what is only written at its end is not there yet.")
                     .next("run_wait", json!({ "run_id": run_id }))
@@ -116,7 +119,7 @@ fn end(evidence: &Evidence) -> Option<Finding> {
                 Finding::new("The run goes on; what is only written at its end is not there yet.")
             }
         }),
-        _ => None,
+        ResultsState::Completed | ResultsState::Other(_) => None,
     }
 }
 

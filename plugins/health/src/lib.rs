@@ -7,6 +7,7 @@ mod panic;
 mod shapes;
 
 use rookery_plugin::args::RunSelector;
+use rookery_plugin::shapes::ResultsState;
 use rookery_plugin::{Answer, Firmware, Result, Results, plugin, tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,8 @@ struct Args {
 #[derive(Serialize, JsonSchema)]
 struct Report {
     /// `completed`, `died`, `running` or `never-ran`.
-    state: String,
+    #[schemars(with = "String")]
+    state: ResultsState,
     why: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     run_id: Option<String>,

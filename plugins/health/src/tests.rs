@@ -1,3 +1,4 @@
+use rookery_plugin::shapes::ResultsState;
 use rookery_plugin::testing::{FakeHost, call, check};
 use rookery_plugin::{Error, Unavailable};
 use serde_json::{Value, json};
@@ -60,7 +61,7 @@ fn a_quiet_run_is_told_from_a_died_one() {
 
     let died = look(
         &FakeHost::new()
-            .state("died", "no .ran")
+            .state(ResultsState::Died, "no .ran")
             .text("console.log", "boot\n"),
     );
     assert_eq!(
@@ -190,7 +191,11 @@ fn what_a_summary_lacks_comes_from_the_older_files() {
         "procname,ipvn,domain,guest_ip,guest_port\na,4,tcp,0.0.0.0,80\nb,4,tcp,0.0.0.0,81\n";
     let answer = look(&host.clone().text("netbinds.csv", stateless));
     assert!(findings(&answer).contains(&"2 sockets listen.".to_owned()));
-    let died = look(&host.state("died", "x").text("netbinds.csv", binds));
+    let died = look(
+        &host
+            .state(ResultsState::Died, "x")
+            .text("netbinds.csv", binds),
+    );
     assert_eq!(died.get("binds"), None, "a died run's states are not final");
 }
 

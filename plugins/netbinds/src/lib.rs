@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use rookery_plugin::answer::{USUAL_BYTES, fitting};
 use rookery_plugin::args::RunSelector;
-use rookery_plugin::shapes::ResultsStatus;
+use rookery_plugin::shapes::{ResultsState, ResultsStatus};
 use rookery_plugin::{
     Answer, CsvOptions, Next, Result, Results, RunResults, optional, plugin, tool,
 };
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use crate::bridges::Bridges;
-use crate::socket::{Context, Lifecycle, Socket};
+use crate::socket::{Context, Lifecycle, Socket, State};
 
 /// Sockets read at most; the host counts the others.
 const SOCKETS: u32 = 1000;
@@ -29,19 +29,19 @@ struct Args {
     #[serde(flatten)]
     run: RunSelector,
     /// Only sockets in this state
-    state: Option<State>,
+    state: Option<Wanted>,
 }
 
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum Wanted {
     Listening,
     Pending,
     Transient,
     Closed,
 }
 
-impl State {
+impl Wanted {
     const ALL: [Self; 4] = [
         Self::Listening,
         Self::Pending,
@@ -49,12 +49,12 @@ impl State {
         Self::Closed,
     ];
 
-    fn name(self) -> &'static str {
+    fn state(self) -> State {
         match self {
-            Self::Listening => "listening",
-            Self::Pending => "pending",
-            Self::Transient => "transient",
-            Self::Closed => "closed",
+            Self::Listening => State::Listening,
+            Self::Pending => State::Pending,
+            Self::Transient => State::Transient,
+            Self::Closed => State::Closed,
         }
     }
 }
@@ -105,34 +105,41 @@ fn read(host: &impl Results, args: &Args) -> Result<Sockets> {
     if many {
         // More than are read: the host counts each state, and those asked for are read.
         rows.clear();
-        for state in State::ALL {
-            let wanted = args.state.is_none_or(|asked| asked.name() == state.name());
-            let found = run.read_csv("netbinds.csv", &options(Some(state), SOCKETS))?;
+        for wanted in Wanted::ALL {
+            let found = run.read_csv("netbinds.csv", &options(Some(wanted), SOCKETS))?;
             if found.total > 0 {
-                states.insert(state.name().to_owned(), found.total);
+                states.insert(wanted.state().to_string(), found.total);
             }
-            rows.extend(found.rows.into_iter().filter(|_| wanted));
+            if args.state.is_none_or(|asked| asked == wanted) {
+                rows.extend(found.rows);
+            }
         }
         let other = table.total.saturating_sub(states.values().sum());
         if other > 0 {
-            states.insert("unknown".to_owned(), other);
+            states.insert(State::Unknown.to_string(), other);
         }
     }
     let mut sockets: Vec<Socket> = rows.iter().map(|row| Socket::read(row, &context)).collect();
     if !many {
         for socket in &sockets {
-            *states.entry(socket.state.clone()).or_insert(0) += 1;
+            *states.entry(socket.state.to_string()).or_insert(0) += 1;
         }
         // The rows that were not read have no state, and listen as the others do.
         let unread = table.total.saturating_sub(sockets.len() as u64);
         if unread > 0 {
-            *states.entry("listening".to_owned()).or_insert(0) += unread;
+            *states.entry(State::Listening.to_string()).or_insert(0) += unread;
         }
     }
-    sockets.retain(|socket| args.state.is_none_or(|state| socket.state == state.name()));
+    sockets.retain(|socket| {
+        args.state
+            .is_none_or(|wanted| socket.state == wanted.state())
+    });
     sockets.sort_by(|a, b| a.order().cmp(&b.order()));
     let total = match args.state {
-        Some(state) => states.get(state.name()).copied().unwrap_or(0),
+        Some(wanted) => states
+            .get(&wanted.state().to_string())
+            .copied()
+            .unwrap_or(0),
         None => states.values().sum(),
     };
     let kept = fitting(&sockets, USUAL_BYTES);
@@ -145,7 +152,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Sockets> {
     ];
     let notes: Vec<String> = notes.into_iter().flatten().collect();
     Ok(Sockets {
-        next: (!states.contains_key("listening"))
+        next: (!states.contains_key(&State::Listening.to_string()))
             .then(|| Next::call("pseudofile_failures", json!(args.run))),
         states,
         truncated: (kept as u64) < total,
@@ -156,8 +163,8 @@ fn read(host: &impl Results, args: &Args) -> Result<Sockets> {
     })
 }
 
-fn options(state: Option<State>, limit: u32) -> CsvOptions {
-    let only = state.map(|state| ("state".to_owned(), json!([state.name()])));
+fn options(wanted: Option<Wanted>, limit: u32) -> CsvOptions {
+    let only = wanted.map(|wanted| ("state".to_owned(), json!([wanted.state()])));
     CsvOptions {
         only: Map::from_iter(only),
         limit: Some(limit),
@@ -167,20 +174,20 @@ fn options(state: Option<State>, limit: u32) -> CsvOptions {
 
 /// What the states of a run's sockets are worth: they are only made final at its end.
 fn caveat(run: &ResultsStatus) -> Option<&'static str> {
-    match run.state.as_str() {
-        "died" if run.perhaps_running => Some(
+    match run.state {
+        ResultsState::Died if run.perhaps_running => Some(
             "The run died, or goes on and is quiet: sockets that were closed since still count as \
              listening.",
         ),
-        "running" => {
+        ResultsState::Running => {
             Some("The run goes on: sockets that were closed since still count as listening.")
         }
-        "died" => Some(
+        ResultsState::Died => Some(
             "The run died: sockets that were closed before still count as listening. Nothing \
              answers any more.",
         ),
-        "completed" => Some("The run has ended: nothing answers any more."),
-        _ => None,
+        ResultsState::Completed => Some("The run has ended: nothing answers any more."),
+        ResultsState::NeverRan | ResultsState::Other(_) => None,
     }
 }
 
@@ -260,9 +267,9 @@ mod tests {
     #[test]
     fn the_states_of_an_unfinished_run_carry_a_caveat() {
         for (state, word) in [
-            ("running", "goes on"),
-            ("died", "died"),
-            ("completed", "ended"),
+            (ResultsState::Running, "goes on"),
+            (ResultsState::Died, "died"),
+            (ResultsState::Completed, "ended"),
         ] {
             let answer =
                 call::<netbinds>(&host().state(state, ""), json!({ "project_dir": "p" })).unwrap();

@@ -1,10 +1,13 @@
 //! One bound socket.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use rookery_plugin::shapes::Table;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::bridges::Bridges;
@@ -22,6 +25,34 @@ pub struct Context {
     pub stateless: bool,
 }
 
+/// What became of a socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Listening,
+    Pending,
+    Transient,
+    Closed,
+    /// The file does not say.
+    Unknown,
+    /// A word of the file: another version of Penguin may know more states.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl State {
+    fn read(word: &str) -> Self {
+        let known: Result<_, Error> = Self::deserialize(word.into_deserializer());
+        known.unwrap_or_else(|_| Self::Other(word.to_owned()))
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 /// A socket that a process bound.
 #[derive(Serialize, JsonSchema)]
 pub struct Socket {
@@ -30,7 +61,8 @@ pub struct Socket {
     pub ip: String,
     /// 0 where the file has no port.
     pub port: u16,
-    pub state: String,
+    #[schemars(with = "String")]
+    pub state: State,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,18 +85,21 @@ impl Socket {
         ]
         .into_iter()
         .find(|state| !state.is_empty())
-        .unwrap_or(if context.stateless {
-            "listening"
-        } else {
-            "unknown"
-        });
+        .map_or(
+            if context.stateless {
+                State::Listening
+            } else {
+                State::Unknown
+            },
+            State::read,
+        );
         let bridge = context.bridges.find(proto, ip, port);
         Self {
             procname: cell(row, "procname").to_owned(),
             proto: proto.to_owned(),
             ip: ip.to_owned(),
             port,
-            state: state.to_owned(),
+            state,
             host: bridge.map(|bridge| bridge.host.clone()),
             host_port: bridge.map(|bridge| bridge.port),
             opened: life
@@ -75,11 +110,15 @@ impl Socket {
     }
 
     /// Sockets that are up first, then by port.
-    pub fn order(&self) -> (usize, u16, &str, &str, &str) {
-        let rank = ["listening", "unknown", "pending", "closed", "transient"]
-            .iter()
-            .position(|state| *state == self.state)
-            .unwrap_or(usize::MAX);
+    pub fn order(&self) -> (u8, u16, &str, &str, &str) {
+        let rank = match self.state {
+            State::Listening => 0,
+            State::Unknown => 1,
+            State::Pending => 2,
+            State::Closed => 3,
+            State::Transient => 4,
+            State::Other(_) => 5,
+        };
         (rank, self.port, &self.proto, &self.ip, &self.procname)
     }
 }

@@ -33,10 +33,10 @@ pub fn wait_for_new(host: &impl Emulation, run_id: &str, seconds: u32) -> Result
 
 /// Add the next call: wait on, or see how it went.
 pub fn finish(mut status: RunStatus) -> RunStatus {
-    status.next = Some(match (&status.results_dir, status.status.as_str()) {
-        (_, "running") => Next::call("run_wait", json!({ "run_id": status.run_id })),
-        (Some(results_dir), _) => Next::call("health", json!({ "results_dir": results_dir })),
-        (None, _) => Next::call("health", json!({ "project_dir": status.project_dir })),
+    status.next = Some(match &status.results_dir {
+        _ if status.is_running() => Next::call("run_wait", json!({ "run_id": status.run_id })),
+        Some(results_dir) => Next::call("health", json!({ "results_dir": results_dir })),
+        None => Next::call("health", json!({ "project_dir": status.project_dir })),
     });
     status
 }

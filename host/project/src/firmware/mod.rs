@@ -112,7 +112,7 @@ impl Firmware {
         Ok(FileStat {
             path: path.to_owned(),
             resolved: shown(&resolved),
-            kind: entry.content.kind().to_owned(),
+            kind: entry.content.kind(),
             bytes: entry.content.bytes(),
             mode: octal(entry),
             elf,
@@ -189,7 +189,7 @@ fn octal(entry: &Entry) -> String {
 fn listed(name: &[u8], entry: &Entry) -> DirectoryEntry {
     let mut listed = DirectoryEntry {
         name: escape(name),
-        kind: entry.content.kind().to_owned(),
+        kind: entry.content.kind(),
         bytes: entry.content.bytes(),
         mode: octal(entry),
         ..DirectoryEntry::default()

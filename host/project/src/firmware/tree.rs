@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rookery_contract::shapes::EntryKind;
+
 use crate::ground::text::escape;
 
 /// The most links that one path may lead through, as in Linux.
@@ -43,14 +45,14 @@ pub(crate) enum Content {
 
 impl Content {
     /// Its name in `wit/firmware.wit`.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> EntryKind {
         match self {
-            Self::File { .. } => "file",
-            Self::Directory => "directory",
-            Self::Symlink(_) => "symlink",
-            Self::Device { block: false, .. } => "character-device",
-            Self::Device { block: true, .. } => "block-device",
-            Self::Fifo => "fifo",
+            Self::File { .. } => EntryKind::File,
+            Self::Directory => EntryKind::Directory,
+            Self::Symlink(_) => EntryKind::Symlink,
+            Self::Device { block: false, .. } => EntryKind::CharacterDevice,
+            Self::Device { block: true, .. } => EntryKind::BlockDevice,
+            Self::Fifo => EntryKind::Fifo,
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rookery_contract::shapes::ResultsState;
+
 use super::directory::Results;
 use super::newer::Newer;
 use super::numbers::number;
@@ -44,7 +46,7 @@ pub(super) fn choose(roots: &Roots, project: &Path) -> Result<Chosen> {
         .filter(|latest| runs.first().is_none_or(|(newest, _)| latest > newest))
         .map(|run| Newer {
             run,
-            state: "never-ran".to_owned(),
+            state: ResultsState::NeverRan,
             dir: None,
         });
     let Some(newest) = runs.first() else {

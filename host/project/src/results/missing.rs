@@ -1,5 +1,6 @@
 //! Why a result file is missing, and how to get it.
 
+use rookery_contract::shapes::{ResultsState, ResultsStatus};
 use serde_json::Value;
 
 use super::directory::Results;
@@ -8,16 +9,39 @@ use crate::penguin::plugins::LOGGERS;
 use crate::penguin::result_files::{DATABASE, PLUGINS, Source, When, source};
 use crate::{Error, Unavailable};
 
+/// What the run's state says of a file that it did not leave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    NeverRan,
+    Running,
+    Died,
+    /// It died, or it is still running without output.
+    Quiet,
+    /// It ended as it should, or its state is not known.
+    Other,
+}
+
+impl State {
+    fn of(status: Option<&ResultsStatus>) -> Self {
+        match status {
+            Some(status) if status.perhaps_running => Self::Quiet,
+            Some(status) => match status.state {
+                ResultsState::NeverRan => Self::NeverRan,
+                ResultsState::Running => Self::Running,
+                ResultsState::Died => Self::Died,
+                ResultsState::Completed | ResultsState::Other(_) => Self::Other,
+            },
+            None => Self::Other,
+        }
+    }
+}
+
 /// The error for a file that is not there.
 pub(super) fn missing(results: &Results, file: &str) -> Error {
     let status = status::status(results).ok();
-    let state = match &status {
-        Some(status) if status.perhaps_running => "quiet",
-        Some(status) => &status.state,
-        None => "",
-    };
+    let state = State::of(status.as_ref());
     let (why, how_to_enable) = match source(file) {
-        Some(_) if state == "never-ran" => (
+        Some(_) if state == State::NeverRan => (
             "the run left no result files at all".into(),
             "Run the project, and read why it does not start".into(),
         ),
@@ -50,7 +74,7 @@ fn is_on(plugins: &Value, plugin: &str) -> bool {
 }
 
 /// Why a file that runs write is not there, and the way to get it.
-fn reason(file: &str, source: &Source, state: &str, plugins: &Value) -> (String, String) {
+fn reason(file: &str, source: &Source, state: State, plugins: &Value) -> (String, String) {
     let known = !plugins.is_null();
     let off = |plugin: &&&str| known && !is_on(plugins, plugin);
     if let Some(plugin) = source.plugins.iter().find(off) {
@@ -72,20 +96,22 @@ fn reason(file: &str, source: &Source, state: &str, plugins: &Value) -> (String,
     };
     let why = match (source.when, state) {
         (When::Event(event), _) => event,
-        (When::Start, "running") => "the run goes on, and has not written it yet",
-        (When::End, "running") => "it is written when the run ends, and the run goes on",
-        (When::Start, "died") => "the run ended before it was written",
-        (When::End, "died") => "it is written when a run ends, and this one died",
-        (When::End, "quiet") => "it is written when a run ends, and this one died, or goes on",
+        (When::Start, State::Running) => "the run goes on, and has not written it yet",
+        (When::End, State::Running) => "it is written when the run ends, and the run goes on",
+        (When::Start, State::Died) => "the run ended before it was written",
+        (When::End, State::Died) => "it is written when a run ends, and this one died",
+        (When::End, State::Quiet) => "it is written when a run ends, and this one died, or goes on",
         _ => "the run did not write it, or it was removed since",
     };
     let how = match (source.plugins.first(), source.when, state) {
         (Some(plugin), ..) if !known => enable(&needed(file, plugin), plugins),
         (_, When::Event(_), _) => "It appears once that happens in a run".to_owned(),
-        (_, _, "running") => "Wait for the end of the run, or stop it".to_owned(),
-        (_, _, "died" | "quiet") => "Look with `console` at the end of console.log for the cause, \
+        (_, _, State::Running) => "Wait for the end of the run, or stop it".to_owned(),
+        (_, _, State::Died | State::Quiet) => {
+            "Look with `console` at the end of console.log for the cause, \
                                      fix it, and run again; a timeout ends a run properly"
-            .to_owned(),
+                .to_owned()
+        }
         _ => "Run the project again".to_owned(),
     };
     (format!("{why}{maybe}"), how)

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use rookery_contract::shapes::NewerRun;
+use rookery_contract::shapes::{NewerRun, ResultsState};
 
 /// A run that is newer than the one that was chosen.
 #[derive(Debug, Clone)]
 pub(super) struct Newer {
     pub run: u64,
-    pub state: String,
+    pub state: ResultsState,
     /// None where the run left not even a directory.
     pub dir: Option<PathBuf>,
 }
@@ -20,11 +20,11 @@ impl Newer {
         let Some(dir) = &self.dir else {
             return format!("run {run} left nothing: its configuration was probably refused");
         };
-        let what = match self.state.as_str() {
-            "running" => "goes on",
-            "never-ran" => "left nothing",
-            "died" => "died",
-            _ => "did not complete",
+        let what = match self.state {
+            ResultsState::Running => "goes on",
+            ResultsState::NeverRan => "left nothing",
+            ResultsState::Died => "died",
+            ResultsState::Completed | ResultsState::Other(_) => "did not complete",
         };
         let dir = dir.display();
         format!("run {run} is newer and {what}; to look at it give results_dir {dir}")

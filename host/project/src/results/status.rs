@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rookery_contract::shapes::{ResultFile, ResultsStatus};
+use rookery_contract::shapes::{ResultFile, ResultsState, ResultsStatus};
 
 use super::alive::{self, Life, Times};
 use super::directory::Results;
@@ -47,27 +47,30 @@ pub(super) fn status(results: &Results) -> Result<ResultsStatus> {
     let (life, run_id) = alive::look(results, &times, has);
     let known = files.iter().any(|(file, _)| result_files::is_known(file));
     let (state, why) = if is_complete(has) {
-        ("completed", "the run ended and was judged".to_owned())
+        (
+            ResultsState::Completed,
+            "the run ended and was judged".to_owned(),
+        )
     } else if life == Life::GoesOn && (known || run_id.is_some()) {
         (
-            "running",
+            ResultsState::Running,
             "the run has not ended: what is only written at the end is missing".into(),
         )
     } else if files.is_empty() {
         (
-            "never-ran",
+            ResultsState::NeverRan,
             "the directory holds no files: the configuration was refused, nothing ran here, or \
              Penguin still makes the disk image"
                 .into(),
         )
     } else if !known {
         (
-            "never-ran",
+            ResultsState::NeverRan,
             "none of its files is a run's: this is probably not a result directory".into(),
         )
     } else {
         (
-            "died",
+            ResultsState::Died,
             format!(
                 "{}; files that are only written at the end are missing. The end of console.log \
                  tells more",
@@ -88,11 +91,11 @@ pub(super) fn status(results: &Results) -> Result<ResultsStatus> {
     Ok(ResultsStatus {
         results_dir: results.dir.to_string_lossy().into_owned(),
         run,
-        state: state.to_owned(),
         why: Some(why),
         note: results.newer.as_ref().map(Newer::note),
         newer: results.newer.as_ref().map(Newer::told),
-        perhaps_running: state == "died" && matches!(life, Life::Unknown(_)),
+        perhaps_running: state == ResultsState::Died && matches!(life, Life::Unknown(_)),
+        state,
         run_id,
         files,
         files_total: (total > MAX_FILES).then_some(total),

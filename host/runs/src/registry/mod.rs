@@ -191,7 +191,7 @@ fn status(request: &Request, spec: Option<&Spec>, state: &State, stopping: bool)
     let text = |path: &Path| path.to_string_lossy().into_owned();
     RunStatus {
         run_id: request.run_id.clone(),
-        status: state.status.name().to_owned(),
+        status: state.status.into(),
         phase: Some(phase.to_owned()),
         reason: state.reason.clone(),
         backend: spec.map(|spec| spec.backend.clone()),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rookery_contract::shapes::Endpoint;
+use rookery_contract::shapes::{Endpoint, RunState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -78,6 +78,7 @@ pub(crate) struct State {
     pub(crate) orphaned: bool,
 }
 
+/// As in [`RunState`], and strict: a record with another word is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Status {
@@ -87,14 +88,13 @@ pub(crate) enum Status {
     Failed,
 }
 
-impl Status {
-    /// As a run status has it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Finished => "finished",
-            Self::Stopped => "stopped",
-            Self::Failed => "failed",
+impl From<Status> for RunState {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Running => Self::Running,
+            Status::Finished => Self::Finished,
+            Status::Stopped => Self::Stopped,
+            Status::Failed => Self::Failed,
         }
     }
 }

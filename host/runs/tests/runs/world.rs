@@ -77,7 +77,7 @@ impl World {
             .registry()
             .wait(run_id, Duration::from_secs(20), &Cancel::default())
             .unwrap();
-        assert_ne!(status.status, "running", "{status:?}");
+        assert!(!status.is_running(), "{status:?}");
         json!(status)
     }
 

@@ -17,8 +17,8 @@ use crate::host::{
 };
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, InitCandidates,
-    Listing, Lookup, Matches, NewProject, Patch, Reached, ResultsStatus, Rows, RunStatus, Table,
-    Text,
+    Listing, Lookup, Matches, NewProject, Patch, Reached, ResultsState, ResultsStatus, Rows,
+    RunStatus, Table, Text,
 };
 
 type Answerer = Rc<dyn Fn(&Value) -> Result<Value>>;
@@ -80,10 +80,10 @@ impl FakeHost {
         self
     }
 
-    /// How the run ended: `completed` unless said otherwise.
+    /// How the run ended: [`ResultsState::Completed`] unless said otherwise.
     #[must_use]
-    pub fn state(mut self, state: &str, why: &str) -> Self {
-        self.files.state = Some((state.to_owned(), why.to_owned()));
+    pub fn state(mut self, state: ResultsState, why: &str) -> Self {
+        self.files.state = Some((state, why.to_owned()));
         self
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result, Unavailable, invalid};
 use crate::host::{CsvOptions, SearchOptions};
-use crate::shapes::{Match, Matches, ResultFile, ResultsStatus, Table, Text};
+use crate::shapes::{Match, Matches, ResultFile, ResultsState, ResultsStatus, Table, Text};
 
 /// The directory that a fake run is said to be in.
 const RESULTS_DIR: &str = "/projects/fake/results/0";
@@ -16,7 +16,7 @@ const RESULTS_DIR: &str = "/projects/fake/results/0";
 pub(super) struct Files {
     pub values: BTreeMap<String, Value>,
     pub texts: BTreeMap<String, String>,
-    pub state: Option<(String, String)>,
+    pub state: Option<(ResultsState, String)>,
     pub note: Option<String>,
 }
 
@@ -25,7 +25,7 @@ impl Files {
         let (state, why) = self
             .state
             .clone()
-            .unwrap_or_else(|| ("completed".to_owned(), String::new()));
+            .unwrap_or_else(|| (ResultsState::Completed, String::new()));
         let values = self.values.keys().map(|name| (name, 0));
         let texts = self.texts.iter().map(|(name, text)| (name, size(text)));
         let file = |(name, bytes): (&String, u64)| ResultFile {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::InitCandidate;
+use super::{EntryKind, InitCandidate};
 
 /// `root-filesystem.list-directory`: the entries of a directory, sorted by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,7 +27,8 @@ pub struct DirectoryEntry {
     /// Its name; hidden characters and what is not UTF-8 escaped.
     pub name: String,
     /// `file`, `directory`, `symlink`, `character-device`, `block-device` or `fifo`.
-    pub kind: String,
+    #[schemars(with = "String")]
+    pub kind: EntryKind,
     /// Of a file.
     #[serde(default)]
     pub bytes: u64,
@@ -51,7 +52,8 @@ pub struct FileStat {
     #[serde(default)]
     pub resolved: String,
     /// As in [`DirectoryEntry::kind`].
-    pub kind: String,
+    #[schemars(with = "String")]
+    pub kind: EntryKind,
     /// Of a file.
     #[serde(default)]
     pub bytes: u64,

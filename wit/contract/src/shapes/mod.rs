@@ -4,6 +4,7 @@ mod config;
 mod firmware;
 mod results;
 mod running;
+mod words;
 
 pub use self::config::{
     Change, Effective, EffectiveConfig, InitCandidate, Layer, Lookup, NewProject, Patch, Revision,
@@ -14,3 +15,4 @@ pub use self::firmware::{
 };
 pub use self::results::{Match, Matches, NewerRun, ResultFile, ResultsStatus, Rows, Table, Text};
 pub use self::running::{Capabilities, CommandOutput, Endpoint, Reached, Received, RunStatus};
+pub use self::words::{EntryKind, ResultsState, RunState};

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::ResultsState;
+
 /// `run-results.status`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultsStatus {
@@ -13,7 +15,8 @@ pub struct ResultsStatus {
     #[serde(default)]
     pub run: Option<u64>,
     /// `completed`, `died`, `running` or `never-ran`.
-    pub state: String,
+    #[schemars(with = "String")]
+    pub state: ResultsState,
     /// What that is concluded from.
     #[serde(default)]
     pub why: Option<String>,
@@ -62,7 +65,8 @@ pub struct NewerRun {
     pub run: u64,
     /// `completed`, `died`, `running` or `never-ran`.
     #[serde(default)]
-    pub state: String,
+    #[schemars(with = "String")]
+    pub state: ResultsState,
     /// Absolute; none where it left not even a directory.
     #[serde(default)]
     pub results_dir: Option<String>,

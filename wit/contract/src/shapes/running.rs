@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::RunState;
 use crate::Next;
 
 /// `emulation`'s run status.
@@ -12,7 +13,8 @@ pub struct RunStatus {
     /// Names the run.
     pub run_id: String,
     /// `running`, `finished`, `stopped` or `failed`.
-    pub status: String,
+    #[schemars(with = "String")]
+    pub status: RunState,
     /// `starting`, `preparing`, `booting`, `serving`, `stopping` or `ended`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
@@ -48,7 +50,7 @@ pub struct RunStatus {
 impl RunStatus {
     /// Whether it has not ended.
     pub fn is_running(&self) -> bool {
-        self.status == "running"
+        self.status == RunState::Running
     }
 }
 
