@@ -95,7 +95,7 @@ fn a_run_that_may_only_be_quiet_is_not_called_dead_for_sure() {
         let said = status["why"]
             .as_str()
             .unwrap()
-            .contains("goes on and is quiet");
+            .contains("still running without output");
         assert_eq!(status["perhaps_running"] == true, said, "{status}");
         said
     };

@@ -164,7 +164,7 @@ impl Change<'_> {
                 .is_some_and(|text| text.lines().any(|line| line.trim_start().starts_with('#')))
             {
                 self.warnings.push(format!(
-                    "comments of the hand-edited {PATCH} are not kept; its text before is \
+                    "comments in the hand-edited {PATCH} are not kept; its earlier text is \
                      revision {}",
                     number.saturating_sub(1)
                 ));

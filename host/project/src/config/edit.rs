@@ -145,7 +145,7 @@ impl Editor<'_> {
                 Some(_) if data_stays && *key == Key::from("size") => {}
                 Some(default) => drop(laid.insert(key.clone(), default)),
                 None => self.warnings.push(format!(
-                    "{}.{}: what a lower file sets here stays, because Penguin cannot unset it; \
+                    "{}.{}: what an earlier file sets here stays, because Penguin cannot unset it; \
                      use another model, or change that file",
                     self.path.join("."),
                     key.text()
@@ -211,7 +211,7 @@ impl Editor<'_> {
         for item in new {
             if lower.contains(&item) {
                 self.warnings.push(format!(
-                    "{} already holds {} in a lower file",
+                    "{} already holds {} in an earlier file",
                     self.path.join("."),
                     item.to_json()
                 ));
@@ -230,8 +230,8 @@ impl Editor<'_> {
             } else {
                 let path = self.path.join(".");
                 self.warnings.push(format!(
-                    "{path}: a lower file has a list here and Penguin appends to it; use another \
-                     model, or change that file, to replace it"
+                    "{path}: an earlier file has a list here and Penguin appends to it; use \
+                     another model, or change that file, to replace it"
                 ));
             }
         }

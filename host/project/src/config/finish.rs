@@ -225,13 +225,11 @@ fn kernel(core: &Map, arch: Option<&Architecture>) -> Result<String, String> {
         return Ok(wanted.to_owned());
     }
     let Some(arch) = arch else {
-        return Err(
-            "core.arch is set by no file; set it to the firmware's architecture".to_owned(),
-        );
+        return Err("no file sets core.arch; set it to the firmware's architecture".to_owned());
     };
     let Some(path) = kernels::paths(arch).find(|path| path.contains(wanted)) else {
         return Err(format!(
-            "core.kernel: {wanted:?} is no kernel of Penguin; write one of {} or a path",
+            "core.kernel: {wanted:?} is not a kernel that Penguin has; write one of {} or a path",
             kernels::VERSIONS.join(", ")
         ));
     };
@@ -285,7 +283,7 @@ fn rules(dir: &Path, config: &Value, layers: &[Layer]) -> Result<(), Refusal> {
     if get("arch").is_none() {
         return refuse(
             "arch",
-            "core.arch is set by no file; set it to the firmware's architecture".to_owned(),
+            "no file sets core.arch; set it to the firmware's architecture".to_owned(),
         );
     }
     Ok(())

@@ -88,7 +88,8 @@ pub fn lossy_json(fragment: &serde_json::Value) -> Vec<Problem> {
             if section == "nvram" && (value.is_boolean() || value.is_f64()) {
                 refuse(
                     &[section, key],
-                    "must be a string (or an integer); write what the guest shall read, in quotes",
+                    "must be a string (or an integer); write the text that the guest is to read, \
+                     in quotes",
                 );
             } else if section == "core" && value.is_null() {
                 refuse(
@@ -151,8 +152,8 @@ impl Guard<'_> {
                 if !is_nvram_key(key) {
                     self.refuse(
                         &[section, key],
-                        "is stored in a file of this name: 1 to 255 bytes without '/' or NUL, not \
-                         '.' or '..'",
+                        "is stored in a file of this name, which must have 1 to 255 bytes without \
+                         '/' or NUL and not be '.' or '..'",
                     );
                 }
                 self.no_nul(&[section, key], text);
@@ -189,7 +190,7 @@ impl Guard<'_> {
         if key.is_empty() || key.contains(|c| breaks(c) || c == '=') {
             self.refuse(
                 path,
-                "a variable's name is not empty and has no '=', blank, quote or control character",
+                "a variable's name is not empty and has no '=', space, quote or control character",
             );
         }
         if is_exported(key) {
@@ -201,13 +202,13 @@ impl Guard<'_> {
         if value.contains(breaks) {
             self.refuse(
                 path,
-                "the value has a blank, a double quote or a control character, which would tear \
-                 the kernel command line apart",
+                "the value has a space, a double quote or a control character, which would split \
+                 the kernel command line",
             );
         }
         if value.bytes().chain(key.bytes()).any(|byte| byte == 0xa0) {
             self.warnings.push(format!(
-                "env.{}: the kernel takes byte A0, which a character here contains, for a blank",
+                "env.{}: a character here contains the byte A0, which the kernel takes for a space",
                 key.escape_debug()
             ));
         }
@@ -224,7 +225,10 @@ impl Guard<'_> {
         if !is_interface_name(name) {
             self.refuse(
                 &["netdevs"],
-                format!("{name:?} is no interface name: 1 to 15 letters, digits, '_', '.' or '-'"),
+                format!(
+                    "{name:?} is not an interface name: use 1 to 15 letters, digits, '_', '.' or \
+                     '-'"
+                ),
             );
         }
     }
@@ -253,7 +257,7 @@ impl Guard<'_> {
         if path.starts_with("/dev/mtd") || path == "/proc/mtd" {
             self.warnings.push(format!(
                 "{}: Penguin takes this for flash, which its plugin mtd serves \
-                 (plugins.mtd.devices), and leaves the model out",
+                 (plugins.mtd.devices), and ignores the model",
                 path.escape_debug()
             ));
         }
@@ -343,7 +347,7 @@ impl Guard<'_> {
                     matches!(number, Some(Value::Int(number)) if (0..=max).contains(number))
                 };
                 if !in_range("major", 0xfff) || !in_range("minor", 0xf_ffff) {
-                    self.refuse(at, "'major' is 0 to 4095 and 'minor' 0 to 1048575");
+                    self.refuse(at, "'major' must be 0 to 4095 and 'minor' 0 to 1048575");
                 }
             }
             Some("binary_patch") => {

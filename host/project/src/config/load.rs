@@ -52,7 +52,7 @@ pub fn load(dir: &Path, patch: Patch<'_>) -> Result<Loaded, Refusal> {
             Kind::Missing,
             MAIN,
             format!(
-                "does not exist in {}; this is no project directory",
+                "does not exist in {}, so this is not a project directory",
                 dir.display()
             ),
         )

@@ -41,7 +41,7 @@ pub fn check(config: &Value, touched: &[Vec<String>], warnings: &mut Vec<String>
                 if model.get("model").and_then(Value::as_str) == Some("custom") {
                     warnings.push(format!(
                         "{}: a plugin of the project (plugins.d) must register the custom model, \
-                         else the run dies",
+                         or the run dies",
                         file.escape_debug()
                     ));
                 }

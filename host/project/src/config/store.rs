@@ -268,8 +268,8 @@ fn refuse_link(dir: &Path, name: &str) -> Result<()> {
 
 fn is_link(path: &Path) -> Error {
     Error::Denied(format!(
-        "{} is a symbolic link, or was moved; put the thing itself there, nothing is written \
-         through a link",
+        "{} is a symbolic link, or was moved; put what it leads to in its place: nothing is \
+         written through a link",
         path.display()
     ))
 }

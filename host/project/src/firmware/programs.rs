@@ -99,9 +99,9 @@ impl Image {
             .collect();
         if !nowhere.is_empty() {
             damages.push(format!(
-                "programs or libraries are links to /dev/null, {} in all ({}): binwalk from 2.3.3 \
-                 on makes these of absolute links; extract the firmware again with `unsquashfs`, \
-                 or with `binwalk --preserve-symlinks`",
+                "programs or libraries are links to /dev/null, {} in all ({}): binwalk 2.3.3 and \
+                 later turns absolute links into these; extract the firmware again with \
+                 `unsquashfs`, or with `binwalk --preserve-symlinks`",
                 nowhere.len(),
                 named(&nowhere)
             ));

@@ -55,8 +55,8 @@ impl Meter {
         let compressed = self.compressed.get();
         if total > RATIO_FROM && compressed > 0 && total / compressed > MAX_RATIO {
             return Err(Error::Limit(format!(
-                "{} unpacks to more than {MAX_RATIO} times its size, as an archive does that is \
-                 made to fill a disk",
+                "{} unpacks to more than {MAX_RATIO} times its size, as only an archive that is \
+                 made to fill a disk does",
                 path.display()
             )));
         }

@@ -90,7 +90,10 @@ fn no_run(project: &Path, refused: Option<&Newer>) -> Error {
         )
     } else {
         (
-            format!("{} has no run with a number for a name", project.display()),
+            format!(
+                "{} has no result directory whose name is a number",
+                project.display()
+            ),
             format!("Give one as results_dir{}", place::list(": ", &others)),
         )
     };

@@ -120,7 +120,7 @@ fn wanted(
         .map(|(column, values)| {
             let values = values.as_array().ok_or_else(|| {
                 Error::InvalidArgument(format!(
-                    "`where` gives {column:?} no list; give the values that it may have, such as \
+                    "`where` must give {column:?} a list of the values that it may have, such as \
                      [\"listening\"]"
                 ))
             })?;

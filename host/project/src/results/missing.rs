@@ -96,20 +96,22 @@ fn reason(file: &str, source: &Source, state: State, plugins: &Value) -> (String
     };
     let why = match (source.when, state) {
         (When::Event(event), _) => event,
-        (When::Start, State::Running) => "the run goes on, and has not written it yet",
-        (When::End, State::Running) => "it is written when the run ends, and the run goes on",
+        (When::Start, State::Running) => "the run has not ended, and has not written it yet",
+        (When::End, State::Running) => "it is written when the run ends, and the run has not ended",
         (When::Start, State::Died) => "the run ended before it was written",
         (When::End, State::Died) => "it is written when a run ends, and this one died",
-        (When::End, State::Quiet) => "it is written when a run ends, and this one died, or goes on",
-        _ => "the run did not write it, or it was removed since",
+        (When::End, State::Quiet) => {
+            "it is written when a run ends, and this one died or is still running"
+        }
+        _ => "the run did not write it, or it was removed afterwards",
     };
     let how = match (source.plugins.first(), source.when, state) {
         (Some(plugin), ..) if !known => enable(&needed(file, plugin), plugins),
         (_, When::Event(_), _) => "It appears once that happens in a run".to_owned(),
         (_, _, State::Running) => "Wait for the end of the run, or stop it".to_owned(),
         (_, _, State::Died | State::Quiet) => {
-            "Look with `console` at the end of console.log for the cause, \
-                                     fix it, and run again; a timeout ends a run properly"
+            "Look with `console` at the end of console.log for the cause, fix it, and run again; a \
+             run that reaches its timeout ends properly"
                 .to_owned()
         }
         _ => "Run the project again".to_owned(),

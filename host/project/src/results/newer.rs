@@ -21,13 +21,13 @@ impl Newer {
             return format!("run {run} left nothing: its configuration was probably refused");
         };
         let what = match self.state {
-            ResultsState::Running => "goes on",
+            ResultsState::Running => "is still running",
             ResultsState::NeverRan => "left nothing",
             ResultsState::Died => "died",
             ResultsState::Completed | ResultsState::Other(_) => "did not complete",
         };
         let dir = dir.display();
-        format!("run {run} is newer and {what}; to look at it give results_dir {dir}")
+        format!("run {run} is newer and {what}; to look at it, give results_dir {dir}")
     }
 
     pub(super) fn told(&self) -> NewerRun {

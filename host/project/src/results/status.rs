@@ -54,19 +54,19 @@ pub(super) fn status(results: &Results) -> Result<ResultsStatus> {
     } else if life == Life::GoesOn && (known || run_id.is_some()) {
         (
             ResultsState::Running,
-            "the run has not ended: what is only written at the end is missing".into(),
+            "the run has not ended: files that are only written at the end are missing".into(),
         )
     } else if files.is_empty() {
         (
             ResultsState::NeverRan,
             "the directory holds no files: the configuration was refused, nothing ran here, or \
-             Penguin still makes the disk image"
+             Penguin is still making the disk image"
                 .into(),
         )
     } else if !known {
         (
             ResultsState::NeverRan,
-            "none of its files is a run's: this is probably not a result directory".into(),
+            "it holds no file that a run writes: this is probably not a result directory".into(),
         )
     } else {
         (
@@ -113,8 +113,8 @@ fn death(life: Life, ran: bool, console: bool) -> String {
     };
     match life {
         Life::Unknown(quiet) => format!(
-            "{how}, or it goes on and is quiet: nothing was written for {} s, and nothing says \
-             that it ended",
+            "{how}, or it is still running without output: nothing was written for {} s, and \
+             nothing says that it ended",
             quiet.as_secs()
         ),
         _ => how.to_owned(),

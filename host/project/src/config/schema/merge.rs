@@ -34,7 +34,7 @@ pub fn merge(ty: Type, base: Value, new: Value) -> Result<Value, MergeError> {
                 (true, false) => Ok(Value::Map(new)),
                 (false, false) => entries(table.values, base, new),
                 (false, true) => Err(wrong(
-                    "a model for all commands cannot be laid over a table of commands; write \
+                    "a model for all commands cannot be merged into a mapping of commands; write \
                      {'*': MODEL}",
                 )),
             }
@@ -46,11 +46,11 @@ pub fn merge(ty: Type, base: Value, new: Value) -> Result<Value, MergeError> {
             Ok(Value::List(base))
         }
         (_, Value::List(_), new) => Err(wrong(&format!(
-            "a lower file has a list here, and {} cannot be laid over a list; write a list",
+            "an earlier file has a list here, and {} cannot be merged into a list; write a list",
             new.kind()
         ))),
         (_, Value::Map(_), new) => Err(wrong(&format!(
-            "a lower file has a mapping here, and {} cannot be laid over it",
+            "an earlier file has a mapping here, and {} cannot be merged into it",
             new.kind()
         ))),
         (_, base, new) => Ok(if base.equals_like_python(&new) {

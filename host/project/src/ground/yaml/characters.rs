@@ -37,7 +37,7 @@ pub fn check_characters(text: &str) -> Result<(), YamlError> {
     for (number, line) in text.split('\n').enumerate() {
         if let Some((column, c)) = line.chars().enumerate().find(|(_, c)| !printable(*c)) {
             let message = format!(
-                "character U+{:04X} is no text, or a line end to Penguin; write it as an escape \
+                "character U+{:04X} is not text, or ends a line for Penguin; write it as an escape \
                  in a double-quoted string",
                 u32::from(c)
             );
@@ -61,7 +61,7 @@ pub fn check_directives(text: &str) -> Result<(), YamlError> {
         if version.is_some_and(|version| !version.starts_with("1.")) {
             return refuse(
                 index + 1,
-                "this version of YAML is not read; remove the line",
+                "this version of YAML is not supported; remove the line",
             );
         }
     }

@@ -66,8 +66,7 @@ impl Run<'_> {
         let mut statement = connection.prepare(self.sql)?;
         if statement.column_count() == 0 || !statement.readonly() {
             return Err(Failure::Error(Error::InvalidArgument(
-                "this is no statement that gives rows: send one SELECT, WITH, VALUES or EXPLAIN \
-                 statement"
+                "this statement gives no rows: send one SELECT, WITH, VALUES or EXPLAIN statement"
                     .into(),
             )));
         }

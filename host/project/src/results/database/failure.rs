@@ -57,8 +57,8 @@ impl Failure {
             )),
             ErrorCode::OutOfMemory => Error::Limit(format!(
                 "the query needs too much memory ({words}; all queries together may take {} MiB): \
-                 group or sort fewer rows, or shorter values, and try again where other queries \
-                 ran beside it",
+                 group or sort fewer rows, or shorter values; if other queries ran at the same \
+                 time, try again",
                 HEAP >> 20
             )),
             ErrorCode::SystemIoFailure

@@ -63,8 +63,8 @@ impl Copied {
             return Err(Failure::Error(Error::Limit(format!(
                 "the run was killed in the middle of a transaction, and a copy of {FILE} to \
                  recover it would take {bytes} bytes: all copies together may take {MAX_COPIES}. \
-                 Try again when other calls have ended, or open it once with the sqlite3 shell \
-                 where it may be written"
+                 Try again when other calls have ended, or open the file once with the sqlite3 \
+                 shell as a user who may write to it"
             ))));
         }
         let dir = Scratch::make(&std::env::temp_dir(), COPY_PREFIX);
@@ -105,7 +105,7 @@ impl Database<'_> {
         // SQLite takes what is shorter than its header for an empty database.
         if self.bytes < HEADER {
             let why = if self.bytes == 0 {
-                "the run recorded nothing yet"
+                "the run has recorded nothing yet"
             } else {
                 "the file was cut off"
             };
