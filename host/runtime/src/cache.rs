@@ -66,7 +66,7 @@ impl Cache {
                 tracing::warn!(
                     dir = %dir.display(),
                     %reason,
-                    "working without a cache: every start compiles every plugin"
+                    "there is no cache, so every start compiles every plugin"
                 );
                 Self { place: None }
             }
@@ -93,7 +93,7 @@ impl Cache {
                 tracing::warn!(
                     digest,
                     %error,
-                    "compiled code in the cache does not fit; compiling again"
+                    "compiled code in the cache does not fit this program; compiling it again"
                 );
             })
             .ok()
@@ -126,7 +126,8 @@ impl Cache {
         if !trusted {
             tracing::warn!(
                 name,
-                "a file of the cache was changed by somebody else; it is not used, and made anew"
+                "a file of the cache was changed by somebody else; it is not used, and is made \
+                 again"
             );
             return None;
         }

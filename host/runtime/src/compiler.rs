@@ -98,8 +98,8 @@ impl std::fmt::Display for Uncompiled {
             Self::Crashed(how) => write!(f, "compiling it crashed the compiler ({how})"),
             Self::Slow(waited) => write!(
                 f,
-                "compiling it was not done after {} s, since the machine was busy; it is tried \
-                 again at the next start",
+                "compiling it took longer than {} s, because the machine was busy; the next start \
+                 tries again",
                 waited.as_secs()
             ),
             Self::Host(why) => write!(f, "the compiler could not be run: {why}"),

@@ -39,7 +39,7 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>, String> {
     }
     let too_large = |bytes: u64| {
         format!(
-            "it has {bytes} bytes, and a component may have {} MiB",
+            "it has {bytes} bytes, and a component may have at most {} MiB",
             COMPONENT_BYTES >> 20
         )
     };

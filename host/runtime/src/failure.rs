@@ -170,8 +170,8 @@ impl Stop {
             if !message.contains(run.as_str()) {
                 let _ = write!(
                     message,
-                    " The run {run} goes on: wait for it with run_wait {{\"run_id\":\"{run}\"}}, \
-                     or end it with run_stop."
+                    " The run {run} is still running: wait for it with run_wait \
+                     {{\"run_id\":\"{run}\"}}, or end it with run_stop."
                 );
             }
         }
@@ -180,8 +180,8 @@ impl Stop {
 
     /// What happened, and after it the one thing that the agent should do.
     fn explanation(&self, tool: &str) -> String {
-        const LESS: &str = "Ask for less, where the tool has a limit or a pattern to narrow: the \
-                            same call will very likely end the same way.";
+        const LESS: &str = "Ask for less, with a smaller limit or a narrower pattern if the tool \
+                            has one: the same call will very likely end the same way.";
         const OTHERS: &str = "Try other arguments: this is a defect of the tool, and the same \
                               call will very likely end the same way.";
         let less =
@@ -218,7 +218,7 @@ impl Stop {
             Reason::HostDefect => "Try once more; if it fails again, tell the operator.".to_owned(),
         };
         format!(
-            "{} {advice} The server and the other tools go on.",
+            "{} {advice} The server and the other tools keep working.",
             self.story(tool)
         )
     }
@@ -239,18 +239,18 @@ impl Stop {
                 )
             }
             Reason::TooManyCalls(limit) => format!(
-                "`{tool}` was not started: {limit} calls of its plugin are under way, and no more \
-                 wait at a time. Try again when some have ended."
+                "`{tool}` was not started: {limit} calls of its plugin are running or waiting, and \
+                 no more can wait. Try again when some have ended."
             ),
             Reason::NoSeat(waited) => format!(
-                "`{tool}` was not started: the calls before it took all of the {} that a call \
-                 waits. Try again in a few seconds.",
+                "`{tool}` was not started: earlier calls were still running after {}, the longest \
+                 time that a call waits. Try again in a few seconds.",
                 span(*waited)
             ),
             Reason::Cancelled => format!("`{tool}` was cancelled."),
             Reason::ArgumentsTooLarge { bytes, limit } => format!(
-                "`{tool}` was not started: its arguments have {bytes} bytes, and {limit} are \
-                 allowed. Pass less, or a path instead of contents."
+                "`{tool}` was not started: its arguments have {bytes} bytes, and at most {limit} \
+                 are allowed. Pass less, or a path instead of contents."
             ),
             Reason::CodeUnavailable(why) => format!("`{tool}` cannot be started: {why}."),
             Reason::Tool(error) => tool_message(tool, error),
@@ -272,8 +272,8 @@ impl Stop {
                 limit >> 20
             ),
             Reason::SharedMemory(limit) => format!(
-                "`{tool}` ran out of memory: with what other calls of plugins use, there were no \
-                 more than {} MiB.",
+                "`{tool}` ran out of memory: all calls of plugins share {} MiB, and other calls \
+                 use some of it.",
                 limit >> 20
             ),
             Reason::CpuBudget(limit) => format!(
@@ -289,13 +289,15 @@ impl Stop {
             }
             Reason::ResourceBudget(limit) => format!(
                 "`{tool}` was stopped: it held more than {limit} resources of the host (open \
-                 results, root filesystems, streams) at the same time. One that is dropped is \
-                 given back."
+                 results, root filesystems, streams) at the same time. A resource that is dropped \
+                 no longer counts."
             ),
             Reason::OutputBudget {
                 bytes: Some(bytes),
                 limit,
-            } => format!("`{tool}` gave {bytes} bytes, and {limit} are allowed."),
+            } => {
+                format!("`{tool}` gave a result of {bytes} bytes, and at most {limit} are allowed.")
+            }
             Reason::OutputBudget { bytes: None, limit } => format!(
                 "`{tool}` was stopped: it handed over more than {} MiB in one piece.",
                 limit >> 20
@@ -305,7 +307,7 @@ impl Stop {
                  would take more than a second."
             ),
             Reason::Malformed(what) => {
-                format!("`{tool}` gave a result that breaks its own promise: {what}.")
+                format!("`{tool}` gave a result that is not valid: {what}.")
             }
             Reason::HostDefect => {
                 format!("`{tool}` failed because of a defect of Rookery itself.")
@@ -369,7 +371,7 @@ mod tests {
         let message = stop.message("run");
         assert!(
             message.ends_with(
-                "The run run-router-0123456789abc goes on: wait for it with run_wait \
+                "The run run-router-0123456789abc is still running: wait for it with run_wait \
                  {\"run_id\":\"run-router-0123456789abc\"}, or end it with run_stop."
             ),
             "{message}"
@@ -410,7 +412,7 @@ mod tests {
         ] {
             let message = Stop::from(reason).message("probe");
             assert!(
-                message.contains("`probe`") && message.contains("go on"),
+                message.contains("`probe`") && message.contains("keep working"),
                 "{message}"
             );
         }

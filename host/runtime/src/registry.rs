@@ -54,9 +54,10 @@ impl Registry {
         for (name, _) in &admitted.tools {
             if let Some(other) = self.tools.get(name) {
                 return Err(format!(
-                    "its tool `{name}` is already served by {}, which comes first: built-in \
-                     tools, then by the order of the directories and of the names in them, and \
-                     what is known before what is new. Remove one of the two",
+                    "its tool `{name}` is already served by {}, which comes first: built-in tools \
+                     come before others, known plugins before new ones, and after that the order \
+                     of the directories and of the file names in them counts. Remove one of the \
+                     two",
                     other.plugin.file.display()
                 ));
             }

@@ -241,7 +241,7 @@ fn count(schema: &Value, at: &str, schemas: &mut usize) -> Result<usize, String>
                 if ways > ALTERNATIVES {
                     return Err(format!(
                         "it has {ways} alternatives for one value (at `{at}`, with those within \
-                         them), and {ALTERNATIVES} are allowed"
+                         them), and at most {ALTERNATIVES} are allowed"
                     ));
                 }
             }

@@ -38,7 +38,7 @@ pub(crate) fn check(result: &Value) -> Checked {
         .ok_or("`/content` is not a list of blocks")?;
     if blocks.len() > BLOCKS {
         return Err(format!(
-            "`/content` has {} blocks, and {BLOCKS} are allowed",
+            "`/content` has {} blocks, and at most {BLOCKS} are allowed",
             blocks.len()
         ));
     }
@@ -130,8 +130,7 @@ fn link(members: &Map<String, Value>, at: &str) -> Checked {
     let uri = text(members, at, "uri", URI_CHARS)?;
     if resources::read(uri).is_none() {
         return Err(format!(
-            "`{at}/uri` is {:?}; a link leads to a document that resources/list names, and \
-             nowhere else",
+            "`{at}/uri` is {:?}; a link may lead only to a document that resources/list names",
             excerpt(uri, 80)
         ));
     }
@@ -211,7 +210,7 @@ fn text<'a>(
     let text = members
         .get(name)
         .and_then(Value::as_str)
-        .ok_or_else(|| format!("`{at}/{name}` is not a text"))?;
+        .ok_or_else(|| format!("`{at}/{name}` is not a string"))?;
     if text.chars().count() > max {
         return Err(format!("`{at}/{name}` has more than {max} characters"));
     }

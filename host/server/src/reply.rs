@@ -98,8 +98,8 @@ pub fn failure(failure: &Failure, example: impl FnOnce() -> String) -> CallToolR
 /// The reply to a call that took the server's own code down with it.
 pub fn panic(tool: &str) -> CallToolResult {
     error(&format!(
-        "Internal error while calling `{tool}`: the server's log has the details. The server goes \
-         on, and other tools work; calling `{tool}` the same way will probably fail again."
+        "Internal error while calling `{tool}`: the server's log has the details. The server and \
+         the other tools keep working; calling `{tool}` the same way will probably fail again."
     ))
 }
 
@@ -115,8 +115,8 @@ pub fn error(message: &str) -> CallToolResult {
 
 fn too_large(tool: &str, size: usize) -> CallToolResult {
     error(&format!(
-        "The answer of `{tool}` is {} KiB on the wire; the most that is sent is {} KiB. Ask for \
-         less: a smaller limit, a narrower pattern or filter, or one item at a time.",
+        "The answer of `{tool}` has {} KiB, and at most {} KiB are sent. Ask for less: a smaller \
+         limit, a narrower pattern or filter, or one item at a time.",
         size >> 10,
         MAX_REPLY >> 10
     ))

@@ -81,7 +81,8 @@ impl<S: ToolSource> Loading<S> {
                     let all = catch_unwind(AssertUnwindSafe(|| rest(&|| publish(false))));
                     if all.is_err() {
                         tracing::error!(
-                            "a defect ended the loading of plugins; those that are there are served"
+                            "a defect ended the loading of plugins early; those loaded so far are \
+                             served"
                         );
                     }
                     publish(true);

@@ -136,8 +136,8 @@ fn check_function(function: &FunctionBody<'_>) -> Result<(), String> {
     let (bytes, at) = (function.range().len(), function.range().start);
     if bytes > FUNCTION_BYTES {
         return Err(format!(
-            "one of its functions has {bytes} bytes (at byte {at}), and {FUNCTION_BYTES} are \
-             allowed"
+            "one of its functions has {bytes} bytes (at byte {at}), and at most {FUNCTION_BYTES} \
+             are allowed"
         ));
     }
     let mut locals = 0;
@@ -211,8 +211,8 @@ pub(super) fn interfaces(imports: &[String]) -> Result<Vec<Interface>, String> {
         }
         interfaces.push(Interface::from_name(name).ok_or_else(|| {
             format!(
-                "it imports `{import}`, an interface that this host does not know; a newer \
-                 release of Rookery may"
+                "it imports `{import}`, an interface that this host does not know; a newer release \
+                 of Rookery may know it"
             )
         })?);
     }

@@ -31,8 +31,8 @@ pub(super) fn normalise(tools: Vec<ToolDefinition>) -> Result<Vec<(String, Value
         let name = tool.name;
         if !is_legal(&name) {
             return Err(format!(
-                "the tool name {:?} is not legal: a lower-case letter, then at most 39 lower-case \
-                 letters, digits and underscores",
+                "the tool name {:?} is not allowed: a name is a lower-case letter, followed by at \
+                 most 39 lower-case letters, digits and underscores",
                 name.chars().take(80).collect::<String>()
             ));
         }
@@ -47,9 +47,9 @@ pub(super) fn normalise(tools: Vec<ToolDefinition>) -> Result<Vec<(String, Value
     let bytes: usize = seen.iter().map(size).sum();
     if bytes > LIST_BYTES {
         return Err(format!(
-            "what it says of its tools has {bytes} bytes of JSON, and one plugin may take \
-             {LIST_BYTES} of what an agent reads: say less, or spread its {} tools over several \
-             plugins",
+            "the definitions of its {} tools have {bytes} bytes of JSON together, and those of one \
+             plugin may have at most {LIST_BYTES}, because an agent reads them all: shorten them, \
+             or spread the tools over several plugins",
             seen.len()
         ));
     }
@@ -66,7 +66,7 @@ fn is_legal(name: &str) -> bool {
 fn one(definition: &str) -> Result<Value, String> {
     if definition.len() > DEFINITION_BYTES {
         return Err(format!(
-            "its definition has {} bytes, and {DEFINITION_BYTES} are allowed",
+            "its definition has {} bytes, and at most {DEFINITION_BYTES} are allowed",
             definition.len()
         ));
     }
@@ -121,12 +121,12 @@ fn prose(value: &Value, what: &str, max: usize) -> Result<Value, String> {
         .map(str::trim)
         .filter(|words| !words.is_empty())
     else {
-        return Err(format!("its {what} is not a text (`/{what}`)"));
+        return Err(format!("its {what} is not a string (`/{what}`)"));
     };
     let length = words.chars().count();
     if length > max {
         return Err(format!(
-            "its {what} has {length} characters, and {max} are allowed (`/{what}`)"
+            "its {what} has {length} characters, and at most {max} are allowed (`/{what}`)"
         ));
     }
     if let Some(hidden) = words.chars().find(|c| text::is_hidden(*c)) {
@@ -145,7 +145,7 @@ fn examples(examples: &Value, input: &Value) -> Result<Value, String> {
         .ok_or("its `examples` is not a list of argument objects")?;
     if list.len() > EXAMPLES {
         return Err(format!(
-            "it has {} examples, and {EXAMPLES} are allowed",
+            "it has {} examples, and at most {EXAMPLES} are allowed",
             list.len()
         ));
     }
@@ -228,7 +228,8 @@ mod tests {
         assert!(normalise((0..12).map(tool).collect()).is_ok());
         let reason = normalise((0..30).map(tool).collect()).unwrap_err();
         assert!(
-            reason.contains("bytes of JSON, and one plugin may take 20480"),
+            reason
+                .contains("bytes of JSON together, and those of one plugin may have at most 20480"),
             "{reason}"
         );
         let mut examples = sound();
@@ -247,7 +248,7 @@ mod tests {
             let reason = admit("echo", &definition).unwrap_err();
             assert!(reason.contains(words), "{reason}");
         };
-        refused("/title", json!(7), "title is not a text");
+        refused("/title", json!(7), "title is not a string");
         refused("/title", json!("x".repeat(81)), "80");
         refused("/description", json!("x".repeat(1001)), "1000");
         refused("/description", json!("do\u{202e}it"), "U+202E");

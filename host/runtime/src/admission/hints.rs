@@ -122,8 +122,7 @@ pub(super) fn correct(name: &str, claims: &mut Value, effect: Effect, built_in: 
         if disproved && claims[hint] != instead {
             tracing::warn!(
                 tool = name,
-                "it claims {hint} = {}, but can do more by what it imports; clients are told \
-                 {instead}",
+                "it claims {hint} = {}, but its imports let it do more; clients are told {instead}",
                 !instead
             );
             claims[hint] = Value::Bool(instead);

@@ -233,9 +233,11 @@ impl Gate<'_> {
             Err(stop) => stop,
         };
         let reason = match &stop.reason {
-            Reason::HostCallBudget(_) => "its `describe` calls a host function; what a component \
-                                          says about itself may depend on nothing but itself"
-                .to_owned(),
+            Reason::HostCallBudget(_) => {
+                "its `describe` calls a host function, which it must not: what it says about its \
+                 tools may depend on nothing but the component itself"
+                    .to_owned()
+            }
             _ => format!(
                 "it could not be asked for its tools: {}",
                 stop.story("describe")

@@ -70,7 +70,9 @@ pub(super) fn normalise(schema: &Value, role: Role) -> Result<Value, String> {
     }
     let bytes = normalised.to_string().len();
     if bytes > BYTES {
-        return Err(format!("it has {bytes} bytes, and {BYTES} are allowed"));
+        return Err(format!(
+            "it has {bytes} bytes, and at most {BYTES} are allowed"
+        ));
     }
     jsonschema::draft202012::meta::validate(&normalised)
         .map_err(|error| unusable("it is not valid JSON Schema 2020-12", &error, role))?;
@@ -119,8 +121,7 @@ impl Walk<'_> {
         self.seen.set(self.seen.get() + 1);
         if self.seen.get() > SUBSCHEMAS {
             return Err(format!(
-                "it unfolds into more than {SUBSCHEMAS} schemas once its references are in their \
-                 place"
+                "it becomes more than {SUBSCHEMAS} schemas once its references are resolved"
             ));
         }
         let Value::Object(schema) = schema else {
@@ -222,8 +223,8 @@ impl Walk<'_> {
             let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
             if name.is_empty() || name.len() > 64 || !name.chars().all(legal) {
                 return Err(format!(
-                    "the property name {name:?} (at `{at}`) is not legal: 1 to 64 of A-Z a-z 0-9 \
-                     _ . -"
+                    "the property name {name:?} (at `{at}`) is not allowed: a name has 1 to 64 \
+                     characters of A-Z a-z 0-9 _ . -"
                 ));
             }
             let property =
@@ -234,8 +235,8 @@ impl Walk<'_> {
                 .is_some_and(|text| !text.trim().is_empty());
             if self.role == Role::Input && !described {
                 return Err(format!(
-                    "the property `{at}/{name}` has no description; a model knows it by nothing \
-                     else"
+                    "the property `{at}/{name}` has no description; an agent learns only from that \
+                     what it is for"
                 ));
             }
             out.insert(name.clone(), property);
@@ -267,7 +268,7 @@ impl Walk<'_> {
                 .root
                 .pointer(pointer)
                 .and_then(Value::as_object)
-                .ok_or_else(|| format!("`{at}` refers to {reference:?}, which is not there"))?;
+                .ok_or_else(|| format!("`{at}` refers to {reference:?}, which does not exist"))?;
             let mut merged = target.clone();
             merged.extend(schema);
             schema = merged;
@@ -386,7 +387,7 @@ mod tests {
         schema["$defs"] = (0..12).map(|n| (format!("l{n}"), level(n + 1))).collect();
         schema["$defs"]["l12"] = json!({"type": "string"});
         let reason = input(&schema).unwrap_err();
-        assert!(reason.contains("unfolds into more than"), "{reason}");
+        assert!(reason.contains("becomes more than"), "{reason}");
     }
 
     #[test]

@@ -167,8 +167,8 @@ impl Policy {
             .find(|(_, pin)| *pin != digest)
         {
             return Err(format!(
-                "the policy pins {section} to digest {pin}, but the file has {digest}; it was \
-                 replaced or the pin is old"
+                "the policy pins {section} to digest {pin}, but the file has {digest}; either the \
+                 file was replaced or the pin is outdated"
             ));
         }
         // A section by digest takes the place of the one by name, but for what that denies.
@@ -300,8 +300,8 @@ impl Rules {
     fn check(&self, section: &str) -> Result<(), PolicyError> {
         match self.output_kib {
             Some(kib) if kib > MAX_OUTPUT_KIB => Err(PolicyError(format!(
-                "output_kib = {kib} under {section} is too much: at most {MAX_OUTPUT_KIB}, since \
-                 an answer of more than 1 MiB is not sent"
+                "output_kib = {kib} under {section} is too much: {MAX_OUTPUT_KIB} is the most, \
+                 because an answer of more than 1 MiB is not sent"
             ))),
             _ => Ok(()),
         }

@@ -242,7 +242,7 @@ fn a_plugin_that_misbehaves_when_it_is_asked_for_its_tools_is_refused() {
     for (behaviour, words) in [
         ("panic", "describe does not want to"),
         ("hosts", "calls a host function"),
-        ("named", "\"Not Legal\" is not legal"),
+        ("named", "\"Not Legal\" is not allowed"),
         ("loops", "`describe` was stopped"),
     ] {
         let place = Place::empty();
