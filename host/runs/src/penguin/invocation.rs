@@ -47,8 +47,8 @@ pub(super) fn checks() -> Vec<Check> {
     let mut checks = vec![check(
         "penguin command",
         wrapper.as_deref(),
-        "Install Penguin's wrapper with `docker run rehosting/penguin penguin_install`, and see \
-         that it is on PATH",
+        "Install Penguin's wrapper with `docker run rehosting/penguin penguin_install`, and make \
+         sure that it is in PATH",
     )];
     if Path::new(IN_IMAGE).is_dir() {
         return checks;
@@ -70,7 +70,8 @@ pub(super) fn checks() -> Vec<Check> {
                 engine.display(),
                 if answers { "succeeds" } else { "fails" }
             ),
-            fix: (!answers).then(|| "Start the engine, and see that this user may use it".into()),
+            fix: (!answers)
+                .then(|| "Start the engine, and make sure that this user may use it".into()),
         });
     }
     checks

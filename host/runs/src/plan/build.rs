@@ -153,7 +153,7 @@ fn env(config: &Value, notes: &mut Notes) -> Vec<(String, String)> {
         }
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             notes.about(
-                "variables of env that no environment can hold are left out",
+                "variables of env that an environment cannot hold are left out",
                 name.as_str(),
             );
             continue;
@@ -174,7 +174,7 @@ fn netdevs(config: &Value, notes: &mut Notes) -> Vec<String> {
     {
         if !rules::is_interface_name(name) {
             notes.about(
-                "names that no network device can have are left out of netdevs",
+                "names that a network device cannot have are left out of netdevs",
                 name,
             );
         } else if !netdevs.iter().any(|known| known == name) {
@@ -200,7 +200,7 @@ fn blocked_signals(config: &Value, notes: &mut Notes) -> Vec<i32> {
             Some(signal) if signals.contains(&signal) => {}
             Some(signal) => signals.push(signal),
             None => notes.about(
-                "numbers that are no signals are left out of blocked_signals",
+                "numbers that are not signal numbers are left out of blocked_signals",
                 value.to_string(),
             ),
         }

@@ -110,7 +110,8 @@ impl Builder<'_> {
                 let target = needed("target")?;
                 if !self.provides(&target) && !self.stub(&target) {
                     notes.about(
-                        "shims by Penguin's own tools are not made; the firmware's program stays",
+                        "shims that need Penguin's own tools are not made; the firmware's own \
+                         program stays",
                         path,
                     );
                     return Ok(());
@@ -216,7 +217,7 @@ impl Builder<'_> {
         for patch in own.into_iter().chain(listed) {
             if patch.get("expect").is_some_and(Value::is_string) {
                 notes.about(
-                    "byte patches are made without looking at what they expect",
+                    "byte patches are made without a check of the bytes that they expect",
                     path,
                 );
             }
@@ -398,7 +399,9 @@ mod tests {
         for path in ["/sbin/getty", "/sbin/missing", "/sbin/round", "/igloo/a"] {
             assert!(!has(path), "{path}");
         }
-        let shims = notes.iter().find(|note| note.starts_with("shims by"));
+        let shims = notes
+            .iter()
+            .find(|note| note.starts_with("shims that need"));
         let shims = shims.expect("what is not made is said");
         assert!(
             ["getty", "missing", "round"]

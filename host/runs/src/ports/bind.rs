@@ -75,8 +75,8 @@ impl Ports {
         if let Some(host) = self.exact.get(&port) {
             return local(*host).map_err(|error| {
                 format!(
-                    "the guest's port {port} is not forwarded: --ports gives it the host's \
-                     {host}, and that cannot be used: {error}"
+                    "the guest's port {port} is not forwarded: --ports gives it the host's port \
+                     {host}, which cannot be used: {error}"
                 )
                 .into()
             });

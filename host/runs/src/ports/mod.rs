@@ -71,7 +71,7 @@ impl FromStr for Ports {
             } else {
                 return Err(format!(
                     "{part:?} is neither a range of the host's ports, such as 8000-8100, nor a \
-                     guest's port with its port of the host, such as 80=8080"
+                     guest's port and a host's port, such as 80=8080"
                 ));
             }
         }
@@ -84,7 +84,7 @@ fn port(text: &str) -> Result<u16, String> {
         .parse()
         .ok()
         .filter(|port| *port > 0)
-        .ok_or_else(|| format!("{text:?} is no port: a whole number from 1 to 65535 is needed"))
+        .ok_or_else(|| format!("{text:?} is not a port: give a whole number from 1 to 65535"))
 }
 
 impl fmt::Display for Ports {

@@ -160,7 +160,7 @@ impl Starting {
             plan.notes.clear();
             if !plan.ports.is_default() {
                 plan.notes.push(format!(
-                    "the backend {} chooses the ports that lead to the guest itself, in its \
+                    "the backend {} itself chooses the ports that lead to the guest, in its \
                      container's network, so --ports {} had no effect",
                     backend.name(),
                     plan.ports

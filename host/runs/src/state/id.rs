@@ -48,7 +48,7 @@ pub(crate) fn check(id: &str) -> Result<()> {
     } else {
         let shown: String = id.chars().take(80).collect();
         Err(Error::NotFound(format!(
-            "{shown:?} is no run id; use the run_id that run returned, such as \
+            "{shown:?} is not a run id; use the run_id that run returned, such as \
              run-router-0123456789abc"
         )))
     }

@@ -153,13 +153,13 @@ impl RunDir {
                           written at the end are missing";
             (Status::Stopped, reason)
         } else if state.is_overdue() {
-            let reason = "the run was not over soon after its deadline, so its supervisor ended \
-                          itself, or it was killed or died before; what it had written is kept, \
-                          files that are written at the end are missing";
+            let reason = "the run did not end soon after its deadline: its supervisor ended \
+                          itself, was killed or died; what it had written is kept, and files that \
+                          are written at the end are missing";
             (Status::Failed, reason)
         } else {
-            let reason = "the run's supervisor was killed or died, so the run ended early; what \
-                          it had written is kept, files that are written at the end are missing";
+            let reason = "the run's supervisor was killed or died, so the run ended early; what it \
+                          had written is kept, and files that are written at the end are missing";
             (Status::Failed, reason)
         }
     }
