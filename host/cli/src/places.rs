@@ -18,8 +18,8 @@ pub struct StateDir {
     /// ~/.local/state]
     #[arg(long, value_name = "DIR", env = "ROOKERY_STATE_DIR")]
     state_dir: Option<PathBuf>,
-    /// The memory in MiB that a guest may have, files in memory included; a run that takes more
-    /// ends [default: 1024]
+    /// How much memory a guest may use, in MiB, including files in memory; a run that uses more is
+    /// ended [default: 1024]
     #[arg(
         long,
         value_name = "MIB",
@@ -54,10 +54,10 @@ impl StateDir {
 /// Which ports of this machine lead to guests.
 #[derive(Args, Clone)]
 pub struct PortOptions {
-    /// Ports of 127.0.0.1 that lead to the guest's services: `80=8080` gives the guest's port 80
-    /// this machine's 8080, `8000-8100` is where all others come from; several are separated by
-    /// `,` [default: the guest's own number where that is 1024 or higher and free, else any free
-    /// port]
+    /// Ports of 127.0.0.1 that lead to the guest's services: `80=8080` makes the guest's port 80
+    /// this machine's port 8080, and a range such as `8000-8100` has the ports for all other
+    /// services; separate several with `,` [default: the guest's own number where that is 1024 or
+    /// higher and free, else any free port]
     #[arg(long, value_name = "PORTS", env = "ROOKERY_PORTS", value_parser = str::parse::<Ports>)]
     ports: Option<Ports>,
 }

@@ -36,8 +36,8 @@ pub struct List {
     json: bool,
 }
 
-/// Admit files as `serve` would beside the plugins that it loads, and say what they can do or why
-/// they are refused
+/// Check files as `serve` would, together with the plugins that it loads, and say what each can do
+/// or why it is refused
 #[derive(Args)]
 #[command(after_help = "\
 Exits with 1 if a file is refused. What comes of it is kept, so that a server lists an admitted \

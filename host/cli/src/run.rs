@@ -19,7 +19,7 @@ use crate::summary::{self, Findings};
 /// How often the state of the run is looked at.
 const POLL: Duration = Duration::from_millis(250);
 
-/// Run a project until its timeout, and summarise what came of it
+/// Run a project until its timeout, and print a summary
 #[derive(Args)]
 #[command(after_help = "\
 Ctrl-c stops the run and keeps its results; a second ctrl-c leaves at once, with 130. However else \
@@ -31,7 +31,7 @@ Example:
 pub struct Run {
     /// The project directory
     project: PathBuf,
-    /// Seconds until the run is ended [default: the project's own]
+    /// Seconds after which the run is ended [default: the project's own]
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=604_800))]
     timeout: Option<u64>,
     /// Emulation backend

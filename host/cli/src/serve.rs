@@ -35,8 +35,8 @@ pub struct Serve {
     /// at the first [env: `ROOKERY_ROOT`, separated by `:`]
     #[arg(long = "root", value_name = "DIR", required = given_or(&[], ROOTS).is_empty())]
     roots: Vec<PathBuf>,
-    /// Append a line of JSON to this file for each call: the tool, its digest, its arguments'
-    /// digest, what came of it
+    /// Append a line of JSON to this file for each call: the tool, the digests of its plugin and of
+    /// its arguments, the outcome and what it used
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
     #[command(flatten)]
