@@ -19,7 +19,8 @@ struct Args {
     name: String,
 }
 
-/// Give the guest a network interface (`netdevs`), when it reports `SIOC…: No such device`.
+/// Give the guest a network interface (`netdevs`), for example when it reports `SIOC…: No such
+/// device`.
 #[tool(
     idempotent,
     title = "Add network interface",

@@ -169,7 +169,7 @@ fn command(written: &str) -> Result<String> {
         Ok(Ok(number)) => Ok(number.to_string()),
         Ok(Err(_)) => Err(invalid("an ioctl command has at most 32 bits.")),
         Err(_) => Err(invalid(format!(
-            "`{}` is no ioctl command: write \"0x5401\", a decimal number, or \"*\" for all \
+            "`{}` is not an ioctl command: write \"0x5401\", a decimal number, or \"*\" for all \
              commands.",
             written.escape_default()
         ))),

@@ -16,8 +16,8 @@ struct Args {
     signum: u8,
 }
 
-/// Make a signal without effect in the guest (`blocked_signals`), when something kills a service
-/// that should live. Each takes one point off the score that `health` shows.
+/// Make a signal have no effect in the guest (`blocked_signals`), when something kills a service
+/// that should live. Each blocked signal takes one point off the score that `health` shows.
 #[tool(
     idempotent,
     title = "Block signal",

@@ -14,7 +14,7 @@ struct Args {
     /// Regular expression; default: all lines
     #[serde(default)]
     pattern: String,
-    /// Newest lines to give
+    /// Number of newest lines
     #[serde(default = "usual_lines")]
     #[schemars(range(min = 1, max = 1000))]
     max_lines: u32,
@@ -44,7 +44,7 @@ struct Console {
 }
 
 /// Search the guest's console, to see why something failed. Gives the newest matching `lines` and
-/// their `total`. Next: `missing_files` for what a line misses.
+/// their `total`. Next: `missing_files` for files that a line says are missing.
 #[tool(
     read_only,
     idempotent,

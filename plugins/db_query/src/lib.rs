@@ -16,7 +16,7 @@ struct Args {
     sql: String,
     #[serde(flatten)]
     run: RunSelector,
-    /// Most rows
+    /// Maximum number of rows
     #[serde(default = "usual_rows")]
     #[schemars(range(min = 1, max = 1000))]
     limit: u32,
@@ -38,10 +38,10 @@ struct Queried {
     note: Option<String>,
 }
 
-/// Query a run's events by SQL, for what no other tool answers; a run with plugin `db` has some.
+/// Query a run's events with SQL, for what no other tool answers; the run needs the plugin `db`.
 /// Tables, joined by `id`: event(type, procname), syscall(name, retno, arg0_repr…), exec(argv,
-/// envp), read and write(fd, fname, buffer). `guest_path(arg0_repr, …)` is a syscall's path. Gives
-/// `columns` and `rows`.
+/// envp), read and write(fd, fname, buffer). `guest_path(arg0_repr, …)` is the path of a syscall.
+/// Gives `columns` and `rows`.
 #[tool(
     read_only,
     idempotent,

@@ -75,7 +75,7 @@ pub fn findings(evidence: &Evidence) -> Vec<Finding> {
 fn newer(evidence: &Evidence) -> Option<Finding> {
     let newer = evidence.status.newer.as_ref()?;
     let what = match newer.state {
-        ResultsState::Running => "goes on",
+        ResultsState::Running => "is still running",
         ResultsState::NeverRan => "left nothing: its configuration was probably refused",
         ResultsState::Died => "died",
         ResultsState::Completed | ResultsState::Other(_) => "did not complete",
@@ -98,26 +98,27 @@ fn end(evidence: &Evidence) -> Option<Finding> {
         }
         ResultsState::Died if evidence.status.perhaps_running => Some(
             Finding::new(
-                "The run has not ended, and nothing was written lately: it died, or it goes on \
-                 and is quiet. What is missing here says nothing about the firmware.",
+                "Nothing was written lately, and nothing says that the run ended: it died, or it \
+                 is still running without output. What is missing here says nothing about the \
+                 firmware.",
             )
             .next("console", evidence.results()),
         ),
         ResultsState::Died => Some(
             Finding::new(
-                "The run died before it could write its results: it is not a quiet firmware, and \
-                 what is missing here says nothing about it.",
+                "The run died before it could write its results. What is missing here says nothing \
+                 about the firmware.",
             )
             .next("console", evidence.results()),
         ),
         ResultsState::Running => Some(match &evidence.status.run_id {
-            Some(run_id) => {
-                Finding::new("The run goes on; what is only written at its end is not there yet.")
-                    .next("run_wait", json!({ "run_id": run_id }))
-            }
-            None => {
-                Finding::new("The run goes on; what is only written at its end is not there yet.")
-            }
+            Some(run_id) => Finding::new(
+                "The run has not ended; files that are only written at its end are not there yet.",
+            )
+            .next("run_wait", json!({ "run_id": run_id })),
+            None => Finding::new(
+                "The run has not ended; files that are only written at its end are not there yet.",
+            ),
         }),
         ResultsState::Completed | ResultsState::Other(_) => None,
     }
@@ -128,8 +129,8 @@ fn reboot(evidence: &Evidence) -> Option<Finding> {
     let program = evidence.record.rebooted.as_deref()?;
     let found = Finding::new(
         "The firmware rebooted itself. Usually one of its own checks failed: look at what the \
-         console says before each start. A shim of the program that reboots (exit0.sh) keeps the \
-         firmware up.",
+         console says before each start. To keep the firmware up, replace the program that reboots \
+         by a shim (exit0.sh).",
     )
     .because(evidence.record.outcome.clone());
     Some(match evidence.project_dir.as_ref() {
@@ -211,7 +212,7 @@ fn crashes(evidence: &Evidence) -> Option<Finding> {
             format!("before its crash {proc} called {call}")
         }));
     let found =
-        Finding::new(format!("Fatal signals reached programs, {total} times.")).because(shown);
+        Finding::new(format!("Programs received fatal signals, {total} times.")).because(shown);
     Some(match worst.proc.as_str() {
         // Without events there is no telling what a program looked for.
         _ if !evidence.status.has("plugins.db") => found.next("console", evidence.results()),
@@ -226,11 +227,11 @@ fn crashes(evidence: &Evidence) -> Option<Finding> {
 fn devices(evidence: &Evidence) -> Option<Finding> {
     let (paths, crashing) = evidence.failures.filter(|(paths, _)| *paths > 0)?;
     let finding = if crashing == 0 {
-        format!("Programs missed {paths} paths below /dev, /proc and /sys.")
+        format!("Programs failed to use {paths} paths below /dev, /proc and /sys.")
     } else {
         format!(
-            "Programs missed {paths} paths below /dev, /proc and /sys; {crashing} of them made a \
-             program crash."
+            "Programs failed to use {paths} paths below /dev, /proc and /sys; {crashing} of them \
+             made a program crash."
         )
     };
     Some(Finding::new(finding).next("pseudofile_failures", evidence.results()))

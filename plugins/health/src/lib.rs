@@ -54,9 +54,9 @@ struct Report {
     results_dir: String,
 }
 
-/// Say how a run went and what to do; the first look after `run`. Gives `state`, `score`, `panic`,
-/// `health` counters, `notes` of what the backend cannot do, and `findings`, worst first, each with
-/// the `next` call.
+/// Say how a run went and what to do next; call it first after `run`. Gives `state`, `score`,
+/// `panic`, `health` counters, `notes` on what the backend cannot do, and `findings`, worst first,
+/// each with the `next` call.
 #[tool(
     read_only,
     idempotent,

@@ -488,7 +488,7 @@ fn a_run_that_may_only_be_quiet_is_not_called_dead() {
     let status = json!({ "results_dir": "/p/results/1", "state": "died", "perhaps_running": true });
     let answer = look(&FakeHost::new().answer("run-results.status", status));
     assert!(
-        findings(&answer)[0].contains("goes on and is quiet"),
+        findings(&answer)[0].contains("still running without output"),
         "{answer}"
     );
 }

@@ -34,8 +34,9 @@ struct Names {
     note: Option<String>,
 }
 
-/// List boot arguments (`missing_env`) and U-Boot variables (`uboot`) that programs looked for in
-/// vain, when a service stops early. Next: `set_env` or `set_uboot_env` with a likely value.
+/// List boot arguments (`missing_env`) and U-Boot variables (`uboot`) that programs looked for and
+/// did not find, when a service stops early. Next: `set_env` or `set_uboot_env` with a likely
+/// value.
 #[tool(
     read_only,
     idempotent,

@@ -8,7 +8,7 @@ const QUERY: &str = include_str!("query.sql");
 /// What the query reads of a call's arguments; older tables have fewer.
 const ARGUMENTS: &str = "s.arg0_repr, s.arg1_repr, s.arg2_repr, s.arg3_repr";
 /// Why the host refuses a query that the tables do not fit.
-const LAYOUT: &str = "plugins.db has no table of system calls in a layout that is known";
+const LAYOUT: &str = "plugins.db has no table of system calls with a known layout";
 
 /// The rows of the query. That nothing was recorded is not that nothing was missed.
 pub fn missing(run: &impl RunResults, parameters: &Value, limit: u32) -> Result<Rows> {

@@ -16,10 +16,10 @@ const LONGEST: usize = 1000;
 struct Args {
     #[serde(flatten)]
     run: RunSelector,
-    /// Only this program, name or path
+    /// Only files that this program, given by name or path, looked for
     #[schemars(length(min = 1))]
     procname: Option<String>,
-    /// Most paths
+    /// Maximum number of paths
     #[serde(default = "usual_limit")]
     #[schemars(range(min = 1, max = 500))]
     limit: u32,

@@ -75,8 +75,8 @@ struct Sockets {
 }
 
 /// List the sockets that services bound, to see what is up and where to reach it. Gives counts by
-/// `states`, and each with its `port` in the guest, `state`, and `host` and `host_port`, which
-/// answer while the run lives. Next: `health`.
+/// `states`, and each socket with its `port` in the guest, its `state`, and the `host` and
+/// `host_port` where it answers during the run. Next: `health`.
 #[tool(
     read_only,
     idempotent,
@@ -144,7 +144,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Sockets> {
     };
     let kept = fitting(&sockets, USUAL_BYTES);
     sockets.truncate(kept);
-    let older = "Its table has no states: every socket counts as listening.";
+    let older = "The netbinds.csv of this run has no states: every socket counts as listening.";
     let notes = [
         caveat(&ended).map(str::to_owned),
         (context.stateless && total > 0).then(|| older.to_owned()),
@@ -176,12 +176,12 @@ fn options(wanted: Option<Wanted>, limit: u32) -> CsvOptions {
 fn caveat(run: &ResultsStatus) -> Option<&'static str> {
     match run.state {
         ResultsState::Died if run.perhaps_running => Some(
-            "The run died, or goes on and is quiet: sockets that were closed since still count as \
-             listening.",
+            "The run died, or is still running without output: sockets that were closed since then \
+             still count as listening.",
         ),
-        ResultsState::Running => {
-            Some("The run goes on: sockets that were closed since still count as listening.")
-        }
+        ResultsState::Running => Some(
+            "The run has not ended: sockets that were closed since then still count as listening.",
+        ),
         ResultsState::Died => Some(
             "The run died: sockets that were closed before still count as listening. Nothing \
              answers any more.",
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn the_states_of_an_unfinished_run_carry_a_caveat() {
         for (state, word) in [
-            (ResultsState::Running, "goes on"),
+            (ResultsState::Running, "has not ended"),
             (ResultsState::Died, "died"),
             (ResultsState::Completed, "ended"),
         ] {

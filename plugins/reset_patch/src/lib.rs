@@ -10,7 +10,7 @@ use serde::Deserialize;
 struct Args {
     #[serde(flatten)]
     target: ChangeTarget,
-    /// Revision from `show_patch`; default: drop all
+    /// Revision from `show_patch`; default: drop all changes
     to_revision: Option<u64>,
 }
 

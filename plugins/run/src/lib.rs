@@ -46,7 +46,7 @@ impl Backend {
 }
 
 /// Boot the firmware, after making or changing a project. Gives `run_id`, `status` and `endpoints`:
-/// each `guest_port` and the `host_port` where it answers while it runs. The run goes on when the
+/// each `guest_port` and the `host_port` where it answers while it runs. The run continues when the
 /// wait ends. Next: `run_wait`, then `health`.
 #[tool(title = "Run the firmware", example(project_dir = "fw", timeout = 60))]
 fn run(host: &impl Emulation, args: Args) -> Result<RunStatus> {

@@ -92,7 +92,7 @@ fn arguments(signature: &Signature) -> Result<(&Type, TokenStream)> {
             FnArg::Typed(typed) => Ok(&*typed.ty),
             FnArg::Receiver(receiver) => Err(Error::new(
                 receiver.span(),
-                format!("a tool is no method: {SHAPE}"),
+                format!("a tool is not a method: {SHAPE}"),
             )),
         })
         .collect::<Result<_>>()?;
@@ -138,7 +138,10 @@ fn check_name(text: &str, name: &syn::Ident) -> Result<()> {
     }
     Err(Error::new(
         name.span(),
-        format!("`{text}` cannot be a tool's name: at most 40 of a-z, 0-9 and _, a letter first"),
+        format!(
+            "`{text}` cannot be a tool's name: use at most 40 of a-z, 0-9 and _, with a letter \
+             first"
+        ),
     ))
 }
 

@@ -35,7 +35,8 @@ pub(crate) fn to_json(value: &impl Serialize) -> Result<String> {
 pub(crate) fn from_host<T: DeserializeOwned>(function: &str, json: &str) -> Result<T> {
     serde_json::from_str(json).map_err(|error| {
         Error::Internal(format!(
-            "the host's answer to `{function}` has another shape than the contract says: {error}"
+            "the host's answer to `{function}` does not have the shape that the contract gives it: \
+             {error}"
         ))
     })
 }

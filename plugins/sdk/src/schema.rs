@@ -39,7 +39,7 @@ pub fn of_output<T: JsonSchema>() -> Value {
     tidy(&mut schema, Side::Output);
     assert!(
         is_object(&schema),
-        "a tool's result is a JSON object, and `{}` is none: put it into a struct with a named \
+        "a tool's result is a JSON object, and `{}` is not one: put it into a struct with a named \
          field",
         T::schema_name()
     );

@@ -14,7 +14,7 @@ struct Args {
     path: String,
 }
 
-/// Take one key out of the patch, to undo one change.
+/// Remove one key from the patch, to undo one change.
 #[tool(
     destructive,
     idempotent,

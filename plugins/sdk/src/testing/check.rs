@@ -16,7 +16,7 @@ pub fn call<T: Tool>(host: &FakeHost, arguments: Value) -> Result<Value> {
     let answer: Value = serde_json::from_str(&answer).expect("a tool answers with JSON");
     assert!(
         answer.is_object(),
-        "a tool's answer is a JSON object, and this is none: {answer}"
+        "a tool's answer is a JSON object, and this is not one: {answer}"
     );
     let definition = definition::<T>();
     if let Some(schema) = definition.get("outputSchema") {
