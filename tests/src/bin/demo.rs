@@ -68,7 +68,7 @@ async fn first_run(client: &Narrator) -> Result<()> {
 async fn diagnose(client: &Narrator) -> Result<()> {
     client.say(
         "Nothing listens: the web interface is dead. Why? What the guest printed, and what \
-        it looked for in vain:",
+        it looked for and did not find:",
     );
     client
         .call(

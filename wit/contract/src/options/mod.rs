@@ -29,7 +29,7 @@ pub fn parse<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
     })?;
     if !json.is_object() {
         return Err(Error::InvalidArgument(format!(
-            "{what} is not a JSON object; {{}} takes every default"
+            "{what} is not a JSON object; give {{}} for the defaults"
         )));
     }
     T::deserialize(json).map_err(|error| Error::InvalidArgument(format!("bad {what}: {error}")))

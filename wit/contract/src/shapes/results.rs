@@ -17,16 +17,16 @@ pub struct ResultsStatus {
     /// `completed`, `died`, `running` or `never-ran`.
     #[schemars(with = "String")]
     pub state: ResultsState,
-    /// What that is concluded from.
+    /// Why that state was concluded.
     #[serde(default)]
     pub why: Option<String>,
-    /// Where this is not the newest run: what became of that one.
+    /// Where this is not the newest run: what became of the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// The same as data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newer: Option<NewerRun>,
-    /// Of a run that `died`: it may as well go on and be quiet.
+    /// Of a run that `died`: it may also be still running without output.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub perhaps_running: bool,
     /// The run that wrote it, where one of this machine did.
@@ -67,7 +67,7 @@ pub struct NewerRun {
     #[serde(default)]
     #[schemars(with = "String")]
     pub state: ResultsState,
-    /// Absolute; none where it left not even a directory.
+    /// Absolute; none where the run left no directory.
     #[serde(default)]
     pub results_dir: Option<String>,
 }
@@ -130,7 +130,7 @@ pub struct Match {
     /// Whether the line is longer than `text`.
     #[serde(default)]
     pub cut: bool,
-    /// The lines before it, as many as asked for; none where no context was.
+    /// The lines before it, as many as asked for; none where no context was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Vec<String>>,
     /// The lines after it.

@@ -117,7 +117,7 @@ pub struct Reached {
 /// Bytes from the guest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Received {
-    /// As text; what is no UTF-8 is replaced.
+    /// As text; bytes that are not UTF-8 are replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// How many.
