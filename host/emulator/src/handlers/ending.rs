@@ -53,8 +53,8 @@ pub fn exit(guest: &mut (impl Reports + Ends + HasRespawns), call: &Call) -> Act
         // A script as init starts services and ends. A kernel would panic; the services are what
         // the run is about.
         let detail = format!(
-            "init ended with status {}; a kernel would panic, this guest goes on while its other \
-             processes live",
+            "init ended with status {}; a real kernel would panic, but this guest runs on while it \
+             has other processes",
             call.int(0) & 0xFF
         );
         guest.report_call(

@@ -178,7 +178,7 @@ fn kept_max<'a>(guest: &mut impl HasPlan<'a>) -> usize {
 }
 
 const NOT_KEPT: &str = "the guest wrote to more settings of the kernel than are kept: what it \
-                        wrote to the others is forgotten";
+                        wrote to the others is lost";
 
 /// A watched number that the caller does not use yet.
 fn free_number(guest: &mut impl Callers, call: &Call) -> Option<u32> {

@@ -121,8 +121,8 @@ fn init_died<'a>(
         format!("init was killed by signal {signal}; a kernel would panic")
     } else {
         format!(
-            "init was killed by signal {signal}, which it did not handle; a kernel would have \
-             ignored it: block_signal {signal}"
+            "init was killed by signal {signal}, which it did not handle; a real kernel would have \
+             ignored it; to ignore it here too, use block_signal {signal}"
         )
     };
     guest.end(how);

@@ -120,7 +120,7 @@ impl Memory {
         ];
         if let Some((number, most, what)) = too_many.iter().find(|(number, most, _)| number > most)
         {
-            let text = format!("the guest had {number} {what}, and {most} are allowed");
+            let text = format!("the guest had {number} {what}, and at most {most} are allowed");
             return (Some(text), self.budget);
         }
         let mut used = Used {
@@ -237,8 +237,8 @@ fn words(used: Used, budget: u64) -> String {
         .map(|(bytes, what)| format!("{} MiB {what}", bytes >> 20))
         .collect();
     format!(
-        "the guest used {} MiB of memory ({}), and {} MiB are allowed; the operator can allow \
-         more with --guest-memory",
+        "the guest used {} MiB of memory ({}), and at most {} MiB are allowed; the operator can \
+         allow more with --guest-memory",
         used.total() >> 20,
         parts.join(", "),
         budget >> 20

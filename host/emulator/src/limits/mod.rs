@@ -136,7 +136,9 @@ impl Limits {
                 network: Network::new(changes, lists, planned),
             }),
             _ => Err(Error::Backend(
-                "the guest's world was built without what its use of the host is counted by".into(),
+                "the guest's world was built without the means to count what it uses of the \
+                 host"
+                    .into(),
             )),
         }
     }

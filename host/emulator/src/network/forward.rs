@@ -60,7 +60,7 @@ pub enum NoForward {
     NoPort(NoPort),
 }
 
-const TOO_MANY: &str = "more ports of the guest listen at once than the 128 that are forwarded: \
+const TOO_MANY: &str = "the guest listens on more ports at once than the 128 that are forwarded: \
                         some of them have no port of the host";
 
 impl Forwarder {

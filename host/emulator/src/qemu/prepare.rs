@@ -31,11 +31,11 @@ pub struct Prepared {
     pub notes: Vec<Cow<'static, str>>,
 }
 
-const NO_OLDER_THREADS: &str = "this emulator has an unknown shape: threads of older C libraries \
-                                (LinuxThreads) cannot be made, their programs say EINVAL, and a \
-                                reboot ends the run; Debian's qemu-user 7.2 and 10.0 are known";
-const NO_MODEL_IOCTLS: &str =
-    "this emulator's ioctl table has an unknown shape: only ioctls that it knows reach models";
+const NO_OLDER_THREADS: &str = "this emulator's code has an unknown layout, so threads of older C \
+                                libraries (LinuxThreads) fail with EINVAL, and a reboot ends the \
+                                run; Debian's qemu-user 7.2 and 10.0 are known";
+const NO_MODEL_IOCTLS: &str = "this emulator's ioctl table has an unknown layout, so only ioctls \
+                               that the emulator knows reach models";
 
 fn no_cpu(qemu: &Qemu, name: &str) -> String {
     let arch = qemu.arch.qemu;

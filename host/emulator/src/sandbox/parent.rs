@@ -132,8 +132,8 @@ impl World {
                 receive_with_fd(&socket, &mut buffer).map_err(|error| match error.kind() {
                     std::io::ErrorKind::WouldBlock => failed(
                         "build the guest's world",
-                        &"it was not done within 20 s or before the run's deadline, because the \
-                          host is busy; give the run more time",
+                        &"it was not done within 20 s, or not before the run's deadline, because \
+                          the host is busy; give the run more time",
                     ),
                     _ => failed("build the guest's world", &error),
                 })?;

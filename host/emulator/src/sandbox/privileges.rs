@@ -72,9 +72,9 @@ impl Privileges {
         let found = self.as_self(|| rustix::fs::accessat(CWD, directory, access, AtFlags::EACCESS));
         match found {
             Err(Errno::ACCESS) if self.guest.is_some() => Err(Error::Denied(format!(
-                "{} is closed to root without capabilities, which is all that a run keeps that \
-                 was started as root; start it as the user whose project it is, or move the \
-                 project to where root owns the directories",
+                "{} cannot be written by root without capabilities, and a run that is started as \
+                 root gives its capabilities up; start it as the user who owns the project, or \
+                 move the project to where root owns the directories",
                 directory.display()
             ))),
             _ => Ok(()),

@@ -18,8 +18,8 @@ pub fn unpacked(plan: &Plan, deadline: Instant) -> Result<Rootfs> {
     let (uid, cancel) = (guest_user::uid(), Cancel::at(deadline));
     rootfs::prepare(&plan.cache_dir, &plan.archive, uid, &cancel).map_err(|error| match error {
         Error::Cancelled => Error::Backend(format!(
-            "the deadline of {} s passed while the root filesystem was unpacked, which is done \
-             once; give the run more time",
+            "the deadline of {} s passed while the root filesystem was unpacked, which happens \
+             only once; give the run more time",
             plan.timeout_s
         )),
         error => error,

@@ -428,7 +428,7 @@ impl Supervisor<'_> {
             forwarder.stop();
         }
         if !await_end(self.world.init, TAKEN_APART_WITHIN) {
-            let note = "processes of the guest were still being taken apart when the run ended";
+            let note = "some processes of the guest had not ended completely when the run ended";
             self.guest
                 .report(Process::default(), What::Note(note.into()));
         }

@@ -274,7 +274,7 @@ fn descriptors(work: &Path) {
     let ran = run(work, data, &processes(5, call(libc::SYS_pipe2, &[pair, 0])));
     assert!(
         ran.excess()
-            .contains("descriptors open, and 16384 are allowed"),
+            .contains("descriptors open, and at most 16384 are allowed"),
         "{}",
         ran.excess()
     );
@@ -287,7 +287,8 @@ fn sockets(work: &Path) {
         &processes(2, call(libc::SYS_socket, &[2, 1, 0])),
     );
     assert!(
-        ran.excess().contains("sockets, and 2048 are allowed"),
+        ran.excess()
+            .contains("sockets, and at most 2048 are allowed"),
         "{}",
         ran.excess()
     );
