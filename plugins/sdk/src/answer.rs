@@ -93,8 +93,8 @@ pub const USUAL_BYTES: usize = 8 * 1024;
 /// Bytes of JSON that an answer has at most, however much was asked for.
 pub const MOST_BYTES: usize = 32 * 1024;
 
-/// How many bytes an answer may have that was asked for `rows` rows: more rows than usual, more
-/// bytes.
+/// How many bytes an answer for `rows` rows may have: more bytes where more rows than usual were
+/// asked for.
 pub fn budget(rows: u32) -> usize {
     usize::try_from(rows)
         .unwrap_or(usize::MAX)
@@ -144,7 +144,7 @@ pub fn shorten(value: &mut Value, bytes: usize) -> bool {
     any
 }
 
-/// Make `value` fit into about `bytes` of JSON, and say whether that took anything away.
+/// Make `value` fit into about `bytes` of JSON, and say whether anything was removed for that.
 ///
 /// Long strings are cut first; then of each object and list the first members are kept, and `…`
 /// says how many more there are.
@@ -184,7 +184,7 @@ fn thinned(value: &Value, most: usize) -> Value {
     }
 }
 
-/// Keep the first of `lines` that fit into `bytes`, with a word on how many more there are; says
+/// Keep the first of `lines` that fit into `bytes`, followed by how many more there are; says
 /// whether any was dropped.
 pub fn few(lines: &mut Vec<String>, bytes: usize) -> bool {
     let kept = fitting(&*lines, bytes);

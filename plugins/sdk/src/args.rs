@@ -35,8 +35,8 @@ pub struct NoArguments {}
 /// without quotes.
 ///
 /// Penguin's configuration is text where JSON has numbers and booleans: `08` and `8` are different
-/// values, and a number would make the project unloadable. So neither is guessed; but for whole
-/// numbers, which the host hands over as text already.
+/// values, and a number would make the project unloadable. So neither is guessed, except for whole
+/// numbers, which the host already hands over as text.
 pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     struct Text;
     impl Visitor<'_> for Text {

@@ -9,7 +9,7 @@ pub fn invalid(message: impl Into<String>) -> Error {
     Error::InvalidArgument(message.into())
 }
 
-/// What an error says, for a sentence of one's own.
+/// What an error says, to put into another sentence.
 pub fn reason(error: &Error) -> String {
     error.to_string()
 }

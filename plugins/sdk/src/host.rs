@@ -57,8 +57,8 @@ pub trait Creation {
 
 /// Interface `emulation`.
 pub trait Emulation {
-    /// Start a run and give its id, within a few seconds. Charged to no budget of the tool, as are
-    /// `wait` and `stop`.
+    /// Start a run and give its id, within a few seconds. Its time counts towards no budget of the
+    /// tool, nor does that of `wait` and `stop`.
     fn start(&self, project: &str, options: &StartOptions) -> Result<String>;
     /// The run status now.
     fn status(&self, run_id: &str) -> Result<RunStatus>;

@@ -4,7 +4,7 @@
 //! An `Option` is a property that may be absent, not one that may be null. Input objects take no
 //! further properties, unless a struct flattens a map.
 //!
-//! Say `#[schemars(length(min = 1))]` of an optional text, list or map that means nothing when it
+//! Put `#[schemars(length(min = 1))]` on an optional string, list or map that means nothing when it
 //! is empty: clients in a strict mode send every property, and an empty value that its schema does
 //! not take counts as left out.
 
@@ -31,8 +31,7 @@ pub fn of_input<T: JsonSchema>() -> Value {
 /// for: rows and fields that may be absent speak for themselves once they are there, and the tool's
 /// description says what matters of them.
 ///
-/// # Panics
-/// Where a value of `T` is no JSON object: then no call could succeed.
+/// # Panics Where a value of `T` is not a JSON object: then no call could succeed.
 pub fn of_output<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let mut schema = inlined::<T>(settings);

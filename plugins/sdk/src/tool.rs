@@ -44,7 +44,7 @@ pub struct About {
     pub destructive: bool,
     /// Calling it again with the same arguments has no further effect.
     pub idempotent: bool,
-    /// It reaches things outside the machine.
+    /// It reaches things outside this machine.
     pub open_world: bool,
 }
 

@@ -8,8 +8,8 @@ use crate::tool::{self, DESCRIPTION_CHARS, Tool};
 
 /// Call a tool as the host would: JSON in, JSON out.
 ///
-/// # Panics
-/// Where the tool's answer is no JSON object, or lacks a field that its output schema requires.
+/// # Panics Where the tool's answer is not a JSON object, or lacks a field that its output schema
+/// requires.
 #[allow(clippy::needless_pass_by_value)] // so that tests write `json!({…})` without `&`
 pub fn call<T: Tool>(host: &FakeHost, arguments: Value) -> Result<Value> {
     let answer = tool::call::<T>(host, &arguments.to_string())?;

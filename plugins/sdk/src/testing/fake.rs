@@ -23,7 +23,7 @@ use crate::shapes::{
 
 type Answerer = Rc<dyn Fn(&Value) -> Result<Value>>;
 
-/// A host for tests. Functions go by the contract's names: `config-mutation.apply`,
+/// A host for tests. Functions have the names of the contract: `config-mutation.apply`,
 /// `run-results.search`.
 ///
 /// A function without an answer fails with a message that says which answer to give; files that are
@@ -87,7 +87,7 @@ impl FakeHost {
         self
     }
 
-    /// What `status` says of newer runs.
+    /// The note of `status` on a newer run.
     #[must_use]
     pub fn note(mut self, note: &str) -> Self {
         self.files.note = Some(note.to_owned());

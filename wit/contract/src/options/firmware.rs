@@ -9,10 +9,10 @@ use super::number;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListOptions {
-    /// At most this many entries: 1000, and no more than [`Self::MAX_ENTRIES`].
+    /// At most this many entries: 1000 by default, and never more than [`Self::MAX_ENTRIES`].
     #[serde(deserialize_with = "number::saturating")]
     pub limit: u32,
-    /// Leave out this many entries first.
+    /// Skip this many entries first.
     #[serde(deserialize_with = "number::saturating")]
     pub offset: u32,
 }
@@ -45,11 +45,11 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FindOptions {
-    /// Where to look: in the content.
+    /// Where to look; by default in the content.
     pub r#in: Place,
     /// The directory to look below.
     pub under: String,
-    /// At most this many matches: 100, and no more than [`Self::MAX_MATCHES`].
+    /// At most this many matches: 100 by default, and never more than [`Self::MAX_MATCHES`].
     #[serde(deserialize_with = "number::saturating")]
     pub limit: u32,
 }

@@ -1,9 +1,8 @@
-//! The options that functions of the host take, with what is taken where they leave something out
-//! and the most that may be asked for.
+//! The options that functions of the host take, with their defaults and their limits.
 //!
-//! A number beyond the most is taken for the most. An option that is not here is refused, so that a
-//! caller who misspells one is told. What an option left out means is the host's to say, so most of
-//! them are not written where they are left out.
+//! A number above its limit is read as the limit. An unknown option is refused, so that a caller
+//! who misspells one is told. The host decides what a missing option means, so most options are not
+//! written where they are not set.
 
 mod config;
 mod firmware;

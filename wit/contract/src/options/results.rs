@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 
 use super::number;
 
-/// The longest that a search or a query may be given, in milliseconds.
+/// The longest time that a search or a query may ask for, in milliseconds.
 const MAX_TIMEOUT_MS: u32 = 30_000;
-/// How long they have where nothing is said.
+/// Their time by default, in milliseconds.
 const TIMEOUT_MS: u32 = 10_000;
 
 /// `run-results.read-csv`
@@ -18,16 +18,16 @@ pub struct CsvOptions {
     /// The column names of a file without header.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
-    /// Column to the list of values that it may have.
+    /// By column: the list of values that it may have.
     #[serde(rename = "where", skip_serializing_if = "Map::is_empty")]
     pub only: Map<String, Value>,
-    /// At most this many rows: 1000, and no more than [`Self::MAX_ROWS`].
+    /// At most this many rows: 1000 by default, and never more than [`Self::MAX_ROWS`].
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "number::optional"
     )]
     pub limit: Option<u32>,
-    /// Leave out this many rows first.
+    /// Skip this many rows first.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "number::optional"
@@ -49,24 +49,25 @@ impl CsvOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SearchOptions {
-    /// At most this many matches: 100, and no more than [`Self::MAX_MATCHES`].
+    /// At most this many matches: 100 by default, and never more than [`Self::MAX_MATCHES`].
     #[serde(deserialize_with = "number::saturating")]
     pub limit: u32,
-    /// Keep the last matches, not the first: yes.
+    /// Keep the last matches, not the first; by default true.
     pub from_end: bool,
-    /// Cut longer lines: at 500 bytes.
+    /// Cut lines after this many bytes; by default 500.
     #[serde(deserialize_with = "number::saturating")]
     pub max_line_bytes: u32,
-    /// Take capitals and small letters for the same: no.
+    /// Ignore the difference between upper and lower case; by default false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub case_insensitive: bool,
-    /// Lines to give before and after each match: none, and no more than [`Self::MAX_CONTEXT`].
+    /// Lines to give before and after each match: none by default, and never more than
+    /// [`Self::MAX_CONTEXT`].
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "number::optional"
     )]
     pub context: Option<u32>,
-    /// Give up after this long: 10 s, and no more than 30 s.
+    /// Give up after this many milliseconds: 10 s by default, and never more than 30 s.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "number::optional"
@@ -108,13 +109,14 @@ impl SearchOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct QueryOptions {
-    /// At most this many rows: 100, and no more than [`Self::MAX_ROWS`].
+    /// At most this many rows: 100 by default, and never more than [`Self::MAX_ROWS`].
     #[serde(deserialize_with = "number::saturating")]
     pub limit: u32,
     /// Give up after this long: 10 s, and no more than 30 s.
     #[serde(deserialize_with = "number::saturating")]
     pub timeout_ms: u32,
-    /// At most this many bytes of values: 1 MiB, and no more than [`Self::MAX_BYTES`].
+    /// At most this many bytes of values: 1 MiB by default, and never more than
+    /// [`Self::MAX_BYTES`].
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "number::optional"

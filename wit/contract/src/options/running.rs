@@ -1,7 +1,7 @@
 //! Options of `emulation` and `live`.
 //!
-//! Their numbers are not taken for the most that is allowed: nobody means a run or a request that
-//! ends sooner than asked.
+//! A number above its limit is refused here: nobody wants a run or a request that ends sooner than
+//! asked.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,8 +12,8 @@ use super::number;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StartOptions {
-    /// Seconds after which the run ends, from 1 to [`Self::MAX_TIMEOUT_S`]; by default what the
-    /// project says (`core.timeout`), else 60.
+    /// Seconds after which the run ends, from 1 to [`Self::MAX_TIMEOUT_S`]; by default the
+    /// project's `core.timeout`, else 60.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "number::optional"
@@ -38,7 +38,7 @@ impl Default for StartOptions {
     }
 }
 
-/// The backend that is the first which works.
+/// The first backend that works on this machine.
 const AUTO: &str = "auto";
 
 fn auto<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -50,13 +50,13 @@ fn auto<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CommandOptions {
-    /// Kill it after this long: 10 s, and no more than [`Self::MAX_TIMEOUT_MS`].
+    /// Kill it after this many milliseconds: 10 s by default, and at most [`Self::MAX_TIMEOUT_MS`].
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "number::optional"
     )]
     pub timeout_ms: Option<u32>,
-    /// Keep at most this much of each output stream: 64 KiB, and no more than
+    /// Keep at most this many bytes of each output stream: 64 KiB by default, and at most
     /// [`Self::MAX_BYTES`].
     #[serde(
         skip_serializing_if = "Option::is_none",
@@ -68,11 +68,11 @@ pub struct CommandOptions {
 impl CommandOptions {
     /// Where nothing is said.
     pub const TIMEOUT_MS: u32 = 10_000;
-    /// The longest that a request to a guest may take.
+    /// The longest time that a request to a guest may take, in milliseconds.
     pub const MAX_TIMEOUT_MS: u32 = 300_000;
     /// Where nothing is said.
     pub const BYTES: u32 = 65_536;
-    /// The most that a request to a guest gives.
+    /// The most bytes that a request to a guest gives.
     pub const MAX_BYTES: u32 = 1 << 20;
 }
 
@@ -83,19 +83,20 @@ pub struct ReachOptions {
     /// `tcp`, or `udp`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proto: Option<String>,
-    /// An address inside the guest: 127.0.0.1.
+    /// An address inside the guest; by default 127.0.0.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// What to send: nothing.
+    /// What to send; by default nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub send: Option<Payload>,
-    /// Give up after this long: 5 s, and no more than [`CommandOptions::MAX_TIMEOUT_MS`].
+    /// Give up after this many milliseconds: 5 s by default, and at most
+    /// [`CommandOptions::MAX_TIMEOUT_MS`].
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "number::optional"
     )]
     pub timeout_ms: Option<u32>,
-    /// Keep at most this much of the answer, as in [`CommandOptions`].
+    /// Keep at most this many bytes of the answer, as in [`CommandOptions`].
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "number::optional"

@@ -14,7 +14,7 @@ pub struct EffectiveConfig {
     /// The files that were merged, in order.
     #[serde(default)]
     pub layers: Vec<String>,
-    /// What is odd about them.
+    /// What is unusual about them.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
@@ -96,7 +96,7 @@ pub struct Change {
     /// The patch, absolute.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub patch_file: String,
-    /// False where the patch already said so.
+    /// False where the patch already had this change.
     #[serde(default)]
     pub changed: bool,
     /// Whether nothing was written.
@@ -158,8 +158,8 @@ impl Change {
     }
 }
 
-/// A [`Change`] as the host gives it: with every field, where what tools answer leaves out those
-/// that say nothing, and `loads`, which is for tools.
+/// A [`Change`] as the host gives it: with the fields that say nothing, which the answers of tools
+/// leave out, and with `loads`, which is for tools.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ToldChange<'a> {
     project_dir: &'a str,
@@ -193,7 +193,7 @@ pub struct Effective {
     /// The last file that sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_by: Option<String>,
-    /// Whether a file that is applied later says otherwise.
+    /// Whether a file that is applied later sets another value.
     #[serde(default)]
     pub overridden: bool,
 }
@@ -214,7 +214,7 @@ pub struct NewProject {
     /// Number of files in the root filesystem.
     #[serde(default)]
     pub files: u64,
-    /// What is odd about it.
+    /// What is unusual about it.
     #[serde(default)]
     pub warnings: Vec<String>,
 }

@@ -141,13 +141,13 @@ pub struct Match {
 /// `run-results.read-text`: a range of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Text {
-    /// Control characters and what is no UTF-8 escaped.
+    /// Control characters and bytes that are not UTF-8 are escaped.
     #[serde(default)]
     pub text: String,
     /// Where it starts.
     #[serde(default)]
     pub offset: u64,
-    /// Where to go on.
+    /// Where the rest of the file starts.
     #[serde(default)]
     pub next_offset: u64,
     /// Bytes of the file.
@@ -164,10 +164,10 @@ pub struct Rows {
     /// One array a row.
     #[serde(default)]
     pub rows: Vec<Vec<Value>>,
-    /// How many are here.
+    /// How many rows are here.
     #[serde(default)]
     pub row_count: u64,
-    /// Whether the query has more.
+    /// Whether the query has more rows.
     #[serde(default)]
     pub truncated: bool,
     /// How long it took.
