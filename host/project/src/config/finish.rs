@@ -42,7 +42,9 @@ pub fn finish(
             continue;
         };
         if target.insert(key.as_str().into(), value.clone()).is_some() {
-            warnings.push(format!("{file} overrides {name}.{key}, which a file sets"));
+            warnings.push(format!(
+                "{file} overrides {name}.{key}, which another file sets"
+            ));
         }
         let tree = Value::Map(Map::from([(
             name.into(),

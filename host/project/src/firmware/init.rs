@@ -9,11 +9,23 @@ use crate::Result;
 /// Where kernels and vendors keep an init, and why, best first. A rank leaves room for what only
 /// some images have.
 const PLACES: [(&str, u32, &str); 20] = [
-    ("sbin/init", 10, "the first that a kernel tries"),
+    (
+        "sbin/init",
+        10,
+        "the first program that a kernel tries as init",
+    ),
     ("sbin/preinit", 15, "a vendor's first program, before init"),
     ("init", 20, "the init of an initial RAM filesystem"),
-    ("etc/init", 25, "the second that a kernel tries"),
-    ("bin/init", 26, "the third that a kernel tries"),
+    (
+        "etc/init",
+        25,
+        "the second program that a kernel tries as init",
+    ),
+    (
+        "bin/init",
+        26,
+        "the third program that a kernel tries as init",
+    ),
     ("linuxrc", 30, "the init of older initial RAM disks"),
     ("preinit", 31, "a vendor's first program, before init"),
     ("preinitMT", 32, "a vendor's first program, before init"),

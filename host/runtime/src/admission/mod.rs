@@ -227,7 +227,7 @@ impl Gate<'_> {
                     .map_err(Unsound::lasting);
             }
             Ok(Answer::Output(_)) => {
-                let reason = "it answered something else than `describe`";
+                let reason = "it answered something other than the definitions of its tools";
                 return Err(Unsound::lasting(reason.to_owned()));
             }
             Err(stop) => stop,
