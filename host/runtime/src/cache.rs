@@ -66,7 +66,7 @@ impl Cache {
                 tracing::warn!(
                     dir = %dir.display(),
                     %reason,
-                    "there is no cache, so every start compiles every plugin"
+                    "the cache cannot be used, so every start compiles every plugin"
                 );
                 Self { place: None }
             }
