@@ -261,7 +261,7 @@ mod tests {
         refused("/examples/0", json!({"txt": "hello"}), "example 0");
         for name in ["", "Echo", "1echo", "e-cho", "écho", &"e".repeat(41)] {
             assert!(
-                admit(name, &sound()).unwrap_err().contains("not legal"),
+                admit(name, &sound()).unwrap_err().contains("not allowed"),
                 "{name}"
             );
         }

@@ -456,7 +456,7 @@ mod tests {
         refused(property(json!({"description": "d".repeat(1001)})), "1000");
         refused(
             json!({"type": "object", "properties": {"a b": {"description": "d"}}}),
-            "not legal",
+            "not allowed",
         );
         let many: Map<String, Value> = (0..400)
             .map(|n| (format!("p{n}"), json!({"description": "ddddddddd"})))
