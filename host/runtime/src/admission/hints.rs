@@ -30,7 +30,86 @@ pub(crate) struct Effect {
     reaches_out: bool,
 }
 
+/// What every host function can do, by its name in a component. A test compares it with `wit/`.
+const FUNCTIONS: &[(Interface, &[&str], Effect)] = &[
+    (Interface::Log, &["write", "progress"], Effect::NONE),
+    (
+        Interface::Config,
+        &["effective", "lookup", "patch"],
+        Effect::NONE,
+    ),
+    (
+        Interface::ConfigMutation,
+        &["apply", "remove", "reset"],
+        Effect {
+            destroys: true,
+            ..Effect::CHANGES
+        },
+    ),
+    // It writes only where nothing is.
+    (Interface::Creation, &["init-project"], Effect::CHANGES),
+    (
+        Interface::Results,
+        &[
+            "open",
+            "[method]run-results.status",
+            "[method]run-results.read-yaml",
+            "[method]run-results.read-csv",
+            "[method]run-results.search",
+            "[method]run-results.read-text",
+            "[method]run-results.query",
+        ],
+        Effect::NONE,
+    ),
+    (
+        Interface::Firmware,
+        &[
+            "open",
+            "[method]root-filesystem.list-directory",
+            "[method]root-filesystem.stat",
+            "[method]root-filesystem.read",
+            "[method]root-filesystem.search",
+            "[method]root-filesystem.init-candidates",
+        ],
+        Effect::NONE,
+    ),
+    (
+        Interface::Emulation,
+        &["start"],
+        Effect {
+            repeats: true,
+            ..Effect::CHANGES
+        },
+    ),
+    (Interface::Emulation, &["status", "wait"], Effect::NONE),
+    // A run that is stopped keeps its results.
+    (Interface::Emulation, &["stop"], Effect::CHANGES),
+    (Interface::Live, &["capabilities"], Effect::NONE),
+    (
+        Interface::Live,
+        &["command", "reach", "hook", "snapshot"],
+        Effect::WORST,
+    ),
+];
+
 impl Effect {
+    const NONE: Self = Self {
+        changes: false,
+        destroys: false,
+        repeats: false,
+        reaches_out: false,
+    };
+    const CHANGES: Self = Self {
+        changes: true,
+        ..Self::NONE
+    };
+    const WORST: Self = Self {
+        changes: true,
+        destroys: true,
+        repeats: true,
+        reaches_out: true,
+    };
+
     /// Of all functions that a component imports. Each of its tools can use all of them.
     pub(super) fn of_all(functions: &BTreeSet<Function>) -> Self {
         functions
@@ -39,42 +118,13 @@ impl Effect {
             .fold(Self::default(), Self::and)
     }
 
-    /// One row for each function; what is not known is taken for the worst.
+    /// What is not in [`FUNCTIONS`] is taken for the worst.
     fn of(function: &Function) -> Self {
-        let none = Self::default();
-        let changes = Self {
-            changes: true,
-            ..none
+        let named = |(interface, names, _): &&(Interface, &[&str], Self)| {
+            *interface == function.interface && names.contains(&function.name.as_str())
         };
-        let worst = Self {
-            changes: true,
-            destroys: true,
-            repeats: true,
-            reaches_out: true,
-        };
-        match (function.interface, function.name.as_str()) {
-            (
-                Interface::Types
-                | Interface::Log
-                | Interface::Config
-                | Interface::Results
-                | Interface::Firmware,
-                _,
-            )
-            | (Interface::Emulation, "status" | "wait")
-            | (Interface::Live, "capabilities") => none,
-            // It writes only where nothing is; a run that is stopped keeps its results.
-            (Interface::Creation, "init-project") | (Interface::Emulation, "stop") => changes,
-            (Interface::ConfigMutation, _) => Self {
-                destroys: true,
-                ..changes
-            },
-            (Interface::Emulation, "start") => Self {
-                repeats: true,
-                ..changes
-            },
-            (Interface::Creation | Interface::Emulation | Interface::Live, _) => worst,
-        }
+        let row = FUNCTIONS.iter().find(named);
+        row.map_or(Self::WORST, |(.., effect)| *effect)
     }
 
     fn and(self, other: Self) -> Self {
@@ -180,13 +230,16 @@ mod tests {
         }
         for (function, stranger) in [
             ((ConfigMutation, "apply"), [false, true, true, false]),
-            ((ConfigMutation, "anything-new"), [false, true, true, false]),
             ((Creation, "init-project"), [false, false, true, false]),
             ((Emulation, "start"), [false, false, false, false]),
             ((Emulation, "stop"), [false, false, true, false]),
             ((Live, "command"), [false, true, false, true]),
             ((Live, "reach"), [false, true, false, true]),
+            ((ConfigMutation, "anything-new"), [false, true, false, true]),
             ((Emulation, "anything-new"), [false, true, false, true]),
+            ((Config, "anything-new"), [false, true, false, true]),
+            ((Results, "anything-new"), [false, true, false, true]),
+            ((Firmware, "anything-new"), [false, true, false, true]),
         ] {
             assert_eq!(told(&[function], false), stranger, "{function:?}");
             assert_eq!(
@@ -196,6 +249,57 @@ mod tests {
             );
             assert_eq!(told(&[(Config, "lookup"), function], false), stranger);
         }
+    }
+
+    /// The functions that the files of the contract declare, by their names in a component.
+    fn declared() -> BTreeSet<(String, String)> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
+        let files = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let mut declared = BTreeSet::new();
+        for file in files.filter(|file| file.extension().is_some_and(|end| end == "wit")) {
+            let (mut interface, mut resource) = (String::new(), String::new());
+            for line in std::fs::read_to_string(file).unwrap().lines() {
+                let code = line.trim();
+                if let Some(name) = line.strip_prefix("interface ") {
+                    interface = name.trim_end_matches(" {").to_owned();
+                } else if let Some(name) = code.strip_prefix("resource ") {
+                    resource = name.trim_end_matches(" {").to_owned();
+                } else if line == "    }" {
+                    resource.clear();
+                }
+                let name = match code.split_once(": ") {
+                    _ if code.starts_with("///") => continue,
+                    _ if code.starts_with("constructor(") => format!("[constructor]{resource}"),
+                    Some((name, rest)) if rest.starts_with("static func(") => {
+                        format!("[static]{resource}.{name}")
+                    }
+                    Some((name, rest)) if rest.starts_with("func(") && resource.is_empty() => {
+                        name.to_owned()
+                    }
+                    Some((name, rest)) if rest.starts_with("func(") => {
+                        format!("[method]{resource}.{name}")
+                    }
+                    _ => continue,
+                };
+                declared.insert((interface.clone(), name));
+            }
+        }
+        // What components export.
+        declared.retain(|(interface, _)| interface != "tools");
+        declared
+    }
+
+    #[test]
+    fn every_function_of_the_contract_has_a_row_and_every_row_a_function() {
+        let rows = FUNCTIONS.iter().flat_map(|(interface, names, _)| {
+            let named = |name: &&str| (interface.name().to_owned(), (*name).to_owned());
+            names.iter().map(named)
+        });
+        let rows: Vec<_> = rows.collect();
+        assert_eq!(rows.len(), rows.iter().collect::<BTreeSet<_>>().len());
+        assert_eq!(rows.into_iter().collect::<BTreeSet<_>>(), declared());
     }
 
     #[test]
