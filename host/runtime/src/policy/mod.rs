@@ -314,15 +314,17 @@ impl Rules {
                 .saturating_mul(1024)
         };
         let ms = |ms: u32| Duration::from_millis(ms.into());
-        if let Some(mib) = self.memory_mib {
-            limits.memory_bytes = u64::from(mib) << 20;
-        }
-        limits.cpu = self.cpu_ms.map_or(limits.cpu, ms);
-        limits.wall = self.wall_ms.map_or(limits.wall, ms);
-        limits.host_calls = self.host_calls.map_or(limits.host_calls, u64::from);
-        limits.output_bytes = self.output_kib.map_or(limits.output_bytes, kib);
-        limits.log_bytes = self.log_kib.map_or(limits.log_bytes, kib);
-        limits.argument_bytes = self.argument_kib.map_or(limits.argument_bytes, kib);
+        let mib = |mib: u32| u64::from(mib) << 20;
+        // Every field, so that a new budget is not forgotten.
+        *limits = Limits {
+            memory_bytes: self.memory_mib.map_or(limits.memory_bytes, mib),
+            cpu: self.cpu_ms.map_or(limits.cpu, ms),
+            wall: self.wall_ms.map_or(limits.wall, ms),
+            host_calls: self.host_calls.map_or(limits.host_calls, u64::from),
+            output_bytes: self.output_kib.map_or(limits.output_bytes, kib),
+            log_bytes: self.log_kib.map_or(limits.log_bytes, kib),
+            argument_bytes: self.argument_kib.map_or(limits.argument_bytes, kib),
+        };
     }
 }
 
