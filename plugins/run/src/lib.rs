@@ -101,6 +101,13 @@ mod tests {
         check::<run>();
         let properties = &definition::<run>()["inputSchema"]["properties"];
         assert_eq!(
+            properties["timeout"]["description"],
+            format!(
+                "Seconds until the guest is stopped; default: the project's core.timeout, else {}",
+                StartOptions::TIMEOUT_S
+            )
+        );
+        assert_eq!(
             properties["wait_s"],
             json!({
                 "description": "Seconds to wait for its end",

@@ -1,7 +1,7 @@
 //! What `wit/*.wit` says of a value, of options and of the error, and the type that stands for it,
 //! have the same fields and cases.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
@@ -18,6 +18,26 @@ use rookery_contract::shapes::{
 use rookery_contract::{Error, Unavailable};
 use schemars::{JsonSchema, schema_for};
 use serde_json::Value;
+
+/// The files of the contract.
+const INTERFACES: [&str; 8] = [
+    "config",
+    "emulation",
+    "firmware",
+    "live",
+    "log",
+    "results",
+    "tools",
+    "types",
+];
+
+/// Objects that have no type, by the interface and one of their members: of what no backend can do
+/// yet, and of MCP.
+const UNTYPED: [(&str, &str); 3] = [
+    ("live", "action"),
+    ("live", "hook_id"),
+    ("types", "rookery/result"),
+];
 
 fn wit(interface: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../{interface}.wit"))
@@ -141,8 +161,12 @@ fn what_an_option_left_out_means_is_in_prose_and_type() {
     default("live", "timeout_ms", CommandOptions::TIMEOUT_MS.into());
     default("live", "timeout_ms", ReachOptions::TIMEOUT_MS.into());
     default("live", "max_bytes", CommandOptions::BYTES.into());
-    let most = format!("at most {}", StartOptions::MAX_TIMEOUT_S);
-    assert!(prose("emulation").contains(&most), "{most}");
+    for said in [
+        format!("at most {}", StartOptions::MAX_TIMEOUT_S),
+        format!("`core.timeout`, else {} s", StartOptions::TIMEOUT_S),
+    ] {
+        assert!(prose("emulation").contains(&said), "{said}");
+    }
 }
 
 #[test]
@@ -221,6 +245,85 @@ fn every_case_of_the_error_is_in_variant_and_type() {
     let fields = schema.get("properties").unwrap().as_object().unwrap();
     let fields: BTreeSet<_> = fields.keys().map(|field| field.replace('_', "-")).collect();
     assert_eq!(declared("record unavailable"), fields);
+}
+
+/// Every structure of `wit/contract/src/shapes` and `options`, and the names that its fields have
+/// in JSON.
+fn structures() -> BTreeMap<String, BTreeSet<String>> {
+    let item = Regex::new(r#"(?m)^pub struct (\w+) \{|rename = "(\w+)"|^    pub (?:r#)?(\w+): "#);
+    let item = item.unwrap();
+    let mut structures = BTreeMap::new();
+    for folder in ["shapes", "options"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src")
+            .join(folder);
+        for file in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let (mut of, mut renamed) = (String::new(), None);
+            for found in item.captures_iter(&text) {
+                if let Some(name) = found.get(1) {
+                    of = name.as_str().to_owned();
+                    structures.insert(of.clone(), BTreeSet::new());
+                } else if let Some(name) = found.get(2) {
+                    renamed = Some(name.as_str().to_owned());
+                } else {
+                    let name = renamed.take().unwrap_or_else(|| found[3].to_owned());
+                    structures.get_mut(&of).unwrap().insert(name);
+                }
+            }
+        }
+    }
+    structures
+}
+
+#[test]
+fn every_structure_of_the_contract_is_compared_with_the_prose() {
+    let tests = include_str!("prose.rs");
+    for structure in structures().keys() {
+        let compared = ["check", "check_whole"].map(|by| format!("{by}::<{structure}>("));
+        assert!(
+            compared.iter().any(|call| tests.contains(call)),
+            "{structure}: compare it here with what `wit/` says of it"
+        );
+    }
+}
+
+#[test]
+fn every_object_in_prose_has_a_type() {
+    let structures = structures();
+    for interface in INTERFACES {
+        for object in objects(&prose(interface)) {
+            let fits = |fields: &BTreeSet<String>| {
+                let mut members = object.iter();
+                members.all(|name| fields.contains(name) || OF_THE_HOST.contains(&name.as_str()))
+            };
+            let untyped =
+                |(of, member): &(&str, &str)| *of == interface && object.contains(*member);
+            assert!(
+                structures.values().any(fits) || UNTYPED.iter().any(untyped),
+                "{interface}.wit spells out an object with {object:?}; give it a type in \
+                 `wit/contract/src`, and compare the two here"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_record_and_variant_in_code_is_known_here() {
+    let declaration = Regex::new(r"(?m)^ +((?:record|variant|enum|flags) [a-z-]+) \{").unwrap();
+    let mut found = BTreeSet::new();
+    for interface in INTERFACES {
+        let text = std::fs::read_to_string(wit(interface)).unwrap();
+        found.extend(declaration.captures_iter(&text).map(|of| of[1].to_owned()));
+    }
+    // The first two are compared above; the bindings alone know the others.
+    let known = [
+        "record unavailable",
+        "variant error",
+        "enum level",
+        "record tool-definition",
+    ];
+    assert_eq!(found, known.map(str::to_owned).into());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rookery_contract::options::StartOptions;
 use rookery_project::penguin::env::is_penguins_own;
 use rookery_project::{Error, Result, rules};
 use serde_json::{Map, Value};
@@ -12,7 +13,7 @@ use crate::plan::unsupported::{is_enabled, note_ignored};
 use crate::plan::{Plan, files, models};
 use crate::ports::Ports;
 
-const DEFAULT_TIMEOUT_S: u64 = 60;
+const DEFAULT_TIMEOUT_S: u64 = StartOptions::TIMEOUT_S as u64;
 const LOGGERS: &[&str] = &["syscalls_logger", "exec_logger", "rw_logger", "processes"];
 const INIT_FINDER: &str = "static/InitFinder.yaml";
 

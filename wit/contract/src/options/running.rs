@@ -13,7 +13,7 @@ use super::number;
 #[serde(default, deny_unknown_fields)]
 pub struct StartOptions {
     /// Seconds after which the run ends, from 1 to [`Self::MAX_TIMEOUT_S`]; by default the
-    /// project's `core.timeout`, else 60.
+    /// project's `core.timeout`, else [`Self::TIMEOUT_S`].
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "number::optional"
@@ -25,6 +25,8 @@ pub struct StartOptions {
 }
 
 impl StartOptions {
+    /// The length of a run where neither its start nor its project says one.
+    pub const TIMEOUT_S: u32 = 60;
     /// The longest run: a week.
     pub const MAX_TIMEOUT_S: u32 = 7 * 24 * 3600;
 }
