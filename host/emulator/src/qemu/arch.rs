@@ -1,5 +1,67 @@
 //! Guest architectures: how their programs are recognised and which qemu runs them.
 
+use rookery_project::penguin::architectures::Architecture;
+
+/// A kernel's binary interface, as far as it is not the same everywhere. What differs between
+/// architectures matches this, so that a new one is not forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abi {
+    /// MIPS with 32-bit registers (o32).
+    Mips,
+    /// MIPS with 64-bit registers and 32-bit pointers.
+    MipsN32,
+    /// MIPS with 64-bit registers.
+    Mips64,
+    /// ARM with 32-bit registers.
+    Arm,
+    /// ARM with 64-bit registers.
+    Aarch64,
+    /// PowerPC.
+    Ppc,
+    /// RISC-V.
+    Riscv,
+    /// LoongArch.
+    Loongarch,
+    /// Intel with 32-bit registers.
+    I386,
+    /// Intel with 64-bit registers.
+    X86_64,
+    /// SuperH.
+    Sh,
+}
+
+impl Abi {
+    /// Whether signals and errors have MIPS's own numbers.
+    pub fn is_mips(self) -> bool {
+        match self {
+            Self::Mips | Self::MipsN32 | Self::Mips64 => true,
+            Self::Arm
+            | Self::Aarch64
+            | Self::Ppc
+            | Self::Riscv
+            | Self::Loongarch
+            | Self::I386
+            | Self::X86_64
+            | Self::Sh => false,
+        }
+    }
+
+    /// The number of `TCGETS`.
+    const fn tcgets(self) -> u32 {
+        match self {
+            Self::Mips | Self::MipsN32 | Self::Mips64 => 0x540D,
+            Self::Ppc => 0x402C_7413,
+            Self::Arm
+            | Self::Aarch64
+            | Self::Riscv
+            | Self::Loongarch
+            | Self::I386
+            | Self::X86_64
+            | Self::Sh => 0x5401,
+        }
+    }
+}
+
 /// One architecture that qemu-user runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arch {
@@ -12,6 +74,8 @@ pub struct Arch {
     class: u8,
     data: u8,
     elf: u16,
+    /// How its programs call the kernel.
+    pub abi: Abi,
     /// The number of `TCGETS`, by which qemu's ioctl table is recognised.
     pub tcgets: u32,
 }
@@ -23,7 +87,7 @@ const fn arch(
     class: u8,
     data: u8,
     elf: u16,
-    tcgets: u32,
+    abi: Abi,
 ) -> Arch {
     Arch {
         qemu,
@@ -32,22 +96,20 @@ const fn arch(
         class,
         data,
         elf,
-        tcgets,
+        abi,
+        tcgets: abi.tcgets(),
     }
 }
 
 const LITTLE: u8 = 1;
 const BIG: u8 = 2;
-const TCGETS: u32 = 0x5401;
-const TCGETS_MIPS: u32 = 0x540D;
-const TCGETS_PPC: u32 = 0x402C_7413;
 
 /// All of them.
 pub const ARCHES: &[Arch] = &[
-    arch("mipsel", &["mipsel"], "mips", 32, LITTLE, 8, TCGETS_MIPS),
-    arch("mips", &["mipseb", "mips"], "mips", 32, BIG, 8, TCGETS_MIPS),
-    arch("mipsn32el", &[], "mips64", 32, LITTLE, 8, TCGETS_MIPS),
-    arch("mipsn32", &[], "mips64", 32, BIG, 8, TCGETS_MIPS),
+    arch("mipsel", &["mipsel"], "mips", 32, LITTLE, 8, Abi::Mips),
+    arch("mips", &["mipseb", "mips"], "mips", 32, BIG, 8, Abi::Mips),
+    arch("mipsn32el", &[], "mips64", 32, LITTLE, 8, Abi::MipsN32),
+    arch("mipsn32", &[], "mips64", 32, BIG, 8, Abi::MipsN32),
     arch(
         "mips64el",
         &["mips64el"],
@@ -55,7 +117,7 @@ pub const ARCHES: &[Arch] = &[
         64,
         LITTLE,
         8,
-        TCGETS_MIPS,
+        Abi::Mips64,
     ),
     arch(
         "mips64",
@@ -64,13 +126,21 @@ pub const ARCHES: &[Arch] = &[
         64,
         BIG,
         8,
-        TCGETS_MIPS,
+        Abi::Mips64,
     ),
-    arch("arm", &["armel", "arm"], "armv7l", 32, LITTLE, 40, TCGETS),
-    arch("armeb", &["armeb"], "armv7b", 32, BIG, 40, TCGETS),
-    arch("aarch64", &["aarch64"], "aarch64", 64, LITTLE, 183, TCGETS),
-    arch("aarch64_be", &[], "aarch64_be", 64, BIG, 183, TCGETS),
-    arch("ppc", &["powerpc", "ppc"], "ppc", 32, BIG, 20, TCGETS_PPC),
+    arch("arm", &["armel", "arm"], "armv7l", 32, LITTLE, 40, Abi::Arm),
+    arch("armeb", &["armeb"], "armv7b", 32, BIG, 40, Abi::Arm),
+    arch(
+        "aarch64",
+        &["aarch64"],
+        "aarch64",
+        64,
+        LITTLE,
+        183,
+        Abi::Aarch64,
+    ),
+    arch("aarch64_be", &[], "aarch64_be", 64, BIG, 183, Abi::Aarch64),
+    arch("ppc", &["powerpc", "ppc"], "ppc", 32, BIG, 20, Abi::Ppc),
     arch(
         "ppc64",
         &["powerpc64", "ppc64"],
@@ -78,7 +148,7 @@ pub const ARCHES: &[Arch] = &[
         64,
         BIG,
         21,
-        TCGETS_PPC,
+        Abi::Ppc,
     ),
     arch(
         "ppc64le",
@@ -87,10 +157,26 @@ pub const ARCHES: &[Arch] = &[
         64,
         LITTLE,
         21,
-        TCGETS_PPC,
+        Abi::Ppc,
     ),
-    arch("riscv32", &["riscv32"], "riscv32", 32, LITTLE, 243, TCGETS),
-    arch("riscv64", &["riscv64"], "riscv64", 64, LITTLE, 243, TCGETS),
+    arch(
+        "riscv32",
+        &["riscv32"],
+        "riscv32",
+        32,
+        LITTLE,
+        243,
+        Abi::Riscv,
+    ),
+    arch(
+        "riscv64",
+        &["riscv64"],
+        "riscv64",
+        64,
+        LITTLE,
+        243,
+        Abi::Riscv,
+    ),
     arch(
         "loongarch64",
         &["loongarch64"],
@@ -98,9 +184,17 @@ pub const ARCHES: &[Arch] = &[
         64,
         LITTLE,
         258,
-        TCGETS,
+        Abi::Loongarch,
     ),
-    arch("i386", &["intel32", "i386"], "i686", 32, LITTLE, 3, TCGETS),
+    arch(
+        "i386",
+        &["intel32", "i386"],
+        "i686",
+        32,
+        LITTLE,
+        3,
+        Abi::I386,
+    ),
     arch(
         "x86_64",
         &["intel64", "x86_64"],
@@ -108,10 +202,10 @@ pub const ARCHES: &[Arch] = &[
         64,
         LITTLE,
         62,
-        TCGETS,
+        Abi::X86_64,
     ),
-    arch("sh4", &[], "sh4", 32, LITTLE, 42, TCGETS),
-    arch("sh4eb", &[], "sh4eb", 32, BIG, 42, TCGETS),
+    arch("sh4", &[], "sh4", 32, LITTLE, 42, Abi::Sh),
+    arch("sh4eb", &[], "sh4eb", 32, BIG, 42, Abi::Sh),
 ];
 
 /// A program of the 32-bit MIPS ABI for 64-bit processors.
@@ -141,9 +235,10 @@ fn flags(header: &[u8], big_endian: bool) -> Option<u32> {
 impl Arch {
     /// By Penguin's name.
     pub fn by_name(name: &str) -> Option<&'static Self> {
+        let known = Architecture::by_name(name).map_or(name, |known| known.name);
         ARCHES
             .iter()
-            .find(|arch| arch.penguin.contains(&name) || arch.qemu == name)
+            .find(|arch| arch.penguin.contains(&known) || arch.qemu == known)
     }
 
     /// By the first bytes of an ELF file.
@@ -162,14 +257,14 @@ impl Arch {
         let n32 = machine == 8 && class == 32 && flags(header, data == BIG)? & EF_MIPS_ABI2 != 0;
         ARCHES.iter().find(|arch| {
             (arch.class, arch.data, arch.elf) == (class, data, machine)
-                && arch.qemu.contains("n32") == n32
+                && (arch.abi == Abi::MipsN32) == n32
         })
     }
 
     /// The processor for a program of this architecture with this header, where it must not be the
     /// emulator's own choice.
     pub fn cpu(&self, header: &[u8]) -> Option<&'static str> {
-        if !matches!(self.qemu, "mips" | "mipsel") {
+        if self.abi != Abi::Mips {
             return None;
         }
         let flags = flags(header, self.is_big_endian())?;
@@ -191,8 +286,8 @@ impl Arch {
 
     /// A plausible `/proc/cpuinfo`; firmware reads the machine's name from it.
     pub fn cpuinfo(&self) -> String {
-        match self.qemu {
-            name if name.starts_with("mips") => {
+        match self.abi {
+            Abi::Mips | Abi::MipsN32 | Abi::Mips64 => {
                 "system type\t\t: MIPS Malta\n\
                  machine\t\t\t: Unknown\n\
                  processor\t\t: 0\n\
@@ -203,7 +298,7 @@ impl Arch {
                  isa\t\t\t: mips1 mips2 mips32r1 mips32r2\n\
                  ASEs implemented\t: mips16 dsp dsp2\n"
             }
-            "arm" | "armeb" => {
+            Abi::Arm => {
                 "processor\t: 0\n\
                  model name\t: ARMv7 Processor rev 1 (v7l)\n\
                  BogoMIPS\t: 125.00\n\
@@ -215,7 +310,7 @@ impl Arch {
                  Revision\t: 0000\n\
                  Serial\t\t: 0000000000000000\n"
             }
-            name if name.starts_with("aarch64") => {
+            Abi::Aarch64 => {
                 "processor\t: 0\n\
                  BogoMIPS\t: 125.00\n\
                  Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32\n\
@@ -223,14 +318,16 @@ impl Arch {
                  CPU architecture: 8\n\
                  CPU variant\t: 0x0\nCPU part\t: 0xd07\nCPU revision\t: 0\n"
             }
-            name if name.starts_with("ppc") => {
+            Abi::Ppc => {
                 "processor\t: 0\n\
                                       cpu\t\t: e500v2\n\
                                       clock\t\t: 1000.000000MHz\n\
                                       revision\t: 3.0\n\
                                       bogomips\t: 100.00\n"
             }
-            _ => "processor\t: 0\nBogoMIPS\t: 125.00\n",
+            Abi::Riscv | Abi::Loongarch | Abi::I386 | Abi::X86_64 | Abi::Sh => {
+                "processor\t: 0\nBogoMIPS\t: 125.00\n"
+            }
         }
         .to_owned()
     }
@@ -238,6 +335,8 @@ impl Arch {
 
 #[cfg(test)]
 mod tests {
+    use rookery_project::penguin::architectures::ARCHITECTURES;
+
     use super::*;
 
     fn header(class: u8, data: u8, machine: u16, flags: u32) -> Vec<u8> {
@@ -295,22 +394,16 @@ mod tests {
     }
 
     #[test]
-    fn penguins_names_are_known() {
-        for name in [
-            "armel",
-            "aarch64",
-            "mipsel",
-            "mipseb",
-            "mips64el",
-            "mips64eb",
-            "powerpc",
-            "powerpc64",
-            "powerpc64le",
-            "riscv64",
-            "loongarch64",
-            "intel64",
-        ] {
-            assert!(Arch::by_name(name).is_some(), "{name}");
+    fn penguins_names_are_known_and_mean_the_same_programs() {
+        for known in &ARCHITECTURES {
+            for name in known.aliases.iter().chain([&known.name]) {
+                let arch = Arch::by_name(name).expect(name);
+                assert_eq!(
+                    (arch.elf, arch.class, arch.is_big_endian()),
+                    (known.machine, known.bits, known.big_endian),
+                    "{name}"
+                );
+            }
         }
     }
 }

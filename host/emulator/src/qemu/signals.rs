@@ -1,5 +1,7 @@
 //! Numbers of signals. What a guest calls by a number of its own, qemu sends under the host's.
 
+use crate::qemu::arch::Arch;
+
 /// Signals whose number on MIPS is not the host's (Linux, `arch/mips/include/uapi/asm/signal.h`).
 const MIPS: &[(i32, i32)] = &[
     (libc::SIGBUS, 10),
@@ -35,13 +37,17 @@ pub fn abort_of(version: Option<(u32, u32)>) -> i32 {
     }
 }
 
+fn is_mips(arch: &str) -> bool {
+    Arch::by_name(arch).is_some_and(|arch| arch.abi.is_mips())
+}
+
 /// The number in a guest of Penguin's architecture `arch`, which is also what the configuration
 /// means, of the host's `signal`.
 pub fn in_guest(arch: &str, abort: i32, signal: i32) -> i32 {
     let other = MIPS.iter().find(|(host, _)| *host == signal);
     match other {
         _ if signal == abort => libc::SIGABRT,
-        Some((_, mips)) if arch.starts_with("mips") => *mips,
+        Some((_, mips)) if is_mips(arch) => *mips,
         _ => signal,
     }
 }
@@ -58,7 +64,7 @@ pub fn on_host(arch: &str, abort: i32, signal: i32) -> i32 {
     match other {
         _ if signal == libc::SIGABRT => abort,
         _ if signal >= GUESTS_RTMIN => first + signal - GUESTS_RTMIN,
-        Some((host, _)) if arch.starts_with("mips") => *host,
+        Some((host, _)) if is_mips(arch) => *host,
         _ => signal,
     }
 }

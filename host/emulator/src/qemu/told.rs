@@ -10,7 +10,7 @@
 //! nothing is changed.
 
 use crate::kernel::told::{Numbers, code};
-use crate::qemu::arch::Arch;
+use crate::qemu::arch::{Abi, Arch};
 use crate::qemu::code::{CALL_LENGTH, Code, put};
 
 /// The flags of `clone` that `do_fork` looks at, and what they must be.
@@ -28,13 +28,13 @@ const NONE: u32 = u32::MAX;
 /// The system calls of a guest: `exit`, `clone`, `ioctl` (`arch/*/include/uapi/asm/unistd.h`,
 /// `include/uapi/asm-generic/unistd.h`).
 fn numbers(arch: &Arch, ioctls: bool) -> Numbers {
-    let (exit, clone, ioctl) = match arch.qemu {
-        "mips" | "mipsel" => (4001, 4120, 4054),
-        "mips64" | "mips64el" => (5058, 5055, 5015),
-        "mipsn32" | "mipsn32el" => (6058, 6055, 6015),
-        "aarch64" | "aarch64_be" | "riscv32" | "riscv64" | "loongarch64" => (93, 220, 29),
-        "x86_64" => (60, 56, 16),
-        _ => (1, 120, 54),
+    let (exit, clone, ioctl) = match arch.abi {
+        Abi::Mips => (4001, 4120, 4054),
+        Abi::Mips64 => (5058, 5055, 5015),
+        Abi::MipsN32 => (6058, 6055, 6015),
+        Abi::Aarch64 | Abi::Riscv | Abi::Loongarch => (93, 220, 29),
+        Abi::X86_64 => (60, 56, 16),
+        Abi::Arm | Abi::Ppc | Abi::I386 | Abi::Sh => (1, 120, 54),
     };
     let ioctl = if ioctls { ioctl } else { NONE };
     Numbers { exit, clone, ioctl }

@@ -17,7 +17,7 @@ const ENOTTY: i32 = 25;
 
 /// Let a copy of the emulator say `ENOTTY`. Gives whether it does now.
 pub fn patch(file: &mut [u8], arch: &Arch) -> bool {
-    let enosys = if arch.qemu.starts_with("mips") {
+    let enosys = if arch.abi.is_mips() {
         ENOSYS_OF_MIPS
     } else {
         ENOSYS

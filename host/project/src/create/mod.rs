@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use crate::firmware::tree::{Content, Entry};
 use crate::firmware::{self, Image};
 use crate::ground::scratch::{self, Scratch};
-use crate::penguin::architectures::Architecture;
+use crate::penguin::architectures::{ARCHITECTURES, Architecture};
 use crate::penguin::project::{ARCHIVE, MAIN};
 use crate::{Cancel, Error, Result};
 
@@ -45,9 +45,9 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Ne
     let arch = image.arch()?.ok_or_else(|| no_program(&image, rootfs))?;
     let Some(known) = Architecture::by_name(&arch) else {
         return Err(Error::InvalidArgument(format!(
-            "the programs in {} are for {arch}, which is not supported; 64-bit Intel, ARM, MIPS, \
-             PowerPC, RISC-V 64 and LoongArch are",
-            rootfs.display()
+            "the programs in {} are for {arch}, which is not supported; {} are",
+            rootfs.display(),
+            ARCHITECTURES.map(|known| known.name).join(", ")
         )));
     };
     let inits = firmware::candidates(&image, Some(&arch))?;
