@@ -1,9 +1,11 @@
 //! Result files that are missing or damaged: which of the two, why, and what to do.
 
 mod edge;
+use std::collections::BTreeSet;
 use std::fs;
 
 use edge::{Results, Roots};
+use rookery_project::penguin::result_files;
 use rookery_project::{Cancel, Error, Unavailable};
 use serde_json::{Value, json};
 
@@ -29,30 +31,26 @@ fn missing(results: &Results, file: &str) -> (String, String) {
     }
 }
 
-const FILES: [(&str, &str); 10] = [
-    ("netbinds.csv", "netbinds"),
-    ("crashes.yaml", "crashes"),
-    ("pseudofiles_failures.yaml", "pseudofiles"),
-    ("health_final.yaml", "health"),
-    ("lifeguard.csv", "lifeguard"),
-    ("nvram.csv", "nvram2"),
-    ("mounts.csv", "mount"),
-    ("shell_cov.csv", "shell"),
-    ("iface.log", "interfaces"),
-    ("vpn_bridges.csv", "vpn"),
-];
+/// Every file that a plugin writes, with that plugin. The database needs more than one.
+fn of_plugins() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let files = result_files::all().filter(|(name, _)| *name != result_files::DATABASE);
+    files.filter_map(|(name, plugins)| Some((name, *plugins.first()?)))
+}
 
 /// A `core_plugins.yaml` with all of them.
 fn plugins(enabled: bool) -> String {
-    let lines = FILES.map(|(_, plugin)| format!("{plugin}: {{enabled: {enabled}}}\n"));
-    lines.concat()
+    let plugins: BTreeSet<_> = of_plugins().map(|(_, plugin)| plugin).collect();
+    let lines = plugins
+        .iter()
+        .map(|plugin| format!("{plugin}: {{enabled: {enabled}}}\n"));
+    lines.collect()
 }
 
 #[test]
 fn a_file_whose_plugin_was_off_says_so_and_how_to_switch_it_on() {
     let off = plugins(false);
     let (_dir, results) = results(&[("core_plugins.yaml", &off), ("console.log", "x")]);
-    for (file, plugin) in FILES {
+    for (file, plugin) in of_plugins() {
         let (why, how) = missing(&results, file);
         assert!(why.contains(plugin) && why.contains("off"), "{file}: {why}");
         assert!(
@@ -60,6 +58,8 @@ fn a_file_whose_plugin_was_off_says_so_and_how_to_switch_it_on() {
             "{file}: {how}"
         );
     }
+    let off = "pseudofiles: {enabled: false}\n";
+    let (_dir, results) = self::results(&[("core_plugins.yaml", off), ("console.log", "x")]);
     assert!(
         missing(&results, "env_missing.yaml")
             .1
@@ -74,7 +74,7 @@ fn a_plugin_that_was_on_is_never_said_to_have_been_off() {
         let mut files = vec![("core_plugins.yaml", on.as_str())];
         files.extend(ended.iter().map(|name| (*name, "")));
         let (_dir, results) = results(&files);
-        for (file, _) in FILES {
+        for (file, _) in of_plugins() {
             let (why, how) = missing(&results, file);
             assert!(
                 !why.contains("off") && !how.contains("Enable"),

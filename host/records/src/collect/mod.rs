@@ -153,24 +153,44 @@ impl Collectors {
     }
 
     fn all(&mut self) -> Vec<&mut dyn Collector> {
+        // Every field, so that a new collector is not forgotten below.
+        let Self {
+            directory: _,
+            clock: _,
+            started,
+            console,
+            netbinds,
+            bridges,
+            pseudofiles,
+            environment,
+            database,
+            crashes,
+            health,
+            signals,
+            mounts,
+            interfaces,
+            processes,
+            blocked_signals: _,
+            failures: _,
+        } = self;
         // The console first: it is what a reader looks at while the rest is computed.
         let mut all: Vec<&mut dyn Collector> = vec![
-            &mut self.console,
-            &mut self.started,
-            &mut self.netbinds,
-            &mut self.bridges,
-            &mut self.pseudofiles,
-            &mut self.crashes,
-            &mut self.health,
-            &mut self.signals,
-            &mut self.mounts,
-            &mut self.interfaces,
-            &mut self.processes,
+            console,
+            started,
+            netbinds,
+            bridges,
+            pseudofiles,
+            crashes,
+            health,
+            signals,
+            mounts,
+            interfaces,
+            processes,
         ];
-        if let Some(environment) = &mut self.environment {
+        if let Some(environment) = environment {
             all.push(environment);
         }
-        if let Some(database) = &mut self.database {
+        if let Some(database) = database {
             all.push(database);
         }
         all

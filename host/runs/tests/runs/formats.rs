@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use rookery_harness::{Trial, places, trials};
+use rookery_project::penguin::result_files;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ use crate::world::{World, eventually};
 pub fn tests() -> Vec<Trial> {
     trials![
         a_run_leaves_penguins_files,
+        every_file_of_a_run_is_named_where_it_is_looked_for,
         the_record_holds_what_penguin_has_no_file_for,
         what_is_faked_or_only_counted_is_said,
         a_note_is_in_the_record_while_the_run_goes_on,
@@ -44,7 +46,10 @@ fn a_run_leaves_penguins_files() {
         (".ran", ""),
         ("console.log", "boot\r\n"),
         ("env_missing.yaml", "- sxid\n"),
+        ("env_mtd.txt", ""),
+        ("env_uboot.txt", "[]\n"),
         ("guest_ip", "127.0.0.1\n"),
+        ("ipaddr.txt", "127.0.0.1\n"),
         ("health_devices_accessed.txt", "/dev/dsa\n"),
         ("health_procs.txt", "/usr/sbin/httpd\n"),
         (
@@ -100,6 +105,13 @@ fn a_run_leaves_penguins_files() {
         (&summary["binds"][0]["port"], &summary["binds"][0]["state"]),
         (&json!(80), &json!("listening"))
     );
+    for name in ["core_config.yaml", "core_plugins.yaml"] {
+        let text = world.result(0, name);
+        assert!(
+            serde_yaml::from_str::<Value>(&text).unwrap().is_object(),
+            "{name}: {text}"
+        );
+    }
     let database = Connection::open(world.project().join("results/0/plugins.db")).unwrap();
     let missing: String = database
         .query_row(
@@ -109,6 +121,26 @@ fn a_run_leaves_penguins_files() {
         )
         .unwrap();
     assert_eq!(missing, "filename=0x0(\"/dev/dsa\")");
+}
+
+fn every_file_of_a_run_is_named_where_it_is_looked_for() {
+    let world = World::new();
+    world.run(SCRIPT);
+    let looked_at = include_str!("formats.rs");
+    for entry in fs::read_dir(world.project().join("results/0")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(
+            result_files::all().any(|(known, _)| known == name),
+            "{name}: say in `host/project/src/penguin/result_files.rs` where it comes from"
+        );
+        let table = name.trim_end_matches(".csv");
+        assert!(
+            [&name, table]
+                .iter()
+                .any(|name| looked_at.contains(&format!("{name:?}"))),
+            "{name}: say in `host/runs/tests/runs/formats.rs` what a run writes into it"
+        );
+    }
 }
 
 fn the_record_holds_what_penguin_has_no_file_for() {
