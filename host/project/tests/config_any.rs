@@ -5,6 +5,7 @@ mod support;
 
 use edge::Project;
 use proptest::prelude::*;
+use rookery_project::penguin::sections::Section;
 use rookery_project::yaml;
 use serde_json::{Value, json};
 use support::{CONFIG, project};
@@ -33,22 +34,10 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 fn section() -> impl Strategy<Value = String> {
-    let names = [
-        "core",
-        "env",
-        "nvram",
-        "uboot_env",
-        "netdevs",
-        "blocked_signals",
-        "pseudofiles",
-        "static_files",
-        "plugins",
-        "lib_inject",
-        "network",
-        "vars",
-        "init_plugins",
-    ];
-    let known = prop::sample::select(names.to_vec()).prop_map(str::to_owned);
+    let names = Section::ALL.iter().map(|section| section.name());
+    // `patches` is refused as such.
+    let names: Vec<_> = names.filter(|name| *name != "patches").collect();
+    let known = prop::sample::select(names).prop_map(str::to_owned);
     prop_oneof![4 => known, 1 => any::<String>()]
 }
 

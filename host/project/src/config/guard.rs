@@ -8,6 +8,7 @@ use super::schema::Problem;
 use crate::ground::yaml::value::{Key, Map, Value};
 use crate::penguin::env::{MAGIC, is_exported};
 use crate::penguin::plugins::FRAMEWORK;
+use crate::penguin::sections::Section;
 use crate::rules::{
     ioctl_number, is_clean_path, is_interface_name, is_nvram_key, is_pseudofile_path,
     is_signal_number,
@@ -22,7 +23,10 @@ pub fn guard(project: &Path, fragment: &Value, warnings: &mut Vec<String>) -> Ve
         warnings,
     };
     for (section, value) in fragment.as_map().into_iter().flatten() {
-        guard.section(&section.text(), value);
+        // The check against the structure refuses all others.
+        if let Some(section) = Section::by_name(&section.text()) {
+            guard.section(section, value);
+        }
     }
     guard.problems
 }
@@ -102,6 +106,10 @@ pub fn lossy_json(fragment: &serde_json::Value) -> Vec<Problem> {
     problems
 }
 
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
 struct Guard<'a> {
     project: &'a Path,
     problems: Vec<Problem>,
@@ -116,15 +124,19 @@ impl Guard<'_> {
         });
     }
 
-    fn section(&mut self, name: &str, value: &Value) {
-        match (name, value) {
-            ("core", Value::Map(core)) => self.core(core),
-            ("patches", _) => self.refuse(
+    fn section(&mut self, section: Section, value: &Value) {
+        let items: &[Value] = match value {
+            Value::List(items) => items,
+            _ => &[],
+        };
+        match section {
+            Section::Core => value.as_map().into_iter().for_each(|core| self.core(core)),
+            Section::Patches => self.refuse(
                 &["patches"],
                 "has no effect in a patch; list the file in config.yaml",
             ),
-            ("netdevs", Value::List(items)) => items.iter().for_each(|item| self.netdev(item)),
-            ("blocked_signals", Value::List(items)) => items.iter().for_each(|item| {
+            Section::Netdevs => items.iter().for_each(|item| self.netdev(item)),
+            Section::BlockedSignals => items.iter().for_each(|item| {
                 if !matches!(item, Value::Int(number) if is_signal_number(*number)) {
                     self.refuse(
                         &["blocked_signals"],
@@ -135,44 +147,46 @@ impl Guard<'_> {
                     );
                 }
             }),
-            (_, Value::Map(entries)) => {
-                for (key, value) in entries {
-                    self.entry(name, &key.text(), value);
-                }
+            Section::Env => self.each(value, |this, key, value| this.env(key, text(value))),
+            Section::Nvram => self.each(value, |this, key, value| this.nvram(key, text(value))),
+            Section::UbootEnv => {
+                self.each(value, |this, key, value| this.uboot_env(key, text(value)));
             }
-            _ => {}
+            Section::Pseudofiles => self.each(value, Self::pseudofile),
+            Section::StaticFiles => self.each(value, Self::static_file),
+            Section::Plugins => self.each(value, Self::plugin),
+            // What the structure allows is harmless.
+            Section::Vars | Section::LibInject | Section::InitPlugins | Section::Network => {}
         }
     }
 
-    fn entry(&mut self, section: &str, key: &str, value: &Value) {
-        let text = value.as_str().unwrap_or_default();
-        match section {
-            "env" => self.env(key, text),
-            "nvram" => {
-                if !is_nvram_key(key) {
-                    self.refuse(
-                        &[section, key],
-                        "is stored in a file of this name, which must have 1 to 255 bytes without \
-                         '/' or NUL and not be '.' or '..'",
-                    );
-                }
-                self.no_nul(&[section, key], text);
-            }
-            "uboot_env" => {
-                if key.is_empty() || key.contains('=') || key.chars().any(char::is_control) {
-                    self.refuse(
-                        &[section, key],
-                        "a U-Boot variable's name is not empty and has no '=' and no control \
-                         characters",
-                    );
-                }
-                self.no_nul(&[section, key], text);
-            }
-            "pseudofiles" => self.pseudofile(key, value),
-            "static_files" => self.static_file(key, value),
-            "plugins" => self.plugin(key, value),
-            _ => {}
+    fn each(&mut self, section: &Value, check: impl Fn(&mut Self, &str, &Value)) {
+        for (key, value) in section.as_map().into_iter().flatten() {
+            check(self, &key.text(), value);
         }
+    }
+
+    fn nvram(&mut self, key: &str, value: &str) {
+        let at = &["nvram", key];
+        if !is_nvram_key(key) {
+            self.refuse(
+                at,
+                "is stored in a file of this name: 1 to 255 bytes without '/' or NUL, not '.' or \
+                 '..'",
+            );
+        }
+        self.no_nul(at, value);
+    }
+
+    fn uboot_env(&mut self, key: &str, value: &str) {
+        let at = &["uboot_env", key];
+        if key.is_empty() || key.contains('=') || key.chars().any(char::is_control) {
+            self.refuse(
+                at,
+                "a U-Boot variable's name is not empty and has no '=' and no control characters",
+            );
+        }
+        self.no_nul(at, value);
     }
 
     fn no_nul(&mut self, path: &[&str], text: &str) {

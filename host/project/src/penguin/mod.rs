@@ -4,10 +4,12 @@
 //! Penguin's own code says is right.
 
 pub mod architectures;
+pub mod device_models;
 pub mod env;
 pub mod kernels;
 pub mod plugins;
 pub mod project;
 pub mod result_files;
+pub mod sections;
 pub mod sizes;
 pub mod tables;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rookery_project::penguin::device_models::{IoctlModel, ReadModel, WriteModel};
 use rookery_project::{Error, Result, rules};
 use serde_json::{Map, Value};
 
@@ -48,7 +49,7 @@ impl Reader<'_> {
         for (operation, value) in entry.as_object().into_iter().flatten() {
             match operation.as_str() {
                 "read" => model.read = self.read(value, notes)?,
-                "write" => model.write = self.write(value, notes),
+                "write" => model.write = self.write(value, notes)?,
                 "ioctl" => model.ioctl = self.ioctl(value, notes)?,
                 "size" | "name" => {}
                 // Every file of ours can be polled and seeked in, which is what these say.
@@ -65,13 +66,15 @@ impl Reader<'_> {
     }
 
     fn read(&self, value: &Value, notes: &mut Notes) -> Result<Read> {
-        let model = model_name(value);
+        let Some(model) = ReadModel::by_name(model_name(value)) else {
+            return Err(self.unknown("read", value));
+        };
         let bytes = match model {
-            "default" => return Ok(Read::Default),
-            "zero" => b"0".to_vec(),
-            "one" => b"1".to_vec(),
-            "empty" => Vec::new(),
-            "const_buf" => {
+            ReadModel::Default => return Ok(Read::Default),
+            ReadModel::Zero => b"0".to_vec(),
+            ReadModel::One => b"1".to_vec(),
+            ReadModel::Empty => Vec::new(),
+            ReadModel::ConstBuf => {
                 let mut bytes = text(value, "val").into_bytes();
                 if ["null_terminate", "nul_terminate"]
                     .iter()
@@ -81,24 +84,25 @@ impl Reader<'_> {
                 }
                 bytes
             }
-            "stateful" => {
+            ReadModel::Stateful => {
                 let initial = text(value, "initial").into_bytes();
                 return Ok(Read::Stateful(self.cut(initial, notes)));
             }
-            "const_map" => self.const_map(value)?,
-            "from_file" => self.file(value, notes).unwrap_or_default(),
-            "const_map_file" => match in_project(self.project_dir, &text(value, "filename")) {
+            ReadModel::ConstMap => self.const_map(value)?,
+            ReadModel::FromFile => self.file(value, notes).unwrap_or_default(),
+            ReadModel::ConstMapFile => match in_project(self.project_dir, &text(value, "filename"))
+            {
                 Some(_) => self.file(value, notes).unwrap_or_default(),
                 None => self.const_map(value)?,
             },
-            "cycle" => {
+            ReadModel::Cycle => {
                 notes.about(
                     "the read model cycle gives its text once, then end of file",
                     self.path,
                 );
                 text(value, "val").into_bytes()
             }
-            "sequence" => {
+            ReadModel::Sequence => {
                 notes.about(
                     "the read model sequence gives its first entry only",
                     self.path,
@@ -110,11 +114,11 @@ impl Reader<'_> {
                     .unwrap_or_default()
                     .into_bytes()
             }
-            _ => {
+            ReadModel::FromPlugin | ReadModel::Custom => {
                 notes.about(
                     "read models that need Penguin's plugins are not honoured; reading gives \
                      nothing",
-                    format!("{model} of {}", self.path),
+                    format!("{} of {}", model.name(), self.path),
                 );
                 Vec::new()
             }
@@ -122,27 +126,30 @@ impl Reader<'_> {
         Ok(Read::Bytes(self.cut(bytes, notes)))
     }
 
-    fn write(&self, value: &Value, notes: &mut Notes) -> Write {
-        match model_name(value) {
-            "default" | "discard" => Write::Discard,
-            "unhandled" => Write::Unhandled,
-            "return_const" => {
+    fn write(&self, value: &Value, notes: &mut Notes) -> Result<Write> {
+        let Some(model) = WriteModel::by_name(model_name(value)) else {
+            return Err(self.unknown("write", value));
+        };
+        Ok(match model {
+            WriteModel::Default | WriteModel::Discard => Write::Discard,
+            WriteModel::Unhandled => Write::Unhandled,
+            WriteModel::ReturnConst => {
                 let value = value.get("const").and_then(Value::as_i64);
                 Write::Return(value.and_then(|v| i32::try_from(v).ok()).unwrap_or(0))
             }
-            other => {
+            WriteModel::ToFile | WriteModel::FromPlugin | WriteModel::Custom => {
                 notes.about(
                     "write models that are not honoured; what is written is accepted",
-                    format!("{other} of {}", self.path),
+                    format!("{} of {}", model.name(), self.path),
                 );
                 Write::Discard
             }
-        }
+        })
     }
 
     fn ioctl(&self, value: &Value, notes: &mut Notes) -> Result<Vec<(IoctlCommand, Ioctl)>> {
         if value.get("model").is_some_and(Value::is_string) {
-            return Ok(vec![(IoctlCommand::Any, self.answer(value, notes))]);
+            return Ok(vec![(IoctlCommand::Any, self.answer(value, notes)?)]);
         }
         let mut answers = Vec::new();
         for (command, model) in value.as_object().into_iter().flatten() {
@@ -151,7 +158,7 @@ impl Reader<'_> {
             } else {
                 IoctlCommand::Number(self.command(command)?)
             };
-            answers.push((command, self.answer(model, notes)));
+            answers.push((command, self.answer(model, notes)?));
         }
         Ok(answers)
     }
@@ -166,21 +173,33 @@ impl Reader<'_> {
         })
     }
 
-    fn answer(&self, value: &Value, notes: &mut Notes) -> Ioctl {
+    /// The schema refuses it before a plan is made.
+    fn unknown(&self, operation: &str, value: &Value) -> Error {
+        let model = value.get("model").unwrap_or(&Value::Null);
+        Error::InvalidArgument(format!(
+            "pseudofiles.{}.{operation} has the model {model}, which does not exist",
+            self.path
+        ))
+    }
+
+    fn answer(&self, value: &Value, notes: &mut Notes) -> Result<Ioctl> {
+        let Some(model) = IoctlModel::by_name(model_name(value)) else {
+            return Err(self.unknown("ioctl", value));
+        };
         let val = value.get("val").and_then(Value::as_i64).unwrap_or_default();
-        match model_name(value) {
-            "return_const" => Ioctl::Return(val),
-            "zero" => Ioctl::Return(0),
-            "unhandled" | "default" => Ioctl::Unhandled,
-            "write_data" => Ioctl::WriteData(text(value, "data").into_bytes(), val),
-            other => {
+        Ok(match model {
+            IoctlModel::ReturnConst => Ioctl::Return(val),
+            IoctlModel::Zero => Ioctl::Return(0),
+            IoctlModel::Unhandled => Ioctl::Unhandled,
+            IoctlModel::WriteData => Ioctl::WriteData(text(value, "data").into_bytes(), val),
+            IoctlModel::FromPlugin => {
                 notes.about(
                     "ioctl models that need Penguin's plugins are not honoured; the answer is 0",
-                    format!("{other} of {}", self.path),
+                    format!("{} of {}", model.name(), self.path),
                 );
                 Ioctl::Return(0)
             }
-        }
+        })
     }
 
     fn file(&self, value: &Value, notes: &mut Notes) -> Option<Vec<u8>> {

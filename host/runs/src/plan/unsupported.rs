@@ -141,3 +141,58 @@ fn is_set(value: &Value) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rookery_project::penguin::sections::Section;
+
+    use super::*;
+
+    /// What becomes of a section.
+    enum Treated {
+        /// The plan is made of it.
+        Read,
+        /// It has no effect, and a note says so.
+        Noted,
+        /// Nothing here looks at it.
+        Elsewhere,
+    }
+
+    fn treated(section: Section) -> Treated {
+        match section {
+            Section::Core
+            | Section::Env
+            | Section::Pseudofiles
+            | Section::Nvram
+            | Section::Netdevs
+            | Section::UbootEnv
+            | Section::BlockedSignals
+            | Section::StaticFiles
+            | Section::Plugins => Treated::Read,
+            Section::LibInject | Section::Network => Treated::Noted,
+            // They are used up while the configuration is loaded.
+            Section::Patches | Section::Vars
+            // By its name it is for the making of a project.
+            | Section::InitPlugins => Treated::Elsewhere,
+        }
+    }
+
+    #[test]
+    fn every_section_of_a_configuration_is_read_or_noted() {
+        let sources = [include_str!("build.rs"), include_str!("unsupported.rs")];
+        let code = sources.map(|text| text.split("mod tests {").next().unwrap_or_default());
+        for section in Section::ALL {
+            let name = section.name();
+            let is_noted = IGNORED.iter().any(|(path, _)| path[0] == name);
+            let is_read = code.iter().any(|text| text.contains(&format!("{name:?}")));
+            match treated(*section) {
+                Treated::Read => assert!(is_read, "{name}: no plan is made of it"),
+                Treated::Noted => assert!(is_noted, "{name}: nothing says that it has no effect"),
+                Treated::Elsewhere => assert!(!is_read && !is_noted, "{name}"),
+            }
+        }
+        for (path, _) in IGNORED {
+            assert!(Section::by_name(path[0]).is_some(), "{path:?}");
+        }
+    }
+}

@@ -185,3 +185,20 @@ plugin_operation!(LOCK, "lock");
 plugin_operation!(READ_ITER, "read_iter");
 plugin_operation!(WRITE_ITER, "write_iter");
 plugin_operation!(GET_UNMAPPED_AREA, "get_unmapped_area");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::penguin::device_models::{IoctlModel, ReadModel, WriteModel};
+
+    #[test]
+    fn the_models_are_those_that_runs_are_made_of() {
+        let names = |tagged: &Tagged| tagged.variants.iter().map(|v| v.name).collect::<Vec<_>>();
+        let reads: Vec<_> = ReadModel::ALL.iter().map(|model| model.name()).collect();
+        assert_eq!(names(&READ), reads);
+        let writes: Vec<_> = WriteModel::ALL.iter().map(|model| model.name()).collect();
+        assert_eq!(names(&WRITE), writes);
+        let ioctls: Vec<_> = IoctlModel::ALL.iter().map(|model| model.name()).collect();
+        assert_eq!(names(&IOCTL), ioctls);
+    }
+}

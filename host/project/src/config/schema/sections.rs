@@ -190,3 +190,16 @@ pub static STUBS: Table = table(TableOf(&LIBRARY));
 static LIBRARY: Table = table(Of(&STUB));
 static PLUGINS: Table = table(Of(&PLUGIN));
 static INIT_PLUGINS: Table = table(Of(&INIT_PLUGIN));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::penguin::sections::Section;
+
+    #[test]
+    fn the_sections_are_those_that_the_rest_of_the_program_matches() {
+        let fields: Vec<_> = PROJECT.fields.iter().map(|field| field.name).collect();
+        let sections: Vec<_> = Section::ALL.iter().map(|section| section.name()).collect();
+        assert_eq!(fields, sections);
+    }
+}
