@@ -13,6 +13,7 @@ mod invariants;
 mod licences;
 mod lines;
 mod modules;
+mod pages;
 mod ratchet;
 mod source;
 mod state;
@@ -24,7 +25,7 @@ use ratchet::{Found, hold};
 /// A rule, its name in `allowed.toml`, and what it promises.
 type Rule = fn(&tree::Tree) -> Found;
 
-const RULES: [(&str, Rule); 13] = [
+const RULES: [(&str, Rule); 15] = [
     ("long-files", lines::long_files),
     ("wide-lines", lines::wide_lines),
     ("untidy-line-ends", lines::untidy_ends),
@@ -38,6 +39,8 @@ const RULES: [(&str, Rule); 13] = [
     ("unused-dependencies", dependencies::unused),
     ("open-fields", state::open_fields),
     ("invariants", invariants::apart_from_their_code),
+    ("tools-in-lists", pages::tools_that_are_not_named),
+    ("paths-of-pages", pages::paths_that_are_not_there),
 ];
 
 #[test]
@@ -103,4 +106,14 @@ fn only_its_own_folder_reaches_the_fields_of_the_guests_state() {
 #[test]
 fn an_invariant_stands_beside_the_code_that_keeps_it() {
     hold("invariants");
+}
+
+#[test]
+fn every_built_in_tool_is_named_where_tools_are_listed() {
+    hold("tools-in-lists");
+}
+
+#[test]
+fn every_path_of_the_architecture_page_is_there() {
+    hold("paths-of-pages");
 }
