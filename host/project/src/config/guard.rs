@@ -171,8 +171,8 @@ impl Guard<'_> {
         if !is_nvram_key(key) {
             self.refuse(
                 at,
-                "is stored in a file of this name: 1 to 255 bytes without '/' or NUL, not '.' or \
-                 '..'",
+                "is stored in a file of this name, which must have 1 to 255 bytes without '/' or \
+                 NUL and not be '.' or '..'",
             );
         }
         self.no_nul(at, value);
