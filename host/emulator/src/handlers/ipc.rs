@@ -49,7 +49,7 @@ pub fn of_object(
     report(guest, call, syscall, names, gone.then_some(Errno::INVAL))
 }
 
-/// `shmat`. Where an older emulator cannot attach at the address that the caller wants, the run says
+/// `shmat`. Where an older emulator cannot attach at the address that the caller wants, a note says
 /// so.
 pub fn attach<'a>(
     guest: &mut (impl Reports + HasIpc + HasNamespaces + HasEmulators<'a>),
