@@ -48,6 +48,9 @@ struct File {
     hits: u64,
     /// Who looked for it first and last.
     callers: Vec<String>,
+    /// Programs only tried to connect to it: the service that makes this socket is not running.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    socket: bool,
     /// The tool that can add it; none where none can.
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<&'static str>,
@@ -111,14 +114,16 @@ fn parameters(procname: Option<&str>, limit: u32) -> Value {
 
 /// None for a row that says nothing.
 fn file(row: &[Value]) -> Option<File> {
-    let [path, hits, _, callers @ ..] = row else {
+    let [path, hits, _, is_socket, callers @ ..] = row else {
         return None;
     };
+    let socket = *is_socket == json!(1);
     let path = text(path)?;
     let mut callers: Vec<String> = callers.iter().filter_map(text).collect();
     callers.dedup();
     Some(File {
-        fix: fix(&path),
+        fix: fix(&path).filter(|_| !socket),
+        socket,
         path,
         hits: hits.as_u64().unwrap_or(0),
         callers,

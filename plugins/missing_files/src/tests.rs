@@ -281,7 +281,7 @@ fn a_run_without_events_says_how_to_record_them() {
 fn rows_of_another_shape_are_left_out() {
     let host = FakeHost::new().answer(
         "run-results.query",
-        json!({ "rows": [[1], ["/x", 2, 1, "a"], [null, 1, 1]] }),
+        json!({ "rows": [[1], ["/x", 2, 1, 0, "a"], [null, 1, 1]] }),
     );
     let answer = call::<missing_files>(&host, json!({ "project_dir": "p" })).unwrap();
     assert_eq!(answer["missing_files"].as_array().unwrap().len(), 1);
@@ -328,6 +328,27 @@ fn thousands_of_callers_are_shown_by_the_first_and_the_last() {
         answer["missing_files"],
         json!([
             { "path": "/x", "hits": 5000, "callers": ["p1", "p5000"], "fix": "add_static_file" }
+        ])
+    );
+}
+
+#[test]
+fn a_socket_that_nobody_made_is_no_file_to_add() {
+    let db = database();
+    db.execute_batch(
+        "DELETE FROM event; DELETE FROM syscall;
+         INSERT INTO event VALUES (1, 'syscall', 'web', 0), (2, 'syscall', 'web', 0);
+         INSERT INTO syscall VALUES
+         (1, 'sys_connect', -2, '', 'fd=0x3', 'uservaddr=0x0(\"/var/cfgd.sock\")', '', ''),
+         (2, 'sys_open', -2, '', 'filename=0x1(\"/dev/x\")', '', '', '');",
+    )
+    .unwrap();
+    let answer = call::<missing_files>(&host_of(db), json!({ "project_dir": "p" })).unwrap();
+    assert_eq!(
+        answer["missing_files"],
+        json!([
+            { "path": "/dev/x", "hits": 1, "callers": ["web"], "fix": "add_pseudofile" },
+            { "path": "/var/cfgd.sock", "hits": 1, "callers": ["web"], "socket": true }
         ])
     );
 }
