@@ -1,24 +1,22 @@
 //! Compiling, in a process of its own: the compiler is large, a hostile component can keep it busy
 //! for ever or blow it up, and nothing can interrupt it from within.
 //!
-//! The process is this program again. It gets the component's bytes through a pipe and gives
-//! machine code back through another; it has no other descriptor and can open none, its memory and
-//! its processor time are limited, and it knows no key: what it gives becomes code that may run
-//! only when the server seals it.
+//! The process is this program again, confined. It gets the component's bytes through a pipe and
+//! gives machine code back through another, and it knows no key: what it gives becomes code that
+//! may run only when the server seals it.
 
 use std::io::{self, Read, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::process::{Child, ExitCode, Stdio};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rookery_confined::{Ended, Limits};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Resource, Rlimit, Signal};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::COMPONENT_BYTES;
-use crate::{confine, engine, text};
+use crate::{engine, text};
 
 /// What the process is called with, before its limits.
 pub const COMPILE: &str = "compile";
@@ -30,11 +28,6 @@ const LEAST_PATIENCE: Duration = Duration::from_mins(1);
 /// Bytes of machine code: so many, and so many for each byte of the component.
 const CODE_BYTES: usize = 4 << 20;
 const CODE_RATIO: usize = 8;
-/// How much the process gives way to the server.
-const NICE: i32 = 5;
-/// Its exit status where the component is to blame.
-const REFUSED: u8 = 3;
-
 /// What compiling one component may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CompileLimits {
@@ -50,6 +43,13 @@ impl CompileLimits {
         Self {
             memory_bytes: (256 + 32 * mib) << 20,
             cpu: Duration::from_secs(10 + 4 * mib),
+        }
+    }
+
+    fn of_process(self) -> Limits {
+        Limits {
+            memory_bytes: self.memory_bytes,
+            cpu: self.cpu,
         }
     }
 
@@ -152,15 +152,8 @@ impl Compiler {
     ) -> Result<Compiled, Uncompiled> {
         let _turn = self.turn();
         let host = |error: io::Error| Uncompiled::Host(error.to_string());
-        let mut child = Command::new(&self.program)
-            .arg(COMPILE)
-            .arg(limits.memory_bytes.to_string())
-            .arg(limits.cpu.as_millis().to_string())
-            .env_clear()
-            .current_dir("/")
+        let mut child = rookery_confined::command(&self.program, COMPILE, limits.of_process())
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .spawn()
             .map_err(host)?;
         let most = CODE_BYTES + CODE_RATIO * bytes.len();
@@ -200,34 +193,14 @@ impl Compiler {
         if status.success() {
             return Ok(Compiled(code));
         }
-        Err(failure(status, &text::clean(said.trim(), 600), limits))
+        let said = text::clean(said.trim(), 600);
+        let ended = rookery_confined::ended(status, &said, limits.of_process());
+        Err(match ended {
+            Ended::Refused(why) => Uncompiled::Invalid(why),
+            Ended::TooMuch(what) => Uncompiled::TooMuch { what, limits },
+            Ended::Crashed(how) => Uncompiled::Crashed(how),
+        })
     }
-}
-
-/// What the end of a process that gave no code means.
-fn failure(status: ExitStatus, said: &str, limits: CompileLimits) -> Uncompiled {
-    let signal = status.signal().and_then(Signal::from_named_raw);
-    let too_much = |what: String| Uncompiled::TooMuch { what, limits };
-    if signal == Some(Signal::XCPU) || (signal == Some(Signal::KILL) && said.is_empty()) {
-        return too_much(format!("{} ms of processor time", limits.cpu.as_millis()));
-    }
-    // An allocation, a mapping, and the stack of a thread.
-    let starved = [
-        "memory allocation of",
-        "Cannot allocate memory",
-        "Resource temporarily unavailable",
-    ];
-    if starved.iter().any(|words| said.contains(words)) {
-        return too_much(format!("{} MiB of memory", limits.memory_bytes >> 20));
-    }
-    if status.code() == Some(i32::from(REFUSED)) {
-        return Uncompiled::Invalid(said.to_owned());
-    }
-    Uncompiled::Crashed(if said.is_empty() {
-        status.to_string()
-    } else {
-        format!("{status}: {said}")
-    })
 }
 
 /// Why the output of a process was not read to its end.
@@ -262,44 +235,9 @@ fn read_until(child: &mut Child, most: usize, deadline: Instant) -> Result<Vec<u
     }
 }
 
-/// The process: compile the component on stdin to stdout. `arguments` are what follows [`COMPILE`]:
-/// bytes of memory and milliseconds of processor time.
-pub fn compile_component(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
-    let mut number = || arguments.next()?.into_string().ok()?.parse::<u64>().ok();
-    let (Some(memory), Some(cpu_ms)) = (number(), number()) else {
-        return ExitCode::from(2);
-    };
-    let compiled = limit(memory, cpu_ms)
-        .map_err(|error| format!("cannot confine the compiler: {error}"))
-        .and_then(|()| compile());
-    match compiled {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("{why}");
-            ExitCode::from(REFUSED)
-        }
-    }
-}
-
-fn limit(memory: u64, cpu_ms: u64) -> anyhow::Result<()> {
-    let limit = |resource, most: u64| {
-        let most = rustix::process::getrlimit(resource)
-            .maximum
-            .map_or(most, |now| now.min(most));
-        let limit = Rlimit {
-            current: Some(most),
-            maximum: Some(most),
-        };
-        rustix::process::setrlimit(resource, limit)
-    };
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    limit(Resource::Core, 0)?;
-    limit(Resource::Fsize, 0)?;
-    limit(Resource::Data, memory)?;
-    // Whole seconds are all that the kernel counts.
-    limit(Resource::Cpu, cpu_ms.div_ceil(1000).max(1))?;
-    let _ = rustix::process::nice(NICE);
-    confine::compiler()
+/// The process: compile the component on stdin to stdout. `arguments` are what follows [`COMPILE`].
+pub fn compile_component(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+    rookery_confined::work(arguments, compile)
 }
 
 fn compile() -> Result<(), String> {
@@ -337,20 +275,6 @@ mod tests {
         assert!(python.memory_bytes > 800 << 20 && python.cpu > Duration::from_mins(1));
         let small = CompileLimits::for_bytes(48 << 10);
         assert!(small.memory_bytes <= 300 << 20 && small.cpu <= Duration::from_secs(15));
-    }
-
-    #[test]
-    fn the_end_of_a_compiler_is_told_apart() {
-        let limits = CompileLimits::for_bytes(1);
-        let ended = |raw: i32, said: &str| failure(ExitStatus::from_raw(raw), said, limits);
-        let words = |raw, said| ended(raw, said).to_string();
-        assert!(words(24, "").contains("14000 ms of processor time"));
-        assert!(words(6, "memory allocation of 99 bytes failed").contains("288 MiB of memory"));
-        assert!(words(11, "").contains("crashed the compiler (signal: 11"));
-        assert_eq!(
-            ended(i32::from(REFUSED) << 8, "bad byte"),
-            Uncompiled::Invalid("bad byte".to_owned())
-        );
     }
 
     #[test]

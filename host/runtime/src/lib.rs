@@ -14,7 +14,6 @@ mod code;
 mod coerce;
 mod compiler;
 mod component_file;
-mod confine;
 mod engine;
 mod executor;
 mod failure;

@@ -1,5 +1,5 @@
-//! What a compiler's process gives up: after this it can compute, use memory, and read and write
-//! what it has open.
+//! What the process gives up: after this it can compute, use memory, and read and write what it has
+//! open.
 
 use anyhow::Context;
 use libc::c_long;
@@ -8,12 +8,13 @@ use seccompiler::{
     SeccompRule,
 };
 
-/// What compiling needs of the kernel. Nothing that opens, connects, starts a program or reaches
+/// What the work needs of the kernel. Nothing that opens, connects, starts a program or reaches
 /// another process is among it. Other calls do not exist for the process, so that the C library
 /// falls back from `clone3`, whose flags a filter cannot see.
-const CALLS: [c_long; 28] = [
+const CALLS: [c_long; 29] = [
     // Input and output.
     libc::SYS_read,
+    libc::SYS_pread64,
     libc::SYS_write,
     libc::SYS_writev,
     libc::SYS_close,
@@ -25,7 +26,7 @@ const CALLS: [c_long; 28] = [
     libc::SYS_mprotect,
     libc::SYS_madvise,
     libc::SYS_brk,
-    // The compiler's threads; `clone` itself is below.
+    // Threads, which a compiler has; `clone` itself is below.
     libc::SYS_set_robust_list,
     libc::SYS_rseq,
     libc::SYS_futex,
@@ -49,7 +50,7 @@ const CALLS: [c_long; 28] = [
 
 /// Let this process do nothing but compute. Where the kernel or the processor has no such filter,
 /// the limits have to do.
-pub(crate) fn compiler() -> anyhow::Result<()> {
+pub(crate) fn apply() -> anyhow::Result<()> {
     let argument = |number, operator, value| {
         let condition = SeccompCondition::new(number, SeccompCmpArgLen::Qword, operator, value)?;
         SeccompRule::new(vec![condition])
