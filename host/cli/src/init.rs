@@ -20,7 +20,8 @@ The project is a Penguin project directory: either program can run it.
 Example:
   rookery init fw.rootfs.tar.gz -o dlink-850l")]
 pub struct Init {
-    /// Root filesystem: .tar, .tar.gz, or a directory
+    /// Root filesystem: a directory, a tar or cpio archive, or a squashfs, ext2, ext3 or ext4 image;
+    /// each file also packed with gzip, xz, lzma or zstd
     rootfs: PathBuf,
     /// The project directory to make [default: the root filesystem's name, without endings, in the
     /// current directory]
@@ -81,6 +82,23 @@ fn describe(made: &NewProject) -> Vec<String> {
     lines
 }
 
+/// Endings of names that say how a file is packed.
+const PACKED: [&str; 6] = [".gz", ".tgz", ".xz", ".txz", ".lzma", ".zst"];
+/// Endings of names that say what a file is, outer ones first.
+const KINDS: [&str; 11] = [
+    ".tar",
+    ".cpio",
+    ".squashfs",
+    ".sqfs",
+    ".sqsh",
+    ".ext2",
+    ".ext3",
+    ".ext4",
+    ".img",
+    ".bin",
+    ".rootfs",
+];
+
 /// `fw.rootfs.tar.gz` makes `fw`.
 fn default_output(rootfs: &Path) -> PathBuf {
     let name = rootfs
@@ -88,7 +106,7 @@ fn default_output(rootfs: &Path) -> PathBuf {
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     let mut stem = name.as_str();
-    for ending in [".gz", ".tgz", ".tar", ".rootfs"] {
+    for ending in PACKED.into_iter().chain(KINDS) {
         stem = stem.strip_suffix(ending).unwrap_or(stem);
     }
     // A directory keeps its name, so its project needs another one.
@@ -110,6 +128,8 @@ mod tests {
             ("/x/fw.rootfs.tar.gz", "fw"),
             ("lede-17.01.4.tar", "lede-17.01.4"),
             ("a.tgz", "a"),
+            ("router.squashfs", "router"),
+            ("initramfs.cpio.xz", "initramfs"),
             ("squashfs-root", "squashfs-root-project"),
             (".tar.gz", ".tar.gz-project"),
         ] {

@@ -60,6 +60,9 @@ fn main() -> ExitCode {
         Some(command) if command == rookery_runtime::COMPILE => {
             return rookery_runtime::compile_component(args);
         }
+        Some(command) if command == rookery_images::READ_IMAGE => {
+            return rookery_images::read_image(args);
+        }
         _ => {}
     }
     let code = if pid1::is_first() {

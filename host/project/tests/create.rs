@@ -203,7 +203,7 @@ fn a_failure_leaves_nothing_behind() {
         ("intel.tgz", "out", "i386"),
         ("empty.tgz", "out", "no program"),
         ("docs.tgz", "out", "not a root filesystem"),
-        ("junk.tgz", "out", "not a .tar"),
+        ("junk.tgz", "out", "Taken are a directory"),
         ("fifo.tgz", "out", "regular file"),
         ("nothing.tgz", "out", "there is no"),
         ("outside", "out", "outside the roots"),

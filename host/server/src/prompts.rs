@@ -23,8 +23,8 @@ const TASKS: &[Task] = &[
         title: "Rehost firmware",
         description: "Take a root filesystem through the whole loop until its services answer.",
         argument: "image",
-        argument_description: "Root filesystem (.tar, .tar.gz or a directory), or an existing \
-                               project directory",
+        argument_description: "Root filesystem (a directory, a tar or cpio archive, a squashfs or \
+                               ext image), or an existing project directory",
         text: "Rehost the firmware at `{}` with Rookery's tools.\nIf it is a root filesystem, make \
                a project with init_project; if it is a project directory, look at show_patch \
                first. Run it, read health, and find the one change that removes what blocks \

@@ -11,7 +11,7 @@ const CANDIDATES: usize = 10;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
-    /// Root filesystem: .tar, .tar.gz or a directory
+    /// Root filesystem: a directory, tar, cpio, squashfs, ext2/3/4; also .gz, .xz, .zst
     rootfs: String,
     /// New project directory
     output: String,

@@ -2,7 +2,8 @@
 
 use rookery_fuzz::run::bounded;
 use rookery_fuzz::{
-    component_file, control_socket, firmware_archive, json_rpc, netlink, patch_yaml, result_files,
+    component_file, control_socket, firmware_archive, firmware_image, json_rpc, netlink,
+    patch_yaml, result_files,
 };
 
 fn component_file_is_survived() {
@@ -15,6 +16,10 @@ fn control_socket_is_survived() {
 
 fn firmware_archive_is_survived() {
     bounded("firmware_archive", firmware_archive::body);
+}
+
+fn firmware_image_is_survived() {
+    bounded("firmware_image", firmware_image::body);
 }
 
 fn json_rpc_is_survived() {
@@ -37,6 +42,7 @@ rookery_harness::tests! {
     component_file_is_survived,
     control_socket_is_survived,
     firmware_archive_is_survived,
+    firmware_image_is_survived,
     json_rpc_is_survived,
     netlink_is_survived,
     patch_yaml_is_survived,

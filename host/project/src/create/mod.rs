@@ -34,7 +34,7 @@ pub(crate) fn clear_away(dir: &Path) {
 /// nothing behind.
 pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<NewProject> {
     check_output(rootfs, output)?;
-    let source = Image::of(rootfs, cancel)?;
+    let source = Image::of_source(rootfs, cancel)?;
     let root = root::find(&source.tree, rootfs)?;
     let image = if root.is_empty() {
         source

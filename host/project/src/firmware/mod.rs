@@ -2,8 +2,8 @@
 
 mod directory;
 mod elf;
-mod format;
 mod image;
+mod image_file;
 mod init;
 mod limits;
 mod opened;
@@ -14,6 +14,7 @@ mod stream;
 pub(crate) mod tree;
 mod unpack;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -166,19 +167,31 @@ impl Firmware {
 }
 
 impl Image {
-    /// Read a root filesystem: a directory, or an archive.
-    pub(crate) fn of(path: &Path, cancel: &Cancel) -> Result<Arc<Self>> {
+    /// Read what a project is made of: a directory, an archive, or an image of a file system.
+    pub(crate) fn of_source(path: &Path, cancel: &Cancel) -> Result<Arc<Self>> {
         if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
             return directory::read_directory(path, cancel).map(Arc::new);
         }
-        let file = regular::open(path).map_err(|error| match error {
+        let file = Self::open(path)?;
+        if image_file::is_image(&file, path)? {
+            return image_file::read(file, path, cancel).map(Arc::new);
+        }
+        opened::of_archive(file, path, cancel)
+    }
+
+    /// Read an archive.
+    pub(crate) fn of(path: &Path, cancel: &Cancel) -> Result<Arc<Self>> {
+        opened::of_archive(Self::open(path)?, path, cancel)
+    }
+
+    fn open(path: &Path) -> Result<File> {
+        regular::open(path).map_err(|error| match error {
             error if NotRegular::is(&error) => Error::InvalidArgument(format!(
                 "{} cannot be used as a root filesystem: {error}",
                 path.display()
             )),
             error => Error::io("open", path, &error),
-        })?;
-        opened::of_archive(file, path, cancel)
+        })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Read a root filesystem from where it comes: a `.tar`, a `.tar.gz`, or a directory.
+//! Read a root filesystem from where it comes: a `.tar`, a `.tar.gz`, a directory, or the tar
+//! stream that a confined process makes of an image.
 //!
 //! The source is hostile. Names are normalised and stay inside the tree, whatever links say. What
 //! is read is bounded by the numbers in `limits`: entries, bytes of content, a compression ratio,
@@ -9,7 +10,9 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::format::{Format, HEAD, format};
+use flate2::read::GzDecoder;
+use rookery_images::{Format, HEAD, TAKEN, format};
+
 use super::image::Image;
 use super::limits::{MAX_ENTRIES, MAX_META};
 use super::stream::{Compressed, Gunzip, Meter, Metered};
@@ -25,32 +28,7 @@ pub(super) fn read_archive(mut file: File, path: &Path, cancel: &Cancel) -> Resu
     if !meta.is_file() {
         return Err(refused(path, "it is not a regular file"));
     }
-    let head = head(&mut file, |file| file).map_err(|e| Error::io("read", path, &e))?;
-    let mut other = match format(&head) {
-        Format::Other(what) => Some(what.to_owned()),
-        Format::Unknown if head.is_empty() => Some("empty".to_owned()),
-        Format::Unknown => Some("something else".to_owned()),
-        Format::Tar | Format::Gzip => None,
-    };
-    let packed = matches!(format(&head), Format::Gzip);
-    // What is inside and unknown is left to the reader of archives, which says what is wrong with
-    // it.
-    if packed && let Ok(inner) = self::head(&mut file, flate2::read::GzDecoder::new) {
-        other = match format(&inner) {
-            Format::Other(what) => Some(format!("{what}, packed with gzip")),
-            Format::Gzip => Some("a gzip file, packed with gzip".to_owned()),
-            Format::Tar | Format::Unknown => None,
-        };
-    }
-    if let Some(what) = other {
-        return Err(refused(
-            path,
-            &format!(
-                "it is {what}, not a .tar or .tar.gz; unpack it and give the directory, or pack \
-                 it with `tar czf`"
-            ),
-        ));
-    }
+    let packed = recognise(&mut file, path)?;
     let meter = Rc::new(Meter::new(cancel.clone()));
     let counted = BufReader::with_capacity(
         256 << 10,
@@ -74,7 +52,48 @@ pub(super) fn read_archive(mut file: File, path: &Path, cancel: &Cancel) -> Resu
     }
 }
 
-fn refused(path: &Path, why: &str) -> Error {
+/// Whether an archive is packed with gzip. What is not an archive is refused.
+fn recognise(file: &mut File, path: &Path) -> Result<bool> {
+    let head = head(file, |file| file).map_err(|e| Error::io("read", path, &e))?;
+    if head.is_empty() {
+        return Err(not_taken(path, "empty", None));
+    }
+    let (format, packed) = match format(&head) {
+        // What is inside and unknown is left to the reader of archives, which says what is wrong
+        // with it.
+        Format::Gzip => match self::head(file, GzDecoder::new).map(|inner| format(&inner)) {
+            Ok(Format::Unknown) | Err(_) => (Format::Tar, true),
+            Ok(inner) => (inner, true),
+        },
+        format => (format, false),
+    };
+    let inside = if packed { ", packed with gzip" } else { "" };
+    match format {
+        Format::Tar => Ok(packed),
+        Format::Other { what, tool } => {
+            Err(not_taken(path, &format!("{what}{inside}"), Some(tool)))
+        }
+        Format::Unknown => Err(not_taken(path, "something else", None)),
+        // A project's own archive is never one.
+        image => Err(refused(
+            path,
+            &format!(
+                "it is {}{inside}, not a .tar or .tar.gz; make a project of it with `init_project`",
+                image.what()
+            ),
+        )),
+    }
+}
+
+fn not_taken(path: &Path, what: &str, tool: Option<&str>) -> Error {
+    let next = match tool {
+        Some(tool) => format!("extract it with {tool}, and give the directory"),
+        None => "extract the firmware with `binwalk -e` or `unblob`, and give the directory".into(),
+    };
+    refused(path, &format!("it is {what}; {next}. Taken are {TAKEN}"))
+}
+
+pub(super) fn refused(path: &Path, why: &str) -> Error {
     Error::InvalidArgument(format!(
         "{} cannot be used as a root filesystem: {why}",
         path.display()
@@ -82,7 +101,7 @@ fn refused(path: &Path, why: &str) -> Error {
 }
 
 /// How a file begins, read through `open`; afterwards it is at its start again.
-fn head<'a, R: Read>(
+pub(super) fn head<'a, R: Read>(
     file: &'a mut File,
     open: impl FnOnce(&'a mut File) -> R,
 ) -> io::Result<Vec<u8>> {
@@ -108,7 +127,7 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(path: &'a Path, meter: Rc<Meter>) -> Result<Self> {
+    pub(super) fn new(path: &'a Path, meter: Rc<Meter>) -> Result<Self> {
         let data = tempfile::tempfile()
             .map_err(|e| Error::Internal(format!("cannot make a temporary file: {e}")))?;
         Ok(Self {
@@ -225,7 +244,7 @@ impl<'a> Builder<'a> {
         )
     }
 
-    fn archive(&mut self, reader: Metered) -> Result<()> {
+    pub(super) fn archive(&mut self, reader: Metered) -> Result<()> {
         let mut archive = tar::Archive::new(reader);
         let mut entries = archive.entries().map_err(|e| self.damaged(&e))?;
         let mut seen = 0;

@@ -36,6 +36,13 @@ impl Meter {
         }
     }
 
+    /// Of an image of so many bytes, which a process reads.
+    pub(super) fn of_image(bytes: u64, cancel: Cancel) -> Self {
+        let meter = Self::new(cancel);
+        meter.compressed.set(bytes);
+        meter
+    }
+
     fn stop(&self, error: Error) -> io::Error {
         self.refusal.replace(Some(error));
         io::Error::other("refused")

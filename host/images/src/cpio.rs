@@ -1,0 +1,146 @@
+//! A cpio archive in the format of the kernel's initramfs.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Read, Write};
+
+use anyhow::{Context, Result, bail};
+use cpio::newc::{Entry as Header, Reader};
+
+use crate::tarball::{Entry, Meta, Tarball};
+
+/// The longest target of a link.
+const MAX_TARGET: u64 = 4096;
+
+/// Names of files with several, by inode and device.
+type Names = BTreeMap<(u32, u32, u32), Linked>;
+
+/// One file with several names. Its content comes with one of them, mostly the last.
+#[derive(Default)]
+struct Linked {
+    /// The name that the content came with.
+    first: Option<Vec<u8>>,
+    /// Names that came before it.
+    waiting: Vec<(Vec<u8>, Meta)>,
+}
+
+pub(crate) fn read(mut input: impl BufRead, to: &mut Tarball<impl Write>) -> Result<()> {
+    let mut names = Names::new();
+    loop {
+        let mut file = Reader::new(input).context("it is damaged or cut off")?;
+        let header = file.entry().clone();
+        if header.is_trailer() {
+            input = file.finish()?;
+            without_content(&mut names, to)?;
+            // What follows belongs to another archive, as a kernel takes several.
+            match skip_zeros(&mut input)? {
+                None => return Ok(()),
+                Some(b'0') => continue,
+                Some(_) => {
+                    to.warn("something follows the end of the archive, and is left out".into());
+                    return Ok(());
+                }
+            }
+        }
+        entry(&header, &mut file, &mut names, to)?;
+        input = file.finish().context("it is cut off")?;
+    }
+}
+
+/// The first byte that is not zero; none at the end.
+fn skip_zeros(input: &mut impl BufRead) -> Result<Option<u8>> {
+    loop {
+        let bytes = input.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        match bytes.iter().position(|b| *b != 0) {
+            Some(at) => {
+                let byte = bytes.get(at).copied();
+                input.consume(at);
+                return Ok(byte);
+            }
+            None => {
+                let n = bytes.len();
+                input.consume(n);
+            }
+        }
+    }
+}
+
+fn entry(
+    header: &Header,
+    content: &mut impl Read,
+    names: &mut Names,
+    to: &mut Tarball<impl Write>,
+) -> Result<()> {
+    let path = header.name().as_bytes();
+    let meta = Meta {
+        mode: header.mode(),
+        uid: header.uid().into(),
+        gid: header.gid().into(),
+        mtime: header.mtime().into(),
+    };
+    let device = |block| Entry::Device {
+        block,
+        major: header.rdev_major(),
+        minor: header.rdev_minor(),
+    };
+    match header.mode() & 0o170_000 {
+        0o100_000 if header.nlink() > 1 => linked(header, &meta, content, names, to),
+        0o100_000 => to.file(path, &meta, header.file_size().into(), content),
+        0o120_000 => {
+            let mut target = Vec::new();
+            content.take(MAX_TARGET).read_to_end(&mut target)?;
+            to.entry(path, &meta, &Entry::Symlink(&target))
+        }
+        0o040_000 => to.entry(path, &meta, &Entry::Directory),
+        0o020_000 => to.entry(path, &meta, &device(false)),
+        0o060_000 => to.entry(path, &meta, &device(true)),
+        0o010_000 => to.entry(path, &meta, &Entry::Fifo),
+        0o140_000 => {
+            to.warn(format!("{} is a socket and is left out", header.name()));
+            Ok(())
+        }
+        other => bail!("entry {:?} has the unknown type {other:o}", header.name()),
+    }
+}
+
+fn linked(
+    header: &Header,
+    meta: &Meta,
+    content: &mut impl Read,
+    names: &mut Names,
+    to: &mut Tarball<impl Write>,
+) -> Result<()> {
+    let path = header.name().as_bytes();
+    let key = (header.ino(), header.dev_major(), header.dev_minor());
+    let linked = names.entry(key).or_default();
+    if let Some(first) = &linked.first {
+        return to.entry(path, meta, &Entry::HardLink(first));
+    }
+    if header.file_size() == 0 {
+        linked.waiting.push((path.to_vec(), *meta));
+        return Ok(());
+    }
+    to.file(path, meta, header.file_size().into(), content)?;
+    for (name, meta) in std::mem::take(&mut linked.waiting) {
+        to.entry(&name, &meta, &Entry::HardLink(path))?;
+    }
+    linked.first = Some(path.to_vec());
+    Ok(())
+}
+
+/// Write the files of several names that are empty.
+fn without_content(names: &mut Names, to: &mut Tarball<impl Write>) -> Result<()> {
+    for (_, linked) in std::mem::take(names) {
+        let mut waiting = linked.waiting.into_iter();
+        let Some((first, meta)) = waiting.next() else {
+            continue;
+        };
+        to.file(&first, &meta, 0, &mut std::io::empty())?;
+        for (name, meta) in waiting {
+            to.entry(&name, &meta, &Entry::HardLink(&first))?;
+        }
+    }
+    Ok(())
+}
