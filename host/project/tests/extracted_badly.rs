@@ -8,14 +8,46 @@ mod edge;
 mod images;
 
 use creating::create;
+use edge::{Firmware, Roots};
 use images::{Archive, elf, mipsel, small_root};
-use serde_json::Value;
+use rookery_project::Cancel;
+use serde_json::{Value, json};
 
 /// The project of an archive.
 fn made(archive: Archive) -> Value {
+    project(archive).1
+}
+
+/// The same, and the directory that it is in.
+fn project(archive: Archive) -> (tempfile::TempDir, Value) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("fw.tar.gz"), archive.gz()).unwrap();
-    create(dir.path(), "fw.tar.gz", "new").unwrap()
+    let made = create(dir.path(), "fw.tar.gz", "new").unwrap();
+    (dir, made)
+}
+
+/// The root filesystem of the project, and the files that were put right.
+fn kept(dir: &tempfile::TempDir) -> (Firmware, Value) {
+    let roots = Roots::new([dir.path().to_owned()]).unwrap();
+    let project = roots.project("new").unwrap();
+    let repairs = std::fs::read_to_string(dir.path().join("new/static/Repairs.yaml"));
+    let repairs = repairs.map_or(Value::Null, |text| serde_yaml::from_str(&text).unwrap());
+    (project.firmware(&Cancel::default()).unwrap(), repairs)
+}
+
+/// A program with one segment of code that holds `code`.
+fn program(code: &[u8]) -> Vec<u8> {
+    let mut program = mipsel();
+    let headers = u32::try_from(program.len()).unwrap();
+    program[28..32].copy_from_slice(&headers.to_le_bytes());
+    program[44..46].copy_from_slice(&1_u16.to_le_bytes());
+    let begin = headers + 32;
+    let length = u32::try_from(code.len()).unwrap();
+    for word in [1, begin, 0x1000, 0x1000, length, length, 5, 0x1000] {
+        program.extend(word.to_le_bytes());
+    }
+    program.extend(code);
+    program
 }
 
 fn warns(made: &Value, words: &[&str]) {
@@ -79,18 +111,134 @@ fn a_second_name_of_nothing_is_left_out_and_said() {
 
 #[test]
 fn a_program_that_lost_its_end_is_named() {
-    let mut whole = mipsel();
-    // `e_phoff` and `e_phnum`, and one program header: what is loaded is longer than the file.
-    let headers = u32::try_from(whole.len()).unwrap();
-    whole[28..32].copy_from_slice(&headers.to_le_bytes());
-    whole[44..46].copy_from_slice(&1_u16.to_le_bytes());
-    let (loaded, length) = (1_u32, 100_000_u32);
-    for word in [loaded, 0, 0, 0, length, length, 5, 0x1000] {
-        whole.extend(word.to_le_bytes());
-    }
+    let mut whole = program(&[0x24; 9000]);
+    whole.truncate(5000);
     let made = made(small_root("").file("usr/sbin/httpd", 0o755, &whole));
     warns(
         &made,
         &["1 in all", "cut off", "/usr/sbin/httpd", "extract"],
     );
+}
+
+#[test]
+fn a_program_of_zeros_is_named() {
+    let made = made(
+        small_root("")
+            .file("usr/sbin/httpd", 0o755, &[0; 9000])
+            .file("usr/sbin/telnetd", 0o755, &program(&[0; 4096]))
+            .file("usr/sbin/whole", 0o755, &program(&[0x24; 4096]))
+            .file("usr/lib/libc.so.0", 0o644, &[0; 5000])
+            .file("usr/lib/data", 0o644, &[0; 5000]),
+    );
+    warns(
+        &made,
+        &[
+            "3 in all",
+            "zeros",
+            "/usr/sbin/httpd",
+            "/usr/sbin/telnetd",
+            "extract",
+        ],
+    );
+}
+
+#[test]
+fn programs_that_lost_their_mode_have_it_again_and_it_is_said() {
+    let mut archive = small_root("")
+        .file("lib/ld-uClibc.so.0", 0o644, &mipsel())
+        .file("usr/sbin/data", 0o640, b"no program")
+        .file("usr/sbin/start", 0o750, b"#!/bin/sh\n");
+    for (path, mode) in [("one", 0o644), ("two", 0o600), ("three", 0o644)] {
+        archive = archive.file(&format!("usr/sbin/{path}"), mode, &mipsel());
+    }
+    let (dir, made) = project(archive);
+    warns(
+        &made,
+        &[
+            "executable",
+            "3 in all",
+            "/usr/sbin/one",
+            "in this project",
+            "extract",
+        ],
+    );
+    let (firmware, repairs) = kept(&dir);
+    let mode = |path: &str| firmware.stat(path).unwrap()["mode"].clone();
+    assert_eq!(mode("/usr/sbin/one"), "0755");
+    assert_eq!(mode("/usr/sbin/two"), "0700");
+    assert_eq!(mode("/usr/sbin/data"), "0640");
+    assert_eq!(repairs.as_array().unwrap().len(), 3);
+    assert_eq!(
+        repairs[0],
+        json!({ "path": "/usr/sbin/one", "mode": "0755", "was": "0644" })
+    );
+}
+
+#[test]
+fn one_program_without_its_mode_is_left_as_the_device_has_it_and_said_if_it_is_called() {
+    let archive = || {
+        let mut archive = small_root("").file("usr/sbin/odd", 0o644, &mipsel());
+        for tool in 0..9 {
+            archive = archive.file(&format!("usr/sbin/tool{tool}"), 0o755, &mipsel());
+        }
+        archive
+    };
+    let (dir, quiet) = project(archive());
+    assert_eq!(quiet["warnings"], json!([]));
+    assert_eq!(kept(&dir).1, Value::Null);
+    let script = b"#!/bin/sh\n/usr/sbin/odd -d &\n";
+    let (dir, told) = project(archive().file("etc/init.d/S50odd", 0o755, script));
+    warns(&told, &["not executable", "/usr/sbin/odd", "extract"]);
+    assert_eq!(kept(&dir).0.stat("/usr/sbin/odd").unwrap()["mode"], "0644");
+}
+
+#[test]
+fn links_that_became_files_are_links_again_and_it_is_said() {
+    let wide: Vec<u8> = "busybox\0"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let (dir, made) = project(
+        small_root("")
+            .file("bin/ls", 0o644, b"busybox")
+            .file("sbin/reboot", 0o644, b"../bin/busybox")
+            .file("usr/bin/wget", 0o644, b"/bin/busybox\n")
+            .file(
+                "bin/cat",
+                0o644,
+                &[b"!<symlink>\xff\xfe", &wide[..]].concat(),
+            )
+            .file("bin/note", 0o644, b"no-such-file")
+            .file("etc/shell", 0o644, b"/bin/sh"),
+    );
+    warns(
+        &made,
+        &[
+            "links",
+            "4 in all",
+            "/bin/ls",
+            "links again in this project",
+            "extract",
+        ],
+    );
+    let (firmware, repairs) = kept(&dir);
+    let resolved = |path: &str| firmware.stat(path).unwrap()["resolved"].clone();
+    for path in ["/bin/ls", "/sbin/reboot", "/usr/bin/wget", "/bin/cat"] {
+        assert_eq!(resolved(path), "/bin/busybox");
+    }
+    assert_eq!(resolved("/bin/note"), "/bin/note");
+    assert_eq!(resolved("/etc/shell"), "/etc/shell");
+    assert_eq!(
+        repairs[1],
+        json!({ "path": "/bin/ls", "link_to": "busybox" })
+    );
+}
+
+#[test]
+fn a_file_or_two_that_could_be_links_are_left_as_they_are_and_said() {
+    let (dir, made) = project(small_root("").file("bin/ls", 0o644, b"busybox"));
+    warns(&made, &["look like links", "/bin/ls", "left as they are"]);
+    let (firmware, repairs) = kept(&dir);
+    assert_eq!(firmware.stat("/bin/ls").unwrap()["resolved"], "/bin/ls");
+    assert_eq!(repairs, Value::Null);
 }

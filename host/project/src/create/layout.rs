@@ -7,6 +7,7 @@ use rookery_contract::shapes::InitCandidate;
 use serde_json::{Map, Value, json};
 
 use super::survey::Survey;
+use crate::firmware::Repair;
 use crate::ground::yaml;
 use crate::penguin::architectures::Architecture;
 use crate::penguin::plugins::{DIAGNOSTICS, ENABLED};
@@ -57,6 +58,7 @@ pub(super) fn files(
     arch: &Architecture,
     inits: &[InitCandidate],
     survey: &Survey,
+    repairs: &[Repair],
 ) -> Vec<(String, String)> {
     let mut patches = vec![
         ("base", base(arch.name, inits)),
@@ -87,6 +89,8 @@ pub(super) fn files(
             json!({ "dev": survey.devices, "proc": survey.procs }),
         ),
     ];
+    let repairs: Vec<_> = repairs.iter().map(repair).collect();
+    let repairs = (!repairs.is_empty()).then(|| ("Repairs", json!(repairs)));
     let listed: Vec<_> = patches.iter().map(|(name, _)| patch_path(name)).collect();
     let mut files = vec![(MAIN.to_owned(), to_yaml(&config(arch.name, &listed)))];
     files.extend(
@@ -97,9 +101,21 @@ pub(super) fn files(
     files.extend(
         statics
             .iter()
+            .chain(&repairs)
             .map(|(name, value)| (format!("static/{name}.yaml"), to_yaml(value))),
     );
     files
+}
+
+fn repair(repair: &Repair) -> Value {
+    match repair {
+        Repair::Link { path, target } => json!({ "path": path, "link_to": target }),
+        Repair::Executable { path, mode, was } => json!({
+            "path": path,
+            "mode": format!("{mode:04o}"),
+            "was": format!("{was:04o}"),
+        }),
+    }
 }
 
 fn to_yaml(value: &Value) -> String {

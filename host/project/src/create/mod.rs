@@ -9,6 +9,7 @@ use std::fs::{File, Permissions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rookery_contract::shapes::NewProject;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -42,7 +43,10 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Ne
         source.with_tree(source.tree.rerooted(&root))?.into()
     };
 
+    // Where nothing can be executed, too much was lost to put it right.
     let arch = image.arch()?.ok_or_else(|| no_program(&image, rootfs))?;
+    let repaired = firmware::repair(&image)?;
+    let image = repaired.image.map_or(image, Arc::new);
     let Some(known) = Architecture::by_name(&arch) else {
         return Err(Error::InvalidArgument(format!(
             "the programs in {} are for {arch}, which is not supported; {} are",
@@ -53,6 +57,7 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Ne
     let inits = firmware::candidates(&image, Some(&arch))?;
     let survey = survey::survey(&image, cancel)?;
     let mut warnings = image.warnings.clone();
+    warnings.extend(repaired.told);
     warnings.extend(image.oddities(&arch)?);
     if inits.is_empty() {
         warnings.push(
@@ -63,7 +68,7 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Ne
 
     place(
         &image,
-        &layout::files(known, &inits, &survey),
+        &layout::files(known, &inits, &survey, &repaired.repairs),
         output,
         cancel,
     )

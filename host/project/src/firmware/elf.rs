@@ -21,6 +21,8 @@ pub(crate) struct Elf {
     pub big_endian: bool,
     /// How long the file is at least: up to the end of what is loaded of it.
     pub bytes: u64,
+    /// Its code is nothing but zeros.
+    pub zeroed: bool,
     /// Has an entry point: a program, or a library that can be run.
     pub executable: bool,
     /// The dynamic loader that a program asks for.
@@ -68,10 +70,36 @@ fn read<H: FileHeader<Endian = Endianness>>(data: &[u8]) -> Option<Elf> {
         ),
         big_endian: endian == Endianness::Big,
         bytes: bytes.unwrap_or(0),
+        zeroed: is_zeroed::<H>(segments, endian, data),
         executable: header.e_entry(endian).into() != 0,
         interpreter,
         needed,
     })
+}
+
+/// Whether all that is executed is zeros. The first segment begins with the headers.
+fn is_zeroed<H: FileHeader<Endian = Endianness>>(
+    segments: &[H::ProgramHeader],
+    endian: Endianness,
+    data: &[u8],
+) -> bool {
+    let headers = size_of::<H>() + size_of_val(segments);
+    let code = segments
+        .iter()
+        .filter(|s| s.p_type(endian) == elf::PT_LOAD && s.p_flags(endian) & elf::PF_X != 0);
+    let mut bytes = code
+        .filter_map(|s| {
+            s.data(endian, data)
+                .ok()
+                .map(|code| (s.p_offset(endian).into(), code))
+        })
+        .filter_map(|(offset, code)| {
+            let skipped = headers.saturating_sub(usize::try_from(offset).ok()?);
+            code.get(skipped..)
+        })
+        .flatten()
+        .peekable();
+    bytes.peek().is_some() && bytes.all(|byte| *byte == 0)
 }
 
 fn needed<H: FileHeader<Endian = Endianness>>(

@@ -1,5 +1,6 @@
 //! The firmware's root filesystem, as data.
 
+mod damage;
 mod directory;
 mod elf;
 mod image;
@@ -8,6 +9,7 @@ mod init;
 mod limits;
 mod opened;
 mod programs;
+mod repair;
 mod search;
 mod source;
 mod stream;
@@ -26,6 +28,7 @@ use rustix::io::Errno;
 
 pub(crate) use self::image::Image;
 pub(crate) use self::init::candidates;
+pub(crate) use self::repair::{Repair, repair};
 use self::tree::{Content, Entry, shown};
 pub use self::unpack::{Node, Private, SetId, Unpacked, unpack};
 use crate::ground::beneath::open_dir;

@@ -2,19 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::damage::PROGRAMS;
 use super::elf::{self, Elf};
 use super::image::Image;
-use super::tree::{Content, Entry, shown};
+use super::tree::{Entry, shown};
 use crate::Result;
 
 /// Where the programs are that start first.
 const FIRST: [&str; 5] = ["sbin/init", "init", "linuxrc", "bin/sh", "bin/busybox"];
-
-/// Directories of programs and libraries.
-const PROGRAMS: [&str; 6] = ["bin", "sbin", "usr/bin", "usr/sbin", "lib", "usr/lib"];
-
-/// Paths that a warning names.
-const NAMED: usize = 5;
 
 impl Image {
     /// The headers of an ELF file.
@@ -87,48 +82,6 @@ impl Image {
         Ok(votes)
     }
 
-    /// What an extractor left of its files, and how to extract them again.
-    fn damages(&self) -> Result<Vec<String>> {
-        let mut damages = Vec::new();
-        let nowhere: Vec<_> = self
-            .tree
-            .iter()
-            .filter(|(_, entry)| entry.content == Content::Symlink(b"/dev/null".into()))
-            .map(|(path, _)| path)
-            .filter(|path| PROGRAMS.iter().any(|dir| is_in(path, dir)))
-            .collect();
-        if !nowhere.is_empty() {
-            damages.push(format!(
-                "programs or libraries are links to /dev/null, {} in all ({}): binwalk 2.3.3 and \
-                 later turns absolute links into these; extract the firmware again with \
-                 `unsquashfs`, or with `binwalk --preserve-symlinks`",
-                nowhere.len(),
-                named(&nowhere)
-            ));
-        }
-        let mut cut = Vec::new();
-        for dir in PROGRAMS {
-            for (path, entry) in self.tree.children(dir.as_bytes()) {
-                let Some(elf) = self.elf(entry)? else {
-                    continue;
-                };
-                if elf.bytes > entry.content.bytes() {
-                    cut.push([dir.as_bytes(), b"/", path].concat());
-                }
-            }
-        }
-        if !cut.is_empty() {
-            let paths: Vec<&[u8]> = cut.iter().map(Vec::as_slice).collect();
-            damages.push(format!(
-                "programs or libraries are cut off, shorter than their headers say, {} in all \
-                 ({}), and will crash: the extractor lost their end; extract the firmware again",
-                cut.len(),
-                named(&paths)
-            ));
-        }
-        Ok(damages)
-    }
-
     /// What keeps programs of an image for `arch` from being run, in words.
     pub(crate) fn oddities(&self, arch: &str) -> Result<Vec<String>> {
         let mut odd = self.damages()?;
@@ -159,16 +112,4 @@ impl Image {
         }
         Ok(odd)
     }
-}
-
-fn is_in(path: &[u8], dir: &str) -> bool {
-    let name = path.strip_prefix(dir.as_bytes());
-    name.is_some_and(|rest| rest.starts_with(b"/"))
-}
-
-/// The first of some paths.
-fn named(paths: &[&[u8]]) -> String {
-    let shown: Vec<String> = paths.iter().take(NAMED).map(|path| shown(path)).collect();
-    let more = if paths.len() > NAMED { ", …" } else { "" };
-    format!("{}{more}", shown.join(", "))
 }

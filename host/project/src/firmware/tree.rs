@@ -106,6 +106,11 @@ impl Tree {
         self.entries.get(path)
     }
 
+    /// An entry whose content or mode is put right.
+    pub(crate) fn get_mut(&mut self, path: &[u8]) -> Option<&mut Entry> {
+        self.entries.get_mut(path)
+    }
+
     /// All entries but the root, parents before what is in them.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &Entry)> {
         self.entries
