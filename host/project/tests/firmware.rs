@@ -397,13 +397,40 @@ fn only_what_can_start_is_a_candidate() {
         .link("linuxrc", "bin/busybox")
         .file("etc/inittab", 0o644, b"::sysinit:/etc/start.sh\n")
         .file("etc/start.sh", 0o755, b"#! /bin/sh -e\n");
-    assert_eq!(paths(busybox), ["/sbin/init", "/linuxrc", "/etc/start.sh"]);
+    assert_eq!(paths(busybox), ["/sbin/init", "/etc/start.sh"]);
+    let tools = root()
+        .file("sbin/init", 0o755, &mipsel())
+        .hard_link("usr/sbin/init", "sbin/init")
+        .file("bin/mount", 0o755, &mipsel())
+        .file("etc/start.sh", 0o755, b"#!/bin/sh\n")
+        .file(
+            "etc/inittab",
+            0o644,
+            b"::sysinit:/bin/mount -a\n::sysinit:/bin/busybox mkdir /x\n\
+            ::sysinit:/bin/sh /etc/start.sh\n",
+        );
+    assert_eq!(paths(tools), ["/sbin/init", "/etc/start.sh"]);
     let old_openwrt = root().link("sbin/init", "../bin/busybox").file(
         "etc/preinit",
         0o755,
         b"#!/bin/sh\n. /etc/functions.sh\nmount_root\n",
     );
     assert_eq!(paths(old_openwrt), ["/etc/preinit", "/sbin/init"]);
+    // An SFP stick: what its preinit ends as is what a kernel starts by itself.
+    let stick = |preinit: &[u8]| {
+        let stick = root().link("sbin/init", "../bin/busybox");
+        stick.file("etc/preinit", 0o755, preinit)
+    };
+    let becomes = stick(b"#!/bin/sh\nmount_root\nexec env - PATH=$PATH /sbin/init\n");
+    assert_eq!(paths(becomes), ["/sbin/init", "/etc/preinit"]);
+    let by_parts = stick(b"#!/bin/sh\nfor i in /lib/preinit/*; do . $i; done\n").file(
+        "lib/preinit/99_10_run_init",
+        0o644,
+        b"run_init() {\n  exec env - PATH=$PATH $init </dev/console\n}\n",
+    );
+    assert_eq!(paths(by_parts), ["/sbin/init", "/etc/preinit"]);
+    let only_said = stick(b"#!/bin/sh\n# exec /sbin/init\necho /sbin/init\n");
+    assert_eq!(paths(only_said), ["/etc/preinit", "/sbin/init"]);
     let odd = root().file("opt/vendor/rcS", 0o755, b"#!/bin/sh\n").file(
         "etc/rc.local",
         0o755,

@@ -1,5 +1,7 @@
 //! Which program the guest should start first.
 
+use std::collections::BTreeSet;
+
 use rookery_contract::shapes::InitCandidate;
 
 use super::image::Image;
@@ -71,6 +73,13 @@ const NAMES: [&str; 6] = [
     "rcS",
     "rc.sysinit",
 ];
+/// Programs that an inittab runs at start and that are plainly no init.
+const TOOLS: [&str; 34] = [
+    "[", "busybox", "cat", "chmod", "chown", "cp", "date", "dmesg", "echo", "hostname", "hwclock",
+    "ifconfig", "insmod", "ip", "klogd", "ln", "loadkmap", "mdev", "mkdir", "mknod", "modprobe",
+    "mount", "mv", "rm", "route", "sleep", "swapoff", "swapon", "sync", "sysctl", "syslogd",
+    "touch", "udevd", "umount",
+];
 /// The most candidates that are given.
 const MAX: usize = 12;
 /// How much of a script is read.
@@ -103,8 +112,11 @@ pub(crate) fn candidates(image: &Image, arch: Option<&str>) -> Result<Vec<InitCa
         finder.consider(path, 60 + depth, "it has the name of an init", &mut found)?;
     }
     found.sort_by(|a, b| (a.0, a.1.len(), &a.1).cmp(&(b.0, b.1.len(), &b.1)));
-    Ok(found
+    let mut files = BTreeSet::new();
+    let first_names = found
         .into_iter()
+        .filter(|(_, path, _)| files.insert(finder.file(path)));
+    Ok(first_names
         .take(MAX)
         .map(|(_, path, why)| InitCandidate {
             path: shown(&path),
@@ -163,11 +175,9 @@ impl Finder<'_> {
 
     /// What the text of a script says about its place.
     fn judge(&self, path: &[u8], script: &str, rank: u32, why: String) -> Result<(u32, String)> {
-        let runs_init = script.lines().any(|line| {
-            line.trim_start().starts_with("exec /sbin/init") || line.contains("&& exec /sbin/init")
-        });
-        if runs_init && self.usable(b"sbin/init")? {
-            // OpenWrt: procd's /sbin/init comes first and runs /etc/preinit itself.
+        if self.hands_over(script)? && self.usable(b"sbin/init")? {
+            // A kernel starts /sbin/init by itself, and this only where its command line says so.
+            // OpenWrt's procd even runs /etc/preinit itself.
             return Ok((rank.max(35), format!("{why}; hands over to /sbin/init")));
         }
         if path == b"etc/preinit" && self.usable(b"sbin/init")? && !self.exists("sbin/procd") {
@@ -194,6 +204,36 @@ impl Finder<'_> {
             }
         }
         Ok((rank, why))
+    }
+
+    /// Whether a script ends as /sbin/init, by itself or by the parts of an older OpenWrt's preinit.
+    fn hands_over(&self, script: &str) -> Result<bool> {
+        let becomes_init = |script: &str| script.lines().any(becomes_init);
+        if becomes_init(script) {
+            return Ok(true);
+        }
+        if !script.contains("/lib/preinit") {
+            return Ok(false);
+        }
+        for (_, part) in self.image.tree.children(b"lib/preinit") {
+            let text = self.image.read(part, 0, MAX_SCRIPT)?;
+            if becomes_init(&String::from_utf8_lossy(&text)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What tells whether two paths are names of one file.
+    fn file(&self, path: &[u8]) -> Vec<u8> {
+        let found = self.image.tree.follow(path);
+        found.map_or_else(
+            || path.to_vec(),
+            |(real, entry)| match &entry.same_as {
+                Some(first) if self.image.tree.is_second_name(entry) => first.clone(),
+                _ => real,
+            },
+        )
     }
 
     /// Programs of the image that a script starts by their absolute path.
@@ -304,13 +344,31 @@ impl Finder<'_> {
                 fields.next()?,
                 fields.next()?,
             );
-            let program = process.split_whitespace().next()?.trim_start_matches('-');
+            let mut words = process.split_whitespace();
+            let mut program = words.next()?.trim_start_matches('-');
+            if matches!(base(program), "sh" | "ash" | "bash") {
+                program = words.find(|word| !word.starts_with('-'))?;
+            }
             let at_start = matches!(action, "sysinit" | "bootwait" | "boot" | "wait");
-            (at_start && !id.starts_with('#') && program.starts_with('/'))
-                .then(|| program.as_bytes().to_vec())
+            let is_script = program.starts_with('/') && !TOOLS.contains(&base(program));
+            (at_start && !id.starts_with('#') && is_script).then(|| program.as_bytes().to_vec())
         });
         Ok(scripts.take(4).collect())
     }
+}
+
+/// Whether a line of a script becomes /sbin/init; older OpenWrts keep that name in a variable.
+fn becomes_init(line: &str) -> bool {
+    let mut words = line
+        .split(|c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '(' | ')' | '"'))
+        .take_while(|word| !word.starts_with('#'));
+    words.any(|word| word == "exec")
+        && words.any(|word| matches!(word, "/sbin/init" | "$init" | "${init}"))
+}
+
+/// The last part of a path.
+fn base(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Whether a path can stand on the guest's boot command line and in a shell unquoted.

@@ -112,6 +112,7 @@ impl Firmware {
             endianness: if elf.big_endian { "big" } else { "little" }.to_owned(),
             interpreter: elf.interpreter.as_deref().map(escape),
             needed: elf.needed.iter().map(|name| escape(name)).collect(),
+            bytes: elf.bytes,
         });
         Ok(FileStat {
             path: path.to_owned(),
@@ -119,8 +120,15 @@ impl Firmware {
             kind: entry.content.kind(),
             bytes: entry.content.bytes(),
             mode: octal(entry),
+            same_as: self.first_name(&resolved, entry),
             elf,
         })
+    }
+
+    /// The first name of a file, where this is another.
+    fn first_name(&self, path: &[u8], entry: &Entry) -> Option<String> {
+        let first = entry.same_as.as_deref().filter(|first| *first != path)?;
+        self.image.tree.is_second_name(entry).then(|| shown(first))
     }
 
     /// `root-filesystem.read`

@@ -60,6 +60,9 @@ pub struct FileStat {
     /// Octal.
     #[serde(default)]
     pub mode: String,
+    /// Of a second name of a file, the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<String>,
     /// What an ELF file's headers say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elf: Option<ElfHeaders>,
@@ -79,6 +82,9 @@ pub struct ElfHeaders {
     /// Libraries that are asked for by name.
     #[serde(default)]
     pub needed: Vec<String>,
+    /// How long the file has to be; a shorter one is cut off.
+    #[serde(default)]
+    pub bytes: u64,
 }
 
 /// `root-filesystem.search`: files whose path or content matches.
