@@ -1,7 +1,7 @@
 //! What the result files say, each of which may be missing.
 
 use rookery_plugin::args::RunSelector;
-use rookery_plugin::shapes::{InitCandidate, ResultsState, ResultsStatus};
+use rookery_plugin::shapes::{FileStat, InitCandidate, ResultsState, ResultsStatus};
 use rookery_plugin::{Firmware, Result, Results, RootFilesystem, RunResults, SearchOptions};
 use serde_json::{Map, Value, json};
 
@@ -33,6 +33,9 @@ pub struct Evidence {
     /// The init that the guest started; looked for only where init is in question, as are the
     /// candidates.
     pub init: Option<String>,
+    /// That init's file.
+    pub init_file: Option<FileStat>,
+    /// Programs that are not that file.
     pub init_candidates: Vec<InitCandidate>,
     /// What was found damaged.
     pub damaged: Vec<String>,
@@ -71,17 +74,15 @@ impl Evidence {
         if summary.sockets.is_none() && status.state != ResultsState::Died {
             summary.sockets = files.sockets()?;
         }
+        let (mut init, mut inits) = (None, Inits::default());
+        if in_question {
+            init = current_init(&mut files, &record)?;
+            inits = Inits::of(host, project_dir.as_deref(), init.as_deref());
+        }
         Ok(Self {
-            init: if in_question {
-                current_init(&mut files, &record)?
-            } else {
-                None
-            },
-            init_candidates: if in_question {
-                candidates(host, project_dir.as_deref())
-            } else {
-                Vec::new()
-            },
+            init,
+            init_file: inits.current,
+            init_candidates: inits.others,
             score: summary.score,
             panicked: panic.is_some() || summary.panic == Some(true),
             sockets: summary.sockets,
@@ -157,12 +158,37 @@ fn failures(file: &Map<String, Value>) -> (usize, usize) {
     (file.len(), file.values().filter(crashes).count())
 }
 
-/// Other programs that could be init. A project whose firmware cannot be read has none to offer;
-/// that spoils nothing else.
-fn candidates(host: &impl Firmware, project: Option<&str>) -> Vec<InitCandidate> {
-    let found = project
-        .and_then(|project| host.open_root_filesystem(project).ok())
-        .and_then(|root| root.init_candidates().ok());
-    let candidates = found.map(|found| found.candidates).unwrap_or_default();
-    candidates.into_iter().take(CANDIDATES).collect()
+/// What the firmware says of its inits. A project whose firmware cannot be read says nothing; that
+/// spoils nothing else.
+#[derive(Default)]
+struct Inits {
+    current: Option<FileStat>,
+    others: Vec<InitCandidate>,
+}
+
+impl Inits {
+    fn of(host: &impl Firmware, project: Option<&str>, current: Option<&str>) -> Self {
+        let Some(root) = project.and_then(|project| host.open_root_filesystem(project).ok()) else {
+            return Self::default();
+        };
+        let current = current.and_then(|path| root.stat(path).ok());
+        let found = root.init_candidates().unwrap_or_default().candidates;
+        // Another name of the file that failed fails as it did.
+        let is_other = |candidate: &InitCandidate| match &current {
+            Some(current) => root
+                .stat(&candidate.path)
+                .is_ok_and(|file| first_name(&file) != first_name(current)),
+            None => true,
+        };
+        let others = found.into_iter().filter(is_other).take(CANDIDATES);
+        Self {
+            others: others.collect(),
+            current,
+        }
+    }
+}
+
+/// The name that all names of a file have in common.
+fn first_name(file: &FileStat) -> &str {
+    file.same_as.as_deref().unwrap_or(&file.resolved)
 }

@@ -57,6 +57,7 @@ impl Finding {
 /// All findings of a run.
 pub fn findings(evidence: &Evidence) -> Vec<Finding> {
     [
+        cut_off(evidence),
         newer(evidence),
         end(evidence),
         reboot(evidence),
@@ -69,6 +70,27 @@ pub fn findings(evidence: &Evidence) -> Vec<Finding> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// The file of init has lost its end, which no other init and no change mends.
+fn cut_off(evidence: &Evidence) -> Option<Finding> {
+    let (has, needs) = cut(evidence)?;
+    Some(
+        Finding::new(format!(
+            "The file of init is cut off: it has {has} bytes, and its headers say {needs}. The \
+             extractor lost its end, and other files may be cut off too: extract the firmware \
+             again, or give its squashfs or ext image itself, and make a new project of it with \
+             init_project."
+        ))
+        .because(evidence.init_file.iter().map(|file| file.resolved.clone())),
+    )
+}
+
+/// How many bytes the file of init has, and how many it needs, where it is cut off.
+fn cut(evidence: &Evidence) -> Option<(u64, u64)> {
+    let file = evidence.init_file.as_ref()?;
+    let needs = file.elf.as_ref()?.bytes;
+    (file.bytes < needs).then_some((file.bytes, needs))
 }
 
 /// The run that was chosen is not the newest.
@@ -172,6 +194,9 @@ fn init(evidence: &Evidence) -> Option<Finding> {
         }
         None => return None,
     };
+    if cut(evidence).is_some() {
+        return Some(found.next("console", evidence.results()));
+    }
     // Where nobody knows which init it was, the best candidate may be the one that failed.
     let other = evidence.init.as_deref().and_then(|current| {
         let mut candidates = evidence.init_candidates.iter();
