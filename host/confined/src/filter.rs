@@ -1,5 +1,7 @@
 //! What the process gives up: after this it can compute, use memory, and read and write what it has
 //! open.
+//!
+//! Invariant 16: the reader of images can open nothing.
 
 use anyhow::Context;
 use libc::c_long;

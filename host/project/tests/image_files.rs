@@ -18,6 +18,7 @@ use creating::{create, names};
 use edge::Roots;
 use images::{gzip, small_root};
 use packing::{Root, cpio, ext, pack, squashfs, squashfs_with};
+use rookery_harness::places;
 use rookery_project::{Cancel, Error};
 use serde_json::{Value, json};
 
@@ -100,6 +101,22 @@ fn a_squashfs_in_the_other_byte_order_is_taken() {
         (&busybox["mode"], &busybox["bytes"]),
         (&json!("0755"), &json!(52))
     );
+}
+
+fn a_squashfs_of_version_3_is_taken() {
+    // Written by hand, field by field: no tool of today writes it.
+    let seeds = places::workspace().join("tests/fuzz/seeds/firmware_image");
+    let image = fs::read(seeds.join("version3.squashfs")).unwrap();
+    holds_the_console(&image);
+    let (dir, made) = made(&image);
+    assert_eq!(made.unwrap()["init"], "/sbin/init");
+    let firmware = firmware(dir.path());
+    assert_eq!(
+        firmware.stat("/bin/sh").unwrap()["resolved"],
+        "/bin/busybox"
+    );
+    let big = firmware.read("/etc/big", 25_599, 2).unwrap();
+    assert_eq!(big, [255]);
 }
 
 fn a_squashfs_keeps_devices_and_owners() {
@@ -255,6 +272,7 @@ fn main() -> ExitCode {
     rookery_harness::run(rookery_harness::trials![
         a_squashfs_of_every_compressor_is_taken,
         a_squashfs_in_the_other_byte_order_is_taken,
+        a_squashfs_of_version_3_is_taken,
         a_squashfs_keeps_devices_and_owners,
         an_initramfs_is_taken_however_it_is_packed,
         a_tar_is_taken_however_it_is_packed,

@@ -1,6 +1,8 @@
 //! Read a root filesystem from an image of a file system, or from an archive that is not a plain
 //! tar. A confined process makes a tar stream of it, so that what an archive may hold is judged in
 //! one place.
+//!
+//! Invariant 16: an image's structure is followed only in a confined process.
 
 use std::cell::RefCell;
 use std::fs::File;
