@@ -20,8 +20,8 @@ The project is a Penguin project directory: either program can run it.
 Example:
   rookery init fw.rootfs.tar.gz -o dlink-850l")]
 pub struct Init {
-    /// Root filesystem: a directory, a tar or cpio archive, or a squashfs, ext2, ext3 or ext4 image;
-    /// each file also packed with gzip, xz, lzma or zstd
+    /// Root filesystem: a directory, a tar or cpio archive, or a squashfs, ext2, ext3 or ext4
+    /// image; each file also packed with gzip, xz, lzma or zstd
     rootfs: PathBuf,
     /// The project directory to make [default: the root filesystem's name, without endings, in the
     /// current directory]

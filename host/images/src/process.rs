@@ -49,8 +49,8 @@ pub enum Unread {
 }
 
 impl Reading {
-    /// Start to read `image`, a file of `bytes`. The program must call [`read_image`](crate::read_image)
-    /// when its first argument is [`READ_IMAGE`].
+    /// Start to read `image`, a file of `bytes`. The program must call
+    /// [`read_image`](crate::read_image) when its first argument is [`READ_IMAGE`].
     pub fn start(
         image: File,
         bytes: u64,

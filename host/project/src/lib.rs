@@ -1,9 +1,9 @@
 //! A rehosting project on disk: its configuration merged as Penguin does, changes to its patch, its
 //! results, its firmware.
 //!
-//! This crate is pure: it reads and writes files below the roots it is given, starts nothing but the
-//! reader of images, and knows neither WebAssembly nor MCP. All functions block; those that can take long look at a
-//! [`Cancel`] flag.
+//! This crate is pure: it reads and writes files below the roots it is given, starts nothing but
+//! the reader of images, and knows neither WebAssembly nor MCP. All functions block; those that can
+//! take long look at a [`Cancel`] flag.
 
 pub mod config;
 mod create;

@@ -206,7 +206,8 @@ impl Finder<'_> {
         Ok((rank, why))
     }
 
-    /// Whether a script ends as /sbin/init, by itself or by the parts of an older OpenWrt's preinit.
+    /// Whether a script ends as /sbin/init, by itself or by the parts of an older OpenWrt's
+    /// preinit.
     fn hands_over(&self, script: &str) -> Result<bool> {
         let becomes_init = |script: &str| script.lines().any(becomes_init);
         if becomes_init(script) {
