@@ -53,16 +53,13 @@ fn skip_zeros(input: &mut impl BufRead) -> Result<Option<u8>> {
         if bytes.is_empty() {
             return Ok(None);
         }
-        match bytes.iter().position(|b| *b != 0) {
-            Some(at) => {
-                let byte = bytes.get(at).copied();
-                input.consume(at);
-                return Ok(byte);
-            }
-            None => {
-                let n = bytes.len();
-                input.consume(n);
-            }
+        let (zeros, next) = match bytes.iter().position(|b| *b != 0) {
+            Some(at) => (at, bytes.get(at).copied()),
+            None => (bytes.len(), None),
+        };
+        input.consume(zeros);
+        if next.is_some() {
+            return Ok(next);
         }
     }
 }

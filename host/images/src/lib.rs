@@ -60,7 +60,7 @@ fn convert(image: Source, to: impl Write) -> Result<Vec<String>> {
 fn read(image: Source, to: impl Write) -> Result<Vec<String>> {
     let mut tarball = Tarball::new(to);
     match format(&image.head()?) {
-        Format::Squashfs => squashfs::read(image, &mut tarball)?,
+        Format::Squashfs => squashfs::read(&image, &mut tarball)?,
         Format::Ext => ext::read(&image, &mut tarball)?,
         Format::Cpio => cpio::read(image.buffered(), &mut tarball)?,
         Format::Gzip | Format::Packed(_) => packed::read(image, &mut tarball)?,

@@ -34,7 +34,7 @@ pub(crate) fn read(image: Source, to: &mut Tarball<impl Write>) -> Result<()> {
     match format(&head) {
         Format::Tar => to.whole(plain),
         Format::Cpio => cpio::read(plain, to),
-        Format::Squashfs => squashfs::read(whole(plain)?, to),
+        Format::Squashfs => squashfs::read(&whole(plain)?, to),
         Format::Ext => ext::read(&whole(plain)?, to),
         Format::Gzip | Format::Packed(_) => {
             bail!("it is packed twice: unpack it once, and give what is inside")

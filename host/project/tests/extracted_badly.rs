@@ -163,10 +163,10 @@ fn programs_that_lost_their_mode_have_it_again_and_it_is_said() {
         ],
     );
     let (firmware, repairs) = kept(&dir);
-    let mode = |path: &str| firmware.stat(path).unwrap()["mode"].clone();
-    assert_eq!(mode("/usr/sbin/one"), "0755");
-    assert_eq!(mode("/usr/sbin/two"), "0700");
-    assert_eq!(mode("/usr/sbin/data"), "0640");
+    let mode_of = |path: &str| firmware.stat(path).unwrap()["mode"].clone();
+    assert_eq!(mode_of("/usr/sbin/one"), "0755");
+    assert_eq!(mode_of("/usr/sbin/two"), "0700");
+    assert_eq!(mode_of("/usr/sbin/data"), "0640");
     assert_eq!(repairs.as_array().unwrap().len(), 3);
     assert_eq!(
         repairs[0],

@@ -23,8 +23,8 @@ const OTHERWISE: &str = "extract it with `sasquatch` or `unblob`, which know the
 
 static BLOCKS: Blocks = Blocks;
 
-pub(crate) fn read(image: Source, to: &mut Tarball<impl Write>) -> Result<()> {
-    let filesystem = open(&image)?;
+pub(crate) fn read(image: &Source, to: &mut Tarball<impl Write>) -> Result<()> {
+    let filesystem = open(image)?;
     let names = Names::of(filesystem.as_ref());
     // Where each file of several names came first.
     let mut firsts: HashMap<Key, Vec<u8>> = HashMap::new();

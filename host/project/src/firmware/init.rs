@@ -206,8 +206,8 @@ impl Finder<'_> {
         Ok((rank, why))
     }
 
-    /// Whether a script ends as /sbin/init, by itself or by the parts of an older OpenWrt's
-    /// preinit.
+    /// Whether a script ends as /sbin/init, by itself or by the parts of the preinit of an
+    /// older `OpenWrt`.
     fn hands_over(&self, script: &str) -> Result<bool> {
         let becomes_init = |script: &str| script.lines().any(becomes_init);
         if becomes_init(script) {
@@ -358,7 +358,7 @@ impl Finder<'_> {
     }
 }
 
-/// Whether a line of a script becomes /sbin/init; older OpenWrts keep that name in a variable.
+/// Whether a line of a script becomes /sbin/init; an older `OpenWrt` has it in a variable.
 fn becomes_init(line: &str) -> bool {
     let mut words = line
         .split(|c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '(' | ')' | '"'))

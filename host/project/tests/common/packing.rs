@@ -33,8 +33,8 @@ impl Root {
         file("etc/secret", 0o600, b"needle of a file with two names\n");
         fs::hard_link(root.join("etc/secret"), root.join("etc/secret2")).unwrap();
         file("etc/empty", 0o644, b"");
-        let zeros: Vec<u8> = (0..3_000_001_u32).map(|n| (n >> 9) as u8).collect();
-        file("usr/share/data", 0o644, &zeros);
+        let data = b"0123456789abcdef".repeat(187_500);
+        file("usr/share/data", 0o644, &[&data[..], b"!"].concat());
         file(&format!("{long}/{}", "x".repeat(180)), 0o644, b"deep");
         Self(dir)
     }
@@ -48,19 +48,18 @@ impl Root {
         let file = File::create(self.path().join(path)).unwrap();
         file.set_len(bytes).unwrap();
     }
+}
 
-    /// What `tar tv` says of the archive in the project that `make` makes of `image`.
-    pub fn tar_listing(
-        &self,
-        image: &[u8],
-        make: &impl Fn(&[u8]) -> (tempfile::TempDir, Result<Value, Error>),
-    ) -> String {
-        let (dir, made) = make(image);
-        made.unwrap();
-        let archive = dir.path().join("new/base/fs.tar.gz");
-        let listing = Command::new("tar").arg("tvzf").arg(archive).output();
-        String::from_utf8(listing.unwrap().stdout).unwrap()
-    }
+/// What `tar tv` says of the archive in the project that `make` makes of `image`.
+pub fn tar_listing(
+    image: &[u8],
+    make: &impl Fn(&[u8]) -> (tempfile::TempDir, Result<Value, Error>),
+) -> String {
+    let (dir, project) = make(image);
+    project.unwrap();
+    let archive = dir.path().join("new/base/fs.tar.gz");
+    let listing = Command::new("tar").arg("tvzf").arg(archive).output();
+    String::from_utf8(listing.unwrap().stdout).unwrap()
 }
 
 /// Run a tool that `scripts/setup` installs.
