@@ -262,7 +262,7 @@ fn structures() -> BTreeMap<String, BTreeSet<String>> {
             let (mut of, mut renamed) = (String::new(), None);
             for found in item.captures_iter(&text) {
                 if let Some(name) = found.get(1) {
-                    of = name.as_str().to_owned();
+                    name.as_str().clone_into(&mut of);
                     structures.insert(of.clone(), BTreeSet::new());
                 } else if let Some(name) = found.get(2) {
                     renamed = Some(name.as_str().to_owned());

@@ -20,13 +20,13 @@ pub enum Abi {
     Ppc,
     /// RISC-V.
     Riscv,
-    /// LoongArch.
+    /// `LoongArch`.
     Loongarch,
     /// Intel with 32-bit registers.
     I386,
     /// Intel with 64-bit registers.
     X86_64,
-    /// SuperH.
+    /// `SuperH`.
     Sh,
 }
 

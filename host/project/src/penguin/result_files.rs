@@ -116,11 +116,10 @@ mod tests {
     fn every_table_that_runs_write_has_its_columns() {
         // Penguin's plugin writes this one with a header and quoting.
         const QUOTED: [&str; 1] = ["bash_cov.csv"];
-        for (name, _) in all().filter(|(name, _)| name.ends_with(".csv")) {
-            assert!(
-                !table(name).newest().is_empty() || QUOTED.contains(&name),
-                "{name}"
-            );
+        for (name, _) in all() {
+            let is_table = name.rsplit('.').next() == Some("csv");
+            let is_known = !table(name).newest().is_empty() || QUOTED.contains(&name);
+            assert!(is_known || !is_table, "{name}");
         }
     }
 

@@ -96,7 +96,7 @@ impl Connection {
                 serde_json::to_value(answer).map_err(|error| {
                     Error::Internal(format!("an answer could not be written: {error}"))
                 })
-            }))
+            }));
         })
     }
 

@@ -120,16 +120,12 @@ fn events(step: &str, argument: &str) -> Vec<What> {
     let text = argument.to_owned();
     match step {
         "console" => vec![What::Console(text.into())],
-        "exec" => {
-            let argv = argument.split(' ').map(str::to_owned).collect();
-            let envp = vec!["PATH=/sbin:/bin".to_owned()];
-            vec![What::Exec {
-                path: "/usr/sbin/httpd".into(),
-                argv,
-                envp,
-                result: 0,
-            }]
-        }
+        "exec" => vec![What::Exec {
+            path: "/usr/sbin/httpd".into(),
+            argv: argument.split(' ').map(str::to_owned).collect(),
+            envp: vec!["PATH=/sbin:/bin".to_owned()],
+            result: 0,
+        }],
         "listen" => vec![
             What::Listen {
                 proto: "tcp",

@@ -189,6 +189,10 @@ const PLAIN_IOCTLS: &[u64] = &[
 ];
 
 /// What a run needs beyond the tables.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each sends calls of its own to the supervisor"
+)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// A model answers ioctls, so every ioctl goes to the supervisor.
