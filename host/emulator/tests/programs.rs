@@ -29,12 +29,18 @@ const COMPILERS: &[(&str, &str, bool)] = &[
 /// Which test a process is for: a supervisor has one run only where it was started as root.
 const TEST: &str = "ROOKERY_TEST";
 
+/// What the name of a test ends with whose program needs a loader and libraries.
+const DYNAMIC: &str = ", dynamic";
+
 fn main() -> ExitCode {
     if let Ok(test) = std::env::var(TEST) {
         let (program, arch) = test
             .split_once(" on ")
             .expect("a program and an architecture");
-        run(program, arch);
+        match arch.strip_suffix(DYNAMIC) {
+            Some(arch) => run(program, arch, true),
+            None => run(program, arch, false),
+        }
         return ExitCode::SUCCESS;
     }
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
@@ -45,8 +51,11 @@ fn main() -> ExitCode {
     programs.sort();
     let mut trials = Vec::new();
     for &(arch, compiler, installed) in COMPILERS {
-        for program in &programs {
-            let name = format!("{program} on {arch}");
+        let linked = programs
+            .iter()
+            .flat_map(|program| [(program, ""), (program, DYNAMIC)]);
+        for (program, linked) in linked {
+            let name = format!("{program} on {arch}{linked}");
             trials.push(rookery_harness::test(name.clone(), move || {
                 support::can_run()?;
                 if Command::new(compiler).arg("--version").output().is_err() {
@@ -68,8 +77,35 @@ fn main() -> ExitCode {
     rookery_harness::run_in_turn(trials)
 }
 
+/// Where programs find their loader, whatever its name is elsewhere.
+const LOADER: &str = "/lib/ld.so";
+
+/// Give a root filesystem the loader and the C library of a compiler.
+fn add_libraries(compiler: &str, root: &Path) {
+    let asked = Command::new(compiler)
+        .arg("-print-file-name=libc.so.6")
+        .output()
+        .unwrap();
+    let library = std::path::PathBuf::from(String::from_utf8(asked.stdout).unwrap().trim());
+    let from = library.parent().unwrap();
+    std::fs::create_dir_all(root.join("lib")).unwrap();
+    for name in ["libc.so.6", "libpthread.so.0"] {
+        std::fs::copy(from.join(name), root.join("lib").join(name)).unwrap();
+    }
+    let is_loader = |name: &str| {
+        let starts = ["ld.so.", "ld-linux", "ld64.so."];
+        starts.iter().any(|start| name.starts_with(start))
+    };
+    let names = std::fs::read_dir(from).unwrap();
+    let loader = names
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .find(|name| is_loader(name))
+        .unwrap();
+    std::fs::copy(from.join(loader), root.join(LOADER.trim_start_matches('/'))).unwrap();
+}
+
 /// Build a program and run it as init.
-fn run(program: &str, arch: &str) {
+fn run(program: &str, arch: &str, dynamic: bool) {
     let known = COMPILERS.iter().find(|(known, ..)| *known == arch);
     let (_, compiler, _) = known.unwrap();
     let work = tempfile::tempdir().unwrap();
@@ -79,8 +115,14 @@ fn run(program: &str, arch: &str) {
     }
     let source = format!("{}/tests/programs/{program}.c", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&source).unwrap();
+    let mut linking = vec!["-static".to_owned()];
+    if dynamic {
+        linking = vec![format!("-Wl,--dynamic-linker={LOADER},-rpath,/lib")];
+        add_libraries(compiler, &root);
+    }
     let built = Command::new(compiler)
-        .args(["-static", "-O1", "-Wall", "-Werror", "-o"])
+        .args(linking)
+        .args(["-O1", "-Wall", "-Werror", "-o"])
         .arg(root.join("sbin/init"))
         .arg(source)
         .status()

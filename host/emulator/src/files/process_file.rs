@@ -7,7 +7,6 @@ use rustix::io::Errno;
 
 use crate::files::mounts::Mounts;
 use crate::process::proc_dir::ProcDir;
-use rookery_records::event::Process;
 
 /// A file about a process that is not left to the kernel.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,8 +19,9 @@ pub struct ProcessFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     CommandLine,
-    /// The name of the program stands in it: `comm`, `stat`, `status`.
-    Named(&'static str),
+    Comm,
+    Stat,
+    Status,
     Mounts,
     MountInfo,
     MountStats,
@@ -32,9 +32,9 @@ enum Kind {
 /// The files, by their names in a directory of a process or of a thread.
 const FILES: &[(&str, Kind)] = &[
     ("cmdline", Kind::CommandLine),
-    ("comm", Kind::Named("comm")),
-    ("stat", Kind::Named("stat")),
-    ("status", Kind::Named("status")),
+    ("comm", Kind::Comm),
+    ("stat", Kind::Stat),
+    ("status", Kind::Status),
     ("mounts", Kind::Mounts),
     ("mountinfo", Kind::MountInfo),
     ("mountstats", Kind::MountStats),
@@ -67,12 +67,12 @@ impl ProcessFile {
         Some(Self { pid, kind })
     }
 
-    /// What it holds. `None` where the kernel's own text is as good.
+    /// What it holds, of a process in the guest's own `/proc`. `None` where the kernel's own text is
+    /// as good.
     pub fn contents(
         &self,
         process: &ProcDir,
-        who: &Process,
-        argv: &[String],
+        about: &About,
         mounts: &Mounts,
     ) -> Result<Option<Vec<u8>>, Errno> {
         let text = |name: &str| {
@@ -81,17 +81,53 @@ impl ProcessFile {
         };
         Ok(match self.kind {
             // Of a process that was never seen to execute anything nothing better is known.
-            Kind::CommandLine | Kind::Named(_) if argv.is_empty() => None,
+            Kind::CommandLine | Kind::Comm | Kind::Stat if about.argv.is_empty() => None,
             Kind::CommandLine => {
-                let words = argv.iter().flat_map(|word| [word.as_bytes(), &[0]]);
+                let words = about.argv.iter().flat_map(|word| [word.as_bytes(), &[0]]);
                 Some(words.flatten().copied().collect())
             }
-            Kind::Named(name) => rename(&text(name)?, &who.name).map(String::into_bytes),
+            Kind::Comm => rename(&text("comm")?, &about.name).map(String::into_bytes),
+            Kind::Stat => rename(&text("stat")?, &about.name).map(String::into_bytes),
+            Kind::Status => Some(about.status(&text("status")?).into_bytes()),
             Kind::Mounts => Some(mounts.table(&text("mounts")?).into_bytes()),
             Kind::MountInfo => Some(mounts.info(&text("mountinfo")?).into_bytes()),
             Kind::MountStats => Some(statistics(&mounts.table(&text("mounts")?)).into_bytes()),
             Kind::Fixed(text) => Some(text.into()),
         })
+    }
+}
+
+/// What the guest believes of a process.
+#[derive(Debug, Default)]
+pub struct About {
+    /// The name of its program.
+    pub name: String,
+    pub argv: Vec<String>,
+    /// Real, effective and saved.
+    pub uid: [u32; 3],
+    pub gid: [u32; 3],
+}
+
+/// Lines of `status` that tell of the sandbox.
+const OF_THE_SANDBOX: &[&str] = &["NoNewPrivs:", "Seccomp", "Speculation"];
+
+impl About {
+    /// `status` as a machine would tell it: with the guest's users, its program and no sandbox.
+    fn status(&self, text: &str) -> String {
+        let mut told = String::new();
+        let renamed = rename(text, &self.name).filter(|_| !self.name.is_empty());
+        for line in renamed.as_deref().unwrap_or(text).lines() {
+            let ids = |[real, effective, saved]: [u32; 3]| {
+                format!("{real}\t{effective}\t{saved}\t{effective}")
+            };
+            let _ = match line.split_once(':') {
+                Some(("Uid", _)) => writeln!(told, "Uid:\t{}", ids(self.uid)),
+                Some(("Gid", _)) => writeln!(told, "Gid:\t{}", ids(self.gid)),
+                _ if OF_THE_SANDBOX.iter().any(|start| line.starts_with(start)) => Ok(()),
+                _ => writeln!(told, "{line}"),
+            };
+        }
+        told
     }
 }
 
@@ -152,6 +188,21 @@ mod tests {
         ] {
             assert_eq!(rename(text, "httpd").as_deref(), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_status_has_the_guests_users_and_no_sandbox() {
+        let about = About {
+            name: "httpd".into(),
+            uid: [0, 33, 0],
+            ..About::default()
+        };
+        let text = "Name:\tqemu-arm\nPid:\t7\nUid:\t9\t9\t9\t9\nGid:\t9\t9\t9\t9\n\
+                    Seccomp:\t2\nSeccomp_filters:\t1\nThreads:\t1\n";
+        assert_eq!(
+            about.status(text),
+            "Name:\thttpd\nPid:\t7\nUid:\t0\t33\t0\t33\nGid:\t0\t0\t0\t0\nThreads:\t1\n"
+        );
     }
 
     #[test]

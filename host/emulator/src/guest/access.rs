@@ -221,6 +221,9 @@ pub trait HasMounts {
 
     /// Whether what was found is in `/proc` and belongs to one process.
     fn is_of_process(&self, found: &OwnedFd) -> bool;
+
+    /// A process, by its number in the guest, as the guest's own `/proc` shows it.
+    fn in_its_proc(&self, process: &ProcDir, number: u32) -> Result<ProcDir, Errno>;
 }
 
 /// Files of the archive that are not for every user, or that give their owner's rights.

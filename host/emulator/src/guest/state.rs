@@ -349,6 +349,10 @@ impl HasMounts for Guest<'_> {
     fn is_of_process(&self, found: &OwnedFd) -> bool {
         self.tree.is_of_process(found)
     }
+
+    fn in_its_proc(&self, process: &ProcDir, number: u32) -> Result<ProcDir, Errno> {
+        self.tree.in_its_proc(process, number)
+    }
 }
 
 impl HasOwners for Guest<'_> {

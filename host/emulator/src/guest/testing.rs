@@ -171,6 +171,10 @@ impl HasMounts for Part {
     fn is_of_process(&self, _: &OwnedFd) -> bool {
         false
     }
+    fn in_its_proc(&self, process: &ProcDir, _: u32) -> Result<ProcDir, Errno> {
+        let namespace = PidNamespace::of(std::process::id())?;
+        ProcDir::of_thread(process.pid(), &namespace)
+    }
 }
 
 impl HasNamespaces for Part {

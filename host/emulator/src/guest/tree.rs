@@ -49,6 +49,8 @@ pub struct Tree<'a> {
     set_ids: HashMap<FileId, u32>,
     /// The file system that is its `/proc`, wherever it is seen.
     proc_device: Option<u64>,
+    /// That file system's root, whatever the guest mounts there later.
+    proc: Option<OwnedFd>,
 }
 
 impl<'a> Tree<'a> {
@@ -61,6 +63,7 @@ impl<'a> Tree<'a> {
             console,
             set_ids: HashMap::new(),
             proc_device: None,
+            proc: None,
         }
     }
 
@@ -135,6 +138,12 @@ impl<'a> Tree<'a> {
         on_proc && path.is_none_or(|path| paths::process(&path).is_some())
     }
 
+    /// A process, by its number in the guest, as the guest's own `/proc` shows it.
+    pub fn in_its_proc(&self, process: &ProcDir, number: u32) -> Result<ProcDir, Errno> {
+        let proc = self.proc.as_ref().ok_or(Errno::NOENT)?;
+        process.in_other(proc, number)
+    }
+
     /// Learn, before init is started, which files stand for the devices, and what the files of the
     /// archive do not show that they were unpacked to.
     pub fn find_files(&mut self, init: &ProcDir, rootfs: &Rootfs) {
@@ -145,6 +154,7 @@ impl<'a> Tree<'a> {
         let status = |path: &str| paths::status(view.find_link(path).ok()?).ok();
         let find = |path: &str| status(path).map(|status| devices::id(&status));
         self.proc_device = find("/proc").map(|(device, _)| device);
+        self.proc = view.find_directory("/proc").ok();
         for (path, _) in self.devices.placeholders() {
             if let Some(file) = find(&path) {
                 self.devices.place(&path, file);

@@ -9,7 +9,7 @@ use rustix::pipe::PipeFlags;
 
 use crate::files::devices::{Backing, Device, PTMX};
 use crate::files::mounts::LISTINGS;
-use crate::files::process_file::ProcessFile;
+use crate::files::process_file::{About, ProcessFile};
 use crate::files::{devices, private};
 use crate::guest::access::{
     Callers, HasConsole, HasDevices, HasKept, HasMounts, HasNamespaces, HasServices, Paths, Reports,
@@ -251,12 +251,17 @@ fn process_file(
     let Some(record) = guest.process(call, file.pid) else {
         return Errno::SRCH.into();
     };
-    let (process, who, argv) = (
-        Rc::clone(&record.process),
-        record.who.clone(),
-        record.argv.clone(),
-    );
-    match file.contents(&process, &who, &argv, guest.mounts()) {
+    let process = Rc::clone(&record.process);
+    let about = About {
+        name: record.who.name.clone(),
+        argv: record.argv.clone(),
+        uid: record.uid.unwrap_or_default(),
+        gid: record.gid.unwrap_or_default(),
+    };
+    let contents = guest
+        .in_its_proc(&process, file.pid)
+        .and_then(|process| file.contents(&process, &about, guest.mounts()));
+    match contents {
         Ok(Some(contents)) => give(memory_file(path, &contents), flags),
         Ok(None) => Action::Continue,
         Err(errno) => errno.into(),

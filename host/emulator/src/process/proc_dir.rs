@@ -77,6 +77,21 @@ impl ProcDir {
         Ok(Self { directory, pid })
     }
 
+    /// As another `/proc` shows it: that of a pid namespace in which it has this number. Its files
+    /// there have the numbers of that namespace.
+    pub fn in_other(&self, proc: &OwnedFd, number: u32) -> Result<Self, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::openat(proc, number.to_string(), flags, Mode::empty())?;
+        // As long as it lives, nobody else has its number.
+        if !self.is_alive() {
+            return Err(Errno::SRCH);
+        }
+        Ok(Self {
+            directory,
+            pid: self.pid,
+        })
+    }
+
     /// Its number on the host, for messages and for comparing: it may be another's by now.
     pub fn pid(&self) -> u32 {
         self.pid
