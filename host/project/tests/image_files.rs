@@ -248,7 +248,7 @@ fn an_image_that_unpacks_to_more_than_any_firmware_is_refused() {
     root.sparse("usr/bomb", 5 << 30);
     let why = refused(&squashfs(&root, "gzip"));
     assert!(
-        why.contains("as an archive does that is made to fill"),
+        why.contains("as only an archive that is made to fill a disk does"),
         "{why}"
     );
 }

@@ -285,7 +285,7 @@ mod tests {
         assert!(
             words.starts_with(
                 "the guest used 1100 MiB of memory (900 MiB of its processes, 200 MiB in files), \
-                 and 1024"
+                 and at most 1024 MiB are allowed"
             ),
             "{words}"
         );

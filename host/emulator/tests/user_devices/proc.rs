@@ -10,7 +10,7 @@ pub fn a_mount_is_in_the_table_until_it_is_undone() {
     let script = "
 cd /tmp; mkdir a b c
 mount -t jffs2 /dev/mtdblock4 a; mount -t tmpfs -o size=1m,mode=1777 memory b; mount --bind /dev c
-mount -t nosuch none a || echo unknown
+mount -t no/type none a || echo unknown
 echo table $(grep -c /tmp /proc/mounts) $(grep -c rookery /proc/mounts) $(grep jffs2 \
 /proc/self/mounts)
 echo space $(df -k b | grep -c 1024) $(ls -ld b | cut -c1-10)

@@ -207,9 +207,11 @@ mod tests {
             std::fs::read_to_string(&path).unwrap(),
             "crashes:\n\
              - proc: dsad\n  pid: 412\n  signal: 11\n  signame: SIGSEGV\n  pc: '0x00013a8c'\n  \
-             time: 15.212\n  count: 2\n\
+             time: 15.212\n  count: 2\n  last_calls:\n  \
+             - \"open \\\"/dev/nvram\\\": ENOENT(No such file or directory)\"\n\
              - proc: dsad\n  pid: 412\n  signal: 6\n  signame: SIGABRT\n  pc: '0x00000000'\n  \
-             time: 15.212\n  count: 1\n"
+             time: 15.212\n  count: 1\n  last_calls:\n  \
+             - \"open \\\"/dev/nvram\\\": ENOENT(No such file or directory)\"\n"
         );
     }
 }

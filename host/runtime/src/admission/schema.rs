@@ -439,7 +439,7 @@ mod tests {
             property(json!({"$ref": "https://example.com/x.json"})),
             "ever fetched",
         );
-        refused(property(json!({"$ref": "#/$defs/none"})), "not there");
+        refused(property(json!({"$ref": "#/$defs/none"})), "does not exist");
         refused(property(json!({"$ref": "#/properties/x"})), "itself");
         refused(
             json!({
