@@ -96,12 +96,16 @@ fn add_libraries(compiler: &str, root: &Path) {
         let starts = ["ld.so.", "ld-linux", "ld64.so."];
         starts.iter().any(|start| name.starts_with(start))
     };
-    let names = std::fs::read_dir(from).unwrap();
-    let loader = names
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .find(|name| is_loader(name))
+    // Debian has that of some architectures with 64 bits beside it.
+    let places = [from.to_owned(), from.join("../lib64")];
+    let loader = places
+        .iter()
+        .filter_map(|place| std::fs::read_dir(place).ok())
+        .flatten()
+        .filter_map(Result::ok)
+        .find(|entry| entry.file_name().to_str().is_some_and(is_loader))
         .unwrap();
-    std::fs::copy(from.join(loader), root.join(LOADER.trim_start_matches('/'))).unwrap();
+    std::fs::copy(loader.path(), root.join(LOADER.trim_start_matches('/'))).unwrap();
 }
 
 /// Build a program and run it as init.

@@ -15,6 +15,7 @@ use rookery_runs::plan::{Pseudofile, Read, StaticFile, Write};
 
 use proc::{
     a_mount_is_in_the_table_until_it_is_undone,
+    a_process_has_the_numbers_and_users_that_the_guest_knows,
     models_of_proc_have_directories_and_interfaces_tell_the_truth,
     no_way_into_proc_leads_to_facts_of_the_host,
     what_stands_in_the_place_of_a_file_is_never_read_for_it,
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         a_write_to_a_model_changes_nothing_but_a_stateful_one,
         what_only_the_host_may_answer_fails_nowhere,
         a_mount_is_in_the_table_until_it_is_undone,
+        a_process_has_the_numbers_and_users_that_the_guest_knows,
         models_of_proc_have_directories_and_interfaces_tell_the_truth,
         what_happens_too_often_is_counted,
         the_number_of_files_that_cost_memory_is_limited,

@@ -58,6 +58,23 @@ for i in a b c /proc; do n=0; while umount $i; do n=$((n+1)); done; echo $i undo
     assert_eq!(faked, ["/tmp/a"]);
 }
 
+pub fn a_process_has_the_numbers_and_users_that_the_guest_knows() {
+    let work = tempfile::tempdir().unwrap();
+    let script = "
+echo stat $(cut -d' ' -f1-6 /proc/1/stat)
+echo status $(grep -E '^(Name|Pid|PPid|Uid|Gid|Seccomp):' /proc/1/status)
+";
+    let plan = support::script_plan(work.path(), script);
+    let (console, _) = support::run(&plan);
+    has(
+        &console,
+        &[
+            "stat 1 (script) S 0 1 1",
+            "status Name: script Pid: 1 PPid: 0 Uid: 0 0 0 0 Gid: 0 0 0 0",
+        ],
+    );
+}
+
 pub fn models_of_proc_have_directories_and_interfaces_tell_the_truth() {
     let work = tempfile::tempdir().unwrap();
     let script = "
