@@ -67,8 +67,8 @@ impl ProcessFile {
         Some(Self { pid, kind })
     }
 
-    /// What it holds, of a process in the guest's own `/proc`. `None` where the kernel's own text is
-    /// as good.
+    /// What it holds, of a process in the guest's own `/proc`. `None` where the kernel's text is as
+    /// good.
     pub fn contents(
         &self,
         process: &ProcDir,
