@@ -5,4 +5,4 @@
     reason = "the macro defines the function that libFuzzer calls"
 )]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| rookery_fuzz::firmware_image::body(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| rookery_fuzz::firmware_image::in_process(data));

@@ -1,28 +1,35 @@
 //! The image of a firmware's file system.
 
-use std::io::{self, Write};
-use std::sync::Once;
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use rookery_images::Reading;
 
 /// The most of a tar stream that is made of one image; whoever reads a stream stops it too.
 const MOST: usize = 16 << 20;
 
-/// Read it as the confined process does, without its limits.
+/// Have it read by a confined process. That may end in any way: readers of images reserve as much
+/// memory as an image says, and some panic on damage.
+///
+/// # Panics
+///
+/// Where the process cannot be started.
 pub fn body(data: &[u8]) {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(expect_panics);
-    let _ = rookery_images::convert_unconfined(data.to_vec(), Bounded(MOST));
+    let mut image = tempfile::tempfile().expect("a file for the image");
+    image.write_all(data).expect("room for the image");
+    let mut reading = start(image, data.len()).expect("a process for the image");
+    let most = u64::try_from(MOST).unwrap_or(u64::MAX);
+    let _ = io::copy(&mut reading.by_ref().take(most), &mut io::sink());
+    let _ = reading.end();
 }
 
-/// A reader of one compressor panics on damage, which is caught and taken for damage: that is not
-/// worth a trace each time.
-fn expect_panics() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let of = panic.location().map_or("", std::panic::Location::file);
-        if !of.contains("lzokay-native") {
-            usual(panic);
-        }
-    }));
+fn start(image: File, bytes: usize) -> io::Result<Reading> {
+    Reading::start(image, u64::try_from(bytes).unwrap_or(u64::MAX), || false)
+}
+
+/// Read it in this process, for libFuzzer: an end of the process is a finding there.
+pub fn in_process(data: &[u8]) {
+    let _ = rookery_images::convert_unconfined(data.to_vec(), Bounded(MOST));
 }
 
 /// Takes so many bytes, and refuses the rest.
