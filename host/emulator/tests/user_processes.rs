@@ -393,7 +393,7 @@ fn a_reboot_starts_init_again_and_the_fourth_ends_the_run() {
 fn a_program_that_fails_at_once_is_not_started_again_without_a_pause() {
     let script = "often() { n=$1; shift; while [ $n -gt 0 ]; do \"$@\"; n=$((n - 1)); done; }\n\
                   answers() { echo a | grep -q b; }\n\
-                  often 30 answers; echo between\n\
+                  often 30 answers; often 30 /etc/missing 2>/dev/null\n\
                   often 30 /etc/fails; echo the end\n";
     let run = run(script, |plan| {
         let contents = b"#!/bin/sh\nexit 3\n".to_vec();

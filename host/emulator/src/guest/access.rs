@@ -7,7 +7,7 @@
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use rookery_records::event::{Process, What};
+use rookery_records::event::{Argument, Process, What};
 use rookery_runs::plan::Plan;
 use rustix::fs::Stat;
 use rustix::io::Errno;
@@ -116,6 +116,40 @@ pub trait Reports: Callers {
         self.report(process, what);
     }
 
+    /// Report a call by its first arguments, which are numbers and have these names.
+    fn report_numbers(
+        &mut self,
+        call: &Call,
+        syscall: &'static str,
+        names: &[&'static str],
+        error: Option<Errno>,
+    ) {
+        let number = |(index, name): (usize, &&'static str)| {
+            (*name, Argument::Number(call.int(index).into()))
+        };
+        let what = What::Call {
+            syscall,
+            arguments: names.iter().enumerate().map(number).collect(),
+            result: error.map(|errno| -errno.raw_os_error()),
+        };
+        self.report_call(call, what);
+    }
+
+    /// Keep in mind that the caller has asked for a path: a crash may follow.
+    fn remember_path(
+        &mut self,
+        call: &Call,
+        syscall: &'static str,
+        path: &str,
+        result: Option<i32>,
+    ) {
+        if let Some(record) = self.caller(call)
+            && !reporter::is_emulators_own(path)
+        {
+            record.asked(syscall, path, result);
+        }
+    }
+
     /// Report a look at a path that went well, or was left to the kernel.
     fn report_lookup(
         &mut self,
@@ -125,11 +159,7 @@ pub trait Reports: Callers {
         flags: i32,
         result: Option<i32>,
     ) {
-        if let Some(record) = self.caller(call)
-            && !reporter::is_emulators_own(path)
-        {
-            record.asked(syscall, path, result);
-        }
+        self.remember_path(call, syscall, path, result);
         if self.wants_look(path) {
             let path = path.to_owned();
             let what = What::Path {

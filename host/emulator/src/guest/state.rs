@@ -29,7 +29,7 @@ use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
 use crate::guest::reboot::{REBOOTS_MAX, Reboot};
-use crate::guest::reporter::{self, Reporter};
+use crate::guest::reporter::Reporter;
 use crate::guest::respawns::Respawns;
 use crate::guest::services::Services;
 use crate::guest::tree::{Found, Tree};
@@ -289,11 +289,7 @@ impl Reports for Guest<'_> {
         flags: i32,
         errno: Errno,
     ) {
-        if let Some(record) = self.caller(call)
-            && !reporter::is_emulators_own(path)
-        {
-            record.asked(syscall, path, Some(-errno.raw_os_error()));
-        }
+        self.remember_path(call, syscall, path, Some(-errno.raw_os_error()));
         let who = self.who(call);
         self.reporter.missing(who, syscall, path, flags, errno);
     }

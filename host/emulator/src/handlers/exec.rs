@@ -84,10 +84,6 @@ pub fn execute<'a>(guest: &mut impl Executes<'a>, call: &Call, file: PathArg) ->
     }
     match request.resolve(guest, call) {
         Err(errno) => {
-            let argv = memory::texts(request.argv.iter().map(Vec::as_slice));
-            if let Some(note) = guest.program_ended(&argv, key.map(Start::now), true) {
-                guest.report_call(call, note);
-            }
             let what = request.event(-errno.raw_os_error());
             guest.report_call(call, what);
             errno.into()

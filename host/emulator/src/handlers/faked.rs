@@ -1,6 +1,6 @@
 //! Calls that succeed without effect, and calls of which only the caller learns the outcome.
 
-use rookery_records::event::{Argument, What};
+use rookery_records::event::What;
 
 use crate::guest::access::Reports;
 use crate::process::call::{Action, Call};
@@ -24,11 +24,6 @@ pub fn unseen(
     syscall: &'static str,
     name: &'static str,
 ) -> Action {
-    let what = What::Call {
-        syscall,
-        arguments: vec![(name, Argument::Number(call.int(0).into()))],
-        result: None,
-    };
-    guest.report_call(call, what);
+    guest.report_numbers(call, syscall, &[name], None);
     Action::Continue
 }

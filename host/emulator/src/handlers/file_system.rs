@@ -4,6 +4,7 @@
 use std::os::fd::OwnedFd;
 
 use rustix::fs::StatFs;
+use rustix::io::Errno;
 
 use crate::guest::access::{Callers, Paths, Reports};
 use crate::handlers::names;
@@ -17,14 +18,12 @@ const TMPFS: i64 = 0x0102_1994;
 /// `statfs`.
 pub fn of_path(guest: &mut (impl Paths + Reports), call: &Call) -> Action {
     let path = guest.path(call, PathArg::FIRST);
-    let found = path.and_then(|path| guest.view(call).ok_or(SRCH)?.find(&path));
+    let found = path.and_then(|path| guest.view(call).ok_or(Errno::SRCH)?.find(&path));
     match found.ok() {
         Some(found) => answer(guest, call, &found),
         None => names::looks_for(guest, call, "statfs", PathArg::FIRST),
     }
 }
-
-const SRCH: rustix::io::Errno = rustix::io::Errno::SRCH;
 
 /// `fstatfs`.
 pub fn of_descriptor(guest: &mut impl Callers, call: &Call) -> Action {

@@ -1,7 +1,7 @@
 //! System V IPC: the kernel carries it out, in a namespace of the guest's own. What fails for want
 //! of an object is reported.
 
-use rookery_records::event::{Argument, What};
+use rookery_records::event::What;
 use rustix::io::Errno;
 
 use crate::guest::access::{HasEmulators, HasIpc, HasNamespaces, Reports};
@@ -29,7 +29,8 @@ pub fn get(
         Some(true) if exclusively && key != libc::IPC_PRIVATE => Some(Errno::EXIST),
         _ => None,
     };
-    report(guest, call, syscall, names, error)
+    guest.report_numbers(call, syscall, names, error);
+    Action::Continue
 }
 
 /// `shmat`, `semctl` and their kin: the object's number first.
@@ -46,7 +47,8 @@ pub fn of_object(
     let gone = is_of_object
         && table(guest, kind)
             .is_some_and(|table| !objects(&table).any(|object| object.number == number));
-    report(guest, call, syscall, names, gone.then_some(Errno::INVAL))
+    guest.report_numbers(call, syscall, names, gone.then_some(Errno::INVAL));
+    Action::Continue
 }
 
 /// `shmat`. Where an older emulator cannot attach at the address that the caller wants, a note says
@@ -61,11 +63,12 @@ pub fn attach<'a>(
     if at_fixed && !guest.emulators().attaches_anywhere() {
         let program = guest.who(call).program;
         let note = format!(
-            "{} attaches shared memory at a fixed address, which this qemu-user refuses: {LACKS}",
+            "{} attaches shared memory at a fixed address, which failed: {LACKS}",
             program.escape_debug()
         );
         guest.report_call(call, What::Note(note.into()));
-        return report(guest, call, "shmat", names, Some(Errno::INVAL));
+        guest.report_numbers(call, "shmat", names, Some(Errno::INVAL));
+        return Action::Continue;
     }
     of_object(guest, call, "shmat", Kind::SharedMemory, names)
 }
@@ -73,25 +76,6 @@ pub fn attach<'a>(
 fn table(guest: &mut (impl HasIpc + HasNamespaces), kind: Kind) -> Option<String> {
     let namespaces = guest.namespaces();
     guest.ipc().table(kind, &namespaces)
-}
-
-fn report(
-    guest: &mut impl Reports,
-    call: &Call,
-    syscall: &'static str,
-    names: Names,
-    error: Option<Errno>,
-) -> Action {
-    let arguments = names.iter().enumerate();
-    let what = What::Call {
-        syscall,
-        arguments: arguments
-            .map(|(index, name)| (*name, Argument::Number(call.int(index).into())))
-            .collect(),
-        result: error.map(|errno| -errno.raw_os_error()),
-    };
-    guest.report_call(call, what);
-    Action::Continue
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Calls that the sandbox refuses whoever makes them. Where nothing is recorded, the filter does so
 //! by itself.
 
-use rookery_records::event::{Argument, What};
 use rustix::io::Errno;
 
 use crate::guest::access::Reports;
@@ -46,25 +45,18 @@ const NAMES: &[(i64, &str, &[&str])] = &[
 
 /// Refuse what is refused by its number and arguments alone; `None` where it is not.
 pub fn refuse(guest: &mut impl Reports, call: &Call) -> Option<Action> {
-    let errno = filter::refusal(call.number(), call.args())?;
+    let errno = Errno::from_raw_os_error(filter::refusal(call.number(), call.args())?);
     if let Some((_, syscall, names)) = NAMES.iter().find(|(known, ..)| *known == call.number()) {
-        let arguments = names.iter().enumerate();
-        let what = What::Call {
-            syscall,
-            arguments: arguments
-                .map(|(index, name)| (*name, Argument::Number(call.int(index).into())))
-                .collect(),
-            result: Some(-errno),
-        };
-        guest.report_call(call, what);
+        guest.report_numbers(call, syscall, names, Some(errno));
     }
-    Some(Errno::from_raw_os_error(errno).into())
+    Some(errno.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::guest::testing::Part;
+    use rookery_records::event::What;
 
     #[test]
     fn what_is_refused_is_reported_with_its_name() {
