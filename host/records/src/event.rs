@@ -164,7 +164,8 @@ pub enum What {
         /// Its name.
         name: String,
     },
-    /// A network interface was used that does not exist (an ioctl such as `SIOCSIFFLAGS` failed).
+    /// A network interface was used that does not exist, or asked for an address that it does not
+    /// have (an ioctl such as `SIOCGIFADDR` failed).
     InterfaceMissing {
         /// The interface's name.
         name: String,

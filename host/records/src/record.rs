@@ -37,6 +37,8 @@ pub struct Record {
     /// What the backend found on this machine, the emulator's version among it.
     host: Value,
     elapsed_s: Option<f64>,
+    /// How long the guest has run, from the start of its init; none before.
+    guest_s: Option<f64>,
     outcome: Option<Value>,
     reason: Option<String>,
     /// How often each thing was faked: `{"init_module": {"/lib/x.ko": 1}}`.
@@ -62,6 +64,7 @@ impl Record {
             timeout_s: subject.timeout_s,
             host,
             elapsed_s: None,
+            guest_s: None,
             outcome: None,
             reason: None,
             faked: BTreeMap::new(),
@@ -113,6 +116,7 @@ impl Record {
 
     /// Take over what the collectors dropped, and what they could not write.
     pub fn counted(&mut self, collectors: &mut Collectors) {
+        self.guest_s = collectors.guest_time().map(|time| time.as_secs_f64());
         let (dropped, failures) = collectors.drops();
         self.dropped.extend(dropped);
         self.failures.extend(failures);

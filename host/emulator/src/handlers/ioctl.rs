@@ -26,14 +26,13 @@ pub fn ioctl<'a>(
             return action;
         }
     }
-    if let Some(name) = interface(guest, call, command) {
-        let result = -Errno::NODEV.raw_os_error();
+    if let Some((name, errno)) = interface(guest, call, command) {
         guest.report_call(
             call,
             What::InterfaceMissing {
                 name,
                 command,
-                result,
+                result: -errno.raw_os_error(),
             },
         );
     }
@@ -116,12 +115,21 @@ fn is_taught<'a>(guest: &mut (impl Callers + HasEmulators<'a>), call: &Call, com
 /// Commands of `struct ifreq` that need the interface.
 const INTERFACE_COMMANDS: std::ops::RangeInclusive<u64> = libc::SIOCGIFFLAGS..=libc::SIOCDIFADDR;
 
-/// The name of an interface that the command is about, where the guest has none of that name.
+/// Commands that ask for an address of IPv4.
+const ADDRESS_COMMANDS: [u64; 4] = [
+    libc::SIOCGIFADDR,
+    libc::SIOCGIFDSTADDR,
+    libc::SIOCGIFBRDADDR,
+    libc::SIOCGIFNETMASK,
+];
+
+/// The name of an interface that the command is about, and why the command fails: the guest has
+/// none of that name, or it has no address.
 fn interface<'a>(
-    guest: &mut (impl Callers + HasEmulators<'a>),
+    guest: &mut (impl Callers + HasEmulators<'a> + HasServices),
     call: &Call,
     command: u32,
-) -> Option<String> {
+) -> Option<(String, Errno)> {
     if !INTERFACE_COMMANDS.contains(&command.into()) || is_taught(guest, call, command) {
         return None;
     }
@@ -139,7 +147,16 @@ fn interface<'a>(
         .lines()
         .filter_map(|line| line.split_once(':'))
         .any(|(known, _)| known.trim() == name);
-    (!exists).then(|| name.to_owned())
+    let errno = if !exists {
+        Errno::NODEV
+    } else if ADDRESS_COMMANDS.contains(&command.into())
+        && matches!(guest.services().network()?.has_ipv4(name), Ok(false))
+    {
+        Errno::ADDRNOTAVAIL
+    } else {
+        return None;
+    };
+    Some((name.to_owned(), errno))
 }
 
 #[cfg(test)]

@@ -196,6 +196,21 @@ impl Netlink {
         }
     }
 
+    /// Whether an interface has an address of IPv4.
+    pub fn has_ipv4(&self, name: &str) -> io::Result<bool> {
+        // `struct ifaddrmsg` of rtnetlink(7): the family, three bytes, and the interface's index.
+        const LENGTH: usize = 8;
+        let index = self.link(name)?.index;
+        let mut has = false;
+        self.list(libc::RTM_GETADDR, LENGTH, |message| {
+            let family = message.first().map(|family| i32::from(*family));
+            let of = message.get(4..LENGTH).and_then(|of| of.try_into().ok());
+            has |= family == Some(libc::AF_INET) && of.map(u32::from_ne_bytes) == Some(index);
+            true
+        })?;
+        Ok(has)
+    }
+
     fn request(&self, flags: u16, body: &[u8]) -> io::Result<()> {
         let answer = self.exchange(RTM_NEWLINK, REQUEST | ACK | flags, body)?;
         outcome(&answer)

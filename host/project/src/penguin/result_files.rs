@@ -35,7 +35,10 @@ pub(crate) enum When {
 /// Every file that runs write.
 #[rustfmt::skip] // One source a line where it fits.
 const FILES: &[(&[&str], Source)] = &[
-    (&["console.log", CONFIG, PLUGINS, RUNTIME, "rookery_run.json"], start(&[])),
+    (
+        &["console.log", "console_times.csv", CONFIG, PLUGINS, RUNTIME, "rookery_run.json"],
+        start(&[]),
+    ),
     (&["guest_ip", "ipaddr.txt"], start(&[])),
     (&["pseudofiles_failures.yaml", "pseudofiles_modeled.yaml"], start(&["pseudofiles"])),
     (&["netbinds.csv"], start(&["netbinds"])),

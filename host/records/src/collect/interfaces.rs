@@ -1,5 +1,5 @@
 //! `iface.log` and `iface_ioctl.log`: network interfaces that the guest used and that are not
-//! there.
+//! there, or have no address.
 
 use std::collections::HashSet;
 use std::io;

@@ -135,8 +135,13 @@ impl Collectors {
     }
 
     fn now(&self) -> Duration {
-        self.clock
-            .map_or(Duration::ZERO, |(since, at)| at + since.elapsed())
+        self.guest_time().unwrap_or_default()
+    }
+
+    /// How long the guest has run, as its events are timed; none before the first.
+    pub(crate) fn guest_time(&self) -> Option<Duration> {
+        let (since, at) = self.clock?;
+        Some(at + since.elapsed())
     }
 
     fn each(&mut self, run: impl Fn(&mut dyn Collector) -> io::Result<()>) {

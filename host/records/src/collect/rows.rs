@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use crate::collect::errno;
-use crate::event::{self, Event, Operation, What};
+use crate::event::{self, Operation, What};
 
 /// `AT_FDCWD`, as a 32-bit guest passes it.
 const AT_FDCWD: i64 = 0xffff_ff9c;
@@ -31,8 +31,8 @@ impl Syscall {
 }
 
 /// The syscall that an event stands for, if it stands for one.
-pub(super) fn syscall(event: &Event) -> Option<Syscall> {
-    match &event.what {
+pub(super) fn syscall(what: &What) -> Option<Syscall> {
+    match what {
         What::Path {
             syscall,
             path,
@@ -87,12 +87,14 @@ pub(super) fn syscall(event: &Event) -> Option<Syscall> {
             ],
         }),
         What::InterfaceMissing {
-            command, result, ..
-        } => Some(ioctl("", *command, *result)),
+            name,
+            command,
+            result,
+        } => Some(ioctl("", *command, *result, text("arg", name))),
         What::Unmodelled {
             path,
             operation: Operation::Ioctl { command },
-        } => Some(ioctl(path, *command, -libc::ENOTTY)),
+        } => Some(ioctl(path, *command, -libc::ENOTTY, number("arg", 0))),
         What::Signal {
             syscall,
             signal,
@@ -106,6 +108,7 @@ pub(super) fn syscall(event: &Event) -> Option<Syscall> {
                 number("sig", (*signal).into()),
             ],
         }),
+        What::Repeated { what, .. } => syscall(what),
         _ => None,
     }
 }
@@ -151,7 +154,7 @@ fn path_call(name: &str, path: &str, flags: i32, result: Option<i32>) -> Syscall
 }
 
 /// On the file `path`, where it is known.
-fn ioctl(path: &str, command: u32, result: i32) -> Syscall {
+fn ioctl(path: &str, command: u32, result: i32, argument: Argument) -> Syscall {
     let path = if path.is_empty() { "[???]" } else { path };
     Syscall {
         name: "sys_ioctl".into(),
@@ -159,7 +162,7 @@ fn ioctl(path: &str, command: u32, result: i32) -> Syscall {
         arguments: vec![
             (-1, format!("fd=0xffffffff({path})")),
             number("cmd", command.into()),
-            number("arg", 0),
+            argument,
         ],
     }
 }
@@ -303,22 +306,33 @@ mod tests {
 
     #[test]
     fn an_ioctl_without_a_model_names_its_file() {
-        let event = Event {
-            at: std::time::Duration::ZERO,
-            process: crate::event::Process::default(),
-            what: What::Unmodelled {
-                path: "/dev/gpio".into(),
-                operation: Operation::Ioctl {
-                    command: 0x4004_6e01,
-                },
+        let call = syscall(&What::Unmodelled {
+            path: "/dev/gpio".into(),
+            operation: Operation::Ioctl {
+                command: 0x4004_6e01,
             },
-        };
-        let call = syscall(&event).unwrap();
+        })
+        .unwrap();
         assert_eq!((call.name.as_str(), call.result), ("sys_ioctl", Some(-25)));
         let texts: Vec<_> = call.arguments.iter().map(|(_, text)| &**text).collect();
         assert_eq!(
             texts,
             ["fd=0xffffffff(/dev/gpio)", "cmd=0x40046e01", "arg=0x0"]
+        );
+    }
+
+    #[test]
+    fn an_ioctl_on_an_interface_names_it() {
+        let call = syscall(&What::InterfaceMissing {
+            name: "br0".into(),
+            command: 0x8915,
+            result: -19,
+        })
+        .unwrap();
+        let texts: Vec<_> = call.arguments.iter().map(|(_, text)| &**text).collect();
+        assert_eq!(
+            texts,
+            ["fd=0xffffffff([???])", "cmd=0x8915", "arg=0x0(\"br0\")"]
         );
     }
 

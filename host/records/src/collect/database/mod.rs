@@ -1,4 +1,8 @@
 //! `plugins.db`: every exec, looked-up path and bind, in the tables of Penguin's database.
+//!
+//! Penguin's rows have no time, and only those of `proc_start` and `proc_exit` a process. Here each
+//! has both: `event.time_ms`, milliseconds since init was started, and `event.proc_id`. A call that
+//! is only counted any more has a row each time that its count is told.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,7 +19,7 @@ use crate::event::{Event, What};
 
 const SCHEMA: &str = "
 CREATE TABLE event (id INTEGER NOT NULL, type VARCHAR NOT NULL, procname VARCHAR NOT NULL, \
-proc_id INTEGER NOT NULL, PRIMARY KEY (id));
+proc_id INTEGER NOT NULL, time_ms INTEGER, PRIMARY KEY (id));
 CREATE TABLE read (id INTEGER NOT NULL, fd INTEGER NOT NULL, fname VARCHAR NOT NULL, buffer BLOB,
     PRIMARY KEY (id), FOREIGN KEY(id) REFERENCES event (id));
 CREATE TABLE write (id INTEGER NOT NULL, fd INTEGER NOT NULL, fname VARCHAR, buffer BLOB,
@@ -64,14 +68,11 @@ enum Row {
         envp: String,
     },
     Start {
-        pid: u32,
         ppid: u32,
-        at: i64,
         comm: String,
     },
     Exit {
-        pid: u32,
-        at: i64,
+        started: i64,
         code: i32,
         reason: String,
     },
@@ -79,6 +80,9 @@ enum Row {
 
 struct Queued {
     procname: String,
+    pid: u32,
+    /// Milliseconds since init was started.
+    at: i64,
     row: Row,
 }
 
@@ -96,7 +100,8 @@ impl Queued {
 
 /// What is remembered of a live process.
 struct Program {
-    argv0: String,
+    /// What it executed; none where it was forked only.
+    argv0: Option<String>,
     started: i64,
 }
 
@@ -137,9 +142,14 @@ impl Database {
         })
     }
 
-    fn push(&mut self, procname: String, row: Row) {
+    fn push(&mut self, event: &Event, procname: String, row: Row) {
         let queued = i64::try_from(self.queue.len()).unwrap_or(i64::MAX);
-        let row = Queued { procname, row };
+        let row = Queued {
+            procname,
+            pid: event.process.pid,
+            at: milliseconds(event.at),
+            row,
+        };
         let bytes = row.bytes();
         if self.queue.len() < MAX_QUEUE
             && self.queued_bytes + bytes <= MAX_QUEUE_BYTES
@@ -156,11 +166,9 @@ impl Database {
 
     /// The name under which Penguin logs a process: its `argv[0]`.
     fn procname(&self, event: &Event) -> String {
-        let known = self
-            .programs
-            .get(&event.process.pid)
-            .map(|program| program.argv0.clone());
-        known.unwrap_or_else(|| {
+        let known = self.programs.get(&event.process.pid);
+        let argv0 = known.and_then(|program| program.argv0.clone());
+        argv0.unwrap_or_else(|| {
             if event.process.program.is_empty() {
                 event.process.name.clone()
             } else {
@@ -169,26 +177,29 @@ impl Database {
         })
     }
 
-    fn started(&mut self, event: &Event, argv: &[String]) {
+    /// A process is started where it is first seen, which may be before it executes anything.
+    fn seen(&mut self, event: &Event) {
         let process = &event.process;
-        let argv0 = argv
-            .first()
-            .filter(|name| !name.is_empty())
-            .unwrap_or(&process.program)
-            .clone();
-        let at = milliseconds(event.at);
-        if let Some(program) = self.programs.get_mut(&process.pid) {
-            program.argv0 = argv0;
-        } else if self.programs.len() < MAX_PROCESSES {
-            self.programs
-                .insert(process.pid, Program { argv0, started: at });
-            let row = Row::Start {
-                pid: process.pid,
-                ppid: process.ppid,
-                at,
-                comm: process.name.clone(),
-            };
-            self.push(process.name.clone(), row);
+        let known = process.pid == 0 || self.programs.contains_key(&process.pid);
+        if known || self.programs.len() >= MAX_PROCESSES {
+            return;
+        }
+        let program = Program {
+            argv0: None,
+            started: milliseconds(event.at),
+        };
+        self.programs.insert(process.pid, program);
+        let row = Row::Start {
+            ppid: process.ppid,
+            comm: process.name.clone(),
+        };
+        self.push(event, process.name.clone(), row);
+    }
+
+    fn executed(&mut self, event: &Event, argv: &[String]) {
+        if let Some(program) = self.programs.get_mut(&event.process.pid) {
+            let argv0 = argv.first().filter(|name| !name.is_empty());
+            program.argv0 = Some(argv0.unwrap_or(&event.process.program).clone());
         }
     }
 
@@ -213,16 +224,21 @@ impl Database {
 fn insert(
     connection: &Connection,
     id: i64,
-    Queued { procname, row }: &Queued,
+    Queued {
+        procname,
+        pid,
+        at,
+        row,
+    }: &Queued,
 ) -> rusqlite::Result<()> {
-    let event = |kind: &str, pid: u32| {
+    let event = |kind: &str| {
         connection
-            .prepare_cached("INSERT INTO event (id, type, procname, proc_id) VALUES (?, ?, ?, ?)")?
-            .execute(params![id, kind, procname, pid])
+            .prepare_cached("INSERT INTO event VALUES (?, ?, ?, ?, ?)")?
+            .execute(params![id, kind, procname, pid, at])
     };
     match row {
         Row::Syscall(call) => {
-            event("syscall", 0)?;
+            event("syscall")?;
             let unused = (0, String::new());
             let sql = "INSERT INTO syscall VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
             let mut statement = connection.prepare_cached(sql)?;
@@ -238,32 +254,26 @@ fn insert(
             statement.raw_execute()?;
         }
         Row::Exec { argc, argv, envp } => {
-            event("exec", 0)?;
+            event("exec")?;
             connection
                 .prepare_cached("INSERT INTO exec VALUES (?, '', ?, ?, ?, 0, 0)")?
                 .execute(params![id, argc.to_string(), argv, envp])?;
         }
-        Row::Start {
-            pid,
-            ppid,
-            at,
-            comm,
-        } => {
-            event("proc_start", *pid)?;
+        Row::Start { ppid, comm } => {
+            event("proc_start")?;
             connection
                 .prepare_cached("INSERT INTO proc_start VALUES (?, ?, ?, ?, ?, 0, 0, 0, 0)")?
                 .execute(params![id, pid, ppid, at, comm])?;
         }
         Row::Exit {
-            pid,
-            at,
+            started,
             code,
             reason,
         } => {
-            event("proc_exit", *pid)?;
+            event("proc_exit")?;
             connection
                 .prepare_cached("INSERT INTO proc_exit VALUES (?, ?, ?, ?, ?)")?
-                .execute(params![id, pid, at, code, reason])?;
+                .execute(params![id, pid, started, code, reason])?;
         }
     }
     Ok(())
@@ -275,6 +285,7 @@ fn milliseconds(at: Duration) -> i64 {
 
 impl Collector for Database {
     fn event(&mut self, event: &Event) {
+        self.seen(event);
         if let What::Exec {
             argv,
             envp,
@@ -282,9 +293,10 @@ impl Collector for Database {
             ..
         } = &event.what
         {
-            self.started(event, argv);
+            self.executed(event, argv);
             let procname = self.procname(event);
             self.push(
+                event,
                 procname,
                 Row::Exec {
                     argc: argv.len(),
@@ -293,21 +305,21 @@ impl Collector for Database {
                 },
             );
         }
-        if let Some(call) = rows::syscall(event) {
+        if let Some(call) = rows::syscall(&event.what) {
             let procname = self.procname(event);
-            self.push(procname, Row::Syscall(call));
+            self.push(event, procname, Row::Syscall(call));
         }
         if let What::Exit { code, signal } = event.what {
-            let at = self
+            let started = self
                 .programs
                 .remove(&event.process.pid)
                 .map_or(0, |program| program.started);
             let (code, reason) = ending(code, signal);
             self.push(
+                event,
                 String::new(),
                 Row::Exit {
-                    pid: event.process.pid,
-                    at,
+                    started,
                     code,
                     reason,
                 },

@@ -98,6 +98,18 @@ fn rows_answer_the_questions_that_penguins_rows_answer() {
         )
         .unwrap();
     assert_eq!(exit, (396, 139, "signal:SIGSEGV".into()));
+    let timed: i64 = reader
+        .query_row(
+            "SELECT count(*) FROM event WHERE proc_id = 412 AND time_ms = 396",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(
+        timed,
+        count(&reader, "event"),
+        "each row has its process and its time"
+    );
     let every_row_is_an_event = "SELECT count(*) FROM event WHERE id NOT IN (SELECT id FROM \
                                  syscall UNION SELECT id FROM exec UNION SELECT id FROM \
                                  proc_start UNION SELECT id FROM proc_exit)";
@@ -122,7 +134,7 @@ fn a_reader_that_holds_the_database_delays_rows_and_loses_none() {
     rows.next().unwrap();
     happen(&mut database, 1, path("/x"));
     database.flush(Duration::ZERO).unwrap();
-    assert_eq!(database.queue.len(), 1, "the row waits");
+    assert_eq!(database.queue.len(), 2, "its start and the row wait");
     drop(rows);
     drop(held);
     reader.execute_batch("COMMIT").unwrap();
@@ -174,4 +186,16 @@ fn rows_take_a_bounded_number_of_bytes_also_while_they_wait() {
         happen(&mut database, pid, exec());
     }
     assert!(database.queued_bytes <= MAX_QUEUE_BYTES);
+}
+
+#[test]
+fn a_process_that_was_only_forked_is_a_process_and_a_counted_call_has_a_row() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut database = Database::create(directory.path()).unwrap();
+    let what = Box::new(path("/dev/dsa"));
+    happen(&mut database, 7, What::Repeated { what, times: 40 });
+    database.finish(Duration::ZERO).unwrap();
+    let reader = Connection::open(directory.path().join("plugins.db")).unwrap();
+    assert_eq!(count(&reader, "proc_start"), 1);
+    assert_eq!(count(&reader, "syscall"), 1);
 }
