@@ -4,6 +4,9 @@ use rookery_plugin::shapes::Rows;
 use rookery_plugin::{Error, QueryOptions, Result, RunResults, Unavailable, optional};
 use serde_json::{Value, json};
 
+/// Tells what matters from what does not, where the tables say how processes ended.
+const RANKED: &str = include_str!("ranked.sql");
+/// Does with fewer tables.
 const QUERY: &str = include_str!("query.sql");
 /// What the query reads of a call's arguments; older tables have fewer.
 const ARGUMENTS: &str = "s.arg0_repr, s.arg1_repr, s.arg2_repr, s.arg3_repr";
@@ -13,7 +16,12 @@ const LAYOUT: &str = "plugins.db has no table of system calls with a known layou
 /// The rows of the query. That nothing was recorded is not that nothing was missed.
 pub fn missing(run: &impl RunResults, parameters: &Value, limit: u32) -> Result<Rows> {
     let ask = |sql: &str| run.query(sql, parameters, &QueryOptions::rows(limit));
-    let found = match ask(QUERY) {
+    let found = match ask(RANKED) {
+        // Older tables, or too many rows to rank.
+        Err(Error::InvalidArgument(_) | Error::Limit(_)) => ask(QUERY),
+        found => found,
+    };
+    let found = match found {
         Err(Error::InvalidArgument(_)) => match arguments(run)? {
             Some(arguments) => {
                 ask(&QUERY.replace(ARGUMENTS, &arguments)).map_err(|error| match error {

@@ -19,6 +19,9 @@ struct Args {
     /// Only files that this program, given by name or path, looked for
     #[schemars(length(min = 1))]
     procname: Option<String>,
+    /// Also what is harmless: searches that went on elsewhere, what programs did without
+    #[serde(default)]
+    all: bool,
     /// Maximum number of paths
     #[serde(default = "usual_limit")]
     #[schemars(range(min = 1, max = 500))]
@@ -26,7 +29,7 @@ struct Args {
 }
 
 fn usual_limit() -> u32 {
-    30
+    10
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -34,6 +37,9 @@ struct Wanted {
     missing_files: Vec<File>,
     total: u64,
     truncated: bool,
+    /// Other paths that were left out as harmless; `all` gives them, too.
+    #[serde(skip_serializing_if = "is_zero")]
+    harmless: u64,
     file: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Next>,
@@ -51,13 +57,16 @@ struct File {
     /// Programs only tried to connect to it: the service that makes this socket is not running.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     socket: bool,
+    /// It was to be made in a directory that is missing: add that one (`dir`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directory: Option<String>,
     /// The tool that can add it; none where none can.
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<&'static str>,
 }
 
-/// List files that programs looked for and did not find, most wanted first, when a service fails.
-/// Many are harmless searches. Gives `hits`, `callers` and the tool that can `fix` each. Next:
+/// List files that programs looked for and did not find, those of programs that ended badly first,
+/// when a service fails. Gives `hits`, `callers` and the tool that can `fix` each. Next:
 /// `add_static_file`.
 #[tool(
     read_only,
@@ -71,14 +80,13 @@ fn missing_files(host: &impl Results, args: Args) -> Result<Answer<Wanted>> {
 
 fn read(host: &impl Results, args: &Args) -> Result<Wanted> {
     let run = host.open_results(&args.run)?;
-    let parameters = parameters(args.procname.as_deref(), args.limit);
+    let parameters = parameters(args);
     let found = calls::missing(&run, &parameters, args.limit)?;
-    let total = found
-        .rows
-        .first()
-        .and_then(|row| row.get(2))
-        .and_then(Value::as_u64)
-        .unwrap_or(0);
+    let number = |column: usize| {
+        let row = found.rows.first()?;
+        row.get(column)?.as_u64()
+    };
+    let (total, harmless) = (number(2).unwrap_or(0), number(6).unwrap_or(0));
     let mut files: Vec<File> = found.rows.iter().filter_map(|row| file(row)).collect();
     let kept = fitting(
         &files,
@@ -89,6 +97,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Wanted> {
     Ok(Wanted {
         truncated: u64::try_from(kept).unwrap_or(u64::MAX) < total,
         total,
+        harmless: if args.all { 0 } else { harmless },
         next: files
             .iter()
             .any(|file| file.fix == Some("add_pseudofile"))
@@ -100,30 +109,41 @@ fn read(host: &impl Results, args: &Args) -> Result<Wanted> {
 }
 
 /// Bound values of the query: never part of its text.
-fn parameters(procname: Option<&str>, limit: u32) -> Value {
-    let procname = procname.filter(|name| !name.is_empty());
+fn parameters(args: &Args) -> Value {
+    let procname = args.procname.as_deref().filter(|name| !name.is_empty());
     let base = procname.and_then(|name| name.rsplit('/').next());
     json!({
         ":procname": procname,
         ":base": base,
         ":bare": procname.is_some_and(|name| !name.contains('/')),
-        ":limit": limit,
+        ":limit": args.limit,
+        ":all": args.all,
         ":suffix": base.map(|base| format!("/{base}")),
     })
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// None for a row that says nothing.
 fn file(row: &[Value]) -> Option<File> {
-    let [path, hits, _, is_socket, callers @ ..] = row else {
+    let [path, hits, _, is_socket, first, last, more @ ..] = row else {
         return None;
     };
+    let makes = more.get(1).is_some_and(|makes| *makes != json!(0));
     let socket = *is_socket == json!(1);
     let path = text(path)?;
-    let mut callers: Vec<String> = callers.iter().filter_map(text).collect();
+    let mut callers: Vec<String> = [first, last].into_iter().filter_map(text).collect();
     callers.dedup();
     Some(File {
         fix: fix(&path).filter(|_| !socket),
         socket,
+        directory: path
+            .rsplit_once('/')
+            .map(|(directory, _)| directory.to_owned())
+            .filter(|directory| makes && !directory.is_empty()),
         path,
         hits: hits.as_u64().unwrap_or(0),
         callers,

@@ -2,7 +2,7 @@
 -- first and the last event of the few paths that are shown: joining all events takes longer than all the rest.
 SELECT path, hits, total, is_socket,
   (SELECT procname FROM event WHERE id = first) AS first_caller,
-  (SELECT procname FROM event WHERE id = last) AS last_caller
+  (SELECT procname FROM event WHERE id = last) AS last_caller, 0 AS harmless, 0 AS makes
 FROM (
   SELECT path, count(*) AS hits, count(*) OVER () AS total, min(id) AS first, max(id) AS last,
     min(is_connect) AS is_socket
@@ -21,6 +21,6 @@ FROM (
   WHERE path <> ''
   GROUP BY path
   ORDER BY hits DESC, path
-  LIMIT :limit
+  LIMIT :limit + 0 * :all
 )
 ORDER BY hits DESC, path

@@ -76,8 +76,10 @@ fn database() -> Connection {
         "CREATE TABLE event (id INTEGER PRIMARY KEY, type VARCHAR NOT NULL, procname VARCHAR NOT \
          NULL, proc_id INTEGER NOT NULL);
          CREATE TABLE syscall (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL, retno INTEGER, \
-         retno_repr VARCHAR, arg0_repr VARCHAR,
-                               arg1_repr VARCHAR, arg2_repr VARCHAR, arg3_repr VARCHAR);",
+         retno_repr VARCHAR, arg0_repr VARCHAR, arg1_repr VARCHAR, arg2_repr VARCHAR, arg3_repr \
+         VARCHAR, arg1 INTEGER, arg2 INTEGER);
+         CREATE TABLE proc_exit (id INTEGER PRIMARY KEY, pid INTEGER NOT NULL, create_time INTEGER \
+         NOT NULL, code INTEGER NOT NULL, reason VARCHAR NOT NULL);",
     )
     .unwrap();
     for (procname, name, retno, arg0, arg1) in CALLS {
@@ -88,7 +90,7 @@ fn database() -> Connection {
         .unwrap();
         let id = db.last_insert_rowid();
         db.execute(
-            "INSERT INTO syscall VALUES (?1, ?2, ?3, '', ?4, ?5, '', '')",
+            "INSERT INTO syscall VALUES (?1, ?2, ?3, '', ?4, ?5, '', '', 0, 0)",
             (id, name, retno, arg0, arg1),
         )
         .unwrap();
@@ -281,7 +283,7 @@ fn a_run_without_events_says_how_to_record_them() {
 fn rows_of_another_shape_are_left_out() {
     let host = FakeHost::new().answer(
         "run-results.query",
-        json!({ "rows": [[1], ["/x", 2, 1, 0, "a"], [null, 1, 1]] }),
+        json!({ "rows": [[1], ["/x", 2, 1, 0, "a", "b"], [null, 1, 1]] }),
     );
     let answer = call::<missing_files>(&host, json!({ "project_dir": "p" })).unwrap();
     assert_eq!(answer["missing_files"].as_array().unwrap().len(), 1);
@@ -319,8 +321,8 @@ fn thousands_of_callers_are_shown_by_the_first_and_the_last() {
         "DELETE FROM event; DELETE FROM syscall;
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 5000) INSERT INTO \
          event SELECT i, 'syscall', 'p' || i, 0 FROM n;
-         INSERT INTO syscall SELECT id, 'sys_open', -2, '', 'filename=0x1(\"/x\")', '', '', '' \
-         FROM event;",
+         INSERT INTO syscall SELECT id, 'sys_open', -2, '', 'filename=0x1(\"/x\")', '', '', '', 0, \
+         0 FROM event;",
     )
     .unwrap();
     let answer = call::<missing_files>(&host_of(db), json!({ "project_dir": "p" })).unwrap();
@@ -339,8 +341,8 @@ fn a_socket_that_nobody_made_is_no_file_to_add() {
         "DELETE FROM event; DELETE FROM syscall;
          INSERT INTO event VALUES (1, 'syscall', 'web', 0), (2, 'syscall', 'web', 0);
          INSERT INTO syscall VALUES
-         (1, 'sys_connect', -2, '', 'fd=0x3', 'uservaddr=0x0(\"/var/cfgd.sock\")', '', ''),
-         (2, 'sys_open', -2, '', 'filename=0x1(\"/dev/x\")', '', '', '');",
+         (1, 'sys_connect', -2, '', 'fd=0x3', 'uservaddr=0x0(\"/var/cfgd.sock\")', '', '', 0, 0),
+         (2, 'sys_open', -2, '', 'filename=0x1(\"/dev/x\")', '', '', '', 0, 0);",
     )
     .unwrap();
     let answer = call::<missing_files>(&host_of(db), json!({ "project_dir": "p" })).unwrap();
@@ -354,10 +356,54 @@ fn a_socket_that_nobody_made_is_no_file_to_add() {
 }
 
 #[test]
+fn what_is_no_failure_is_left_out_and_counted() {
+    let db = database();
+    db.execute_batch(
+        "DELETE FROM event; DELETE FROM syscall;
+         INSERT INTO event (id, type, procname, proc_id) VALUES
+         (1, 'syscall', 'sh', 5), (2, 'syscall', 'sh', 5), (3, 'syscall', 'rm', 6),
+         (4, 'syscall', 'mount', 7), (5, 'syscall', 'mount', 7), (6, 'syscall', 'fine', 8),
+         (7, 'syscall', 'bad', 9), (8, 'syscall', 'stays', 10), (9, 'syscall', 'stays', 10);
+         INSERT INTO syscall (id, name, retno, arg0_repr, arg1_repr, arg2) VALUES
+         (1, 'sys_stat', -2, 'filename=0x0(\"/sbin/ls\")', '', 0),
+         (2, 'sys_stat', 0, 'filename=0x0(\"/bin/ls\")', '', 0),
+         (3, 'sys_unlink', -2, 'pathname=0x0(\"/tmp/gone\")', '', 0),
+         (4, 'sys_stat', -2, 'filename=0x0(\"/tmpfs\")', '', 0),
+         (5, 'sys_mount', 0, 'dev_name=0x0(\"tmpfs\")', 'dir_name=0x0(\"/tmp\")', 0),
+         (6, 'sys_open', -2, 'filename=0x0(\"/etc/option\")', '', 0),
+         (7, 'sys_openat', -2, 'dfd=0x0', 'filename=0x0(\"/var/lock/bad\")', 577),
+         (8, 'sys_open', -2, 'filename=0x0(\"/etc/stays\")', '', 0),
+         (9, 'sys_open', -2, 'filename=0x0(\"/etc/stays\")', '', 0);
+         INSERT INTO proc_exit VALUES (20, 8, 0, 0, 'exit_group'), (21, 9, 0, 1, 'exit_group');",
+    )
+    .unwrap();
+    let host = host_of(db);
+    let answer = call::<missing_files>(&host, json!({ "project_dir": "p" })).unwrap();
+    assert_eq!(
+        answer["missing_files"],
+        json!([
+            {
+                "path": "/var/lock/bad",
+                "hits": 1,
+                "callers": ["bad"],
+                "directory": "/var/lock",
+                "fix": "add_static_file"
+            },
+            { "path": "/etc/stays", "hits": 2, "callers": ["stays"], "fix": "add_static_file" }
+        ]),
+        "what a program that ended badly lacked comes first"
+    );
+    assert_eq!(answer["harmless"], 4);
+    let all = call::<missing_files>(&host, json!({ "project_dir": "p", "all": true })).unwrap();
+    assert_eq!((&all["total"], all.get("harmless")), (&json!(6), None));
+}
+
+#[test]
 fn a_table_with_fewer_arguments_is_read() {
     let db = database();
     db.execute_batch(
-        "ALTER TABLE syscall DROP COLUMN arg3_repr; ALTER TABLE syscall DROP COLUMN arg2_repr;",
+        "ALTER TABLE syscall DROP COLUMN arg3_repr; ALTER TABLE syscall DROP COLUMN arg2_repr; \
+         DROP TABLE proc_exit;",
     )
     .unwrap();
     let answer = call::<missing_files>(&host_of(db), json!({ "project_dir": "p" })).unwrap();
