@@ -5,9 +5,11 @@ use rookery_plugin::shapes::{FileStat, InitCandidate, ResultsState, ResultsStatu
 use rookery_plugin::{Firmware, Result, Results, RootFilesystem, RunResults, SearchOptions};
 use serde_json::{Map, Value, json};
 
+use crate::blockers::{self, Blocker};
 use crate::files::Files;
 use crate::panic::Panic;
 use crate::shapes::{Crash, Record, Sockets, Summary, number};
+use crate::timeline::Timeline;
 
 /// Lines of the console's end that are shown.
 const TAIL: u32 = 5;
@@ -39,6 +41,7 @@ pub struct Evidence {
     pub init_candidates: Vec<InitCandidate>,
     /// What was found damaged.
     pub damaged: Vec<String>,
+    pub blockers: Vec<Blocker>,
 }
 
 impl Evidence {
@@ -74,10 +77,30 @@ impl Evidence {
         if summary.sockets.is_none() && status.state != ResultsState::Died {
             summary.sockets = files.sockets()?;
         }
+        let root = project_dir
+            .as_deref()
+            .and_then(|project| host.open_root_filesystem(project).ok());
+        let blockers = match Timeline::read(&run, record.guest_ms)? {
+            Some(mut timeline) => {
+                timeline.find_scripts(root.as_ref());
+                let listening = files.listening()?;
+                let project = project_dir.as_deref();
+                let rebooted = record.rebooted.as_deref();
+                blockers::find(
+                    &run,
+                    root.as_ref(),
+                    project,
+                    &timeline,
+                    &listening,
+                    rebooted,
+                )?
+            }
+            None => Vec::new(),
+        };
         let (mut init, mut inits) = (None, Inits::default());
         if in_question {
             init = current_init(&mut files, &record)?;
-            inits = Inits::of(host, project_dir.as_deref(), init.as_deref());
+            inits = Inits::of(root.as_ref(), init.as_deref());
         }
         Ok(Self {
             init,
@@ -107,6 +130,7 @@ impl Evidence {
             console_tail: tail
                 .map(|tail| tail.matches.into_iter().map(|line| line.text).collect())
                 .unwrap_or_default(),
+            blockers,
             damaged: {
                 files.notes.dedup();
                 files.notes
@@ -167,8 +191,8 @@ struct Inits {
 }
 
 impl Inits {
-    fn of(host: &impl Firmware, project: Option<&str>, current: Option<&str>) -> Self {
-        let Some(root) = project.and_then(|project| host.open_root_filesystem(project).ok()) else {
+    fn of(root: Option<&impl RootFilesystem>, current: Option<&str>) -> Self {
+        let Some(root) = root else {
             return Self::default();
         };
         let current = current.and_then(|path| root.stat(path).ok());

@@ -9,6 +9,9 @@ use crate::shapes::Sockets;
 /// Bytes read of the small text files.
 const TEXT: u32 = 4096;
 
+/// Sockets that are looked at one by one.
+const LISTENING: u32 = 1000;
+
 pub struct Files<'a, R> {
     run: &'a R,
     status: &'a ResultsStatus,
@@ -66,6 +69,26 @@ impl<'a, R: RunResults> Files<'a, R> {
             let cell = table.rows.first()?.get("score")?.as_str()?;
             cell.trim().parse().ok()
         }))
+    }
+
+    /// Who listens: the number and the name of each process.
+    pub fn listening(&mut self) -> Result<Vec<(i64, String)>> {
+        let only = Map::from_iter([("state".to_owned(), json!(["listening"]))]);
+        let options = CsvOptions {
+            only,
+            limit: Some(LISTENING),
+            ..CsvOptions::default()
+        };
+        let table = self.part("netbinds.csv", self.run.read_csv("netbinds.csv", &options))?;
+        let text = |row: &Map<String, Value>, name: &str| {
+            let cell = row.get(name).and_then(Value::as_str);
+            cell.unwrap_or_default().to_owned()
+        };
+        let rows = table.map(|table| table.rows).unwrap_or_default();
+        Ok(rows
+            .iter()
+            .map(|row| (text(row, "pid").parse().unwrap_or(0), text(row, "procname")))
+            .collect())
     }
 
     /// The sockets of `netbinds.csv`, counted by the host. Older tables have no states: all listen.

@@ -1,10 +1,12 @@
 //! `health`
 
+mod blockers;
 mod evidence;
 mod files;
 mod findings;
 mod panic;
 mod shapes;
+mod timeline;
 
 use rookery_plugin::args::RunSelector;
 use rookery_plugin::shapes::ResultsState;
@@ -13,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::blockers::Blocker;
 use crate::evidence::Evidence;
 use crate::findings::{Finding, findings};
 
@@ -45,6 +48,8 @@ struct Report {
     crashes: Option<usize>,
     /// The counters of `health_final.yaml`.
     health: Map<String, Value>,
+    /// What stands in the way, worst first, each with the calls that mend it.
+    blockers: Vec<Blocker>,
     findings: Vec<Finding>,
     /// What the backend could not do, and which files are damaged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -71,6 +76,7 @@ fn look(host: &(impl Results + Firmware), which: &RunSelector) -> Result<Report>
     let evidence = Evidence::gather(host, which)?;
     Ok(Report {
         findings: findings(&evidence),
+        blockers: evidence.blockers,
         state: evidence.status.state,
         why: evidence.status.why.unwrap_or_default(),
         run_id: evidence.record.run_id.or(evidence.status.run_id),

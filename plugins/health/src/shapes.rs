@@ -17,6 +17,8 @@ pub struct Record {
     /// The program of the guest's that asked for a reboot.
     pub rebooted: Option<String>,
     pub notes: Vec<String>,
+    /// How long the guest ran, in milliseconds.
+    pub guest_ms: Option<i64>,
 }
 
 impl Record {
@@ -36,9 +38,21 @@ impl Record {
             outcome: text("reason").or_else(|| outcome.map(str::to_owned)),
             guest_ended: outcome == Some("guest-ended"),
             rebooted: rebooted(file, outcome),
+            guest_ms: file
+                .get("guest_s")
+                .and_then(Value::as_f64)
+                .map(milliseconds),
             notes: notes.take(NOTES).map(str::to_owned).collect(),
         }
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a number out of range saturates"
+)]
+fn milliseconds(seconds: f64) -> i64 {
+    (seconds * 1000.0) as i64
 }
 
 /// The program that asked for the reboot that ended the run, or for one before.

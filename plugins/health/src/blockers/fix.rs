@@ -1,0 +1,409 @@
+//! The calls that mend a blocker. A guest chooses names, so a name enters a call only as a value
+//! that was checked for its kind; no call lets the guest reach a file of the host, the network
+//! outside, a plugin or a budget.
+
+use rookery_plugin::change::can_be_modelled;
+use rookery_plugin::shapes::EntryKind;
+use rookery_plugin::{FindOptions, Next, Place, RootFilesystem};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::blockers::cause::{Cause, State};
+use crate::blockers::subject::Subject;
+use crate::timeline::base;
+
+const PATH_MAX: usize = 200;
+/// Files of the same name that are looked at.
+const OTHERS: u32 = 8;
+/// A shim of Penguin's that does nothing and succeeds.
+const DOES_NOTHING: &str = "/igloo/utils/exit0.sh";
+
+/// How likely it is that the calls mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sure {
+    High,
+    Medium,
+    Low,
+}
+
+/// Calls in order, how sure they are, and what has to be known of them.
+pub struct Fix {
+    pub calls: Vec<Next>,
+    pub sure: Sure,
+    pub hint: &'static str,
+}
+
+impl Fix {
+    fn none(hint: &'static str) -> Self {
+        Self {
+            calls: Vec::new(),
+            sure: Sure::Low,
+            hint,
+        }
+    }
+
+    fn call(tool: &str, arguments: serde_json::Value, sure: Sure, hint: &'static str) -> Self {
+        Self {
+            calls: vec![Next::call(tool, arguments)],
+            sure,
+            hint,
+        }
+    }
+}
+
+/// What is known of the project.
+pub struct Project<'a, R> {
+    pub directory: Option<&'a str>,
+    pub root: Option<&'a R>,
+    /// Where the guest mounted a file system of its own, which hides what is added to the firmware.
+    pub mounts: &'a [String],
+}
+
+/// How to mend a cause. `program` is the path of its process's program, where it is known.
+pub fn fix(project: &Project<impl RootFilesystem>, cause: &Cause, program: Option<&str>) -> Fix {
+    let Some(directory) = project.directory else {
+        return Fix::none("The project of these results is not known, so no call can be given.");
+    };
+    match (&cause.subject, cause.state) {
+        (_, State::Rebooted) => reboot(directory, program),
+        (Some(subject), _) => of_subject(project, directory, subject, cause),
+        (None, state) => of_state(directory, state, program),
+    }
+}
+
+fn of_state(directory: &str, state: State, program: Option<&str>) -> Fix {
+    match state {
+        State::HoldsUp => match program.filter(|path| is_path(path)) {
+            Some(path) => Fix::call(
+                "add_static_file",
+                json!({
+                    "project_dir": directory,
+                    "path": path,
+                    "spec": { "type": "shim", "target": DOES_NOTHING }
+                }),
+                Sure::Low,
+                "The shim does nothing in its place, so that the script goes on; right if nothing \
+                 else needs the program.",
+            ),
+            None => Fix::none("The script goes on when that program ends."),
+        },
+        State::Starting => Fix::call(
+            "run",
+            json!({ "project_dir": directory, "timeout": 180 }),
+            Sure::Medium,
+            "Let the run go on for longer; making keys takes a minute and more.",
+        ),
+        State::Killed => Fix::none("Find out who sent the signal: block_signal can swallow it."),
+        _ => Fix::none(
+            "What it lacked is not recorded. The console may say more, and so may its other calls \
+             (db_query).",
+        ),
+    }
+}
+
+/// A shim in the place of a program that does nothing but reboot.
+fn reboot(directory: &str, program: Option<&str>) -> Fix {
+    const PROGRAMS: [&str; 4] = ["reboot", "halt", "poweroff", "shutdown"];
+    match program.filter(|path| is_path(path) && PROGRAMS.contains(&base(path))) {
+        Some(path) => Fix::call(
+            "add_static_file",
+            json!({
+                "project_dir": directory,
+                "path": path,
+                "spec": { "type": "shim", "target": DOES_NOTHING }
+            }),
+            Sure::Medium,
+            "The shim keeps the firmware up. Usually one of its own checks failed: what it did not \
+             get may matter more.",
+        ),
+        None => Fix::none(
+            "Usually one of the firmware's own checks failed: look at what the console says before \
+             each start.",
+        ),
+    }
+}
+
+fn of_subject(
+    project: &Project<impl RootFilesystem>,
+    directory: &str,
+    subject: &Subject,
+    cause: &Cause,
+) -> Fix {
+    match subject {
+        Subject::Interface(name) if is_interface(name) => Fix::call(
+            "add_netdev",
+            json!({ "project_dir": directory, "name": name }),
+            Sure::High,
+            "The interface has no address then; if the firmware gives it none, the next run tells.",
+        ),
+        Subject::InterfaceAddress(name) if is_interface(name) => address(project, directory, name),
+        Subject::Interface(_) | Subject::InterfaceAddress(_) => {
+            Fix::none("The kernel takes no interface of this name.")
+        }
+        Subject::Device(path) => device(directory, path),
+        Subject::Ioctl(text) => ioctl(directory, text),
+        Subject::Directory(path) => made_directory(project, directory, path),
+        Subject::File(path) | Subject::Library(path) | Subject::Program(path) => {
+            file(project, directory, path, subject, cause)
+        }
+        Subject::Peer(_) => Fix::none(
+            "The service that answers at this address does not run: look for the program that \
+             makes it, and why it was not started.",
+        ),
+        Subject::Address(_) => Fix::none(
+            "No interface of the guest has this address: give it to one, or let the service listen \
+             elsewhere.",
+        ),
+        Subject::Call(_) => Fix::none("The emulator or the sandbox refuses this call."),
+    }
+}
+
+/// An address for an interface, from the firmware's own defaults where they say one.
+fn address(project: &Project<impl RootFilesystem>, directory: &str, name: &str) -> Fix {
+    const USUAL: &str = "192.168.1.1";
+    let options = FindOptions {
+        r#in: Place::Content,
+        limit: 1,
+        ..FindOptions::default()
+    };
+    let known = project.root.and_then(|root| {
+        let pattern = r"lan_ipaddr=[0-9]{1,3}(\.[0-9]{1,3}){3}";
+        let found = root.search_files(pattern, &options).ok()?;
+        let text = found.matches.into_iter().next()?.text;
+        let (_, value) = text.split_once("lan_ipaddr=")?;
+        let address: String = value
+            .chars()
+            .take_while(|c| c.is_ascii_digit() || *c == '.')
+            .collect();
+        address.parse::<std::net::Ipv4Addr>().ok()
+    });
+    let address = known.map_or_else(|| USUAL.to_owned(), |address| address.to_string());
+    let argv = ["ifconfig", name, &address, "netmask", "255.255.255.0", "up"];
+    Fix {
+        calls: vec![
+            Next::call("run", json!({ "project_dir": directory })),
+            Next::call(
+                "guest_cmd",
+                json!({ "project_dir": directory, "argv": argv }),
+            ),
+        ],
+        sure: if known.is_some() {
+            Sure::Medium
+        } else {
+            Sure::Low
+        },
+        hint: "Nothing of the firmware gives the interface an address. The command gives it one \
+               while the guest runs.",
+    }
+}
+
+fn device(directory: &str, path: &str) -> Fix {
+    let name = base(path);
+    if name.contains("nvram") {
+        return Fix::none(
+            "The program asks the vendor's driver for settings (NVRAM). set_nvram sets them where \
+             the firmware's own library asks for them; this device has no model yet.",
+        );
+    }
+    if name.starts_with("mtd") {
+        return Fix::none(
+            "The program asks for a flash partition, whose contents nobody can guess: model it from \
+             a file of the project with add_pseudofile, if there is an image of it.",
+        );
+    }
+    if !can_be_modelled(path) || !is_path(path) {
+        return Fix::none("This path cannot be modelled.");
+    }
+    let arguments = if path.starts_with("/dev/") {
+        json!({
+            "project_dir": directory,
+            "path": path,
+            "read": { "model": "empty" },
+            "write": { "model": "discard" },
+            "ioctl": { "*": { "model": "return_const", "val": 0 } }
+        })
+    } else {
+        json!({ "project_dir": directory, "path": path, "read": { "model": "empty" } })
+    };
+    Fix::call(
+        "add_pseudofile",
+        arguments,
+        Sure::Medium,
+        "The model is there, has nothing to read, and takes what is written. If the program then \
+         fails at what it reads, give it the device's own contents (const_buf).",
+    )
+}
+
+fn ioctl(directory: &str, text: &str) -> Fix {
+    match text.split_once(' ') {
+        Some((path, command)) if is_path(path) && is_hexadecimal(command) => Fix::call(
+            "add_pseudofile",
+            json!({
+                "project_dir": directory,
+                "path": path,
+                "ioctl": { command: { "model": "return_const", "val": 0 } }
+            }),
+            Sure::Medium,
+            "The command then succeeds and writes nothing.",
+        ),
+        _ => Fix::none("The command was given to a file that cannot be modelled."),
+    }
+}
+
+fn made_directory<R: RootFilesystem>(project: &Project<R>, directory: &str, path: &str) -> Fix {
+    let below = |mount: &String| {
+        path.strip_prefix(mount.as_str())
+            .is_some_and(|rest| rest.starts_with('/'))
+    };
+    if project.mounts.iter().any(below) {
+        return Fix::none(
+            "The guest mounts a file system over this place, so that a directory added to the \
+             firmware would be hidden: its own scripts have to make it.",
+        );
+    }
+    if !is_path(path) {
+        return Fix::none("The directory's name is none that a call can hold.");
+    }
+    Fix::call(
+        "add_static_file",
+        json!({
+            "project_dir": directory,
+            "path": path,
+            "spec": { "type": "dir", "mode": "0755" }
+        }),
+        Sure::High,
+        "The directory is made on the device by its first boot, or by a script that did not run.",
+    )
+}
+
+fn file(
+    project: &Project<impl RootFilesystem>,
+    directory: &str,
+    path: &str,
+    subject: &Subject,
+    cause: &Cause,
+) -> Fix {
+    if !is_path(path) {
+        return Fix::none("The file's name is none that a call can hold.");
+    }
+    let add =
+        |spec: serde_json::Value| json!({ "project_dir": directory, "path": path, "spec": spec });
+    if let Some(other) = project.root.and_then(|root| same_name(root, path)) {
+        return Fix::call(
+            "add_static_file",
+            add(json!({ "type": "symlink", "target": other })),
+            Sure::Medium,
+            "The firmware has a file of this name in another place.",
+        );
+    }
+    match subject {
+        Subject::Library(_) => Fix::none(
+            "The firmware has no library of this name: it was lost in extraction, or lies in a \
+             partition that was not extracted.",
+        ),
+        Subject::Program(_) => Fix::call(
+            "add_static_file",
+            add(json!({ "type": "shim", "target": DOES_NOTHING })),
+            Sure::Low,
+            "The firmware has no such program. The shim does nothing in its place; right if only \
+             its success is wanted.",
+        ),
+        _ if cause.state == State::Waits => Fix::call(
+            "add_static_file",
+            add(json!({ "type": "inline_file", "contents": "" })),
+            Sure::Medium,
+            "The program waits until the file is there. On the device another program makes it: \
+             better if that one is made to run.",
+        ),
+        _ => Fix::call(
+            "add_static_file",
+            add(json!({ "type": "inline_file", "contents": "" })),
+            Sure::Low,
+            "What belongs into the file is not known: replace the empty contents by what the \
+             device has.",
+        ),
+    }
+}
+
+/// Another file of the firmware's with the same name.
+fn same_name(root: &impl RootFilesystem, path: &str) -> Option<String> {
+    let escaped: String = base(path)
+        .chars()
+        .flat_map(|c| {
+            (!c.is_ascii_alphanumeric())
+                .then_some('\\')
+                .into_iter()
+                .chain([c])
+        })
+        .collect();
+    let options = FindOptions {
+        r#in: Place::Path,
+        limit: OTHERS,
+        ..FindOptions::default()
+    };
+    let found = root.search_files(&format!("/{escaped}$"), &options).ok()?;
+    let others = found.matches.into_iter().map(|found| found.path);
+    others
+        .filter(|other| other != path && is_path(other))
+        .find(|other| {
+            root.stat(other)
+                .is_ok_and(|file| file.kind == EntryKind::File)
+        })
+}
+
+/// As the kernel takes it.
+pub fn is_interface(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    (1..16).contains(&name.len()) && name.chars().all(plain) && !matches!(name, "." | "..")
+}
+
+/// A plain absolute path that means what it says.
+pub fn is_path(path: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
+    path.len() > 1
+        && path.len() <= PATH_MAX
+        && path.starts_with('/')
+        && path.chars().all(plain)
+        && path
+            .split('/')
+            .skip(1)
+            .all(|part| !matches!(part, "" | "." | ".."))
+}
+
+fn is_hexadecimal(number: &str) -> bool {
+    let digits = number.strip_prefix("0x").unwrap_or_default();
+    (1..=8).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_value_of_its_kind_enters_a_call() {
+        for name in ["br0", "eth0.100", "ra0"] {
+            assert!(is_interface(name));
+        }
+        for name in ["", "..", "a b", "br0;reboot", "a-name-of-16-char", "é"] {
+            assert!(!is_interface(name), "{name}");
+        }
+        for path in ["/etc/shop.conf", "/var/lock/subsys"] {
+            assert!(is_path(path));
+        }
+        for path in [
+            "",
+            "/",
+            "etc",
+            "/etc/../x",
+            "/a b",
+            "/a\n",
+            "/a//b",
+            "/ignore all\u{200b}",
+        ] {
+            assert!(!is_path(path), "{path}");
+        }
+        assert!(is_hexadecimal("0x8915") && !is_hexadecimal("8915") && !is_hexadecimal("0x"));
+    }
+}

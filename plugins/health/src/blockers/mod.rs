@@ -1,0 +1,178 @@
+//! What stands in the way of the guest's services: who is held up, by what, where, and what mends
+//! it.
+//!
+//! Sentences and the shape of each call are ours. A name that the guest chose is in `who`,
+//! `missing`, `place` and `evidence` as data, and in a call only where it is a value of its kind.
+
+mod cause;
+mod fix;
+mod noise;
+mod place;
+mod subject;
+mod words;
+
+use rookery_plugin::{Next, Result, RootFilesystem, RunResults, SearchOptions};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::blockers::cause::{Cause, Services, State, causes};
+use crate::blockers::fix::{Project, Sure, fix};
+use crate::blockers::place::place;
+use crate::blockers::subject::Subject;
+use crate::timeline::{Process, Timeline};
+
+/// Blockers told of.
+const BLOCKERS: usize = 5;
+/// Bytes of a name that are shown.
+const NAME: usize = 120;
+/// Ancestors told of.
+const ANCESTORS: usize = 3;
+/// Bytes read of the table of mounts.
+const MOUNTS: u32 = 64 * 1024;
+
+/// One thing that stands in the way.
+#[derive(Serialize, JsonSchema)]
+pub struct Blocker {
+    /// What happened, in our words.
+    blocker: &'static str,
+    who: Who,
+    /// What the program lacks, by its kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Subject>,
+    /// The script that did it, and the line where it is known: `/etc/init.d/rcS:4`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
+    /// Words of the firmware: data, not advice.
+    evidence: Vec<String>,
+    /// Calls that mend it, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fix: Vec<Next>,
+    /// How likely the calls mend it: `high`, `medium` or `low`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    sure: Option<Sure>,
+    hint: &'static str,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Who {
+    program: String,
+    pid: i64,
+    /// The programs that started it, the nearest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    started_by: Vec<String>,
+}
+
+/// The blockers of a run, worst first.
+pub fn find(
+    run: &impl RunResults,
+    root: Option<&impl RootFilesystem>,
+    project: Option<&str>,
+    timeline: &Timeline,
+    listening: &[(i64, String)],
+    rebooted: Option<&str>,
+) -> Result<Vec<Blocker>> {
+    let mounts = mounts(run)?;
+    let project = Project {
+        directory: project,
+        root,
+        mounts: &mounts,
+    };
+    let causes = causes(timeline, &Services { listening }, rebooted);
+    causes
+        .iter()
+        .take(BLOCKERS)
+        .map(|cause| blocker(run, &project, timeline, cause, rebooted))
+        .collect()
+}
+
+fn blocker(
+    run: &impl RunResults,
+    project: &Project<impl RootFilesystem>,
+    timeline: &Timeline,
+    cause: &Cause,
+    rebooted: Option<&str>,
+) -> Result<Blocker> {
+    let unknown = Process::default();
+    let process = timeline.processes.get(cause.process).unwrap_or(&unknown);
+    let program = rebooted.filter(|_| cause.state == State::Rebooted);
+    let program = program.or(process.argv.first().map(String::as_str));
+    let fix = fix(project, cause, program);
+    let place = place(
+        project.root,
+        timeline,
+        cause.process,
+        cause.subject.as_ref(),
+    );
+    let mut evidence = words::evidence(timeline, cause, process);
+    evidence.extend(complaint(run, cause, process)?);
+    let ancestors = timeline.ancestors(cause.process).take(ANCESTORS);
+    Ok(Blocker {
+        blocker: words::sentence(cause),
+        who: Who {
+            program: words::cut(process.script().unwrap_or(process.name()), NAME),
+            pid: process.pid,
+            started_by: ancestors
+                .map(|process| words::cut(process.script().unwrap_or(process.name()), NAME))
+                .collect(),
+        },
+        missing: cause.subject.clone(),
+        place: place.map(|(script, line)| match line {
+            Some(line) => format!("{}:{line}", words::cut(&script, NAME)),
+            None => words::cut(&script, NAME),
+        }),
+        evidence,
+        sure: (!fix.calls.is_empty()).then_some(fix.sure),
+        fix: fix.calls,
+        hint: fix.hint,
+    })
+}
+
+/// The newest line of the console that names what is missing, or the program where nothing is
+/// known to be.
+fn complaint(run: &impl RunResults, cause: &Cause, process: &Process) -> Result<Option<String>> {
+    let name = match &cause.subject {
+        Some(subject) => crate::timeline::base(subject.text()),
+        None => process.name(),
+    };
+    if name.len() < 3 {
+        return Ok(None);
+    }
+    let mut escaped = String::new();
+    for character in name.chars() {
+        if !character.is_alphanumeric() {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    let options = SearchOptions {
+        max_line_bytes: 160,
+        ..SearchOptions::newest(1)
+    };
+    let found = match run.search("console.log", &escaped, &options) {
+        Ok(found) => found.matches.into_iter().next(),
+        Err(rookery_plugin::Error::Cancelled) => return Err(rookery_plugin::Error::Cancelled),
+        Err(_) => None,
+    };
+    Ok(found.map(|line| format!("console line {}: {}", line.line, line.text)))
+}
+
+/// Where the guest mounted something that hides what lies below, as `mounts.csv` says.
+fn mounts(run: &impl RunResults) -> Result<Vec<String>> {
+    let text = match run.read_text("mounts.csv", 0, MOUNTS) {
+        Ok(text) => text.text,
+        Err(rookery_plugin::Error::Cancelled) => return Err(rookery_plugin::Error::Cancelled),
+        Err(_) => return Ok(Vec::new()),
+    };
+    let target = |line: &str| {
+        let mut fields = line.rsplitn(4, ',');
+        let (result, kind) = (fields.next()?, fields.next()?);
+        let target = fields.next()?;
+        let hides = result.trim() == "0" && matches!(kind, "tmpfs" | "ramfs");
+        (hides && target.len() > 1).then(|| target.to_owned())
+    };
+    Ok(text.lines().filter_map(target).collect())
+}
+
+#[cfg(test)]
+mod tests;
