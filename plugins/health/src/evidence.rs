@@ -42,6 +42,8 @@ pub struct Evidence {
     /// What was found damaged.
     pub damaged: Vec<String>,
     pub blockers: Vec<Blocker>,
+    /// The first process has started others.
+    pub init_started_programs: bool,
 }
 
 impl Evidence {
@@ -80,9 +82,11 @@ impl Evidence {
         let root = project_dir
             .as_deref()
             .and_then(|project| host.open_root_filesystem(project).ok());
+        let mut init_started_programs = false;
         let blockers = match Timeline::read(&run, record.guest_ms)? {
             Some(mut timeline) => {
                 timeline.find_scripts(root.as_ref());
+                init_started_programs = timeline.init_started_programs();
                 let listening = files.listening()?;
                 let project = project_dir.as_deref();
                 let rebooted = record.rebooted.as_deref();
@@ -131,6 +135,7 @@ impl Evidence {
                 .map(|tail| tail.matches.into_iter().map(|line| line.text).collect())
                 .unwrap_or_default(),
             blockers,
+            init_started_programs,
             damaged: {
                 files.notes.dedup();
                 files.notes

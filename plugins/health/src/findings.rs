@@ -2,12 +2,14 @@
 //! `evidence`.
 
 use rookery_plugin::Next;
+use rookery_plugin::guest::is_plain_path;
 use rookery_plugin::shapes::ResultsState;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::evidence::Evidence;
+use crate::timeline::base;
 
 /// Crashes told of.
 const CRASHES: usize = 3;
@@ -171,16 +173,7 @@ fn reboot(evidence: &Evidence) -> Option<Finding> {
 /// Whether this, a word of the firmware's, is the plain path of a program that does nothing else.
 fn is_reboot_program(path: &str) -> bool {
     const PROGRAMS: [&str; 4] = ["reboot", "halt", "poweroff", "shutdown"];
-    const LENGTH_MAX: usize = 128;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.');
-    path.starts_with('/')
-        && path.len() <= LENGTH_MAX
-        && path.chars().all(plain)
-        && path.split('/').all(|part| part != "..")
-        && path
-            .rsplit('/')
-            .next()
-            .is_some_and(|name| PROGRAMS.contains(&name))
+    is_plain_path(path) && PROGRAMS.contains(&base(path))
 }
 
 /// Init ended, was killed, or could not start.
@@ -194,7 +187,8 @@ fn init(evidence: &Evidence) -> Option<Finding> {
         }
         None => return None,
     };
-    if cut(evidence).is_some() {
+    // One that was cut off, or that got so far as to start programs, is the right one.
+    if cut(evidence).is_some() || evidence.init_started_programs {
         return Some(found.next("console", evidence.results()));
     }
     // Where nobody knows which init it was, the best candidate may be the one that failed.

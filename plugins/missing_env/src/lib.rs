@@ -3,13 +3,17 @@
 use std::collections::BTreeSet;
 
 use rookery_plugin::args::RunSelector;
-use rookery_plugin::{Answer, Error, Next, Result, Results, RunResults, optional, plugin, tool};
+use rookery_plugin::{
+    Answer, Error, Next, Result, Results, RunResults, SearchOptions, optional, plugin, tool,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Names shown of each kind; the file has all.
 const NAMES: usize = 100;
+/// Bytes of the shortest name that is looked for on the console.
+const SHORTEST: usize = 3;
 /// Bytes read of `uboot.log`.
 const LOG: u32 = 256 * 1024;
 
@@ -35,8 +39,8 @@ struct Names {
 }
 
 /// List boot arguments (`missing_env`) and U-Boot variables (`uboot`) that programs looked for and
-/// did not find, when a service stops early. Next: `set_env` or `set_uboot_env` with a likely
-/// value.
+/// did not find, when a service stops early. `next` shows where the console speaks of one. Then
+/// `set_env` or `set_uboot_env`.
 #[tool(
     read_only,
     idempotent,
@@ -69,23 +73,16 @@ fn read(host: &impl Results, args: &Args) -> Result<Names> {
         }
         env => names(&env?),
     };
-    let next = env
-        .iter()
-        .find(|name| is_settable(name))
-        .map(|key| ("set_env", key))
-        .or_else(|| {
-            let key = uboot.iter().find(|name| is_settable(name))?;
-            Some(("set_uboot_env", key))
-        });
-    let project = args.run.project_dir.as_deref().or(status.project_dir());
+    let complained = complained_of(&run, env.iter().chain(&uboot))?;
     Ok(Names {
         note: (!notes.is_empty()).then(|| notes.join(" ")),
         total: env.len() + uboot.len(),
         truncated: env.len() > NAMES || uboot.len() > NAMES,
-        next: project.zip(next).map(|(project, (tool, key))| {
+        next: complained.map(|name| {
+            let results = &status.results_dir;
             Next::call(
-                tool,
-                json!({ "project_dir": project, "key": key, "value": "1" }),
+                "console",
+                json!({ "results_dir": results, "pattern": name }),
             )
         }),
         missing_env: env.into_iter().take(NAMES).collect(),
@@ -108,11 +105,28 @@ fn names(list: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-/// Whether a name can be set as it is shown: escapes stand for other characters, and some none can
-/// be named.
-fn is_settable(name: &str) -> bool {
-    let settable = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'=' | b'\\');
-    !name.is_empty() && name.bytes().all(settable)
+/// The name that the console's newest line with one of these has: a program speaks of what it
+/// cannot do without, and its words say what value it wants.
+fn complained_of<'a>(
+    run: &impl RunResults,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<Option<&'a String>> {
+    // Plain words only, so that each is its own pattern.
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let plain = |name: &&String| name.len() >= SHORTEST && name.bytes().all(word);
+    let names: Vec<&String> = names.filter(plain).take(NAMES).collect();
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let any: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    let pattern = format!(r"\b({})\b", any.join("|"));
+    let found = optional(run.search("console.log", &pattern, &SearchOptions::newest(1)))?;
+    let line = found.and_then(|found| found.matches.into_iter().next());
+    Ok(line.and_then(|line| {
+        names
+            .into_iter()
+            .find(|name| line.text.contains(name.as_str()))
+    }))
 }
 
 /// The names in `uboot.log`, one a line; `name=value` is a variable that was set.
@@ -137,13 +151,17 @@ mod tests {
     }
 
     #[test]
-    fn names_are_sorted_and_the_first_can_be_set_next() {
+    fn names_are_sorted_and_next_is_what_the_console_speaks_of() {
         let host = FakeHost::new()
             .yaml(
                 "env_missing.yaml",
                 json!(["sxid", "08", "DSA_HOME", "sxid"]),
             )
-            .yaml("env_uboot.txt", json!(["bootcmd"]));
+            .yaml("env_uboot.txt", json!(["bootcmd"]))
+            .text(
+                "console.log",
+                "DSA_HOME: none\ndsad: sxid is not set\nmaxsxids 3\n",
+            );
         let answer = call::<missing_env>(&host, json!({ "results_dir": "r" })).unwrap();
         assert_eq!(
             (&answer["missing_env"], &answer["uboot"], &answer["total"]),
@@ -156,29 +174,19 @@ mod tests {
         assert_eq!(
             answer["next"],
             json!({
-                "tool": "set_env",
-                "arguments": { "project_dir": "/projects/fake", "key": "08", "value": "1" }
+                "tool": "console",
+                "arguments": { "results_dir": "/projects/fake/results/0", "pattern": "sxid" }
             })
         );
     }
 
     #[test]
-    fn only_a_call_that_works_comes_next() {
-        let next = |names: Value, results_dir: &str| {
-            let status = json!({ "results_dir": results_dir, "state": "completed" });
-            let host = FakeHost::new()
-                .yaml("env_missing.yaml", names)
-                .answer("run-results.status", status);
-            let answer = call::<missing_env>(&host, json!({ "results_dir": "r" })).unwrap();
-            answer.get("next").map(|next| next["arguments"].clone())
-        };
-        let odd = json!(["a b", "b\\u{1b}c", "c=", "é", "sane"]);
-        assert_eq!(
-            next(odd.clone(), "/p/results/0"),
-            Some(json!({ "project_dir": "/p", "key": "sane", "value": "1" }))
-        );
-        assert_eq!(next(odd, "/collected/run0"), None, "no project is known");
-        assert_eq!(next(json!(["a b"]), "/p/results/0"), None);
+    fn without_a_word_of_it_nothing_comes_next() {
+        let host = FakeHost::new()
+            .yaml("env_missing.yaml", json!(["a.*b", "x", "sane"]))
+            .text("console.log", "a b: x\ninsane\n");
+        let answer = call::<missing_env>(&host, json!({ "results_dir": "r" })).unwrap();
+        assert_eq!(answer.get("next"), None);
     }
 
     #[test]
@@ -221,7 +229,6 @@ mod tests {
         );
         let alone = call::<missing_env>(&log, json!({ "project_dir": "p" })).unwrap();
         assert_eq!(alone["total"], 2);
-        assert_eq!(alone["next"]["tool"], "set_uboot_env");
         assert!(
             alone["note"]
                 .as_str()

@@ -1,6 +1,7 @@
 //! One path of `pseudofiles_failures.yaml`.
 
 use rookery_plugin::change::can_be_modelled;
+use rookery_plugin::guest::interface_of;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -22,6 +23,9 @@ pub struct Failure {
     pub callers: Vec<String>,
     /// Kind of use to how often; ioctl by command.
     pub events: Map<String, Value>,
+    /// It is there once this network interface is: `add_netdev`, not a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
     /// Arguments for `add_pseudofile`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suggest: Option<Map<String, Value>>,
@@ -80,6 +84,7 @@ impl Failure {
                 .map(str::to_owned)
                 .collect(),
             events,
+            interface: interface_of(path).map(str::to_owned),
             suggest: suggestion(path, entry.get("suggest"), project),
             impact: [
                 of("crashing_callers"),
@@ -88,6 +93,14 @@ impl Failure {
                 hits,
             ],
         }
+    }
+}
+
+impl Failure {
+    /// Whether nobody but `sysctl` tried it.
+    pub fn only_sysctl(&self) -> bool {
+        let is = |caller: &String| caller.split(':').next() == Some("sysctl");
+        !self.callers.is_empty() && self.callers.iter().all(is)
     }
 }
 
@@ -121,13 +134,14 @@ fn ioctl(event: &Value) -> (Value, u64) {
     (Value::Object(shown), total)
 }
 
-/// Arguments for `add_pseudofile`; none where it would refuse the path.
+/// Arguments for `add_pseudofile`; none where it would refuse the path, where another tool makes
+/// the file, and where a guess would be taken for the device's settings and overwrite them.
 fn suggestion(
     path: &str,
     models: Option<&Value>,
     project: Option<&str>,
 ) -> Option<Map<String, Value>> {
-    if !can_be_modelled(path) {
+    if !can_be_modelled(path) || interface_of(path).is_some() || path.contains("nvram") {
         return None;
     }
     let mut arguments = Map::new();

@@ -4,14 +4,15 @@ mod failure;
 
 use rookery_plugin::answer::{USUAL_BYTES, fitting};
 use rookery_plugin::args::RunSelector;
-use rookery_plugin::{Answer, Result, Results, RunResults, plugin, tool};
+use rookery_plugin::{Answer, Next, Result, Results, RunResults, plugin, tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::failure::Failure;
 
 /// Paths shown; the file has all.
-const PATHS: usize = 30;
+const PATHS: usize = 10;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
@@ -25,7 +26,12 @@ struct Ranked {
     pseudofile_failures: Vec<Failure>,
     total: usize,
     truncated: bool,
+    /// Paths that only `sysctl` tried, as it tries all of its list: left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    harmless: usize,
     file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Next>,
     /// That another run is newer.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
@@ -55,17 +61,35 @@ fn read(host: &impl Results, args: &Args) -> Result<Ranked> {
         .flatten()
         .map(|(path, entry)| Failure::read(path, entry, project))
         .collect();
+    let all = failures.len();
+    failures.retain(|failure| !failure.only_sysctl());
+    let harmless = all - failures.len();
     failures.sort_by(|a, b| b.impact.cmp(&a.impact).then_with(|| a.path.cmp(&b.path)));
     let total = failures.len();
     let kept = fitting(failures.iter().take(PATHS), USUAL_BYTES);
     failures.truncate(kept);
+    let interface = failures
+        .iter()
+        .find_map(|failure| failure.interface.as_deref());
     Ok(Ranked {
         truncated: kept < total,
+        harmless,
+        next: project.zip(interface).map(|(project, name)| {
+            Next::call(
+                "add_netdev",
+                json!({ "project_dir": project, "name": name }),
+            )
+        }),
         pseudofile_failures: failures,
         total,
         file: status.path_of("pseudofiles_failures.yaml"),
         note: status.note,
     })
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 plugin!(pseudofile_failures);
@@ -164,6 +188,39 @@ mod tests {
             .unwrap();
             assert_eq!(answer["pseudofile_failures"][0].get("suggest"), None);
         }
+    }
+
+    #[test]
+    fn a_file_of_a_missing_interface_comes_with_the_interface() {
+        let entry = |callers: Value| {
+            json!({
+                "impact": { "hits": 2 },
+                "callers": callers,
+                "events": { "open": { "count": 2 } },
+                "suggest": { "read": { "model": "zero" } }
+            })
+        };
+        let host = FakeHost::new().yaml(
+            "pseudofiles_failures.yaml",
+            json!({
+                "/sys/class/net/ra0/address": entry(json!(["cat:7"])),
+                "/proc/sys/net.ipv4": entry(json!(["sysctl:8", "sysctl:9"])),
+                "/dev/nvram": entry(json!(["web:4"])),
+            }),
+        );
+        let answer = call::<pseudofile_failures>(&host, json!({ "project_dir": "p" })).unwrap();
+        assert_eq!(
+            answer["next"],
+            json!({ "tool": "add_netdev", "arguments": { "project_dir": "p", "name": "ra0" } })
+        );
+        let failures = answer["pseudofile_failures"].as_array().unwrap();
+        assert_eq!((failures.len(), &answer["harmless"]), (2, &json!(1)));
+        assert!(
+            failures
+                .iter()
+                .all(|failure| failure.get("suggest").is_none()),
+            "{answer}"
+        );
     }
 
     #[test]

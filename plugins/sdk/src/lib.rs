@@ -94,6 +94,7 @@ pub mod bindings;
 pub mod change;
 pub mod content;
 pub mod error;
+pub mod guest;
 pub mod host;
 mod imports;
 pub mod prelude;

@@ -143,7 +143,7 @@ impl Failures {
                 &serde_yaml::to_string(&failure.events())?,
                 "    ",
             );
-            let suggest = failure.suggest();
+            let suggest = failure.suggest(path);
             if !suggest.is_empty() {
                 text.push_str(SUGGEST);
                 indent(&mut text, &serde_yaml::to_string(&suggest)?, "    ");
@@ -193,11 +193,14 @@ impl Failure {
         events
     }
 
-    fn suggest(&self) -> Mapping {
+    /// A guess for the file `path`. A device that is taken for one that stores settings would lose
+    /// them by an answer that is made up.
+    fn suggest(&self, path: &str) -> Mapping {
+        let stores = ["nvram", "mtd"].iter().any(|name| path.contains(name));
         let model = |model: &str| Value::from(mapping([("model", model.into())]));
         let mut suggest = Mapping::new();
         // An event of an open for writing does not tell whether reading was wanted, too.
-        if self.opens > 0 || self.reads > 0 {
+        if (self.opens > 0 || self.reads > 0) && !stores {
             suggest.insert("read".into(), model("zero"));
         }
         if self.opened_for_writing || self.writes > 0 {

@@ -5,6 +5,7 @@
 //! there.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use crate::collect::errno;
 use crate::event::{self, Operation, What};
@@ -68,8 +69,10 @@ pub(super) fn syscall(what: &What) -> Option<Syscall> {
                 list("envp", envp),
             ],
         }),
-        What::Listen { ip, .. } => Some(bind(ip.is_ipv6(), 0)),
-        What::BindFailed { ip, result, .. } => Some(bind(ip.is_ipv6(), *result)),
+        What::Listen { ip, port, .. } => Some(bind(SocketAddr::new(*ip, *port), 0)),
+        What::BindFailed {
+            ip, port, result, ..
+        } => Some(bind(SocketAddr::new(*ip, *port), *result)),
         What::Mount {
             source,
             target,
@@ -167,10 +170,11 @@ fn ioctl(path: &str, command: u32, result: i32, argument: Argument) -> Syscall {
     }
 }
 
-fn bind(ipv6: bool, result: i32) -> Syscall {
+/// Penguin does not say which address it is.
+fn bind(address: SocketAddr, result: i32) -> Syscall {
     let fd = (-1, "fd=0xffffffff([???])".to_owned());
-    let length = if ipv6 { 28 } else { 16 };
-    let address = (0, "umyaddr=0x0(struct sockaddr)".to_owned());
+    let length = if address.is_ipv6() { 28 } else { 16 };
+    let address = text("umyaddr", &address.to_string());
     Syscall {
         name: "sys_bind".into(),
         result: Some(result.into()),

@@ -131,12 +131,18 @@ fn of_process(timeline: &Timeline, services: &Services, index: usize) -> Option<
         Some((_, Subject::Interface(_) | Subject::InterfaceAddress(_)))
     );
     match end.signal.as_deref() {
+        // Nothing goes on without it, but what it has started.
+        _ if process.pid == 1 => Some(cause(State::Ended, 66)),
         Some("SIGSEGV" | "SIGBUS" | "SIGILL" | "SIGABRT" | "SIGFPE" | "SIGSYS" | "SIGTRAP") => {
             Some(cause(State::Crashed, 72 + i32::from(last.is_some()) * 6))
         }
         Some(_) => {
             let killed = timeline.kills.iter().any(|kill| kill.target == process.pid);
-            (killed && serves(process)).then(|| cause(State::Killed, 70))
+            (killed && serves(process)).then(|| Cause {
+                subject: None,
+                failure: None,
+                ..cause(State::Killed, 70)
+            })
         }
         None if interface => Some(cause(State::Ended, 68)),
         None if end.code == 0 => {
@@ -144,7 +150,7 @@ fn of_process(timeline: &Timeline, services: &Services, index: usize) -> Option<
             let ended = last.is_some() && serves(process);
             (ended && timeline.children(index).next().is_none()).then(|| cause(State::Ended, 58))
         }
-        None if only_asks(process) || process.pid == 1 && last.is_none() => None,
+        None if only_asks(process) => None,
         None => {
             let weight = 56 + last.map_or(-16, |(failure, subject)| 2 * strength(failure, subject));
             let weight = weight + i32::from(serves(process)) * 18;

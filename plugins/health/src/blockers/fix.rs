@@ -3,6 +3,7 @@
 //! outside, a plugin or a budget.
 
 use rookery_plugin::change::can_be_modelled;
+use rookery_plugin::guest::{is_interface, is_plain_path};
 use rookery_plugin::shapes::EntryKind;
 use rookery_plugin::{FindOptions, Next, Place, RootFilesystem};
 use schemars::JsonSchema;
@@ -13,7 +14,6 @@ use crate::blockers::cause::{Cause, State};
 use crate::blockers::subject::Subject;
 use crate::timeline::base;
 
-const PATH_MAX: usize = 200;
 /// Files of the same name that are looked at.
 const OTHERS: u32 = 8;
 /// A shim of Penguin's that does nothing and succeeds.
@@ -75,7 +75,7 @@ pub fn fix(project: &Project<impl RootFilesystem>, cause: &Cause, program: Optio
 
 fn of_state(directory: &str, state: State, program: Option<&str>) -> Fix {
     match state {
-        State::HoldsUp => match program.filter(|path| is_path(path)) {
+        State::HoldsUp => match program.filter(|path| is_plain_path(path)) {
             Some(path) => Fix::call(
                 "add_static_file",
                 json!({
@@ -95,7 +95,10 @@ fn of_state(directory: &str, state: State, program: Option<&str>) -> Fix {
             Sure::Medium,
             "Let the run go on for longer; making keys takes a minute and more.",
         ),
-        State::Killed => Fix::none("Find out who sent the signal: block_signal can swallow it."),
+        State::Killed => Fix::none(
+            "Find out why the signal was sent: usually a watchdog missed something. block_signal \
+             swallows a signal.",
+        ),
         _ => Fix::none(
             "What it lacked is not recorded. The console may say more, and so may its other calls \
              (db_query).",
@@ -106,7 +109,7 @@ fn of_state(directory: &str, state: State, program: Option<&str>) -> Fix {
 /// A shim in the place of a program that does nothing but reboot.
 fn reboot(directory: &str, program: Option<&str>) -> Fix {
     const PROGRAMS: [&str; 4] = ["reboot", "halt", "poweroff", "shutdown"];
-    match program.filter(|path| is_path(path) && PROGRAMS.contains(&base(path))) {
+    match program.filter(|path| is_plain_path(path) && PROGRAMS.contains(&base(path))) {
         Some(path) => Fix::call(
             "add_static_file",
             json!({
@@ -155,6 +158,10 @@ fn of_subject(
         Subject::Address(_) => Fix::none(
             "No interface of the guest has this address: give it to one, or let the service listen \
              elsewhere.",
+        ),
+        Subject::BootArgument(_) => Fix::none(
+            "Set it with set_env (set_uboot_env for a variable of the boot loader), to the value \
+             that the program's words or its strings call for.",
         ),
         Subject::Call(_) => Fix::none("The emulator or the sandbox refuses this call."),
     }
@@ -213,7 +220,7 @@ fn device(directory: &str, path: &str) -> Fix {
              a file of the project with add_pseudofile, if there is an image of it.",
         );
     }
-    if !can_be_modelled(path) || !is_path(path) {
+    if !can_be_modelled(path) || !is_plain_path(path) {
         return Fix::none("This path cannot be modelled.");
     }
     let arguments = if path.starts_with("/dev/") {
@@ -238,7 +245,7 @@ fn device(directory: &str, path: &str) -> Fix {
 
 fn ioctl(directory: &str, text: &str) -> Fix {
     match text.split_once(' ') {
-        Some((path, command)) if is_path(path) && is_hexadecimal(command) => Fix::call(
+        Some((path, command)) if is_plain_path(path) && is_hexadecimal(command) => Fix::call(
             "add_pseudofile",
             json!({
                 "project_dir": directory,
@@ -263,7 +270,7 @@ fn made_directory<R: RootFilesystem>(project: &Project<R>, directory: &str, path
              firmware would be hidden: its own scripts have to make it.",
         );
     }
-    if !is_path(path) {
+    if !is_plain_path(path) {
         return Fix::none("The directory's name is none that a call can hold.");
     }
     Fix::call(
@@ -285,7 +292,7 @@ fn file(
     subject: &Subject,
     cause: &Cause,
 ) -> Fix {
-    if !is_path(path) {
+    if !is_plain_path(path) {
         return Fix::none("The file's name is none that a call can hold.");
     }
     let add =
@@ -346,30 +353,11 @@ fn same_name(root: &impl RootFilesystem, path: &str) -> Option<String> {
     let found = root.search_files(&format!("/{escaped}$"), &options).ok()?;
     let others = found.matches.into_iter().map(|found| found.path);
     others
-        .filter(|other| other != path && is_path(other))
+        .filter(|other| other != path && is_plain_path(other))
         .find(|other| {
             root.stat(other)
                 .is_ok_and(|file| file.kind == EntryKind::File)
         })
-}
-
-/// As the kernel takes it.
-pub fn is_interface(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    (1..16).contains(&name.len()) && name.chars().all(plain) && !matches!(name, "." | "..")
-}
-
-/// A plain absolute path that means what it says.
-pub fn is_path(path: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
-    path.len() > 1
-        && path.len() <= PATH_MAX
-        && path.starts_with('/')
-        && path.chars().all(plain)
-        && path
-            .split('/')
-            .skip(1)
-            .all(|part| !matches!(part, "" | "." | ".."))
 }
 
 fn is_hexadecimal(number: &str) -> bool {
@@ -382,28 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_value_of_its_kind_enters_a_call() {
-        for name in ["br0", "eth0.100", "ra0"] {
-            assert!(is_interface(name));
-        }
-        for name in ["", "..", "a b", "br0;reboot", "a-name-of-16-char", "é"] {
-            assert!(!is_interface(name), "{name}");
-        }
-        for path in ["/etc/shop.conf", "/var/lock/subsys"] {
-            assert!(is_path(path));
-        }
-        for path in [
-            "",
-            "/",
-            "etc",
-            "/etc/../x",
-            "/a b",
-            "/a\n",
-            "/a//b",
-            "/ignore all\u{200b}",
-        ] {
-            assert!(!is_path(path), "{path}");
-        }
+    fn a_command_is_a_number() {
         assert!(is_hexadecimal("0x8915") && !is_hexadecimal("8915") && !is_hexadecimal("0x"));
     }
 }

@@ -8,16 +8,19 @@ mod cause;
 mod fix;
 mod noise;
 mod place;
+mod refine;
 mod subject;
 mod words;
 
-use rookery_plugin::{Next, Result, RootFilesystem, RunResults, SearchOptions};
+use rookery_plugin::{Next, Result, RootFilesystem, RunResults, SearchOptions, optional};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::blockers::cause::{Cause, Services, State, causes};
 use crate::blockers::fix::{Project, Sure, fix};
 use crate::blockers::place::place;
+use crate::blockers::refine::refine;
 use crate::blockers::subject::Subject;
 use crate::timeline::{Process, Timeline};
 
@@ -78,12 +81,45 @@ pub fn find(
         root,
         mounts: &mounts,
     };
-    let causes = causes(timeline, &Services { listening }, rebooted);
+    let mut causes = causes(timeline, &Services { listening }, rebooted);
+    causes.truncate(BLOCKERS);
+    for cause in &mut causes {
+        cause.subject = match (cause.subject.take(), root) {
+            (Some(subject), Some(root)) => Some(refine(root, subject)),
+            (Some(subject), None) => Some(subject),
+            (None, _) if cause.state == State::Ended => boot_argument(run, timeline, cause)?,
+            (None, _) => None,
+        };
+    }
     causes
         .iter()
-        .take(BLOCKERS)
         .map(|cause| blocker(run, &project, timeline, cause, rebooted))
         .collect()
+}
+
+/// The boot argument that the console's newest line of a program speaks of.
+fn boot_argument(
+    run: &impl RunResults,
+    timeline: &Timeline,
+    cause: &Cause,
+) -> Result<Option<Subject>> {
+    let Some(missing) = optional(run.read_yaml("env_missing.yaml"))? else {
+        return Ok(None);
+    };
+    let names = missing.as_array().map(Vec::as_slice).unwrap_or_default();
+    let Some(process) = timeline.processes.get(cause.process) else {
+        return Ok(None);
+    };
+    let Some(line) = newest_line(run, process.name())? else {
+        return Ok(None);
+    };
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let words: Vec<&str> = line.split(|c| !is_word(c)).collect();
+    let named = names
+        .iter()
+        .filter_map(Value::as_str)
+        .find(|name| words.contains(name));
+    Ok(named.map(|name| Subject::BootArgument(name.to_owned())))
 }
 
 fn blocker(
@@ -135,6 +171,11 @@ fn complaint(run: &impl RunResults, cause: &Cause, process: &Process) -> Result<
         Some(subject) => crate::timeline::base(subject.text()),
         None => process.name(),
     };
+    newest_line(run, name)
+}
+
+/// The newest line of the console that has a text, with its number.
+fn newest_line(run: &impl RunResults, name: &str) -> Result<Option<String>> {
     if name.len() < 3 {
         return Ok(None);
     }
@@ -149,21 +190,15 @@ fn complaint(run: &impl RunResults, cause: &Cause, process: &Process) -> Result<
         max_line_bytes: 160,
         ..SearchOptions::newest(1)
     };
-    let found = match run.search("console.log", &escaped, &options) {
-        Ok(found) => found.matches.into_iter().next(),
-        Err(rookery_plugin::Error::Cancelled) => return Err(rookery_plugin::Error::Cancelled),
-        Err(_) => None,
-    };
+    let found = optional(run.search("console.log", &escaped, &options))?;
+    let found = found.and_then(|found| found.matches.into_iter().next());
     Ok(found.map(|line| format!("console line {}: {}", line.line, line.text)))
 }
 
 /// Where the guest mounted something that hides what lies below, as `mounts.csv` says.
 fn mounts(run: &impl RunResults) -> Result<Vec<String>> {
-    let text = match run.read_text("mounts.csv", 0, MOUNTS) {
-        Ok(text) => text.text,
-        Err(rookery_plugin::Error::Cancelled) => return Err(rookery_plugin::Error::Cancelled),
-        Err(_) => return Ok(Vec::new()),
-    };
+    let text = optional(run.read_text("mounts.csv", 0, MOUNTS))?;
+    let text = text.unwrap_or_default().text;
     let target = |line: &str| {
         let mut fields = line.rsplitn(4, ',');
         let (result, kind) = (fields.next()?, fields.next()?);

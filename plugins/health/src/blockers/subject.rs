@@ -1,5 +1,6 @@
 //! What a call that failed was about.
 
+use rookery_plugin::guest::interface_of;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -26,6 +27,8 @@ pub enum Subject {
     Peer(String),
     /// An address that a service cannot have.
     Address(String),
+    /// A boot argument or a variable of the boot loader.
+    BootArgument(String),
     /// A call that the emulator refuses.
     Call(String),
 }
@@ -118,6 +121,7 @@ impl Subject {
             | Self::Program(text)
             | Self::Peer(text)
             | Self::Address(text)
+            | Self::BootArgument(text)
             | Self::Call(text) => text,
             Self::Ioctl(text) => text.split(' ').next().unwrap_or(text),
         }
@@ -157,41 +161,6 @@ fn directory(path: &str) -> &str {
         Some((directory, _)) => directory,
     }
 }
-
-/// The interface that a path is about.
-fn interface_of(path: &str) -> Option<&str> {
-    const DIRECTORIES: [&str; 5] = [
-        "/sys/class/net/",
-        "/sys/devices/virtual/net/",
-        "/proc/sys/net/ipv4/conf/",
-        "/proc/sys/net/ipv6/conf/",
-        "/proc/sys/net/ipv4/neigh/",
-    ];
-    let rest = DIRECTORIES.iter().find_map(|of| path.strip_prefix(of))?;
-    let mut parts = rest.split('/');
-    let (name, file) = (parts.next()?, parts.next());
-    // Those are always there, so something below them is missing; so is a file that only some have.
-    let always = matches!(name, "" | "all" | "default" | "lo" | "bonding_masters");
-    (!always && file.is_none_or(|file| ATTRIBUTES.contains(&file))).then_some(name)
-}
-
-/// Files of `/sys/class/net` that every interface has.
-const ATTRIBUTES: [&str; 14] = [
-    "address",
-    "addr_assign_type",
-    "broadcast",
-    "carrier",
-    "dev_id",
-    "flags",
-    "ifindex",
-    "iflink",
-    "mtu",
-    "operstate",
-    "speed",
-    "statistics",
-    "type",
-    "uevent",
-];
 
 #[cfg(test)]
 mod tests {

@@ -10,8 +10,8 @@ const LINE: usize = 200;
 /// What happened: never a word of the guest's.
 pub fn sentence(cause: &Cause) -> &'static str {
     use Subject::{
-        Address, Call, Device, Directory, File, Interface, InterfaceAddress, Ioctl, Library, Peer,
-        Program,
+        Address, BootArgument, Call, Device, Directory, File, Interface, InterfaceAddress, Ioctl,
+        Library, Peer, Program,
     };
     match (cause.state, &cause.subject) {
         (State::Waits, Some(Interface(_))) => {
@@ -40,7 +40,7 @@ pub fn sentence(cause: &Cause) -> &'static str {
         (State::Crashed, None) => "A program crashed.",
         (State::Crashed, Some(_)) => "A program crashed after it did not get what it asked for.",
         (State::Killed, _) => "A service was killed by a signal of another program.",
-        (State::Ended, None) => "A service ended with an error.",
+        (State::Ended, None) => "A program that the boot needs ended.",
         (State::Ended, Some(Device(_))) => "A program ended after it did not find a device.",
         (State::Ended, Some(Ioctl(_))) => {
             "A program ended after a device did not take its command (ioctl)."
@@ -60,6 +60,9 @@ pub fn sentence(cause: &Cause) -> &'static str {
         }
         (State::Ended, Some(Address(_))) => {
             "A service ended because no interface has the address at which it wants to listen."
+        }
+        (_, Some(BootArgument(_))) => {
+            "A program ended and complained of a boot argument that is not set."
         }
         (State::Ended, Some(Call(_))) => "A program ended after a call that is not to be had here.",
     }
@@ -90,9 +93,14 @@ pub fn evidence(timeline: &Timeline, cause: &Cause, process: &Process) -> Vec<St
         .filter(|kill| kill.target == process.pid)
         .take(1)
     {
+        let alive = |one: &&Process| one.pid == kill.pid && one.started <= kill.at;
+        let sender = timeline.processes.iter().rfind(alive);
         lines.push(format!(
-            "{}: process {} sent it signal {}",
+            "{}: {} ({}) sent it signal {}",
             seconds(kill.at),
+            sender.map_or("a program", |sender| sender
+                .script()
+                .unwrap_or(sender.name())),
             kill.pid,
             kill.signal
         ));

@@ -194,6 +194,13 @@ impl Timeline {
         chain.filter_map(|index| self.processes.get(index))
     }
 
+    /// Whether the guest's first process has started others.
+    pub fn init_started_programs(&self) -> bool {
+        let by_init = |process: &Process| process.executed.is_some() && process.parent == Some(0);
+        let is_first = self.processes.first().is_some_and(|first| first.pid == 1);
+        is_first && self.processes.iter().any(by_init)
+    }
+
     pub fn children(&self, of: usize) -> impl Iterator<Item = (usize, &Process)> {
         let all = self.processes.iter().enumerate();
         all.filter(move |(_, process)| process.parent == Some(of))
