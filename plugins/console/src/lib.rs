@@ -2,10 +2,13 @@
 
 use rookery_plugin::answer::{budget, fitting};
 use rookery_plugin::args::RunSelector;
-use rookery_plugin::{Answer, Next, Result, Results, RunResults, SearchOptions, plugin, tool};
+use rookery_plugin::shapes::Match;
+use rookery_plugin::{
+    Answer, CsvOptions, Next, Result, Results, RunResults, SearchOptions, optional, plugin, tool,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
@@ -26,10 +29,14 @@ fn usual_lines() -> u32 {
 
 #[derive(Serialize, JsonSchema)]
 struct Console {
-    /// The newest that match, in file order.
+    /// The newest that match, in file order; one that came again and again stands once, with how
+    /// often: `… (5 times)`.
     lines: Vec<String>,
     /// Of each line.
     line_numbers: Vec<u64>,
+    /// When each came, in milliseconds since init was started; none of what was not timed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    times_ms: Vec<u64>,
     /// Lines that match.
     total: u64,
     truncated: bool,
@@ -43,8 +50,8 @@ struct Console {
     note: Option<String>,
 }
 
-/// Search the guest's console, to see why something failed. Gives the newest matching `lines` and
-/// their `total`. Next: `missing_files` for files that a line says are missing.
+/// Search the guest's console, to see why something failed. Gives the newest matching `lines`, their
+/// times and their `total`. Next: `missing_files` for files that a line says are missing.
 #[tool(
     read_only,
     idempotent,
@@ -70,26 +77,59 @@ fn search(host: &impl Results, args: &Args) -> Result<Console> {
     found.matches.drain(..dropped);
     let status = run.status()?;
     let nothing = found.total == 0 && found.lines > 0;
+    let (lines, line_numbers) = folded(found.matches);
     Ok(Console {
         truncated: found.truncated || dropped > 0,
         total: found.total,
         file_lines: found.lines,
         file: status.path_of("console.log"),
         note: status.note,
-        line_numbers: found.matches.iter().map(|line| line.line).collect(),
-        lines: found
-            .matches
-            .into_iter()
-            .map(|line| {
-                if line.cut {
-                    format!("{}…", line.text)
-                } else {
-                    line.text
-                }
-            })
-            .collect(),
+        times_ms: times(&run, &line_numbers)?,
+        line_numbers,
+        lines,
         next: nothing.then(|| Next::call("console", json!(args.run))),
     })
+}
+
+/// Lines and their numbers, those that repeat the one before them folded into it.
+fn folded(matches: Vec<Match>) -> (Vec<String>, Vec<u64>) {
+    let mut runs: Vec<(String, u64, u64)> = Vec::new();
+    for line in matches {
+        match runs.last_mut() {
+            // Lines that are cut may differ where nobody sees it.
+            Some((last, _, times)) if *last == line.text && !line.cut => *times += 1,
+            _ if line.cut => runs.push((format!("{}…", line.text), line.line, 1)),
+            _ => runs.push((line.text, line.line, 1)),
+        }
+    }
+    runs.into_iter()
+        .map(|(text, line, times)| match times {
+            1 => (text, line),
+            _ => (format!("{text} ({times} times)"), line),
+        })
+        .unzip()
+}
+
+/// When each line came, as `console_times.csv` says: a line that is not there came with the one
+/// before it.
+fn times(run: &impl RunResults, lines: &[u64]) -> Result<Vec<u64>> {
+    let Some(table) = optional(run.read_csv("console_times.csv", &CsvOptions::default()))? else {
+        return Ok(Vec::new());
+    };
+    let number = |row: &Map<String, Value>, name: &str| row.get(name)?.as_str()?.parse().ok();
+    let known: Vec<(u64, u64)> = table
+        .rows
+        .iter()
+        .filter_map(|row| Some((number(row, "line")?, number(row, "time_ms")?)))
+        .collect();
+    let time = |line: &u64| {
+        let after = known.partition_point(|(first, _)| first <= line);
+        let (_, time) = after.checked_sub(1).and_then(|index| known.get(index))?;
+        Some(*time)
+    };
+    // All or none: a list that lacks one says nothing of which.
+    let times: Option<Vec<u64>> = lines.iter().map(time).collect();
+    Ok(times.unwrap_or_default())
 }
 
 plugin!(console);
@@ -127,6 +167,17 @@ mod tests {
             (&json!(3), &json!(true), &json!(5))
         );
         assert_eq!(host.calls("results.open"), [json!({ "results_dir": "r" })]);
+    }
+
+    #[test]
+    fn a_line_that_comes_again_and_again_stands_once_and_each_has_its_time() {
+        let host = FakeHost::new()
+            .text("console.log", "boot\nwait\nwait\nwait\nok\n")
+            .text("console_times.csv", "line,time_ms\n1,5\n2,700\n5,900\n");
+        let answer = call::<console>(&host, json!({ "results_dir": "r" })).unwrap();
+        assert_eq!(answer["lines"], json!(["boot", "wait (3 times)", "ok"]));
+        assert_eq!(answer["line_numbers"], json!([1, 2, 5]));
+        assert_eq!(answer["times_ms"], json!([5, 700, 900]));
     }
 
     #[test]

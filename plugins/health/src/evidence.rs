@@ -1,5 +1,7 @@
 //! What the result files say, each of which may be missing.
 
+use std::collections::BTreeSet;
+
 use rookery_plugin::args::RunSelector;
 use rookery_plugin::shapes::{FileStat, InitCandidate, ResultsState, ResultsStatus};
 use rookery_plugin::{Firmware, Result, Results, RootFilesystem, RunResults, SearchOptions};
@@ -44,17 +46,23 @@ pub struct Evidence {
     pub blockers: Vec<Blocker>,
     /// The first process has started others.
     pub init_started_programs: bool,
+    /// The names of the programs that ran.
+    pub programs: BTreeSet<String>,
+    pub timeline: Option<Timeline>,
 }
 
 impl Evidence {
-    pub fn gather(host: &(impl Results + Firmware), which: &RunSelector) -> Result<Self> {
-        let run = host.open_results(which)?;
+    pub fn gather<H: Results + Firmware>(
+        host: &H,
+        run: &H::Run,
+        which: &RunSelector,
+    ) -> Result<Self> {
         let status = run.status()?;
         let project_dir = which
             .project_dir
             .clone()
             .or_else(|| status.project_dir().map(str::to_owned));
-        let mut files = Files::of(&run, &status);
+        let mut files = Files::of(run, &status);
         let record = Record::read(&files.yaml("rookery_run.json")?.unwrap_or_default());
         let panic = run.search("console.log", "Kernel panic", &SearchOptions::newest(1));
         let panic = files
@@ -82,22 +90,14 @@ impl Evidence {
         let root = project_dir
             .as_deref()
             .and_then(|project| host.open_root_filesystem(project).ok());
-        let mut init_started_programs = false;
-        let blockers = match Timeline::read(&run, record.guest_ms)? {
-            Some(mut timeline) => {
+        let mut timeline = Timeline::read(run, record.guest_ms)?;
+        let blockers = match &mut timeline {
+            Some(timeline) => {
                 timeline.find_scripts(root.as_ref());
-                init_started_programs = timeline.init_started_programs();
                 let listening = files.listening()?;
                 let project = project_dir.as_deref();
                 let rebooted = record.rebooted.as_deref();
-                blockers::find(
-                    &run,
-                    root.as_ref(),
-                    project,
-                    &timeline,
-                    &listening,
-                    rebooted,
-                )?
+                blockers::find(run, root.as_ref(), project, &timeline, &listening, rebooted)?
             }
             None => Vec::new(),
         };
@@ -135,7 +135,11 @@ impl Evidence {
                 .map(|tail| tail.matches.into_iter().map(|line| line.text).collect())
                 .unwrap_or_default(),
             blockers,
-            init_started_programs,
+            init_started_programs: timeline
+                .as_ref()
+                .is_some_and(Timeline::init_started_programs),
+            programs: timeline.iter().flat_map(Timeline::programs).collect(),
+            timeline,
             damaged: {
                 files.notes.dedup();
                 files.notes

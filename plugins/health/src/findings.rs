@@ -243,8 +243,21 @@ fn crashes(evidence: &Evidence) -> Option<Finding> {
     })
 }
 
+/// Nothing is known to be in the way, and something serves.
+fn all_is_well(evidence: &Evidence) -> bool {
+    let listening = evidence
+        .sockets
+        .as_ref()
+        .is_some_and(|sockets| sockets.listening > 0);
+    listening && evidence.timeline.is_some() && evidence.blockers.is_empty()
+}
+
 fn devices(evidence: &Evidence) -> Option<Finding> {
     let (paths, crashing) = evidence.failures.filter(|(paths, _)| *paths > 0)?;
+    // Every boot looks for devices that it does without.
+    if crashing == 0 && all_is_well(evidence) {
+        return None;
+    }
     let finding = if crashing == 0 {
         format!("Programs failed to use {paths} paths below /dev, /proc and /sys.")
     } else {
@@ -257,7 +270,9 @@ fn devices(evidence: &Evidence) -> Option<Finding> {
 }
 
 fn boot_arguments(evidence: &Evidence) -> Option<Finding> {
-    let names = evidence.missing_env.filter(|names| *names > 0)?;
+    let names = evidence
+        .missing_env
+        .filter(|names| *names > 0 && !all_is_well(evidence))?;
     Some(
         Finding::new(format!(
             "Programs looked for {names} boot arguments or variables that are not set."

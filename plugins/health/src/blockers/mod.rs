@@ -4,6 +4,7 @@
 //! Sentences and the shape of each call are ours. A name that the guest chose is in `who`,
 //! `missing`, `place` and `evidence` as data, and in a call only where it is a value of its kind.
 
+mod argument;
 mod cause;
 mod fix;
 mod noise;
@@ -12,11 +13,13 @@ mod refine;
 mod subject;
 mod words;
 
+pub use words::{cut, seconds};
+
 use rookery_plugin::{Next, Result, RootFilesystem, RunResults, SearchOptions, optional};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
+use crate::blockers::argument::boot_argument;
 use crate::blockers::cause::{Cause, Services, State, causes};
 use crate::blockers::fix::{Project, Sure, fix};
 use crate::blockers::place::place;
@@ -66,6 +69,16 @@ struct Who {
     started_by: Vec<String>,
 }
 
+impl Blocker {
+    /// What it is about: the same in two runs where the same is missing.
+    pub fn key(&self) -> String {
+        match &self.missing {
+            Some(subject) => subject.text().to_owned(),
+            None => format!("{} {}", self.who.program, self.blocker),
+        }
+    }
+}
+
 /// The blockers of a run, worst first.
 pub fn find(
     run: &impl RunResults,
@@ -87,7 +100,7 @@ pub fn find(
         cause.subject = match (cause.subject.take(), root) {
             (Some(subject), Some(root)) => Some(refine(root, subject)),
             (Some(subject), None) => Some(subject),
-            (None, _) if cause.state == State::Ended => boot_argument(run, timeline, cause)?,
+            (None, _) if cause.state == State::Ended => boot_argument(run, root, timeline, cause)?,
             (None, _) => None,
         };
     }
@@ -95,31 +108,6 @@ pub fn find(
         .iter()
         .map(|cause| blocker(run, &project, timeline, cause, rebooted))
         .collect()
-}
-
-/// The boot argument that the console's newest line of a program speaks of.
-fn boot_argument(
-    run: &impl RunResults,
-    timeline: &Timeline,
-    cause: &Cause,
-) -> Result<Option<Subject>> {
-    let Some(missing) = optional(run.read_yaml("env_missing.yaml"))? else {
-        return Ok(None);
-    };
-    let names = missing.as_array().map(Vec::as_slice).unwrap_or_default();
-    let Some(process) = timeline.processes.get(cause.process) else {
-        return Ok(None);
-    };
-    let Some(line) = newest_line(run, process.name())? else {
-        return Ok(None);
-    };
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let words: Vec<&str> = line.split(|c| !is_word(c)).collect();
-    let named = names
-        .iter()
-        .filter_map(Value::as_str)
-        .find(|name| words.contains(name));
-    Ok(named.map(|name| Subject::BootArgument(name.to_owned())))
 }
 
 fn blocker(

@@ -194,6 +194,15 @@ impl Timeline {
         chain.filter_map(|index| self.processes.get(index))
     }
 
+    /// The names of all programs that were executed.
+    pub fn programs(&self) -> impl Iterator<Item = String> {
+        let executed = self
+            .processes
+            .iter()
+            .filter(|process| process.executed.is_some());
+        executed.map(|process| process.script().unwrap_or(process.name()).to_owned())
+    }
+
     /// Whether the guest's first process has started others.
     pub fn init_started_programs(&self) -> bool {
         let by_init = |process: &Process| process.executed.is_some() && process.parent == Some(0);

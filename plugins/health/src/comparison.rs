@@ -1,0 +1,194 @@
+//! Whether a change helped: a run beside an earlier one.
+
+use std::collections::BTreeSet;
+
+use rookery_plugin::{CsvOptions, Result, RunResults, optional};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::evidence::Evidence;
+
+/// Differences of each kind that are shown.
+const SHOWN: usize = 10;
+/// Bytes of a value that are shown.
+const VALUE: usize = 80;
+const SOCKETS: u32 = 1000;
+
+/// How the run did beside the other.
+#[derive(Serialize, JsonSchema)]
+pub struct Comparison {
+    /// `better`, `same` or `worse`.
+    verdict: &'static str,
+    with: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    listeners_gained: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    listeners_lost: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blockers_gone: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blockers_new: Vec<String>,
+    /// Programs that ran now and not then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    programs_new: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    programs_gone: Vec<String>,
+    crashes: [usize; 2],
+    /// What differs in the configuration: `key: then -> now`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<String>,
+}
+
+/// What is compared of a run.
+pub struct Standing {
+    name: String,
+    listeners: BTreeSet<String>,
+    blockers: BTreeSet<String>,
+    programs: BTreeSet<String>,
+    crashes: usize,
+    config: Value,
+}
+
+impl Standing {
+    pub fn of(run: &impl RunResults, evidence: &Evidence) -> Result<Self> {
+        let only = Map::from_iter([("state".to_owned(), json!(["listening"]))]);
+        let options = CsvOptions {
+            only,
+            limit: Some(SOCKETS),
+            ..CsvOptions::default()
+        };
+        let table = optional(run.read_csv("netbinds.csv", &options))?.unwrap_or_default();
+        let text = |row: &Map<String, Value>, name: &str| {
+            row.get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let listener = |row| {
+            format!(
+                "{} {} {}",
+                text(row, "procname"),
+                text(row, "domain"),
+                text(row, "guest_port")
+            )
+        };
+        Ok(Self {
+            name: evidence.status.results_dir.clone(),
+            listeners: table.rows.iter().map(listener).collect(),
+            blockers: evidence
+                .blockers
+                .iter()
+                .map(crate::blockers::Blocker::key)
+                .collect(),
+            programs: evidence.programs.clone(),
+            crashes: evidence.crashes.as_ref().map_or(0, Vec::len),
+            config: optional(run.read_yaml("core_config.yaml"))?.unwrap_or_default(),
+        })
+    }
+}
+
+/// `now` beside `then`.
+pub fn compare(now: &Standing, then: &Standing) -> Comparison {
+    let gained = |now: &BTreeSet<String>, then: &BTreeSet<String>| -> Vec<String> {
+        now.difference(then).cloned().collect()
+    };
+    let listeners_gained = gained(&now.listeners, &then.listeners);
+    let listeners_lost = gained(&then.listeners, &now.listeners);
+    let blockers_new = gained(&now.blockers, &then.blockers);
+    let blockers_gone = gained(&then.blockers, &now.blockers);
+    let programs_new = gained(&now.programs, &then.programs);
+    let programs_gone = gained(&then.programs, &now.programs);
+    // What a user wants first decides first.
+    let better = |gained: usize, lost: usize| gained.cmp(&lost);
+    let verdict = better(listeners_gained.len(), listeners_lost.len())
+        .then(better(then.crashes, now.crashes))
+        .then(better(blockers_gone.len(), blockers_new.len()))
+        .then(better(programs_new.len(), programs_gone.len()));
+    let mut changes = Vec::new();
+    differences(&then.config, &now.config, &mut String::new(), &mut changes);
+    let first = |mut all: Vec<String>| {
+        all.truncate(SHOWN);
+        all
+    };
+    Comparison {
+        verdict: match verdict {
+            std::cmp::Ordering::Greater => "better",
+            std::cmp::Ordering::Equal => "same",
+            std::cmp::Ordering::Less => "worse",
+        },
+        with: then.name.clone(),
+        listeners_gained: first(listeners_gained),
+        listeners_lost: first(listeners_lost),
+        blockers_gone: first(blockers_gone),
+        blockers_new: first(blockers_new),
+        programs_new: first(programs_new),
+        programs_gone: first(programs_gone),
+        crashes: [then.crashes, now.crashes],
+        changes: first(changes),
+    }
+}
+
+fn differences(then: &Value, now: &Value, path: &mut String, found: &mut Vec<String>) {
+    if then == now || found.len() >= SHOWN {
+        return;
+    }
+    let (Some(old), Some(new)) = (then.as_object(), now.as_object()) else {
+        let short = |value: &Value| crate::blockers::cut(&value.to_string(), VALUE);
+        found.push(format!("{path}: {} -> {}", short(then), short(now)));
+        return;
+    };
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for name in names {
+        let length = path.len();
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.push_str(name);
+        let of = |object: &Map<String, Value>| object.get(name).cloned().unwrap_or_default();
+        differences(&of(old), &of(new), path, found);
+        path.truncate(length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(listeners: &[&str], blockers: &[&str], crashes: usize) -> Standing {
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Standing {
+            name: "/p/results/1".into(),
+            listeners: set(listeners),
+            blockers: set(blockers),
+            programs: BTreeSet::new(),
+            crashes,
+            config: json!({ "netdevs": listeners, "core": { "arch": "mipsel" } }),
+        }
+    }
+
+    #[test]
+    fn what_a_user_wants_first_decides_first() {
+        let then = standing(&["httpd tcp 80"], &["br0"], 1);
+        let verdict = |now: &Standing| compare(now, &then).verdict;
+        assert_eq!(
+            verdict(&standing(&["httpd tcp 80", "sshd tcp 22"], &["a", "b"], 3)),
+            "better"
+        );
+        assert_eq!(verdict(&standing(&[], &[], 0)), "worse");
+        assert_eq!(verdict(&standing(&["httpd tcp 80"], &["br0"], 0)), "better");
+        assert_eq!(
+            verdict(&standing(&["httpd tcp 80"], &["br0", "c"], 1)),
+            "worse"
+        );
+        assert_eq!(verdict(&then), "same");
+    }
+
+    #[test]
+    fn what_changed_between_the_runs_is_told() {
+        let then = standing(&[], &["br0"], 0);
+        let answer = compare(&standing(&["httpd tcp 80"], &[], 0), &then);
+        assert_eq!(answer.changes, [r#"netdevs: [] -> ["httpd tcp 80"]"#]);
+        assert_eq!(answer.blockers_gone, ["br0"]);
+    }
+}
