@@ -10,6 +10,10 @@ use serde_json::{Map, Value, json};
 const CALLERS: usize = 5;
 /// Ioctl commands shown of one path.
 const COMMANDS: usize = 12;
+/// Uses that are shown of one path.
+const SENT: usize = 3;
+/// Hexadecimal digits of a write that are shown.
+const PAYLOAD: usize = 64;
 
 /// A path that programs missed.
 #[derive(Serialize, JsonSchema)]
@@ -23,6 +27,10 @@ pub struct Failure {
     pub callers: Vec<String>,
     /// Kind of use to how often; ioctl by command.
     pub events: Map<String, Value>,
+    /// What programs sent, the first of it: text or hexadecimal bytes of a write, number and argument
+    /// of an ioctl.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<String>,
     /// It is there once this network interface is: `add_netdev`, not a model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
@@ -47,6 +55,7 @@ impl Failure {
             .get("events")
             .or_else(|| entry.get("impact").is_none().then_some(entry));
         let mut events = Map::new();
+        let mut sent = Vec::new();
         let mut counted = 0;
         for (kind, event) in recorded
             .and_then(Value::as_object)
@@ -60,6 +69,8 @@ impl Failure {
                 (json!(count(event)), count(event))
             };
             events.insert(kind.clone(), shown);
+            let details = event.get("details").and_then(Value::as_array);
+            sent.extend(details.into_iter().flatten().filter_map(detail));
             counted = u64::saturating_add(counted, count);
         }
         let impact = |name: &str| {
@@ -84,6 +95,10 @@ impl Failure {
                 .map(str::to_owned)
                 .collect(),
             events,
+            sent: {
+                sent.truncate(SENT);
+                sent
+            },
             interface: interface_of(path).map(str::to_owned),
             suggest: suggestion(path, entry.get("suggest"), project),
             impact: [
@@ -101,6 +116,33 @@ impl Failure {
     pub fn only_sysctl(&self) -> bool {
         let is = |caller: &String| caller.split(':').next() == Some("sysctl");
         !self.callers.is_empty() && self.callers.iter().all(is)
+    }
+}
+
+/// One use in detail, as Penguin notes it.
+fn detail(detail: &Value) -> Option<String> {
+    if let Some(payload) = detail.get("payload").and_then(Value::as_str) {
+        return Some(payload_text(payload));
+    }
+    let number = |name: &str| detail.get(name)?.as_u64();
+    let argument = number("arg")
+        .map(|arg| format!(" {arg:#x}"))
+        .unwrap_or_default();
+    number("cmd").map(|command| format!("ioctl {command:#x}{argument}"))
+}
+
+/// Bytes in hexadecimal as text, where they are plain.
+fn payload_text(hexadecimal: &str) -> String {
+    let shown = &hexadecimal[..hexadecimal.floor_char_boundary(PAYLOAD)];
+    let bytes: Option<Vec<u8>> = shown
+        .as_bytes()
+        .chunks_exact(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect();
+    let plain = |byte: &u8| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\n');
+    match bytes.filter(|bytes| !bytes.is_empty() && bytes.iter().all(plain)) {
+        Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        None => shown.to_owned(),
     }
 }
 

@@ -224,6 +224,31 @@ mod tests {
     }
 
     #[test]
+    fn what_programs_sent_is_shown() {
+        let entry = json!({
+            "/dev/modem": {
+                "impact": { "hits": 9 },
+                "events": {
+                    "default_write": {
+                        "count": 7,
+                        "details": [
+                            { "payload": "41540a", "len": 3 },
+                            { "payload": "ff00", "len": 2 }
+                        ]
+                    },
+                    "default_ioctl": { "count": 2, "details": [{ "cmd": 16385, "arg": 7 }] }
+                }
+            }
+        });
+        let host = FakeHost::new().yaml("pseudofiles_failures.yaml", entry);
+        let answer = call::<pseudofile_failures>(&host, json!({ "project_dir": "p" })).unwrap();
+        let sent = answer["pseudofile_failures"][0]["sent"].as_array().unwrap();
+        for wanted in ["AT\n", "ff00", "ioctl 0x4001 0x7"] {
+            assert!(sent.contains(&json!(wanted)), "{sent:?}");
+        }
+    }
+
+    #[test]
     fn results_of_an_older_layout_are_read() {
         let entry =
             json!({ "/dev/x": { "open": { "count": 3 }, "ioctl": { "21505": { "count": 2 } } } });

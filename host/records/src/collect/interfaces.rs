@@ -1,7 +1,7 @@
 //! `iface.log` and `iface_ioctl.log`: network interfaces that the guest used and that are not
 //! there, or have no address.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -18,6 +18,8 @@ pub(super) struct Interfaces {
     calls: Log,
     seen: HashSet<String>,
     seen_calls: HashSet<String>,
+    /// Those that do not exist, by names that a configuration can have.
+    missing: BTreeSet<String>,
     dropped: u64,
 }
 
@@ -28,8 +30,14 @@ impl Interfaces {
             calls: Log::new(directory, "iface_ioctl.log", Some(""), LIMIT),
             seen: HashSet::new(),
             seen_calls: HashSet::new(),
+            missing: BTreeSet::new(),
             dropped: 0,
         }
+    }
+
+    /// The interfaces that the guest asked for and that do not exist.
+    pub(super) fn missing(&self) -> &BTreeSet<String> {
+        &self.missing
     }
 }
 
@@ -46,6 +54,9 @@ impl Collector for Interfaces {
         if self.seen_calls.len() >= MAX_NAMES {
             self.dropped += 1;
             return;
+        }
+        if *result == -libc::ENODEV && is_plain(name) {
+            self.missing.insert(name.clone());
         }
         let name = field(name);
         let call = format!("{command:#x},{name},{result}\n");
@@ -67,5 +78,39 @@ impl Collector for Interfaces {
             "iface.log",
             self.dropped + self.names.dropped() + self.calls.dropped(),
         )
+    }
+}
+
+/// Whether a configuration may name an interface so.
+fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    (1..16).contains(&name.len()) && name.chars().all(plain) && !matches!(name, "." | "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Process;
+
+    #[test]
+    fn an_interface_that_does_not_exist_can_be_suggested_by_a_plain_name_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut interfaces = Interfaces::new(directory.path());
+        for (name, result) in [
+            ("br0", -libc::ENODEV),
+            ("eth0", -libc::EADDRNOTAVAIL),
+            ("a b", -libc::ENODEV),
+        ] {
+            interfaces.event(&Event {
+                at: Duration::ZERO,
+                process: Process::default(),
+                what: What::InterfaceMissing {
+                    name: name.into(),
+                    command: 0x8915,
+                    result,
+                },
+            });
+        }
+        assert_eq!(interfaces.missing().iter().collect::<Vec<_>>(), ["br0"]);
     }
 }

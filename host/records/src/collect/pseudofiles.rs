@@ -89,6 +89,26 @@ impl Failures {
         }
     }
 
+    /// Paths whose users crashed, at most so many, each with a model to try.
+    pub(super) fn crashing(&self, most: usize) -> impl Iterator<Item = (&String, Mapping)> {
+        let crashed = |failure: &Failure| {
+            failure
+                .callers
+                .iter()
+                .any(|caller| self.crashed.contains(caller))
+        };
+        let mut found: Vec<_> = self
+            .by_path
+            .iter()
+            .filter(|(path, failure)| crashed(failure) && is_suggestible(path))
+            .map(|(path, failure)| (path, failure.suggest(path)))
+            .filter(|(_, model)| !model.is_empty())
+            .collect();
+        found.sort_by_key(|(path, _)| *path);
+        found.truncate(most);
+        found.into_iter()
+    }
+
     /// How many paths lack a model.
     pub(super) fn count(&self) -> usize {
         self.by_path.len()
@@ -220,6 +240,11 @@ fn path_key(path: &str) -> String {
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"/_.-".contains(&byte));
     if plain { path.to_owned() } else { scalar(path) }
+}
+
+/// Whether it is one file's plain path, rather than one that stands for many.
+fn is_suggestible(path: &str) -> bool {
+    path_key(path) == path && !path.starts_with("/proc/PID")
 }
 
 /// `name:pid`, plain for an ordinary name.

@@ -11,6 +11,9 @@ use crate::collect::collector::rounded;
 use crate::collect::netbinds::{Bind, address};
 use crate::file::{one_line, write_atomic};
 
+/// Suggestions of each kind.
+const SUGGESTIONS: usize = 20;
+
 /// Write all four, `.ran` first: with it, the run counts as completed.
 pub(super) fn write(collectors: &Collectors, wallclock_s: f64) -> io::Result<()> {
     let directory = &collectors.directory;
@@ -49,11 +52,21 @@ pub(super) fn write(collectors: &Collectors, wallclock_s: f64) -> io::Result<()>
         "stalled_threads": null,
         "panic": collectors.console.panic,
         "wallclock_s": rounded(Duration::try_from_secs_f64(wallclock_s).unwrap_or_default()),
-        "suggest": [],
+        "suggest": suggest(collectors),
     });
     let mut text = serde_json::to_string_pretty(&summary).map_err(io::Error::other)?;
     text.push('\n');
     write_atomic(&directory.join("summary.json"), text.as_bytes())
+}
+
+/// Changes that are sure to help, each a fragment of a configuration: interfaces that the guest asked
+/// for and that do not exist, and devices whose users crashed. Penguin reserves the field.
+fn suggest(collectors: &Collectors) -> Vec<Value> {
+    let interfaces = collectors.interfaces.missing().iter().take(SUGGESTIONS);
+    let interfaces = interfaces.map(|name| json!({ "netdevs": [name] }));
+    let devices = collectors.pseudofiles.crashing(SUGGESTIONS);
+    let devices = devices.map(|(path, model)| json!({ "pseudofiles": { path: model } }));
+    interfaces.chain(devices).collect()
 }
 
 fn scores(collectors: &Collectors) -> Vec<(&'static str, i64)> {
