@@ -68,7 +68,8 @@ fn a_project_has_penguins_layout() {
     assert!(diagnostics["plugins"]["env"].is_object() && diagnostics["plugins"]["db"].is_object());
     assert_eq!(
         yaml(&project.join("static_patches/netdevs.dynamic.yaml"))["netdevs"],
-        json!(["br0", "eth0", "eth1", "vlan2"])
+        json!(["br0", "eth0", "eth1", "vlan2"]),
+        "those that a script makes itself are not made beforehand"
     );
     let models = yaml(&project.join("static_patches/pseudofiles.expert_knowledge.yaml"));
     assert_eq!(

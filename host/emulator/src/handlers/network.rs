@@ -1,6 +1,8 @@
 //! Ioctls of the network that qemu does not know: bridges and VLANs are made by netlink, what
 //! belongs to a driver is refused and noted.
 
+use std::io;
+
 use rustix::io::Errno;
 
 use crate::guest::access::{HasEmulators, HasServices, Reports};
@@ -99,6 +101,26 @@ impl Argument {
     }
 }
 
+/// Make an interface, also where the configuration has one of that name: what the firmware makes
+/// itself is what it wants. Once that is made, it exists.
+fn in_place(
+    network: &Netlink,
+    name: &str,
+    is_for_it: bool,
+    make: impl Fn() -> io::Result<()>,
+) -> io::Result<()> {
+    match make() {
+        Err(error)
+            if is_for_it
+                && error.kind() == io::ErrorKind::AlreadyExists
+                && network.delete(name, "veth").is_ok() =>
+        {
+            make()
+        }
+        made => made,
+    }
+}
+
 fn carry_out(
     network: &Netlink,
     command: u32,
@@ -110,12 +132,18 @@ fn carry_out(
     const DELETE_VLAN: u32 = 1;
     const NAMING: u32 = 6;
     let done = match command {
-        SIOCBRADDBR => network.add_bridge(name),
+        SIOCBRADDBR => in_place(network, name, name.starts_with("br"), || {
+            network.add_bridge(name)
+        }),
         SIOCBRDELBR => network.delete(name, "bridge"),
         SIOCBRADDIF => network.set_master(argument.int(16), Some(name)),
         SIOCBRDELIF => network.set_master(argument.int(16), None),
         SIOCSIFVLAN => match argument.int(0) {
-            ADD_VLAN => network.add_vlan(name, argument.int(28)),
+            ADD_VLAN => {
+                let number = argument.int(28);
+                let made = format!("{name}.{number}");
+                in_place(network, &made, true, || network.add_vlan(name, number))
+            }
             DELETE_VLAN => network.delete(name, "vlan"),
             NAMING => Ok(()),
             _ => return Err(Errno::OPNOTSUPP),

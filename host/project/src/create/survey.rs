@@ -36,7 +36,12 @@ pub(super) fn survey(image: &Image, cancel: &Cancel) -> Result<Survey> {
         r"(?:^|[^A-Za-z0-9_./-])((?:(?:eth|br|wlan|ath|ra|rai|wl|vlan|wan|lan|usb|wwan)[0-5](?:\.[0-9]{1,4})?)|br-[a-z0-9]{1,12})(?:$|[^A-Za-z0-9_.-])",
     )?;
     let pseudofile = compile(r"/(?:dev|proc)/[A-Za-z0-9_][A-Za-z0-9_./-]{0,63}")?;
+    // What makes bridges and VLANs: brctl, ip, vconfig.
+    let making = compile(
+        r"(?:addbr|link\s+add\s+link\s+\S+\s+name|link\s+add(?:\s+(?:dev|name))?)\s+([A-Za-z0-9_.-]{1,15})|vconfig\s+add\s+(\S{1,15})\s+([0-9]{1,4})",
+    )?;
     let mut survey = Survey::default();
+    let mut made = BTreeSet::new();
     survey.interfaces.insert("eth0".to_owned());
     for (path, entry) in image
         .tree
@@ -51,6 +56,16 @@ pub(super) fn survey(image: &Image, cancel: &Cancel) -> Result<Survey> {
         let configures =
             path.starts_with(b"etc/") || path.starts_with(b"lib/") || path.starts_with(b"etc_ro/");
         if configures && bytes <= MAX_TEXT && !content.contains(&0) {
+            for found in making.captures_iter(&content) {
+                let part = |group| found.get(group).map(|part| part.as_bytes());
+                match (part(1), part(2), part(3)) {
+                    (Some(name), ..) => keep(&mut made, name, MAX_INTERFACES),
+                    (None, Some(on), Some(number)) => {
+                        keep(&mut made, &[on, b".", number].concat(), MAX_INTERFACES);
+                    }
+                    _ => {}
+                }
+            }
             for line in content.split(|b| matches!(b, b'\n' | b' ' | b'\t' | b'\'' | b'"' | b'@')) {
                 if let Some(name) = interface.captures(line).and_then(|c| c.get(1)) {
                     keep(&mut survey.interfaces, name.as_bytes(), MAX_INTERFACES);
@@ -74,6 +89,10 @@ pub(super) fn survey(image: &Image, cancel: &Cancel) -> Result<Survey> {
             }
         }
     }
+    // One that were there beforehand would keep the firmware from making its own. OpenWrt's netifd
+    // makes those that begin with `br-`.
+    let by_itself = |name: &String| made.contains(name) || name.starts_with("br-");
+    survey.interfaces.retain(|name| !by_itself(name));
     Ok(survey)
 }
 

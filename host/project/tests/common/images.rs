@@ -152,7 +152,8 @@ pub fn small_root(prefix: &str) -> Archive {
         .file(
             &at("etc/init.d/rcS"),
             0o755,
-            b"#!/bin/sh\nifconfig vlan2 up\nbrctl addif br0 eth1\n\
+            b"#!/bin/sh\nifconfig vlan2 up\nbrctl addif br0 eth1\nbrctl addbr br1\n\
+            vconfig add eth1 5\nifconfig eth1.5 up\n\
             cat /proc/vendor_x > /dev/watchdog\n",
         )
         .hard_link(&at("bin/[["), &at("bin/busybox"))

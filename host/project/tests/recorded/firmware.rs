@@ -86,7 +86,7 @@ fn projects_of_real_images_are_complete() -> Result<()> {
             "lede-17.01.4-mips-musl",
             "mipseb",
             "/sbin/init",
-            &["eth0", "eth1", "br-lan"],
+            &["eth0", "eth1"],
         ),
         (
             "openwrt-19.07-aarch64-musl",
