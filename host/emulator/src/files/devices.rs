@@ -330,10 +330,19 @@ fn driver(numbers: (u32, u32)) -> Backing {
     }
 }
 
-/// What reading a model gives; `None` where reading fails.
-pub fn contents(model: &Pseudofile) -> Option<&[u8]> {
+/// What reading a model gives that was opened so often before; `None` where reading fails.
+pub fn contents(model: &Pseudofile, opened: usize) -> Option<&[u8]> {
     match &model.read {
         Read::Bytes(bytes) | Read::Stateful(bytes) => Some(bytes),
+        Read::Sequence { entries, wraps } => {
+            let last = entries.len().saturating_sub(1);
+            let turn = if *wraps {
+                opened.checked_rem(entries.len()).unwrap_or(0)
+            } else {
+                opened.min(last)
+            };
+            Some(entries.get(turn).map(Vec::as_slice).unwrap_or_default())
+        }
         Read::Default => None,
     }
 }

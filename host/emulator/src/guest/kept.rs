@@ -21,6 +21,8 @@ pub struct Kept {
     /// Files for both that the guest may still have open, whatever became of the descriptors, the
     /// oldest first.
     changeable: VecDeque<Rc<OwnedFd>>,
+    /// How often each model was opened that gives something else each time, by path.
+    turns: HashMap<String, usize>,
     /// The guest's host name, once it was given one.
     host_name: Vec<u8>,
 }
@@ -34,6 +36,12 @@ impl Kept {
     /// Keep the file of a path.
     pub fn insert(&mut self, path: &str, file: Rc<OwnedFd>) {
         self.by_path.insert(path.to_owned(), file);
+    }
+
+    /// How often a model was opened before; now it is once more.
+    pub fn next_turn(&mut self, path: &str) -> usize {
+        let turn = self.turns.entry(path.to_owned()).or_default();
+        std::mem::replace(turn, turn.saturating_add(1))
     }
 
     /// How many paths have a file.

@@ -72,7 +72,7 @@ pub fn open<'a>(
     };
     let access = flags & libc::O_ACCMODE;
     let (reads, writes) = (access != libc::O_WRONLY, access != libc::O_RDONLY);
-    let fails_reads = reads && devices::contents(model).is_none();
+    let fails_reads = reads && devices::contents(model, 0).is_none();
     let fails_writes =
         writes && matches!(model.write, Write::Unhandled | Write::Return(i32::MIN..0));
     let unhandled = writes && model.write == Write::Unhandled;
@@ -113,7 +113,13 @@ fn file<'a>(
     flags: i32,
     fails_writes: bool,
 ) -> Result<Rc<OwnedFd>, Errno> {
-    let contents = devices::contents(model).unwrap_or_default();
+    let turn = match &model.read {
+        Read::Sequence { .. } if flags & libc::O_ACCMODE != libc::O_WRONLY => {
+            guest.kept().next_turn(path)
+        }
+        _ => 0,
+    };
+    let contents = devices::contents(model, turn).unwrap_or_default();
     if matches!(model.read, Read::Stateful(_)) {
         return kept(guest, path, contents, flags);
     }
@@ -189,7 +195,7 @@ fn free_number(guest: &mut impl Callers, call: &Call) -> Option<u32> {
 /// A read from a watched descriptor.
 pub fn read<'a>(guest: &mut (impl Callers + HasPlan<'a> + HasDevices), call: &Call) -> Action {
     match model_of(guest, call, call.int(0)) {
-        Some((_, model)) if devices::contents(model).is_none() => Errno::INVAL.into(),
+        Some((_, model)) if devices::contents(model, 0).is_none() => Errno::INVAL.into(),
         _ => Action::Continue,
     }
 }
@@ -310,6 +316,29 @@ mod tests {
             write_to(Write::Unhandled),
             Action::Fail(Errno::INVAL)
         ));
+    }
+
+    #[test]
+    fn a_sequence_gives_the_next_entry_at_each_open() {
+        let told = |wraps| {
+            let read = Read::Sequence {
+                entries: vec![b"down".to_vec(), b"up".to_vec()],
+                wraps,
+            };
+            let mut guest = panel(|model| model.read = read);
+            let call = guest.call(libc::SYS_openat, &[]);
+            let mut turn = || match open(&mut guest, &call, "/dev/panel", 0, libc::O_RDONLY) {
+                Action::Give { fd, .. } => {
+                    let mut text = [0; 8];
+                    let length = rustix::io::pread(&*fd, &mut text, 0).unwrap();
+                    String::from_utf8_lossy(&text[..length]).into_owned()
+                }
+                action => panic!("{action:?}"),
+            };
+            [turn(), turn(), turn()].join(" ")
+        };
+        assert_eq!(told(false), "down up up");
+        assert_eq!(told(true), "down up down");
     }
 
     #[test]

@@ -105,6 +105,13 @@ pub enum Read {
     Bytes(Vec<u8>),
     /// These bytes at first, later what was written last (`stateful`).
     Stateful(Vec<u8>),
+    /// The next entry each time that it is opened (`sequence`).
+    Sequence {
+        /// What each gives, then end of file.
+        entries: Vec<Vec<u8>>,
+        /// The first follows the last, which else stays.
+        wraps: bool,
+    },
 }
 
 /// Write models.

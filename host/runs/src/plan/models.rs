@@ -103,16 +103,12 @@ impl Reader<'_> {
                 text(value, "val").into_bytes()
             }
             ReadModel::Sequence => {
-                notes.about(
-                    "the read model sequence gives its first entry only",
-                    self.path,
-                );
-                value
-                    .get("vals")
-                    .and_then(|vals| vals.get(0))
-                    .map(plain)
-                    .unwrap_or_default()
-                    .into_bytes()
+                let entries = value.get("vals").and_then(Value::as_array);
+                let entry = |entry: &Value| self.cut(plain(entry).into_bytes(), notes);
+                return Ok(Read::Sequence {
+                    entries: entries.into_iter().flatten().map(entry).collect(),
+                    wraps: value.get("cycle").and_then(Value::as_bool) == Some(true),
+                });
             }
             ReadModel::FromPlugin | ReadModel::Custom => {
                 notes.about(
@@ -406,13 +402,20 @@ mod tests {
                 b"\x00\xff",
                 0,
             ),
-            (json!({ "model": "sequence", "vals": [7, "b"] }), b"7", 1),
             (json!({ "model": "cycle", "val": "ab" }), b"ab", 1),
             (json!({ "model": "from_plugin", "plugin": "p" }), b"", 1),
             (json!({ "model": "custom", "model_name": "m" }), b"", 1),
         ] {
             assert_eq!(bytes(&read), (expected.to_vec(), notes), "{read}");
         }
+        let sequence = json!({ "model": "sequence", "vals": [7, "b"], "cycle": true });
+        assert_eq!(
+            model(&json!({ "read": sequence })).0.unwrap().read,
+            Read::Sequence {
+                entries: vec![b"7".to_vec(), b"b".to_vec()],
+                wraps: true
+            }
+        );
         assert_eq!(
             model(&json!({ "read": { "model": "default" } }))
                 .0

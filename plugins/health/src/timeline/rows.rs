@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 /// Rows of each kind that are looked at, the newest.
 const ROWS: u32 = 5000;
 
+/// How long one query may take.
+const PATIENCE_MS: u32 = 20_000;
+
 const STARTS: &str = "SELECT s.id, s.pid, s.ppid, e.time_ms, s.comm FROM proc_start s \
                       JOIN event e USING (id) ORDER BY s.id DESC";
 const EXECS: &str = "SELECT x.id, e.proc_id, e.time_ms, substr(x.argv, 1, 400) FROM exec x \
@@ -169,7 +172,11 @@ fn ask<T>(
     sql: &str,
     read: impl Fn(&[Value]) -> Option<T>,
 ) -> Result<Option<Vec<T>>> {
-    match run.query(sql, &json!({}), &QueryOptions::rows(ROWS)) {
+    let options = QueryOptions {
+        timeout_ms: PATIENCE_MS,
+        ..QueryOptions::rows(ROWS)
+    };
+    match run.query(sql, &json!({}), &options) {
         Ok(found) => {
             let rows = found.rows.iter().rev();
             Ok(Some(rows.filter_map(|row| read(row)).collect()))
