@@ -1,7 +1,7 @@
 //! What came of a run, for people: the services that answer, and what went wrong next.
 
 use rookery_contract::options::CsvOptions;
-use rookery_contract::shapes::{Endpoint, RunStatus};
+use rookery_contract::shapes::{Endpoint, RunStatus, ServiceAnswer, ServiceAnswers};
 use rookery_project::{Cancel, Results, Roots};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -139,7 +139,26 @@ fn address(endpoint: &Endpoint) -> String {
         Some((_, scheme)) => format!("{scheme}://{host}:{host_port}/"),
         None => format!("{proto}://{host}:{host_port}"),
     };
-    format!("{url} (guest {proto} {guest_port})")
+    let said = endpoint
+        .answers
+        .last()
+        .map(|answer| format!(": {}", said(answer)));
+    format!(
+        "{url} (guest {proto} {guest_port}){}",
+        said.unwrap_or_default()
+    )
+}
+
+/// What a service said, in short. The text is the guest's, and escaped.
+fn said(answer: &ServiceAnswer) -> String {
+    let mut words = vec![match answer.status {
+        Some(status) => status.to_string(),
+        None => answer.kind.to_string(),
+    }];
+    let texts = [&answer.title, &answer.banner];
+    words.extend(texts.into_iter().flatten().map(|text| format!("{text:?}")));
+    words.extend(answer.redirect.iter().map(|to| format!("leads to {to:?}")));
+    words.join(" ")
 }
 
 /// Lines for a person.
@@ -202,7 +221,14 @@ fn service(bind: &Value) -> String {
         .as_u64()
         .map(|port| format!(", reached at the host's port {port}"))
         .unwrap_or_default();
-    format!("{proc}  {proto} {ip}:{}{reached}", bind["port"])
+    let answers: Option<ServiceAnswers> = serde_json::from_value(bind["answers"].clone()).ok();
+    let answer = answers.as_ref().and_then(ServiceAnswers::last);
+    let answer = answer.map(|answer| format!(", {}", said(answer)));
+    format!(
+        "{proc}  {proto} {ip}:{}{reached}{}",
+        bind["port"],
+        answer.unwrap_or_default()
+    )
 }
 
 fn pseudofile(failure: &Pseudofile) -> String {
@@ -258,7 +284,8 @@ mod tests {
                     "guest_ip": "0.0.0.0",
                     "guest_port": 80,
                     "host": "127.0.0.1",
-                    "host_port": 40080
+                    "host_port": 40080,
+                    "answers": {"at_start": {"kind": "http", "status": 200, "title": "A \"b\""}}
                 },
                 {
                     "procname": "telnetd",
@@ -277,7 +304,8 @@ mod tests {
             services: vec![
                 json!({
                     "proc": "httpd", "proto": "tcp", "ip": "0.0.0.0", "port": 80,
-                    "host_port": 40080
+                    "host_port": 40080,
+                    "answers": {"at_end": {"kind": "http", "status": 302, "redirect": "/cgi"}}
                 }),
                 json!({"proc": "snmpd", "proto": "udp", "ip": "0.0.0.0", "port": 161}),
             ],
@@ -286,8 +314,8 @@ mod tests {
         assert_eq!(
             describe(&status, &findings).join("\n"),
             "run r1 finished after 60.0 s: the deadline passed\n\
-             services that listened:\n  httpd  tcp 0.0.0.0:80, reached at the host's port 40080\n  \
-             snmpd  udp 0.0.0.0:161\n\
+             services that listened:\n  httpd  tcp 0.0.0.0:80, reached at the host's port 40080, \
+             302 leads to \"/cgi\"\n  snmpd  udp 0.0.0.0:161\n\
              device files that failed, worst first:\n  /dev/dsa  12 times, by dsad:412\n\
              boot arguments and variables that were not found:\n  a\n  b\n  c\n  d\n  e\n  and 1 \
              more\nresults in /p/results/0"
@@ -295,7 +323,7 @@ mod tests {
         assert_eq!(
             services(&status),
             [
-                "http://127.0.0.1:40080/ (guest tcp 80)",
+                "http://127.0.0.1:40080/ (guest tcp 80): 200 \"A \\\"b\\\"\"",
                 "tcp://127.0.0.1:40023 (guest tcp 23)"
             ]
         );

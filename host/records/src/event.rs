@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use rookery_contract::shapes::ServiceAnswer;
+
 /// One thing that happened.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -125,6 +127,18 @@ pub enum What {
         port: u16,
         /// The port on 127.0.0.1 of the host.
         host_port: u16,
+    },
+    /// A TCP service was asked whether it answers, and this is what it said. The process is the one
+    /// that listens.
+    Answered {
+        /// The guest address.
+        ip: IpAddr,
+        /// The guest port.
+        port: u16,
+        /// Whether it was asked because the run ends.
+        at_end: bool,
+        /// What it said, and when.
+        answer: ServiceAnswer,
     },
     /// A file system was mounted, or the mount was faked.
     Mount {

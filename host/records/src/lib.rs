@@ -12,6 +12,7 @@ mod record;
 mod subject;
 
 pub use self::collect::Collectors;
+pub use self::collect::answers::Answers;
 pub use self::outcome::Outcome;
 pub use self::record::Record;
 pub use self::subject::Subject;

@@ -70,6 +70,12 @@ pub trait Control {
 
     /// The next request, if one waits.
     fn next_request(&mut self) -> Option<Request>;
+
+    /// The run goes on until so many seconds after its start. To be told before the time that was
+    /// known until now is over: who waits for the run takes it for stuck then.
+    fn lasts(&mut self, timeout_s: u64) {
+        let _ = timeout_s;
+    }
 }
 
 /// What another process asks of a running supervisor.

@@ -8,6 +8,7 @@
 //! writes down. `registry` starts runs and answers for them, `state` is what is on disk of each,
 //! `supervisor` is the process that owns one, and `control` carries requests to it.
 
+pub mod asking;
 pub mod backend;
 mod control;
 pub mod live;
@@ -17,6 +18,7 @@ pub mod ports;
 mod registry;
 mod state;
 mod supervisor;
+pub mod waiting;
 
 use std::path::PathBuf;
 use std::time::Duration;

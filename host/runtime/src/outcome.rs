@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Takes progress of one call: a fraction from 0 to 1, and what is being done. A tool may report
 /// very often, so it must be quick.
-pub type ProgressSink = Arc<dyn Fn(f64, String) + Send + Sync>;
+pub type ProgressSink = Option<Arc<dyn Fn(f64, String) + Send + Sync>>;
 
 /// What a call used of its budgets.
 #[derive(Debug, Clone, Default, Serialize)]

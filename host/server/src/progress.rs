@@ -39,7 +39,7 @@ impl Progress {
     /// Forward to `peer` if it gave a token. The sink never blocks and never fails.
     pub fn start(peer: &Peer<RoleServer>, token: Option<ProgressToken>) -> (Self, ProgressSink) {
         let Some(token) = token else {
-            return (Self { forwarder: None }, Arc::new(|_, _| {}));
+            return (Self { forwarder: None }, None);
         };
         let (sender, receiver) = mpsc::channel(QUEUE);
         let forwarder = tokio::spawn(forward(peer.clone(), token, receiver));
@@ -50,7 +50,7 @@ impl Progress {
             Self {
                 forwarder: Some(forwarder),
             },
-            Arc::new(sink),
+            Some(Arc::new(sink)),
         )
     }
 

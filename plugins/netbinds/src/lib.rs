@@ -1,5 +1,6 @@
 //! `netbinds`
 
+mod answers;
 mod bridges;
 mod row;
 mod socket;
@@ -16,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
+use crate::answers::Answers;
 use crate::bridges::Bridges;
 use crate::socket::{Context, Lifecycle, Socket, State};
 
@@ -75,8 +77,9 @@ struct Sockets {
 }
 
 /// List the sockets that services bound, to see what is up and where to reach it. Gives counts by
-/// `states`, and each socket with its `port` in the guest, its `state`, and the `host` and
-/// `host_port` where it answers during the run. Next: `health`.
+/// `states`, and each socket with its `port` in the guest, its `state`, the `host` and `host_port` that
+/// lead there during the run, and the `answer` of a TCP service: open is not answering. Next:
+/// `health`.
 #[tool(
     read_only,
     idempotent,
@@ -95,6 +98,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Sockets> {
     let context = Context {
         lifecycle: Lifecycle::new(lifecycle, has("pid")),
         bridges: Bridges::read(&run)?,
+        answers: Answers::read(&run)?,
         stateless: !has("state"),
     };
     let ended = run.status()?;
@@ -251,6 +255,20 @@ mod tests {
             (&json!(5), None),
             "the header is no socket"
         );
+    }
+
+    #[test]
+    fn a_socket_has_the_newest_answer_of_its_service() {
+        let early = json!({ "asked_ms": 1000, "kind": "silent" });
+        let late = json!({ "asked_ms": 56_000, "kind": "http", "status": 200, "title": "LuCI" });
+        let web = json!({
+            "procname": "lighttpd", "proto": "tcp", "guest_ip": "::", "guest_port": 80,
+            "answers": { "at_start": early, "at_end": late },
+        });
+        let host = host().yaml("service_answers.yaml", json!({ "services": [web] }));
+        let answer = call::<netbinds>(&host, json!({ "project_dir": "p" })).unwrap();
+        let answers = [0, 1].map(|at| answer["netbinds"][at]["answer"]["title"].clone());
+        assert_eq!(answers, [json!(null), json!("LuCI")]);
     }
 
     #[test]

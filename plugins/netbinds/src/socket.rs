@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use rookery_plugin::shapes::Table;
+use rookery_plugin::shapes::{ServiceAnswer, Table};
 use schemars::JsonSchema;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::answers::Answers;
 use crate::bridges::Bridges;
 use crate::row::cell;
 
@@ -21,6 +22,7 @@ type Key = [String; 5];
 pub struct Context {
     pub lifecycle: Lifecycle,
     pub bridges: Bridges,
+    pub answers: Answers,
     /// The table of sockets is of a time before states: all that it lists was up.
     pub stateless: bool,
 }
@@ -67,6 +69,9 @@ pub struct Socket {
     pub host: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_port: Option<u16>,
+    /// What it said when it was last asked
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<ServiceAnswer>,
     /// How often it was opened, where that is more than once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opened: Option<u64>,
@@ -102,6 +107,7 @@ impl Socket {
             state,
             host: bridge.map(|bridge| bridge.host.clone()),
             host_port: bridge.map(|bridge| bridge.port),
+            answer: context.answers.find(proto, ip, port),
             opened: life
                 .and_then(|life| cell(life, "open_count").parse().ok())
                 .filter(|count| *count > 1),

@@ -1,8 +1,8 @@
 //! `run`
 
-use rookery_plugin::running::{USUAL_WAIT_S, wait_for_new};
+use rookery_plugin::running::{USUAL_WAIT_S, Until, wait_for_new};
 use rookery_plugin::shapes::RunStatus;
-use rookery_plugin::{Emulation, Result, StartOptions, plugin, tool};
+use rookery_plugin::{Emulation, Result, Results, StartOptions, plugin, tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,13 +10,16 @@ use serde::{Deserialize, Serialize};
 struct Args {
     /// Project
     project_dir: String,
-    /// Seconds until the guest is stopped; default: the project's core.timeout, else 60
+    /// Seconds until the guest is stopped; default: the project's core.timeout, else 60, and up to
+    /// 120 while its services are still starting
     #[schemars(range(min = 1, max = 86400))]
     timeout: Option<u32>,
-    /// Seconds to wait for its end
+    /// Seconds to wait; more than 50 only with a progressToken
     #[serde(default = "usual_wait")]
-    #[schemars(range(min = 0, max = 50))]
+    #[schemars(range(min = 0, max = 3600))]
     wait_s: u32,
+    #[serde(flatten)]
+    until: Until,
     /// user: embedded; penguin: real Penguin; auto: the first that works here
     #[serde(default)]
     backend: Backend,
@@ -46,16 +49,16 @@ impl Backend {
 }
 
 /// Boot the firmware, after making or changing a project. Gives `run_id`, `status` and `endpoints`:
-/// each `guest_port` and the `host_port` where it answers while it runs. The run continues when the
-/// wait ends. Next: `run_wait`, then `health`.
+/// each `guest_port`, the `host_port` that leads there while it runs, and what the service `answers`;
+/// at the end a `summary`. The run continues when the wait ends. Next: `run_wait`, then `health`.
 #[tool(title = "Run the firmware", example(project_dir = "fw", timeout = 60))]
-fn run(host: &impl Emulation, args: Args) -> Result<RunStatus> {
+fn run(host: &(impl Emulation + Results), args: Args) -> Result<RunStatus> {
     let options = StartOptions {
         timeout_s: args.timeout,
         backend: args.backend.name().to_owned(),
     };
     let run_id = host.start(&args.project_dir, &options)?;
-    wait_for_new(host, &run_id, args.wait_s)
+    wait_for_new(host, &run_id, args.wait_s, &args.until)
 }
 
 plugin!(run);
@@ -103,17 +106,19 @@ mod tests {
         assert_eq!(
             properties["timeout"]["description"],
             format!(
-                "Seconds until the guest is stopped; default: the project's core.timeout, else {}",
-                StartOptions::TIMEOUT_S
+                "Seconds until the guest is stopped; default: the project's core.timeout, else {}, \
+                 and up to {} while its services are still starting",
+                StartOptions::TIMEOUT_S,
+                StartOptions::EXTENDED_S
             )
         );
         assert_eq!(
             properties["wait_s"],
             json!({
-                "description": "Seconds to wait for its end",
+                "description": "Seconds to wait; more than 50 only with a progressToken",
                 "type": "integer",
                 "minimum": 0,
-                "maximum": 50,
+                "maximum": 3600,
                 "default": 40
             })
         );

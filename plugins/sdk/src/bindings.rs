@@ -12,7 +12,7 @@ wit_bindgen::generate!({
     default_bindings_module: "rookery_plugin::bindings",
     additional_derives: [PartialEq],
     with: {
-        "rookery:plugin/types@0.1.0/error": rookery_contract::Error,
-        "rookery:plugin/types@0.1.0/unavailable": rookery_contract::Unavailable,
+        "rookery:plugin/types@0.1.1/error": rookery_contract::Error,
+        "rookery:plugin/types@0.1.1/unavailable": rookery_contract::Unavailable,
     },
 });

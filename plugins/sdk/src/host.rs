@@ -7,6 +7,7 @@
 pub use rookery_contract::options::{
     ApplyOptions, CommandOptions, CsvOptions, FindOptions, ListOptions, Payload, Place,
     QueryOptions, ReachOptions, RemoveOptions, ResetOptions, SearchOptions, StartOptions,
+    WaitOptions,
 };
 use serde_json::Value;
 
@@ -64,6 +65,13 @@ pub trait Emulation {
     fn status(&self, run_id: &str) -> Result<RunStatus>;
     /// The run status once it has ended, or after `milliseconds`.
     fn wait(&self, run_id: &str, milliseconds: u32) -> Result<RunStatus>;
+    /// The run status once a condition is met, the run has ended, or after `milliseconds`.
+    fn wait_until(
+        &self,
+        run_id: &str,
+        condition: &WaitOptions,
+        milliseconds: u32,
+    ) -> Result<RunStatus>;
     /// Stop the run and keep its results. It may still be in its phase `stopping`.
     fn stop(&self, run_id: &str) -> Result<RunStatus>;
 }

@@ -14,6 +14,7 @@ use crate::host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
     FindOptions, Firmware, Level, ListOptions, Live, Log, QueryOptions, ReachOptions,
     RemoveOptions, ResetOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions,
+    WaitOptions,
 };
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, InitCandidates,
@@ -89,6 +90,17 @@ impl Emulation for Imports {
     }
     fn wait(&self, run_id: &str, milliseconds: u32) -> Result<RunStatus> {
         from_host("emulation.wait", &emulation::wait(run_id, milliseconds)?)
+    }
+    fn wait_until(
+        &self,
+        run_id: &str,
+        condition: &WaitOptions,
+        milliseconds: u32,
+    ) -> Result<RunStatus> {
+        from_host(
+            "emulation.wait-until",
+            &emulation::wait_until(run_id, &to_json(condition)?, milliseconds)?,
+        )
     }
     fn stop(&self, run_id: &str) -> Result<RunStatus> {
         from_host("emulation.stop", &emulation::stop(run_id)?)

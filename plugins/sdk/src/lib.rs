@@ -94,6 +94,7 @@ pub mod bindings;
 pub mod change;
 pub mod content;
 pub mod error;
+pub mod gist;
 pub mod guest;
 pub mod host;
 mod imports;
@@ -110,7 +111,7 @@ pub use error::{Error, Result, Unavailable, invalid, optional};
 pub use host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
     FindOptions, Firmware, Host, Level, ListOptions, Live, Log, Payload, Place, QueryOptions,
-    ReachOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions,
+    ReachOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions, WaitOptions,
 };
 pub use imports::Imports;
 pub use rookery_contract::shapes;

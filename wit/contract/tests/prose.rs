@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use rookery_contract::options::{
     ApplyOptions, CommandOptions, CsvOptions, FindOptions, ListOptions, QueryOptions, ReachOptions,
-    RemoveOptions, ResetOptions, SearchOptions, StartOptions,
+    RemoveOptions, ResetOptions, SearchOptions, StartOptions, WaitOptions,
 };
 use rookery_contract::shapes::{
-    Capabilities, Change, CommandOutput, DirectoryEntry, Effective, EffectiveConfig, ElfHeaders,
-    Endpoint, FileStat, FoundFile, FoundFiles, InitCandidate, InitCandidates, Layer, Listing,
-    Lookup, Match, Matches, NewProject, NewerRun, Patch, Reached, Received, ResultFile,
-    ResultsStatus, Revision, Rows, RunStatus, Table, Text, ToldChange,
+    AskedService, AskedServices, Capabilities, Change, CommandOutput, DirectoryEntry, Effective,
+    EffectiveConfig, ElfHeaders, Endpoint, FileStat, FoundFile, FoundFiles, InitCandidate,
+    InitCandidates, Layer, Listing, Lookup, Match, Matches, NewProject, NewerRun, Patch, Reached,
+    Received, ResultFile, ResultsStatus, Revision, Rows, RunStatus, ServiceAnswer, ServiceAnswers,
+    ServiceCounts, Table, Text, ToldChange,
 };
 use rookery_contract::{Error, Unavailable};
 use schemars::{JsonSchema, schema_for};
@@ -73,7 +74,7 @@ fn objects(prose: &str) -> Vec<BTreeSet<String>> {
 }
 
 /// Set by tools for those who read their answers, and by no function of the host.
-const OF_TOOLS: [&str; 3] = ["next", "truncated", "effective_total"];
+const OF_TOOLS: [&str; 4] = ["next", "summary", "truncated", "effective_total"];
 
 /// Told by the host, and left out of what tools answer.
 const OF_THE_HOST: [&str; 1] = ["loads"];
@@ -125,6 +126,7 @@ fn every_option_is_in_prose_and_type() {
     check_whole::<RemoveOptions>("config", &["dry_run"]);
     check_whole::<ResetOptions>("config", &["to_revision"]);
     check_whole::<StartOptions>("emulation", &["timeout_s", "backend"]);
+    check_whole::<WaitOptions>("emulation", &["until"]);
     check_whole::<ListOptions>("firmware", &["limit", "offset"]);
     check_whole::<FindOptions>("firmware", &["in", "under"]);
     check_whole::<CommandOptions>("live", &["timeout_ms"]);
@@ -149,6 +151,7 @@ fn what_an_option_left_out_means_is_in_prose_and_type() {
     default("firmware", "limit", list.limit.into());
     default("firmware", "limit", FindOptions::default().limit.into());
     default("results", "limit", CsvOptions::default().rows().into());
+    default("emulation", "quiet_s", WaitOptions::QUIET_S.into());
     let search = SearchOptions::default();
     default("results", "limit", search.limit.into());
     default("results", "from_end", search.from_end.into());
@@ -164,6 +167,9 @@ fn what_an_option_left_out_means_is_in_prose_and_type() {
     for said in [
         format!("at most {}", StartOptions::MAX_TIMEOUT_S),
         format!("`core.timeout`, else {} s", StartOptions::TIMEOUT_S),
+        format!("at most {} s", WaitOptions::LONGEST_S),
+        format!("at most {} s else", WaitOptions::UNTOLD_S),
+        format!("up to {} s in all", StartOptions::EXTENDED_S),
     ] {
         assert!(prose("emulation").contains(&said), "{said}");
     }
@@ -199,6 +205,9 @@ fn every_field_of_the_configuration_is_in_prose_and_type() {
 fn every_field_of_a_run_is_in_prose_and_type() {
     check::<RunStatus>("emulation", &["run_id", "phase"]);
     check::<Endpoint>("emulation", &["procname"]);
+    check_whole::<ServiceAnswers>("emulation", &["at_start"]);
+    check_whole::<ServiceAnswer>("emulation", &["asked_ms"]);
+    check_whole::<ServiceCounts>("emulation", &["answering"]);
     check::<Capabilities>("live", &["command", "why"]);
     check::<CommandOutput>("live", &["exit_code"]);
     check::<Reached>("live", &["connected"]);
@@ -207,6 +216,8 @@ fn every_field_of_a_run_is_in_prose_and_type() {
 
 #[test]
 fn every_field_of_a_result_is_in_prose_and_type() {
+    check_whole::<AskedServices>("results", &["services"]);
+    check_whole::<AskedService>("results", &["guest_port"]);
     check::<ResultsStatus>("results", &["results_dir", "files"]);
     check::<NewerRun>("results", &["run", "results_dir"]);
     check::<ResultFile>("results", &["name", "bytes"]);

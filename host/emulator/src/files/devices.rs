@@ -375,6 +375,7 @@ pub(crate) mod tests {
             record_events: true,
             record_env: true,
             timeout_s: 5,
+            extended_s: None,
             memory_max: rookery_runs::plan::memory_max(),
             ports: rookery_runs::ports::Ports::default(),
             notes: vec![],

@@ -27,6 +27,9 @@ pub struct Reporter<'a> {
     started: Instant,
     /// Every look at a path is an event, not only those that fail.
     looks: bool,
+    /// When a program was last started that had not been started before, or a service began to
+    /// listen.
+    news: Instant,
     /// How often each thing has happened, by a hash of it.
     seen: HashMap<u64, u32>,
     /// What is only counted: the first of its kind, and how many there were since they were last
@@ -41,6 +44,7 @@ impl<'a> Reporter<'a> {
             control,
             started: Instant::now(),
             looks,
+            news: Instant::now(),
             seen: HashMap::new(),
             repeated: HashMap::new(),
         }
@@ -49,6 +53,16 @@ impl<'a> Reporter<'a> {
     /// Init starts now.
     pub fn start(&mut self) {
         self.started = Instant::now();
+    }
+
+    /// The run goes on until so many seconds after its start.
+    pub fn lasts(&mut self, timeout_s: u64) {
+        self.control.lasts(timeout_s);
+    }
+
+    /// Since when the guest has done nothing that it had not done before.
+    pub fn news(&self) -> Instant {
+        self.news
     }
 
     /// Readable while a request waits.
@@ -75,6 +89,9 @@ impl<'a> Reporter<'a> {
     }
 
     fn send(&mut self, process: Process, what: What) {
+        if matches!(what, What::Listen { .. }) {
+            self.news = Instant::now();
+        }
         let at = self.started.elapsed();
         self.control.event(Event { at, process, what });
     }
@@ -150,6 +167,7 @@ impl<'a> Reporter<'a> {
             What::Console(_)
             | What::Listen { .. }
             | What::Unlisten { .. }
+            | What::Answered { .. }
             | What::Note(_)
             | What::Repeated { .. }
             | What::Forward { .. } => return None,
@@ -168,6 +186,9 @@ impl<'a> Reporter<'a> {
             // One number for all of a kind, so that these are bounded, too.
             None if full => Some(kind),
             None => {
+                if matches!(what, What::Exec { result: 0, .. }) {
+                    self.news = Instant::now();
+                }
                 self.seen.insert(key, 1);
                 None
             }

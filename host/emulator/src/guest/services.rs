@@ -1,6 +1,7 @@
 //! The guest's network, and what listens there.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use rookery_records::event::Process;
 
@@ -75,6 +76,22 @@ impl Services {
         let at = |end: &Endpoint| end.proto == "tcp" && end.address.port() == port;
         // Beyond the most that are kept, nobody knows.
         self.listening.len() >= LISTENING_MAX || self.listening.keys().any(at)
+    }
+
+    /// Where something listens for TCP.
+    pub fn tcp(&self) -> Vec<SocketAddr> {
+        let listening = self.listening.keys();
+        let tcp = listening.filter(|endpoint| endpoint.proto == "tcp");
+        tcp.map(|endpoint| endpoint.address).collect()
+    }
+
+    /// Who listens for TCP at an address.
+    pub fn who_listens(&self, address: SocketAddr) -> Process {
+        let endpoint = Endpoint {
+            proto: "tcp",
+            address,
+        };
+        self.listening.get(&endpoint).cloned().unwrap_or_default()
     }
 
     /// Whether anything listens.

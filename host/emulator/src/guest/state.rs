@@ -187,6 +187,16 @@ impl<'a> Guest<'a> {
         Ok(())
     }
 
+    /// The run goes on until so many seconds after its start.
+    pub fn lasts(&mut self, timeout_s: u64) {
+        self.reporter.lasts(timeout_s);
+    }
+
+    /// Since when it has done nothing that it had not done before.
+    pub fn news(&self) -> Instant {
+        self.reporter.news()
+    }
+
     /// Readable while a request waits.
     pub fn requests(&self) -> BorrowedFd<'_> {
         self.reporter.requests()

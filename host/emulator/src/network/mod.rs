@@ -1,5 +1,6 @@
 //! Ports of the host that lead to the guest.
 
+pub mod asker;
 pub mod datagrams;
 pub mod endpoint;
 pub mod forward;

@@ -136,4 +136,8 @@ impl Control for OwnFiles<'_> {
     fn next_request(&mut self) -> Option<Request> {
         self.privileges.as_self(|| self.control.next_request())
     }
+
+    fn lasts(&mut self, timeout_s: u64) {
+        self.privileges.as_self(|| self.control.lasts(timeout_s));
+    }
 }

@@ -1,7 +1,9 @@
 //! A run from its start to its end.
 
+mod asking;
 pub mod command;
 pub mod host;
+mod lasting;
 pub mod listening;
 mod needed;
 mod reboot;

@@ -35,7 +35,9 @@ use crate::sandbox::guest_user;
 use crate::sandbox::parent::World;
 use crate::sandbox::privileges::OwnFiles;
 use crate::sandbox::{filter, static_files};
+use crate::supervisor::asking::Asking;
 use crate::supervisor::command::Command;
+use crate::supervisor::lasting::Lasting;
 use crate::supervisor::needed::{consoles, emulators, environment, unpacked};
 use crate::supervisor::reboot;
 use rookery_records::event::{Process, What};
@@ -58,7 +60,8 @@ const LAST_READS: usize = 64;
 /// Run a plan to its end.
 pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let timeout = Duration::from_secs(plan.timeout_s);
-    let deadline = Instant::now() + timeout;
+    let lasting = Lasting::new(plan);
+    let deadline = lasting.deadline();
     process::end_after(timeout + OVER_WITHIN)
         .map_err(|error| Error::Backend(format!("cannot set the run's deadline: {error}")))?;
     let qemus = emulators(plan)?;
@@ -117,6 +120,10 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let forwarder = Forwarder::start(&world.pidfd, plan.ports.clone(), reserved)
         .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
         .ok();
+    let (asking, error) = Asking::new(&world.pidfd);
+    if let Some(error) = error {
+        notes.about("no service is asked whether it answers", error.to_string());
+    }
     let mut control = OwnFiles {
         control,
         privileges: Rc::clone(&world.privileges),
@@ -148,9 +155,11 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         listeners: Vec::new(),
         commands: Vec::new(),
         reaches: Vec::new(),
+        asking,
         starting: true,
-        deadline,
+        lasting,
     };
+    supervisor.asking.start();
     let outcome = supervisor.serve();
     supervisor.finish();
     outcome
@@ -166,6 +175,7 @@ struct Ready {
     network: bool,
     requests: bool,
     init: bool,
+    answers: bool,
     console: bool,
     listeners: Vec<(Rc<Listener>, PollFlags)>,
 }
@@ -180,20 +190,26 @@ struct Supervisor<'a> {
     listeners: Vec<Rc<Listener>>,
     commands: Vec<Command>,
     reaches: Vec<Reach>,
+    asking: Asking,
     /// Init was not yet seen to be executed.
     starting: bool,
-    deadline: Instant,
+    lasting: Lasting,
 }
 
 impl Supervisor<'_> {
     fn serve(&mut self) -> Result<Outcome> {
-        let deadline = self.deadline;
         let mut tick = Instant::now() + TICK;
         let mut network_changed = false;
         loop {
             let now = Instant::now();
-            if now >= deadline {
+            if now >= self.lasting.deadline() {
                 return Ok(Outcome::Deadline);
+            }
+            if self.lasting.has_stopped(now, self.asking.is_over()) {
+                return Ok(Outcome::Stopped);
+            }
+            if self.lasting.end_begins(now) {
+                self.begin_end(now);
             }
             if now >= tick {
                 self.housekeeping();
@@ -206,7 +222,7 @@ impl Supervisor<'_> {
                 return Ok(Outcome::Exceeded { what });
             }
             let start_due = self.guest.start_due().unwrap_or(due);
-            let ready = self.wait(deadline.min(tick).min(due).min(start_due));
+            let ready = self.wait(self.lasting.due().min(tick).min(due).min(start_due));
             for call in self.guest.take_due() {
                 handlers::answer(&mut self.guest, call);
             }
@@ -221,13 +237,13 @@ impl Supervisor<'_> {
             while ready.requests
                 && let Some(request) = self.guest.next_request()
             {
-                if matches!(request, Request::Stop) {
-                    return Ok(Outcome::Stopped);
-                }
                 self.take(request);
             }
             self.commands.retain_mut(Command::advance);
             self.reaches.retain_mut(Reach::advance);
+            if ready.answers {
+                self.asking.advance(&mut self.guest);
+            }
             if let Some(reboot) = self.guest.take_reboot()
                 && let Some(end) = self.start_again(&reboot)
             {
@@ -252,12 +268,34 @@ impl Supervisor<'_> {
         }
     }
 
+    /// The deadline is near: the run goes on where it may, else its services are asked a last time.
+    fn begin_end(&mut self, now: Instant) {
+        let asking = &self.asking;
+        let (answered, waiting) = (asking.has_answer(), asking.is_waiting());
+        let later = self.lasting.goes_on(answered, waiting, self.guest.news());
+        let left = self.lasting.deadline().saturating_duration_since(now);
+        if let Some(seconds) = later {
+            // Where this fails, the supervisor still ends itself at the old deadline.
+            let _ = process::end_after(left + OVER_WITHIN);
+            self.guest.lasts(seconds);
+        } else {
+            self.asking.ask_at_end(&mut self.guest, left);
+        }
+    }
+
     /// The guest has asked for a reboot. Gives how the run ends, where it does.
     fn start_again(&mut self, reboot: &Reboot) -> Option<Outcome> {
         let (listener, call) = (&self.world.listener, reboot.call());
         let guest = &mut self.guest;
         let init = guest.plan().init.clone();
-        match reboot::start_again(guest, listener, call, &init, &self.envp, self.deadline) {
+        match reboot::start_again(
+            guest,
+            listener,
+            call,
+            &init,
+            &self.envp,
+            self.lasting.deadline(),
+        ) {
             Ok(()) => {
                 let note = format!("{}; its init was started again", reboot.what());
                 let asked = What::Faked {
@@ -295,6 +333,7 @@ impl Supervisor<'_> {
             self.console.as_fd(),
         ]
         .into_iter()
+        .chain(self.asking.descriptor())
         .chain(listeners().map(|listener| listener.as_ref().as_fd()))
         .chain(self.starting.then(|| self.world.socket.as_fd()))
         .chain(self.commands.iter().flat_map(Command::pipes))
@@ -313,6 +352,7 @@ impl Supervisor<'_> {
             requests: any(),
             init: any(),
             console: any(),
+            answers: self.asking.descriptor().is_some() && any(),
             listeners: listeners()
                 .map(Rc::clone)
                 .zip(events)
@@ -373,9 +413,15 @@ impl Supervisor<'_> {
 
     fn take(&mut self, request: Request) {
         match request {
-            Request::Stop => {}
+            Request::Stop => {
+                let until = self.asking.ask_at_stop(&mut self.guest);
+                self.lasting.stop_by(until);
+            }
             Request::Command(request, reply) => {
-                let left = self.deadline.saturating_duration_since(Instant::now());
+                let left = self
+                    .lasting
+                    .deadline()
+                    .saturating_duration_since(Instant::now());
                 match Command::start(&self.world.pidfd, &self.filter, &self.envp, &request, left) {
                     Ok((command, listener)) => {
                         self.commands.push(command.answers(reply));
@@ -408,6 +454,7 @@ impl Supervisor<'_> {
     fn housekeeping(&mut self) {
         self.guest.tidy();
         crate::supervisor::listening::sweep(&mut self.guest);
+        self.asking.tick(&mut self.guest);
         self.note_shortage();
     }
 
@@ -427,6 +474,7 @@ impl Supervisor<'_> {
         if let Some(forwarder) = self.guest.services().take_forwarder() {
             forwarder.stop();
         }
+        self.asking.stop();
         if !await_end(self.world.init, TAKEN_APART_WITHIN) {
             let note = "some processes of the guest had not ended completely when the run ended";
             self.guest

@@ -100,6 +100,7 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
         record_events: true,
         record_env: true,
         timeout_s: 30,
+        extended_s: None,
         memory_max: rookery_runs::plan::memory_max(),
         ports: Ports::default(),
         notes: vec![],

@@ -8,6 +8,16 @@ pub(crate) fn escape(bytes: &[u8]) -> String {
     escape_keeping(bytes, |c| c == '\t')
 }
 
+/// What a guest said, as a value to show: one line, with white space folded and the rest as
+/// [`escape`] has it, cut at so many characters.
+pub fn quoted(bytes: &[u8], chars: usize) -> String {
+    let escaped = escape_keeping(bytes, |c| c.is_ascii_whitespace());
+    let mut words = escaped.split_ascii_whitespace();
+    let first = words.next().unwrap_or_default().to_owned();
+    let folded = words.fold(first, |text, word| text + " " + word);
+    folded.chars().take(chars).collect()
+}
+
 /// As [`escape`], for text of many lines: line ends stay too.
 pub(crate) fn escape_lines(bytes: &[u8]) -> String {
     escape_keeping(bytes, |c| matches!(c, '\t' | '\n' | '\r'))
@@ -74,6 +84,17 @@ mod tests {
         assert_eq!(escape(b"\xff\xfe ok"), "\\xff\\xfe ok");
         assert_eq!(escape("Grüße 漢字 🦀".as_bytes()), "Grüße 漢字 🦀");
         assert_eq!(escape_lines(b"a\r\nb\0"), "a\r\nb\\u{0}");
+    }
+
+    #[test]
+    fn what_a_guest_said_is_one_short_line() {
+        assert_eq!(
+            quoted(b"  Web\r\n\tinterface \x1b[2J ", 100),
+            "Web interface \\u{1b}[2J"
+        );
+        assert_eq!(quoted(b"\xff\xfdlogin: ", 100), "\\xff\\xfdlogin:");
+        assert_eq!(quoted("äöü".as_bytes(), 2), "äö");
+        assert_eq!(quoted("\u{202e}\u{2028}".as_bytes(), 9), "\\u{202e}");
     }
 
     #[test]

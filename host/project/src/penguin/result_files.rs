@@ -39,6 +39,7 @@ const FILES: &[(&[&str], Source)] = &[
         &["console.log", "console_times.csv", CONFIG, PLUGINS, RUNTIME, "rookery_run.json"],
         start(&[]),
     ),
+    (&["service_answers.yaml"], start(&[])),
     (&["guest_ip", "ipaddr.txt"], start(&[])),
     (&["pseudofiles_failures.yaml", "pseudofiles_modeled.yaml"], start(&["pseudofiles"])),
     (&["netbinds.csv"], start(&["netbinds"])),

@@ -4,6 +4,7 @@
 //! Every collector is bounded: what does not fit is counted, and the counts are in
 //! `rookery_run.json`. Text of the guest is data: it never breaks a line or a field of a file.
 
+pub(crate) mod answers;
 pub(crate) mod bridges;
 mod collector;
 mod console;
@@ -41,6 +42,7 @@ pub struct Collectors {
     console: console::Console,
     netbinds: netbinds::Netbinds,
     bridges: bridges::Bridges,
+    answers: answers::Answers,
     pseudofiles: pseudofiles::Failures,
     environment: Option<environment::Environment>,
     database: Option<database::Database>,
@@ -68,6 +70,7 @@ impl Collectors {
             console: console::Console::new(&directory),
             netbinds: netbinds::Netbinds::new(&directory),
             bridges: bridges::Bridges::new(&directory),
+            answers: answers::Answers::new(&directory),
             pseudofiles: pseudofiles::Failures::new(&directory),
             environment: subject
                 .record_env
@@ -166,6 +169,7 @@ impl Collectors {
             console,
             netbinds,
             bridges,
+            answers,
             pseudofiles,
             environment,
             database,
@@ -184,6 +188,7 @@ impl Collectors {
             started,
             netbinds,
             bridges,
+            answers,
             pseudofiles,
             crashes,
             health,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::collect::Collectors;
+use crate::collect::answers::Answers;
 use crate::collect::collector::rounded;
 use crate::collect::netbinds::{Bind, address};
 use crate::file::{one_line, write_atomic};
@@ -38,7 +39,7 @@ pub(super) fn write(collectors: &Collectors, wallclock_s: f64) -> io::Result<()>
         .binds()
         .iter()
         .filter(|bind| bind.state() != "transient")
-        .map(bind)
+        .map(|one| bind(one, &collectors.answers))
         .collect();
     #[allow(clippy::cast_precision_loss, reason = "a score is a small number")]
     let score = total as f64;
@@ -86,8 +87,9 @@ fn scores(collectors: &Collectors) -> Vec<(&'static str, i64)> {
     ]
 }
 
-fn bind(bind: &Bind) -> Value {
-    json!({
+/// As Penguin has it, and what a TCP service said when it was asked.
+fn bind(bind: &Bind, answers: &Answers) -> Value {
+    let mut value = json!({
         "proc": one_line(&bind.procname),
         "proto": bind.proto,
         "ipvn": bind.ipvn(),
@@ -97,5 +99,11 @@ fn bind(bind: &Bind) -> Value {
         "pid": bind.pid,
         "state": bind.state(),
         "closed_time": bind.closed.map(rounded),
-    })
+    });
+    if bind.proto == "tcp"
+        && let Some(answers) = answers.of(bind.ip, bind.port)
+    {
+        value["answers"] = json!(answers);
+    }
+    value
 }

@@ -4,6 +4,7 @@
 //! Penguin numbers and fills result directories itself; here it is given one, watched, and stopped
 //! in the way that lets it finish its files.
 
+mod asking;
 mod invocation;
 mod output;
 mod watch;
@@ -173,13 +174,15 @@ impl<'a> Run<'a> {
                         .descriptor()
                         .map(|output| PollFd::from_borrowed_fd(output, PollFlags::IN)),
                 );
+                let asked = self.watch.sockets();
+                fds.extend(asked.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
                 let _ = rustix::event::poll(&mut fds, Some(&TURN));
             }
             self.output.read();
             while let Some(request) = control.next_request() {
                 self.answer(request);
             }
-            self.watch.look(control);
+            self.watch.advance(control);
             if let Some(status) = self
                 .child
                 .try_wait()

@@ -1,12 +1,15 @@
 //! What a running Penguin has written so far, as events: the ports that can be reached.
 
 use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rookery_project::regular;
+use rustix::event::PollFlags;
 
 use crate::backend::Control;
+use crate::penguin::asking::{Asking, Service};
 use rookery_records::event::{Event, Process, What};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -19,7 +22,12 @@ pub(super) struct Watch {
     booted: bool,
     bridges: PathBuf,
     lines_seen: usize,
+    services: Vec<Service>,
+    asking: Asking,
 }
+
+/// Services that are asked.
+const MAX_SERVICES: usize = 500;
 
 impl Watch {
     pub(super) fn new(results_dir: &Path) -> Self {
@@ -30,11 +38,25 @@ impl Watch {
             booted: false,
             bridges: results_dir.join("vpn_bridges.csv"),
             lines_seen: 1,
+            services: Vec::new(),
+            asking: Asking::new(results_dir),
         }
     }
 
+    /// What to wait for.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+        self.asking.sockets()
+    }
+
+    /// Report what is new in Penguin's files, and what services said.
+    pub(super) fn advance(&mut self, control: &mut dyn Control) {
+        self.look(control);
+        let now = self.started.elapsed();
+        self.asking.advance(&self.services, now, control);
+    }
+
     /// Report what is new, at most once a second.
-    pub(super) fn look(&mut self, control: &mut dyn Control) {
+    fn look(&mut self, control: &mut dyn Control) {
         if self.looked.is_some_and(|looked| looked.elapsed() < EVERY) {
             return;
         }
@@ -53,6 +75,18 @@ impl Watch {
         for line in whole.lines().skip(self.lines_seen) {
             self.lines_seen += 1;
             if let Some((procname, proto, ip, port, host_port)) = bridge(line) {
+                if proto == "tcp" && self.services.len() < MAX_SERVICES {
+                    let service = Service {
+                        procname: procname.chars().take(64).collect(),
+                        ip,
+                        port,
+                        host_port,
+                    };
+                    // A service that came back may have another port of the host.
+                    self.services
+                        .retain(|known| (known.ip, known.port) != (ip, port));
+                    self.services.push(service);
+                }
                 self.report(control, procname, What::Listen { proto, ip, port });
                 self.report(
                     control,

@@ -21,7 +21,7 @@ impl Plan {
     /// Build the plan of a run of the project in `project_dir`, an absolute path, from its
     /// effective configuration.
     ///
-    /// `timeout_s` overrides `core.timeout`. `results_dir` is left empty. What the embedded
+    /// `timeout_s` overrides `core.timeout`; without either the run may be extended. `results_dir` is left empty. What the embedded
     /// emulator does not honour is in `notes`; a configuration that cannot be run is
     /// `InvalidArgument` or `NotFound`, with what to change.
     pub fn from_config(
@@ -70,6 +70,8 @@ impl Plan {
                 && LOGGERS.iter().any(|logger| is_enabled(config, logger)),
             record_env: is_enabled(config, "env"),
             timeout_s: timeout_s.unwrap_or_else(|| timeout(config, &mut notes)),
+            extended_s: (timeout_s.is_none() && config.pointer("/core/timeout").is_none())
+                .then_some(StartOptions::EXTENDED_S.into()),
             memory_max: crate::plan::memory_max(),
             ports: Ports::default(),
             notes: Vec::new(),

@@ -56,6 +56,10 @@ pub struct Plan {
     pub record_env: bool,
     /// Wall-clock seconds from the start of the run, its preparation included, to its end.
     pub timeout_s: u64,
+    /// What the run may have instead where its services are still being started at its end; nothing
+    /// where its length was asked for.
+    #[serde(default)]
+    pub extended_s: Option<u64>,
     /// The bytes of the host's memory that the guest may have.
     #[serde(default = "memory_max")]
     pub memory_max: u64,

@@ -198,9 +198,15 @@ fn status(request: &Request, spec: Option<&Spec>, state: &State, stopping: bool)
         project_dir: Some(text(&request.project_dir)),
         results_dir: spec.map(|spec| text(&spec.plan.results_dir)),
         elapsed_s: Some(state.elapsed()),
-        timeout_s: spec.map(|spec| spec.plan.timeout_s).or(request.timeout_s),
+        timeout_s: Some(state.timeout_s)
+            .filter(|seconds| *seconds > 0)
+            .or(request.timeout_s),
         endpoints: state.endpoints.clone(),
+        services: state.services,
         notes: state.notes.clone(),
+        waited_for: None,
+        met: None,
+        summary: Vec::new(),
         next: None,
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rookery_contract::shapes::{Endpoint, RunState};
+use rookery_contract::shapes::{Endpoint, RunState, ServiceCounts};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -71,6 +71,9 @@ pub(crate) struct State {
     /// Set once the run has ended.
     pub(crate) elapsed_s: Option<f64>,
     pub(crate) endpoints: Vec<Endpoint>,
+    /// None where no service was asked.
+    #[serde(default)]
+    pub(crate) services: Option<ServiceCounts>,
     pub(crate) notes: Vec<String>,
     pub(crate) live: Live,
     /// Its supervisor died, and what that may have left has not been cleared up.
@@ -116,6 +119,7 @@ impl State {
             timeout_s: 0,
             elapsed_s: None,
             endpoints: Vec::new(),
+            services: None,
             notes,
             live,
             orphaned: false,

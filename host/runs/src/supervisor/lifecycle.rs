@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use rookery_contract::shapes::Endpoint;
+use rookery_contract::shapes::{Endpoint, ServiceAnswers, ServiceCounts};
 use rookery_project::Result;
 
 use crate::backend::{Backend, Control, Outcome, Request};
@@ -14,7 +14,7 @@ use crate::control::Inbox;
 use crate::state::record::{Spec, State, Status};
 use crate::state::store::RunDir;
 use rookery_records::event::{Event, What};
-use rookery_records::{Collectors, Record, Subject};
+use rookery_records::{Answers, Collectors, Record, Subject};
 use serde_json::json;
 
 /// The state on disk is replaced at most this often.
@@ -29,6 +29,8 @@ pub(crate) struct Lifecycle {
     inbox: Inbox,
     /// Absent where the backend writes Penguin's files itself.
     collectors: Option<Collectors>,
+    /// Where there are no collectors.
+    answers: Option<Answers>,
     record: Record,
     sockets: BTreeMap<Address, Socket>,
     state_dirty: bool,
@@ -44,6 +46,7 @@ type Address = (&'static str, IpAddr, u16);
 struct Socket {
     procname: String,
     host_port: Option<u16>,
+    answers: ServiceAnswers,
 }
 
 /// What the result files say of the run from its start on.
@@ -74,11 +77,11 @@ impl Lifecycle {
     ) -> Result<Self> {
         let subject = subject(spec, backend.name());
         let mut record = Record::new(&subject, json!(spec.host));
-        let collectors = if backend.writes_results() {
-            None
+        let (collectors, answers) = if backend.writes_results() {
+            (None, Some(Answers::new(&subject.results_dir)))
         } else {
             record.write(&state.notes);
-            Some(Collectors::begin(&subject, &spec.config))
+            (Some(Collectors::begin(&subject, &spec.config)), None)
         };
         state.phase = "preparing".into();
         run.write(&state)?;
@@ -88,12 +91,18 @@ impl Lifecycle {
             state,
             inbox,
             collectors,
+            answers,
             record,
             sockets: BTreeMap::new(),
             state_dirty: false,
             state_written: now,
             flushed: now,
         })
+    }
+
+    /// The seconds that the run had in the end.
+    pub(crate) fn timeout_s(&self) -> u64 {
+        self.state.timeout_s
     }
 
     /// Write everything that is written at the end, the state last.
@@ -104,6 +113,9 @@ impl Lifecycle {
         reason: &str,
     ) -> Result<()> {
         let completed = outcome.is_ok();
+        self.flush_answers();
+        self.state.services = self.services();
+        let reason = &self.told(reason);
         if let Some(collectors) = &mut self.collectors {
             collectors.finish(completed, self.state.elapsed());
             self.record.counted(collectors);
@@ -119,6 +131,19 @@ impl Lifecycle {
         }
         self.state.end(status, reason);
         self.run.write(&self.state)
+    }
+
+    /// How the run ended, and how many of its services answered.
+    fn told(&self, reason: &str) -> String {
+        let Some(ServiceCounts {
+            listening,
+            answering,
+            ..
+        }) = self.state.services
+        else {
+            return reason.to_owned();
+        };
+        format!("{reason}; {answering} of {listening} listening TCP ports answered when last asked")
     }
 
     /// What an event changes in the state.
@@ -143,6 +168,21 @@ impl Lifecycle {
                     }
                 }
                 self.state_dirty = true;
+            }
+            What::Answered {
+                ip,
+                port,
+                at_end,
+                answer,
+            } => {
+                if let Some(socket) = self.sockets.get_mut(&("tcp", *ip, *port)) {
+                    let said = match at_end {
+                        false => &mut socket.answers.at_start,
+                        true => &mut socket.answers.at_end,
+                    };
+                    *said = Some(answer.clone());
+                    self.state_dirty = true;
+                }
             }
             What::Unlisten { proto, ip, port } => {
                 self.state_dirty |= self.sockets.remove(&(*proto, *ip, *port)).is_some();
@@ -192,6 +232,7 @@ impl Lifecycle {
             self.state_dirty = false;
             self.state_written = now;
             self.state.endpoints = self.endpoints();
+            self.state.services = self.services();
             if let Err(error) = self.run.write(&self.state) {
                 tracing::error!(%error, "cannot write the run's state");
             }
@@ -201,6 +242,7 @@ impl Lifecycle {
             if let Some(collectors) = &mut self.collectors {
                 collectors.flush();
             }
+            self.flush_answers();
         }
     }
 
@@ -217,9 +259,39 @@ impl Lifecycle {
                     guest_port: *port,
                     host: host.clone(),
                     host_port,
+                    answers: socket.answers.clone(),
                 })
             });
         forwarded.collect()
+    }
+
+    /// How many TCP ports answer; none where no service was asked.
+    fn services(&self) -> Option<ServiceCounts> {
+        let mut ports: BTreeMap<u16, (bool, bool)> = BTreeMap::new();
+        for ((proto, _, port), socket) in &self.sockets {
+            if *proto == "tcp" {
+                let (asked, answers) = ports.entry(*port).or_default();
+                *asked |= !socket.answers.is_empty();
+                *answers |= socket.answers.answers();
+            }
+        }
+        let count = |is: fn(&(bool, bool)) -> bool| {
+            u32::try_from(ports.values().filter(|port| is(port)).count()).unwrap_or(u32::MAX)
+        };
+        let counts = ServiceCounts {
+            listening: count(|_| true),
+            asked: count(|(asked, _)| *asked),
+            answering: count(|(_, answers)| *answers),
+        };
+        (counts.asked > 0).then_some(counts)
+    }
+
+    fn flush_answers(&mut self) {
+        if let Some(answers) = &mut self.answers
+            && let Err(error) = answers.flush()
+        {
+            tracing::error!(%error, "cannot write what the guest's services answered");
+        }
     }
 }
 
@@ -228,6 +300,9 @@ impl Control for Lifecycle {
         self.observe(&event);
         if let Some(collectors) = &mut self.collectors {
             collectors.event(&event);
+        }
+        if let Some(answers) = &mut self.answers {
+            answers.event(&event);
         }
         self.tick();
     }
@@ -243,5 +318,12 @@ impl Control for Lifecycle {
         }
         self.tick();
         request
+    }
+
+    fn lasts(&mut self, timeout_s: u64) {
+        self.state.timeout_s = timeout_s;
+        if let Err(error) = self.run.write(&self.state) {
+            tracing::error!(%error, "cannot write the run's state");
+        }
     }
 }

@@ -127,12 +127,23 @@ fn run_backend(
         ) => (Status::Finished, how.clone()),
         Ok(Outcome::Deadline) => (
             Status::Finished,
-            format!("the deadline of {} s passed", spec.plan.timeout_s),
+            deadline(spec.plan.timeout_s, lifecycle.timeout_s()),
         ),
         Ok(Outcome::Stopped) => (Status::Stopped, "the run was stopped on request".into()),
         Err(error) => (Status::Failed, error.to_string()),
     };
     lifecycle.end(&outcome, status, &reason)
+}
+
+/// How a run ended that had `planned` seconds at first.
+fn deadline(planned: u64, had: u64) -> String {
+    let extended = match had.checked_sub(planned) {
+        None | Some(0) => "",
+        Some(_) => {
+            ", later than usual because the guest was still starting and no service answered"
+        }
+    };
+    format!("the deadline of {} s passed{extended}", had.max(planned))
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

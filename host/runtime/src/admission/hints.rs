@@ -81,7 +81,11 @@ const FUNCTIONS: &[(Interface, &[&str], Effect)] = &[
             ..Effect::CHANGES
         },
     ),
-    (Interface::Emulation, &["status", "wait"], Effect::NONE),
+    (
+        Interface::Emulation,
+        &["status", "wait", "wait-until"],
+        Effect::NONE,
+    ),
     // A run that is stopped keeps its results.
     (Interface::Emulation, &["stop"], Effect::CHANGES),
     (Interface::Live, &["capabilities"], Effect::NONE),

@@ -14,7 +14,6 @@ mod steering;
 mod stranger;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -217,7 +216,7 @@ impl Gate<'_> {
             origin: candidate.origin,
             share: &self.seats.for_describe(),
             cancel: CancellationToken::new(),
-            progress: Arc::new(|_, _| {}),
+            progress: None,
         };
         let (answer, usage) = self.executor.ask_blocking(job, Ask::Describe);
         let stop = match answer {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rookery_contract::options;
+use rookery_contract::options::{self, WaitOptions};
 use rookery_contract::shapes::RunStatus;
 use rookery_project::Error;
+use rookery_runs::waiting::Waiting;
 
 use super::{HostError, HostResult, State, to_json};
 use crate::host::bindings::emulation;
@@ -13,6 +14,11 @@ use crate::meter::{Paused, WallClock};
 
 /// How often progress is reported while an instance waits for a run.
 const SLICE: Duration = Duration::from_secs(1);
+
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// How often progress is reported while one is waited for.
+const REPORTED: Duration = Duration::from_secs(5);
 
 impl emulation::Host for State {
     async fn start(&mut self, project: String, options: String) -> HostResult<String> {
@@ -56,6 +62,27 @@ impl emulation::Host for State {
         Ok(to_json(&status?)?)
     }
 
+    async fn wait_until(
+        &mut self,
+        run: String,
+        condition: String,
+        milliseconds: u32,
+    ) -> HostResult<String> {
+        let options: WaitOptions = options::parse("condition", &condition)?;
+        let waiting = Waiting::new(&options)?;
+        let longest = if self.progress.is_wanted() {
+            WaitOptions::LONGEST_S
+        } else {
+            WaitOptions::UNTOLD_S
+        };
+        let total = Duration::from_millis(milliseconds.into());
+        let total = total.min(Duration::from_secs(longest.into()));
+        let aside = self.step_aside();
+        let status = self.until(run, waiting, total).await;
+        self.step_back(aside).await?;
+        Ok(to_json(&status?)?)
+    }
+
     async fn stop(&mut self, run: String) -> HostResult<String> {
         let aside = self.step_aside();
         let status = self
@@ -95,6 +122,42 @@ impl State {
                 return Ok(status);
             }
             self.report(&status);
+        }
+    }
+
+    async fn until(
+        &mut self,
+        run: String,
+        mut waiting: Waiting,
+        total: Duration,
+    ) -> HostResult<RunStatus> {
+        let end = Instant::now() + total;
+        let mut told = Instant::now();
+        self.count_host_call().map_err(HostError::Trap)?;
+        let mut slice = Duration::ZERO;
+        loop {
+            let id = run.clone();
+            let (status, met);
+            (status, met, waiting) = self
+                .uncounted("emulation.wait-until", move |host, cancel| {
+                    let status = host.runs.wait(&id, slice, cancel)?;
+                    let met = waiting.is_met(&status);
+                    Ok((status, met, waiting))
+                })
+                .await?;
+            let now = Instant::now();
+            if met || !status.is_running() || now >= end {
+                return Ok(RunStatus {
+                    waited_for: Some(waiting.name().to_owned()),
+                    met: Some(met),
+                    ..status
+                });
+            }
+            if now >= told {
+                told = now + REPORTED;
+                self.report(&status);
+            }
+            slice = LOOK.min(end - now);
         }
     }
 

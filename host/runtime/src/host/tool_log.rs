@@ -54,12 +54,19 @@ impl Progress {
         Self(sink)
     }
 
+    /// Whether somebody is told.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(super) fn report(&self, fraction: f64, message: &str) {
         let fraction = if fraction.is_finite() {
             fraction.clamp(0.0, 1.0)
         } else {
             0.0
         };
-        (self.0)(fraction, text::clean(message, REPORT_CHARS));
+        if let Some(sink) = &self.0 {
+            sink(fraction, text::clean(message, REPORT_CHARS));
+        }
     }
 }

@@ -14,6 +14,7 @@ use crate::host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
     FindOptions, Firmware, Level, ListOptions, Live, Log, QueryOptions, ReachOptions,
     RemoveOptions, ResetOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions,
+    WaitOptions,
 };
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, InitCandidates,
@@ -211,6 +212,17 @@ impl Emulation for FakeHost {
         self.ask(
             "emulation.wait",
             json!({ "run": run_id, "milliseconds": milliseconds }),
+        )
+    }
+    fn wait_until(
+        &self,
+        run_id: &str,
+        condition: &WaitOptions,
+        milliseconds: u32,
+    ) -> Result<RunStatus> {
+        self.ask(
+            "emulation.wait-until",
+            json!({ "run": run_id, "condition": condition, "milliseconds": milliseconds }),
         )
     }
     fn stop(&self, run_id: &str) -> Result<RunStatus> {

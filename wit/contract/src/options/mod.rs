@@ -16,7 +16,7 @@ use serde_json::Value;
 pub use self::config::{ApplyOptions, RemoveOptions, ResetOptions};
 pub use self::firmware::{FindOptions, ListOptions, Place};
 pub use self::results::{CsvOptions, QueryOptions, SearchOptions};
-pub use self::running::{CommandOptions, Payload, ReachOptions, StartOptions};
+pub use self::running::{CommandOptions, Payload, ReachOptions, StartOptions, WaitOptions};
 use crate::{Error, Result};
 
 /// The options in `text`, a JSON object that a caller gave as `what`.

@@ -27,6 +27,8 @@ pub struct StartOptions {
 impl StartOptions {
     /// The length of a run where neither its start nor its project says one.
     pub const TIMEOUT_S: u32 = 60;
+    /// What such a run has at most, where its services are still being started after that.
+    pub const EXTENDED_S: u32 = 120;
     /// The longest run: a week.
     pub const MAX_TIMEOUT_S: u32 = 7 * 24 * 3600;
 }
@@ -38,6 +40,36 @@ impl Default for StartOptions {
             backend: AUTO.to_owned(),
         }
     }
+}
+
+/// What `emulation.wait-until` waits for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WaitOptions {
+    /// `port`, `answers`, `console`, `exit` or `quiet`.
+    pub until: String,
+    /// The guest's port that is to be open, or to answer; any by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The regular expression that a line of the console is to match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// For how many seconds the console is to be without output: [`Self::QUIET_S`] by default.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::optional"
+    )]
+    pub quiet_s: Option<u32>,
+}
+
+impl WaitOptions {
+    /// Where nothing is said.
+    pub const QUIET_S: u32 = 10;
+    /// The longest wait, in seconds, of a call whose client is told of progress.
+    pub const LONGEST_S: u32 = 3600;
+    /// The longest wait of any other call: clients give up after a minute.
+    pub const UNTOLD_S: u32 = 50;
 }
 
 /// The first backend that works on this machine.

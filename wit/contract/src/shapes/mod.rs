@@ -1,11 +1,15 @@
 //! What functions of the host give.
 
+mod answers;
 mod config;
 mod firmware;
 mod results;
 mod running;
 mod words;
 
+pub use self::answers::{
+    AskedService, AskedServices, SERVICE_ANSWERS, ServiceAnswer, ServiceAnswers, ServiceCounts,
+};
 pub use self::config::{
     Change, Effective, EffectiveConfig, InitCandidate, Layer, Lookup, NewProject, Patch, Revision,
     ToldChange,
@@ -15,4 +19,4 @@ pub use self::firmware::{
 };
 pub use self::results::{Match, Matches, NewerRun, ResultFile, ResultsStatus, Rows, Table, Text};
 pub use self::running::{Capabilities, CommandOutput, Endpoint, Reached, Received, RunStatus};
-pub use self::words::{EntryKind, ResultsState, RunState};
+pub use self::words::{AnswerKind, EntryKind, ResultsState, RunState};

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::RunState;
+use super::{RunState, ServiceAnswers, ServiceCounts};
 use crate::Next;
 
 /// `emulation`'s run status.
@@ -39,9 +39,22 @@ pub struct RunStatus {
     /// Guest ports that can be reached from the host.
     #[serde(default)]
     pub endpoints: Vec<Endpoint>,
+    /// How many of the guest's TCP ports are open, and how many answer; none where the backend does
+    /// not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<ServiceCounts>,
     /// What the backend could not honour.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What was waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_for: Option<String>,
+    /// Whether the wait ended because of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub met: Option<bool>,
+    /// What came of a run that has ended, in a few lines; set by the tool, not by the host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub summary: Vec<String>,
     /// What to call next; set by the tool, not by the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
@@ -64,6 +77,9 @@ pub struct Endpoint {
     pub guest_port: u16,
     pub host: String,
     pub host_port: u16,
+    /// What a TCP service said when it was asked.
+    #[serde(default, skip_serializing_if = "ServiceAnswers::is_empty")]
+    pub answers: ServiceAnswers,
 }
 
 /// `live.capabilities`: what a run's backend offers.

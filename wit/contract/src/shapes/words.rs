@@ -47,6 +47,35 @@ impl Default for ResultsState {
     }
 }
 
+/// What a TCP service of the guest said when it was asked: `kind` of its answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerKind {
+    /// A page, or at least a status line.
+    Http,
+    /// The beginning of a TLS connection, or a TLS alert.
+    Tls,
+    /// Something else: what it says by itself, or to a request that it does not understand.
+    Banner,
+    /// It takes connections and says nothing for two seconds.
+    #[default]
+    Silent,
+    /// It takes connections and closes them without a word.
+    Closed,
+    /// It takes no connection.
+    Refused,
+    /// The word of a newer host.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl AnswerKind {
+    /// Whether it says that the service answered.
+    pub fn is_answer(&self) -> bool {
+        matches!(self, Self::Http | Self::Tls | Self::Banner)
+    }
+}
+
 /// What an entry of a root filesystem is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -74,7 +103,7 @@ macro_rules! displayed_as_serialized {
     )*};
 }
 
-displayed_as_serialized!(RunState, ResultsState, EntryKind);
+displayed_as_serialized!(RunState, ResultsState, EntryKind, AnswerKind);
 
 #[cfg(test)]
 mod tests {
