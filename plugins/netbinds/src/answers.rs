@@ -1,4 +1,4 @@
-//! What the services said when they were asked: `service_answers.yaml`, which Penguin does not have.
+//! What the services said when they were asked: `service_answers.yaml`. Penguin has no such file.
 
 use rookery_plugin::shapes::{AskedServices, SERVICE_ANSWERS, ServiceAnswer};
 use rookery_plugin::{Result, RunResults, optional};

@@ -77,8 +77,8 @@ struct Sockets {
 }
 
 /// List the sockets that services bound, to see what is up and where to reach it. Gives counts by
-/// `states`, and each socket with its `port` in the guest, its `state`, the `host` and `host_port` that
-/// lead there during the run, and the `answer` of a TCP service: open is not answering. Next:
+/// `states`, and each socket with its `port` in the guest, its `state`, the `host` and `host_port`
+/// that lead there during the run, and the `answer` of a TCP service: open is not answering. Next:
 /// `health`.
 #[tool(
     read_only,

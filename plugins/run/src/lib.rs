@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 struct Args {
     /// Project
     project_dir: String,
-    /// Seconds until the guest is stopped; default: the project's core.timeout, else 60, and up to
-    /// 120 while its services are still starting
+    /// Seconds until the guest is stopped; default: core.timeout, else 60, or 120 if still starting
     #[schemars(range(min = 1, max = 86400))]
     timeout: Option<u32>,
     /// Seconds to wait; more than 50 only with a progressToken
@@ -49,8 +48,8 @@ impl Backend {
 }
 
 /// Boot the firmware, after making or changing a project. Gives `run_id`, `status` and `endpoints`:
-/// each `guest_port`, the `host_port` that leads there while it runs, and what the service `answers`;
-/// at the end a `summary`. The run continues when the wait ends. Next: `run_wait`, then `health`.
+/// each `guest_port`, the `host_port` that leads there while it runs, and what the service
+/// `answers`; at the end a `summary`. The run continues when the wait ends. Next: `run_wait`, then `health`.
 #[tool(title = "Run the firmware", example(project_dir = "fw", timeout = 60))]
 fn run(host: &(impl Emulation + Results), args: Args) -> Result<RunStatus> {
     let options = StartOptions {
@@ -106,8 +105,8 @@ mod tests {
         assert_eq!(
             properties["timeout"]["description"],
             format!(
-                "Seconds until the guest is stopped; default: the project's core.timeout, else {}, \
-                 and up to {} while its services are still starting",
+                "Seconds until the guest is stopped; default: core.timeout, else {}, or {} if \
+                 still starting",
                 StartOptions::TIMEOUT_S,
                 StartOptions::EXTENDED_S
             )

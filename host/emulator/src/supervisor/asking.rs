@@ -1,4 +1,4 @@
-//! Which of the guest's services answer: they are asked while it runs, and again before it is ended.
+//! Which of the guest's services answer: they are asked while it runs, and again before it ends.
 //!
 //! What a service does to answer (it opens a file, starts a program) is in the results as
 //! everything that the guest does. The question itself is no event: it comes from outside.

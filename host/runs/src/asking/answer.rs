@@ -7,8 +7,8 @@ use crate::asking::html;
 
 const HEADERS_MAX: usize = 16 << 10;
 
-/// What a service said: the beginning of its bytes, of which `total` came. `asked` is whether it was
-/// sent anything before.
+/// What a service said: the beginning of its bytes, of which `total` came. `asked` is whether it
+/// was sent anything before.
 pub fn recognise(said: &[u8], total: u64, asked: bool) -> ServiceAnswer {
     if is_tls(said) {
         return ServiceAnswer {

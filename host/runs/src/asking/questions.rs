@@ -23,7 +23,7 @@ pub struct Questions {
 }
 
 impl Questions {
-    /// Ask the service at an address. The question is over after `limit`, whatever the service does.
+    /// Ask the service at an address. The question is over after `limit`, whatever happens.
     pub fn ask(&mut self, number: u32, at: SocketAddr, limit: Duration) {
         if self.waiting.len() < WAITING {
             self.waiting.push_back((number, at, limit));
