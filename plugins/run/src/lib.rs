@@ -49,7 +49,8 @@ impl Backend {
 
 /// Boot the firmware, after making or changing a project. Gives `run_id`, `status` and `endpoints`:
 /// each `guest_port`, the `host_port` that leads there while it runs, and what the service
-/// `answers`; at the end a `summary`. The run continues when the wait ends. Next: `run_wait`, then `health`.
+/// `answers`; at the end a `summary`. The run continues when the wait ends. Next: `run_wait`, then
+/// `health`.
 #[tool(title = "Run the firmware", example(project_dir = "fw", timeout = 60))]
 fn run(host: &(impl Emulation + Results), args: Args) -> Result<RunStatus> {
     let options = StartOptions {

@@ -21,9 +21,9 @@ impl Plan {
     /// Build the plan of a run of the project in `project_dir`, an absolute path, from its
     /// effective configuration.
     ///
-    /// `timeout_s` overrides `core.timeout`; without either the run may be extended. `results_dir` is
-    /// left empty. What the embedded emulator does not honour is in `notes`; a configuration that cannot be run is
-    /// `InvalidArgument` or `NotFound`, with what to change.
+    /// `timeout_s` overrides `core.timeout`; without either the run may be extended. `results_dir`
+    /// is left empty. What the embedded emulator does not honour is in `notes`; a configuration
+    /// that cannot be run is `InvalidArgument` or `NotFound`, with what to change.
     pub fn from_config(
         config: &Value,
         project_dir: &Path,

@@ -89,6 +89,7 @@ fn a_run_leaves_penguins_files() {
              script_lines_covered,0.00\nnopanic,1.00\nblocked_signals,-1.00\ncrashes,-1.00\n",
         ),
         ("score.txt", "2.00\n"),
+        ("service_answers.yaml", "services: []\n"),
     ] {
         assert_eq!(world.result(0, name), expected, "{name}");
     }
