@@ -137,13 +137,14 @@ fn run_backend(
 
 /// How a run ended that had `planned` seconds at first.
 fn deadline(planned: u64, had: u64) -> String {
-    let extended = match had.checked_sub(planned) {
-        None | Some(0) => "",
-        Some(_) => {
-            ", later than usual because the guest was still starting and no service answered"
-        }
-    };
-    format!("the deadline of {} s passed{extended}", had.max(planned))
+    if had <= planned {
+        return format!("the deadline of {planned} s passed");
+    }
+    format!(
+        "the deadline of {had} s passed, {} s later than usual because no service had answered and \
+         the guest was still starting",
+        had - planned
+    )
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
