@@ -50,8 +50,8 @@ struct Console {
     note: Option<String>,
 }
 
-/// Search the guest's console, to see why something failed. Gives the newest matching `lines`, their
-/// times and their `total`. Next: `missing_files` for files that a line says are missing.
+/// Search the guest's console, to see why something failed. Gives the newest matching `lines`,
+/// their times and their `total`. Next: `missing_files` for files that a line says are missing.
 #[tool(
     read_only,
     idempotent,

@@ -68,8 +68,8 @@ struct Report {
     /// What stands in the way, worst first, each with the calls that mend it.
     blockers: Vec<Blocker>,
     findings: Vec<Finding>,
-    /// What the backend could not do, and which files are damaged; what the run before said, too, is
-    /// left out.
+    /// What the backend could not do, and which files are damaged; what the run before said, too,
+    /// is left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -77,9 +77,9 @@ struct Report {
     results_dir: String,
 }
 
-/// Say how a run went and what to do next; call it first after `run`. Gives `blockers`, worst first:
-/// who is held up by what, with the evidence and the calls that `fix` it; then `findings`, counters
-/// and notes. `with` tells whether a change helped, `around` why a service is late.
+/// Say how a run went and what to do next; call it first after `run`. Gives `blockers`, worst
+/// first: who is held up by what, with the evidence and the calls that `fix` it; then `findings`,
+/// counters and notes. `with` tells whether a change helped, `around` why a service is late.
 #[tool(
     read_only,
     idempotent,

@@ -27,8 +27,8 @@ pub struct Failure {
     pub callers: Vec<String>,
     /// Kind of use to how often; ioctl by command.
     pub events: Map<String, Value>,
-    /// What programs sent, the first of it: text or hexadecimal bytes of a write, number and argument
-    /// of an ioctl.
+    /// What programs sent, the first of it: text or hexadecimal bytes of a write, number and
+    /// argument of an ioctl.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sent: Vec<String>,
     /// It is there once this network interface is: `add_netdev`, not a model.

@@ -1,7 +1,7 @@
 //! What names of the guest's mean, and which of them may stand in a call that a tool proposes.
 //!
-//! A guest chooses its names, so they are data: a proposed call may hold one only where it is a
-//! plain value of its kind.
+//! Invariant 8: a guest chooses its names, so they are data. A proposed call may hold one only
+//! where it is a plain value of its kind.
 
 /// Bytes of the longest path that may stand in a call.
 const PATH_MAX: usize = 200;

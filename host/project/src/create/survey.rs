@@ -37,9 +37,10 @@ pub(super) fn survey(image: &Image, cancel: &Cancel) -> Result<Survey> {
     )?;
     let pseudofile = compile(r"/(?:dev|proc)/[A-Za-z0-9_][A-Za-z0-9_./-]{0,63}")?;
     // What makes bridges and VLANs: brctl, ip, vconfig.
-    let making = compile(
-        r"(?:addbr|link\s+add\s+link\s+\S+\s+name|link\s+add(?:\s+(?:dev|name))?)\s+([A-Za-z0-9_.-]{1,15})|vconfig\s+add\s+(\S{1,15})\s+([0-9]{1,4})",
-    )?;
+    let making = compile(concat!(
+        r"(?:addbr|link\s+add\s+link\s+\S+\s+name|link\s+add(?:\s+(?:dev|name))?)",
+        r"\s+([A-Za-z0-9_.-]{1,15})|vconfig\s+add\s+(\S{1,15})\s+([0-9]{1,4})",
+    ))?;
     let mut survey = Survey::default();
     let mut made = BTreeSet::new();
     survey.interfaces.insert("eth0".to_owned());

@@ -60,8 +60,8 @@ pub(super) fn write(collectors: &Collectors, wallclock_s: f64) -> io::Result<()>
     write_atomic(&directory.join("summary.json"), text.as_bytes())
 }
 
-/// Changes that are sure to help, each a fragment of a configuration: interfaces that the guest asked
-/// for and that do not exist, and devices whose users crashed. Penguin reserves the field.
+/// Changes that are sure to help, each a fragment of a configuration: interfaces that the guest
+/// asked for and that do not exist, and devices whose users crashed. Penguin reserves the field.
 fn suggest(collectors: &Collectors) -> Vec<Value> {
     let interfaces = collectors.interfaces.missing().iter().take(SUGGESTIONS);
     let interfaces = interfaces.map(|name| json!({ "netdevs": [name] }));

@@ -15,6 +15,7 @@ use crate::world::{World, eventually};
 pub fn tests() -> Vec<Trial> {
     trials![
         a_run_leaves_penguins_files,
+        each_line_of_the_console_has_its_time,
         every_file_of_a_run_is_named_where_it_is_looked_for,
         the_record_holds_what_penguin_has_no_file_for,
         what_is_faked_or_only_counted_is_said,
@@ -122,6 +123,19 @@ fn a_run_leaves_penguins_files() {
         )
         .unwrap();
     assert_eq!(missing, "filename=0x0(\"/dev/dsa\")");
+}
+
+fn each_line_of_the_console_has_its_time() {
+    let world = World::new();
+    world.run(SCRIPT);
+    let times = world.result(0, "console_times.csv");
+    let rows: Vec<&str> = times.lines().collect();
+    assert_eq!(rows.first(), Some(&"line,time_ms"), "{times}");
+    let first = rows.get(1).and_then(|row| row.strip_prefix("1,"));
+    assert!(
+        first.is_some_and(|time| time.parse::<u64>().is_ok()),
+        "{times}"
+    );
 }
 
 fn every_file_of_a_run_is_named_where_it_is_looked_for() {
@@ -285,9 +299,15 @@ fn headers_keys_and_tables_are_those_of_a_recorded_run() -> anyhow::Result<()> {
     // A copy, because SQLite wants to write beside a database that it opens.
     let copy = world.root.join("sample.db");
     fs::copy(sample.join("plugins.db"), &copy).unwrap();
-    assert_eq!(
+    let (ours, theirs) = (
         schema(world.project().join("results/0/plugins.db")),
-        schema(copy)
+        schema(copy),
+    );
+    assert_eq!(theirs.difference(&ours).next(), None);
+    let more: Vec<_> = ours.difference(&theirs).collect();
+    assert!(
+        matches!(&more[..], [(table, _, name, ..)] if table == "event" && name == "time_ms"),
+        "Penguin's rows have no time, and its readers ask for columns by name: {more:?}"
     );
     Ok(())
 }

@@ -216,8 +216,8 @@ fn device(directory: &str, path: &str) -> Fix {
     }
     if name.starts_with("mtd") {
         return Fix::none(
-            "The program asks for a flash partition, whose contents nobody can guess: model it from \
-             a file of the project with add_pseudofile, if there is an image of it.",
+            "The program asks for a flash partition, whose contents nobody can guess: model it \
+             from a file of the project with add_pseudofile, if there is an image of it.",
         );
     }
     if !can_be_modelled(path) || !is_plain_path(path) {

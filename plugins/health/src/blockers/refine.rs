@@ -10,8 +10,8 @@ const FIRST_LINE: u32 = 256;
 /// Entries of a directory that are looked through.
 const ENTRIES: u32 = 2000;
 
-/// A program that is there lacks its interpreter, and a path may lead through a link whose target is
-/// not there.
+/// A program that is there lacks its interpreter, and a path may lead through a link whose target
+/// is not there.
 pub fn refine(root: &impl RootFilesystem, subject: Subject) -> Subject {
     let found = match &subject {
         Subject::Program(path) => interpreter(root, path).or_else(|| broken_link(root, path)),

@@ -55,7 +55,7 @@ pub struct Newest {
     pub id: Id,
 }
 
-/// A call that a process made in vain, once or again and again.
+/// A call that failed, once or again and again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
     pub pid: i64,

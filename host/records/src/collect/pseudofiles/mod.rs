@@ -1,16 +1,19 @@
 //! `pseudofiles_failures.yaml`: devices that are missing or lack a model, ranked by how much they
 //! matter, with a first model to try.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod failure;
+
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_yaml::{Mapping, Value};
+use serde_yaml::Mapping;
 
 use crate::collect::collector::Collector;
+use crate::collect::pseudofiles::failure::Failure;
 use crate::event::{Event, Operation, What};
 use crate::file::{one_line, scalar, write_atomic};
 
@@ -35,20 +38,8 @@ const SUGGEST: &str =
 
 const MAX_PATHS: usize = 5000;
 const MAX_CALLERS: usize = 64;
-const MAX_COMMANDS: usize = 256;
 /// Ioctls of terminals, which fail on every device that is none.
 const TTY: std::ops::RangeInclusive<u32> = 0x5400..=0x54ff;
-
-#[derive(Debug, Default)]
-struct Failure {
-    hits: u64,
-    callers: BTreeSet<(String, u32)>,
-    opens: u64,
-    opened_for_writing: bool,
-    reads: u64,
-    writes: u64,
-    ioctls: BTreeMap<u32, u64>,
-}
 
 pub(super) struct Failures {
     path: PathBuf,
@@ -173,67 +164,6 @@ impl Failures {
     }
 }
 
-impl Failure {
-    fn note(&mut self, operation: &Operation, times: u64) {
-        match operation {
-            Operation::Open { write } => {
-                self.opens += times;
-                self.opened_for_writing |= write;
-            }
-            Operation::Read => self.reads += times,
-            Operation::Write => self.writes += times,
-            Operation::Ioctl { command } => {
-                if self.ioctls.len() < MAX_COMMANDS || self.ioctls.contains_key(command) {
-                    *self.ioctls.entry(*command).or_default() += times;
-                }
-            }
-        }
-    }
-
-    fn events(&self) -> Mapping {
-        let count = |count: u64| mapping([("count", Value::from(count))]);
-        let mut events = Mapping::new();
-        for (name, hits) in [
-            ("open", self.opens),
-            ("default_read", self.reads),
-            ("default_write", self.writes),
-        ] {
-            if hits > 0 {
-                events.insert(name.into(), count(hits).into());
-            }
-        }
-        if !self.ioctls.is_empty() {
-            let commands: Mapping = self
-                .ioctls
-                .iter()
-                .map(|(command, hits)| (Value::from(*command), count(*hits).into()))
-                .collect();
-            events.insert("ioctl".into(), commands.into());
-        }
-        events
-    }
-
-    /// A guess for the file `path`. A device that is taken for one that stores settings would lose
-    /// them by an answer that is made up.
-    fn suggest(&self, path: &str) -> Mapping {
-        let stores = ["nvram", "mtd"].iter().any(|name| path.contains(name));
-        let model = |model: &str| Value::from(mapping([("model", model.into())]));
-        let mut suggest = Mapping::new();
-        // An event of an open for writing does not tell whether reading was wanted, too.
-        if (self.opens > 0 || self.reads > 0) && !stores {
-            suggest.insert("read".into(), model("zero"));
-        }
-        if self.opened_for_writing || self.writes > 0 {
-            suggest.insert("write".into(), model("discard"));
-        }
-        if !self.ioctls.is_empty() {
-            let answer = mapping([("model", "return_const".into()), ("val", 0.into())]);
-            suggest.insert("ioctl".into(), mapping([("*", answer.into())]).into());
-        }
-        suggest
-    }
-}
-
 /// A path as a key: plain where it is made of harmless characters, which is nearly always.
 fn path_key(path: &str) -> String {
     let plain = path
@@ -255,13 +185,6 @@ fn caller(name: &str, pid: u32) -> String {
     } else {
         scalar(&text)
     }
-}
-
-fn mapping<const N: usize>(entries: [(&str, Value); N]) -> Mapping {
-    entries
-        .into_iter()
-        .map(|(key, value)| (key.into(), value))
-        .collect()
 }
 
 fn indent(text: &mut String, block: &str, by: &str) {

@@ -1,0 +1,88 @@
+//! What is known of one path that lacks a model.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_yaml::{Mapping, Value};
+
+use crate::event::Operation;
+
+const MAX_COMMANDS: usize = 256;
+
+#[derive(Debug, Default)]
+pub(super) struct Failure {
+    pub(super) hits: u64,
+    pub(super) callers: BTreeSet<(String, u32)>,
+    pub(super) opens: u64,
+    pub(super) opened_for_writing: bool,
+    pub(super) reads: u64,
+    pub(super) writes: u64,
+    pub(super) ioctls: BTreeMap<u32, u64>,
+}
+
+impl Failure {
+    pub(super) fn note(&mut self, operation: &Operation, times: u64) {
+        match operation {
+            Operation::Open { write } => {
+                self.opens += times;
+                self.opened_for_writing |= write;
+            }
+            Operation::Read => self.reads += times,
+            Operation::Write => self.writes += times,
+            Operation::Ioctl { command } => {
+                if self.ioctls.len() < MAX_COMMANDS || self.ioctls.contains_key(command) {
+                    *self.ioctls.entry(*command).or_default() += times;
+                }
+            }
+        }
+    }
+
+    pub(super) fn events(&self) -> Mapping {
+        let count = |count: u64| mapping([("count", Value::from(count))]);
+        let mut events = Mapping::new();
+        for (name, hits) in [
+            ("open", self.opens),
+            ("default_read", self.reads),
+            ("default_write", self.writes),
+        ] {
+            if hits > 0 {
+                events.insert(name.into(), count(hits).into());
+            }
+        }
+        if !self.ioctls.is_empty() {
+            let commands: Mapping = self
+                .ioctls
+                .iter()
+                .map(|(command, hits)| (Value::from(*command), count(*hits).into()))
+                .collect();
+            events.insert("ioctl".into(), commands.into());
+        }
+        events
+    }
+
+    /// A guess for the file `path`. A device that is taken for one that stores settings would lose
+    /// them by an answer that is made up.
+    pub(super) fn suggest(&self, path: &str) -> Mapping {
+        let stores = ["nvram", "mtd"].iter().any(|name| path.contains(name));
+        let model = |model: &str| Value::from(mapping([("model", model.into())]));
+        let mut suggest = Mapping::new();
+        // An event of an open for writing does not tell whether reading was wanted, too.
+        if (self.opens > 0 || self.reads > 0) && !stores {
+            suggest.insert("read".into(), model("zero"));
+        }
+        if self.opened_for_writing || self.writes > 0 {
+            suggest.insert("write".into(), model("discard"));
+        }
+        if !self.ioctls.is_empty() {
+            let answer = mapping([("model", "return_const".into()), ("val", 0.into())]);
+            suggest.insert("ioctl".into(), mapping([("*", answer.into())]).into());
+        }
+        suggest
+    }
+}
+
+fn mapping<const N: usize>(entries: [(&str, Value); N]) -> Mapping {
+    entries
+        .into_iter()
+        .map(|(key, value)| (key.into(), value))
+        .collect()
+}
