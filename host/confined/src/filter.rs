@@ -13,10 +13,11 @@ use seccompiler::{
 /// What the work needs of the kernel. Nothing that opens, connects, starts a program or reaches
 /// another process is among it. Other calls do not exist for the process, so that the C library
 /// falls back from `clone3`, whose flags a filter cannot see.
-const CALLS: [c_long; 29] = [
+const CALLS: [c_long; 30] = [
     // Input and output.
     libc::SYS_read,
     libc::SYS_pread64,
+    libc::SYS_lseek,
     libc::SYS_write,
     libc::SYS_writev,
     libc::SYS_close,

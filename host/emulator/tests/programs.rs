@@ -1,7 +1,7 @@
 //! Programs in C, one a kind of interface, each built for every architecture that this machine has
 //! a compiler for and run as the init of a guest. A line that begins with `no ` is a promise that
 //! was broken; an event that a comment of the source names, `// event: connect /tmp/x -2`, is one,
-//! too.
+//! too. What a comment `// before: mkdir etc` has is done in the root filesystem first.
 
 mod support;
 
@@ -36,6 +36,13 @@ const TEST: &str = "ROOKERY_TEST";
 const DYNAMIC: &str = ", dynamic";
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == rookery_images::READ_IMAGE)
+    {
+        return rookery_images::read_image(arguments);
+    }
     if let Ok(test) = std::env::var(TEST) {
         let (program, arch) = test
             .split_once(" on ")
@@ -138,6 +145,15 @@ fn run(program: &str, arch: &str, dynamic: bool) {
         .status()
         .unwrap();
     assert!(built.success(), "{program}.c for {arch}");
+    for line in text.lines() {
+        if let Some((_, command)) = line.split_once("// before: ") {
+            let mut shell = Command::new("sh");
+            let done = shell.args(["-ec", command]).current_dir(&root).output();
+            let done = done.unwrap();
+            let said = String::from_utf8_lossy(&done.stderr);
+            assert!(done.status.success(), "{command}: {said}");
+        }
+    }
     let archive = work.path().join("fs.tar.gz");
     let packed = Command::new("tar")
         .arg("-czf")

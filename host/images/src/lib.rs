@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 pub use self::format::{Format, HEAD, TAKEN, format};
-pub use self::process::{Reading, Unread};
+pub use self::process::{MEMORY_BYTES, Reading, Unread};
 use self::source::Source;
 use self::tarball::Tarball;
 

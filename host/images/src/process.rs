@@ -14,7 +14,7 @@ use crate::READ_IMAGE;
 /// This program, also after its file was replaced.
 const OWN: &str = "/proc/self/exe";
 /// What reading an image may take of memory: all inodes, and the ends of small files.
-const MEMORY_BYTES: u64 = 1 << 30;
+pub const MEMORY_BYTES: u64 = 1 << 30;
 /// What it may take of the processor: this, and a second for each MiB. Unpacking xz takes 0.1 s.
 const CPU: Duration = Duration::from_secs(30);
 const MAX_CPU: Duration = Duration::from_mins(15);
@@ -49,18 +49,17 @@ pub enum Unread {
 }
 
 impl Reading {
-    /// Start to read `image`, a file of `bytes`. The program must call
-    /// [`read_image`](crate::read_image) when its first argument is [`READ_IMAGE`].
+    /// Start to read `image`, a file of `bytes`, from where it stands, with at most `memory_bytes`
+    /// of memory. The program must call [`read_image`](crate::read_image) when its first argument
+    /// is [`READ_IMAGE`].
     pub fn start(
         image: File,
         bytes: u64,
+        memory_bytes: u64,
         cancelled: impl Fn() -> bool + 'static,
     ) -> io::Result<Self> {
         let cpu = (CPU + Duration::from_secs(bytes >> 20)).min(MAX_CPU);
-        let limits = Limits {
-            memory_bytes: MEMORY_BYTES,
-            cpu,
-        };
+        let limits = Limits { memory_bytes, cpu };
         let child = rookery_confined::command(OWN.as_ref(), READ_IMAGE, limits)
             .stdin(image)
             .spawn()?;

@@ -16,17 +16,20 @@ pub(crate) struct Source {
 
 #[derive(Clone)]
 enum Bytes {
-    /// A regular file.
-    Stdin,
+    /// A regular file, from this place on.
+    Stdin(u64),
     Memory(Arc<[u8]>),
 }
 
 impl Source {
+    /// What is on stdin, from where that stands.
     pub(crate) fn stdin() -> io::Result<Self> {
-        let stat = rustix::fs::fstat(io::stdin().as_fd())?;
+        let (file, here) = (io::stdin(), rustix::fs::SeekFrom::Current(0));
+        let start = rustix::fs::seek(file.as_fd(), here)?;
+        let size = rustix::fs::fstat(file.as_fd())?.st_size;
         Ok(Self {
-            bytes: Bytes::Stdin,
-            length: u64::try_from(stat.st_size).unwrap_or(0),
+            bytes: Bytes::Stdin(start),
+            length: u64::try_from(size).unwrap_or(0).saturating_sub(start),
             at: 0,
         })
     }
@@ -59,7 +62,9 @@ impl Source {
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = match &self.bytes {
-            Bytes::Stdin => rustix::io::pread(io::stdin().as_fd(), buffer, self.at)?,
+            Bytes::Stdin(start) => {
+                rustix::io::pread(io::stdin().as_fd(), buffer, start.saturating_add(self.at))?
+            }
             Bytes::Memory(bytes) => {
                 let at = usize::try_from(self.at).unwrap_or(usize::MAX);
                 bytes.get(at..).unwrap_or_default().read(buffer)?

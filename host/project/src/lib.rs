@@ -21,7 +21,7 @@ pub mod regular {
     pub use crate::ground::regular::*;
 }
 
-pub use firmware::{Firmware, Node, Private, SetId, Unpacked, unpack};
+pub use firmware::{FileSystem, Firmware, Node, Private, SetId, Unpacked, unpack};
 pub use ground::cancel::Cancel;
 pub use ground::fs::{share_lock, try_lock};
 pub use ground::roots::Roots;

@@ -24,7 +24,12 @@ pub fn body(data: &[u8]) {
 }
 
 fn start(image: File, bytes: usize) -> io::Result<Reading> {
-    Reading::start(image, u64::try_from(bytes).unwrap_or(u64::MAX), || false)
+    Reading::start(
+        image,
+        u64::try_from(bytes).unwrap_or(u64::MAX),
+        rookery_images::MEMORY_BYTES,
+        || false,
+    )
 }
 
 /// Read it in this process, for libFuzzer: an end of the process is a finding there.

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rookery_project::Node;
 
-use crate::files::machine;
 use crate::files::mounts::LISTINGS;
+use crate::files::{loops, machine};
 use crate::kernel::paths;
 use crate::qemu::arch::Arch;
 use rookery_runs::plan::{Plan, Pseudofile, Read, StaticFile};
@@ -26,6 +26,10 @@ pub enum Backing {
     Contents(Vec<u8>),
     /// A directory of `/proc` that only holds models.
     Directory,
+    /// A loop device, by its number.
+    Loop(u32),
+    /// The device that gives out loop devices.
+    LoopControl,
     /// A node without a driver: opening it fails with `ENXIO`.
     Nothing,
 }
@@ -47,7 +51,7 @@ impl Device {
     /// A device node, with the driver that every machine has for its numbers, or none.
     pub fn node(block: bool, numbers: (u32, u32), mode: u32) -> Self {
         let (kind, backing) = if block {
-            (libc::S_IFBLK, Backing::Nothing)
+            (libc::S_IFBLK, disk(numbers))
         } else {
             (libc::S_IFCHR, driver(numbers))
         };
@@ -114,6 +118,12 @@ impl Devices {
         ] {
             devices.add_node(path, Device::node(false, numbers, 0o600));
         }
+        for number in 0..loops::NODES {
+            let node = Device::node(true, (loops::MAJOR, number), 0o660);
+            devices.add_node(&loops::path(number), node);
+        }
+        let control = Device::node(false, loops::CONTROL_NUMBERS, 0o660);
+        devices.add_node(loops::CONTROL, control);
         for node in nodes {
             devices.add_node(
                 &paths::normalise(&node.path),
@@ -324,9 +334,19 @@ fn driver(numbers: (u32, u32)) -> Backing {
         (1, 7) => Backing::Host("/dev/full"),
         (1, 8 | 9) => Backing::Host("/dev/urandom"),
         (1, 11) => Backing::KernelLog,
+        loops::CONTROL_NUMBERS => Backing::LoopControl,
         // Virtual and serial terminals; the console.
         (TTY_MAJOR | 204, _) | (5, 0 | 1) => Backing::Console,
         _ => Backing::Nothing,
+    }
+}
+
+/// The disks that every machine may have.
+fn disk((major, minor): (u32, u32)) -> Backing {
+    if major == loops::MAJOR {
+        Backing::Loop(minor)
+    } else {
+        Backing::Nothing
     }
 }
 

@@ -12,6 +12,7 @@ pub fn files(plan: &Plan, arch: &Arch) -> Vec<(&'static str, String)> {
         ("/proc/version", version(plan)),
         ("/proc/cpuinfo", arch.cpuinfo()),
         ("/proc/mtd", "dev:    size   erasesize  name\n".to_owned()),
+        ("/proc/filesystems", FILE_SYSTEMS.to_owned()),
         ("/proc/modules", String::new()),
         ("/proc/kallsyms", String::new()),
         (
@@ -52,6 +53,30 @@ pub fn files(plan: &Plan, arch: &Arch) -> Vec<(&'static str, String)> {
         ("/proc/sys/net/core/optmem_max", "20480\n".to_owned()),
     ]
 }
+
+/// What a guest can mount. Those with a disk are in the order in which programs try them, first
+/// those whose images are recognised.
+const FILE_SYSTEMS: &str = "nodev\tsysfs\n\
+                            nodev\trootfs\n\
+                            nodev\tramfs\n\
+                            nodev\tbdev\n\
+                            nodev\tproc\n\
+                            nodev\ttmpfs\n\
+                            nodev\tdevtmpfs\n\
+                            nodev\tdebugfs\n\
+                            nodev\tsockfs\n\
+                            nodev\tpipefs\n\
+                            nodev\tdevpts\n\
+                            \text3\n\
+                            \text2\n\
+                            \text4\n\
+                            \tsquashfs\n\
+                            \tcramfs\n\
+                            \tvfat\n\
+                            nodev\tnfs\n\
+                            nodev\tjffs2\n\
+                            nodev\toverlay\n\
+                            nodev\tubifs\n";
 
 /// Variables of the plan that only the environment holds.
 const NOT_BOOTED_WITH: &[&str] = &["TERM", "LD_LIBRARY_PATH"];

@@ -3,7 +3,9 @@
 pub mod console;
 pub mod consoles;
 pub mod devices;
+pub mod image_mount;
 pub mod interfaces;
+pub mod loops;
 pub mod machine;
 pub mod mounts;
 pub mod private;

@@ -25,6 +25,11 @@ const HIDDEN: &[&str] = &[
 ];
 /// The source of every file system that the sandbox itself mounts.
 const OURS: &str = "rookery";
+/// What begins the source of a file system in memory that holds what an image holds: behind it are
+/// the type and the source that the guest knows.
+const IMAGE: &str = "rookery.image:";
+/// What the kernel takes of a source.
+const SOURCE_MAX: usize = 200;
 /// Directories of `/proc` that tell of the host's hardware, drivers and file systems: they are
 /// empty.
 pub const HOSTS_OWN: &[&str] = &["acpi", "asound", "bus", "driver", "fs", "irq", "scsi"];
@@ -70,6 +75,8 @@ pub struct Mounts {
     bound: Vec<(String, String)>,
     /// The guest has another root than it began with.
     pivoted: bool,
+    /// What of the memory is set aside for an image that is being unpacked.
+    promised: u64,
 }
 
 /// Whether the sandbox keeps a mount at `path`.
@@ -82,6 +89,30 @@ fn is_hidden(path: &str) -> bool {
         .strip_prefix("/proc/")
         .is_some_and(|name| HOSTS_OWN.contains(&name));
     hosts || paths::is_below(path, "/.rookery") || HIDDEN.contains(&path)
+}
+
+/// The source of a file system in memory that holds an image, so that the table shows this type and
+/// this source.
+pub fn image_source(fstype: &str, source: &str) -> String {
+    let mut end = source.len().min(SOURCE_MAX);
+    while !source.is_char_boundary(end) {
+        end -= 1;
+    }
+    let source = source.get(..end).unwrap_or_default();
+    format!("{IMAGE}{fstype}:{source}")
+}
+
+/// The type and the source that the guest knows of an image, from the source that the kernel knows.
+fn image_of(source: &str) -> Option<(&str, &str)> {
+    source.strip_prefix(IMAGE)?.split_once(':')
+}
+
+/// Whether options, the first of which says it, let nobody write.
+fn access(options: &str) -> &'static str {
+    match options.split(',').next() {
+        Some("ro") => "ro",
+        _ => "rw",
+    }
 }
 
 /// How many files a file system in memory of `bytes` may hold.
@@ -205,7 +236,7 @@ impl Mounts {
             let (major, minor) = (libc::major(memory.device), libc::minor(memory.device));
             memory.detached || live.contains(format!("{major}:{minor}").as_str())
         });
-        let used: u64 = self.memory.iter().map(|memory| memory.bytes).sum();
+        let used: u64 = self.reserved();
         let left = MEMORY
             .saturating_sub(used)
             .checked_sub(MEMORY_MIN)
@@ -217,7 +248,13 @@ impl Mounts {
 
     /// What the file systems in memory may hold.
     pub fn reserved(&self) -> u64 {
-        self.memory.iter().map(|memory| memory.bytes).sum()
+        let own = self.memory.iter().map(|memory| memory.bytes);
+        own.sum::<u64>() + self.promised
+    }
+
+    /// Set memory aside for an image that is being unpacked; 0 where none is any more.
+    pub fn promise(&mut self, bytes: u64) {
+        self.promised = bytes;
     }
 
     /// What they hold, where `in_use` tells it by a device's number of those that are in the table.
@@ -255,6 +292,12 @@ impl Mounts {
                 continue;
             };
             let fstype = fields.get(2).copied().unwrap_or_default();
+            let options = fields.get(3).copied().unwrap_or_default();
+            if let Some((fstype, source)) = fields.first().copied().and_then(image_of) {
+                let access = access(options);
+                let _ = writeln!(text, "{source} {target} {fstype} {access},relatime 0 0");
+                continue;
+            }
             let known = replacement(&self.canonical(target.to_owned()), fstype);
             match (known, fields.first() == Some(&OURS)) {
                 (Some(known), true) => {
@@ -285,6 +328,11 @@ impl Mounts {
             let (front, back) = line.split_once(" - ").unwrap_or_default();
             let mut back = back.split(' ');
             let (fstype, source) = (back.next().unwrap_or_default(), back.next());
+            if let Some((fstype, source)) = source.and_then(image_of) {
+                let access = access(front.split(' ').nth(5).unwrap_or_default());
+                let _ = writeln!(text, "{front} - {fstype} {source} {access}");
+                continue;
+            }
             match replacement(&self.canonical(target.to_owned()), fstype) {
                 Some((shown, fstype)) if source == Some(OURS) => {
                     let _ = writeln!(text, "{front} - {fstype} {shown} rw");
@@ -415,6 +463,22 @@ mod tests {
         let info = "21 1 0:30 / / rw - overlay rookery rw,lowerdir=.\n\
                     22 21 0:5 /null /dev/null rw - devtmpfs udev rw\n";
         assert_eq!(mounts.info(info), "21 1 0:30 / / rw - rootfs rootfs rw\n");
+    }
+
+    #[test]
+    fn an_image_is_shown_as_the_guest_mounted_it() {
+        let mounts = Mounts::default();
+        let source = image_source("squashfs", "/dev/loop0");
+        let kernels = format!("{source} /mnt tmpfs ro,nosuid,nodev,size=4k 0 0\n");
+        assert_eq!(
+            mounts.table(&kernels),
+            "/dev/loop0 /mnt squashfs ro,relatime 0 0\n"
+        );
+        let info = format!("40 21 0:44 / /mnt rw,nosuid - tmpfs {source} rw,size=4k\n");
+        assert_eq!(
+            mounts.info(&info),
+            "40 21 0:44 / /mnt rw,nosuid - squashfs /dev/loop0 rw\n"
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::files::devices::{Device, Devices};
 use crate::files::mounts::Mounts;
 use crate::files::private::PrivateFiles;
 use crate::guest::emulators::Emulators;
+use crate::guest::images::Images;
 use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
@@ -238,6 +239,11 @@ pub trait HasPlan<'a> {
 /// The files that the supervisor answers for.
 pub trait HasDevices {
     fn devices(&mut self) -> &mut Devices;
+}
+
+/// Images that the guest mounts, and its loop devices.
+pub trait HasImages {
+    fn images(&mut self) -> &mut Images;
 }
 
 /// The guest's console.

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod emulators;
+pub mod images;
 pub mod interfaces;
 pub mod ipc;
 pub mod kept;

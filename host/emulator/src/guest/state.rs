@@ -19,11 +19,12 @@ use crate::files::interfaces::CLASS;
 use crate::files::mounts::{self, Mounts};
 use crate::files::private::PrivateFiles;
 use crate::guest::access::{
-    Callers, Ends, HasConsole, HasDevices, HasEmulators, HasIpc, HasKept, HasKernelLog, HasLimits,
-    HasMounts, HasNamespaces, HasOwners, HasPlan, HasRespawns, HasServices, HasWaits, Paths,
-    Reports,
+    Callers, Ends, HasConsole, HasDevices, HasEmulators, HasImages, HasIpc, HasKept, HasKernelLog,
+    HasLimits, HasMounts, HasNamespaces, HasOwners, HasPlan, HasRespawns, HasServices, HasWaits,
+    Paths, Reports,
 };
 use crate::guest::emulators::Emulators;
+use crate::guest::images::Images;
 use crate::guest::interfaces;
 use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
@@ -70,6 +71,7 @@ pub struct Guest<'a> {
     kernel_log: KernelLog,
     waits: Waits,
     ipc: Ipc,
+    images: Images,
     respawns: Respawns,
     /// Files of the supervisor's that it writes to.
     kept: Kept,
@@ -125,6 +127,7 @@ impl<'a> Guest<'a> {
             kernel_log: KernelLog::default(),
             waits: Waits::default(),
             ipc: Ipc::default(),
+            images: Images::default(),
             respawns: Respawns::default(),
             kept: Kept::default(),
         }
@@ -165,6 +168,8 @@ impl<'a> Guest<'a> {
             (init.uid, init.gid) = (None, None);
         }
         self.tree.mounts.forget_start();
+        self.images.forget_start();
+        self.tree.mounts.promise(0);
         let mut own = self.mounts_there();
         own.retain(|(id, _)| !self.mounted.contains(id));
         own.into_iter().rev().map(|(_, place)| place).collect()
@@ -221,6 +226,11 @@ impl<'a> Guest<'a> {
     /// When to look for an excess again, where nothing happens.
     pub fn due(&self) -> Instant {
         self.limits.due()
+    }
+
+    /// Readable when an image is unpacked.
+    pub fn unpacked(&self) -> Option<BorrowedFd<'_>> {
+        self.images.done()
     }
 
     /// When a program that was held back may start.
@@ -380,6 +390,12 @@ impl HasNamespaces for Guest<'_> {
 impl HasIpc for Guest<'_> {
     fn ipc(&mut self) -> &mut Ipc {
         &mut self.ipc
+    }
+}
+
+impl HasImages for Guest<'_> {
+    fn images(&mut self) -> &mut Images {
+        &mut self.images
     }
 }
 

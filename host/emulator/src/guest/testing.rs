@@ -13,10 +13,11 @@ use rustix::io::Errno;
 use crate::files::devices::{Devices, tests::plan};
 use crate::files::mounts::Mounts;
 use crate::guest::access::{
-    Callers, Ends, HasDevices, HasEmulators, HasIpc, HasKept, HasKernelLog, HasMounts,
+    Callers, Ends, HasDevices, HasEmulators, HasImages, HasIpc, HasKept, HasKernelLog, HasMounts,
     HasNamespaces, HasPlan, HasRespawns, HasServices, HasWaits, Paths, Reports,
 };
 use crate::guest::emulators::Emulators;
+use crate::guest::images::Images;
 use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
@@ -41,6 +42,7 @@ pub struct Part {
     pub held: Option<Call>,
     pub others_live: bool,
     pub ipc: Ipc,
+    images: Images,
     respawns: Respawns,
     procs: Table,
     init: ProcDir,
@@ -68,6 +70,7 @@ impl Part {
             held: None,
             others_live: false,
             ipc: Ipc::default(),
+            images: Images::default(),
             respawns: Respawns::default(),
             init: ProcDir::of_thread(own, &namespace).unwrap(),
             procs: Table::new(namespace),
@@ -187,6 +190,12 @@ impl HasNamespaces for Part {
 impl HasIpc for Part {
     fn ipc(&mut self) -> &mut Ipc {
         &mut self.ipc
+    }
+}
+
+impl HasImages for Part {
+    fn images(&mut self) -> &mut Images {
+        &mut self.images
     }
 }
 

@@ -8,16 +8,18 @@ use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
 use crate::files::devices::{Backing, Device, PTMX};
+use crate::files::loops::CONTROL;
 use crate::files::mounts::LISTINGS;
 use crate::files::process_file::{About, ProcessFile};
 use crate::files::{devices, private};
 use crate::guest::access::{
-    Callers, HasConsole, HasDevices, HasKept, HasMounts, HasNamespaces, HasServices, Paths, Reports,
+    Callers, HasConsole, HasDevices, HasImages, HasKept, HasMounts, HasNamespaces, HasServices,
+    Paths, Reports,
 };
 use crate::guest::tree::{CONSOLE, Found};
 use crate::handlers::exec::{self, Executes};
 use crate::handlers::model::memory_file;
-use crate::handlers::{behind, boot_arguments, model, program_file};
+use crate::handlers::{behind, boot_arguments, loops, model, program_file};
 use crate::kernel::paths::is_machine;
 use crate::kernel::{enter, paths, shortage};
 use crate::process::call::{Action, Call};
@@ -28,10 +30,13 @@ use crate::sandbox::filter::LOG_FD;
 use rookery_records::event::What;
 
 /// What opening a file needs: it may be anything.
-pub trait Opens<'a>: Executes<'a> + HasConsole<'a> + HasMounts + HasKept + HasServices {}
+pub trait Opens<'a>:
+    Executes<'a> + HasConsole<'a> + HasMounts + HasKept + HasServices + HasImages
+{
+}
 
 impl<'a, T> Opens<'a> for T where
-    T: Executes<'a> + HasConsole<'a> + HasMounts + HasKept + HasServices
+    T: Executes<'a> + HasConsole<'a> + HasMounts + HasKept + HasServices + HasImages
 {
 }
 
@@ -145,6 +150,8 @@ fn open_device<'a>(
             memory_file(path, contents).and_then(|file| model::reopen(&file, flags))
         }
         Backing::Directory => open_directory(guest, call, path, flags),
+        Backing::Loop(number) => loops::open(guest, *number, flags),
+        Backing::LoopControl => memory_file(CONTROL, b""),
         Backing::Nothing => Err(Errno::NXIO),
     };
     give(given, flags)

@@ -3,8 +3,11 @@
 
 use rustix::io::Errno;
 
-use crate::guest::access::{Callers, HasDevices, HasEmulators, HasPlan, HasServices, Reports};
+use crate::guest::access::{
+    Callers, HasDevices, HasEmulators, HasImages, HasPlan, HasServices, Reports,
+};
 use crate::handlers::behind::model_of;
+use crate::handlers::loops;
 use crate::process::call::{Action, Call};
 use crate::qemu::emulator::GUEST_BASE;
 use rookery_records::event::{Operation, What};
@@ -12,12 +15,15 @@ use rookery_runs::plan::{Ioctl, IoctlCommand, Pseudofile};
 
 /// `ioctl`.
 pub fn ioctl<'a>(
-    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a> + HasServices),
+    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a> + HasServices + HasImages),
     call: &Call,
 ) -> Action {
     let command = call.int(1).cast_unsigned();
     if let Some((path, model)) = model_of(guest, call, call.int(0)) {
         return answer_model(guest, call, &path, model, command);
+    }
+    if let Some(action) = loops::ioctl(guest, call, command) {
+        return action;
     }
     let taught = is_taught(guest, call, command);
     if taught {

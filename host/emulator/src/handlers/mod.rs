@@ -12,12 +12,14 @@ mod file_system;
 mod fs;
 mod host_name;
 mod identity;
+mod image_mount;
 mod ioctl;
 mod ipc;
 mod kernel_log;
 mod launch;
 mod limits;
 mod log;
+mod loops;
 mod model;
 mod mount;
 mod names;
@@ -34,6 +36,7 @@ mod table;
 mod threads;
 mod transfer;
 
+pub use image_mount::{tidy as tidy_images, unpacked as image_unpacked};
 pub use network::commands as network_commands;
 pub use table::{always as always_answered, recorded as also_recorded};
 

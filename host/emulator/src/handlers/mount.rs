@@ -5,13 +5,15 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, Mode, OFlags, Statx, StatxFlags};
 use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
-};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, UnmountFlags};
 
+use crate::files::image_mount::move_to;
 use crate::files::mounts::{files_in, is_own};
-use crate::guest::access::{Callers, HasDevices, HasMounts, HasNamespaces, Paths, Reports};
-use crate::handlers::pivot;
+use crate::guest::access::{
+    Callers, HasDevices, HasImages, HasKept, HasMounts, HasNamespaces, HasPlan, Paths,
+};
+use crate::handlers::image_mount::MountsImages;
+use crate::handlers::{image_mount, pivot};
 use crate::kernel::{enter, paths};
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
@@ -31,6 +33,8 @@ enum Done {
     Mounted,
     /// It only seems so.
     Faked,
+    /// The caller waits for it.
+    Later,
 }
 
 /// Where `mount` has its target.
@@ -40,10 +44,7 @@ const TARGET: PathArg = PathArg {
 };
 
 /// `mount`.
-pub fn mount(
-    guest: &mut (impl Reports + Paths + HasMounts + HasNamespaces),
-    call: &Call,
-) -> Action {
+pub fn mount<'a>(guest: &mut (impl MountsImages + HasPlan<'a> + HasKept), call: &Call) -> Action {
     let target = match guest.raw_path(call, TARGET) {
         Ok(target) => target,
         Err(errno) => return errno.into(),
@@ -56,6 +57,9 @@ pub fn mount(
         target,
     };
     let result = carry_out(guest, call, &request);
+    if matches!(result, Ok(Done::Later)) {
+        return Action::Later;
+    }
     let faked = matches!(result, Ok(Done::Faked));
     let code = result
         .as_ref()
@@ -81,14 +85,18 @@ struct Request {
     options: String,
 }
 
-fn carry_out(
-    guest: &mut (impl Paths + HasMounts + HasNamespaces),
+fn carry_out<'a>(
+    guest: &mut (impl MountsImages + HasPlan<'a> + HasKept),
     call: &Call,
     request: &Request,
 ) -> Result<Done, Errno> {
     let at = guest.view(call).ok_or(Errno::SRCH)?.find(&request.target)?;
     let real = paths::of_descriptor(&at).unwrap_or_else(|| request.target.clone());
-    if request.flags & (libc::MS_REMOUNT | PROPAGATION) != 0 {
+    if request.flags & libc::MS_REMOUNT != 0 {
+        image_mount::remount(guest, &at, request.flags & libc::MS_RDONLY != 0)?;
+        return Ok(Done::Mounted);
+    }
+    if request.flags & PROPAGATION != 0 {
         return Ok(Done::Mounted);
     }
     if real == "/" && request.flags & libc::MS_MOVE != 0 {
@@ -115,6 +123,18 @@ fn carry_out(
         // written there lasts as long as the run.
         other if is_name(other) => {
             has_room(guest)?;
+            if let Some(image) = image_mount::find(guest, call, other)? {
+                let asked = image_mount::Request {
+                    source: &request.source,
+                    target: &request.target,
+                    fstype: other,
+                    read_only: request.flags & libc::MS_RDONLY != 0,
+                    at,
+                    real,
+                };
+                let done = image_mount::begin(guest, call, image, asked)?;
+                return Ok(if done { Done::Mounted } else { Done::Later });
+            }
             guest.mounts().fake(&request.source, &real, other);
             Ok(Done::Faked)
         }
@@ -162,11 +182,6 @@ fn attach(from: &OwnedFd, at: &OwnedFd, copy: bool) -> Result<(), Errno> {
         return move_to(&tree, at);
     }
     move_to(from, at)
-}
-
-fn move_to(from: &OwnedFd, at: &OwnedFd) -> Result<(), Errno> {
-    let both = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    rustix::mount::move_mount(from, "", at, "", both)
 }
 
 /// The guest's mounts as the kernel knows them. `NOSPC` where there are too many for one more.
@@ -278,7 +293,7 @@ fn bytes(text: &str) -> Option<u64> {
 
 /// `umount2`: of what the guest mounted itself; the sandbox's own mounts only seem to go.
 pub fn unmount(
-    guest: &mut (impl Paths + HasMounts + HasDevices + HasNamespaces),
+    guest: &mut (impl Paths + HasMounts + HasDevices + HasNamespaces + HasImages),
     call: &Call,
 ) -> Action {
     match take_down(guest, call) {
@@ -288,7 +303,7 @@ pub fn unmount(
 }
 
 fn take_down(
-    guest: &mut (impl Paths + HasMounts + HasDevices + HasNamespaces),
+    guest: &mut (impl Paths + HasMounts + HasDevices + HasNamespaces + HasImages),
     call: &Call,
 ) -> Result<(), Errno> {
     let target = guest.raw_path(call, PathArg::FIRST)?;
@@ -323,7 +338,8 @@ fn take_down(
         rustix::mount::unmount(place.name.as_str(), flags | UnmountFlags::NOFOLLOW)
     });
     if result.is_ok() {
-        if !guest.mounts().is_bound(&real) {
+        let lasts = image_mount::unmounted(guest, device);
+        if !guest.mounts().is_bound(&real) && !lasts {
             guest.devices().forget(device);
         }
         guest.mounts().unbind(&real);

@@ -17,6 +17,9 @@ const NAMESPACES: i32 = libc::CLONE_NEWUSER
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWIPC;
 
+/// Those to enter for what concerns mounts only.
+pub const MOUNTS: i32 = libc::CLONE_NEWUSER | libc::CLONE_NEWNS;
+
 /// Run `work` as the guest's root, with all capabilities there. It must end soon: the guest waits.
 pub fn run(guest: &OwnedFd, work: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
     let Ok(child) = process::fork_into(0) else {

@@ -27,7 +27,6 @@ const SPARE: &[&[u8]] = &[
     b"USBDEVFS",
     b"BTRFS",
     b"CDROM",
-    b"LOOP_",
     b"SNDRV",
     b"KVM_",
 ];

@@ -177,6 +177,8 @@ struct Ready {
     init: bool,
     answers: bool,
     console: bool,
+    /// An image is unpacked.
+    image: bool,
     listeners: Vec<(Rc<Listener>, PollFlags)>,
 }
 
@@ -230,6 +232,9 @@ impl Supervisor<'_> {
             self.answer_calls(&ready.listeners);
             if ready.console {
                 self.read_console();
+            }
+            if ready.image {
+                handlers::image_unpacked(&mut self.guest);
             }
             if self.starting {
                 self.await_init()?;
@@ -343,8 +348,11 @@ impl Supervisor<'_> {
             let (fd, flags) = reach.interest();
             fds.push(PollFd::from_borrowed_fd(fd, flags));
         }
+        let image = self.guest.unpacked();
+        fds.extend(image.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         // After an interruption nothing is ready, and the next wait tells.
         let _ = rustix::event::poll(&mut fds, Some(&timeout));
+        let image = image.and_then(|_| fds.last().map(PollFd::revents));
         let mut events = fds.iter().map(PollFd::revents);
         let mut any = || events.next().is_some_and(|events| !events.is_empty());
         Ready {
@@ -353,6 +361,7 @@ impl Supervisor<'_> {
             init: any(),
             console: any(),
             answers: self.asking.descriptor().is_some() && any(),
+            image: image.is_some_and(|events| !events.is_empty()),
             listeners: listeners()
                 .map(Rc::clone)
                 .zip(events)
@@ -453,6 +462,7 @@ impl Supervisor<'_> {
 
     fn housekeeping(&mut self) {
         self.guest.tidy();
+        handlers::tidy_images(&mut self.guest);
         crate::supervisor::listening::sweep(&mut self.guest);
         self.asking.tick(&mut self.guest);
         self.note_shortage();

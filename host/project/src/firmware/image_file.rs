@@ -14,6 +14,7 @@ use flate2::read::GzDecoder;
 use rookery_images::{Format, Reading, Unread, format};
 
 use super::image::Image;
+use super::limits::MAX_BYTES;
 use super::source::{Builder, head, refused};
 use super::stream::{Meter, Metered};
 use crate::ground::text::escape;
@@ -32,14 +33,29 @@ pub(super) fn is_image(file: &File, path: &Path) -> Result<bool> {
     Ok(is.is_image())
 }
 
-/// Read an image that is open as `file`.
-pub(super) fn read(file: File, path: &Path, cancel: &Cancel) -> Result<Image> {
+/// What reading an image may take.
+pub(super) struct Bounds {
+    /// Content of its files.
+    pub content: u64,
+    /// The process's memory.
+    pub memory: u64,
+}
+
+/// As much as a firmware may need.
+pub(super) const FIRMWARE: Bounds = Bounds {
+    content: MAX_BYTES,
+    memory: rookery_images::MEMORY_BYTES,
+};
+
+/// Read an image that is open as `file`, from where that stands.
+pub(super) fn read(file: File, path: &Path, most: &Bounds, cancel: &Cancel) -> Result<Image> {
     let meta = file.metadata().map_err(|e| Error::io("read", path, &e))?;
     let wanted = cancel.clone();
-    let reading = Reading::start(file, meta.len(), move || wanted.is_cancelled())
+    let cancelled = move || wanted.is_cancelled();
+    let reading = Reading::start(file, meta.len(), most.memory, cancelled)
         .map_err(|error| Error::Internal(format!("cannot start the reader of images: {error}")))?;
     let reading = Rc::new(RefCell::new(reading));
-    let meter = Rc::new(Meter::of_image(meta.len(), cancel.clone()));
+    let meter = Rc::new(Meter::of_image(meta.len(), most.content, cancel.clone()));
     let mut builder = Builder::new(path, Rc::clone(&meter))?;
     let read = builder.archive(Metered {
         inner: Box::new(Stream(Rc::clone(&reading))),

@@ -3,6 +3,7 @@
 mod damage;
 mod directory;
 mod elf;
+mod file_system;
 mod image;
 mod image_file;
 mod init;
@@ -26,6 +27,7 @@ use rookery_contract::shapes::{
 };
 use rustix::io::Errno;
 
+pub use self::file_system::FileSystem;
 pub(crate) use self::image::Image;
 pub(crate) use self::init::candidates;
 pub(crate) use self::repair::{Repair, repair};
@@ -185,7 +187,7 @@ impl Image {
         }
         let file = Self::open(path)?;
         if image_file::is_image(&file, path)? {
-            return image_file::read(file, path, cancel).map(Arc::new);
+            return image_file::read(file, path, &image_file::FIRMWARE, cancel).map(Arc::new);
         }
         opened::of_archive(file, path, cancel)
     }

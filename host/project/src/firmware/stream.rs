@@ -17,6 +17,8 @@ pub(super) struct Meter {
     /// Bytes that may be read until the next entry begins.
     pub allowance: Cell<u64>,
     content: Cell<u64>,
+    /// The most content, in bytes.
+    most: u64,
     /// Something follows the end of the compressed data.
     pub garbage: Cell<bool>,
     cancel: Cancel,
@@ -30,15 +32,19 @@ impl Meter {
             compressed: Cell::new(0),
             allowance: Cell::new(0),
             content: Cell::new(0),
+            most: MAX_BYTES,
             garbage: Cell::new(false),
             cancel,
             refusal: RefCell::new(None),
         }
     }
 
-    /// Of an image of so many bytes, which a process reads.
-    pub(super) fn of_image(bytes: u64, cancel: Cancel) -> Self {
-        let meter = Self::new(cancel);
+    /// Of an image of so many bytes, which a process reads, with at most so many of content.
+    pub(super) fn of_image(bytes: u64, most: u64, cancel: Cancel) -> Self {
+        let meter = Self {
+            most: most.min(MAX_BYTES),
+            ..Self::new(cancel)
+        };
         meter.compressed.set(bytes);
         meter
     }
@@ -53,10 +59,11 @@ impl Meter {
         self.cancel.check()?;
         let total = self.content.get() + bytes;
         self.content.set(total);
-        if total > MAX_BYTES {
+        if total > self.most {
             return Err(Error::Limit(format!(
-                "{} holds more than {MAX_BYTES} bytes of files",
-                path.display()
+                "{} holds more than {} bytes of files",
+                path.display(),
+                self.most
             )));
         }
         let compressed = self.compressed.get();

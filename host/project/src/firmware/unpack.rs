@@ -108,17 +108,22 @@ pub fn unpack(archive: &Path, into: &Path, cancel: &Cancel) -> Result<Unpacked> 
         .unwrap_or(Path::new("."));
     let fresh = Scratch::make(parent, ".unpack-")
         .map_err(|e| Error::io("make a directory in", parent, &e))?;
-    let unpacked = Target {
-        root: fresh.path(),
-        shown: into,
-        image: &image,
-        cancel,
-    }
-    .write()?;
+    let unpacked = write(&image, fresh.path(), into, cancel)?;
     fresh
         .persist(into)
         .map_err(|e| Error::io("make", into, &e))?;
     Ok(unpacked)
+}
+
+/// Write what `image` holds into the empty directory `root`, which is called `shown`.
+pub(super) fn write(image: &Image, root: &Path, shown: &Path, cancel: &Cancel) -> Result<Unpacked> {
+    Target {
+        root,
+        shown,
+        image,
+        cancel,
+    }
+    .write()
 }
 
 struct Target<'a> {

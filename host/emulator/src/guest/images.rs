@@ -1,0 +1,158 @@
+//! Images of file systems that the guest mounts: its loop devices, what is being unpacked, and what
+//! it wrote to those that it may mount again.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use crate::files::devices::FileId;
+use crate::files::image_mount::{Failure, Mounted, Unpacking, Wanted};
+use crate::files::loops::Loops;
+use crate::process::call::Call;
+
+/// Mounts that wait for one that is being unpacked.
+const WAITING_MAX: usize = 32;
+/// How long unpacking one may take.
+const WITHIN: Duration = Duration::from_secs(60);
+/// Images whose changes are kept.
+const KEPT_MAX: usize = 16;
+
+/// Which image it is: the file, its size and when it was changed, and where in it the image begins.
+pub type Key = (FileId, i64, (i64, u64), u64);
+
+/// A mount that the guest waits for.
+#[derive(Debug)]
+pub struct Mounting {
+    pub call: Call,
+    pub image: File,
+    pub key: Key,
+    /// What is mounted, in the guest's words.
+    pub wanted: Wanted,
+    /// Where, as the guest named it and as it is.
+    pub target: String,
+    pub real: String,
+    /// The loop device that shows the image.
+    pub device: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Running {
+    mounting: Mounting,
+    unpacking: Unpacking,
+    until: Instant,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Images {
+    pub loops: Loops,
+    waiting: VecDeque<Mounting>,
+    running: Option<Running>,
+    kept: VecDeque<(Key, OwnedFd)>,
+    /// File systems whose changes last, by the kernel's number.
+    writable: Vec<u64>,
+}
+
+impl Images {
+    /// Let a mount wait for its turn. Gives it back where too many do.
+    pub fn wait(&mut self, mounting: Mounting) -> Result<(), Mounting> {
+        if self.waiting.len() >= WAITING_MAX {
+            return Err(mounting);
+        }
+        self.waiting.push_back(mounting);
+        Ok(())
+    }
+
+    /// The next one, where none is being unpacked.
+    pub fn next(&mut self) -> Option<Mounting> {
+        self.waiting.retain(|mounting| mounting.call.is_valid());
+        if self.running.is_some() {
+            return None;
+        }
+        self.waiting.pop_front()
+    }
+
+    /// Begin to unpack one, which may have `most` bytes. Gives it back where that cannot be done.
+    pub fn start(
+        &mut self,
+        mounting: Mounting,
+        guest: &OwnedFd,
+        most: u64,
+    ) -> Result<(), (Mounting, Failure)> {
+        let until = Instant::now() + WITHIN;
+        match Unpacking::start(guest, &mounting.image, &mounting.wanted, most, until) {
+            Ok(unpacking) => {
+                self.running = Some(Running {
+                    mounting,
+                    unpacking,
+                    until,
+                });
+                Ok(())
+            }
+            Err(errno) => Err((mounting, errno.into())),
+        }
+    }
+
+    /// Readable when what is being unpacked is done.
+    pub fn done(&self) -> Option<BorrowedFd<'_>> {
+        self.running
+            .as_ref()
+            .map(|running| running.unpacking.as_fd())
+    }
+
+    /// What became of the one that is done.
+    pub fn take(&mut self) -> Option<(Mounting, Result<Mounted, Failure>)> {
+        let running = self.running.take()?;
+        Some((running.mounting, running.unpacking.end()))
+    }
+
+    /// End what nobody waits for any more. Gives what takes too long.
+    pub fn tidy(&mut self) -> Option<Mounting> {
+        let running = self.running.as_ref()?;
+        if !running.mounting.call.is_valid() {
+            self.running = None;
+            return None;
+        }
+        // It ends by itself at that time, but for what the kernel does not give back.
+        let grace = Duration::from_secs(5);
+        (Instant::now() > running.until + grace)
+            .then(|| self.running.take().map(|running| running.mounting))?
+    }
+
+    /// What was kept of an image.
+    pub fn take_kept(&mut self, key: &Key) -> Option<OwnedFd> {
+        let at = self.kept.iter().position(|(known, _)| known == key)?;
+        self.kept.remove(at).map(|(_, kept)| kept)
+    }
+
+    /// Keep what is written to an image.
+    pub fn keep(&mut self, key: Key, kept: OwnedFd) {
+        if self.kept.len() >= KEPT_MAX {
+            self.kept.pop_front();
+        }
+        self.kept.push_back((key, kept));
+    }
+
+    /// What is written to the file system `device` lasts.
+    pub fn lasts(&mut self, device: u64) {
+        self.writable.push(device);
+    }
+
+    /// Whether the guest may write to the file system `device` of an image.
+    pub fn is_writable(&self, device: u64) -> bool {
+        self.writable.contains(&device)
+    }
+
+    /// The guest starts anew.
+    pub fn forget_start(&mut self) {
+        let waiting = self.waiting.drain(..);
+        let running = self.running.take().map(|running| running.mounting);
+        for mounting in waiting.chain(running) {
+            mounting.call.answer(&Errno::INTR.into());
+        }
+        self.loops.forget_start();
+    }
+}
