@@ -33,9 +33,8 @@ const PAGE: u64 = 4096;
 pub struct Wanted {
     /// Where it is shown.
     pub at: OwnedFd,
-    /// The source and the type that the guest's table of mounts has.
-    pub source: String,
-    pub fstype: String,
+    /// The image's number in the guest's table of mounts.
+    pub image: u64,
     pub read_only: bool,
     /// What is written to it is kept when it is mounted nowhere.
     pub lasts: bool,
@@ -148,8 +147,7 @@ fn carry_out(guest: &OwnedFd, image: &File, wanted: &Wanted, most: u64, until: I
     let cancel = Cancel::at(until);
     let length = image.metadata().map_or(0, |metadata| metadata.len());
     let file = image.try_clone().map_err(|_| Errno::MFILE)?;
-    let shown = Path::new(&wanted.source);
-    let system = FileSystem::read(file, shown, most, &cancel).map_err(refused)?;
+    let system = FileSystem::read(file, Path::new("its image"), most, &cancel).map_err(refused)?;
     let files = system.entries() + NODES_MAX as u64;
     let mut bytes = system.bytes(PAGE);
     if !wanted.read_only {
@@ -199,7 +197,7 @@ fn refused(error: Error) -> Failure {
 /// A file system in memory that is mounted nowhere yet.
 fn memory(wanted: &Wanted, bytes: u64, files: u64) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    let source = image_source(&wanted.fstype, &wanted.source);
+    let source = image_source(wanted.image);
     for (name, value) in [
         ("source", source.as_str()),
         ("size", &bytes.to_string()),

@@ -1,7 +1,7 @@
 //! What the guest believes to be mounted: the kernel's table without the sandbox's own lines, and
 //! with the mounts that only seem to be.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fmt::Write as _;
 
 use crate::kernel::paths;
@@ -25,11 +25,11 @@ const HIDDEN: &[&str] = &[
 ];
 /// The source of every file system that the sandbox itself mounts.
 const OURS: &str = "rookery";
-/// What begins the source of a file system in memory that holds what an image holds: behind it are
-/// the type and the source that the guest knows.
+/// What begins the source of a file system in memory that holds what an image holds: behind it is
+/// the image's number.
 const IMAGE: &str = "rookery.image:";
-/// What the kernel takes of a source.
-const SOURCE_MAX: usize = 200;
+/// Images that are known by their numbers.
+const IMAGES_MAX: usize = 1024;
 /// Directories of `/proc` that tell of the host's hardware, drivers and file systems: they are
 /// empty.
 pub const HOSTS_OWN: &[&str] = &["acpi", "asound", "bus", "driver", "fs", "irq", "scsi"];
@@ -77,6 +77,9 @@ pub struct Mounts {
     pivoted: bool,
     /// What of the memory is set aside for an image that is being unpacked.
     promised: u64,
+    /// Images that were mounted, by their numbers: the type and the source that the guest knows.
+    images: VecDeque<(u64, String, String)>,
+    next_image: u64,
 }
 
 /// Whether the sandbox keeps a mount at `path`.
@@ -91,20 +94,9 @@ fn is_hidden(path: &str) -> bool {
     hosts || paths::is_below(path, "/.rookery") || HIDDEN.contains(&path)
 }
 
-/// The source of a file system in memory that holds an image, so that the table shows this type and
-/// this source.
-pub fn image_source(fstype: &str, source: &str) -> String {
-    let mut end = source.len().min(SOURCE_MAX);
-    while !source.is_char_boundary(end) {
-        end -= 1;
-    }
-    let source = source.get(..end).unwrap_or_default();
-    format!("{IMAGE}{fstype}:{source}")
-}
-
-/// The type and the source that the guest knows of an image, from the source that the kernel knows.
-fn image_of(source: &str) -> Option<(&str, &str)> {
-    source.strip_prefix(IMAGE)?.split_once(':')
+/// The source of a file system in memory that holds the image of this number.
+pub fn image_source(image: u64) -> String {
+    format!("{IMAGE}{image}")
 }
 
 /// Whether options, the first of which says it, let nobody write.
@@ -293,7 +285,8 @@ impl Mounts {
             };
             let fstype = fields.get(2).copied().unwrap_or_default();
             let options = fields.get(3).copied().unwrap_or_default();
-            if let Some((fstype, source)) = fields.first().copied().and_then(image_of) {
+            let source = fields.first().copied().unwrap_or_default();
+            if let Some((fstype, source)) = self.image_of(source) {
                 let access = access(options);
                 let _ = writeln!(text, "{source} {target} {fstype} {access},relatime 0 0");
                 continue;
@@ -328,7 +321,7 @@ impl Mounts {
             let (front, back) = line.split_once(" - ").unwrap_or_default();
             let mut back = back.split(' ');
             let (fstype, source) = (back.next().unwrap_or_default(), back.next());
-            if let Some((fstype, source)) = source.and_then(image_of) {
+            if let Some((fstype, source)) = source.and_then(|source| self.image_of(source)) {
                 let access = access(front.split(' ').nth(5).unwrap_or_default());
                 let _ = writeln!(text, "{front} - {fstype} {source} {access}");
                 continue;
@@ -354,6 +347,31 @@ impl Mounts {
             );
         }
         text
+    }
+
+    /// A number for an image that is mounted for the first time.
+    pub fn new_image(&mut self) -> u64 {
+        self.next_image += 1;
+        self.next_image
+    }
+
+    /// The guest mounts an image by this type and from this source.
+    pub fn name_image(&mut self, image: u64, fstype: &str, source: &str) {
+        self.images.retain(|(known, ..)| *known != image);
+        if self.images.len() >= IMAGES_MAX {
+            self.images.pop_front();
+        }
+        let name = (image, escape(fstype), escape(source));
+        self.images.push_back(name);
+    }
+
+    /// The type and the source that the guest knows, from the source that the kernel knows.
+    fn image_of(&self, source: &str) -> Option<(&str, &str)> {
+        let number = source.strip_prefix(IMAGE)?.parse().ok();
+        let mut images = self.images.iter();
+        let image = images.find(|(known, ..)| Some(*known) == number);
+        let shown = image.map(|(_, fstype, source)| (fstype.as_str(), source.as_str()));
+        shown.or(Some(("none", "none")))
     }
 
     fn shows(&self, target: &str) -> bool {
@@ -467,8 +485,10 @@ mod tests {
 
     #[test]
     fn an_image_is_shown_as_the_guest_mounted_it() {
-        let mounts = Mounts::default();
-        let source = image_source("squashfs", "/dev/loop0");
+        let mut mounts = Mounts::default();
+        let image = mounts.new_image();
+        mounts.name_image(image, "squashfs", "/dev/loop0");
+        let source = image_source(image);
         let kernels = format!("{source} /mnt tmpfs ro,nosuid,nodev,size=4k 0 0\n");
         assert_eq!(
             mounts.table(&kernels),

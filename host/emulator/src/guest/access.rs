@@ -16,6 +16,7 @@ use crate::files::console::Console;
 use crate::files::devices::{Device, Devices};
 use crate::files::mounts::Mounts;
 use crate::files::private::PrivateFiles;
+use crate::guest::clock::Clock;
 use crate::guest::emulators::Emulators;
 use crate::guest::images::Images;
 use crate::guest::ipc::Ipc;
@@ -34,7 +35,7 @@ use crate::process::memory::{self, Memory};
 use crate::process::path_arg::PathArg;
 use crate::process::proc_dir::ProcDir;
 use crate::process::record::Record;
-use crate::process::start::Start;
+use crate::process::start::{Key, Start};
 use crate::process::table::Table;
 use crate::process::view::View;
 
@@ -311,6 +312,11 @@ pub trait HasWaits {
     fn waits(&mut self) -> &mut Waits;
 }
 
+/// Its clock.
+pub trait HasClock {
+    fn clock(&mut self) -> &mut Clock;
+}
+
 /// Programs that fail and are started again without a pause.
 pub trait HasRespawns {
     fn respawns(&mut self) -> &mut Respawns;
@@ -322,19 +328,27 @@ pub trait HasRespawns {
         start: Option<Start>,
         failed: bool,
     ) -> Option<What> {
-        const WORDS_MAX: usize = 80;
-        if !self.respawns().ended(start?, failed) {
-            return None;
-        }
-        let words: String = argv.join(" ").chars().take(WORDS_MAX).collect();
-        let note = format!(
-            "`{}` ended with an error as soon as it was started, {FAILURES} times in a row; from \
-             now on each of its starts is held back for {} ms",
-            words.escape_debug(),
-            PAUSE.as_millis()
-        );
-        Some(What::Note(note.into()))
+        let waits = self.respawns().ended(start?, failed);
+        waits.then(|| held_back(argv, "ended with an error as soon as it was started"))
     }
+
+    /// A process ended that could not execute a program. Gives what there is to say of it.
+    fn never_started(&mut self, argv: &[String], key: Key) -> Option<What> {
+        let waits = self.respawns().ended(Start::now(key), true);
+        waits.then(|| held_back(argv, "could not be executed"))
+    }
+}
+
+fn held_back(argv: &[String], what: &str) -> What {
+    const WORDS_MAX: usize = 80;
+    let words: String = argv.join(" ").chars().take(WORDS_MAX).collect();
+    let note = format!(
+        "`{}` {what}, {FAILURES} times in a row; from now on each of its starts is held back for \
+         {} ms",
+        words.escape_debug(),
+        PAUSE.as_millis()
+    );
+    What::Note(note.into())
 }
 
 /// The guest's end.

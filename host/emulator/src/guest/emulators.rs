@@ -47,6 +47,11 @@ impl<'a> Emulators<'a> {
         self.all.iter().find(|qemu| qemu.arch == arch)
     }
 
+    /// The one that is at this path in the guest.
+    pub fn at(&self, path: &str) -> Option<&'a Qemu> {
+        self.all.iter().find(|qemu| qemu.guest_path() == path)
+    }
+
     /// Whether its ioctl table was given this command in advance.
     pub fn knows(&self, command: u32) -> bool {
         self.patched.contains(&command)

@@ -23,14 +23,25 @@ const KEPT_MAX: usize = 16;
 /// Which image it is: the file, its size and when it was changed, and where in it the image begins.
 pub type Key = (FileId, i64, (i64, u64), u64);
 
+/// What the guest wrote to an image.
+#[derive(Debug)]
+pub struct Kept {
+    /// The image's number in the table of mounts.
+    pub image: u64,
+    /// A mount of it that is nowhere.
+    pub mount: OwnedFd,
+}
+
 /// A mount that the guest waits for.
 #[derive(Debug)]
 pub struct Mounting {
     pub call: Call,
     pub image: File,
     pub key: Key,
-    /// What is mounted, in the guest's words.
     pub wanted: Wanted,
+    /// What is mounted, in the guest's words.
+    pub source: String,
+    pub fstype: String,
     /// Where, as the guest named it and as it is.
     pub target: String,
     pub real: String,
@@ -51,7 +62,7 @@ pub struct Images {
     pub loops: Loops,
     waiting: VecDeque<Mounting>,
     running: Option<Running>,
-    kept: VecDeque<(Key, OwnedFd)>,
+    kept: VecDeque<(Key, Kept)>,
     /// File systems whose changes last, by the kernel's number.
     writable: Vec<u64>,
 }
@@ -123,13 +134,13 @@ impl Images {
     }
 
     /// What was kept of an image.
-    pub fn take_kept(&mut self, key: &Key) -> Option<OwnedFd> {
+    pub fn take_kept(&mut self, key: &Key) -> Option<Kept> {
         let at = self.kept.iter().position(|(known, _)| known == key)?;
         self.kept.remove(at).map(|(_, kept)| kept)
     }
 
     /// Keep what is written to an image.
-    pub fn keep(&mut self, key: Key, kept: OwnedFd) {
+    pub fn keep(&mut self, key: Key, kept: Kept) {
         if self.kept.len() >= KEPT_MAX {
             self.kept.pop_front();
         }

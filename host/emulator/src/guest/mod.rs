@@ -2,6 +2,7 @@
 //! their own; `access` is what handlers are given of it.
 
 pub mod access;
+pub mod clock;
 pub mod emulators;
 pub mod images;
 pub mod interfaces;

@@ -1,5 +1,5 @@
-//! Programs that fail as soon as they were started, and are started again without a pause: a
-//! machine would do nothing else. Their starts are held back.
+//! Programs that fail as soon as they were started, or that cannot be executed, and are started
+//! again without a pause: a machine would do nothing else. Their starts are held back.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -19,10 +19,11 @@ use crate::files::interfaces::CLASS;
 use crate::files::mounts::{self, Mounts};
 use crate::files::private::PrivateFiles;
 use crate::guest::access::{
-    Callers, Ends, HasConsole, HasDevices, HasEmulators, HasImages, HasIpc, HasKept, HasKernelLog,
-    HasLimits, HasMounts, HasNamespaces, HasOwners, HasPlan, HasRespawns, HasServices, HasWaits,
-    Paths, Reports,
+    Callers, Ends, HasClock, HasConsole, HasDevices, HasEmulators, HasImages, HasIpc, HasKept,
+    HasKernelLog, HasLimits, HasMounts, HasNamespaces, HasOwners, HasPlan, HasRespawns,
+    HasServices, HasWaits, Paths, Reports,
 };
+use crate::guest::clock::Clock;
 use crate::guest::emulators::Emulators;
 use crate::guest::images::Images;
 use crate::guest::interfaces;
@@ -72,6 +73,7 @@ pub struct Guest<'a> {
     waits: Waits,
     ipc: Ipc,
     images: Images,
+    clock: Clock,
     respawns: Respawns,
     /// Files of the supervisor's that it writes to.
     kept: Kept,
@@ -128,6 +130,7 @@ impl<'a> Guest<'a> {
             waits: Waits::default(),
             ipc: Ipc::default(),
             images: Images::default(),
+            clock: Clock::default(),
             respawns: Respawns::default(),
             kept: Kept::default(),
         }
@@ -390,6 +393,12 @@ impl HasNamespaces for Guest<'_> {
 impl HasIpc for Guest<'_> {
     fn ipc(&mut self) -> &mut Ipc {
         &mut self.ipc
+    }
+}
+
+impl HasClock for Guest<'_> {
+    fn clock(&mut self) -> &mut Clock {
+        &mut self.clock
     }
 }
 

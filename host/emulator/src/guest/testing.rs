@@ -13,9 +13,10 @@ use rustix::io::Errno;
 use crate::files::devices::{Devices, tests::plan};
 use crate::files::mounts::Mounts;
 use crate::guest::access::{
-    Callers, Ends, HasDevices, HasEmulators, HasImages, HasIpc, HasKept, HasKernelLog, HasMounts,
-    HasNamespaces, HasPlan, HasRespawns, HasServices, HasWaits, Paths, Reports,
+    Callers, Ends, HasClock, HasDevices, HasEmulators, HasImages, HasIpc, HasKept, HasKernelLog,
+    HasMounts, HasNamespaces, HasPlan, HasRespawns, HasServices, HasWaits, Paths, Reports,
 };
+use crate::guest::clock::Clock;
 use crate::guest::emulators::Emulators;
 use crate::guest::images::Images;
 use crate::guest::ipc::Ipc;
@@ -43,6 +44,7 @@ pub struct Part {
     pub others_live: bool,
     pub ipc: Ipc,
     images: Images,
+    clock: Clock,
     respawns: Respawns,
     procs: Table,
     init: ProcDir,
@@ -71,6 +73,7 @@ impl Part {
             others_live: false,
             ipc: Ipc::default(),
             images: Images::default(),
+            clock: Clock::default(),
             respawns: Respawns::default(),
             init: ProcDir::of_thread(own, &namespace).unwrap(),
             procs: Table::new(namespace),
@@ -190,6 +193,12 @@ impl HasNamespaces for Part {
 impl HasIpc for Part {
     fn ipc(&mut self) -> &mut Ipc {
         &mut self.ipc
+    }
+}
+
+impl HasClock for Part {
+    fn clock(&mut self) -> &mut Clock {
+        &mut self.clock
     }
 }
 

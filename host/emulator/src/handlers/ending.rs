@@ -34,12 +34,17 @@ pub fn exit(guest: &mut (impl Reports + Ends + HasRespawns), call: &Call) -> Act
     }
     let (pid, who, fatal) = (record.process.pid(), record.who.clone(), record.fatal);
     let (start, argv) = (record.start, record.argv.clone());
+    let unstarted = record.unstarted.take();
     let code = if fatal.is_some() {
         None
     } else {
         Some(call.int(0) & 0xFF)
     };
-    if let Some(note) = guest.program_ended(&argv, start, code != Some(0)) {
+    let note = match unstarted {
+        Some((key, argv)) => guest.never_started(&argv, key),
+        None => guest.program_ended(&argv, start, code != Some(0)),
+    };
+    if let Some(note) = note {
         guest.report(who.clone(), note);
     }
     guest.report(

@@ -86,6 +86,11 @@ pub fn execute<'a>(guest: &mut impl Executes<'a>, call: &Call, file: PathArg) ->
         Err(errno) => {
             let what = request.event(-errno.raw_os_error());
             guest.report_call(call, what);
+            let words = request.argv.iter().map(Vec::as_slice);
+            let unstarted = key.map(|key| (key, memory::texts(words)));
+            if let Some(record) = guest.caller(call) {
+                record.unstarted = unstarted;
+            }
             errno.into()
         }
         Ok(resolved) => redirect(guest, call, call.arg(file.path), &request, &resolved),

@@ -14,7 +14,7 @@ use crate::files::image_mount::{Failure, Mounted, Wanted, id_of_node, mount_agai
 use crate::guest::access::{
     Callers, HasDevices, HasImages, HasKept, HasMounts, HasNamespaces, HasPlan, Paths, Reports,
 };
-use crate::guest::images::{Key, Mounting};
+use crate::guest::images::{Kept, Key, Mounting};
 use crate::guest::tree::Found;
 use crate::handlers::model::memory_file;
 use crate::kernel::{enter, paths};
@@ -175,9 +175,16 @@ pub fn begin(
     let key: Key = (devices::id(&status), status.st_size, changed, image.offset);
     let read_only = request.read_only || !changes;
     if let Some(kept) = guest.images().take_kept(&key) {
-        let device = rustix::fs::fstat(&kept)?.st_dev;
-        let again = mount_again(&guest.namespaces(), &kept, &request.at, read_only)?;
-        guest.images().keep(key, again);
+        let device = rustix::fs::fstat(&kept.mount)?.st_dev;
+        let mount = mount_again(&guest.namespaces(), &kept.mount, &request.at, read_only)?;
+        let number = kept.image;
+        let kept = Kept {
+            image: number,
+            mount,
+        };
+        guest.images().keep(key, kept);
+        let (fstype, source) = (request.fstype, request.source);
+        guest.mounts().name_image(number, fstype, source);
         note_device(guest, device, image.device);
         return Ok(true);
     }
@@ -187,11 +194,12 @@ pub fn begin(
         key,
         wanted: Wanted {
             at: request.at,
-            source: request.source.to_owned(),
-            fstype: request.fstype.to_owned(),
+            image: guest.mounts().new_image(),
             read_only,
             lasts: changes,
         },
+        source: request.source.to_owned(),
+        fstype: request.fstype.to_owned(),
         target: request.target.to_owned(),
         real: request.real,
         device: image.device,
@@ -253,9 +261,9 @@ fn end(guest: &mut impl MountsImages, mounting: Mounting, done: Result<Mounted, 
         Err(failure) => {
             let note = format!(
                 "{} could not be mounted at {} as {}: {}",
-                mounting.wanted.source.escape_debug(),
+                mounting.source.escape_debug(),
                 mounting.target.escape_debug(),
-                mounting.wanted.fstype,
+                mounting.fstype,
                 failure.why
             );
             guest.report_call(&mounting.call, What::Note(note.into()));
@@ -264,14 +272,15 @@ fn end(guest: &mut impl MountsImages, mounting: Mounting, done: Result<Mounted, 
     };
     let Mounting {
         call,
-        wanted,
+        source,
         target,
+        fstype,
         ..
     } = mounting;
     let what = What::Mount {
-        source: wanted.source,
+        source,
         target,
-        fstype: wanted.fstype,
+        fstype,
         result: result.err().map_or(0, |errno| -errno.raw_os_error()),
         faked: false,
     };
@@ -281,10 +290,14 @@ fn end(guest: &mut impl MountsImages, mounting: Mounting, done: Result<Mounted, 
 
 fn take_over(guest: &mut impl MountsImages, mounting: &Mounting, mounted: Mounted) {
     let device = mounted.device;
+    let image = mounting.wanted.image;
     guest.mounts().took(device, mounted.bytes);
-    if let Some(kept) = mounted.kept {
+    guest
+        .mounts()
+        .name_image(image, &mounting.fstype, &mounting.source);
+    if let Some(mount) = mounted.kept {
         guest.mounts().detached(device);
-        guest.images().keep(mounting.key, kept);
+        guest.images().keep(mounting.key, Kept { image, mount });
         guest.images().lasts(device);
     }
     for (node, inode) in mounted.nodes {

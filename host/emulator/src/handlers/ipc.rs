@@ -1,7 +1,7 @@
 //! System V IPC: the kernel carries it out, in a namespace of the guest's own. What fails for want
 //! of an object is reported.
 
-use rookery_records::event::What;
+use rookery_records::event::{Argument, What};
 use rustix::io::Errno;
 
 use crate::guest::access::{HasEmulators, HasIpc, HasNamespaces, Reports};
@@ -48,6 +48,34 @@ pub fn of_object(
         && table(guest, kind)
             .is_some_and(|table| !objects(&table).any(|object| object.number == number));
     guest.report_numbers(call, syscall, names, gone.then_some(Errno::INVAL));
+    Action::Continue
+}
+
+/// `semop` and `semtimedop`, which programs make all the time: only what fails is reported. An
+/// emulator makes the second, without a time, for the first.
+pub fn operate(guest: &mut (impl Reports + HasIpc + HasNamespaces), call: &Call) -> Action {
+    /// `SEMOPM` of `linux/sem.h`.
+    const OPERATIONS_MAX: u64 = 500;
+    let number = call.int(0);
+    let exists = |table: String| objects(&table).any(|object| object.number == number);
+    let error = match call.arg(2) {
+        0 => Some(Errno::INVAL),
+        operations if operations > OPERATIONS_MAX => Some(Errno::TOOBIG),
+        _ if table(guest, Kind::Semaphores).is_some_and(|table| !exists(table)) => {
+            Some(Errno::INVAL)
+        }
+        _ => None,
+    };
+    if let Some(errno) = error {
+        let timed = call.number() == libc::SYS_semtimedop && call.arg(3) != 0;
+        let count = Argument::Number(call.int(2).into());
+        let what = What::Call {
+            syscall: if timed { "semtimedop" } else { "semop" },
+            arguments: vec![("semid", Argument::Number(number.into())), ("nsops", count)],
+            result: Some(-errno.raw_os_error()),
+        };
+        guest.report_call(call, what);
+    }
     Action::Continue
 }
 
@@ -106,6 +134,20 @@ mod tests {
         let exclusive = libc::IPC_CREAT | libc::IPC_EXCL;
         assert_eq!(gets(&mut guest, 17, exclusive), Some(-libc::EEXIST));
         assert_eq!(gets(&mut guest, libc::IPC_PRIVATE, 0), None);
+        guest
+            .ipc
+            .answer(Kind::Semaphores, "key semid perms\n 17 6 600\n");
+        let mut operates = |number: u64, operations: u64| {
+            let call = guest.call(libc::SYS_semop, &[number, 0, operations]);
+            operate(&mut guest, &call);
+            match guest.reported.pop() {
+                Some(What::Call { result, .. }) => result,
+                _ => None,
+            }
+        };
+        assert_eq!(operates(6, 1), None);
+        assert_eq!(operates(5, 1), Some(-libc::EINVAL));
+        assert_eq!(operates(6, 501), Some(-libc::E2BIG));
         let mut attach = |number: u64| {
             let call = guest.call(libc::SYS_shmat, &[number]);
             let names = &["shmid", "shmaddr", "shmflg"];

@@ -201,8 +201,11 @@ fn show(
     let flags = record.descriptor_info(fd, "flags:").unwrap_or_default();
     let flags = i32::from_str_radix(&flags, 8).unwrap_or(libc::O_RDONLY);
     let id = devices::id(&status);
+    let link = record.directory(fd).unwrap_or_default();
+    let is_disk =
+        behind::path_of(&link).is_some_and(|path| path == CONTROL || number(path).is_some());
     let is_file = status.st_mode & libc::S_IFMT == libc::S_IFREG;
-    if !is_file || guest.devices().of_file(id).is_some() || view::read(&file).is_err() {
+    if is_disk || !is_file || guest.devices().of_file(id).is_some() || view::read(&file).is_err() {
         return Err(Errno::INVAL);
     }
     let read_only = flags & libc::O_ACCMODE == libc::O_RDONLY;

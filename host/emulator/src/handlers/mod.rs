@@ -4,6 +4,7 @@ pub mod answered;
 mod behind;
 mod boot_arguments;
 mod chroot;
+mod clock;
 mod connect;
 mod ending;
 mod exec;
@@ -60,6 +61,7 @@ pub fn answer(guest: &mut Guest<'_>, mut call: Call) {
         let handler = table::handler(call.number());
         handler.map_or_else(|| Errno::NOSYS.into(), |handler| handler(guest, &call))
     });
+    clock::follow(guest, &call);
     call.answer(&action);
 }
 

@@ -25,8 +25,6 @@ const NAMES: &[(i64, &str, &[&str])] = &[
     (libc::SYS_quotactl, "quotactl", &["cmd"]),
     (libc::SYS_iopl, "iopl", &["level"]),
     (libc::SYS_ioperm, "ioperm", &["from", "num", "turn_on"]),
-    (libc::SYS_adjtimex, "adjtimex", &[]),
-    (libc::SYS_clock_adjtime, "clock_adjtime", &["which_clock"]),
     (libc::SYS_open_by_handle_at, "open_by_handle_at", &["mountdirfd"]),
     (libc::SYS_name_to_handle_at, "name_to_handle_at", &["dfd"]),
     (libc::SYS_add_key, "add_key", &[]),

@@ -5,9 +5,9 @@
 use crate::guest::access::{Callers, HasLimits};
 use crate::guest::state::Guest;
 use crate::handlers::{
-    answered, chroot, connect, ending, exec, faked, file_system, fs, host_name, identity, ioctl,
-    ipc, kernel_log, limits, model, mount, names, net, pivot, resources, signal, status, threads,
-    transfer,
+    answered, chroot, clock, connect, ending, exec, faked, file_system, fs, host_name, identity,
+    ioctl, ipc, kernel_log, limits, model, mount, names, net, pivot, resources, signal, status,
+    threads, transfer,
 };
 use crate::kernel::ipc::Kind::{Messages, Semaphores, SharedMemory};
 use crate::kernel::numbers;
@@ -61,7 +61,8 @@ const IDENTITY: &str = "one user is mapped: the guest is told that it has become
 const SIGNALS: &str = "the plan blocks signals, and a fatal one is reported";
 const THREADS: &str = "a thread of the host may be a process to the guest";
 const MODULES: &str = "the host's modules are none of the guest's; firmware expects success";
-const CLOCK: &str = "the host's clock is not the guest's to set; firmware expects success";
+const CLOCK: &str = "the host's clock is not the guest's to set: it gets one of its own";
+const TIME: &str = "the guest may have set its clock, which is another than the host's then";
 const SWAP: &str = "the host's swap is not the guest's; firmware expects success";
 const TRANSFERS: &str = "models answer for watched descriptors, and the emulator's log has one";
 const LIMITS: &str = "root may raise any limit; here it gets what the sandbox has left";
@@ -162,6 +163,8 @@ const ROWS: &[Row] = rows! { |guest, call|
     SYS_shmctl Recorded IPC => ipc::of_object(guest, call, "shmctl", SharedMemory, SHMCTL);
     SYS_semget Recorded IPC => ipc::get(guest, call, "semget", Semaphores, SEMGET);
     SYS_semctl Recorded IPC => ipc::of_object(guest, call, "semctl", Semaphores, SEMCTL);
+    SYS_semop Recorded IPC => ipc::operate(guest, call);
+    SYS_semtimedop Recorded IPC => ipc::operate(guest, call);
     SYS_msgget Recorded IPC => ipc::get(guest, call, "msgget", Messages, MSGGET);
     SYS_msgctl Recorded IPC => ipc::of_object(guest, call, "msgctl", Messages, MSGCTL);
     SYS_msgsnd Recorded IPC => ipc::of_object(guest, call, "msgsnd", Messages, MSGSND);
@@ -234,10 +237,15 @@ const ROWS: &[Row] = rows! { |guest, call|
         faked::pretend(guest, call, "init_module", "a kernel module");
     SYS_delete_module Always MODULES =>
         faked::pretend(guest, call, "delete_module", "a kernel module");
-    SYS_settimeofday Always CLOCK =>
-        faked::pretend(guest, call, "settimeofday", "the machine's clock");
-    SYS_clock_settime Always CLOCK =>
-        faked::pretend(guest, call, "clock_settime", "the machine's clock");
+    SYS_settimeofday Always CLOCK => clock::set_time_of_day(guest, call);
+    SYS_clock_settime Always CLOCK => clock::set_clock(guest, call);
+    SYS_adjtimex Always CLOCK => clock::adjust(guest, call, 0);
+    SYS_clock_adjtime Always CLOCK => clock::adjust(guest, call, 1);
+    SYS_clock_gettime Sometimes TIME => clock::get_clock(guest, call);
+    SYS_gettimeofday Sometimes TIME => clock::get_time_of_day(guest, call);
+    SYS_time Sometimes TIME => clock::get_time(guest, call);
+    SYS_futex Sometimes TIME => clock::wait(guest, call);
+    SYS_clock_nanosleep Sometimes TIME => clock::sleep(guest, call);
     SYS_swapon Always SWAP => faked::pretend(guest, call, "swapon", "a swap area");
     SYS_swapoff Always SWAP => faked::pretend(guest, call, "swapoff", "a swap area");
 };

@@ -36,6 +36,10 @@ pub struct Record {
     pub fatal: Option<i32>,
     /// When its program was started, and which that is.
     pub start: Option<Start>,
+    /// The program that it could not execute, and its arguments.
+    pub unstarted: Option<(Key, Vec<String>)>,
+    /// Its emulator asks the kernel for the time.
+    pub asks_time: bool,
     /// What it has asked for last, the newest at the end.
     pub last: VecDeque<LastCall>,
     /// The beginning of a log line of qemu.
@@ -143,6 +147,8 @@ impl Record {
             exec: None,
             fatal: None,
             start: None,
+            unstarted: None,
+            asks_time: parent.is_some_and(|parent| parent.asks_time),
             last: VecDeque::new(),
             log_line: String::new(),
             learned: parent
@@ -310,6 +316,7 @@ impl Record {
     /// Another program runs in it: what belonged to the old one is dropped.
     pub fn changed_program(&mut self) {
         (self.memory, self.fatal, self.catches_all) = (None, None, false);
+        (self.unstarted, self.asks_time) = (None, false);
         self.threads = Threads::default();
         self.learned.clear();
         self.log_line.clear();

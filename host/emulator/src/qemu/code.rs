@@ -74,6 +74,22 @@ impl<'a> Code<'a> {
         }
     }
 
+    /// Where in the file is what the first `mov %rax` behind `at` stores to: a place relative to the
+    /// instruction, of a part that is not executed.
+    pub fn store_behind(&self, at: usize) -> Option<usize> {
+        const STORE: [u8; 3] = [0x48, 0x89, 0x05];
+        const NEAR: usize = 256;
+        let near = self.text.get(at..at + NEAR)?;
+        let store = at + memchr::memmem::find(near, &STORE)? + STORE.len();
+        let address = self.address.checked_add(self.reaches(store)?)?;
+        let parts = self.parts.iter().filter(|part| !part.executable);
+        let mut found = parts.filter_map(|part| {
+            let within = usize::try_from(address.checked_sub(part.address)?).ok()?;
+            (within + 8 <= part.length).then_some(part.offset + within)
+        });
+        found.next()
+    }
+
     /// All that may be calls: where they are, and where they lead to.
     pub fn calls(&self, within: RangeTo<usize>) -> impl Iterator<Item = (usize, usize)> {
         let text = self.text.get(within).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The emulators.
 
 pub mod arch;
+pub mod clock;
 pub mod code;
 pub mod emulator;
 pub mod ioctl_table;

@@ -55,6 +55,8 @@ int main(void)
     use(shmget(0x777, 4096, 0));                          // event: shmget 1911,4096,0 -2
     use(semget(0x778, 1, 0));                             // event: semget 1912,1,0 -2
     use(msgget(0x779, 0));                                // event: msgget 1913,0 -2
+    struct sembuf one = {0, 1, IPC_NOWAIT};
+    use(semop(31338, &one, 1));                           // event: semop 31338,1 -22
     // The emulator asks for its status first.
     use(shmat(31337, NULL, 0) != NULL);                   // event: shmctl 31337,2 -22
     use(socket(38, SOCK_DGRAM, 0));                       // event: socket 38,2,0 -97

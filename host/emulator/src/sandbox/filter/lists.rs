@@ -13,7 +13,7 @@ pub(super) const PRETEND: &[i64] = &[
 #[rustfmt::skip]
 pub(super) const REFUSE: &[i64] = &[
     libc::SYS_ptrace, libc::SYS_unshare, libc::SYS_setns, libc::SYS_quotactl, libc::SYS_iopl,
-    libc::SYS_ioperm, libc::SYS_adjtimex, libc::SYS_clock_adjtime, libc::SYS_open_by_handle_at,
+    libc::SYS_ioperm, libc::SYS_open_by_handle_at,
     libc::SYS_name_to_handle_at,
 ];
 

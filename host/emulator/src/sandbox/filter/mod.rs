@@ -146,6 +146,17 @@ const TESTS: &[Test] = &[
     test(libc::SYS_rt_sigaction, 0, Within(libc::SIGUSR2 as u32, libc::SIGTERM as u32), Notify),
     test(libc::SYS_rt_sigaction, 0, Equals(libc::SIGPWR as u32), Notify),
     test(libc::SYS_writev, 0, Equals(LOG_FD), Notify),
+    // Clocks that show the time of day. An emulator reads them without a system call, until the
+    // guest has set its own.
+    test(libc::SYS_clock_gettime, 0, Equals(libc::CLOCK_REALTIME as u32), Notify),
+    test(libc::SYS_clock_gettime, 0, Equals(libc::CLOCK_REALTIME_COARSE as u32), Notify),
+    test(libc::SYS_clock_gettime, 0, Equals(libc::CLOCK_REALTIME_ALARM as u32), Notify),
+    test(libc::SYS_clock_gettime, 0, Equals(libc::CLOCK_TAI as u32), Notify),
+    test(libc::SYS_gettimeofday, 0, Within(0, u32::MAX), Notify),
+    test(libc::SYS_time, 0, Within(0, u32::MAX), Notify),
+    // Who waits until a time of day.
+    test(libc::SYS_futex, 1, AnyBit(libc::FUTEX_CLOCK_REALTIME as u32), Notify),
+    test(libc::SYS_clock_nanosleep, 1, AnyBit(libc::TIMER_ABSTIME as u32), Notify),
     // A query has no new limit.
     test(libc::SYS_prlimit64, 2, Equals(0), Allow),
 ];
