@@ -51,27 +51,32 @@ impl<'a> Code<'a> {
         only(self.text, wanted)
     }
 
-    /// The one place at which the address is taken of a text that the file holds once: `lea` of a
-    /// place relative to the instruction, into any register. Where that distance is.
+    /// The one place at which the address is taken of a text, wherever else the file holds that:
+    /// `lea` of a place relative to the instruction, into any register. Where that distance is.
     pub fn use_of(&self, text: &[u8]) -> Option<usize> {
         const LEA: u8 = 0x8D;
-        let found = only(self.file, text)?;
-        let address = self.parts.iter().find_map(|part| {
-            let within = found.checked_sub(part.offset)?;
-            (within < part.length).then(|| part.address + within as u64)
-        })?;
-        let wanted = address.checked_sub(self.address)?;
+        let wanted: Vec<u64> = memchr::memmem::find_iter(self.file, text)
+            .filter_map(|found| self.distance_to(found))
+            .collect();
         let byte = |at: usize| self.text.get(at).copied().unwrap_or(0);
         let mut uses = memchr::memchr_iter(LEA, self.text).filter(|at| {
             let prefix = at.checked_sub(1).map_or(0, byte);
-            matches!(prefix, 0x48 | 0x4C)
-                && byte(at + 1) & 0xC7 == 0x05
-                && self.reaches(at + 2) == Some(wanted)
+            let takes = matches!(prefix, 0x48 | 0x4C) && byte(at + 1) & 0xC7 == 0x05;
+            takes && self.reaches(at + 2).is_some_and(|to| wanted.contains(&to))
         });
         match (uses.next(), uses.next()) {
             (Some(at), None) => Some(at + 2),
             _ => None,
         }
+    }
+
+    /// How far behind the beginning of the instructions is what lies here in the file.
+    fn distance_to(&self, place: usize) -> Option<u64> {
+        let address = self.parts.iter().find_map(|part| {
+            let within = place.checked_sub(part.offset)?;
+            (within < part.length).then(|| part.address + within as u64)
+        })?;
+        address.checked_sub(self.address)
     }
 
     /// Where in the file is what the first `mov %rax` behind `at` stores to: a place relative to the
