@@ -52,6 +52,8 @@ struct Faked {
     source: String,
     target: String,
     fstype: String,
+    /// The kernel's number of the mount that it seems to lie on.
+    on: u64,
 }
 
 /// A file system in memory that the guest mounted.
@@ -125,19 +127,21 @@ impl Mounts {
             .any(|mounts| mounts >= MOUNTS_MAX)
     }
 
-    /// Take note of a mount without effect.
-    pub fn fake(&mut self, source: &str, target: &str, fstype: &str) {
+    /// Take note of a mount without effect, on the mount that has the number `on`.
+    pub fn fake(&mut self, source: &str, target: &str, fstype: &str, on: u64) {
         self.faked.push(Faked {
             source: source.to_owned(),
             target: target.to_owned(),
             fstype: fstype.to_owned(),
+            on,
         });
     }
 
-    /// The guest unmounts: whether there was something that only seemed to be mounted. `None` where
-    /// the kernel is to be asked.
-    pub fn undo(&mut self, target: &str) -> Option<bool> {
-        if let Some(last) = self.faked.iter().rposition(|faked| faked.target == target) {
+    /// The guest unmounts what is at `target`, where the kernel has the mount `on`: whether there was
+    /// something that only seemed to be mounted. `None` where the kernel is to be asked.
+    pub fn undo(&mut self, target: &str, on: u64) -> Option<bool> {
+        let is_last = |faked: &Faked| faked.target == target && faked.on == on;
+        if let Some(last) = self.faked.iter().rposition(is_last) {
             self.faked.remove(last);
             return Some(true);
         }
@@ -459,7 +463,7 @@ mod tests {
     #[test]
     fn the_table_shows_what_a_machine_would_have_mounted() {
         let mut mounts = Mounts::default();
-        mounts.fake("/dev/mtdblock 4", "/data", "jffs2");
+        mounts.fake("/dev/mtdblock 4", "/data", "jffs2", 1);
         assert_eq!(
             mounts.table(KERNELS),
             "rootfs / rootfs rw,relatime 0 0\n\
@@ -468,10 +472,12 @@ mod tests {
              var /var tmpfs rw 0 0\n\
              /dev/mtdblock\\0404 /data jffs2 rw,relatime 0 0\n"
         );
-        assert_eq!(mounts.undo("/dev"), Some(true));
-        assert_eq!(mounts.undo("/dev"), Some(false));
-        assert_eq!(mounts.undo("/data"), Some(true));
-        assert_eq!(mounts.undo("/data"), None);
+        assert_eq!(mounts.undo("/dev", 1), Some(true));
+        assert_eq!(mounts.undo("/dev", 1), Some(false));
+        // Something else was mounted over it since.
+        assert_eq!(mounts.undo("/data", 2), None);
+        assert_eq!(mounts.undo("/data", 1), Some(true));
+        assert_eq!(mounts.undo("/data", 1), None);
         assert_eq!(
             mounts.table(KERNELS),
             "rootfs / rootfs rw,relatime 0 0\n\
@@ -529,8 +535,8 @@ mod tests {
     #[test]
     fn mounts_keep_their_places_when_the_root_changes() {
         let mut mounts = Mounts::default();
-        mounts.fake("/dev/mtdblock4", "/mnt/data", "jffs2");
-        mounts.fake("/dev/mtdblock5", "/conf", "jffs2");
+        mounts.fake("/dev/mtdblock4", "/mnt/data", "jffs2", 1);
+        mounts.fake("/dev/mtdblock5", "/conf", "jffs2", 1);
         mounts.bind("/mnt/jail/dev", "/dev");
         mounts.pivot("/mnt", Some("/initrd"));
         let table = mounts.table("rookery /initrd overlay rw 0 0\nram / tmpfs rw 0 0\n");

@@ -123,6 +123,7 @@ fn carry_out<'a>(
         // written there lasts as long as the run.
         other if is_name(other) => {
             has_room(guest)?;
+            let on = mount_of(&at)?;
             if let Some(image) = image_mount::find(guest, call, other)? {
                 let asked = image_mount::Request {
                     source: &request.source,
@@ -135,7 +136,7 @@ fn carry_out<'a>(
                 let done = image_mount::begin(guest, call, image, asked)?;
                 return Ok(if done { Done::Mounted } else { Done::Later });
             }
-            guest.mounts().fake(&request.source, &real, other);
+            guest.mounts().fake(&request.source, &real, other, on);
             Ok(Done::Faked)
         }
         _ => Err(Errno::NODEV),
@@ -227,6 +228,12 @@ impl Place {
     }
 }
 
+/// The kernel's number of the mount that a file is on.
+fn mount_of(file: &OwnedFd) -> Result<u64, Errno> {
+    let status = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+    Ok(status.stx_mnt_id)
+}
+
 fn mount_tmpfs(
     guest: &mut (impl Callers + HasMounts + HasNamespaces),
     request: &Request,
@@ -309,7 +316,8 @@ fn take_down(
     let target = guest.raw_path(call, PathArg::FIRST)?;
     let at = guest.view(call).ok_or(Errno::SRCH)?.find(&target)?;
     let real = paths::of_descriptor(&at).ok_or(Errno::INVAL)?;
-    match guest.mounts().undo(&real) {
+    let wanted = mount_of(&at)?;
+    match guest.mounts().undo(&real, wanted) {
         Some(true) => return Ok(()),
         Some(false) => return Err(Errno::INVAL),
         None => {}
@@ -317,10 +325,7 @@ fn take_down(
     let lazily = call.int(1) & libc::MNT_DETACH != 0;
     let device = paths::status(&at).map(|status| status.st_dev)?;
     let mount = |status: Statx| status.stx_mnt_id;
-    let (place, wanted) = (Place::of(guest, &at)?, {
-        let flags = AtFlags::EMPTY_PATH;
-        mount(rustix::fs::statx(&at, "", flags, StatxFlags::MNT_ID)?)
-    });
+    let place = Place::of(guest, &at)?;
     // The kernel refuses while anybody holds it.
     drop(at);
     // What is mounted below the source came along.

@@ -1,0 +1,82 @@
+/* The kernel's log: it can be opened, and who reads it waits, as where nothing is ever logged. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/klog.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void say(const char *what, int holds)
+{
+    printf("%s %s (errno %d)\n", holds ? "yes" : "no ", what, errno);
+    fflush(stdout);
+    errno = 0;
+}
+
+static void ring(int signal)
+{
+    (void)signal;
+}
+
+/* Whether a read waits until a signal comes. */
+static int waits(int fd)
+{
+    char text[64];
+    struct sigaction action = {.sa_handler = ring};
+    sigaction(SIGALRM, &action, NULL);
+    alarm(1);
+    int result = fd < 0 ? klogctl(2, text, sizeof text) : read(fd, text, sizeof text);
+    int own = errno;
+    alarm(0);
+    errno = own;
+    return result == -1 && errno == EINTR;
+}
+
+static void log_at(const char *path)
+{
+    char what[64], text[64];
+    snprintf(what, sizeof what, "%s is opened", path);
+    int fd = open(path, O_RDONLY | O_NONBLOCK);
+    say(what, fd >= 0);
+    struct pollfd ready = {fd, POLLIN, 0};
+    say("nothing is in it", poll(&ready, 1, 0) == 0);
+    say("nobody waits who does not want to",
+        read(fd, text, sizeof text) == -1 && errno == EAGAIN);
+    close(fd);
+    fd = open(path, O_RDONLY);
+    say("everybody else does", waits(fd));
+    close(fd);
+}
+
+int main(void)
+{
+    struct stat about;
+    log_at("/proc/kmsg");
+    log_at("/dev/kmsg");
+    say("it is a device", stat("/dev/kmsg", &about) == 0 && S_ISCHR(about.st_mode));
+    int fd = open("/dev/kmsg", O_WRONLY);
+    say("it is written to", write(fd, "a line of the log\n", 18) == 18);
+    close(fd);
+    char text[64];
+    say("the call opens it", klogctl(1, NULL, 0) == 0);
+    say("it has nothing", klogctl(3, text, sizeof text) == 0 && klogctl(10, NULL, 0) >= 0);
+    say("a reader of it waits", waits(-1));
+    say("another thing cannot be asked", klogctl(99, NULL, 0) == -1 && errno == EINVAL);
+    /* As klogd does: its child reads, and must not die of it. */
+    pid_t child = fork();
+    if (child == 0) {
+        fd = open("/proc/kmsg", O_RDONLY);
+        _exit(read(fd, text, sizeof text) >= 0);
+    }
+    sleep(1);
+    say("a child that reads it lives on", waitpid(child, NULL, WNOHANG) == 0);
+    kill(child, SIGKILL);
+    say("until it is killed", waitpid(child, NULL, 0) == child);
+    printf("the end\n");
+    return 0;
+}
