@@ -18,7 +18,8 @@ use rustix::mount::{
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use crate::files::devices::FileId;
-use crate::files::mounts::{files_in, image_source};
+use crate::files::mount_names::image_source;
+use crate::files::mounts::files_in;
 use crate::kernel::passing::{packet_pair, receive_with_fd, send_with_fd};
 use crate::kernel::{enter, process, shortage};
 

@@ -7,6 +7,7 @@ pub mod image_mount;
 pub mod interfaces;
 pub mod loops;
 pub mod machine;
+pub mod mount_names;
 pub mod mounts;
 pub mod private;
 pub mod process_file;

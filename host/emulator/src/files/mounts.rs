@@ -1,9 +1,10 @@
 //! What the guest believes to be mounted: the kernel's table without the sandbox's own lines, and
 //! with the mounts that only seem to be.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use crate::files::mount_names::{ImageNames, escape};
 use crate::kernel::paths;
 use crate::kernel::paths::is_machine;
 
@@ -25,11 +26,6 @@ const HIDDEN: &[&str] = &[
 ];
 /// The source of every file system that the sandbox itself mounts.
 const OURS: &str = "rookery";
-/// What begins the source of a file system in memory that holds what an image holds: behind it is
-/// the image's number.
-const IMAGE: &str = "rookery.image:";
-/// Images that are known by their numbers.
-const IMAGES_MAX: usize = 1024;
 /// Directories of `/proc` that tell of the host's hardware, drivers and file systems: they are
 /// empty.
 pub const HOSTS_OWN: &[&str] = &["acpi", "asound", "bus", "driver", "fs", "irq", "scsi"];
@@ -79,9 +75,8 @@ pub struct Mounts {
     pivoted: bool,
     /// What of the memory is set aside for an image that is being unpacked.
     promised: u64,
-    /// Images that were mounted, by their numbers: the type and the source that the guest knows.
-    images: VecDeque<(u64, String, String)>,
-    next_image: u64,
+    /// What the guest calls images that it has mounted.
+    pub images: ImageNames,
 }
 
 /// Whether the sandbox keeps a mount at `path`.
@@ -94,11 +89,6 @@ fn is_hidden(path: &str) -> bool {
         .strip_prefix("/proc/")
         .is_some_and(|name| HOSTS_OWN.contains(&name));
     hosts || paths::is_below(path, "/.rookery") || HIDDEN.contains(&path)
-}
-
-/// The source of a file system in memory that holds the image of this number.
-pub fn image_source(image: u64) -> String {
-    format!("{IMAGE}{image}")
 }
 
 /// Whether options, the first of which says it, let nobody write.
@@ -290,7 +280,7 @@ impl Mounts {
             let fstype = fields.get(2).copied().unwrap_or_default();
             let options = fields.get(3).copied().unwrap_or_default();
             let source = fields.first().copied().unwrap_or_default();
-            if let Some((fstype, source)) = self.image_of(source) {
+            if let Some((fstype, source)) = self.images.known(source) {
                 let access = access(options);
                 let _ = writeln!(text, "{source} {target} {fstype} {access},relatime 0 0");
                 continue;
@@ -325,7 +315,7 @@ impl Mounts {
             let (front, back) = line.split_once(" - ").unwrap_or_default();
             let mut back = back.split(' ');
             let (fstype, source) = (back.next().unwrap_or_default(), back.next());
-            if let Some((fstype, source)) = source.and_then(|source| self.image_of(source)) {
+            if let Some((fstype, source)) = source.and_then(|source| self.images.known(source)) {
                 let access = access(front.split(' ').nth(5).unwrap_or_default());
                 let _ = writeln!(text, "{front} - {fstype} {source} {access}");
                 continue;
@@ -353,31 +343,6 @@ impl Mounts {
         text
     }
 
-    /// A number for an image that is mounted for the first time.
-    pub fn new_image(&mut self) -> u64 {
-        self.next_image += 1;
-        self.next_image
-    }
-
-    /// The guest mounts an image by this type and from this source.
-    pub fn name_image(&mut self, image: u64, fstype: &str, source: &str) {
-        self.images.retain(|(known, ..)| *known != image);
-        if self.images.len() >= IMAGES_MAX {
-            self.images.pop_front();
-        }
-        let name = (image, escape(fstype), escape(source));
-        self.images.push_back(name);
-    }
-
-    /// The type and the source that the guest knows, from the source that the kernel knows.
-    fn image_of(&self, source: &str) -> Option<(&str, &str)> {
-        let number = source.strip_prefix(IMAGE)?.parse().ok();
-        let mut images = self.images.iter();
-        let image = images.find(|(known, ..)| Some(*known) == number);
-        let shown = image.map(|(_, fstype, source)| (fstype.as_str(), source.as_str()));
-        shown.or(Some(("none", "none")))
-    }
-
     fn shows(&self, target: &str) -> bool {
         !is_hidden(&self.canonical(target.to_owned())) && !self.undone.contains(target)
     }
@@ -394,55 +359,10 @@ fn replacement(target: &str, fstype: &str) -> Option<(&'static str, &'static str
     }
 }
 
-/// As the kernel writes a name into its table.
-fn escape(name: &str) -> String {
-    if name.is_empty() {
-        return "none".to_owned();
-    }
-    let mut text = String::new();
-    for character in name.chars() {
-        match character {
-            ' ' | '\t' | '\n' | '\\' | '#' => {
-                let _ = write!(text, "\\{:03o}", u32::from(character));
-            }
-            other => text.push(other),
-        }
-    }
-    text
-}
-
-/// The kernel's numbers of mounts, and where they are, from its table (`proc_pid_mountinfo(5)`).
-pub fn places(table: &str) -> Vec<(u64, String)> {
-    let line = |line: &str| {
-        let mut fields = line.split(' ');
-        let id = fields.next()?.parse().ok()?;
-        Some((id, unescape(fields.nth(3)?)))
-    };
-    table.lines().filter_map(line).collect()
-}
-
-/// A name as the kernel's tables write it: blanks and backslashes as three octal digits.
-fn unescape(name: &str) -> String {
-    let mut parts = name.split('\\');
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let code = part
-            .get(..3)
-            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        if let Some(code) = code {
-            out.push(code.into());
-            out.push_str(part.get(3..).unwrap_or_default());
-        } else {
-            out.push('\\');
-            out.push_str(part);
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::mount_names::image_source;
 
     const KERNELS: &str = "rookery / overlay rw,lowerdir=. 0 0\n\
                            rookery /dev tmpfs rw 0 0\n\
@@ -450,15 +370,6 @@ mod tests {
                            devpts /dev/pts devpts rw 0 0\n\
                            rookery /.rookery tmpfs ro 0 0\n\
                            var /var tmpfs rw 0 0\n";
-
-    #[test]
-    fn places_are_read_as_the_kernel_writes_them() {
-        let table = "21 1 0:30 / / rw - overlay x rw\n\
-                     40 21 0:44 / /tmp/a\\040b rw - tmpfs m rw\n";
-        let expected = [(21, "/".to_owned()), (40, "/tmp/a b".to_owned())];
-        assert_eq!(places(table), expected);
-        assert_eq!(unescape("a\\b"), "a\\b");
-    }
 
     #[test]
     fn the_table_shows_what_a_machine_would_have_mounted() {
@@ -492,8 +403,8 @@ mod tests {
     #[test]
     fn an_image_is_shown_as_the_guest_mounted_it() {
         let mut mounts = Mounts::default();
-        let image = mounts.new_image();
-        mounts.name_image(image, "squashfs", "/dev/loop0");
+        let image = mounts.images.number();
+        mounts.images.name(image, "squashfs", "/dev/loop0");
         let source = image_source(image);
         let kernels = format!("{source} /mnt tmpfs ro,nosuid,nodev,size=4k 0 0\n");
         assert_eq!(

@@ -16,7 +16,8 @@ use rustix::io::Errno;
 use crate::files::console::Console;
 use crate::files::devices::Devices;
 use crate::files::interfaces::CLASS;
-use crate::files::mounts::{self, Mounts};
+use crate::files::mount_names;
+use crate::files::mounts::Mounts;
 use crate::files::private::PrivateFiles;
 use crate::guest::access::{
     Callers, Ends, HasClock, HasConsole, HasDevices, HasEmulators, HasImages, HasIpc, HasKept,
@@ -150,7 +151,7 @@ impl<'a> Guest<'a> {
     /// The kernel's numbers of what is mounted, and where, the newest last.
     fn mounts_there(&self) -> Vec<(u64, String)> {
         let table = self.init.text("mountinfo").unwrap_or_default();
-        mounts::places(&table)
+        mount_names::places(&table)
     }
 
     /// A reboot that it asked for.

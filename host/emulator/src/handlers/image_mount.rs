@@ -184,7 +184,7 @@ pub fn begin(
         };
         guest.images().keep(key, kept);
         let (fstype, source) = (request.fstype, request.source);
-        guest.mounts().name_image(number, fstype, source);
+        guest.mounts().images.name(number, fstype, source);
         note_device(guest, device, image.device);
         return Ok(true);
     }
@@ -194,7 +194,7 @@ pub fn begin(
         key,
         wanted: Wanted {
             at: request.at,
-            image: guest.mounts().new_image(),
+            image: guest.mounts().images.number(),
             read_only,
             lasts: changes,
         },
@@ -294,7 +294,8 @@ fn take_over(guest: &mut impl MountsImages, mounting: &Mounting, mounted: Mounte
     guest.mounts().took(device, mounted.bytes);
     guest
         .mounts()
-        .name_image(image, &mounting.fstype, &mounting.source);
+        .images
+        .name(image, &mounting.fstype, &mounting.source);
     if let Some(mount) = mounted.kept {
         guest.mounts().detached(device);
         guest.images().keep(mounting.key, Kept { image, mount });
