@@ -8,6 +8,7 @@ pub mod interfaces;
 pub mod loops;
 pub mod machine;
 pub mod mount_names;
+pub mod mounting;
 pub mod mounts;
 pub mod private;
 pub mod process_file;

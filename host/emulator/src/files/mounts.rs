@@ -127,8 +127,8 @@ impl Mounts {
         });
     }
 
-    /// The guest unmounts what is at `target`, where the kernel has the mount `on`: whether there was
-    /// something that only seemed to be mounted. `None` where the kernel is to be asked.
+    /// The guest unmounts what is at `target`, where the kernel has the mount `on`: whether there
+    /// was something that only seemed to be mounted. `None` where the kernel is to be asked.
     pub fn undo(&mut self, target: &str, on: u64) -> Option<bool> {
         let is_last = |faked: &Faked| faked.target == target && faked.on == on;
         if let Some(last) = self.faked.iter().rposition(is_last) {

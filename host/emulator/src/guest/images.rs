@@ -2,16 +2,14 @@
 //! it wrote to those that it may mount again.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use crate::files::devices::FileId;
-use crate::files::image_mount::{Failure, Mounted, Unpacking, Wanted};
+use crate::files::image_mount::{Failure, Mounted, Unpacking};
 use crate::files::loops::Loops;
-use crate::process::call::Call;
+use crate::files::mounting::{Kept, Key, Mounting};
 
 /// Mounts that wait for one that is being unpacked.
 const WAITING_MAX: usize = 32;
@@ -19,35 +17,6 @@ const WAITING_MAX: usize = 32;
 const WITHIN: Duration = Duration::from_secs(60);
 /// Images whose changes are kept.
 const KEPT_MAX: usize = 16;
-
-/// Which image it is: the file, its size and when it was changed, and where in it the image begins.
-pub type Key = (FileId, i64, (i64, u64), u64);
-
-/// What the guest wrote to an image.
-#[derive(Debug)]
-pub struct Kept {
-    /// The image's number in the table of mounts.
-    pub image: u64,
-    /// A mount of it that is nowhere.
-    pub mount: OwnedFd,
-}
-
-/// A mount that the guest waits for.
-#[derive(Debug)]
-pub struct Mounting {
-    pub call: Call,
-    pub image: File,
-    pub key: Key,
-    pub wanted: Wanted,
-    /// What is mounted, in the guest's words.
-    pub source: String,
-    pub fstype: String,
-    /// Where, as the guest named it and as it is.
-    pub target: String,
-    pub real: String,
-    /// The loop device that shows the image.
-    pub device: Option<u32>,
-}
 
 #[derive(Debug)]
 struct Running {
@@ -59,7 +28,7 @@ struct Running {
 /// All of them.
 #[derive(Debug, Default)]
 pub struct Images {
-    pub loops: Loops,
+    loops: Loops,
     waiting: VecDeque<Mounting>,
     running: Option<Running>,
     kept: VecDeque<(Key, Kept)>,
@@ -68,6 +37,11 @@ pub struct Images {
 }
 
 impl Images {
+    /// The guest's loop devices.
+    pub fn loops(&mut self) -> &mut Loops {
+        &mut self.loops
+    }
+
     /// Let a mount wait for its turn. Gives it back where too many do.
     pub fn wait(&mut self, mounting: Mounting) -> Result<(), Mounting> {
         if self.waiting.len() >= WAITING_MAX {

@@ -11,10 +11,10 @@ use rustix::io::Errno;
 
 use crate::files::devices::{self, Backing, Device};
 use crate::files::image_mount::{Failure, Mounted, Wanted, id_of_node, mount_again, set_read_only};
+use crate::files::mounting::{Kept, Key, Mounting};
 use crate::guest::access::{
     Callers, HasDevices, HasImages, HasKept, HasMounts, HasNamespaces, HasPlan, Paths, Reports,
 };
-use crate::guest::images::{Kept, Key, Mounting};
 use crate::guest::tree::Found;
 use crate::handlers::model::memory_file;
 use crate::kernel::{enter, paths};
@@ -125,7 +125,7 @@ fn of_device<'a>(
 ) -> Result<Option<Behind>, Errno> {
     match device.backing {
         Backing::Loop(number) => {
-            let shown = guest.images().loops.get(number);
+            let shown = guest.images().loops().get(number);
             let shown = shown.map_err(|_| Errno::INVAL)?.clone();
             let file = view::read(&*shown.file).map_err(|_| Errno::INVAL)?;
             let offset = shown.info.offset();
@@ -211,7 +211,7 @@ pub fn begin(
 
 fn note_device(guest: &mut impl HasImages, device: u64, number: Option<u32>) {
     if let Some(number) = number {
-        guest.images().loops.mount(device, number);
+        guest.images().loops().mount(device, number);
     }
 }
 
@@ -332,7 +332,7 @@ pub fn unmounted(guest: &mut (impl Callers + HasImages), device: u64) -> bool {
     let number = format!("{}:{}", libc::major(device), libc::minor(device));
     let is_there = |line: &str| line.split(' ').nth(2) == Some(number.as_str());
     if !table.lines().any(is_there) {
-        guest.images().loops.unmount(device);
+        guest.images().loops().unmount(device);
     }
     guest.images().is_writable(device)
 }

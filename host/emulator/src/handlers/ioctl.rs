@@ -13,11 +13,19 @@ use crate::qemu::emulator::GUEST_BASE;
 use rookery_records::event::{Operation, What};
 use rookery_runs::plan::{Ioctl, IoctlCommand, Pseudofile};
 
+/// What an `ioctl` may reach.
+pub trait Controls<'a>:
+    Reports + HasPlan<'a> + HasDevices + HasEmulators<'a> + HasServices + HasImages
+{
+}
+
+impl<'a, T> Controls<'a> for T where
+    T: Reports + HasPlan<'a> + HasDevices + HasEmulators<'a> + HasServices + HasImages
+{
+}
+
 /// `ioctl`.
-pub fn ioctl<'a>(
-    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a> + HasServices + HasImages),
-    call: &Call,
-) -> Action {
+pub fn ioctl<'a>(guest: &mut impl Controls<'a>, call: &Call) -> Action {
     let command = call.int(1).cast_unsigned();
     if let Some((path, model)) = model_of(guest, call, call.int(0)) {
         return answer_model(guest, call, &path, model, command);

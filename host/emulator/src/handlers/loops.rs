@@ -58,7 +58,7 @@ fn is_of_disks(command: u32) -> bool {
 
 /// A device that is opened: the file that it shows, or nothing.
 pub fn open(guest: &mut impl HasImages, number: u32, flags: i32) -> Result<Rc<OwnedFd>, Errno> {
-    let Ok(shown) = guest.images().loops.get(number) else {
+    let Ok(shown) = guest.images().loops().get(number) else {
         return memory_file(&path(number), b"");
     };
     // Only what surely is the guest's own.
@@ -85,7 +85,7 @@ fn behind(guest: &mut (impl Callers + HasImages), call: &Call) -> Option<Behind>
         return number(path).map(Behind::Device).or_else(control);
     }
     let id = devices::id(&record.held_status(fd).ok()?);
-    guest.images().loops.of_file(id).map(Behind::Device)
+    guest.images().loops().of_file(id).map(Behind::Device)
 }
 
 /// `ioctl` of a loop device, and of the one that gives them out. `None` for any other file.
@@ -108,7 +108,7 @@ pub fn ioctl(
 }
 
 fn control(guest: &mut impl HasImages, call: &Call, command: u32) -> Result<i64, Errno> {
-    let loops = &guest.images().loops;
+    let loops = guest.images().loops();
     match command {
         CTL_GET_FREE => loops.free().map(i64::from),
         CTL_ADD | CTL_REMOVE => Ok(call.int(2).into()),
@@ -125,41 +125,41 @@ fn device(
     match command {
         SET_FD => {
             let shown = show(guest, call, call.int(2), Info::default())?;
-            guest.images().loops.show(number, shown)?;
+            guest.images().loops().show(number, shown)?;
         }
         CONFIGURE => {
             let address = call.arg(2);
             let fd: [u8; 4] = read(guest, call, address)?;
             let info = read(guest, call, address.saturating_add(CONFIGURE_INFO))?;
             let shown = show(guest, call, i32::from_ne_bytes(fd), Info::of(info))?;
-            guest.images().loops.show(number, shown)?;
+            guest.images().loops().show(number, shown)?;
         }
-        CLR_FD => guest.images().loops.clear(number)?,
+        CLR_FD => guest.images().loops().clear(number)?,
         SET_STATUS => {
             let info = Info::of_old(&read(guest, call, call.arg(2))?);
-            guest.images().loops.describe(number, info)?;
+            guest.images().loops().describe(number, info)?;
         }
         SET_STATUS64 => {
             let info = Info::of(read(guest, call, call.arg(2))?);
-            guest.images().loops.describe(number, info)?;
+            guest.images().loops().describe(number, info)?;
         }
         GET_STATUS => {
-            let shown = guest.images().loops.get(number)?;
+            let shown = guest.images().loops().get(number)?;
             let told = shown.info.told_old(number, shown.id)?;
             write(guest, call, &told)?;
         }
         GET_STATUS64 => {
-            let shown = guest.images().loops.get(number)?;
+            let shown = guest.images().loops().get(number)?;
             let told = shown.info.told(number, shown.id);
             write(guest, call, &told)?;
         }
         // Another file in the place of the first is for disks that nobody has mounted.
         CHANGE_FD => return Err(Errno::INVAL),
         SET_CAPACITY | SET_DIRECT_IO | SET_BLOCK_SIZE => {
-            guest.images().loops.get(number)?;
+            guest.images().loops().get(number)?;
         }
         GET_READ_ONLY => {
-            let shown = guest.images().loops.get(number);
+            let shown = guest.images().loops().get(number);
             let read_only = shown.is_ok_and(Shown::is_read_only);
             write(guest, call, &i32::from(read_only).to_ne_bytes())?;
         }
@@ -184,7 +184,7 @@ fn size(guest: &mut impl HasImages, number: u32) -> u64 {
         let size = paths::status(&*shown.file)?.st_size.unsigned_abs();
         Ok::<_, Errno>(size.saturating_sub(shown.info.offset()))
     };
-    let shown = guest.images().loops.get(number);
+    let shown = guest.images().loops().get(number);
     shown.and_then(size).unwrap_or(0)
 }
 

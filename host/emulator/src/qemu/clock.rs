@@ -1,6 +1,6 @@
-//! How an emulator reads the clock: by functions of the kernel's that are in its own memory, so that
-//! no system call shows it (`vdso(7)`). Its C library keeps their addresses; without them it asks
-//! the kernel.
+//! How an emulator reads the clock: by functions of the kernel's that are in its own memory, so
+//! that no system call shows it (`vdso(7)`). Its C library keeps their addresses; without them it
+//! asks the kernel.
 
 use crate::process::call::Call;
 use crate::process::memory::Memory;
@@ -55,8 +55,8 @@ fn mappings(process: &ProcDir) -> Vec<Mapping> {
 }
 
 /// Let the emulator of a process, whose `call` waits for its answer, ask the kernel for the time.
-/// `functions` gives where an emulator of this name has the addresses. Gives whether it does now: it
-/// may not yet have looked for them.
+/// `functions` gives where an emulator of this name has the addresses. Gives whether it does now:
+/// it may not yet have looked for them.
 pub fn ask_kernel(
     process: &ProcDir,
     memory: &Memory,

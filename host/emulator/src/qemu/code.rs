@@ -79,8 +79,8 @@ impl<'a> Code<'a> {
         address.checked_sub(self.address)
     }
 
-    /// Where in the file is what the first `mov %rax` behind `at` stores to: a place relative to the
-    /// instruction, of a part that is not executed.
+    /// Where in the file is what the first `mov %rax` behind `at` stores to: a place relative to
+    /// the instruction, of a part that is not executed.
     pub fn store_behind(&self, at: usize) -> Option<usize> {
         const STORE: [u8; 3] = [0x48, 0x89, 0x05];
         const NEAR: usize = 256;

@@ -8,7 +8,8 @@
 // before: mksquashfs etc/tree etc/zstd.img -quiet -comp zstd -all-root -no-progress
 // before: mksquashfs etc/tree etc/lzma.img -quiet -comp lzma -all-root -no-progress
 // before: (cd etc/tree && find . | cpio -o -H newc --quiet) > etc/cpio.img
-// before: mke2fs -q -t ext2 -d etc/tree etc/ext2.img 1M && mke2fs -q -t ext4 -d etc/tree etc/ext4.img 4M
+// before: mke2fs -q -t ext2 -d etc/tree etc/ext2.img 1M
+// before: mke2fs -q -t ext4 -d etc/tree etc/ext4.img 4M
 // before: (head -c 4096 /dev/zero; cat etc/xz.img) > etc/later.img
 // before: head -c 200 etc/xz.img > etc/cut.img && truncate -s 64M etc/hole
 // before: mksquashfs etc/tree etc/nodes.img -quiet -all-root -no-progress -p "zero c 666 0 0 1 5"
