@@ -105,7 +105,7 @@ impl Unpacking {
             process::close_all_except(&[&needed[..], &[theirs.as_raw_fd()]].concat());
             let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
             let done = carry_out(guest, image, wanted, most, until);
-            process::leave(tell(&theirs, done).err().map_or(0, |_| 1));
+            process::leave(tell(&theirs, &done).err().map_or(0, |_| 1));
         };
         Ok(Self {
             child,
@@ -137,8 +137,8 @@ impl Drop for Unpacking {
     }
 }
 
-fn tell(socket: &OwnedFd, done: Done) -> std::io::Result<()> {
-    let text = serde_json::to_vec(&done)?;
+fn tell(socket: &OwnedFd, done: &Done) -> std::io::Result<()> {
+    let text = serde_json::to_vec(done)?;
     let kept = done.as_ref().ok().and_then(|mounted| mounted.kept.as_ref());
     send_with_fd(socket, &text, kept.map(AsFd::as_fd))
 }
@@ -148,7 +148,8 @@ fn carry_out(guest: &OwnedFd, image: &File, wanted: &Wanted, most: u64, until: I
     let cancel = Cancel::at(until);
     let length = image.metadata().map_or(0, |metadata| metadata.len());
     let file = image.try_clone().map_err(|_| Errno::MFILE)?;
-    let system = FileSystem::read(file, Path::new("its image"), most, &cancel).map_err(refused)?;
+    let system = FileSystem::read(file, Path::new("its image"), most, &cancel)
+        .map_err(|error| refused(&error))?;
     let files = system.entries() + NODES_MAX as u64;
     let mut bytes = system.bytes(PAGE);
     if !wanted.read_only {
@@ -164,7 +165,9 @@ fn carry_out(guest: &OwnedFd, image: &File, wanted: &Wanted, most: u64, until: I
     enter::enter(guest, enter::MOUNTS)?;
     let mount = memory(wanted, bytes, files)?;
     rustix::process::fchdir(&mount)?;
-    let unpacked = system.write(Path::new("."), &cancel).map_err(refused)?;
+    let unpacked = system
+        .write(Path::new("."), &cancel)
+        .map_err(|error| refused(&error))?;
     let nodes = unpacked.nodes.into_iter().take(NODES_MAX);
     let nodes = nodes.filter_map(|node| place(node).ok()).collect();
     let device = rustix::fs::fstat(&mount)?.st_dev;
@@ -182,7 +185,7 @@ fn carry_out(guest: &OwnedFd, image: &File, wanted: &Wanted, most: u64, until: I
     })
 }
 
-fn refused(error: Error) -> Failure {
+fn refused(error: &Error) -> Failure {
     let errno = match error {
         Error::InvalidArgument(_) => Errno::INVAL,
         Error::Limit(_) => Errno::NOMEM,

@@ -14,7 +14,7 @@ use crate::files::mounting::{Kept, Key, Mounting};
 /// Mounts that wait for one that is being unpacked.
 const WAITING_MAX: usize = 32;
 /// How long unpacking one may take.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 /// Images whose changes are kept.
 const KEPT_MAX: usize = 16;
 
@@ -42,13 +42,13 @@ impl Images {
         &mut self.loops
     }
 
-    /// Let a mount wait for its turn. Gives it back where too many do.
-    pub fn wait(&mut self, mounting: Mounting) -> Result<(), Mounting> {
-        if self.waiting.len() >= WAITING_MAX {
-            return Err(mounting);
+    /// Let a mount wait for its turn; whether there was room.
+    pub fn wait(&mut self, mounting: Mounting) -> bool {
+        let room = self.waiting.len() < WAITING_MAX;
+        if room {
+            self.waiting.push_back(mounting);
         }
-        self.waiting.push_back(mounting);
-        Ok(())
+        room
     }
 
     /// The next one, where none is being unpacked.
@@ -66,7 +66,7 @@ impl Images {
         mounting: Mounting,
         guest: &OwnedFd,
         most: u64,
-    ) -> Result<(), (Mounting, Failure)> {
+    ) -> Result<(), (Box<Mounting>, Failure)> {
         let until = Instant::now() + WITHIN;
         match Unpacking::start(guest, &mounting.image, &mounting.wanted, most, until) {
             Ok(unpacking) => {
@@ -77,7 +77,7 @@ impl Images {
                 });
                 Ok(())
             }
-            Err(errno) => Err((mounting, errno.into())),
+            Err(errno) => Err((Box::new(mounting), errno.into())),
         }
     }
 

@@ -272,8 +272,11 @@ fn read(guest: &mut impl Callers, call: &Call, address: u64) -> Result<Timespec,
     let mut words = [[0_u8; 8]; 2];
     let read = memory.read(address, words.as_flattened_mut());
     read.map_err(|_| Errno::FAULT)?;
-    let [tv_sec, tv_nsec] = words.map(i64::from_ne_bytes);
-    Ok(Timespec { tv_sec, tv_nsec })
+    let [seconds, part] = words.map(i64::from_ne_bytes);
+    Ok(Timespec {
+        tv_sec: seconds,
+        tv_nsec: part,
+    })
 }
 
 fn write(guest: &mut impl Callers, call: &Call, address: u64, bytes: &[u8]) -> Result<(), Errno> {

@@ -170,9 +170,8 @@ pub fn begin(
         return Err(Errno::ACCESS);
     }
     let status = rustix::fs::fstat(&image.file)?;
-    #[expect(clippy::cast_sign_loss, reason = "a part of a second is not negative")]
-    let changed = (status.st_mtime, status.st_mtime_nsec as u64);
-    let key: Key = (devices::id(&status), status.st_size, changed, image.offset);
+    let when = (status.st_mtime, status.st_mtime_nsec);
+    let key: Key = (devices::id(&status), status.st_size, when, image.offset);
     let read_only = request.read_only || !changes;
     if let Some(kept) = guest.images().take_kept(&key) {
         let device = rustix::fs::fstat(&kept.mount)?.st_dev;
@@ -204,7 +203,9 @@ pub fn begin(
         real: request.real,
         device: image.device,
     };
-    guest.images().wait(mounting).map_err(|_| Errno::NOMEM)?;
+    if !guest.images().wait(mounting) {
+        return Err(Errno::NOMEM);
+    }
     advance(guest);
     Ok(false)
 }
@@ -226,7 +227,7 @@ fn advance(guest: &mut impl MountsImages) {
         let namespaces = guest.namespaces();
         match guest.images().start(mounting, &namespaces, most) {
             Ok(()) => guest.mounts().promise(most),
-            Err((mounting, failure)) => end(guest, mounting, Err(failure)),
+            Err((mounting, failure)) => end(guest, *mounting, Err(failure)),
         }
     }
 }
