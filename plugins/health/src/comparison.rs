@@ -25,6 +25,11 @@ pub struct Comparison {
     listeners_gained: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     listeners_lost: Vec<String>,
+    /// Ports of TCP whose service answers now and did not then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    answers_gained: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    answers_lost: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blockers_gone: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -44,6 +49,7 @@ pub struct Comparison {
 pub struct Standing {
     name: String,
     listeners: BTreeSet<String>,
+    answers: BTreeSet<String>,
     blockers: BTreeSet<String>,
     programs: BTreeSet<String>,
     crashes: usize,
@@ -76,6 +82,12 @@ impl Standing {
         Ok(Self {
             name: evidence.status.results_dir.clone(),
             listeners: table.rows.iter().map(listener).collect(),
+            answers: evidence
+                .asked
+                .iter()
+                .filter(|service| service.answers.answers())
+                .map(|service| service.guest_port.to_string())
+                .collect(),
             blockers: evidence
                 .blockers
                 .iter()
@@ -95,13 +107,16 @@ pub fn compare(now: &Standing, then: &Standing) -> Comparison {
     };
     let listeners_gained = gained(&now.listeners, &then.listeners);
     let listeners_lost = gained(&then.listeners, &now.listeners);
+    let answers_gained = gained(&now.answers, &then.answers);
+    let answers_lost = gained(&then.answers, &now.answers);
     let blockers_new = gained(&now.blockers, &then.blockers);
     let blockers_gone = gained(&then.blockers, &now.blockers);
     let programs_new = gained(&now.programs, &then.programs);
     let programs_gone = gained(&then.programs, &now.programs);
     // What a user wants first decides first.
     let better = |gained: usize, lost: usize| gained.cmp(&lost);
-    let verdict = better(listeners_gained.len(), listeners_lost.len())
+    let verdict = better(answers_gained.len(), answers_lost.len())
+        .then(better(listeners_gained.len(), listeners_lost.len()))
         .then(better(then.crashes, now.crashes))
         .then(better(blockers_gone.len(), blockers_new.len()))
         .then(better(programs_new.len(), programs_gone.len()));
@@ -120,6 +135,8 @@ pub fn compare(now: &Standing, then: &Standing) -> Comparison {
         with: then.name.clone(),
         listeners_gained: first(listeners_gained),
         listeners_lost: first(listeners_lost),
+        answers_gained: first(answers_gained),
+        answers_lost: first(answers_lost),
         blockers_gone: first(blockers_gone),
         blockers_new: first(blockers_new),
         programs_new: first(programs_new),
@@ -160,6 +177,7 @@ mod tests {
         Standing {
             name: "/p/results/1".into(),
             listeners: set(listeners),
+            answers: BTreeSet::new(),
             blockers: set(blockers),
             programs: BTreeSet::new(),
             crashes,

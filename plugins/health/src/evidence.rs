@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use rookery_plugin::args::RunSelector;
-use rookery_plugin::shapes::{FileStat, InitCandidate, ResultsState, ResultsStatus};
+use rookery_plugin::shapes::{
+    AskedService, AskedServices, FileStat, InitCandidate, ResultsState, ResultsStatus,
+    SERVICE_ANSWERS,
+};
 use rookery_plugin::{Firmware, Result, Results, RootFilesystem, RunResults, SearchOptions};
 use serde_json::{Map, Value, json};
 
@@ -49,6 +52,8 @@ pub struct Evidence {
     /// The names of the programs that ran.
     pub programs: BTreeSet<String>,
     pub timeline: Option<Timeline>,
+    /// What the services said that were asked.
+    pub asked: Vec<AskedService>,
 }
 
 impl Evidence {
@@ -140,6 +145,13 @@ impl Evidence {
                 .is_some_and(Timeline::init_started_programs),
             programs: timeline.iter().flat_map(Timeline::programs).collect(),
             timeline,
+            asked: match files.yaml(SERVICE_ANSWERS)? {
+                Some(asked) => {
+                    let asked: AskedServices = serde_json::from_value(asked).unwrap_or_default();
+                    asked.services
+                }
+                None => Vec::new(),
+            },
             damaged: {
                 files.notes.dedup();
                 files.notes

@@ -3,7 +3,7 @@
 
 use rookery_plugin::Next;
 use rookery_plugin::guest::is_plain_path;
-use rookery_plugin::shapes::ResultsState;
+use rookery_plugin::shapes::{AskedService, ResultsState};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -13,6 +13,8 @@ use crate::timeline::base;
 
 /// Crashes told of.
 const CRASHES: usize = 3;
+/// Services whose answers are shown.
+const SERVICES: usize = 8;
 /// Calls before the worst crash that are shown.
 const LAST_CALLS: usize = 3;
 
@@ -281,16 +283,50 @@ fn boot_arguments(evidence: &Evidence) -> Option<Finding> {
     )
 }
 
-/// Whether something listens, and if not and nothing else is known, where to look.
+/// Whether something listens and answers, and if not and nothing else is known, where to look.
 fn services(evidence: &Evidence) -> Option<Finding> {
-    match evidence.sockets.as_ref()?.listening {
-        0 => Some(Finding::new("No service listens.").next(
-            "console",
-            evidence.results_and("pattern", json!("(?i)error|fail|not found|cannot|no such")),
-        )),
-        count => Some(Finding::new(format!("{count} sockets listen.")).next(
-            "netbinds",
-            evidence.results_and("state", json!("listening")),
-        )),
-    }
+    let count = match evidence.sockets.as_ref()?.listening {
+        0 => {
+            return Some(Finding::new("No service listens.").next(
+                "console",
+                evidence.results_and("pattern", json!("(?i)error|fail|not found|cannot|no such")),
+            ));
+        }
+        count => count,
+    };
+    let asked = &evidence.asked;
+    let answering = asked
+        .iter()
+        .filter(|service| service.answers.answers())
+        .count();
+    let finding = match asked.len() - answering {
+        _ if asked.is_empty() => format!("{count} sockets listen."),
+        0 => format!("{count} sockets listen; all services of TCP that were asked answer."),
+        silent => format!(
+            "{count} sockets listen, but {silent} of {} services of TCP that were asked did not \
+             answer: open is not answering.",
+            asked.len()
+        ),
+    };
+    Some(Finding::new(finding).because(said(asked)).next(
+        "netbinds",
+        evidence.results_and("state", json!("listening")),
+    ))
+}
+
+/// What each service said when it was last asked.
+fn said(asked: &[AskedService]) -> impl Iterator<Item = String> {
+    asked.iter().take(SERVICES).filter_map(|service| {
+        let said = service.answers.last()?;
+        let status = said.status.map(|status| format!(" {status}"));
+        let title = said.title.as_ref().map(|title| format!(" {title:?}"));
+        Some(format!(
+            "tcp {} of {}: {}{}{}",
+            service.guest_port,
+            service.procname,
+            said.kind,
+            status.unwrap_or_default(),
+            title.unwrap_or_default()
+        ))
+    })
 }
