@@ -25,8 +25,8 @@ pub use firmware::{FileSystem, Firmware, Node, Private, SetId, Unpacked, unpack}
 pub use ground::cancel::Cancel;
 pub use ground::fs::{share_lock, try_lock};
 pub use ground::roots::Roots;
-pub use ground::text::{is_hidden, quoted};
 pub use ground::{scratch, yaml};
 pub use project::Project;
 pub use results::Results;
+pub use rookery_contract::text::{is_hidden, quoted};
 pub use rookery_contract::{Error, Result, Unavailable};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rookery_contract::options::{ApplyOptions, RemoveOptions, ResetOptions};
+use rookery_contract::options::{ApplyOptions, RemoveOptions, ResetOptions, SetOptions};
 use rookery_contract::shapes::{Change, EffectiveConfig, Lookup, Patch};
 use serde_json::Value;
 
@@ -60,6 +60,12 @@ impl Project {
     /// Nothing is written unless the whole project loads with the change.
     pub fn apply(&self, fragment: &Value, options: &ApplyOptions) -> Result<Change> {
         config::apply(&self.dir, fragment, options)
+    }
+
+    /// `config-mutation.set`: set the key at a dotted path of the patch, in the type that the
+    /// structure has there.
+    pub fn set(&self, path: &str, value: &Value, options: &SetOptions) -> Result<Change> {
+        config::set(&self.dir, path, value, options)
     }
 
     /// `config-mutation.remove`: take the key at a dotted path out of the patch.

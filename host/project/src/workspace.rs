@@ -1,12 +1,13 @@
 //! What the roots hold: projects, their runs and what is left of an unfinished project.
 
-use rookery_contract::shapes::NewProject;
+use rookery_contract::options::RunListOptions;
+use rookery_contract::shapes::{NewProject, RunList};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 
 use crate::ground::beneath::{open_beneath, open_dir};
 use crate::penguin::project::MAIN;
-use crate::results::absent;
+use crate::results::{absent, list};
 use crate::{Cancel, Error, Project, Result, Results, Roots, create};
 
 /// Directories of a root in which leftovers are looked for.
@@ -64,6 +65,16 @@ impl Roots {
                 "name a project or a result directory: `project_dir` or `results_dir`".into(),
             )),
         }
+    }
+
+    /// The runs of a project (see `wit/results.wit`, `runs`).
+    pub fn runs(
+        &self,
+        project: &str,
+        options: &RunListOptions,
+        cancel: &Cancel,
+    ) -> Result<RunList> {
+        list(self, self.project(project)?.dir(), options, cancel)
     }
 
     fn open_results(&self, dir: &str) -> Result<Results> {

@@ -53,7 +53,10 @@ fn what_overrides_the_patch_is_said() {
         .unwrap();
     assert_eq!(
         answer["effective"][0],
-        json!({"path": "env.A", "value": "zz", "overridden": true, "set_by": "patch_zz.yaml"})
+        json!({
+            "path": "env.A", "old": "zz", "value": "zz", "overridden": true,
+            "set_by": "patch_zz.yaml"
+        })
     );
     assert_eq!(
         answer["effective"][1],

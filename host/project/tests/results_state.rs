@@ -53,6 +53,44 @@ fn date(file: &Path, time: SystemTime) {
     file.set_modified(time).unwrap();
 }
 
+#[test]
+fn the_runs_of_a_project_are_listed_with_their_state_and_times() {
+    let project = Project::new(&[("0", DONE), ("2", &["console.log"]), ("notes", &[])]);
+    date(
+        &project.run("0").join(".ran"),
+        SystemTime::UNIX_EPOCH + Duration::from_secs(951_827_696),
+    );
+    symlink("0", project.run("latest")).unwrap();
+    let roots = Roots::new([project.0.path().to_owned()]).unwrap();
+    let listed = roots.runs(".", &Value::Null).unwrap();
+    let states: Vec<_> = listed["runs"].as_array().unwrap().iter().collect();
+    assert_eq!((states.len(), &listed["total"]), (2, &json!(2)));
+    assert_eq!(
+        (&states[0]["run"], &states[0]["state"]),
+        (&json!(2), &json!("died"))
+    );
+    assert_eq!(
+        (&states[1]["run"], &states[1]["state"]),
+        (&json!(0), &json!("completed"))
+    );
+    assert_eq!(states[1]["started"], "2000-02-29T12:34:56Z");
+    assert!(states[1]["written"].as_str().unwrap() > "2026");
+    assert_eq!(states[1]["files"], 3);
+    let one = roots.runs(".", &json!({"limit": 1})).unwrap();
+    assert_eq!(
+        (&one["truncated"], &one["runs"][0]["run"]),
+        (&json!(true), &json!(2))
+    );
+    let other = roots.runs(".", &json!({"offset": 1})).unwrap();
+    assert_eq!(
+        (&other["truncated"], &other["runs"][0]["run"]),
+        (&json!(false), &json!(0))
+    );
+    let never = Project::new(&[]);
+    let roots = Roots::new([never.0.path().to_owned()]).unwrap();
+    assert_eq!(roots.runs(".", &Value::Null).unwrap()["total"], 0);
+}
+
 const DONE: &[&str] = &[".ran", "summary.json", "console.log"];
 
 #[test]

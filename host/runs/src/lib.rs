@@ -105,6 +105,10 @@ impl Runs {
     pub fn stop(&self, run_id: &str) -> Result<RunStatus> {
         self.visible(run_id)?.stop(run_id)
     }
+    /// `live.running`
+    pub fn running(&self, project: &Project) -> Result<String> {
+        self.registry.running(project.dir())
+    }
     /// `live.capabilities`
     pub fn capabilities(&self, run_id: &str) -> Result<Capabilities> {
         self.visible(run_id)?.capabilities(run_id)

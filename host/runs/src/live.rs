@@ -26,6 +26,8 @@ pub struct ReachRequest {
     pub send: Vec<u8>,
     /// Give up after this long.
     pub timeout: Duration,
+    /// The answer is over once nothing more came for this long; by default only a datagram's.
+    pub idle: Option<Duration>,
     /// Keep at most this much of the answer.
     pub max_bytes: usize,
 }

@@ -1,5 +1,5 @@
 // Count the lines of a run's console that look like trouble.
-import { open } from "rookery:plugin/results@0.1.0";
+import { open } from "rookery:plugin/results@0.1.1";
 
 const definition = {
   title: "Trouble on the console",

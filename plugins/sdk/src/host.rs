@@ -6,8 +6,8 @@
 
 pub use rookery_contract::options::{
     ApplyOptions, CommandOptions, CsvOptions, FindOptions, ListOptions, Payload, Place,
-    QueryOptions, ReachOptions, RemoveOptions, ResetOptions, SearchOptions, StartOptions,
-    WaitOptions,
+    QueryOptions, ReachOptions, RemoveOptions, ResetOptions, RunListOptions, SearchOptions,
+    SetOptions, StartOptions, WaitOptions,
 };
 use serde_json::Value;
 
@@ -16,8 +16,8 @@ pub use crate::bindings::rookery::plugin::log::Level;
 use crate::error::Result;
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, InitCandidates,
-    Listing, Lookup, Matches, NewProject, Patch, Reached, ResultsStatus, Rows, RunStatus, Table,
-    Text,
+    Listing, Lookup, Matches, NewProject, Patch, Reached, ResultsStatus, Rows, RunList, RunStatus,
+    Table, Text,
 };
 
 /// Interface `log`.
@@ -44,6 +44,8 @@ pub trait Config {
 pub trait ConfigMutation {
     /// Merge `fragment`, an object with Penguin's top-level keys, into the patch.
     fn apply(&self, project: &str, fragment: &Value, options: &ApplyOptions) -> Result<Change>;
+    /// Set one key of the patch, by its dotted path.
+    fn set(&self, project: &str, path: &str, value: &Value, dry_run: bool) -> Result<Change>;
     /// Take one key out of the patch, by its dotted path.
     fn remove(&self, project: &str, path: &str, dry_run: bool) -> Result<Change>;
     /// Drop the patch, or go back to one of its revisions.
@@ -80,6 +82,8 @@ pub trait Emulation {
 pub trait Results {
     /// An opened result directory.
     type Run: RunResults;
+    /// The runs of a project that left a result directory, the newest first.
+    fn runs(&self, project: &str, options: &RunListOptions) -> Result<RunList>;
     /// Open a result directory: the one named, else the newest complete run of the project, else
     /// its newest run.
     fn open_results(&self, which: &RunSelector) -> Result<Self::Run>;
@@ -126,6 +130,9 @@ pub trait RootFilesystem {
 
 /// Interface `live`.
 pub trait Live {
+    /// The id of the run of a project that is running now. Without one, it is
+    /// [`Error::Unavailable`](crate::Error::Unavailable) with the way to start one.
+    fn running(&self, project: &str) -> Result<String>;
     /// What this run's backend offers.
     fn capabilities(&self, run_id: &str) -> Result<Capabilities>;
     /// Run a command inside the guest, without a shell.

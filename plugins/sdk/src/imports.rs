@@ -13,13 +13,13 @@ use crate::error::{Result, from_host, to_json};
 use crate::host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
     FindOptions, Firmware, Level, ListOptions, Live, Log, QueryOptions, ReachOptions,
-    RemoveOptions, ResetOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions,
-    WaitOptions,
+    RemoveOptions, ResetOptions, Results, RootFilesystem, RunListOptions, RunResults,
+    SearchOptions, SetOptions, StartOptions, WaitOptions,
 };
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, InitCandidates,
-    Listing, Lookup, Matches, NewProject, Patch, Reached, ResultsStatus, Rows, RunStatus, Table,
-    Text,
+    Listing, Lookup, Matches, NewProject, Patch, Reached, ResultsStatus, Rows, RunList, RunStatus,
+    Table, Text,
 };
 
 /// The imports of a component.
@@ -52,6 +52,17 @@ impl ConfigMutation for Imports {
         from_host(
             "config-mutation.apply",
             &config_mutation::apply(project, &to_json(fragment)?, &to_json(options)?)?,
+        )
+    }
+    fn set(&self, project: &str, path: &str, value: &Value, dry_run: bool) -> Result<Change> {
+        from_host(
+            "config-mutation.set",
+            &config_mutation::set(
+                project,
+                path,
+                &to_json(value)?,
+                &to_json(&SetOptions { dry_run })?,
+            )?,
         )
     }
     fn remove(&self, project: &str, path: &str, dry_run: bool) -> Result<Change> {
@@ -109,6 +120,9 @@ impl Emulation for Imports {
 
 impl Results for Imports {
     type Run = results::RunResults;
+    fn runs(&self, project: &str, options: &RunListOptions) -> Result<RunList> {
+        from_host("results.runs", &results::runs(project, &to_json(options)?)?)
+    }
     fn open_results(&self, which: &RunSelector) -> Result<Self::Run> {
         results::open(which.project_dir.as_deref(), which.results_dir.as_deref())
     }
@@ -179,6 +193,9 @@ impl RootFilesystem for firmware::RootFilesystem {
 }
 
 impl Live for Imports {
+    fn running(&self, project: &str) -> Result<String> {
+        live::running(project)
+    }
     fn capabilities(&self, run_id: &str) -> Result<Capabilities> {
         from_host("live.capabilities", &live::capabilities(run_id)?)
     }

@@ -111,10 +111,11 @@ pub use error::{Error, Result, Unavailable, invalid, optional};
 pub use host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
     FindOptions, Firmware, Host, Level, ListOptions, Live, Log, Payload, Place, QueryOptions,
-    ReachOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions, WaitOptions,
+    ReachOptions, Results, RootFilesystem, RunListOptions, RunResults, SearchOptions, StartOptions,
+    WaitOptions,
 };
 pub use imports::Imports;
-pub use rookery_contract::shapes;
+pub use rookery_contract::{shapes, text};
 pub use rookery_plugin_macros::{plugin, tool};
 pub use tool::{Guest, Tool, ToolDefinition};
 

@@ -8,6 +8,7 @@ mod error;
 mod next;
 pub mod options;
 pub mod shapes;
+pub mod text;
 
 pub use error::{Error, Result, Unavailable};
 pub use next::Next;

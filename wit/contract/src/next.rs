@@ -1,6 +1,7 @@
 //! What to call next.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,13 @@ impl Next {
             tool: tool.to_owned(),
             arguments,
         }
+    }
+}
+
+/// As it stands in a sentence that names a call: `run {"project_dir":"fw"}`.
+impl fmt::Display for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.tool, self.arguments)
     }
 }
 

@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use rookery_contract::options::{
     ApplyOptions, CommandOptions, CsvOptions, FindOptions, ListOptions, QueryOptions, ReachOptions,
-    RemoveOptions, ResetOptions, SearchOptions, StartOptions, WaitOptions,
+    RemoveOptions, ResetOptions, RunListOptions, SearchOptions, SetOptions, StartOptions,
+    WaitOptions,
 };
 use rookery_contract::shapes::{
     AskedService, AskedServices, Capabilities, Change, CommandOutput, DirectoryEntry, Effective,
     EffectiveConfig, ElfHeaders, Endpoint, FileStat, FoundFile, FoundFiles, InitCandidate,
-    InitCandidates, Layer, Listing, Lookup, Match, Matches, NewProject, NewerRun, Patch, Reached,
-    Received, ResultFile, ResultsStatus, Revision, Rows, RunStatus, ServiceAnswer, ServiceAnswers,
-    ServiceCounts, Table, Text, ToldChange,
+    InitCandidates, Layer, ListedRun, Listing, Lookup, Match, Matches, NewProject, NewerRun, Patch,
+    Reached, Received, ResultFile, ResultsStatus, Revision, Rows, RunList, RunStatus,
+    ServiceAnswer, ServiceAnswers, ServiceCounts, Table, Text, ToldChange,
 };
 use rookery_contract::{Error, Unavailable};
 use schemars::{JsonSchema, schema_for};
@@ -77,7 +78,7 @@ fn objects(prose: &str) -> Vec<BTreeSet<String>> {
 const OF_TOOLS: [&str; 4] = ["next", "summary", "truncated", "effective_total"];
 
 /// Told by the host, and left out of what tools answer.
-const OF_THE_HOST: [&str; 1] = ["loads"];
+const OF_THE_HOST: [&str; 2] = ["loads", "patch"];
 
 fn fields<T: JsonSchema>() -> (String, BTreeSet<String>) {
     let schema = schema_for!(T);
@@ -124,6 +125,7 @@ fn check_whole<T: JsonSchema>(interface: &str, known_by: &[&str]) {
 fn every_option_is_in_prose_and_type() {
     check_whole::<ApplyOptions>("config", &["dry_run", "replace"]);
     check_whole::<RemoveOptions>("config", &["dry_run"]);
+    check_whole::<SetOptions>("config", &["dry_run"]);
     check_whole::<ResetOptions>("config", &["to_revision"]);
     check_whole::<StartOptions>("emulation", &["timeout_s", "backend"]);
     check_whole::<WaitOptions>("emulation", &["until"]);
@@ -132,6 +134,7 @@ fn every_option_is_in_prose_and_type() {
     check_whole::<CommandOptions>("live", &["timeout_ms"]);
     check_whole::<ReachOptions>("live", &["proto", "send"]);
     check_whole::<CsvOptions>("results", &["columns", "where"]);
+    check_whole::<RunListOptions>("results", &["limit", "offset"]);
     check_whole::<SearchOptions>("results", &["from_end"]);
     check_whole::<QueryOptions>("results", &["timeout_ms", "max_bytes"]);
 }
@@ -157,6 +160,9 @@ fn what_an_option_left_out_means_is_in_prose_and_type() {
     default("results", "from_end", search.from_end.into());
     default("results", "max_line_bytes", search.max_line_bytes.into());
     default("results", "timeout_ms", search.timeout_ms().into());
+    let runs = RunListOptions::default();
+    default("results", "limit", runs.limit.into());
+    default("results", "offset", runs.offset.into());
     let query = QueryOptions::default();
     default("results", "limit", query.limit.into());
     default("results", "timeout_ms", query.timeout_ms().into());
@@ -220,6 +226,8 @@ fn every_field_of_a_result_is_in_prose_and_type() {
     check_whole::<AskedService>("results", &["guest_port"]);
     check::<ResultsStatus>("results", &["results_dir", "files"]);
     check::<NewerRun>("results", &["run", "results_dir"]);
+    check_whole::<RunList>("results", &["runs"]);
+    check_whole::<ListedRun>("results", &["run", "started"]);
     check::<ResultFile>("results", &["name", "bytes"]);
     check::<Table>("results", &["rows", "total"]);
     check::<Matches>("results", &["matches"]);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use data_encoding::BASE64;
 use rookery_contract::shapes::{Reached, Received};
 use rookery_project::{Error, Result};
 use rustix::event::PollFlags;
@@ -26,6 +27,10 @@ pub struct Reach {
     send: Vec<u8>,
     received: Vec<u8>,
     max_bytes: usize,
+    /// After the last byte, more are waited for this long.
+    idle: Option<Duration>,
+    /// When it ends whatever comes.
+    latest: Instant,
     /// When it is given up.
     pub deadline: Instant,
 }
@@ -80,6 +85,8 @@ impl Reach {
             send: request.send.clone(),
             received: Vec::new(),
             max_bytes: request.max_bytes,
+            idle: request.idle.or(udp.then_some(UDP_IDLE)),
+            latest: Instant::now() + request.timeout,
             deadline: Instant::now() + request.timeout,
         })
     }
@@ -143,8 +150,8 @@ impl Reach {
                 Ok(length) => {
                     self.received
                         .extend_from_slice(buffer.get(..length).unwrap_or_default());
-                    if self.udp {
-                        self.deadline = self.deadline.min(Instant::now() + UDP_IDLE);
+                    if let Some(idle) = self.idle {
+                        self.deadline = self.latest.min(Instant::now() + idle);
                     }
                 }
                 Err(Errno::AGAIN) => return Ok(false),
@@ -167,6 +174,9 @@ impl Reach {
             received: Received {
                 text: Some(String::from_utf8_lossy(&self.received).into_owned()),
                 bytes: self.received.len() as u64,
+                base64: std::str::from_utf8(&self.received)
+                    .is_err()
+                    .then(|| BASE64.encode(&self.received)),
             },
             truncated,
             error: failure.map(|errno| errno.to_string()),

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use rookery_contract::shapes::Change;
+use rookery_contract::shapes::{Change, Effective};
+use serde_json::Value as Json;
 
 use super::files::PATCH;
 use super::load::Loaded;
 use super::templates::{map_strings, restore};
-use super::view;
+use super::{paths, view};
 use crate::ground::yaml::value::{Map, Value};
 
 /// A change that was made, or would be.
@@ -17,6 +18,8 @@ pub struct Answer<'a> {
     pub dry_run: bool,
     /// The patch after it.
     pub patch: &'a Value,
+    /// The configuration before it, unless that did not load.
+    pub before: Option<&'a Value>,
     /// The project after it, unless that does not load.
     pub loaded: Option<&'a Loaded>,
     pub touched: &'a [Vec<String>],
@@ -33,7 +36,11 @@ impl Answer<'_> {
             }
             for path in self.touched {
                 let key = view::effective_key(loaded, self.patch, path, &mut self.warnings);
-                effective.push(key);
+                let old = self.before.and_then(|before| paths::get(before, path));
+                effective.push(Effective {
+                    old: old.map_or(Json::Null, Value::to_json),
+                    ..key
+                });
             }
             for warning in &loaded.warnings {
                 if !self.warnings.contains(warning) {
@@ -47,6 +54,7 @@ impl Answer<'_> {
             changed: self.changed,
             dry_run: self.dry_run,
             patch: map_strings(self.patch.clone(), restore).to_json(),
+            patch_keys: paths::leaves(self.patch).len(),
             effective,
             loads: self.loaded.is_some(),
             revision: self.revision,

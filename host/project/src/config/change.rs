@@ -133,8 +133,8 @@ impl Change<'_> {
         let old_text = read_patch(self.dir)?;
         let mut old = parse_patch(old_text.as_deref())?;
         edit::number_commands(&mut old);
-        let (below, broken) = self.below(old_text.as_deref());
-        let new = edit(old.clone(), &below, &mut self.warnings)?;
+        let before = self.before(old_text.as_deref());
+        let new = edit(old.clone(), &before.below, &mut self.warnings)?;
         let changed = new != old || old_text.is_some() && new.as_map().is_none_or(Map::is_empty);
         let new_text = if changed {
             text_of(&new)?
@@ -142,7 +142,7 @@ impl Change<'_> {
             old_text.clone()
         };
         let new_patch = new_text.as_deref().map_or(Patch::Absent, Patch::Text);
-        let loaded = match (load(self.dir, new_patch), &broken) {
+        let loaded = match (load(self.dir, new_patch), &before.broken) {
             (Ok(loaded), _) => Some(loaded),
             (Err(refusal), Some(before)) if self.repairs(before, &refusal) => {
                 self.warnings.push(format!(
@@ -176,6 +176,7 @@ impl Change<'_> {
             changed,
             dry_run: self.dry_run,
             patch: &new,
+            before: before.config.as_ref(),
             loaded: loaded.as_ref(),
             touched: &self.touched,
             revision,
@@ -203,23 +204,41 @@ impl Change<'_> {
         before.file == PATCH && (!self.adds || now.adds_nothing_to(before))
     }
 
-    /// What lower files set, and why the project does not load now, if it does not.
-    fn below(&self, text: Option<&str>) -> (Value, Option<Refusal>) {
+    fn before(&self, text: Option<&str>) -> Before {
         let now = load(self.dir, Patch::Text(text.unwrap_or("{}\n")));
         match now {
-            Ok(loaded) => (loaded.below, None),
+            Ok(loaded) => Before {
+                below: loaded.below,
+                config: Some(loaded.config),
+                broken: None,
+            },
             Err(refusal) => match load(self.dir, Patch::Text("{}\n")) {
-                Ok(loaded) => (
-                    loaded.below,
-                    Some(Refusal {
+                Ok(loaded) => Before {
+                    below: loaded.below,
+                    config: None,
+                    broken: Some(Refusal {
                         file: PATCH.to_owned(),
                         ..refusal
                     }),
-                ),
-                Err(refusal) => (Value::empty(), Some(refusal)),
+                },
+                Err(refusal) => Before {
+                    below: Value::empty(),
+                    config: None,
+                    broken: Some(refusal),
+                },
             },
         }
     }
+}
+
+/// The project before a change.
+struct Before {
+    /// What lower files set.
+    below: Value,
+    /// All of it, if it loads.
+    config: Option<Value>,
+    /// Why it does not load, if it does not.
+    broken: Option<Refusal>,
 }
 
 /// Why a change is refused, after which the project does not load; `before` is why it did not load

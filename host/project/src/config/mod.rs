@@ -12,10 +12,12 @@ mod layer;
 mod load;
 mod models;
 mod paths;
+mod place;
 mod plugins;
 mod refusal;
 mod reset;
 pub mod schema;
+mod set;
 mod store;
 mod templates;
 mod view;
@@ -26,4 +28,5 @@ pub use refusal::{Fault, Kind, Refusal};
 
 pub(crate) use change::{apply, remove};
 pub(crate) use reset::reset;
+pub(crate) use set::set;
 pub(crate) use view::{effective, lookup, patch};

@@ -27,6 +27,10 @@ pub fn reset(dir: &Path, options: &ResetOptions) -> Result<Change> {
     let revisions = history(dir)?;
     let text = wanted(&revisions, options.to_revision)?;
     let mut warnings = Vec::new();
+    let before = match &old {
+        Ok(old) => load(dir, old.as_deref().map_or(Patch::Absent, Patch::Text)).ok(),
+        Err(_) => None,
+    };
     let loaded = load_with(dir, text, &mut warnings)?;
     let changed = !matches!(&old, Ok(old) if old.as_deref() == text);
     let revision = match store.filter(|_| changed) {
@@ -45,6 +49,7 @@ pub fn reset(dir: &Path, options: &ResetOptions) -> Result<Change> {
         changed,
         dry_run: options.dry_run,
         patch: &patch,
+        before: before.as_ref().map(|before| &before.config),
         loaded: loaded.as_ref(),
         touched: &touched(old, &patch),
         revision,

@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use super::files::{self, PATCH};
 use super::refusal::Kind;
 use crate::ground::fs::{clear_away, replace, try_lock};
 use crate::ground::regular;
+use crate::ground::time::rfc3339;
 use crate::ground::yaml;
 use crate::ground::yaml::value::Value;
 use crate::{Error, Result};
@@ -221,7 +222,7 @@ impl<'a> Store<'a> {
         let io = |error: &std::io::Error| Error::io("write the history", &shown, error);
         let entry = Revision {
             number,
-            time: now(),
+            time: rfc3339(SystemTime::now()),
             change: change.to_owned(),
             patch: text.map(str::to_owned),
         };
@@ -285,37 +286,9 @@ fn sync(folder: &Held, shown: &Path) -> Result<()> {
     rustix::fs::fsync(&folder.0).map_err(|errno| Error::io("make durable", shown, &errno.into()))
 }
 
-fn now() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs());
-    rfc3339(seconds)
-}
-
-/// The date of a number of seconds since 1970, by the days of the 400-year cycle counted from a
-/// first of March.
-fn rfc3339(seconds: u64) -> String {
-    let (days, time) = (seconds / 86400 + 719_468, seconds % 86400);
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (day, month) = (
-        day - (153 * month + 2) / 5 + 1,
-        if month < 10 { month + 3 } else { month - 9 },
-    );
-    let year = era * 400 + year + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        time / 3600,
-        time / 60 % 60,
-        time % 60
-    )
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{KEPT, MAX_HISTORY, Store, history, newest, rfc3339};
+    use super::{KEPT, MAX_HISTORY, Store, history, newest};
 
     #[test]
     fn a_history_of_large_patches_keeps_the_newest_revisions() {
@@ -335,12 +308,5 @@ mod tests {
         assert_eq!((last[0].number, last[1].number), (19, 20));
         assert_eq!(last[0].patch, Some(text(19)));
         assert_eq!(newest(&history, 0).lines().count(), KEPT, "never fewer");
-    }
-
-    #[test]
-    fn times_are_rfc_3339() {
-        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
-        assert_eq!(rfc3339(951_827_696), "2000-02-29T12:34:56Z");
-        assert_eq!(rfc3339(4_102_444_799), "2099-12-31T23:59:59Z");
     }
 }

@@ -186,6 +186,7 @@ pub fn effective_key(
     }
     Effective {
         path: path.join("."),
+        old: Json::Null,
         value: value.map_or(Json::Null, Value::to_json),
         set_by: set_by.map(str::to_owned),
         overridden,

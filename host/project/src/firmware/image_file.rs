@@ -17,8 +17,8 @@ use super::image::Image;
 use super::limits::MAX_BYTES;
 use super::source::{Builder, head, refused};
 use super::stream::{Meter, Metered};
-use crate::ground::text::escape;
 use crate::{Cancel, Error, Result};
+use rookery_contract::text::escape;
 
 /// Whether `file` is read by the process.
 pub(super) fn is_image(file: &File, path: &Path) -> Result<bool> {

@@ -35,9 +35,9 @@ use self::tree::{Content, Entry, shown};
 pub use self::unpack::{Node, Private, SetId, Unpacked, unpack};
 use crate::ground::beneath::open_dir;
 use crate::ground::regular::{self, NotRegular};
-use crate::ground::text::escape;
 use crate::penguin::project::ARCHIVE;
 use crate::{Cancel, Error, Result, Unavailable};
+use rookery_contract::text::escape;
 
 /// The most that one `read` gives, in bytes.
 const MAX_READ: u32 = 1 << 20;

@@ -8,8 +8,8 @@ use rookery_contract::shapes::{FoundFile, FoundFiles};
 
 use super::image::Image;
 use super::tree::{Content, Entry, shown};
-use crate::ground::text::escape;
 use crate::{Cancel, Error, Result};
+use rookery_contract::text::escape;
 
 /// How much of a file is searched at once.
 const CHUNK: usize = 8 << 20;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rookery_contract::shapes::EntryKind;
 
-use crate::ground::text::escape;
+use rookery_contract::text::escape;
 
 /// The most links that one path may lead through, as in Linux.
 const MAX_LINKS: usize = 40;

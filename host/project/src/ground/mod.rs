@@ -8,5 +8,5 @@ mod not_regular;
 pub mod regular;
 pub mod roots;
 pub mod scratch;
-pub mod text;
+pub(crate) mod time;
 pub mod yaml;

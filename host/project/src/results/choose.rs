@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use rookery_contract::Next;
 use rookery_contract::shapes::ResultsState;
+use serde_json::json;
 
 use super::directory::Results;
 use super::newer::Newer;
@@ -18,9 +20,8 @@ pub(super) struct Chosen {
     pub newer: Option<Newer>,
 }
 
-/// The newest completed run of a project, else the newest. Runs are the directories of `results`
-/// with a number for a name.
-pub(super) fn choose(roots: &Roots, project: &Path) -> Result<Chosen> {
+/// The directories of `results` with a number for a name, the highest first.
+pub(super) fn numbered(roots: &Roots, project: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let base = project.join("results");
     if !roots.contains(&base) {
         return Err(Error::Denied(format!(
@@ -39,6 +40,13 @@ pub(super) fn choose(roots: &Roots, project: &Path) -> Result<Chosen> {
     };
     // Of two names of one number (`7`, `007`), the one that a run has by itself.
     runs.sort_by_key(|(number, path)| (std::cmp::Reverse(*number), path.as_os_str().len()));
+    Ok(runs)
+}
+
+/// The newest completed run of a project, else the newest.
+pub(super) fn choose(roots: &Roots, project: &Path) -> Result<Chosen> {
+    let base = project.join("results");
+    let runs = numbered(roots, project)?;
     // Penguin points `latest` at a run before it checks the configuration.
     let refused = std::fs::read_link(base.join("latest"))
         .ok()
@@ -77,16 +85,17 @@ fn newer(roots: &Roots, run: u64, dir: &Path) -> Newer {
 }
 
 fn no_run(project: &Path, refused: Option<&Newer>) -> Error {
+    let run = Next::call("run", json!({ "project_dir": project.to_string_lossy() }));
     let others = place::runs(&project.join("results"));
     let (why, how) = if let Some(refused) = refused {
         (
             refused.note(),
-            "Run the project again: `run` says what is wrong with its configuration".to_owned(),
+            format!("Call {run}: it says what is wrong with the configuration"),
         )
     } else if others.is_empty() {
         (
             format!("{} has not been run yet", project.display()),
-            "Run the project first".to_owned(),
+            format!("Call {run}"),
         )
     } else {
         (

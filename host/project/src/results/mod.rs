@@ -7,6 +7,7 @@ mod database;
 mod directory;
 mod guest_path;
 mod limits;
+mod list;
 mod missing;
 mod newer;
 mod numbers;
@@ -24,14 +25,15 @@ use serde_json::Value;
 
 pub use self::directory::Results;
 use self::limits::MAX_TEXT;
+pub(crate) use self::list::list;
 pub use self::numbers::next_run;
 pub(crate) use self::place::absent;
 use crate::ground::regular::read_at_most;
 use crate::ground::roots::Roots;
-use crate::ground::text;
 use crate::penguin::result_files::DATABASE;
 pub use crate::penguin::result_files::{PENGUIN_LOG, RUN_LOCK};
 use crate::{Cancel, Error, Result};
+use rookery_contract::text;
 
 impl Results {
     /// The newest completed run of a project, else its newest.

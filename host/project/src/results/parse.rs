@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::ground::text::escape;
 use crate::ground::yaml::parse_result;
 use crate::{Error, Result, Unavailable};
+use rookery_contract::text::escape;
 
 /// The value of a file named `name`. A byte order mark is no part of it.
 pub(super) fn parse(name: &str, raw: &[u8]) -> Result<Value> {

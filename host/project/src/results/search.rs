@@ -14,8 +14,8 @@ use rookery_contract::options::SearchOptions;
 use rookery_contract::shapes::{Match, Matches};
 
 use crate::ground::regular::read_at_most;
-use crate::ground::text;
 use crate::{Cancel, Error, Result};
+use rookery_contract::text;
 
 /// How much is searched at once. A longer line is searched in pieces of this size.
 const CHUNK: usize = 256 << 10;

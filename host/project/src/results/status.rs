@@ -1,6 +1,7 @@
 //! How a run ended.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use rookery_contract::shapes::{ResultFile, ResultsState, ResultsStatus};
 
@@ -29,23 +30,14 @@ fn is_complete(has: impl Fn(&str) -> bool) -> bool {
 }
 
 pub(super) fn status(results: &Results) -> Result<ResultsStatus> {
-    let mut files: Vec<(String, u64)> = Vec::new();
     let mut times = Times::now();
-    let entries =
-        std::fs::read_dir(&results.dir).map_err(|e| Error::io("list", &results.dir, &e))?;
-    for entry in entries.flatten() {
-        let (Ok(name), Ok(meta)) = (entry.file_name().into_string(), entry.metadata()) else {
-            continue;
-        };
-        if meta.is_file() {
-            meta.modified().into_iter().for_each(|time| times.add(time));
-            files.push((name, meta.len()));
-        }
+    let files = files(results)?;
+    for written in files.iter().filter_map(|file| file.written) {
+        times.add(written);
     }
-    files.sort();
-    let has = |name: &str| files.iter().any(|(file, _)| file == name);
+    let has = |name: &str| files.iter().any(|file| file.name == name);
     let (life, run_id) = alive::look(results, &times, has);
-    let known = files.iter().any(|(file, _)| result_files::is_known(file));
+    let known = files.iter().any(|file| result_files::is_known(&file.name));
     let (state, why) = if is_complete(has) {
         (
             ResultsState::Completed,
@@ -86,7 +78,7 @@ pub(super) fn status(results: &Results) -> Result<ResultsStatus> {
     let files = files
         .into_iter()
         .take(MAX_FILES)
-        .map(|(name, bytes)| ResultFile { name, bytes })
+        .map(|File { name, bytes, .. }| ResultFile { name, bytes })
         .collect();
     Ok(ResultsStatus {
         results_dir: results.dir.to_string_lossy().into_owned(),
@@ -100,6 +92,35 @@ pub(super) fn status(results: &Results) -> Result<ResultsStatus> {
         files,
         files_total: (total > MAX_FILES).then_some(total),
     })
+}
+
+/// A file of a result directory.
+pub(super) struct File {
+    pub name: String,
+    pub bytes: u64,
+    /// When it was last written, where that is known.
+    pub written: Option<SystemTime>,
+}
+
+/// The files of a result directory, by name.
+pub(super) fn files(results: &Results) -> Result<Vec<File>> {
+    let entries =
+        std::fs::read_dir(&results.dir).map_err(|e| Error::io("list", &results.dir, &e))?;
+    let mut files = Vec::new();
+    for entry in entries.flatten() {
+        let (Ok(name), Ok(meta)) = (entry.file_name().into_string(), entry.metadata()) else {
+            continue;
+        };
+        if meta.is_file() {
+            files.push(File {
+                name,
+                bytes: meta.len(),
+                written: meta.modified().ok(),
+            });
+        }
+    }
+    files.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(files)
 }
 
 fn death(life: Life, ran: bool, console: bool) -> String {

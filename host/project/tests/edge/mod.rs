@@ -36,6 +36,10 @@ impl Roots {
     pub fn results(&self, project: Option<&str>, results_dir: Option<&str>) -> Result<Results> {
         self.0.results(project, results_dir).map(Results)
     }
+    pub fn runs(&self, project: &str, options: &Value) -> Result<Value> {
+        let runs = self.0.runs(project, &given(options)?, &Cancel::default());
+        runs.map(told)
+    }
     pub fn create(&self, rootfs: &str, output: &str, cancel: &Cancel) -> Result<Value> {
         self.0.create(rootfs, output, cancel).map(told)
     }
@@ -73,6 +77,10 @@ impl Project {
     )]
     pub fn apply(&self, fragment: Value, options: &Value) -> Result<Value> {
         let change = self.0.apply(&fragment, &given(options)?)?;
+        Ok(json!(change.told()))
+    }
+    pub fn set(&self, path: &str, value: &Value) -> Result<Value> {
+        let change = self.0.set(path, value, &given(&Value::Null)?)?;
         Ok(json!(change.told()))
     }
     pub fn remove(&self, path: &str, options: &Value) -> Result<Value> {

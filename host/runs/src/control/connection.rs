@@ -140,6 +140,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Parsed> {
             port,
             send,
             timeout_ms,
+            idle_ms,
             max_bytes,
         } => Parsed::Reach(ReachRequest {
             proto,
@@ -147,6 +148,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Parsed> {
             port,
             send: wire::bytes(&send)?,
             timeout: Duration::from_millis(timeout_ms),
+            idle: idle_ms.map(Duration::from_millis),
             max_bytes,
         }),
     })

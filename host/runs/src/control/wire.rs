@@ -30,6 +30,8 @@ pub(crate) enum Ask {
         port: u16,
         send: String,
         timeout_ms: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        idle_ms: Option<u64>,
         max_bytes: usize,
     },
 }
@@ -50,6 +52,7 @@ impl Ask {
             port: request.port,
             send: BASE64.encode(&request.send),
             timeout_ms: millis(request.timeout),
+            idle_ms: request.idle.map(millis),
             max_bytes: request.max_bytes,
         }
     }
@@ -132,6 +135,7 @@ mod tests {
             port: 80,
             send: (0..=255).collect(),
             timeout: Duration::from_secs(1),
+            idle: None,
             max_bytes: 10,
         };
         let Ask::Reach {

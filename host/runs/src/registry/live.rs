@@ -1,17 +1,20 @@
 //! Requests to a running guest (`wit/live.wit`): checked here, answered by the run's supervisor.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
+use rookery_contract::Next;
 use rookery_contract::options::{CommandOptions, Payload, ReachOptions};
 use rookery_contract::shapes::{Capabilities, CommandOutput, Reached};
 use rookery_project::{Cancel, Error, Result, Unavailable};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::control;
 use crate::control::wire;
 use crate::live::{CommandRequest, ReachRequest};
 use crate::registry::Registry;
+use crate::state::lock;
 use crate::state::record::{Spec, State};
 use crate::state::store::RunDir;
 
@@ -22,6 +25,24 @@ const MAX_ARGUMENTS: usize = 1024;
 const MAX_ARGUMENT_BYTES: usize = 128 << 10;
 
 impl Registry {
+    /// `live.running`: the id of the run of the project in `project_dir`, which is canonical.
+    pub fn running(&self, project_dir: &Path) -> Result<String> {
+        if let Some(run_id) = lock::signature(project_dir)
+            && let Ok(run) = self.store.open(&run_id)
+            && run
+                .request()
+                .is_ok_and(|request| request.project_dir == project_dir)
+            && !run.state()?.has_ended()
+        {
+            return Ok(run_id);
+        }
+        Err(Error::unavailable(
+            "a running guest",
+            format!("no run of {} is running", project_dir.display()),
+            format!("Call {}", start(project_dir, None)),
+        ))
+    }
+
     /// `live.capabilities`
     pub fn capabilities(&self, run_id: &str) -> Result<Capabilities> {
         let run = self.store.open(run_id)?;
@@ -109,6 +130,10 @@ impl Registry {
             ReachOptions::TIMEOUT_MS,
             request.max_bytes,
         )?;
+        let idle = request.idle_ms.map(|idle| {
+            let most = CommandOptions::MAX_TIMEOUT_MS;
+            number("idle_ms", Some(idle), idle, most).map(|ms| Duration::from_millis(ms.into()))
+        });
         let proto = request.proto.as_deref().unwrap_or("tcp");
         if !matches!(proto, "tcp" | "udp") {
             return Err(Error::InvalidArgument(format!(
@@ -144,6 +169,7 @@ impl Registry {
             port,
             send,
             timeout: limits.timeout,
+            idle: idle.transpose()?,
             max_bytes: limits.max_bytes,
         };
         control::ask(
@@ -173,17 +199,17 @@ impl Registry {
             return Err(Error::Unavailable(Unavailable {
                 what: "a running guest".into(),
                 why: format!("{run_id} has ended"),
-                how_to_enable: "Start a new run of the project, and send the request while its \
-                                status is \"running\""
-                    .into(),
+                how_to_enable: format!("Call {}", start(&run.request()?.project_dir, None)),
             }));
         }
         if !state.is_supervised() {
             return Err(Error::Unavailable(Unavailable {
                 what: "a running guest".into(),
                 why: format!("{run_id} is still being started"),
-                how_to_enable:
-                    "Send the request again once the run's phase is no longer \"starting\"".into(),
+                how_to_enable: format!(
+                    "Call {}, then this again",
+                    Next::call("run_wait", json!({ "run_id": run_id, "wait_s": 2 }))
+                ),
             }));
         }
         let spec = run.spec()?;
@@ -202,17 +228,37 @@ fn offered(spec: &Spec, what: &str, offered: bool) -> Result<()> {
 fn unavailable(spec: &Spec, what: &str) -> Error {
     let how_to_enable = match what {
         "hook" => {
-            "Look at the recorded syscalls instead: enable the plugins db and syscalls_logger, run \
-             again, and query plugins.db"
+            let on = json!({ "project_dir": &spec.plan.project_dir, "preset": "diagnostics" });
+            format!(
+                "Look at the recorded system calls instead: call {}, run again, then query \
+                 plugins.db with db_query",
+                Next::call("set_config", on)
+            )
         }
-        "snapshot" => "Start a new run instead: it begins from the same root filesystem",
-        _ => "Use another backend, or read the run's results",
+        "snapshot" => format!(
+            "A new run begins from the same root filesystem: call {}",
+            start(&spec.plan.project_dir, None)
+        ),
+        _ => format!(
+            "The embedded backend has it: stop this run, then call {}. A port of the guest also \
+             answers at the run's endpoints",
+            start(&spec.plan.project_dir, Some("user"))
+        ),
     };
     Error::Unavailable(Unavailable {
         what: what.into(),
         why: refusal(spec, what),
-        how_to_enable: how_to_enable.into(),
+        how_to_enable,
     })
+}
+
+/// The call that starts a run and returns at once.
+fn start(project_dir: &Path, backend: Option<&str>) -> Next {
+    let mut arguments = json!({ "project_dir": project_dir, "wait_s": 0 });
+    if let Some(backend) = backend {
+        arguments["backend"] = backend.into();
+    }
+    Next::call("run", arguments)
 }
 
 fn refusal(spec: &Spec, what: &str) -> String {

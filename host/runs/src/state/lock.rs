@@ -40,6 +40,14 @@ pub(crate) fn acquire(project_dir: &Path) -> Result<Attempt> {
     }
 }
 
+/// The id that the project's last run left, whether or not it goes on.
+pub(crate) fn signature(project_dir: &Path) -> Option<String> {
+    let text = regular::read(&project_dir.join(RUN_LOCK), 200).ok()?;
+    String::from_utf8(text)
+        .ok()
+        .filter(|holder| id::is_valid(holder))
+}
+
 /// Leave the id of the run that holds the lock for those who find it taken.
 pub(crate) fn sign(file: &mut File, run_id: &str) -> Result<()> {
     let write = |file: &mut File| {

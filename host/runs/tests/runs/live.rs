@@ -19,7 +19,24 @@ pub fn tests() -> Vec<Trial> {
         what_the_backend_lacks_is_said_in_words,
         a_silent_or_garbled_peer_does_no_harm,
         a_request_to_an_ended_run_is_unavailable,
+        the_run_of_a_project_is_found_while_it_goes_on,
     ]
+}
+
+fn the_run_of_a_project_is_found_while_it_goes_on() {
+    let world = World::new();
+    let registry = world.registry();
+    let running = || registry.running(&world.project());
+    let missing = |answer| match answer {
+        Err(Error::Unavailable(missing)) => missing,
+        other => panic!("{other:?}"),
+    };
+    let how = missing(running()).how_to_enable;
+    assert!(how.starts_with("Call run {\"project_dir\":"), "{how}");
+    let run_id = world.start(&[]).unwrap();
+    assert_eq!(running().as_ref(), Ok(&run_id));
+    json!(registry.stop(&run_id).unwrap());
+    missing(running());
 }
 
 /// Options as a tool gives them.
@@ -162,7 +179,15 @@ fn a_request_to_an_ended_run_is_unavailable() {
         &CommandOptions::default(),
         &Cancel::default(),
     );
-    assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
+    match answer {
+        Err(Error::Unavailable(missing)) => assert!(
+            missing
+                .how_to_enable
+                .starts_with("Call run {\"project_dir\":"),
+            "{missing:?}"
+        ),
+        other => panic!("{other:?}"),
+    }
     assert!(started.elapsed() < Duration::from_secs(1));
     assert_eq!(
         json!(world.registry().capabilities(run_id).unwrap())["command"],

@@ -40,7 +40,7 @@ const FUNCTIONS: &[(Interface, &[&str], Effect)] = &[
     ),
     (
         Interface::ConfigMutation,
-        &["apply", "remove", "reset"],
+        &["apply", "set", "remove", "reset"],
         Effect {
             destroys: true,
             ..Effect::CHANGES
@@ -52,6 +52,7 @@ const FUNCTIONS: &[(Interface, &[&str], Effect)] = &[
         Interface::Results,
         &[
             "open",
+            "runs",
             "[method]run-results.status",
             "[method]run-results.read-yaml",
             "[method]run-results.read-csv",
@@ -88,7 +89,7 @@ const FUNCTIONS: &[(Interface, &[&str], Effect)] = &[
     ),
     // A run that is stopped keeps its results.
     (Interface::Emulation, &["stop"], Effect::CHANGES),
-    (Interface::Live, &["capabilities"], Effect::NONE),
+    (Interface::Live, &["running", "capabilities"], Effect::NONE),
     (
         Interface::Live,
         &["command", "reach", "hook", "snapshot"],
@@ -228,12 +229,15 @@ mod tests {
                 (Emulation, "status"),
                 (Emulation, "wait"),
                 (Live, "capabilities"),
+                (Live, "running"),
+                (Results, "runs"),
             ],
         ] {
             assert_eq!(told(reading, false), best, "{reading:?}");
         }
         for (function, stranger) in [
             ((ConfigMutation, "apply"), [false, true, true, false]),
+            ((ConfigMutation, "set"), [false, true, true, false]),
             ((Creation, "init-project"), [false, false, true, false]),
             ((Emulation, "start"), [false, false, false, false]),
             ((Emulation, "stop"), [false, false, true, false]),

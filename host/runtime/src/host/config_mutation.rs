@@ -3,12 +3,12 @@
 //! The project crate writes a change whole or not at all, so a trap or a cancellation right after
 //! it leaves a project that loads.
 
-use rookery_contract::options::{self, ApplyOptions, RemoveOptions, ResetOptions};
+use rookery_contract::options::{self, ApplyOptions, RemoveOptions, ResetOptions, SetOptions};
 use rookery_contract::shapes::Change;
 use rookery_project::Result;
 use serde_json::Value;
 
-use super::{HostResult, State, to_json};
+use super::{HostResult, State, parse, to_json};
 use crate::host::bindings::config_mutation;
 
 impl config_mutation::Host for State {
@@ -22,6 +22,21 @@ impl config_mutation::Host for State {
             let fragment = Value::Object(options::parse("fragment", &fragment)?);
             let options: ApplyOptions = options::parse("options", &options)?;
             told(&host.roots.project(&project)?.apply(&fragment, &options)?)
+        })
+        .await
+    }
+
+    async fn set(
+        &mut self,
+        project: String,
+        path: String,
+        value: String,
+        options: String,
+    ) -> HostResult<String> {
+        self.blocking("config-mutation.set", move |host, _| {
+            let value = parse("value", &value)?;
+            let options: SetOptions = options::parse("options", &options)?;
+            told(&host.roots.project(&project)?.set(&path, &value, &options)?)
         })
         .await
     }

@@ -7,6 +7,13 @@ use super::{HostResult, State};
 use crate::host::bindings::live;
 
 impl live::Host for State {
+    async fn running(&mut self, project: String) -> HostResult<String> {
+        self.blocking("live.running", move |host, _| {
+            host.runs.running(&host.roots.project(&project)?)
+        })
+        .await
+    }
+
     async fn capabilities(&mut self, run: String) -> HostResult<String> {
         self.json("live.capabilities", move |host, _| {
             host.runs.capabilities(&run)

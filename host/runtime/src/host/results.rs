@@ -9,6 +9,14 @@ use super::{HostResult, RunResults, State, parse};
 use crate::host::bindings::results;
 
 impl results::Host for State {
+    async fn runs(&mut self, project: String, options: String) -> HostResult<String> {
+        self.json("results.runs", move |host, cancel| {
+            host.roots
+                .runs(&project, &options::parse("options", &options)?, cancel)
+        })
+        .await
+    }
+
     async fn open(
         &mut self,
         project: Option<String>,

@@ -13,13 +13,13 @@ use crate::error::{Error, Result};
 use crate::host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
     FindOptions, Firmware, Level, ListOptions, Live, Log, QueryOptions, ReachOptions,
-    RemoveOptions, ResetOptions, Results, RootFilesystem, RunResults, SearchOptions, StartOptions,
-    WaitOptions,
+    RemoveOptions, ResetOptions, Results, RootFilesystem, RunListOptions, RunResults,
+    SearchOptions, SetOptions, StartOptions, WaitOptions,
 };
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, InitCandidates,
     Listing, Lookup, Matches, NewProject, Patch, Reached, ResultsState, ResultsStatus, Rows,
-    RunStatus, Table, Text,
+    RunList, RunStatus, Table, Text,
 };
 
 type Answerer = Rc<dyn Fn(&Value) -> Result<Value>>;
@@ -171,6 +171,13 @@ impl ConfigMutation for FakeHost {
             json!({ "project": project, "fragment": fragment, "options": options }),
         )
     }
+    fn set(&self, project: &str, path: &str, value: &Value, dry_run: bool) -> Result<Change> {
+        let options = SetOptions { dry_run };
+        self.ask(
+            "config-mutation.set",
+            json!({ "project": project, "path": path, "value": value, "options": options }),
+        )
+    }
     fn remove(&self, project: &str, path: &str, dry_run: bool) -> Result<Change> {
         self.ask(
             "config-mutation.remove",
@@ -232,6 +239,12 @@ impl Emulation for FakeHost {
 
 impl Results for FakeHost {
     type Run = Self;
+    fn runs(&self, project: &str, options: &RunListOptions) -> Result<RunList> {
+        self.ask(
+            "results.runs",
+            json!({ "project": project, "options": options }),
+        )
+    }
     fn open_results(&self, which: &RunSelector) -> Result<Self> {
         self.ask_or::<Value>("results.open", json!(which), || Ok(Value::Null))?;
         Ok(self.clone())
@@ -312,6 +325,9 @@ impl RootFilesystem for FakeHost {
 }
 
 impl Live for FakeHost {
+    fn running(&self, project: &str) -> Result<String> {
+        self.ask("live.running", json!({ "project": project }))
+    }
     fn capabilities(&self, run_id: &str) -> Result<Capabilities> {
         self.ask("live.capabilities", json!({ "run": run_id }))
     }

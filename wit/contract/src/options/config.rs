@@ -13,6 +13,14 @@ pub struct ApplyOptions {
     pub replace: Vec<String>,
 }
 
+/// `config-mutation.set`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SetOptions {
+    /// Check and show, write nothing.
+    pub dry_run: bool,
+}
+
 /// `config-mutation.remove`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

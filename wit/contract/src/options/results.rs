@@ -45,6 +45,32 @@ impl CsvOptions {
     }
 }
 
+/// `results.runs`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunListOptions {
+    /// At most this many runs: 100 by default, and never more than [`Self::MAX_RUNS`].
+    #[serde(deserialize_with = "number::saturating")]
+    pub limit: u32,
+    /// Skip this many runs first.
+    #[serde(deserialize_with = "number::saturating")]
+    pub offset: u32,
+}
+
+impl RunListOptions {
+    /// The most runs of one answer.
+    pub const MAX_RUNS: u32 = 1000;
+}
+
+impl Default for RunListOptions {
+    fn default() -> Self {
+        Self {
+            limit: 100,
+            offset: 0,
+        }
+    }
+}
+
 /// `run-results.search`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -130,6 +130,13 @@ pub struct ReachOptions {
         deserialize_with = "number::optional"
     )]
     pub timeout_ms: Option<u32>,
+    /// End the answer once nothing more came for this many milliseconds; by default only that of a
+    /// datagram, after 300.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::optional"
+    )]
+    pub idle_ms: Option<u32>,
     /// Keep at most this many bytes of the answer, as in [`CommandOptions`].
     #[serde(
         skip_serializing_if = "Option::is_none",

@@ -102,11 +102,14 @@ pub struct Change {
     /// Whether nothing was written.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
-    /// The whole patch after the change.
-    #[serde(default)]
-    #[schemars(with = "Map<String, Value>")]
+    /// The whole patch after the change. An answer of a tool leaves it out: `show_patch` shows it.
+    #[serde(default, skip_serializing)]
+    #[schemars(skip)]
     pub patch: Value,
-    /// What each touched key now is.
+    /// How many keys the patch sets.
+    #[serde(default)]
+    pub patch_keys: usize,
+    /// What each touched key now is, and what it was.
     #[serde(default)]
     pub effective: Vec<Effective>,
     /// Its number in the history, for `reset_patch`.
@@ -140,6 +143,7 @@ impl Change {
     pub fn told(&self) -> ToldChange<'_> {
         let effective = self.effective.iter().map(|key| ToldEffective {
             path: &key.path,
+            old: &key.old,
             value: &key.value,
             set_by: key.set_by.as_deref(),
             overridden: key.overridden,
@@ -150,6 +154,7 @@ impl Change {
             changed: self.changed,
             dry_run: self.dry_run,
             patch: &self.patch,
+            patch_keys: self.patch_keys,
             effective: effective.collect(),
             loads: self.loads,
             revision: self.revision.unwrap_or(0),
@@ -159,7 +164,7 @@ impl Change {
 }
 
 /// A [`Change`] as the host gives it: with the fields that say nothing, which the answers of tools
-/// leave out, and with `loads`, which is for tools.
+/// leave out, and with `patch` and `loads`, which are for tools.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ToldChange<'a> {
     project_dir: &'a str,
@@ -167,6 +172,7 @@ pub struct ToldChange<'a> {
     changed: bool,
     dry_run: bool,
     patch: &'a Value,
+    patch_keys: usize,
     effective: Vec<ToldEffective<'a>>,
     loads: bool,
     revision: u64,
@@ -176,6 +182,8 @@ pub struct ToldChange<'a> {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 struct ToldEffective<'a> {
     path: &'a str,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    old: &'a Value,
     value: &'a Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     set_by: Option<&'a str>,
@@ -187,6 +195,9 @@ struct ToldEffective<'a> {
 pub struct Effective {
     /// Dotted path.
     pub path: String,
+    /// Its value before the change; absent where no layer set it.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub old: Value,
     /// Its value; absent where no layer sets it.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub value: Value,
@@ -194,7 +205,7 @@ pub struct Effective {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_by: Option<String>,
     /// Whether a file that is applied later sets another value.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overridden: bool,
 }
 

@@ -17,6 +17,8 @@ pub use self::config::{
 pub use self::firmware::{
     DirectoryEntry, ElfHeaders, FileStat, FoundFile, FoundFiles, InitCandidates, Listing,
 };
-pub use self::results::{Match, Matches, NewerRun, ResultFile, ResultsStatus, Rows, Table, Text};
+pub use self::results::{
+    ListedRun, Match, Matches, NewerRun, ResultFile, ResultsStatus, Rows, RunList, Table, Text,
+};
 pub use self::running::{Capabilities, CommandOutput, Endpoint, Reached, Received, RunStatus};
 pub use self::words::{AnswerKind, EntryKind, ResultsState, RunState};

@@ -58,6 +58,46 @@ impl ResultsStatus {
     }
 }
 
+/// `results.runs`: the runs of a project, the newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunList {
+    /// At most as many as asked for.
+    #[serde(default)]
+    pub runs: Vec<ListedRun>,
+    /// Runs that left a result directory.
+    #[serde(default)]
+    pub total: u64,
+    /// Whether there are more behind `runs`.
+    #[serde(default)]
+    pub truncated: bool,
+}
+
+/// One run of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListedRun {
+    /// The number of its directory.
+    pub run: u64,
+    /// `completed`, `died`, `running` or `never-ran`.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub state: ResultsState,
+    /// Absolute.
+    #[serde(default)]
+    pub results_dir: String,
+    /// When its first file was written: RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+    /// When its last file was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
+    /// How many files it left.
+    #[serde(default)]
+    pub files: u64,
+    /// Of a run of Rookery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+}
+
 /// A run that is newer than the one looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewerRun {

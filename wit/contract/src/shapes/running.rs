@@ -139,4 +139,7 @@ pub struct Received {
     /// How many.
     #[serde(default)]
     pub bytes: u64,
+    /// The bytes themselves, where they are not UTF-8: base64 in the standard alphabet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base64: Option<String>,
 }

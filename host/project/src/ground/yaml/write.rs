@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::scalar::plain_is_a_string;
 use super::value::{Key, Value};
-use crate::ground::text::is_hidden;
+use rookery_contract::text::is_hidden;
 
 /// A block-style document. Strings are double-quoted, text of several lines is a literal block,
 /// integers are plain decimal.

@@ -4,7 +4,7 @@ use data_encoding::BASE64;
 use rusqlite::types::ValueRef;
 use serde_json::{Value, json};
 
-use crate::ground::text;
+use rookery_contract::text;
 
 /// A longer value is cut.
 const MAX_VALUE: usize = 64 << 10;

@@ -17,9 +17,9 @@ use super::cells::{cell, size};
 use super::failure::Failure;
 use super::limits::{BUSY, HEAP, MAX_BUILT};
 use super::params::bind;
-use crate::ground::text;
 use crate::results::guest_path::path_of;
 use crate::{Cancel, Error};
+use rookery_contract::text;
 
 /// The longest value that is read as it is stored, in bytes.
 const MAX_STORED: i32 = 64 << 20;

@@ -3,9 +3,9 @@
 use rusqlite::ErrorCode;
 
 use super::limits::{HEAP, MAX_BUILT};
-use crate::ground::text;
 use crate::penguin::result_files::DATABASE as FILE;
 use crate::{Error, Unavailable};
+use rookery_contract::text;
 
 pub(super) enum Failure {
     Sql(rusqlite::Error),

@@ -113,7 +113,7 @@ impl Database<'_> {
                 what: FILE.into(),
                 why: why.into(),
                 how_to_enable:
-                    "Events are written every few seconds: wait, or run the project again".into(),
+                    "Events are written every few seconds: ask again, or call run for longer".into(),
             }));
         }
         let started = Instant::now();

@@ -1,10 +1,11 @@
-//! Text that came from the guest, made safe to look at.
+//! Text that came from the guest, made safe to look at: by the host where it reads files, by tools
+//! where they have it from a running guest.
 
 use std::fmt::Write;
 
 /// One line: control and invisible characters as `\u{…}`, bytes that are no UTF-8 as `\xNN`. Tabs
 /// stay.
-pub(crate) fn escape(bytes: &[u8]) -> String {
+pub fn escape(bytes: &[u8]) -> String {
     escape_keeping(bytes, |c| c == '\t')
 }
 
@@ -19,7 +20,7 @@ pub fn quoted(bytes: &[u8], chars: usize) -> String {
 }
 
 /// As [`escape`], for text of many lines: line ends stay too.
-pub(crate) fn escape_lines(bytes: &[u8]) -> String {
+pub fn escape_lines(bytes: &[u8]) -> String {
     escape_keeping(bytes, |c| matches!(c, '\t' | '\n' | '\r'))
 }
 
@@ -56,8 +57,21 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{e0000}'..='\u{10ffff}')
 }
 
+/// Whether bytes are best shown as text: they are UTF-8, except for a character that is cut off at
+/// the end, and few of their characters are hidden ones.
+pub fn is_text(bytes: &[u8]) -> bool {
+    let whole = &bytes[..whole_characters(bytes)];
+    let plain = |c: char| !is_hidden(c) || matches!(c, '\t' | '\n' | '\r' | '\u{1b}');
+    std::str::from_utf8(whole).is_ok_and(|text| {
+        let (all, odd) = text.chars().fold((0_usize, 0_usize), |(all, odd), c| {
+            (all + 1, odd + usize::from(!plain(c)))
+        });
+        !text.contains('\0') && odd * 10 <= all
+    })
+}
+
 /// The length of `bytes` without a character that is cut off at its end.
-pub(crate) fn whole_characters(bytes: &[u8]) -> usize {
+pub fn whole_characters(bytes: &[u8]) -> usize {
     let tail = bytes
         .utf8_chunks()
         .last()
@@ -95,6 +109,23 @@ mod tests {
         assert_eq!(quoted(b"\xff\xfdlogin: ", 100), "\\xff\\xfdlogin:");
         assert_eq!(quoted("äöü".as_bytes(), 2), "äö");
         assert_eq!(quoted("\u{202e}\u{2028}".as_bytes(), 9), "\\u{202e}");
+    }
+
+    #[test]
+    fn text_is_told_from_other_bytes() {
+        for text in [
+            "",
+            "a\nb",
+            "Grüße",
+            "\u{1b}[31mred\u{1b}[0m",
+            "one bell\u{7} in a line",
+        ] {
+            assert!(is_text(text.as_bytes()), "{text:?}");
+        }
+        assert!(is_text(&"a🦀".as_bytes()[..3]), "cut within a character");
+        for bytes in [&b"\x7fELF\x01\x01"[..], b"a\0b", b"\xff\xfe", b"\x01\x02"] {
+            assert!(!is_text(bytes), "{bytes:?}");
+        }
     }
 
     #[test]
