@@ -8,12 +8,10 @@ use crate::error::Result;
 use crate::host::{ApplyOptions, ConfigMutation};
 use crate::shapes::Change;
 
-/// Strings of a patch are echoed up to this many bytes; the patch file has them whole.
-const LONGEST_TEXT: usize = 300;
-/// Bytes that the patch may take of an answer; what was touched, and what is to be said of it, take
-/// as much together.
-const PATCH_BYTES: usize = USUAL_BYTES / 2;
-const OTHER_BYTES: usize = USUAL_BYTES / 4;
+/// The value of a key is echoed up to this many bytes; `show_patch` and the file have it whole.
+const LONGEST_TEXT: usize = 160;
+/// Bytes that the keys that were touched may take of an answer, and what is to be said of them.
+const BYTES: usize = USUAL_BYTES / 8;
 
 /// Merge `fragment` into the patch of the project, after dropping what the patch held at the paths
 /// in `replace`.
@@ -31,24 +29,36 @@ pub fn apply(
         .map(finish)
 }
 
-/// Make the host's change an answer: bounded, and with the next call where something was written.
+/// Make the host's change an answer: what was touched and not the whole patch, bounded, and with
+/// the next call where something was written.
 pub fn finish(mut change: Change) -> Change {
-    let mut cut = shorten(&mut change.patch, LONGEST_TEXT) | fit(&mut change.patch, PATCH_BYTES);
+    let mut cut = false;
     for effective in &mut change.effective {
-        cut |= shorten(&mut effective.value, LONGEST_TEXT) | fit(&mut effective.value, OTHER_BYTES);
+        for value in [&mut effective.old, &mut effective.value] {
+            cut |= shorten(value, LONGEST_TEXT) | fit(value, BYTES / 2);
+        }
+        // The patch sets what was set, unless something else is said.
+        let file = effective.set_by.as_deref();
+        if file.is_some_and(|file| change.patch_file.ends_with(&format!("/{file}"))) {
+            effective.set_by = None;
+        }
     }
     let touched = change.effective.len();
-    let shown = fitting(&change.effective, OTHER_BYTES);
+    let shown = fitting(&change.effective, BYTES);
     if shown < touched {
         change.effective.truncate(shown);
         change.effective_total = Some(touched);
     }
-    cut |= few(&mut change.warnings, OTHER_BYTES);
+    cut |= few(&mut change.warnings, BYTES);
     change.truncated = cut || shown < touched;
     // What still is wrong stands in the patch.
     let tool = if change.loads { "run" } else { "show_patch" };
     change.next = (change.changed && !change.dry_run)
         .then(|| Next::call(tool, json!({ "project_dir": change.project_dir })));
+    // Its patch file lies in it.
+    if !change.patch_file.is_empty() {
+        change.project_dir = String::new();
+    }
     change
 }
 
@@ -93,35 +103,42 @@ mod tests {
             "effective": effective,
             "warnings": warnings
         }));
-        assert_eq!(answer.patch["env"]["a"], "1", "every section is shown");
-        assert!(
-            answer.patch["nvram"]["…"]
-                .as_str()
-                .unwrap()
-                .contains("more")
-        );
         assert_eq!(
             (answer.truncated, answer.effective_total),
             (true, Some(20_000))
         );
         assert!(answer.warnings.last().unwrap().contains("more"));
-        assert!(serde_json::to_string(&answer).unwrap().len() <= USUAL_BYTES + 500);
+        assert!(serde_json::to_string(&answer).unwrap().len() <= 3 * BYTES);
         let section = json!([{ "path": "nvram", "value": nvram }]);
         let answer = change(json!({ "patch": {}, "effective": section }));
-        assert!(serde_json::to_string(&answer).unwrap().len() <= USUAL_BYTES);
+        assert!(serde_json::to_string(&answer).unwrap().len() <= 3 * BYTES);
     }
 
     #[test]
-    fn a_change_that_fits_is_answered_whole() {
+    fn a_change_is_answered_with_what_it_changed_and_not_with_the_whole_patch() {
         let answer = change(json!({
-            "changed": true, "project_dir": "/p", "patch": { "env": { "a": "1" } },
-            "effective": [{ "path": "env.a", "value": "1", "overridden": false }], "loads": true
+            "changed": true, "project_dir": "/p", "patch_file": "/p/patch_90_mcp.yaml",
+            "patch": { "env": { "a": "1", "b": "2" } }, "patch_keys": 2,
+            "effective": [
+                {
+                    "path": "env.a", "old": "0", "value": "1", "set_by": "patch_90_mcp.yaml",
+                    "overridden": false
+                },
+                { "path": "env.b", "value": "3", "set_by": "patch_zz.yaml", "overridden": true }
+            ],
+            "loads": true
         }));
         assert_eq!(
             serde_json::to_value(answer).unwrap(),
             json!({
-                "project_dir": "/p", "changed": true, "patch": { "env": { "a": "1" } },
-                "effective": [{ "path": "env.a", "value": "1", "overridden": false }],
+                "patch_file": "/p/patch_90_mcp.yaml", "changed": true, "patch_keys": 2,
+                "effective": [
+                    { "path": "env.a", "old": "0", "value": "1" },
+                    {
+                        "path": "env.b", "value": "3", "set_by": "patch_zz.yaml",
+                        "overridden": true
+                    }
+                ],
                 "next": { "tool": "run", "arguments": { "project_dir": "/p" } }
             })
         );

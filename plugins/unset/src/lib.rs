@@ -56,7 +56,7 @@ mod tests {
             host.calls("config-mutation.remove"),
             [json!({ "project": "p", "path": "env.a.b", "options": { "dry_run": true } })]
         );
-        assert_eq!(answer["patch"], json!({}));
+        assert!(answer.get("patch").is_none(), "{answer}");
     }
 
     #[test]
