@@ -4,10 +4,13 @@ use schemars::JsonSchema;
 use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::error::{Result, invalid};
+use crate::host::Live;
+
 /// Which results to look at; flatten it into a tool's arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunSelector {
-    /// Project directory, absolute or below the server's root: its newest complete run
+    /// Project: its newest complete run
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub project_dir: Option<String>,
@@ -20,11 +23,38 @@ pub struct RunSelector {
 /// Which project to change, and whether to; flatten it into a tool's arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeTarget {
-    /// Project directory, absolute or below the server's root
+    /// Project
     pub project_dir: String,
     /// Check and show, write nothing
     #[serde(default)]
     pub dry_run: bool,
+}
+
+/// Which running guest to reach into; flatten it into a tool's arguments.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GuestTarget {
+    /// Project: the guest of its running run
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub project_dir: Option<String>,
+    /// Or that of this run
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub run_id: Option<String>,
+}
+
+impl GuestTarget {
+    /// The id of the run. A project that is not running is
+    /// [`Error::Unavailable`](crate::Error::Unavailable) with the way to run it.
+    pub fn find(&self, host: &impl Live) -> Result<String> {
+        match (&self.run_id, &self.project_dir) {
+            (Some(run_id), _) => Ok(run_id.clone()),
+            (None, Some(project)) => host.running(project),
+            (None, None) => Err(invalid(
+                "name a project whose run goes on, or a run: project_dir or run_id",
+            )),
+        }
+    }
 }
 
 /// Arguments of a tool that takes none.
