@@ -9,6 +9,32 @@ use rookery_project::penguin::result_files;
 use rookery_project::{Cancel, Error, Unavailable};
 use serde_json::{Value, json};
 
+#[test]
+fn the_way_to_get_a_file_names_the_project_and_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("results/0");
+    fs::create_dir_all(&run).unwrap();
+    fs::write(dir.path().join("config.yaml"), "{}").unwrap();
+    fs::write(run.join("console.log"), "x").unwrap();
+    fs::write(run.join("core_plugins.yaml"), "db: {}\n").unwrap();
+    let roots = Roots::new([dir.path().to_owned()]).unwrap();
+    let results = roots.results(Some("."), None).unwrap();
+    let project = json!(dir.path().canonicalize().unwrap());
+    let run = json!(run.canonicalize().unwrap());
+    assert_eq!(
+        missing(&results, "env_missing.yaml").1,
+        format!(
+            "Call set_config {{\"preset\":\"diagnostics\",\"project_dir\":{project}}}, then run \
+             {{\"project_dir\":{project}}}"
+        )
+    );
+    let how = missing(&results, "summary.json").1;
+    assert!(
+        how.contains(&format!("console {{\"results_dir\":{run}}}")),
+        "{how}"
+    );
+}
+
 fn results(files: &[(&str, &str)]) -> (tempfile::TempDir, Results) {
     let dir = tempfile::tempdir().unwrap();
     for (name, content) in files {
@@ -54,17 +80,13 @@ fn a_file_whose_plugin_was_off_says_so_and_how_to_switch_it_on() {
         let (why, how) = missing(&results, file);
         assert!(why.contains(plugin) && why.contains("off"), "{file}: {why}");
         assert!(
-            how.contains(&format!("plugins: {{{plugin}: {{enabled: true}}}}")),
+            how.starts_with("Call set_config {") && how.ends_with(", then run {}"),
             "{file}: {how}"
         );
+        let path = format!("\"path\":\"plugins.{plugin}.enabled\",\"value\":true");
+        let preset = "\"preset\":\"diagnostics\"";
+        assert!(how.contains(&path) || how.contains(preset), "{file}: {how}");
     }
-    let off = "pseudofiles: {enabled: false}\n";
-    let (_dir, results) = self::results(&[("core_plugins.yaml", off), ("console.log", "x")]);
-    assert!(
-        missing(&results, "env_missing.yaml")
-            .1
-            .contains("plugins: {env: {}}")
-    );
 }
 
 #[test]
@@ -77,7 +99,7 @@ fn a_plugin_that_was_on_is_never_said_to_have_been_off() {
         for (file, _) in of_plugins() {
             let (why, how) = missing(&results, file);
             assert!(
-                !why.contains("off") && !how.contains("Enable"),
+                !why.contains("off") && !how.contains("set_config"),
                 "{file}: {why}. {how}"
             );
         }
@@ -89,7 +111,10 @@ fn without_a_list_of_plugins_both_reasons_are_given() {
     let (_dir, results) = results(&[("console.log", "x")]);
     let (why, how) = missing(&results, "env_missing.yaml");
     assert!(why.contains("died") && why.contains("env was off"), "{why}");
-    assert!(how.contains("plugins: {env: {}}"), "{how}");
+    assert_eq!(
+        how,
+        "Call set_config {\"preset\":\"diagnostics\"}, then run {}"
+    );
     assert!(
         missing(&results, "summary.json")
             .1
@@ -115,12 +140,12 @@ fn the_database_needs_a_plugin_that_logs() {
     let none = ask("core: {}\n");
     assert!(
         none.contains("plugin db was off")
-            && none.contains("db: {}, exec_logger: {}, syscalls_logger: {}"),
+            && none.contains("set_config {\"preset\":\"diagnostics\"}"),
         "{none}"
     );
     let silent = ask("db: {}\n");
     assert!(
-        silent.contains("no plugin that logs") && !silent.contains("db: {}"),
+        silent.contains("no plugin that logs") && silent.contains("diagnostics"),
         "{silent}"
     );
     let quiet = ask("db: {}\nexec_logger: {}\n");

@@ -1,7 +1,7 @@
 //! The recorded system calls, in whichever layout a run wrote them.
 
-use rookery_plugin::shapes::Rows;
-use rookery_plugin::{Error, QueryOptions, Result, RunResults, Unavailable, optional};
+use rookery_plugin::shapes::{ResultsStatus, Rows};
+use rookery_plugin::{Error, Next, QueryOptions, Result, RunResults, Unavailable, optional};
 use serde_json::{Value, json};
 
 /// Tells what matters from what does not, where the tables say how processes ended.
@@ -70,25 +70,30 @@ fn not_recorded(run: &impl RunResults, what: &str) -> Error {
         .unwrap_or_default();
     let logger = plugins.get("syscalls_logger");
     let on = logger.is_some_and(|arguments| arguments.get("enabled") != Some(&json!(false)));
-    let (why, how) = match (on, logger) {
-        (true, _) => (
+    let status = run.status().ok();
+    let project = status.as_ref().and_then(ResultsStatus::project_dir);
+    let call = |tool: &str, mut arguments: Value| {
+        if let Some(project) = project {
+            arguments["project_dir"] = project.into();
+        }
+        Next::call(tool, arguments)
+    };
+    let again = call("run", json!({}));
+    let (why, how) = if on {
+        (
             "though the plugin syscalls_logger was on",
-            "Run the project again, for longer",
-        ),
-        (_, Some(_)) => (
+            format!("Call {again} for longer: give a timeout"),
+        )
+    } else {
+        let enable = call("set_config", json!({ "preset": "diagnostics" }));
+        (
             "the plugin syscalls_logger was off in this run",
-            "Enable it with `plugins: {db: {}, syscalls_logger: {enabled: true}}` in a patch file \
-             of the project (patch_*.yaml), then run again",
-        ),
-        _ => (
-            "the plugin syscalls_logger was off in this run",
-            "Enable it with `plugins: {db: {}, syscalls_logger: {}}` in a patch file of the \
-             project (patch_*.yaml), then run again",
-        ),
+            format!("Call {enable}, then {again}"),
+        )
     };
     Error::Unavailable(Unavailable {
         what: "system calls".into(),
         why: format!("{what}: {why}"),
-        how_to_enable: how.into(),
+        how_to_enable: how,
     })
 }

@@ -419,12 +419,15 @@ fn that_no_call_was_recorded_is_not_that_nothing_was_missed() {
         "ALTER TABLE syscall DROP COLUMN retno",
     ] {
         for (plugins, how) in [
-            (json!({}), "syscalls_logger: {}}"),
+            (json!({}), "\"preset\":\"diagnostics\""),
             (
                 json!({ "syscalls_logger": { "enabled": false } }),
-                "{enabled: true}",
+                "Call set_config {",
             ),
-            (json!({ "syscalls_logger": { "enabled": true } }), "again"),
+            (
+                json!({ "syscalls_logger": { "enabled": true } }),
+                "Call run {",
+            ),
         ] {
             let db = database();
             db.execute_batch(script).unwrap();

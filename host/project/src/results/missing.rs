@@ -1,11 +1,12 @@
 //! Why a result file is missing, and how to get it.
 
+use rookery_contract::Next;
 use rookery_contract::shapes::{ResultsState, ResultsStatus};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::directory::Results;
 use super::status;
-use crate::penguin::plugins::LOGGERS;
+use crate::penguin::plugins::{DIAGNOSTICS, LOGGERS};
 use crate::penguin::result_files::{DATABASE, PLUGINS, Source, When, source};
 use crate::{Error, Unavailable};
 
@@ -40,15 +41,23 @@ impl State {
 pub(super) fn missing(results: &Results, file: &str) -> Error {
     let status = status::status(results).ok();
     let state = State::of(status.as_ref());
+    let calls = Calls {
+        results,
+        run_id: status.and_then(|status| status.run_id),
+    };
     let (why, how_to_enable) = match source(file) {
         Some(_) if state == State::NeverRan => (
             "the run left no result files at all".into(),
-            "Run the project, and read why it does not start".into(),
+            format!("Call {}, and read why it does not start", calls.run()),
         ),
-        Some(source) => reason(file, &source, state, &plugins(results)),
+        Some(source) => reason(file, &source, state, &plugins(results), &calls),
         None => (
             format!("{} holds no such file", results.dir.display()),
-            "Look with `health` at how the run went, or run the project again".into(),
+            format!(
+                "Call {} for how the run went, or {}",
+                calls.of_results("health"),
+                calls.run()
+            ),
         ),
     };
     Error::Unavailable(Unavailable {
@@ -56,6 +65,56 @@ pub(super) fn missing(results: &Results, file: &str) -> Error {
         why,
         how_to_enable,
     })
+}
+
+/// The calls that lead on, with the arguments that are known.
+struct Calls<'a> {
+    results: &'a Results,
+    run_id: Option<String>,
+}
+
+impl Calls<'_> {
+    fn of_project(&self, tool: &str, mut arguments: Value) -> Next {
+        if let Some(project) = &self.results.project {
+            arguments["project_dir"] = project.to_string_lossy().into();
+        }
+        Next::call(tool, arguments)
+    }
+
+    fn run(&self) -> Next {
+        self.of_project("run", json!({}))
+    }
+
+    fn of_results(&self, tool: &str) -> Next {
+        let dir = self.results.dir.to_string_lossy();
+        Next::call(tool, json!({ "results_dir": dir }))
+    }
+
+    fn wait(&self) -> String {
+        match &self.run_id {
+            Some(run_id) => {
+                let call = |tool| Next::call(tool, json!({ "run_id": run_id }));
+                format!("Call {}, or {}", call("run_wait"), call("run_stop"))
+            }
+            None => "Wait for the end of the run, or stop it".to_owned(),
+        }
+    }
+
+    /// Switch plugins on.
+    fn enable(&self, plugins: &[&str]) -> String {
+        let mut calls = if plugins.iter().all(|name| DIAGNOSTICS.contains(name)) {
+            vec![self.of_project("set_config", json!({ "preset": "diagnostics" }))]
+        } else {
+            let on = |name| {
+                let path = format!("plugins.{name}.enabled");
+                self.of_project("set_config", json!({ "path": path, "value": true }))
+            };
+            plugins.iter().map(on).collect()
+        };
+        calls.push(self.run());
+        let calls: Vec<_> = calls.iter().map(ToString::to_string).collect();
+        format!("Call {}", calls.join(", then "))
+    }
 }
 
 /// What `core_plugins.yaml` says: each plugin of the run with its arguments. Null where nothing is
@@ -74,19 +133,25 @@ fn is_on(plugins: &Value, plugin: &str) -> bool {
 }
 
 /// Why a file that runs write is not there, and the way to get it.
-fn reason(file: &str, source: &Source, state: State, plugins: &Value) -> (String, String) {
+fn reason(
+    file: &str,
+    source: &Source,
+    state: State,
+    plugins: &Value,
+    calls: &Calls<'_>,
+) -> (String, String) {
     let known = !plugins.is_null();
     let off = |plugin: &&&str| known && !is_on(plugins, plugin);
     if let Some(plugin) = source.plugins.iter().find(off) {
         return (
             format!("the plugin {plugin} was off in this run"),
-            enable(&needed(file, plugin), plugins),
+            calls.enable(&[plugin]),
         );
     }
     if file == DATABASE && known && LOGGERS.iter().all(|logger| !is_on(plugins, logger)) {
         return (
             "no plugin that logs events was on in this run".into(),
-            enable(&["exec_logger", "syscalls_logger"], plugins),
+            calls.enable(&["exec_logger", "syscalls_logger"]),
         );
     }
     // Older runs did not say which plugins were on.
@@ -106,41 +171,15 @@ fn reason(file: &str, source: &Source, state: State, plugins: &Value) -> (String
         _ => "the run did not write it, or it was removed afterwards",
     };
     let how = match (source.plugins.first(), source.when, state) {
-        (Some(plugin), ..) if !known => enable(&needed(file, plugin), plugins),
+        (Some(plugin), ..) if !known => calls.enable(&[plugin]),
         (_, When::Event(_), _) => "It appears once that happens in a run".to_owned(),
-        (_, _, State::Running) => "Wait for the end of the run, or stop it".to_owned(),
-        (_, _, State::Died | State::Quiet) => {
-            "Look with `console` at the end of console.log for the cause, fix it, and run again; a \
-             run that reaches its timeout ends properly"
-                .to_owned()
-        }
-        _ => "Run the project again".to_owned(),
+        (_, _, State::Running) => calls.wait(),
+        (_, _, State::Died | State::Quiet) => format!(
+            "Call {}: the end of console.log tells the cause. Fix it, and run again; a run that \
+             reaches its timeout ends properly",
+            calls.of_results("console")
+        ),
+        _ => format!("Call {}", calls.run()),
     };
     (format!("{why}{maybe}"), how)
-}
-
-/// What to switch on for a file that needs `plugin`.
-fn needed<'a>(file: &str, plugin: &'a str) -> Vec<&'a str> {
-    if file == DATABASE {
-        vec![plugin, "exec_logger", "syscalls_logger"]
-    } else {
-        vec![plugin]
-    }
-}
-
-fn enable(names: &[&str], plugins: &Value) -> String {
-    let settings: Vec<String> = names
-        .iter()
-        .filter(|name| !is_on(plugins, name))
-        .map(|name| match plugins.get(name) {
-            // Switched off by name: an empty setting would leave it so.
-            Some(_) => format!("{name}: {{enabled: true}}"),
-            None => format!("{name}: {{}}"),
-        })
-        .collect();
-    format!(
-        "Enable it with `plugins: {{{}}}` in a patch file of the project (patch_*.yaml), then run \
-         again",
-        settings.join(", ")
-    )
 }

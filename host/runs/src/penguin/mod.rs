@@ -233,8 +233,8 @@ fn no_live_control() -> Error {
     Error::Unavailable(Unavailable {
         what: "live control of this run".into(),
         why: "the backend penguin does not offer it yet".into(),
-        how_to_enable: "Reach the guest's ports at the run's endpoints, or run the project on the \
-                        backend user"
+        how_to_enable: "Reach the guest's ports at the run's endpoints, or call run with \
+                        \"backend\":\"user\""
             .into(),
     })
 }
