@@ -18,10 +18,12 @@ Rookery rehosts firmware: it runs a device's root filesystem in an emulator and 
      (timeout).
 3. After each run read health first: it names what blocks progress and the next call. Then, as it \
      says: netbinds (services and their ports), missing_env, pseudofile_failures, missing_files, \
-     console(pattern), db_query(sql) for anything else.
+     console(pattern), db_query(sql), read_firmware, read_results for anything else; guest_cmd and \
+     guest_request reach into a running guest.
 4. Make one small change: set_env, set_nvram, set_uboot_env, add_pseudofile, add_static_file, \
-     add_netdev, block_signal. Each answers with what is now effective. show_patch lists the \
-     changes, unset takes one back, reset_patch all of them; dry_run tries one without writing.
+     add_netdev, block_signal, set_config(path, value) for any key. Each answers with the keys it \
+     changed; show_patch lists all, unset takes one back, reset_patch all of them; dry_run tries \
+     one without writing.
 5. Run again and compare health. Done when the services that the device should offer are in \
      netbinds and answer.
 
