@@ -3,6 +3,7 @@
 mod asking;
 pub mod command;
 pub mod host;
+mod init;
 mod lasting;
 pub mod listening;
 mod needed;

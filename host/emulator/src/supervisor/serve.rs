@@ -2,14 +2,14 @@
 //!
 //! Invariant 10: nothing a run started outlives its supervisor.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rookery_project::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::{Signal, WaitId, WaitIdOptions};
+use rustix::process::Signal;
 
 use crate::files::console::Console;
 use crate::files::devices::Devices;
@@ -37,6 +37,7 @@ use crate::sandbox::privileges::OwnFiles;
 use crate::sandbox::{filter, static_files};
 use crate::supervisor::asking::Asking;
 use crate::supervisor::command::Command;
+use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
 use crate::supervisor::needed::{consoles, emulators, environment, unpacked};
 use crate::supervisor::reboot;
@@ -258,7 +259,7 @@ impl Supervisor<'_> {
                 return Ok(end);
             }
             if ready.init
-                && let Some(how) = self.init_ended()
+                && let Some(how) = init::ended(self.world.init)
             {
                 if self.world.group.as_ref().is_some_and(Group::was_exceeded) {
                     let what = format!(
@@ -396,7 +397,7 @@ impl Supervisor<'_> {
 
     /// The socket closes when init is executed; a message says why it was not.
     fn await_init(&mut self) -> Result<()> {
-        if readiness(self.world.socket.as_fd()).is_empty() {
+        if init::readiness(self.world.socket.as_fd()).is_empty() {
             return Ok(());
         }
         let mut buffer = [0_u8; 4096];
@@ -448,18 +449,6 @@ impl Supervisor<'_> {
         }
     }
 
-    fn init_ended(&mut self) -> Option<String> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let status = rustix::process::waitid(WaitId::Pid(self.world.init), options)
-            .ok()
-            .flatten()?;
-        Some(match (status.exit_status(), status.terminating_signal()) {
-            (Some(code), _) => format!("init exited with status {code}"),
-            (None, Some(signal)) => format!("init was killed by signal {signal}"),
-            (None, None) => "init ended".to_owned(),
-        })
-    }
-
     fn housekeeping(&mut self) {
         self.guest.tidy();
         handlers::tidy_images(&mut self.guest);
@@ -498,13 +487,5 @@ impl Supervisor<'_> {
         }
         self.guest.report_repeated();
         self.note_shortage();
-    }
-}
-
-fn readiness(fd: BorrowedFd<'_>) -> PollFlags {
-    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-    match rustix::event::poll(&mut fds, Some(&Timespec::default())) {
-        Ok(_) => fds.first().map_or(PollFlags::empty(), PollFd::revents),
-        Err(_) => PollFlags::empty(),
     }
 }
