@@ -95,6 +95,7 @@ fn a_mips_firmware_answers_http_through_forwarded_ports() {
                     send: b"GET / HTTP/1.0\r\n\r\n".to_vec(),
                     // The server keeps the connection open.
                     timeout: Duration::from_secs(2),
+                    idle: None,
                     max_bytes: 4096,
                 };
                 Request::Reach(

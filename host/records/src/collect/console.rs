@@ -49,7 +49,7 @@ impl Console {
 
     /// Note when the first line that begins in `bytes` came.
     fn note_time(&mut self, bytes: &[u8], at: Duration) {
-        let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
+        let ends = bytes.split(|byte| *byte == b'\n').skip(1).count();
         let first = match bytes.iter().position(|byte| *byte == b'\n') {
             _ if bytes.is_empty() => return,
             _ if self.at_its_start => Some(self.line),

@@ -112,8 +112,9 @@ impl Database<'_> {
             return Err(Error::Unavailable(Unavailable {
                 what: FILE.into(),
                 why: why.into(),
-                how_to_enable:
-                    "Events are written every few seconds: ask again, or call run for longer".into(),
+                how_to_enable: "Events are written every few seconds: ask again, or call run for \
+                                longer"
+                    .into(),
             }));
         }
         let started = Instant::now();
