@@ -151,7 +151,7 @@ async fn every_listed_schema_is_one_that_every_converter_takes() -> Result<()> {
 #[tokio::test]
 async fn the_list_of_tools_stays_short() -> Result<()> {
     const TOOLS: usize = 30;
-    const BYTES: usize = 30 << 10;
+    const BYTES: usize = 30_000;
     let root = tempfile::tempdir()?;
     let client = Session::new(root.path()).await?;
     let tools = client.definitions().await?;

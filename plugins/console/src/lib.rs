@@ -51,7 +51,7 @@ struct Console {
 }
 
 /// Search the guest's console, to see why something failed. Gives the newest matching `lines`,
-/// their times and their `total`. Next: `missing_files` for files that a line says are missing.
+/// their times and their `total`.
 #[tool(
     read_only,
     idempotent,

@@ -38,10 +38,9 @@ struct Queried {
     note: Option<String>,
 }
 
-/// Query a run's events with SQL, for what no other tool answers; the run needs the plugin `db`.
-/// Tables, joined by `id`: event(type, procname), syscall(name, retno, arg0_repr…), exec(argv,
-/// envp), read and write(fd, fname, buffer). `guest_path(arg0_repr, …)` is the path of a syscall.
-/// Gives `columns` and `rows`.
+/// Query a run's events with SQL, for what no other tool answers. Tables, joined by `id`:
+/// event(type, procname, proc_id, time_ms), syscall(name, retno, arg0_repr…), exec(argv, envp),
+/// proc_start, proc_exit. `guest_path(arg0_repr, …)` is a syscall's path.
 #[tool(
     read_only,
     idempotent,

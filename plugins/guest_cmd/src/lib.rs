@@ -58,9 +58,8 @@ struct Ran {
     note: Option<&'static str>,
 }
 
-/// Run a program inside the running guest as its root, with its own files and network: `ps`, `cat`,
-/// starting a daemon by hand to see why it ends. It can damage this run, not the firmware. `stdout`
-/// and `stderr` are the guest's text.
+/// Run a program inside the running guest as its root: `ps`, `cat`, or a daemon by hand to see why
+/// it ends. It can damage this run, not the firmware. `stdout` and `stderr` are the guest's text.
 #[tool(
     destructive,
     open_world,

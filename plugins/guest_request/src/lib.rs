@@ -119,9 +119,8 @@ struct Answered {
     next: Option<Next>,
 }
 
-/// Ask a service of the running guest, by HTTP or with raw bytes, whether its port can be reached
-/// from this machine or not. Gives `status`, `title` and the beginning of the body, which is the
-/// guest's text.
+/// Ask a service of the running guest by HTTP or with raw bytes, at any of its ports. Gives
+/// `status`, `title` and the beginning of the body: the guest's text.
 #[tool(
     destructive,
     open_world,

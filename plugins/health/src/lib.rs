@@ -28,7 +28,7 @@ use crate::shapes::Record;
 struct Args {
     #[serde(flatten)]
     run: RunSelector,
-    /// Why did it take so long or never come: a port, a program, or a pattern of the console
+    /// Why is it late: a port, a program, or a pattern of the console
     #[schemars(length(min = 1))]
     around: Option<String>,
     /// Compare with this run of the project: its number, or `previous`
@@ -78,8 +78,8 @@ struct Report {
 }
 
 /// Say how a run went and what to do next; call it first after `run`. Gives `blockers`, worst
-/// first: who is held up by what, with the evidence and the calls that `fix` it; then `findings`,
-/// counters and notes. `with` tells whether a change helped, `around` why a service is late.
+/// first: who is held up by what, with evidence and the calls that `fix` it; then `findings`.
+/// `with` tells whether a change helped, `around` why a service is late.
 #[tool(
     read_only,
     idempotent,

@@ -94,9 +94,8 @@ struct Found {
     next: Option<Next>,
 }
 
-/// Look into the firmware's root filesystem, as it is before a run: list a directory, read a range
-/// of a file, search contents or paths, or `stat` a file with its ELF facts. To find the script or
-/// program behind a failure.
+/// Look into the firmware as it is before a run: list a directory, read a range of a file, search
+/// contents or paths, or `stat` a file with its ELF facts. Finds the script behind a failure.
 #[tool(
     read_only,
     idempotent,

@@ -48,9 +48,8 @@ impl Backend {
 }
 
 /// Boot the firmware, after making or changing a project. Gives `run_id`, `status` and `endpoints`:
-/// each `guest_port`, the `host_port` that leads there while it runs, and what the service
-/// `answers`; at the end a `summary`. The run continues when the wait ends. Next: `run_wait`, then
-/// `health`.
+/// each `guest_port`, the `host_port` that leads there, and what the service `answers`; at the end
+/// a `summary`. The run goes on when the wait ends. Next: `run_wait`, then `health`.
 #[tool(title = "Run the firmware", example(project_dir = "fw", timeout = 60))]
 fn run(host: &(impl Emulation + Results), args: Args) -> Result<RunStatus> {
     let options = StartOptions {

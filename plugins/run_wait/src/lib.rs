@@ -22,9 +22,9 @@ fn usual_wait() -> u32 {
     USUAL_WAIT_S
 }
 
-/// Wait for a run to end or for what `until` names, or look at it. Gives `status`, `endpoints` with
-/// what each answers, whether it was `met`, and a `summary` at the end. Next: again while running,
-/// then `health`.
+/// Wait for a run to end or for what `until` names. Gives `status`, `endpoints` with what each
+/// answers, whether it was `met`, and a `summary` at the end. Next: again while running, then
+/// `health`.
 #[tool(
     read_only,
     idempotent,

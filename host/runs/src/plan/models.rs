@@ -334,7 +334,7 @@ mod tests {
         let (model, notes) = model(&json!({ "read": read }));
         match model.unwrap().read {
             Read::Bytes(bytes) | Read::Stateful(bytes) => (bytes, notes.len()),
-            Read::Default => panic!("no bytes for {read}"),
+            Read::Default | Read::Sequence { .. } => panic!("no bytes for {read}"),
         }
     }
 

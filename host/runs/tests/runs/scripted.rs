@@ -312,6 +312,7 @@ impl Guest {
                             connected: true,
                             received: Received {
                                 text: Some(text.into_owned()),
+                                base64: None,
                                 bytes: request.send.len() as u64,
                             },
                             ..Reached::default()

@@ -205,7 +205,7 @@ async fn progress_is_clean_and_every_report_is_handed_on() {
             "probe",
             &Arc::new(json!({"do": "progress", "n": 1000})),
             CancellationToken::new(),
-            progress,
+            Some(progress),
         )
         .await
         .unwrap();

@@ -271,6 +271,10 @@ impl Collector for Failures {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde_yaml::Value;
+
     use super::*;
     use crate::event::Process;
 
