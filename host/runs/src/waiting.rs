@@ -172,7 +172,7 @@ mod tests {
         Waiting::new(&serde_json::from_value(options).unwrap())
     }
 
-    fn status(more: Value) -> RunStatus {
+    fn status(more: &Value) -> RunStatus {
         let mut status = json!({"run_id": "r", "status": "running"});
         status
             .as_object_mut()
@@ -188,9 +188,9 @@ mod tests {
             json!({"procname": "httpd", "proto": "tcp", "guest_ip": "0.0.0.0", "guest_port": 80,
                    "host": "127.0.0.1", "host_port": 8080, "answers": {"at_start": answer}})
         };
-        let open = status(json!({"endpoints": [endpoint(&silent)],
+        let open = status(&json!({"endpoints": [endpoint(&silent)],
             "services": {"listening": 1, "asked": 1, "answering": 0}}));
-        let answers = status(json!({"endpoints": [endpoint(&json!({"kind": "http"}))],
+        let answers = status(&json!({"endpoints": [endpoint(&json!({"kind": "http"}))],
             "services": {"listening": 1, "asked": 1, "answering": 1}}));
         for (options, open_meets, answers_meet) in [
             (json!({"until": "port"}), true, true),
@@ -206,14 +206,14 @@ mod tests {
             assert_eq!(waiting.is_met(&answers), answers_meet, "{options}");
         }
         let mut end = waiting(json!({"until": "exit"})).unwrap();
-        assert!(end.is_met(&status(json!({"status": "finished"}))));
+        assert!(end.is_met(&status(&json!({"status": "finished"}))));
     }
 
     #[test]
     fn a_line_is_found_that_is_written_in_pieces_or_was_there_before() {
         let directory = tempfile::tempdir().unwrap();
         let mut console = std::fs::File::create(directory.path().join(CONSOLE)).unwrap();
-        let status = status(json!({"results_dir": directory.path()}));
+        let status = status(&json!({"results_dir": directory.path()}));
         let mut login = waiting(json!({"until": "console", "pattern": "^router login:$"})).unwrap();
         console.write_all(b"boot\nrouter lo").unwrap();
         assert!(!login.is_met(&status));

@@ -69,9 +69,9 @@ struct Ran {
 )]
 fn guest_cmd(host: &impl Live, args: Args) -> Result<Ran> {
     let by_shell = args.command.is_some();
-    let argv = match (args.command, args.argv) {
-        (Some(line), argv) if argv.is_empty() => vec![SHELL.to_owned(), "-c".to_owned(), line],
-        (None, argv) if !argv.is_empty() => argv,
+    let command = match (args.command, args.argv) {
+        (Some(line), given) if given.is_empty() => vec![SHELL.to_owned(), "-c".to_owned(), line],
+        (None, given) if !given.is_empty() => given,
         _ => {
             return Err(invalid(
                 "give one of command, a line for the guest's /bin/sh, and argv, a program and its \
@@ -84,11 +84,11 @@ fn guest_cmd(host: &impl Live, args: Args) -> Result<Ran> {
         timeout_ms: Some(args.timeout_s * 1000),
         max_bytes: Some(args.max_bytes),
     };
-    let output = host.command(&run_id, &argv, &options)?;
-    Ok(ran(run_id, output, by_shell, args.max_bytes))
+    let output = host.command(&run_id, &command, &options)?;
+    Ok(ran(run_id, &output, by_shell, args.max_bytes))
 }
 
-fn ran(run_id: String, output: CommandOutput, by_shell: bool, max_bytes: u32) -> Ran {
+fn ran(run_id: String, output: &CommandOutput, by_shell: bool, max_bytes: u32) -> Ran {
     let not_executed = output
         .exit_code
         .is_some_and(|code| NOT_EXECUTED.contains(&code));

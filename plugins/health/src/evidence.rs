@@ -102,7 +102,7 @@ impl Evidence {
                 let listening = files.listening()?;
                 let project = project_dir.as_deref();
                 let rebooted = record.rebooted.as_deref();
-                blockers::find(run, root.as_ref(), project, &timeline, &listening, rebooted)?
+                blockers::find(run, root.as_ref(), project, timeline, &listening, rebooted)?
             }
             None => Vec::new(),
         };

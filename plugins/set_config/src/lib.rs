@@ -21,7 +21,7 @@ struct Args {
     /// In the type of that key; an object is merged into what is there
     #[schemars(with = "Option<Setting>")]
     value: Option<Value>,
-    /// Or diagnostics: the plugins that record env_missing.yaml and plugins.db
+    /// Or diagnostics: what records boot arguments and events
     preset: Option<Preset>,
 }
 
@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    fn host(plugins: Value) -> FakeHost {
+    fn host(plugins: &Value) -> FakeHost {
         let change = json!({ "project_dir": "/p", "changed": true, "patch": {} });
         FakeHost::new()
             .answer(
@@ -117,7 +117,7 @@ mod tests {
             json!({ "enabled": true }),
             json!(""),
         ] {
-            let host = host(json!({}));
+            let host = host(&json!({}));
             let arguments = json!({ "project_dir": "p", "path": "a.b", "value": value });
             let answer = call::<set_config>(&host, arguments).unwrap();
             assert_eq!(answer["next"]["tool"], "run");
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn diagnostics_switches_on_what_is_off_and_leaves_the_rest() {
-        let host = host(json!({ "env": {}, "db": { "enabled": false, "bufsize": 7 } }));
+        let host = host(&json!({ "env": {}, "db": { "enabled": false, "bufsize": 7 } }));
         let arguments = json!({ "project_dir": "p", "preset": "diagnostics", "dry_run": true });
         call::<set_config>(&host, arguments).unwrap();
         let asked = &host.calls("config-mutation.apply")[0];
@@ -150,7 +150,7 @@ mod tests {
             json!({ "project_dir": "p", "path": "a", "value": "1", "preset": "diagnostics" }),
         ] {
             assert!(matches!(
-                call::<set_config>(&host(json!({})), arguments),
+                call::<set_config>(&host(&json!({})), arguments),
                 Err(Error::InvalidArgument(_))
             ));
         }

@@ -10,13 +10,27 @@ pub fn escape(bytes: &[u8]) -> String {
 }
 
 /// What a guest said, as a value to show: one line, with white space folded and the rest as
-/// [`escape`] has it, cut at so many characters.
+/// [`escape`] has it, cut at so many characters and not within an escape.
 pub fn quoted(bytes: &[u8], chars: usize) -> String {
     let escaped = escape_keeping(bytes, |c| c.is_ascii_whitespace());
     let mut words = escaped.split_ascii_whitespace();
     let first = words.next().unwrap_or_default().to_owned();
     let folded = words.fold(first, |text, word| text + " " + word);
-    folded.chars().take(chars).collect()
+    let mut kept: String = folded.chars().take(chars).collect();
+    if kept.len() < folded.len()
+        && let Some(at) = kept.rfind('\\')
+        && is_cut_escape(&kept[at..])
+    {
+        kept.truncate(at);
+    }
+    kept
+}
+
+/// Whether this is the beginning of an escape of [`escape`]'s.
+fn is_cut_escape(text: &str) -> bool {
+    matches!(text, "\\" | "\\u" | "\\x")
+        || text.starts_with("\\u{") && !text.contains('}')
+        || text.starts_with("\\x") && text.len() < "\\xff".len()
 }
 
 /// As [`escape`], for text of many lines: line ends stay too.
@@ -108,7 +122,10 @@ mod tests {
         );
         assert_eq!(quoted(b"\xff\xfdlogin: ", 100), "\\xff\\xfdlogin:");
         assert_eq!(quoted("äöü".as_bytes(), 2), "äö");
-        assert_eq!(quoted("\u{202e}\u{2028}".as_bytes(), 9), "\\u{202e}");
+        for chars in 8..16 {
+            let shown = quoted("\u{202e}\u{2028}".as_bytes(), chars);
+            assert_eq!(shown, "\\u{202e}", "{chars}");
+        }
     }
 
     #[test]

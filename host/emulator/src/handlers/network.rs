@@ -117,7 +117,7 @@ fn in_place(
         {
             make()
         }
-        made => made,
+        outcome => outcome,
     }
 }
 

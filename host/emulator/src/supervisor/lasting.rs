@@ -34,7 +34,7 @@ impl Lasting {
             began,
             deadline,
             bound: began + extended.max(timeout),
-            end_begins: deadline - Asking::before_end(timeout),
+            end_begins: began + timeout.saturating_sub(Asking::before_end(timeout)),
             stopping: None,
         }
     }
@@ -76,9 +76,10 @@ impl Lasting {
             return None;
         }
         let later = (self.deadline + STEP).min(self.bound);
-        self.end_begins = later - Asking::before_end(later - self.began);
+        let lasts = later.duration_since(self.began);
+        self.end_begins = self.began + lasts.saturating_sub(Asking::before_end(lasts));
         self.deadline = later;
-        Some((later - self.began).as_secs())
+        Some(lasts.as_secs())
     }
 }
 

@@ -75,20 +75,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let mut emulator = Prepared::new(plan, &qemus, handlers::network_commands())?;
     let console = Console::open(guest_user::uid())
         .map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
-    let watched = filter::Options {
-        model_ioctls: plan
-            .pseudofiles
-            .iter()
-            .any(|(_, model)| !model.ioctl.is_empty()),
-        model_files: !plan.pseudofiles.is_empty(),
-        model_devices: plan
-            .pseudofiles
-            .iter()
-            .any(|(path, _)| path.starts_with("/dev/")),
-        record: plan.record_events,
-    };
-    let recorded = handlers::also_recorded().filter(|_| plan.record_events);
-    let filter = filter::build(watched, handlers::always_answered().chain(recorded));
+    let filter = filter_of(plan);
 
     let envp = environment(plan);
     let setup = Setup {
@@ -164,6 +151,19 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let outcome = supervisor.serve();
     supervisor.finish();
     outcome
+}
+
+/// What of the guest's calls comes to the supervisor.
+fn filter_of(plan: &Plan) -> Vec<Instruction> {
+    let models = || plan.pseudofiles.iter();
+    let watched = filter::Options {
+        model_ioctls: models().any(|(_, model)| !model.ioctl.is_empty()),
+        model_files: !plan.pseudofiles.is_empty(),
+        model_devices: models().any(|(path, _)| path.starts_with("/dev/")),
+        record: plan.record_events,
+    };
+    let recorded = handlers::also_recorded().filter(|_| plan.record_events);
+    filter::build(watched, handlers::always_answered().chain(recorded))
 }
 
 /// What a wait found to do.

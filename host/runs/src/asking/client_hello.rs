@@ -1,4 +1,4 @@
-//! The first message of a TLS client (RFC 5246): what a TLS server answers with a ServerHello or an
+//! The first message of a TLS client (RFC 5246): what a TLS server answers with a `ServerHello` or an
 //! alert, and nobody else does.
 
 /// Of the elliptic curves, RSA and old block ciphers, what devices of the last twenty years know.
@@ -9,7 +9,7 @@ const CIPHERS: [u16; 14] = [
 const CURVES: [u16; 3] = [0x0017, 0x0018, 0x0019];
 const SIGNATURES: [u16; 6] = [0x0403, 0x0401, 0x0501, 0x0601, 0x0201, 0x0203];
 
-/// A record with a ClientHello of TLS 1.2 that also an older server can answer.
+/// A record with a `ClientHello` of TLS 1.2 that also an older server can answer.
 pub(super) fn client_hello() -> Vec<u8> {
     let list = |numbers: &[u16]| {
         numbers

@@ -157,12 +157,9 @@ impl Question {
     }
 
     fn attempt(&mut self, way: Way) {
-        match Attempt::begin(self.at, way) {
-            Ok(attempt) => self.attempt = Some(attempt),
-            Err(_) => {
-                self.attempt = None;
-                self.keep(known(AnswerKind::Refused, 0));
-            }
+        self.attempt = Attempt::begin(self.at, way).ok();
+        if self.attempt.is_none() {
+            self.keep(known(AnswerKind::Refused, 0));
         }
     }
 

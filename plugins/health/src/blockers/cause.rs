@@ -68,7 +68,7 @@ impl Services<'_> {
 pub fn causes(timeline: &Timeline, services: &Services, rebooted: Option<&str>) -> Vec<Cause> {
     let all = 0..timeline.processes.len();
     let mut found: Vec<Cause> = all
-        .flat_map(|index| of_process(timeline, services, index))
+        .filter_map(|index| of_process(timeline, services, index))
         .collect();
     found.extend(held_up(timeline, services, &found));
     found.extend(rebooted.and_then(|program| reboot(timeline, program)));
@@ -196,8 +196,12 @@ fn strength(failure: &Failure, subject: &Subject) -> i32 {
         .any(|look| failure.call.contains(look));
     match subject {
         Subject::Interface(_) | Subject::InterfaceAddress(_) => 4,
-        Subject::Peer(_) | Subject::Address(_) | Subject::Directory(_) => 3,
-        Subject::Library(_) | Subject::Program(_) | Subject::Ioctl(_) => 3,
+        Subject::Peer(_)
+        | Subject::Address(_)
+        | Subject::Directory(_)
+        | Subject::Library(_)
+        | Subject::Program(_)
+        | Subject::Ioctl(_) => 3,
         Subject::Device(_) | Subject::Call(_) if !looks => 2,
         Subject::File(_) if !looks => 1,
         _ => 0,

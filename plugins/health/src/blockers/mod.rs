@@ -38,6 +38,7 @@ const MOUNTS: u32 = 64 * 1024;
 
 /// One thing that stands in the way.
 #[derive(Serialize, JsonSchema)]
+#[allow(clippy::struct_field_names)]
 pub struct Blocker {
     /// What happened, in our words.
     blocker: &'static str,

@@ -116,7 +116,8 @@ pub fn is_noise(process: &Process, failure: &Failure, subject: &Subject) -> bool
         _ => {
             OPTIONAL.contains(&base(path))
                 || OPTIONAL_BELOW.iter().any(|below| path.starts_with(below))
-                || base(path).starts_with("ld-") && path.ends_with(".path")
+                // The search path of the loader of musl.
+                || base(path).strip_suffix(".path").is_some_and(|name| name.starts_with("ld-"))
         }
     }
 }

@@ -32,13 +32,13 @@ impl Story {
     }
 
     /// A copy of its parent.
-    pub fn forked(mut self, pid: i64, ppid: i64, at: i64) -> Self {
+    pub fn forked(mut self, pid: i64, parent: i64, at: i64) -> Self {
         let id = self.next();
         let name = String::new();
         self.recorded.starts.push(Start {
             id,
             pid,
-            ppid,
+            ppid: parent,
             at,
             name,
         });
@@ -47,8 +47,8 @@ impl Story {
     }
 
     /// A program that was started.
-    pub fn runs(self, pid: i64, ppid: i64, at: i64, argv: &[&str]) -> Self {
-        self.forked(pid, ppid, at).becomes(pid, argv)
+    pub fn runs(self, pid: i64, parent: i64, at: i64, argv: &[&str]) -> Self {
+        self.forked(pid, parent, at).becomes(pid, argv)
     }
 
     /// A process that is there executes a program.

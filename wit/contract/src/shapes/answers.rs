@@ -41,6 +41,7 @@ pub struct ServiceAnswer {
     pub bytes: u64,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
