@@ -86,6 +86,7 @@ pub(crate) fn table(file: &str) -> Table {
         "netbinds_lifecycle.csv" => &[LIFECYCLE],
         "vpn_bridges.csv" => &[BRIDGES],
         "lifeguard.csv" => &[&["signal", "target_process", "blocked", "mechanism"]],
+        "console_times.csv" => &[&["line", "time_ms"]],
         "mounts.csv" => &[&["source", "target", "fs", "retval"]],
         "iface_ioctl.log" => &[&["ioctl", "iface", "retval"]],
         "nvram.csv" => &[&["key", "operation", "value"]],
