@@ -12,20 +12,19 @@ Rookery rehosts firmware: it runs a device's root filesystem in an emulator and 
      that can be undone. A tool that is not listed is not offered here.
 
 1. New firmware: init_project(rootfs, output) makes a project directory.
-2. run(project_dir) starts it, waits at most wait_s (<= 50) and returns run_id, status and \
-     results_dir. While status is \"running\", call run_wait(run_id). Cancelling a wait does not \
-     stop a run; run_stop does. One run at a time for each project; each run has its own deadline \
-     (timeout).
-3. After each run read health first: it names what blocks progress and the next call. Then, as it \
-     says: netbinds (services and their ports), missing_env, pseudofile_failures, missing_files, \
-     console(pattern), db_query(sql), read_firmware, read_results for anything else; guest_cmd and \
-     guest_request reach into a running guest.
+2. run(project_dir) starts it, waits at most wait_s and returns run_id and status. While that is \
+     \"running\", call run_wait(run_id). Cancelling a wait does not stop a run; run_stop does. One \
+     run at a time for each project, each with a deadline (timeout).
+3. After each run read health first: it names what blocks and the calls that mend it. Then \
+     netbinds (services), missing_env, pseudofile_failures, missing_files, console(pattern), \
+     db_query(sql), read_firmware, read_results; guest_cmd and guest_request reach into a running \
+     guest.
 4. Make one small change: set_env, set_nvram, set_uboot_env, add_pseudofile, add_static_file, \
      add_netdev, block_signal, set_config(path, value) for any key. Each answers with the keys it \
      changed; show_patch lists all, unset takes one back, reset_patch all of them; dry_run tries \
      one without writing.
-5. Run again and compare health. Done when the services that the device should offer are in \
-     netbinds and answer.
+5. Run again; health(with: previous) tells whether it helped. Done when the services that the \
+     device should offer answer.
 
 Results come from the project's newest complete run unless results_dir says otherwise. Answers are \
      cut to fit: total and truncated say so, and narrower arguments, or the file that is named, \
