@@ -1,5 +1,5 @@
-//! The first message of a TLS client (RFC 5246): what a TLS server answers with a `ServerHello` or an
-//! alert, and nobody else does.
+//! The first message of a TLS client (RFC 5246): what a TLS server answers with a `ServerHello` or
+//! an alert, and nobody else does.
 
 /// Of the elliptic curves, RSA and old block ciphers, what devices of the last twenty years know.
 const CIPHERS: [u16; 14] = [
