@@ -7,7 +7,7 @@ WITH failed AS MATERIALIZED (
   SELECT e.proc_id AS pid, e.procname AS procname, s.name AS name,
     s.arg0_repr AS a0, s.arg1_repr AS a1,
     -- O_CREAT, as the kernel of the emulator's host has it.
-    max(CASE s.name WHEN 'sys_open' THEN s.arg1 WHEN 'sys_openat' THEN s.arg2 ELSE 0 END & 64)
+    coalesce(max(CASE s.name WHEN 'sys_open' THEN s.arg1 WHEN 'sys_openat' THEN s.arg2 END & 64), 0)
       AS creates,
     count(*) AS hits, min(s.id) AS first, max(s.id) AS last
   FROM syscall AS s JOIN event AS e USING (id)
