@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::shapes::milliseconds;
 use crate::timeline::{Process, Timeline};
 
 /// Steps that are told, the last before it.
@@ -78,14 +79,6 @@ fn listener(run: &impl RunResults, port: &str) -> Result<Option<(i64, i64)>> {
     let seconds = cell("time").and_then(|time| time.parse::<f64>().ok());
     let pid = cell("pid").and_then(|pid| pid.parse().ok());
     Ok(pid.zip(seconds.map(milliseconds)))
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a number out of range saturates"
-)]
-fn milliseconds(seconds: f64) -> i64 {
-    (seconds * 1000.0) as i64
 }
 
 /// When the first line of the console that matches came.

@@ -2,14 +2,13 @@
 //! `evidence`.
 
 use rookery_plugin::Next;
-use rookery_plugin::guest::is_plain_path;
 use rookery_plugin::shapes::{AskedService, ResultsState};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::blockers::{DOES_NOTHING, is_reboot_program};
 use crate::evidence::Evidence;
-use crate::timeline::base;
 
 /// Crashes told of.
 const CRASHES: usize = 3;
@@ -165,17 +164,11 @@ fn reboot(evidence: &Evidence) -> Option<Finding> {
             json!({
                 "project_dir": project,
                 "path": program,
-                "spec": { "type": "shim", "target": "/igloo/utils/exit0.sh" }
+                "spec": { "type": "shim", "target": DOES_NOTHING }
             }),
         ),
         _ => found.next("console", evidence.results()),
     })
-}
-
-/// Whether this, a word of the firmware's, is the plain path of a program that does nothing else.
-fn is_reboot_program(path: &str) -> bool {
-    const PROGRAMS: [&str; 4] = ["reboot", "halt", "poweroff", "shutdown"];
-    is_plain_path(path) && PROGRAMS.contains(&base(path))
 }
 
 /// Init ended, was killed, or could not start.

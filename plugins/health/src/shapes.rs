@@ -51,7 +51,7 @@ impl Record {
     clippy::cast_possible_truncation,
     reason = "a number out of range saturates"
 )]
-fn milliseconds(seconds: f64) -> i64 {
+pub fn milliseconds(seconds: f64) -> i64 {
     (seconds * 1000.0) as i64
 }
 

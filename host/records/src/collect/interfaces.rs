@@ -6,6 +6,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use rookery_project::rules::is_interface_name;
+
 use crate::collect::collector::Collector;
 use crate::event::{Event, What};
 use crate::file::{Log, field};
@@ -55,7 +57,7 @@ impl Collector for Interfaces {
             self.dropped += 1;
             return;
         }
-        if *result == -libc::ENODEV && is_plain(name) {
+        if *result == -libc::ENODEV && is_interface_name(name) {
             self.missing.insert(name.clone());
         }
         let name = field(name);
@@ -79,12 +81,6 @@ impl Collector for Interfaces {
             self.dropped + self.names.dropped() + self.calls.dropped(),
         )
     }
-}
-
-/// Whether a configuration may name an interface so.
-fn is_plain(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    (1..16).contains(&name.len()) && name.chars().all(plain) && !matches!(name, "." | "..")
 }
 
 #[cfg(test)]

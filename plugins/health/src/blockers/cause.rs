@@ -42,6 +42,8 @@ pub struct Cause {
     pub state: State,
     pub subject: Option<Subject>,
     pub failure: Option<Failure>,
+    /// How much it stands in the way, from 40 (a program that nobody may need ended) over 70
+    /// (grave) to 90 (the guest starts anew).
     pub weight: i32,
 }
 

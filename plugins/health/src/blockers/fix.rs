@@ -17,7 +17,7 @@ use crate::timeline::base;
 /// Files of the same name that are looked at.
 const OTHERS: u32 = 8;
 /// A shim of Penguin's that does nothing and succeeds.
-const DOES_NOTHING: &str = "/igloo/utils/exit0.sh";
+pub const DOES_NOTHING: &str = "/igloo/utils/exit0.sh";
 
 /// How likely it is that the calls mend it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -106,10 +106,15 @@ fn of_state(directory: &str, state: State, program: Option<&str>) -> Fix {
     }
 }
 
+/// Whether this, a word of the firmware's, is the plain path of a program that does nothing else.
+pub fn is_reboot_program(path: &str) -> bool {
+    const PROGRAMS: [&str; 4] = ["reboot", "halt", "poweroff", "shutdown"];
+    is_plain_path(path) && PROGRAMS.contains(&base(path))
+}
+
 /// A shim in the place of a program that does nothing but reboot.
 fn reboot(directory: &str, program: Option<&str>) -> Fix {
-    const PROGRAMS: [&str; 4] = ["reboot", "halt", "poweroff", "shutdown"];
-    match program.filter(|path| is_plain_path(path) && PROGRAMS.contains(&base(path))) {
+    match program.filter(|path| is_reboot_program(path)) {
         Some(path) => Fix::call(
             "add_static_file",
             json!({

@@ -13,6 +13,7 @@ mod refine;
 mod subject;
 mod words;
 
+pub use fix::{DOES_NOTHING, is_reboot_program};
 pub use words::{cut, seconds};
 
 use rookery_plugin::{Next, Result, RootFilesystem, RunResults, SearchOptions, optional};
