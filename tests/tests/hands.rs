@@ -7,6 +7,15 @@ use anyhow::{Context, Result};
 use rookery_tests::{Session, doctor, http, places};
 use serde_json::{Value, json};
 
+/// Arguments about the project that [`router`] makes.
+fn of(more: Value) -> Value {
+    let mut arguments = json!({"project_dir": "router"});
+    if let Value::Object(more) = more {
+        arguments.as_object_mut().expect("it is one").extend(more);
+    }
+    arguments
+}
+
 /// A server with the demo's firmware as the project `router`.
 async fn router(root: &std::path::Path) -> Result<Session> {
     std::fs::copy(places::demo_rootfs(), root.join("rootfs.tar.gz"))?;
@@ -164,13 +173,6 @@ async fn results_of_any_run_are_found_and_read_while_it_goes_on_and_afterwards()
     doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let (client, run_id) = serving(root.path()).await?;
-    let of = |more: Value| {
-        let mut arguments = json!({"project_dir": "router"});
-        for (name, value) in more.as_object().into_iter().flatten() {
-            arguments[name] = value.clone();
-        }
-        arguments
-    };
     let running = client
         .ok("read_results", of(json!({"run": "latest"})))
         .await?;
@@ -214,13 +216,6 @@ async fn results_of_any_run_are_found_and_read_while_it_goes_on_and_afterwards()
 async fn the_firmware_is_read_without_a_run() -> Result<()> {
     let root = tempfile::tempdir()?;
     let client = router(root.path()).await?;
-    let of = |more: Value| {
-        let mut arguments = json!({"project_dir": "router"});
-        for (name, value) in more.as_object().into_iter().flatten() {
-            arguments[name] = value.clone();
-        }
-        arguments
-    };
     let listed = client
         .ok("read_firmware", of(json!({"path": "/etc"})))
         .await?;
@@ -338,13 +333,6 @@ async fn what_was_not_recorded_is_there_after_the_calls_that_the_answer_names() 
 async fn a_change_is_answered_with_what_it_changed_however_large_the_patch_is() -> Result<()> {
     let root = tempfile::tempdir()?;
     let client = router(root.path()).await?;
-    let of = |more: Value| {
-        let mut arguments = json!({"project_dir": "router"});
-        for (name, value) in more.as_object().into_iter().flatten() {
-            arguments[name] = value.clone();
-        }
-        arguments
-    };
     let many: serde_json::Map<_, _> = (0..500).map(|n| (format!("k{n}"), json!("x"))).collect();
     let many = of(json!({"path": "nvram", "value": many}));
     let all = client.ok("set_config", many).await?;
