@@ -10,6 +10,7 @@
 //! | `process` | a process of the guest: its `/proc` directory, its memory, its calls, its view |
 //! | `qemu` | the emulators: architectures, their files, what is changed in them, signals |
 //! | `files` | what the guest's file system holds beside files: devices, mounts, terminal |
+//! | `models` | modelled files as a file system of their own |
 //! | `network` | ports of the host that lead to the guest |
 //! | `limits` | what a guest may make the host hold |
 //! | `sandbox` | building the guest's world: root filesystem, namespaces, the system call filter |
@@ -23,6 +24,7 @@ mod guest;
 mod handlers;
 mod kernel;
 mod limits;
+mod models;
 mod network;
 mod process;
 mod qemu;

@@ -12,6 +12,7 @@ use rookery_emulator::UserBackend;
 use rookery_harness::Skip;
 use rookery_records::event::{Argument, Event, What};
 use rookery_runs::backend::Backend;
+use rookery_runs::plan::{Ioctl, IoctlCommand, Poll, Pseudofile, Read, Write};
 use support::Recorder;
 
 /// Penguin's name of an architecture, Debian's of its compiler, and whether `scripts/setup`
@@ -28,6 +29,16 @@ const COMPILERS: &[(&str, &str, bool)] = &[
 
 /// A program that waits for others, tried once: it is about what the host does.
 const SLOW: &str = "services";
+
+/// A program for which the plan has models, which is also tried where the guest can have no file
+/// system for them.
+const MODELS: &str = "models";
+
+/// What the name of such a test ends with.
+const IN_MEMORY: &str = ", in memory";
+
+/// What models in memory break of what that program promises.
+const BROKEN_IN_MEMORY: &[&str] = &["a sequence and a cycle"];
 
 /// Which test a process is for: a supervisor has one run only where it was started as root.
 const TEST: &str = "ROOKERY_TEST";
@@ -47,6 +58,7 @@ fn main() -> ExitCode {
         let (program, arch) = test
             .split_once(" on ")
             .expect("a program and an architecture");
+        let arch = arch.strip_suffix(IN_MEMORY).unwrap_or(arch);
         match arch.strip_suffix(DYNAMIC) {
             Some(arch) => run(program, arch, true),
             None => run(program, arch, false),
@@ -70,25 +82,105 @@ fn main() -> ExitCode {
             }
             let name = format!("{program} on {arch}{linked}");
             trials.push(rookery_harness::test(name.clone(), move || {
-                support::can_run()?;
-                if Command::new(compiler).arg("--version").output().is_err() {
-                    let reason = format!("{compiler} is not installed");
-                    let skip = if installed {
-                        Skip::missing
-                    } else {
-                        Skip::elsewhere
-                    };
-                    return Err(skip(reason).into());
-                }
-                let own = std::env::current_exe()?;
-                let status = Command::new(own).env(TEST, name).status()?;
-                anyhow::ensure!(status.success(), "{status}");
-                Ok(())
+                try_one(compiler, installed, &name)
             }));
         }
     }
+    let name = format!("{MODELS} on mipsel{IN_MEMORY}");
+    trials.push(rookery_harness::test(name.clone(), move || {
+        try_one("mipsel-linux-gnu-gcc", true, &name)
+    }));
     rookery_harness::run_in_turn(trials)
 }
+
+/// Try a program in a process of its own.
+fn try_one(compiler: &str, installed: bool, name: &str) -> anyhow::Result<()> {
+    support::can_run()?;
+    if Command::new(compiler).arg("--version").output().is_err() {
+        let reason = format!("{compiler} is not installed");
+        let skip = if installed {
+            Skip::missing
+        } else {
+            Skip::elsewhere
+        };
+        return Err(skip(reason).into());
+    }
+    let own = std::env::current_exe()?;
+    let mut command = Command::new(&own);
+    if name.ends_with(IN_MEMORY) {
+        command = Command::new("unshare");
+        if !rustix::process::geteuid().is_root() {
+            command.arg("--map-root-user");
+        }
+        let hidden = "mount --bind /dev/null /dev/fuse 2>/dev/null; exec \"$0\"";
+        command.args(["--mount", "sh", "-c", hidden]).arg(own);
+    }
+    let status = command.env(TEST, name).status()?;
+    anyhow::ensure!(status.success(), "{status}");
+    Ok(())
+}
+
+/// The models of the program that is about them.
+fn models() -> Vec<(String, Pseudofile)> {
+    let bytes = |bytes: &[u8]| Read::Bytes(bytes.to_vec());
+    let sequence = Read::Sequence {
+        entries: vec![b"busy\n".to_vec(), b"ready\n".to_vec()],
+        wraps: false,
+    };
+    let commands = vec![(IoctlCommand::Number(0x4004_6e01), Ioctl::Return(5))];
+    let plain = |read, write| Pseudofile {
+        read,
+        write,
+        ..Pseudofile::default()
+    };
+    let polled = |poll| Pseudofile {
+        poll,
+        ..plain(bytes(b"x"), Write::Discard)
+    };
+    [
+        ("/dev/led", plain(bytes(b"0"), Write::Discard)),
+        (
+            "/dev/state",
+            plain(Read::Stateful(b"off\n".to_vec()), Write::Record),
+        ),
+        ("/dev/sequence", plain(sequence, Write::Record)),
+        (
+            "/dev/cycle",
+            plain(Read::Cycle(b"ab".to_vec()), Write::Record),
+        ),
+        ("/dev/unhandled", plain(bytes(b""), Write::Unhandled)),
+        ("/dev/broken", plain(bytes(b""), Write::Return(-5))),
+        ("/dev/counts", plain(bytes(b""), Write::Return(7))),
+        ("/dev/unreadable", plain(Read::Default, Write::Record)),
+        ("/dev/binary", plain(bytes(b"\x80\xff\xc3"), Write::Record)),
+        (
+            "/dev/out",
+            plain(Read::Default, Write::ToFile(WRITTEN.into())),
+        ),
+        ("/proc/vendor/model", plain(bytes(b"X1\n"), Write::Record)),
+        ("/dev/never", polled(Poll::Never)),
+        ("/dev/ticks", polled(Poll::Periodic(50))),
+        (
+            "/dev/fixed",
+            Pseudofile {
+                ioctl: commands,
+                ..plain(bytes(b"0123456789"), Write::Record)
+            },
+        ),
+        (
+            "/dev/stream",
+            Pseudofile {
+                unseekable: true,
+                ..plain(bytes(b"x"), Write::Record)
+            },
+        ),
+    ]
+    .map(|(path, model)| (path.to_owned(), model))
+    .into()
+}
+
+/// Where the program's models write to.
+const WRITTEN: &str = "out/led.txt";
 
 /// Where programs find their loader, whatever its name is elsewhere.
 const LOADER: &str = "/lib/ld.so";
@@ -164,13 +256,24 @@ fn run(program: &str, arch: &str, dynamic: bool) {
         .status()
         .unwrap();
     assert!(packed.success());
-    let plan = support::plan(work.path(), &archive, arch, "/sbin/init");
+    let mut plan = support::plan(work.path(), &archive, arch, "/sbin/init");
+    if program == MODELS {
+        plan.pseudofiles = models();
+    }
     support::unpack_with_tar(&plan);
     let mut control = Recorder::new(|_| None);
     let outcome = UserBackend.run(&plan, &mut control).unwrap();
     let console = format!("{}{outcome:?}", control.console());
-    let broken = console.lines().filter(|line| line.starts_with("no "));
+    let in_memory = std::env::var(TEST).is_ok_and(|test| test.ends_with(IN_MEMORY));
+    let known = |line: &&str| in_memory && BROKEN_IN_MEMORY.iter().any(|text| line.contains(text));
+    let broken = console
+        .lines()
+        .filter(|line| line.starts_with("no ") && !known(line));
     assert_eq!(broken.count(), 0, "{console}");
+    if program == MODELS && !in_memory {
+        let written = std::fs::read(plan.results_dir.join("written").join(WRITTEN)).unwrap();
+        assert_eq!(written, b"written by the guest\n");
+    }
     assert!(console.contains("the end"), "{console}");
     let events: Vec<_> = control.events.iter().filter_map(describe).collect();
     for line in text.lines() {

@@ -353,7 +353,7 @@ fn disk((major, minor): (u32, u32)) -> Backing {
 /// What reading a model gives that was opened so often before; `None` where reading fails.
 pub fn contents(model: &Pseudofile, opened: usize) -> Option<&[u8]> {
     match &model.read {
-        Read::Bytes(bytes) | Read::Stateful(bytes) => Some(bytes),
+        Read::Bytes(bytes) | Read::Cycle(bytes) | Read::Stateful(bytes) => Some(bytes),
         Read::Sequence { entries, wraps } => {
             let last = entries.len().saturating_sub(1);
             let turn = if *wraps {

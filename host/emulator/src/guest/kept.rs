@@ -7,6 +7,8 @@ use std::rc::Rc;
 
 use rustix::fs::SealFlags;
 
+use crate::models::Server;
+
 /// What one stateful model, or one setting, may hold.
 pub const STATE_MAX: usize = 64 * 1024;
 /// Files to read and write that may grow at the same time, and how large each may be.
@@ -25,9 +27,29 @@ pub struct Kept {
     turns: HashMap<String, usize>,
     /// The guest's host name, once it was given one.
     host_name: Vec<u8>,
+    /// Who serves the models as files, where somebody does.
+    models: Option<Server>,
 }
 
 impl Kept {
+    /// Nothing yet.
+    pub fn new(models: Option<Server>) -> Self {
+        Self {
+            models,
+            ..Self::default()
+        }
+    }
+
+    /// Who serves the models.
+    pub fn models(&self) -> Option<&Server> {
+        self.models.as_ref()
+    }
+
+    /// Nobody serves them from now on.
+    pub fn take_models(&mut self) -> Option<Server> {
+        self.models.take()
+    }
+
     /// The file of a path, where one is kept.
     pub fn get(&self, path: &str) -> Option<&Rc<OwnedFd>> {
         self.by_path.get(path)

@@ -109,6 +109,7 @@ impl<'a> Guest<'a> {
         tree: Tree<'a>,
         emulators: Emulators<'a>,
         services: Services,
+        kept: Kept,
         limits: Limits,
         init: Init,
     ) -> Self {
@@ -133,7 +134,7 @@ impl<'a> Guest<'a> {
             images: Images::default(),
             clock: Clock::default(),
             respawns: Respawns::default(),
-            kept: Kept::default(),
+            kept,
         }
     }
 

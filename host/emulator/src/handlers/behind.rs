@@ -2,17 +2,24 @@
 
 use crate::files::devices::Backing;
 use crate::guest::access::{Callers, HasDevices, HasPlan};
+use crate::models;
 use crate::process::call::Call;
 use rookery_runs::plan::Pseudofile;
 
 /// The name of a memory file tells which path it stands for, whatever the guest does with its
 /// descriptor.
-pub const MEMORY_FILE: &str = "rookery:";
+pub const MEMORY_FILE: &str = models::DIRECTORY;
 
-/// The path that a memory file stands for, from what its descriptor links to.
+/// The path that a model's file stands for, from what its descriptor links to.
 pub fn path_of(link: &str) -> Option<&str> {
-    let path = link.strip_prefix("/memfd:")?.strip_prefix(MEMORY_FILE)?;
-    Some(path.strip_suffix(" (deleted)").unwrap_or(path))
+    match link.strip_prefix("/memfd:") {
+        Some(name) => {
+            let path = name.strip_prefix(MEMORY_FILE)?;
+            Some(path.strip_suffix(" (deleted)").unwrap_or(path))
+        }
+        // A file of the models' file system, by its path there.
+        None => link.strip_prefix('/')?.strip_prefix(models::DIRECTORY),
+    }
 }
 
 /// The modelled path behind a descriptor of the caller, and its model.

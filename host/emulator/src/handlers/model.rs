@@ -1,9 +1,9 @@
-//! Modelled files: memory whose name tells the path that it stands for, and what their reads and
-//! writes do beyond that.
+//! Opening a modelled file, and writes to it that come to the supervisor.
 //!
-//! A file that is both read and written, or where one of both fails, gets a descriptor whose reads
-//! and writes come to the supervisor. A copy of such a descriptor under a low number is plain
-//! memory: what is written there is kept, and read again.
+//! Where the guest has a file system of models, each open is a file there, which does what its
+//! model says. Else it is memory, whose name tells the path that it stands for: a file that is both
+//! read and written, or where one of both fails, gets a descriptor whose reads and writes come to
+//! the supervisor. A copy of that descriptor under a low number is plain memory.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
@@ -85,6 +85,10 @@ pub fn open<'a>(
             guest.report_call(call, What::Unmodelled { path, operation });
         }
     }
+    if let Some(fd) = file_of_its_own(guest, path, flags) {
+        let number = counts_itself(model, access).then(|| free_number(guest, call));
+        return give(Ok(fd), number.flatten(), flags);
+    }
     // Fails by whatever number the guest knows it.
     if fails_reads && !writes && model.ioctl.is_empty() {
         let unreadable = rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC);
@@ -93,6 +97,44 @@ pub fn open<'a>(
     let watched = fails_reads || writes;
     let number = watched.then(|| free_number(guest, call)).flatten();
     give(file(guest, path, model, flags, fails_writes), number, flags)
+}
+
+/// A file of the models' file system, where there is one.
+fn file_of_its_own(
+    guest: &mut (impl Reports + HasKept),
+    path: &str,
+    flags: i32,
+) -> Option<Rc<OwnedFd>> {
+    match guest.kept().models()?.open(path, flags) {
+        Ok(file) => Some(file),
+        Err(error) if error.raw_os_error().is_some() && error.kind() != NOT_IN_TIME => {
+            tracing::warn!(%error, path, "a model cannot be opened as a file");
+            None
+        }
+        Err(_) => {
+            if let Some(models) = guest.kept().take_models() {
+                models.stop();
+            }
+            guest.report(Process::default(), What::Note(NOT_SERVED.into()));
+            None
+        }
+    }
+}
+
+const NOT_IN_TIME: std::io::ErrorKind = std::io::ErrorKind::WouldBlock;
+const NOT_SERVED: &str = "the process that serves the models ended or was too slow: from now on \
+                          each open of a model is a file in memory";
+
+/// Whether the supervisor has to answer writes to a descriptor that is opened so. A file system
+/// moves the position where reading goes on, which a device leaves as it is, and can return no
+/// count above that of the bytes that are written.
+fn counts_itself(model: &Pseudofile, access: i32) -> bool {
+    match model.write {
+        Write::Record if matches!(model.read, Read::Stateful(_)) => false,
+        Write::Record | Write::Discard => access == libc::O_RDWR,
+        Write::Return(value) => value > 0 && access != libc::O_RDONLY,
+        Write::Unhandled | Write::ToFile(_) => false,
+    }
 }
 
 fn give(file: Result<Rc<OwnedFd>, Errno>, number: Option<u32>, flags: i32) -> Action {
@@ -214,7 +256,7 @@ pub fn write<'a>(
     match model.write {
         Write::Unhandled => return Errno::INVAL.into(),
         Write::Return(value) => return Action::Return(value.into()),
-        Write::Discard => {}
+        Write::Record | Write::Discard | Write::ToFile(_) => {}
     }
     let pieces = if matches!(call.number(), libc::SYS_write | libc::SYS_pwrite64) {
         Some(vec![(call.arg(1), call.arg(2))])

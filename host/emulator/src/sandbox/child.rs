@@ -18,9 +18,11 @@ use crate::kernel::passing::send_with_fd;
 use crate::kernel::process;
 use crate::limits;
 use crate::limits::{Handle, kernel};
+use crate::models::Mounted;
 use crate::qemu::emulator::Qemu;
 use crate::sandbox::confine::{Doing, await_go, confine};
 use crate::sandbox::message;
+use crate::sandbox::models;
 use crate::sandbox::static_files::Change;
 use crate::sandbox::{mounting, programs, static_files};
 
@@ -38,6 +40,8 @@ pub struct Setup<'a> {
     /// Paths that the supervisor answers for: an empty file stands for each, so that listings show
     /// it.
     pub placeholders: Vec<(String, u32)>,
+    /// Whether there are models, which have a file system.
+    pub has_models: bool,
     /// The emulators.
     pub qemus: &'a [Qemu],
     /// The contents of the guest's own emulator, where the host's is not used as it is.
@@ -77,6 +81,7 @@ fn build(
     // First of all, so that the socket ends when the supervisor does.
     process::close_all_except(&[socket.as_raw_fd(), setup.console.as_raw_fd()]);
     await_go(socket);
+    let device = setup.has_models.then(models::open_device);
     become_root_of_namespace(privileged)?;
     // Set after the change of user, which clears it; a supervisor that died before is noticed by
     // `await_go`.
@@ -85,6 +90,12 @@ fn build(
     let _ = rustix::process::setsid();
     rustix::process::umask(Mode::from_raw_mode(0o022));
 
+    if let Some(device) = device {
+        match device.and_then(models::mount) {
+            Ok(mounted) => hand_over_models(socket, &mounted)?,
+            Err(error) => tell(socket, message::WARNING, &format!("{IN_MEMORY}: {error}")),
+        }
+    }
     let (base, root) = mounting::mount_root(setup.qemus)?;
     mounting::mount_dev(&root, &setup.placeholders)?;
     mounting::mount_proc_and_sys(&root, setup.netdevs)?;
@@ -140,6 +151,23 @@ fn build(
     confine(&setup.filter, socket)?;
     await_go(socket);
     Err(start_init(setup))
+}
+
+/// What models cannot do without a file system, and how to have it.
+const IN_MEMORY: &str = "each open of a model is a file in memory, because none can be a file \
+                         system here (FUSE): what a shell redirects into one is accepted unseen, \
+                         epoll refuses one, and a sequence or a cycle gives one turn an open; let the \
+                         user who runs Rookery open /dev/fuse";
+
+fn hand_over_models(socket: &OwnedFd, mounted: &Mounted) -> Result<(), String> {
+    for (which, fd) in [
+        (message::DEVICE, &mounted.device),
+        (message::ROOT, &mounted.root),
+    ] {
+        send_with_fd(socket, &[message::MODELS, which], Some(fd.as_fd()))
+            .doing("hand over the models' file system")?;
+    }
+    Ok(())
 }
 
 fn hand_over(socket: &OwnedFd, handles: Vec<(Handle, OwnedFd)>) -> Result<(), String> {

@@ -6,6 +6,7 @@ pub mod filter;
 pub mod firmware_dev;
 pub mod guest_user;
 pub mod message;
+mod models;
 pub mod mounting;
 pub mod parent;
 pub mod privileges;

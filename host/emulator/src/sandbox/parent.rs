@@ -12,6 +12,7 @@ use crate::kernel::passing::{packet_pair, receive_with_fd};
 use crate::kernel::process;
 use crate::limits::cgroup::Group;
 use crate::limits::{HANDLES, Handle};
+use crate::models::Mounted;
 use crate::process::call::Listener;
 use crate::sandbox::child;
 use crate::sandbox::child::Setup;
@@ -43,6 +44,8 @@ pub struct World {
     pub group: Option<Group>,
     /// What the guest is counted by.
     pub handles: Vec<(Handle, OwnedFd)>,
+    /// The file system of its models, which nobody serves yet.
+    pub models: Option<Mounted>,
     /// The namespace with the other ends of interface pairs; they vanish with it.
     _outside: std::fs::File,
 }
@@ -127,6 +130,7 @@ impl World {
         let mut buffer = [0_u8; 4096];
         let mut warnings = Vec::new();
         let mut handles = Vec::new();
+        let (mut device, mut root) = (None, None);
         loop {
             let (length, fd) =
                 receive_with_fd(&socket, &mut buffer).map_err(|error| match error.kind() {
@@ -153,6 +157,9 @@ impl World {
                         privileges,
                         group,
                         handles,
+                        models: device
+                            .zip(root)
+                            .map(|(device, root)| Mounted { device, root }),
                         _outside: outside,
                     });
                 }
@@ -160,11 +167,15 @@ impl World {
                     let place = buffer.get(1).copied().map_or(HANDLES.len(), usize::from);
                     handles.extend(HANDLES.get(place).map(|handle| (*handle, fd)));
                 }
+                (Some(&message::MODELS), Some(fd)) => match buffer.get(1) {
+                    Some(&message::DEVICE) => device = Some(fd),
+                    _ => root = Some(fd),
+                },
                 (Some(&message::WARNING), _) => {
                     tracing::warn!("{text}");
                     warnings.push(text);
                 }
-                (Some(&message::HANDLE), None) => {
+                (Some(&message::HANDLE | &message::MODELS), None) => {
                     return Err(failed("build the guest's world", &"no descriptor is left"));
                 }
                 (Some(_), _) => return Err(Error::Backend(text)),

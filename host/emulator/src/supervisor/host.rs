@@ -24,6 +24,7 @@ pub fn availability() -> Availability {
         overlay(),
         notification(),
         qemu(),
+        models(),
     ];
     let available = checks.iter().all(|check| check.ok || !check.needed);
     Availability {
@@ -173,6 +174,29 @@ fn qemu() -> Check {
     check("qemu-user", !found.is_empty(), detail, INSTALL)
 }
 
+/// Only whether the device can be opened: whether a namespace may mount its file system, a run
+/// finds out.
+fn models() -> Check {
+    let opened = fs::File::options().read(true).write(true).open("/dev/fuse");
+    let (ok, detail) = match opened {
+        Ok(_) => (true, "device models are a file system (FUSE)".to_owned()),
+        Err(error) => (
+            false,
+            format!(
+                "/dev/fuse cannot be opened ({error}): device models are files in memory, which \
+                 miss what a shell redirects into them, epoll, and reads of a cycle or a sequence \
+                 beyond the first"
+            ),
+        ),
+    };
+    let fix = "Let this user open it: `modprobe fuse; chmod 666 /dev/fuse`, or start a container \
+               with `--device /dev/fuse`.";
+    Check {
+        needed: false,
+        ..check("device models", ok, detail, fix)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,7 +204,7 @@ mod tests {
     #[test]
     fn every_check_that_fails_says_what_to_do() {
         let availability = availability();
-        assert_eq!(availability.checks.len(), 7);
+        assert_eq!(availability.checks.len(), 8);
         for check in &availability.checks {
             assert_eq!(check.ok, check.fix.is_none(), "{check:?}");
             assert!(!check.detail.is_empty());

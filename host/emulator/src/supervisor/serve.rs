@@ -13,8 +13,9 @@ use rustix::process::Signal;
 
 use crate::files::console::Console;
 use crate::files::devices::Devices;
-use crate::guest::access::{HasPlan, HasServices, Reports};
+use crate::guest::access::{HasKept, HasPlan, HasServices, Reports};
 use crate::guest::emulators::Emulators;
+use crate::guest::kept::Kept;
 use crate::guest::reboot::Reboot;
 use crate::guest::reporter::Reporter;
 use crate::guest::services::Services;
@@ -26,6 +27,7 @@ use crate::kernel::notify::Instruction;
 use crate::kernel::{process, shortage};
 use crate::limits::Limits;
 use crate::limits::cgroup::Group;
+use crate::models::{Server, written_files};
 use crate::network::forward::Forwarder;
 use crate::network::reach::Reach;
 use crate::process::call::Listener;
@@ -84,6 +86,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         netdevs: &plan.netdevs,
         changes: static_files::load(&plan.static_files)?,
         placeholders: devices.placeholders(),
+        has_models: !plan.pseudofiles.is_empty(),
         qemus: &qemus,
         patched: emulator.file.take(),
         filter,
@@ -92,6 +95,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     };
     // While the supervisor may still have them.
     let reserved = plan.ports.reserve();
+    let (written, unwritten) = written_files(plan);
     let mut world = World::build(&rootfs, &setup, deadline)?;
     let handles = std::mem::take(&mut world.handles);
     let limits = Limits::new(handles, plan.netdevs.len(), plan.memory_max)?;
@@ -104,10 +108,21 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     {
         notes.about(kind, which);
     }
+    for path in unwritten {
+        notes.about(
+            "files that models write to and that could not be made",
+            path,
+        );
+    }
     emulator.notes.iter().for_each(|note| notes.once(note));
     let forwarder = Forwarder::start(&world.pidfd, plan.ports.clone(), reserved)
         .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
         .ok();
+    let models = world.models.take().and_then(|mounted| {
+        Server::start(&world.pidfd, plan, mounted, written)
+            .inspect_err(|error| notes.about("models are files in memory", error.to_string()))
+            .ok()
+    });
     let (asking, error) = Asking::new(&world.pidfd);
     if let Some(error) = error {
         notes.about("no service is asked whether it answers", error.to_string());
@@ -125,6 +140,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         Tree::new(devices, &console),
         Emulators::new(&qemus, emulator),
         Services::new(forwarder),
+        Kept::new(models),
         limits,
         init,
     );
@@ -474,6 +490,9 @@ impl Supervisor<'_> {
             forwarder.stop();
         }
         self.asking.stop();
+        if let Some(models) = self.guest.kept().take_models() {
+            models.stop();
+        }
         if !await_end(self.world.init, TAKEN_APART_WITHIN) {
             let note = "some processes of the guest had not ended completely when the run ended";
             self.guest

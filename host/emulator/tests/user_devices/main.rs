@@ -144,7 +144,7 @@ cat /dev/empty 2>/dev/null || echo unreadable
         ("/dev/const".into(), model(text("hello\n"), Write::Discard)),
         (
             "/dev/state".into(),
-            model(Read::Stateful("OLD\n".into()), Write::Discard),
+            model(Read::Stateful("OLD\n".into()), Write::Record),
         ),
         ("/dev/unhandled".into(), model(text(""), Write::Unhandled)),
         ("/dev/empty".into(), model(Read::Default, Write::Discard)),

@@ -84,6 +84,12 @@ pub struct Pseudofile {
     pub read: Read,
     /// What writing does.
     pub write: Write,
+    /// When it is ready, to a program that waits for that.
+    #[serde(default)]
+    pub poll: Poll,
+    /// Whether its position cannot be set: `lseek` fails with `ESPIPE`.
+    #[serde(default)]
+    pub unseekable: bool,
     /// What ioctl commands answer; a command that is absent gets the wildcard's answer, or
     /// `ENOTTY`.
     pub ioctl: Vec<(IoctlCommand, Ioctl)>,
@@ -107,9 +113,11 @@ pub enum Read {
     /// These bytes, then end of file (`const_buf`, `zero`, `one`, `empty`, and `const_map`,
     /// `from_file` at start).
     Bytes(Vec<u8>),
-    /// These bytes at first, later what was written last (`stateful`).
+    /// These bytes over and over, without an end (`cycle`).
+    Cycle(Vec<u8>),
+    /// These bytes at first, later what was written (`stateful`).
     Stateful(Vec<u8>),
-    /// The next entry each time that it is opened (`sequence`).
+    /// One entry after the other, each until it was read to its end (`sequence`).
     Sequence {
         /// What each gives, then end of file.
         entries: Vec<Vec<u8>>,
@@ -121,13 +129,29 @@ pub enum Read {
 /// Write models.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Write {
-    /// Accept (`default`, `discard`).
+    /// Accept; a stateful file has it then (`default`).
     #[default]
+    Record,
+    /// Accept, and forget (`discard`).
     Discard,
+    /// Write it to a file of the run's results, by a path below `written/` there (`to_file`).
+    ToFile(PathBuf),
     /// `EINVAL` (`unhandled`).
     Unhandled,
     /// Return this value without effect (`return_const`).
     Return(i32),
+}
+
+/// Poll models.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Poll {
+    /// Always (`always_ready`).
+    #[default]
+    Always,
+    /// Never (`blocking`).
+    Never,
+    /// Readable once in so many milliseconds (`periodic`).
+    Periodic(u32),
 }
 
 /// Ioctl models.

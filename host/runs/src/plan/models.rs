@@ -1,6 +1,6 @@
 //! Pseudofile models: Penguin's, turned into what the embedded emulator has.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use rookery_project::penguin::device_models::{IoctlModel, ReadModel, WriteModel};
 use rookery_project::{Error, Result, rules};
@@ -8,11 +8,15 @@ use serde_json::{Map, Value};
 
 use crate::plan::notes::Notes;
 use crate::plan::paths::{in_project, is_guest_path, read_head};
-use crate::plan::{Ioctl, IoctlCommand, Pseudofile, Read, Write};
+use crate::plan::{Ioctl, IoctlCommand, Poll, Pseudofile, Read, Write};
 
+/// Bytes of a path that a write model may name.
+const NAME_MAX: usize = 200;
 /// A larger model is cut.
 const MAX_BYTES: usize = 4 << 20;
 const DEFAULT_MAP_SIZE: u64 = 0x10000;
+/// Of `poll: periodic` (Penguin's `models/poll.py`).
+const DEFAULT_INTERVAL_MS: u32 = 1000;
 
 /// Turn the section `pseudofiles` into models.
 pub(crate) fn pseudofiles(
@@ -52,9 +56,15 @@ impl Reader<'_> {
                 "write" => model.write = self.write(value, notes)?,
                 "ioctl" => model.ioctl = self.ioctl(value, notes)?,
                 "size" | "name" => {}
-                // Every file of ours can be polled and seeked in, which is what these say.
-                "poll" if is_model(value, &["always_ready"]) => {}
-                "lseek" if is_model(value, &["default"]) => {}
+                "poll" if model_name(value) == "always_ready" => {}
+                "poll" if model_name(value) == "blocking" => model.poll = Poll::Never,
+                "poll" if model_name(value) == "periodic" => {
+                    let interval = value.get("interval_ms").and_then(Value::as_u64);
+                    let interval = interval.and_then(|ms| u32::try_from(ms).ok());
+                    model.poll = Poll::Periodic(interval.unwrap_or(DEFAULT_INTERVAL_MS).max(1));
+                }
+                "lseek" if model_name(value) == "default" => {}
+                "lseek" if model_name(value) == "unsupported" => model.unseekable = true,
                 _ if value.is_null() => {}
                 other => notes.about(
                     "pseudofile operations that are not honoured",
@@ -96,11 +106,9 @@ impl Reader<'_> {
                 None => self.const_map(value)?,
             },
             ReadModel::Cycle => {
-                notes.about(
-                    "the read model cycle gives its text once, then end of file",
-                    self.path,
-                );
-                text(value, "val").into_bytes()
+                return Ok(Read::Cycle(
+                    self.cut(text(value, "val").into_bytes(), notes),
+                ));
             }
             ReadModel::Sequence => {
                 let entries = value.get("vals").and_then(Value::as_array);
@@ -127,13 +135,15 @@ impl Reader<'_> {
             return Err(self.unknown("write", value));
         };
         Ok(match model {
-            WriteModel::Default | WriteModel::Discard => Write::Discard,
+            WriteModel::Default => Write::Record,
+            WriteModel::Discard => Write::Discard,
             WriteModel::Unhandled => Write::Unhandled,
             WriteModel::ReturnConst => {
                 let value = value.get("const").and_then(Value::as_i64);
                 Write::Return(value.and_then(|v| i32::try_from(v).ok()).unwrap_or(0))
             }
-            WriteModel::ToFile | WriteModel::FromPlugin | WriteModel::Custom => {
+            WriteModel::ToFile => self.written_file(value, notes),
+            WriteModel::FromPlugin | WriteModel::Custom => {
                 notes.about(
                     "write models that are not honoured; what is written is accepted",
                     format!("{} of {}", model.name(), self.path),
@@ -141,6 +151,23 @@ impl Reader<'_> {
                 Write::Discard
             }
         })
+    }
+
+    /// Penguin writes to a file of the project. What a guest writes comes into the run's results
+    /// here, so that it replaces nothing of the project.
+    fn written_file(&self, value: &Value, notes: &mut Notes) -> Write {
+        let name = text(value, "filename");
+        let path = PathBuf::from(&name);
+        let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+        if name.is_empty() || name.len() > NAME_MAX || !path.components().all(plain) {
+            notes.about(
+                "files of write models that are not plain paths below the project; what is \
+                 written is accepted and forgotten",
+                format!("{name} of {}", self.path),
+            );
+            return Write::Discard;
+        }
+        Write::ToFile(path)
     }
 
     fn ioctl(&self, value: &Value, notes: &mut Notes) -> Result<Vec<(IoctlCommand, Ioctl)>> {
@@ -296,10 +323,6 @@ fn model_name(value: &Value) -> &str {
         .unwrap_or("default")
 }
 
-fn is_model(value: &Value, names: &[&str]) -> bool {
-    names.contains(&model_name(value))
-}
-
 fn text(value: &Value, key: &str) -> String {
     value.get(key).map(plain).unwrap_or_default()
 }
@@ -334,7 +357,7 @@ mod tests {
         let (model, notes) = model(&json!({ "read": read }));
         match model.unwrap().read {
             Read::Bytes(bytes) | Read::Stateful(bytes) => (bytes, notes.len()),
-            Read::Default | Read::Sequence { .. } => panic!("no bytes for {read}"),
+            Read::Default | Read::Cycle(_) | Read::Sequence { .. } => panic!("no bytes for {read}"),
         }
     }
 
@@ -402,7 +425,6 @@ mod tests {
                 b"\x00\xff",
                 0,
             ),
-            (json!({ "model": "cycle", "val": "ab" }), b"ab", 1),
             (json!({ "model": "from_plugin", "plugin": "p" }), b"", 1),
             (json!({ "model": "custom", "model_name": "m" }), b"", 1),
         ] {
@@ -417,12 +439,37 @@ mod tests {
             }
         );
         assert_eq!(
+            model(&json!({ "read": { "model": "cycle", "val": "ab" } }))
+                .0
+                .unwrap()
+                .read,
+            Read::Cycle(b"ab".to_vec())
+        );
+        assert_eq!(
             model(&json!({ "read": { "model": "default" } }))
                 .0
                 .unwrap()
                 .read,
             Read::Default
         );
+    }
+
+    #[test]
+    fn a_file_is_ready_and_seekable_as_its_models_say() {
+        for (poll, expected) in [
+            (json!({ "model": "always_ready" }), Poll::Always),
+            (json!({ "model": "blocking" }), Poll::Never),
+            (json!({ "model": "periodic" }), Poll::Periodic(1000)),
+            (
+                json!({ "model": "periodic", "interval_ms": 20 }),
+                Poll::Periodic(20),
+            ),
+        ] {
+            let (model, notes) = model(&json!({ "poll": poll }));
+            assert_eq!((model.unwrap().poll, notes.len()), (expected, 0));
+        }
+        let (model, _) = model(&json!({ "lseek": { "model": "unsupported" } }));
+        assert!(model.unwrap().unseekable);
     }
 
     #[test]
@@ -482,9 +529,23 @@ mod tests {
                 Write::Return(2),
             ),
             (json!({ "model": "discard" }), Write::Discard),
+            (json!({ "model": "default" }), Write::Record),
+            (
+                json!({ "model": "to_file", "filename": "out/led.txt" }),
+                Write::ToFile("out/led.txt".into()),
+            ),
         ] {
             let (model, notes) = self::model(&json!({ "write": write }));
             assert_eq!((model.unwrap().write, notes.len()), (expected, 0));
+        }
+        for outside in ["../config.yaml", "/etc/passwd", "", "a/../../b"] {
+            let to_file = json!({ "write": { "model": "to_file", "filename": outside } });
+            let (model, notes) = self::model(&to_file);
+            assert_eq!(
+                (model.unwrap().write, notes.len()),
+                (Write::Discard, 1),
+                "{outside}"
+            );
         }
         let whole = self::model(&json!({ "ioctl": { "model": "zero" } }))
             .0

@@ -1,0 +1,300 @@
+//! The file system of the models, as the kernel asks for it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use fuser::{
+    BsdFileFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
+    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags,
+    PollNotifier, ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyPoll,
+    ReplyWrite, Request, TimeOrNow, WriteFlags,
+};
+use rookery_runs::plan::Poll;
+
+use crate::models::DIRECTORY;
+use crate::models::model::Model;
+
+/// Names never change. What a file holds does: its size is asked for each time.
+const NAMES_LAST: Duration = Duration::from_secs(1 << 20);
+
+/// What one write hands over at most: the kernel's own usual size (`fuse(4)`).
+const WRITE_MAX: u32 = 128 << 10;
+
+/// Those that wait until a file is ready, by the kernel's number for the wait.
+type Waiting = BTreeMap<u64, PollNotifier>;
+
+/// A file, and who waits for it.
+pub struct Entry {
+    model: Mutex<Model>,
+    waiting: Mutex<Waiting>,
+}
+
+impl Entry {
+    pub fn new(model: Model) -> Self {
+        Self {
+            model: Mutex::new(model),
+            waiting: Mutex::default(),
+        }
+    }
+
+    fn model(&self) -> MutexGuard<'_, Model> {
+        // A panic has left it as a model can be.
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often it becomes ready.
+    pub fn interval(&self) -> Option<Duration> {
+        match self.model().poll {
+            Poll::Periodic(ms) => Some(Duration::from_millis(ms.into())),
+            Poll::Always | Poll::Never => None,
+        }
+    }
+
+    /// It becomes ready.
+    pub fn tick(&self) {
+        self.model().tick();
+        for (_, notifier) in std::mem::take(&mut *self.waiting()) {
+            // Its waiter may be gone.
+            let _ = notifier.notify();
+        }
+    }
+}
+
+/// The files, and the directories of their paths.
+pub struct FileSystem {
+    /// By inode number, from [`INodeNo::ROOT`] on; a directory has no entry.
+    nodes: Vec<Option<Arc<Entry>>>,
+    names: HashMap<(u64, OsString), u64>,
+}
+
+impl FileSystem {
+    pub fn new(entries: &[(String, Arc<Entry>)]) -> Self {
+        let mut tree = Self {
+            nodes: vec![None],
+            names: HashMap::new(),
+        };
+        let top = tree.node(INodeNo::ROOT.0, DIRECTORY);
+        for (path, entry) in entries {
+            let parts = path.split('/').filter(|part| !part.is_empty());
+            let at = parts.fold(top, |at, part| tree.node(at, part));
+            if let Some(node) = tree.nodes.get_mut(index(at)) {
+                *node = Some(Arc::clone(entry));
+            }
+        }
+        tree
+    }
+
+    fn node(&mut self, parent: u64, name: &str) -> u64 {
+        let next = self.nodes.len() as u64 + INodeNo::ROOT.0;
+        let known = *self.names.entry((parent, name.into())).or_insert(next);
+        if known == next {
+            self.nodes.push(None);
+        }
+        known
+    }
+
+    fn entry(&self, inode: INodeNo) -> Result<&Entry, Errno> {
+        let node = self.nodes.get(index(inode.0)).ok_or(Errno::ENOENT)?;
+        node.as_deref().ok_or(Errno::EISDIR)
+    }
+
+    fn attributes(&self, inode: INodeNo) -> Result<FileAttr, Errno> {
+        let node = self.nodes.get(index(inode.0)).ok_or(Errno::ENOENT)?;
+        let (kind, perm, size) = match node {
+            Some(entry) => (FileType::RegularFile, 0o666, entry.model().size()),
+            None => (FileType::Directory, 0o755, 0),
+        };
+        Ok(FileAttr {
+            ino: inode,
+            size,
+            blocks: size.div_ceil(512),
+            atime: UNIX_EPOCH,
+            mtime: UNIX_EPOCH,
+            ctime: UNIX_EPOCH,
+            crtime: UNIX_EPOCH,
+            kind,
+            perm,
+            nlink: 1,
+            uid: 0,
+            gid: 0,
+            rdev: 0,
+            blksize: 4096,
+            flags: 0,
+        })
+    }
+
+    fn tell(&self, inode: INodeNo, reply: ReplyAttr) {
+        match self.attributes(inode) {
+            Ok(attributes) => reply.attr(&Duration::ZERO, &attributes),
+            Err(errno) => reply.error(errno),
+        }
+    }
+}
+
+fn index(inode: u64) -> usize {
+    usize::try_from(inode.wrapping_sub(INodeNo::ROOT.0)).unwrap_or(usize::MAX)
+}
+
+fn errno(errno: rustix::io::Errno) -> Errno {
+    Errno::from_i32(errno.raw_os_error())
+}
+
+impl Filesystem for FileSystem {
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
+        // Without it only private mappings work (Linux 6.6).
+        let _ = config.add_capabilities(InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP);
+        let _ = config.set_max_write(WRITE_MAX);
+        Ok(())
+    }
+
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let known = self.names.get(&(parent.0, name.to_owned()));
+        match known.map(|inode| self.attributes(INodeNo(*inode))) {
+            Some(Ok(attributes)) => {
+                let (names, sizes) = (NAMES_LAST, Duration::ZERO);
+                reply.entry_with_ttls(&names, &sizes, &attributes, Generation(0));
+            }
+            Some(Err(errno)) => reply.error(errno),
+            None => reply.error(Errno::ENOENT),
+        }
+    }
+
+    fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        self.tell(inode, reply);
+    }
+
+    fn setattr(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        _mode: Option<u32>,
+        _uid: Option<u32>,
+        _gid: Option<u32>,
+        size: Option<u64>,
+        _atime: Option<TimeOrNow>,
+        _mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        _handle: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        if let (Some(size), Ok(entry)) = (size, self.entry(inode)) {
+            entry.model().truncate(size);
+        }
+        self.tell(inode, reply);
+    }
+
+    fn open(&self, _: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        match self.entry(inode) {
+            Ok(entry) => {
+                let mut flags = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH;
+                if entry.model().unseekable {
+                    flags |= FopenFlags::FOPEN_NONSEEKABLE;
+                }
+                reply.opened(FileHandle(0), flags);
+            }
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let read = |entry: &Entry| {
+            let size = usize::try_from(size).unwrap_or(usize::MAX);
+            entry.model().read(offset, size).map_err(errno)
+        };
+        match self.entry(inode).and_then(read) {
+            Ok(bytes) => reply.data(&bytes),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn write(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _write_flags: WriteFlags,
+        _flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let write = |entry: &Entry| entry.model().write(offset, data).map_err(errno);
+        match self.entry(inode).and_then(write) {
+            Ok(count) => reply.written(u32::try_from(count).unwrap_or(u32::MAX)),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        reply.ok();
+    }
+
+    fn fsync(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        reply.ok();
+    }
+
+    /// The supervisor answers what it knows of.
+    fn ioctl(
+        &self,
+        _: &Request,
+        _inode: INodeNo,
+        _handle: FileHandle,
+        _flags: IoctlFlags,
+        _command: u32,
+        _data: &[u8],
+        _room: u32,
+        reply: ReplyIoctl,
+    ) {
+        reply.error(Errno::ENOTTY);
+    }
+
+    fn poll(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        _handle: FileHandle,
+        notifier: PollNotifier,
+        _events: PollEvents,
+        flags: PollFlags,
+        reply: ReplyPoll,
+    ) {
+        let entry = match self.entry(inode) {
+            Ok(entry) => entry,
+            Err(errno) => return reply.error(errno),
+        };
+        // Before it is asked, so that a tick in between is not lost.
+        if flags.contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY) && entry.interval().is_some() {
+            entry.waiting().insert(notifier.handle().0, notifier);
+        }
+        let (readable, writable) = entry.model().ready();
+        let mut events = PollEvents::empty();
+        if readable {
+            events |= PollEvents::POLLIN | PollEvents::POLLRDNORM;
+        }
+        if writable {
+            events |= PollEvents::POLLOUT | PollEvents::POLLWRNORM;
+        }
+        reply.poll(events);
+    }
+}

@@ -1,0 +1,17 @@
+//! Modelled files as a file system of their own (FUSE), so that a model is one thing whatever
+//! descriptor, process or redirection reaches it.
+//!
+//! The file system is mounted nowhere: a process of its own, `server`, opens files in it for the
+//! supervisor, which hands them to the guest. `model` says what reading and writing one does.
+
+mod file_system;
+mod model;
+mod server;
+mod written;
+
+pub use server::{Mounted, Server};
+pub use written::written_files;
+
+/// A directory of this name holds the files, each by the path that it stands for: that is how what
+/// a descriptor links to tells the path, as the name of a memory file does.
+pub const DIRECTORY: &str = "rookery:";

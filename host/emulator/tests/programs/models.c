@@ -1,0 +1,192 @@
+/* Modelled files, by whatever descriptor, process or redirection they are reached. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void say(const char *what, int holds)
+{
+    dprintf(2, "%s %s (errno %d)\n", holds ? "yes" : "no ", what, errno);
+    errno = 0;
+}
+
+/* As `command < path`, `command > path` in a shell: the descriptor is 0 or 1, in a process of its
+   own. Gives the process's exit status. */
+static int redirected(const char *path, int flags, int number, int (*command)(void))
+{
+    pid_t child = fork();
+    if (child == 0) {
+        int fd = open(path, flags, 0644);
+        if (fd < 0)
+            _exit(100);
+        if (fd != number) {
+            dup2(fd, number);
+            close(fd);
+        }
+        _exit(command());
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 200;
+}
+
+static char expected[64];
+
+static int reads(void)
+{
+    char text[64] = "";
+    int length = read(0, text, sizeof text - 1);
+    if (length != (int)strlen(expected) || strcmp(text, expected) != 0) {
+        dprintf(2, "read %d %s\n", length, text);
+        return 1;
+    }
+    return 0;
+}
+
+static int cat_gives(const char *path, const char *text)
+{
+    strcpy(expected, text);
+    return redirected(path, O_RDONLY, 0, reads) == 0;
+}
+
+static int writes(void)
+{
+    return write(1, expected, strlen(expected)) == (int)strlen(expected) ? 0 : errno;
+}
+
+static int echo(const char *path, const char *text)
+{
+    strcpy(expected, text);
+    return redirected(path, O_WRONLY | O_CREAT | O_TRUNC, 1, writes);
+}
+
+static int fails_to_read(void)
+{
+    char text[4];
+    return read(0, text, sizeof text) == -1 ? errno : 0;
+}
+
+static int asks(void)
+{
+    struct stat about;
+    int value = ioctl(0, 0x40046e01, 0);
+    return value == 5 && fstat(0, &about) == 0 && S_ISCHR(about.st_mode) ? 0 : 1;
+}
+
+static int shared_position(void)
+{
+    char text[4] = "";
+    if (read(0, text, 2) != 2)
+        return 1;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(read(0, text, 2) == 2 && memcmp(text, "23", 2) == 0 ? 0 : 1);
+    int status = 0;
+    waitpid(child, &status, 0);
+    return status == 0 && read(0, text, 2) == 2 && memcmp(text, "45", 2) == 0 ? 0 : 1;
+}
+
+static void positions(void)
+{
+    char text[64] = "";
+    int fd = open("/dev/fixed", O_RDWR);
+    say("a write does not move where reading goes on",
+        write(fd, "abc", 3) == 3 && read(fd, text, 4) == 4 && memcmp(text, "0123", 4) == 0);
+    say("a position is set", lseek(fd, 6, SEEK_SET) == 6 && read(fd, text, 9) == 4 &&
+                                 memcmp(text, "6789", 4) == 0);
+    say("then comes the end", read(fd, text, 9) == 0);
+    say("a place is read", pread(fd, text, 2, 8) == 2 && memcmp(text, "89", 2) == 0);
+    char *map = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+    say("it is mapped", map != MAP_FAILED && memcmp(map, "0123456789\0", 11) == 0);
+    int pipes[2];
+    off_t from = 3;
+    say("it is sent on", pipe(pipes) == 0 && sendfile(pipes[1], fd, &from, 3) == 3 &&
+                             read(pipes[0], text, 9) == 3 && memcmp(text, "345", 3) == 0);
+    close(fd);
+    fd = open("/dev/stream", O_RDONLY);
+    say("a file without positions says so", lseek(fd, 1, SEEK_SET) == -1 && errno == ESPIPE);
+    close(fd);
+    fd = open("/dev/state", O_RDWR);
+    say("a stateful file is a file", pwrite(fd, "register", 8, 0) == 8 &&
+                                         pread(fd, text, 9, 3) == 5 &&
+                                         memcmp(text, "ister", 5) == 0);
+    close(fd);
+}
+
+static void waiting(void)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    int set = epoll_create1(0);
+    int fd = open("/dev/fixed", O_RDWR);
+    struct pollfd ready = {fd, POLLIN | POLLOUT, 0};
+    say("poll finds it ready", poll(&ready, 1, 0) == 1 && ready.revents == (POLLIN | POLLOUT));
+    fd_set readable;
+    FD_ZERO(&readable);
+    FD_SET(fd, &readable);
+    struct timeval now = {0, 0};
+    say("select finds it ready", select(fd + 1, &readable, NULL, NULL, &now) == 1);
+    say("epoll takes it", epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0 &&
+                              epoll_wait(set, &event, 1, 0) == 1);
+    close(fd);
+    fd = open("/dev/never", O_RDWR);
+    ready = (struct pollfd){fd, POLLIN | POLLOUT, 0};
+    say("one that blocks is never ready", poll(&ready, 1, 50) == 0);
+    close(fd);
+    close(set);
+    set = epoll_create1(0);
+    fd = open("/dev/ticks", O_RDONLY);
+    event.events = EPOLLIN;
+    say("a periodic one is taken", epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0);
+    int ticks = 0;
+    for (int i = 0; i < 3; i++)
+        ticks += epoll_wait(set, &event, 1, 5000) == 1;
+    say("a periodic one becomes ready time after time", ticks == 3);
+    close(fd);
+}
+
+int main(void)
+{
+    char text[16] = "";
+    say("echo 1 > led", echo("/dev/led", "1\n") == 0);
+    say("led is as it was", cat_gives("/dev/led", "0"));
+    say("echo on > state", echo("/dev/state", "on\n") == 0);
+    say("cat < state", cat_gives("/dev/state", "on\n"));
+    say("echo disabled > state", echo("/dev/state", "disabled\n") == 0);
+    say("echo on > state, again", echo("/dev/state", "on\n") == 0);
+    say("it replaces what was there", cat_gives("/dev/state", "on\n"));
+    say("a sequence begins", cat_gives("/dev/sequence", "busy\n"));
+    say("a sequence goes on", cat_gives("/dev/sequence", "ready\n"));
+    say("a sequence stays", cat_gives("/dev/sequence", "ready\n"));
+    int fd = open("/dev/cycle", O_RDONLY);
+    say("a cycle never ends", read(fd, text, 3) == 3 && memcmp(text, "aba", 3) == 0 &&
+                                  read(fd, text, 9) == 9 && memcmp(text, "babababab", 9) == 0);
+    close(fd);
+    say("unhandled writes fail", echo("/dev/unhandled", "x") == EINVAL);
+    say("writes fail as is said", echo("/dev/broken", "x") == EIO);
+    fd = open("/dev/counts", O_WRONLY);
+    say("a write returns what is said", write(fd, "abc", 3) == 7);
+    close(fd);
+    say("what has no reads fails to be read",
+        redirected("/dev/unreadable", O_RDONLY, 0, fails_to_read) == EINVAL);
+    say("bytes are exact", cat_gives("/dev/binary", "\x80\xff\xc3"));
+    say("a command is answered by descriptor 0",
+        redirected("/dev/fixed", O_RDONLY, 0, asks) == 0);
+    say("processes share a position", redirected("/dev/fixed", O_RDONLY, 0, shared_position) == 0);
+    say("echo > a file of the results", echo("/dev/out", "written by the guest\n") == 0);
+    say("a file of /proc", cat_gives("/proc/vendor/model", "X1\n"));
+    positions();
+    waiting();
+    dprintf(2, "the end\n");
+    return 0;
+}
