@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use rustix::fs::SealFlags;
 
-use crate::models::Server;
+use crate::models::Models;
 
 /// What one stateful model, or one setting, may hold.
 pub const STATE_MAX: usize = 64 * 1024;
@@ -27,27 +27,22 @@ pub struct Kept {
     turns: HashMap<String, usize>,
     /// The guest's host name, once it was given one.
     host_name: Vec<u8>,
-    /// Who serves the models as files, where somebody does.
-    models: Option<Server>,
+    /// The models' file system, where there is one.
+    models: Option<Models>,
 }
 
 impl Kept {
     /// Nothing yet.
-    pub fn new(models: Option<Server>) -> Self {
+    pub fn new(models: Option<Models>) -> Self {
         Self {
             models,
             ..Self::default()
         }
     }
 
-    /// Who serves the models.
-    pub fn models(&self) -> Option<&Server> {
-        self.models.as_ref()
-    }
-
-    /// Nobody serves them from now on.
-    pub fn take_models(&mut self) -> Option<Server> {
-        self.models.take()
+    /// The models' file system.
+    pub fn models(&mut self) -> Option<&mut Models> {
+        self.models.as_mut()
     }
 
     /// The file of a path, where one is kept.

@@ -100,30 +100,22 @@ pub fn open<'a>(
 }
 
 /// A file of the models' file system, where there is one.
-fn file_of_its_own(
-    guest: &mut (impl Reports + HasKept),
+fn file_of_its_own<'a>(
+    guest: &mut (impl Reports + HasPlan<'a> + HasKept),
     path: &str,
     flags: i32,
 ) -> Option<Rc<OwnedFd>> {
-    match guest.kept().models()?.open(path, flags) {
-        Ok(file) => Some(file),
-        Err(error) if error.raw_os_error().is_some() && error.kind() != NOT_IN_TIME => {
-            tracing::warn!(%error, path, "a model cannot be opened as a file");
-            None
-        }
-        Err(_) => {
-            if let Some(models) = guest.kept().take_models() {
-                models.stop();
-            }
-            guest.report(Process::default(), What::Note(NOT_SERVED.into()));
-            None
-        }
-    }
+    let plan = guest.plan();
+    let opened = guest.kept().models()?.open(plan, path, flags)?;
+    let failed = |error: &std::io::Error| {
+        let note = format!(
+            "the models' file system could not be asked for {path} ({error}): from now on each \
+             open of a model is a file in memory"
+        );
+        guest.report(Process::default(), What::Note(note.into()));
+    };
+    opened.inspect_err(failed).ok()
 }
-
-const NOT_IN_TIME: std::io::ErrorKind = std::io::ErrorKind::WouldBlock;
-const NOT_SERVED: &str = "the process that serves the models ended or was too slow: from now on \
-                          each open of a model is a file in memory";
 
 /// Whether the supervisor has to answer writes to a descriptor that is opened so. A file system
 /// moves the position where reading goes on, which a device leaves as it is, and can return no

@@ -2,14 +2,17 @@
 //! descriptor, process or redirection reaches it.
 //!
 //! The file system is mounted nowhere: a process of its own, `server`, opens files in it for the
-//! supervisor, which hands them to the guest. `model` says what reading and writing one does.
+//! supervisor, which hands them to the guest; it is started when there is one to open
+//! (`on_demand`). `model` says what reading and writing one does.
 
 mod file_system;
 mod model;
+mod on_demand;
 mod server;
 mod written;
 
-pub use server::{Mounted, Server};
+pub use on_demand::Models;
+pub use server::Mounted;
 pub use written::written_files;
 
 /// A directory of this name holds the files, each by the path that it stands for: that is how what

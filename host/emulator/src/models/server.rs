@@ -88,14 +88,14 @@ impl Server {
         })
     }
 
-    /// Open the model of a path. An error that no model gives means that nobody serves any more.
-    pub fn open(&self, path: &str, flags: i32) -> io::Result<Rc<OwnedFd>> {
+    /// Open the model of a path; the outer error is that nobody serves it any more.
+    pub fn open(&self, path: &str, flags: i32) -> io::Result<Result<Rc<OwnedFd>, Errno>> {
         let question = [&flags.to_ne_bytes(), path.as_bytes()].concat();
         rustix::net::send(&self.socket, &question, SendFlags::NOSIGNAL)?;
         let mut answer = [0; 4];
         match receive_with_fd(&self.socket, &mut answer)? {
-            (_, Some(file)) => Ok(Rc::new(file)),
-            (4, None) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(answer))),
+            (_, Some(file)) => Ok(Ok(Rc::new(file))),
+            (4, None) => Ok(Err(Errno::from_raw_os_error(i32::from_ne_bytes(answer)))),
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }

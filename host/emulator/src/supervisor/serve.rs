@@ -27,7 +27,7 @@ use crate::kernel::notify::Instruction;
 use crate::kernel::{process, shortage};
 use crate::limits::Limits;
 use crate::limits::cgroup::Group;
-use crate::models::{Server, written_files};
+use crate::models::{Models, written_files};
 use crate::network::forward::Forwarder;
 use crate::network::reach::Reach;
 use crate::process::call::Listener;
@@ -118,11 +118,8 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let forwarder = Forwarder::start(&world.pidfd, plan.ports.clone(), reserved)
         .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
         .ok();
-    let models = world.models.take().and_then(|mounted| {
-        Server::start(&world.pidfd, plan, mounted, written)
-            .inspect_err(|error| notes.about("models are files in memory", error.to_string()))
-            .ok()
-    });
+    let mounted = world.models.take();
+    let models = mounted.map(|mounted| Models::new(Rc::clone(&world.pidfd), mounted, written));
     let (asking, error) = Asking::new(&world.pidfd);
     if let Some(error) = error {
         notes.about("no service is asked whether it answers", error.to_string());
@@ -490,7 +487,7 @@ impl Supervisor<'_> {
             forwarder.stop();
         }
         self.asking.stop();
-        if let Some(models) = self.guest.kept().take_models() {
+        if let Some(models) = self.guest.kept().models() {
             models.stop();
         }
         if !await_end(self.world.init, TAKEN_APART_WITHIN) {
