@@ -12,7 +12,7 @@ use rookery_emulator::UserBackend;
 use rookery_harness::Skip;
 use rookery_records::event::{Argument, Event, What};
 use rookery_runs::backend::Backend;
-use rookery_runs::plan::{Ioctl, IoctlCommand, Poll, Pseudofile, Read, Write};
+use rookery_runs::plan::{Flash, Held, Ioctl, IoctlCommand, Poll, Pseudofile, Read, Write};
 use support::Recorder;
 
 /// Penguin's name of an architecture, Debian's of its compiler, and whether `scripts/setup`
@@ -34,7 +34,10 @@ const SLOW: &str = "services";
 /// system for them.
 const MODELS: &str = "models";
 
-/// What the name of such a test ends with.
+/// A program for which the plan has flash memory.
+const FLASH: &str = "flash";
+
+/// What the name of a test ends with in which models are files in memory.
 const IN_MEMORY: &str = ", in memory";
 
 /// What models in memory break of what that program promises.
@@ -186,6 +189,20 @@ fn models() -> Vec<(String, Pseudofile)> {
     .into()
 }
 
+fn partition(number: u32, name: &str, holds: Held) -> Flash {
+    Flash {
+        number,
+        name: name.to_owned(),
+        size: 0x2_0000,
+        erase_size: 0x1_0000,
+        write_size: 1,
+        oob_size: 0,
+        nand: false,
+        read_only: number == 2,
+        holds,
+    }
+}
+
 /// Where the program's models write to.
 const WRITTEN: &str = "out/led.txt";
 
@@ -264,8 +281,20 @@ fn run(program: &str, arch: &str, dynamic: bool) {
         .unwrap();
     assert!(packed.success());
     let mut plan = support::plan(work.path(), &archive, arch, "/sbin/init");
-    if program == MODELS {
-        plan.pseudofiles = models();
+    match program {
+        MODELS => plan.pseudofiles = models(),
+        FLASH => {
+            plan.flash = vec![
+                partition(0, "boot", Held::Bytes(b"boot".to_vec())),
+                partition(2, "factory", Held::Zeros),
+            ];
+            let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            plan.uboot_env = vec![
+                variable("ethaddr", "00:11:22:33:44:55"),
+                variable("bootdelay", "3"),
+            ];
+        }
+        _ => {}
     }
     support::unpack_with_tar(&plan);
     let mut control = Recorder::new(|_| None);

@@ -2,7 +2,6 @@
 //! init runs nothing for a line of `inittab` whose terminal does not exist.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 
 use rookery_runs::plan::{Plan, StaticFile};
 
@@ -36,7 +35,7 @@ pub fn of_firmware(view: &View, plan: &Plan) -> BTreeSet<String> {
             Some((_, StaticFile::Inline { contents, .. })) => {
                 String::from_utf8_lossy(contents).into_owned()
             }
-            _ => text(view, path).unwrap_or_default(),
+            _ => view.unpacked_text(path, TEXT_MAX).unwrap_or_default(),
         };
         words(&text).for_each(&mut add);
     }
@@ -48,7 +47,7 @@ pub fn of_firmware(view: &View, plan: &Plan) -> BTreeSet<String> {
             .unwrap_or_default());
     }
     for script in scripts(view) {
-        let text = text(view, &script).unwrap_or_default();
+        let text = view.unpacked_text(&script, TEXT_MAX).unwrap_or_default();
         let devices = text.split("/dev/").skip(1);
         devices
             .filter_map(|rest| words(rest).next())
@@ -91,13 +90,6 @@ fn scripts(view: &View) -> Vec<String> {
         found.extend(names.take(SCRIPTS_MAX - found.len()));
     }
     found
-}
-
-fn text(view: &View, path: &str) -> Option<String> {
-    let file = view::read_unpacked(view.find(path).ok()?).ok()?;
-    let mut bytes = Vec::new();
-    file.take(TEXT_MAX).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rookery_project::Node;
 
+use crate::files::flash::{self, Partitions};
 use crate::files::mounts::LISTINGS;
 use crate::files::{loops, machine};
 use crate::kernel::paths;
@@ -30,6 +31,13 @@ pub enum Backing {
     Loop(u32),
     /// The device that gives out loop devices.
     LoopControl,
+    /// A flash partition.
+    Flash {
+        /// The block device, else the character device.
+        block: bool,
+        /// Its number.
+        number: u32,
+    },
     /// A node without a driver: opening it fails with `ENXIO`.
     Nothing,
 }
@@ -63,6 +71,26 @@ impl Device {
         }
     }
 
+    /// A regular file.
+    fn file(mode: u32, backing: Backing) -> Self {
+        Self {
+            mode: libc::S_IFREG | mode,
+            numbers: (0, 0),
+            size: 0,
+            backing,
+        }
+    }
+
+    /// A node of flash memory is a partition, where there is one of its number.
+    fn find_flash(&mut self, partitions: &Partitions) {
+        let block = self.is_block();
+        if self.backing == Backing::Nothing
+            && let Some(number) = partitions.of_numbers(block, self.numbers)
+        {
+            self.backing = Backing::Flash { block, number };
+        }
+    }
+
     fn is_block(&self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFBLK
     }
@@ -83,6 +111,8 @@ pub struct Devices {
     by_path: HashMap<String, Device>,
     /// Of these, the paths that answer only where their file is.
     placed: HashSet<String>,
+    /// Flash memory.
+    flash: Partitions,
     /// The files that stand for devices, whatever they come to be called, with the path that each
     /// was made for.
     by_file: HashMap<FileId, (String, Device)>,
@@ -148,28 +178,42 @@ impl Devices {
             }
         }
         for (path, contents) in machine::files(plan, arch) {
-            let backing = Backing::Contents(contents.into_bytes());
-            devices.by_path.insert(
-                path.to_owned(),
-                Device {
-                    mode: libc::S_IFREG | 0o644,
-                    numbers: (0, 0),
-                    size: 0,
-                    backing,
-                },
-            );
+            let file = Device::file(0o644, Backing::Contents(contents.into_bytes()));
+            devices.by_path.insert(path.to_owned(), file);
         }
-        let log = Device {
-            mode: libc::S_IFREG | 0o400,
-            numbers: (0, 0),
-            size: 0,
-            backing: Backing::KernelLog,
-        };
+        let log = Device::file(0o400, Backing::KernelLog);
         devices.by_path.insert("/proc/kmsg".to_owned(), log);
         for (index, (path, file)) in plan.pseudofiles.iter().enumerate() {
             devices.add_model(&paths::normalise(path), index, file);
         }
         devices
+    }
+
+    /// Flash memory has these partitions.
+    pub fn add_flash(&mut self, partitions: Partitions) {
+        for partition in partitions.all() {
+            for (path, block, numbers) in flash::nodes(partition.number) {
+                let node = Device::node(block, numbers, 0o660);
+                self.by_path.entry(path).or_insert(node);
+            }
+        }
+        for device in self.by_path.values_mut() {
+            device.find_flash(&partitions);
+        }
+        let table = ("/proc/mtd".to_owned(), partitions.table());
+        for (path, text) in partitions.descriptions().into_iter().chain([table]) {
+            let file = Device::file(0o444, Backing::Contents(text.into_bytes()));
+            match self.by_path.get_mut(&path) {
+                Some(known) if matches!(known.backing, Backing::Model(_)) => {}
+                _ => drop(self.by_path.insert(path, file)),
+            }
+        }
+        self.flash = partitions;
+    }
+
+    /// Flash memory.
+    pub fn flash(&mut self) -> &mut Partitions {
+        &mut self.flash
     }
 
     /// A name of the console, with the numbers of the archive's node where there is one.
@@ -255,6 +299,7 @@ impl Devices {
 
     /// The guest has made a node: a file stands for it. A model of its path answers for it.
     pub fn make(&mut self, path: &str, mut node: Device, file: FileId) {
+        node.find_flash(&self.flash);
         if let Some(model) = self.by_path.get(path)
             && matches!(model.backing, Backing::Model(_))
         {
@@ -386,6 +431,7 @@ pub(crate) mod tests {
             netdevs: vec![],
             blocked_signals: vec![],
             pseudofiles: vec![],
+            flash: vec![],
             static_files: vec![],
             nvram: vec![],
             uboot_env: vec![],

@@ -3,6 +3,7 @@
 pub mod console;
 pub mod consoles;
 pub mod devices;
+pub mod flash;
 pub mod image_mount;
 pub mod interfaces;
 pub mod loops;
@@ -12,3 +13,4 @@ pub mod mounting;
 pub mod mounts;
 pub mod private;
 pub mod process_file;
+pub mod uboot_env;

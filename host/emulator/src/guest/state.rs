@@ -224,7 +224,7 @@ impl<'a> Guest<'a> {
 
     /// What it has too much of, in words.
     pub fn excess(&mut self) -> Option<String> {
-        let written = self.kept.bytes();
+        let written = self.kept.bytes() + self.tree.devices.flash().held();
         self.limits.excess(&self.init, &self.tree.mounts, written)
     }
 

@@ -151,6 +151,7 @@ fn open_device<'a>(
         }
         Backing::Directory => open_directory(guest, call, path, flags),
         Backing::Loop(number) => loops::open(guest, *number, flags),
+        Backing::Flash { block, number } => guest.devices().flash().open(*block, *number, flags),
         Backing::LoopControl => memory_file(CONTROL, b""),
         Backing::Nothing => Err(Errno::NXIO),
     };

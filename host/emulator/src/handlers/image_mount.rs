@@ -119,7 +119,7 @@ type Behind = (File, u64, Option<u32>, bool);
 
 /// What is behind a device: a file from an offset on, the loop device, whether it is only read.
 fn of_device<'a>(
-    guest: &mut (impl HasImages + HasPlan<'a> + HasKept),
+    guest: &mut (impl HasDevices + HasImages + HasPlan<'a> + HasKept),
     path: &str,
     device: &Device,
 ) -> Result<Option<Behind>, Errno> {
@@ -141,6 +141,13 @@ fn of_device<'a>(
                     None => return Ok(None),
                 },
             };
+            Ok(view::read(&*file).ok().map(|file| (file, 0, None, false)))
+        }
+        Backing::Flash { block, number } => {
+            let file = guest
+                .devices()
+                .flash()
+                .open(block, number, libc::O_RDONLY)?;
             Ok(view::read(&*file).ok().map(|file| (file, 0, None, false)))
         }
         _ => Ok(None),

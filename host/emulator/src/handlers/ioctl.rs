@@ -7,7 +7,7 @@ use crate::guest::access::{
     Callers, HasDevices, HasEmulators, HasImages, HasPlan, HasServices, Reports,
 };
 use crate::handlers::behind::model_of;
-use crate::handlers::loops;
+use crate::handlers::{flash, loops};
 use crate::process::call::{Action, Call};
 use crate::qemu::emulator::GUEST_BASE;
 use rookery_records::event::{Operation, What};
@@ -34,8 +34,15 @@ pub fn ioctl<'a>(guest: &mut impl Controls<'a>, call: &Call) -> Action {
         return action;
     }
     let taught = is_taught(guest, call, command);
+    let address = if taught {
+        argument(guest, call)
+    } else {
+        call.arg(2)
+    };
+    if let Some(action) = flash::ioctl(guest, call, command, address) {
+        return action;
+    }
     if taught {
-        let address = argument(guest, call);
         if let Some(action) = crate::handlers::network::ioctl(guest, call, command, address) {
             return action;
         }

@@ -35,11 +35,11 @@ const CTL_GET_FREE: u32 = 0x4C82;
 const CONFIGURE_INFO: u64 = 8;
 
 /// `linux/fs.h`.
-const GET_READ_ONLY: u32 = 0x125E;
-const GET_SECTORS: u32 = 0x1260;
-const FLUSH: u32 = 0x1261;
-const GET_SECTOR_SIZE: u32 = 0x1268;
-const GET_BYTES: u32 = 0x8008_1272;
+pub const GET_READ_ONLY: u32 = 0x125E;
+pub const GET_SECTORS: u32 = 0x1260;
+pub const FLUSH: u32 = 0x1261;
+pub const GET_SECTOR_SIZE: u32 = 0x1268;
+pub const GET_BYTES: u32 = 0x8008_1272;
 const SECTOR: u64 = 512;
 
 /// Whether a command may be about a loop device at all.

@@ -10,6 +10,7 @@ mod ending;
 mod exec;
 mod faked;
 mod file_system;
+mod flash;
 mod fs;
 mod host_name;
 mod identity;
@@ -38,7 +39,6 @@ mod threads;
 mod transfer;
 
 pub use image_mount::{tidy as tidy_images, unpacked as image_unpacked};
-pub use network::commands as network_commands;
 pub use table::{always as always_answered, recorded as also_recorded};
 
 use rustix::io::Errno;
@@ -46,7 +46,13 @@ use rustix::io::Errno;
 use crate::guest::access::Reports;
 use crate::guest::state::Guest;
 use crate::process::call::{Action, Call};
+use crate::qemu::arch::Arch;
 use rookery_records::event::{Process, What};
+
+/// The ioctl commands that the emulator is taught to pass on, after those of models.
+pub fn commands(arch: &Arch) -> impl Iterator<Item = u32> {
+    flash::commands(arch).chain(network::commands())
+}
 
 /// Answer one call.
 pub fn answer(guest: &mut Guest<'_>, mut call: Call) {

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io::Read as _;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, Stat};
@@ -43,6 +44,14 @@ impl View {
     /// What is at an absolute path, a link at its end included.
     pub fn find_link(&self, path: &str) -> Result<OwnedFd, Errno> {
         self.resolve(path, OFlags::NOFOLLOW)
+    }
+
+    /// The text of a file of an unpacked firmware, which nobody changes, to a length.
+    pub fn unpacked_text(&self, path: &str, most: u64) -> Option<String> {
+        let file = read_unpacked(self.find(path).ok()?).ok()?;
+        let mut bytes = Vec::new();
+        file.take(most).read_to_end(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The directory that is at an absolute path.

@@ -4,6 +4,7 @@ pub mod arch;
 pub mod clock;
 pub mod code;
 pub mod emulator;
+pub mod guest_abi;
 pub mod ioctl_table;
 pub mod mapped;
 pub mod prepare;

@@ -18,11 +18,10 @@ use crate::kernel::passing::send_with_fd;
 use crate::kernel::process;
 use crate::limits;
 use crate::limits::{Handle, kernel};
-use crate::models::Mounted;
 use crate::qemu::emulator::Qemu;
 use crate::sandbox::confine::{Doing, await_go, confine};
+use crate::sandbox::detached;
 use crate::sandbox::message;
-use crate::sandbox::models;
 use crate::sandbox::static_files::Change;
 use crate::sandbox::{mounting, programs, static_files};
 
@@ -42,6 +41,8 @@ pub struct Setup<'a> {
     pub placeholders: Vec<(String, u32)>,
     /// Whether there are models, which have a file system.
     pub has_models: bool,
+    /// The bytes of flash memory that it has, where it has any.
+    pub flash: Option<u64>,
     /// The emulators.
     pub qemus: &'a [Qemu],
     /// The contents of the guest's own emulator, where the host's is not used as it is.
@@ -81,7 +82,7 @@ fn build(
     // First of all, so that the socket ends when the supervisor does.
     process::close_all_except(&[socket.as_raw_fd(), setup.console.as_raw_fd()]);
     await_go(socket);
-    let device = setup.has_models.then(models::open_device);
+    let device = setup.has_models.then(detached::open_device);
     become_root_of_namespace(privileged)?;
     // Set after the change of user, which clears it; a supervisor that died before is noticed by
     // `await_go`.
@@ -90,12 +91,7 @@ fn build(
     let _ = rustix::process::setsid();
     rustix::process::umask(Mode::from_raw_mode(0o022));
 
-    if let Some(device) = device {
-        match device.and_then(models::mount) {
-            Ok(mounted) => hand_over_models(socket, &mounted)?,
-            Err(error) => tell(socket, message::WARNING, &format!("{IN_MEMORY}: {error}")),
-        }
-    }
+    make_detached(setup, device, socket)?;
     let (base, root) = mounting::mount_root(setup.qemus)?;
     mounting::mount_dev(&root, &setup.placeholders)?;
     mounting::mount_proc_and_sys(&root, setup.netdevs)?;
@@ -159,15 +155,32 @@ const IN_MEMORY: &str = "each open of a model is a file in memory, because none 
                          epoll refuses one, and a sequence or a cycle gives one turn an open; let the \
                          user who runs Rookery open /dev/fuse";
 
-fn hand_over_models(socket: &OwnedFd, mounted: &Mounted) -> Result<(), String> {
-    for (which, fd) in [
-        (message::DEVICE, &mounted.device),
-        (message::ROOT, &mounted.root),
-    ] {
-        send_with_fd(socket, &[message::MODELS, which], Some(fd.as_fd()))
-            .doing("hand over the models' file system")?;
+/// File systems that have no place in the guest's tree; it can do without.
+fn make_detached(
+    setup: &Setup<'_>,
+    device: Option<Result<OwnedFd, String>>,
+    socket: &OwnedFd,
+) -> Result<(), String> {
+    let warn = |what: &str, why: &str| tell(socket, message::WARNING, &format!("{what}: {why}"));
+    match device.map(|device| device.and_then(detached::models)) {
+        Some(Ok(made)) => {
+            hand_over_detached(socket, message::MODELS_DEVICE, &made.device)?;
+            hand_over_detached(socket, message::MODELS, &made.root)?;
+        }
+        Some(Err(error)) => warn(IN_MEMORY, &error),
+        None => {}
+    }
+    match setup.flash.map(detached::memory) {
+        Some(Ok(root)) => hand_over_detached(socket, message::FLASH, &root)?,
+        Some(Err(error)) => warn("flash partitions fail to be opened", &error),
+        None => {}
     }
     Ok(())
+}
+
+fn hand_over_detached(socket: &OwnedFd, which: u8, fd: &OwnedFd) -> Result<(), String> {
+    send_with_fd(socket, &[message::DETACHED, which], Some(fd.as_fd()))
+        .doing("hand over a file system")
 }
 
 fn hand_over(socket: &OwnedFd, handles: Vec<(Handle, OwnedFd)>) -> Result<(), String> {

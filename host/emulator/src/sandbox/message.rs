@@ -6,13 +6,15 @@ pub const READY: u8 = b'R';
 pub const WARNING: u8 = b'W';
 /// The guest cannot start.
 pub const FAILED: u8 = b'F';
-/// A descriptor of the models' file system comes with it; which one follows: [`DEVICE`] or
-/// [`ROOT`].
-pub const MODELS: u8 = b'M';
-/// What the kernel asks the file system through.
-pub const DEVICE: u8 = 0;
-/// The file system's root directory.
-pub const ROOT: u8 = 1;
+/// A descriptor of a file system comes with it that has no place in the guest's tree; which one
+/// follows.
+pub const DETACHED: u8 = b'M';
+/// What the kernel asks the models' file system through.
+pub const MODELS_DEVICE: u8 = 0;
+/// The root of the models' file system.
+pub const MODELS: u8 = 1;
+/// The root of that of flash memory.
+pub const FLASH: u8 = 2;
 /// A descriptor that the guest is counted by comes with it; its place in
 /// [`HANDLES`](crate::limits::HANDLES) follows.
 pub const HANDLE: u8 = b'H';

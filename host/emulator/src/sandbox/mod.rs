@@ -2,11 +2,11 @@
 
 pub mod child;
 pub mod confine;
+mod detached;
 pub mod filter;
 pub mod firmware_dev;
 pub mod guest_user;
 pub mod message;
-mod models;
 pub mod mounting;
 pub mod parent;
 pub mod privileges;

@@ -46,6 +46,8 @@ pub struct World {
     pub handles: Vec<(Handle, OwnedFd)>,
     /// The file system of its models, which nobody serves yet.
     pub models: Option<Mounted>,
+    /// The root of the file system for its flash memory.
+    pub flash: Option<OwnedFd>,
     /// The namespace with the other ends of interface pairs; they vanish with it.
     _outside: std::fs::File,
 }
@@ -130,7 +132,7 @@ impl World {
         let mut buffer = [0_u8; 4096];
         let mut warnings = Vec::new();
         let mut handles = Vec::new();
-        let (mut device, mut root) = (None, None);
+        let (mut device, mut root, mut flash) = (None, None, None);
         loop {
             let (length, fd) =
                 receive_with_fd(&socket, &mut buffer).map_err(|error| match error.kind() {
@@ -160,6 +162,7 @@ impl World {
                         models: device
                             .zip(root)
                             .map(|(device, root)| Mounted { device, root }),
+                        flash,
                         _outside: outside,
                     });
                 }
@@ -167,15 +170,16 @@ impl World {
                     let place = buffer.get(1).copied().map_or(HANDLES.len(), usize::from);
                     handles.extend(HANDLES.get(place).map(|handle| (*handle, fd)));
                 }
-                (Some(&message::MODELS), Some(fd)) => match buffer.get(1) {
-                    Some(&message::DEVICE) => device = Some(fd),
-                    _ => root = Some(fd),
+                (Some(&message::DETACHED), Some(fd)) => match buffer.get(1) {
+                    Some(&message::MODELS_DEVICE) => device = Some(fd),
+                    Some(&message::MODELS) => root = Some(fd),
+                    _ => flash = Some(fd),
                 },
                 (Some(&message::WARNING), _) => {
                     tracing::warn!("{text}");
                     warnings.push(text);
                 }
-                (Some(&message::HANDLE | &message::MODELS), None) => {
+                (Some(&(message::HANDLE | message::DETACHED)), None) => {
                     return Err(failed("build the guest's world", &"no descriptor is left"));
                 }
                 (Some(_), _) => return Err(Error::Backend(text)),

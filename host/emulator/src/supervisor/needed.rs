@@ -8,7 +8,10 @@ use rookery_runs::plan::Plan;
 use rustix::fs::{Mode, OFlags};
 
 use crate::files::consoles::of_firmware;
+use crate::files::flash::Partitions;
+use crate::files::uboot_env;
 use crate::process::view::View;
+use crate::qemu::arch::Arch;
 use crate::qemu::emulator::Qemu;
 use crate::sandbox::guest_user;
 use crate::sandbox::rootfs::{self, Rootfs};
@@ -28,10 +31,27 @@ pub fn unpacked(plan: &Plan, deadline: Instant) -> Result<Rootfs> {
 
 /// The names by which the firmware means its console.
 pub fn consoles(plan: &Plan, rootfs: &Rootfs) -> BTreeSet<String> {
+    let firmware = firmware(rootfs);
+    firmware.map_or_else(BTreeSet::new, |view| of_firmware(&view, plan))
+}
+
+/// Its flash memory: the plan's, and what holds the U-Boot environment.
+pub fn flash(plan: &Plan, rootfs: &Rootfs, arch: &Arch) -> Partitions {
+    let mut partitions = plan.flash.clone();
+    let firmware = firmware(rootfs);
+    uboot_env::place(
+        plan,
+        arch.is_big_endian(),
+        firmware.as_ref(),
+        &mut partitions,
+    );
+    Partitions::new(partitions)
+}
+
+fn firmware(rootfs: &Rootfs) -> Option<View> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(&rootfs.directory, flags, Mode::empty());
-    root.map(|root| of_firmware(&View::new(root, 1), plan))
-        .unwrap_or_default()
+    root.ok().map(|root| View::new(root, 1))
 }
 
 /// The plan's own emulator first, then those for whatever else the firmware may hold.

@@ -2,7 +2,9 @@
 //!
 //! Invariant 10: nothing a run started outlives its supervisor.
 
+use std::fs::File;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -41,7 +43,7 @@ use crate::supervisor::asking::Asking;
 use crate::supervisor::command::Command;
 use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
-use crate::supervisor::needed::{consoles, emulators, environment, unpacked};
+use crate::supervisor::needed::{consoles, emulators, environment, flash, unpacked};
 use crate::supervisor::reboot;
 use rookery_records::event::{Process, What};
 use rookery_runs::backend::{Control, Outcome, Request};
@@ -73,8 +75,11 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         .map(|qemu| qemu.arch)
         .ok_or_else(|| Error::Internal("no emulator".into()))?;
     let rootfs = unpacked(plan, deadline)?;
-    let devices = Devices::new(plan, &rootfs.nodes, &consoles(plan, &rootfs), arch);
-    let mut emulator = Prepared::new(plan, &qemus, handlers::network_commands())?;
+    let mut devices = Devices::new(plan, &rootfs.nodes, &consoles(plan, &rootfs), arch);
+    let partitions = flash(plan, &rootfs, arch);
+    let flash = (!partitions.all().is_empty()).then(|| partitions.bytes());
+    devices.add_flash(partitions);
+    let mut emulator = Prepared::new(plan, &qemus, handlers::commands(arch))?;
     let console = Console::open(guest_user::uid())
         .map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
     let filter = filter_of(plan);
@@ -87,6 +92,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         changes: static_files::load(&plan.static_files)?,
         placeholders: devices.placeholders(),
         has_models: !plan.pseudofiles.is_empty(),
+        flash,
         qemus: &qemus,
         patched: emulator.file.take(),
         filter,
@@ -118,6 +124,12 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let forwarder = Forwarder::start(&world.pidfd, plan.ports.clone(), reserved)
         .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
         .ok();
+    if let Some(root) = world.flash.take() {
+        let read = |path: &Path| world.privileges.as_self(|| File::open(path));
+        let filled = devices.flash().fill(root, read);
+        let failed = |error| notes.about("flash partitions could not be filled", error);
+        let _ = filled.map_err(|error| error.to_string()).map_err(failed);
+    }
     let mounted = world.models.take();
     let models = mounted.map(|mounted| Models::new(Rc::clone(&world.pidfd), mounted, written));
     let (asking, error) = Asking::new(&world.pidfd);

@@ -91,6 +91,7 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
         netdevs: vec![],
         blocked_signals: vec![],
         pseudofiles: vec![],
+        flash: vec![],
         static_files: vec![],
         nvram: vec![],
         uboot_env: vec![],

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::plan::notes::Notes;
 use crate::plan::paths::{in_project, is_guest_path, read_head};
 use crate::plan::unsupported::{is_enabled, note_ignored};
-use crate::plan::{Plan, files, models};
+use crate::plan::{Plan, files, flash, models};
 use crate::ports::Ports;
 
 const DEFAULT_TIMEOUT_S: u64 = StartOptions::TIMEOUT_S as u64;
@@ -54,13 +54,14 @@ impl Plan {
                 project_dir,
                 &mut notes,
             )?,
+            flash: flash::partitions(config, project_dir, &mut notes)?,
             static_files: files::static_files(
                 section(config, "static_files"),
                 project_dir,
                 &mut notes,
             )?,
             nvram: nvram(config, &mut notes),
-            uboot_env: uboot_env(config, &mut notes),
+            uboot_env: uboot_env(config),
             cpu: string(config, "core", "cpu").map(str::to_owned),
             kernel_release: string(config, "core", "kernel").and_then(kernel_release),
             kernel_cmdline_append: string(config, "core", "kernel_cmdline_append")
@@ -231,16 +232,11 @@ fn nvram(config: &Value, notes: &mut Notes) -> Vec<(String, String)> {
     values
 }
 
-fn uboot_env(config: &Value, notes: &mut Notes) -> Vec<(String, String)> {
-    let values: Vec<_> = section(config, "uboot_env")
+fn uboot_env(config: &Value) -> Vec<(String, String)> {
+    section(config, "uboot_env")
         .iter()
         .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-        .collect();
-    if values.is_empty() || is_enabled(config, "uboot") {
-        return values;
-    }
-    notes.say("uboot_env has no effect: the plugin uboot is not enabled");
-    Vec::new()
+        .collect()
 }
 
 /// `core.timeout`. Penguin takes zero and less for "end at once", which is never what is wanted.

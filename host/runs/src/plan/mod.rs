@@ -2,6 +2,7 @@
 
 mod build;
 mod files;
+mod flash;
 mod models;
 pub mod notes;
 mod paths;
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::ports::Ports;
+
+pub use flash::{Flash, Held};
 
 /// Everything that a backend needs to know. Built from the effective configuration before the
 /// supervisor starts.
@@ -37,6 +40,9 @@ pub struct Plan {
     pub blocked_signals: Vec<i32>,
     /// Modelled files of `/dev`, `/proc` and `/sys`, by path.
     pub pseudofiles: Vec<(String, Pseudofile)>,
+    /// Flash partitions, by their numbers.
+    #[serde(default)]
+    pub flash: Vec<Flash>,
     /// Files to add, replace or remove before the start, by path, in configuration order.
     pub static_files: Vec<(String, StaticFile)>,
     /// NVRAM values.

@@ -71,6 +71,7 @@ const KNOWN_PLUGINS: &[&str] = &[
     "interfaces",
     "lifeguard",
     "mount",
+    "mtd",
     "netbinds",
     "nmap",
     "nvram2",

@@ -1,0 +1,67 @@
+//! The models' file system, served from the first time that a model is opened: a run that opens
+//! none has no process for it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use rookery_runs::plan::Plan;
+
+use crate::models::server::{Mounted, Server};
+use crate::models::written::Written;
+
+/// The supervisor's side of it.
+#[derive(Debug)]
+pub struct Models {
+    /// The guest's init.
+    guest: Rc<OwnedFd>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Idle(Mounted, Written),
+    Served(Server),
+    /// Nobody serves it any more.
+    Gone,
+}
+
+impl Models {
+    /// Those of the guest behind a pidfd, on a file system that nobody serves yet.
+    pub fn new(guest: Rc<OwnedFd>, mounted: Mounted, written: Written) -> Self {
+        Self {
+            guest,
+            state: State::Idle(mounted, written),
+        }
+    }
+
+    /// Open the model of a path; `None` where it is no file there, as one that is a directory for
+    /// another. After an error nothing is.
+    pub fn open(&mut self, plan: &Plan, path: &str, flags: i32) -> Option<io::Result<Rc<OwnedFd>>> {
+        if let State::Idle(..) = &self.state
+            && let State::Idle(mounted, written) = std::mem::replace(&mut self.state, State::Gone)
+        {
+            match Server::start(&self.guest, plan, mounted, written) {
+                Ok(server) => self.state = State::Served(server),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        let State::Served(server) = &self.state else {
+            return None;
+        };
+        match server.open(path, flags) {
+            Ok(opened) => opened.ok().map(Ok),
+            Err(error) => {
+                self.stop();
+                Some(Err(error))
+            }
+        }
+    }
+
+    /// Serve it no longer.
+    pub fn stop(&mut self) {
+        if let State::Served(server) = std::mem::replace(&mut self.state, State::Gone) {
+            server.stop();
+        }
+    }
+}
