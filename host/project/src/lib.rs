@@ -7,8 +7,10 @@
 
 pub mod config;
 mod create;
+pub mod device_kinds;
 pub mod firmware;
 mod ground;
+pub mod ioctl;
 pub mod penguin;
 pub mod project;
 pub mod results;

@@ -1,5 +1,6 @@
 //! `add_pseudofile`
 
+mod binary;
 mod models;
 
 use rookery_plugin::args::ChangeTarget;
@@ -18,8 +19,8 @@ struct Args {
     target: ChangeTarget,
     /// Guest path
     path: String,
-    /// "zero", "one", "empty" or, for example, {"model":"const_buf","val":"text"}; also sequence
-    /// (`vals`: a list, one for each read), const_map (`vals`: text by offset)
+    /// "zero", "one", "empty" or, for example, {"model":"const_buf","val":"text"}; also hex and
+    /// base64 (`val`), sequence (`vals`: one a read), const_map (`vals`: text by offset)
     #[schemars(with = "Option<NameOr<Read>>")]
     read: Option<Model>,
     /// "discard" or, for example, {"model":"return_const","const":0}
@@ -44,7 +45,7 @@ fn add_pseudofile(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     for (operation, given) in [("read", args.read), ("write", args.write)] {
         if let Some(given) = given {
             replace.push(format!("pseudofiles.{path}.{operation}"));
-            file.insert(operation.to_owned(), given.full());
+            file.insert(operation.to_owned(), binary::as_map(given.full())?);
         }
     }
     if let Some(given) = args.ioctl {
@@ -128,6 +129,21 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_no_text_come_as_digits_and_become_a_map() {
+        let of = |read: Value| {
+            let asked = asked(json!({ "project_dir": "p", "path": "/dev/x", "read": read }));
+            asked["fragment"]["pseudofiles"]["/dev/x"]["read"].clone()
+        };
+        let map = json!({ "model": "const_map", "size": 3, "vals": { "0": [128, 255, 10] } });
+        assert_eq!(of(json!({ "model": "hex", "val": "80 FF 0a" })), map);
+        assert_eq!(of(json!({ "model": "base64", "val": "gP8K" })), map);
+        assert_eq!(
+            of(json!({ "model": "hex", "val": "" })),
+            json!({ "model": "empty" })
+        );
+    }
+
+    #[test]
     fn empty_fields_of_another_model_are_left_out() {
         let asked = asked(json!({
             "project_dir": "p",
@@ -205,6 +221,21 @@ mod tests {
         assert!(
             refused(json!({ "project_dir": "p", "path": "/dev/x", "ioctl": { "TCGETS": 0 } }))
                 .contains("\"0x5401\"")
+        );
+        for (read, reason) in [
+            (
+                json!({ "model": "hex", "val": "8" }),
+                "two hexadecimal digits a byte",
+            ),
+            (json!({ "model": "base64", "val": "?" }), "base64"),
+        ] {
+            let refused = refused(json!({ "project_dir": "p", "path": "/dev/x", "read": read }));
+            assert!(refused.contains(reason), "{refused}");
+        }
+        let commands = json!({ "*": { "model": "write_data", "hex": "80" } });
+        assert!(
+            refused(json!({ "project_dir": "p", "path": "/dev/x", "ioctl": commands }))
+                .contains("above 7f")
         );
         assert!(
             refused(

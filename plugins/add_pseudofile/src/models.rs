@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::binary;
+
 /// For a schema: a model's name, or the model.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -134,7 +136,7 @@ pub fn ioctl_models(given: Ioctl) -> Result<Map<String, Value>> {
         let command = command(&written)?;
         let answer = match answer {
             Value::String(name) => Model::Name(name).full(),
-            Value::Object(object) => Model::Object(object).full(),
+            Value::Object(object) => binary::as_text(Model::Object(object).full())?,
             Value::Number(value) if value.is_i64() => {
                 json!({ "model": "return_const", "val": value })
             }

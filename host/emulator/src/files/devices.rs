@@ -38,6 +38,9 @@ pub enum Backing {
         /// Its number.
         number: u32,
     },
+    /// The machine's memory and ports, of which there is nothing to see: opening it fails with
+    /// `EPERM`, as a kernel with `CONFIG_STRICT_DEVMEM` has it.
+    Memory,
     /// A node without a driver: opening it fails with `ENXIO`.
     Nothing,
 }
@@ -374,6 +377,7 @@ fn trailing_number(path: &str) -> u32 {
 /// The drivers that every machine has: memory devices and terminals.
 fn driver(numbers: (u32, u32)) -> Backing {
     match numbers {
+        (1, 1 | 2 | 4) => Backing::Memory,
         (1, 3) => Backing::Host("/dev/null"),
         (1, 5) => Backing::Host("/dev/zero"),
         (1, 7) => Backing::Host("/dev/full"),

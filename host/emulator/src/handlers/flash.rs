@@ -1,5 +1,6 @@
 //! ioctl of flash: the character device as `mtd/mtd-abi.h` has it, the block device as every disk.
 
+use rookery_project::ioctl::Direction;
 use rookery_records::event::{Operation, What};
 use rookery_runs::plan::Flash;
 use rustix::io::Errno;
@@ -10,7 +11,6 @@ use crate::handlers::behind;
 use crate::handlers::loops::{FLUSH, GET_BYTES, GET_READ_ONLY, GET_SECTOR_SIZE, GET_SECTORS};
 use crate::process::call::{Action, Call};
 use crate::qemu::arch::Arch;
-use crate::qemu::guest_abi::Direction;
 
 /// A command of the character device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

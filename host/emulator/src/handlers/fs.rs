@@ -27,7 +27,7 @@ use crate::process::path_arg::PathArg;
 use crate::process::view;
 use crate::qemu::emulator;
 use crate::sandbox::filter::LOG_FD;
-use rookery_records::event::What;
+use rookery_records::event::{Process, What};
 
 /// What opening a file needs: it may be anything.
 pub trait Opens<'a>:
@@ -129,6 +129,10 @@ fn open_log() -> Action {
     }
 }
 
+const NO_MEMORY: &str = "/dev/mem, /dev/kmem and /dev/port cannot be opened (EPERM): there is no \
+                         machine behind them; what a program wants of one, it can be given by a \
+                         model of that path";
+
 fn open_device<'a>(
     guest: &mut impl Opens<'a>,
     call: &Call,
@@ -153,6 +157,10 @@ fn open_device<'a>(
         Backing::Loop(number) => loops::open(guest, *number, flags),
         Backing::Flash { block, number } => guest.devices().flash().open(*block, *number, flags),
         Backing::LoopControl => memory_file(CONTROL, b""),
+        Backing::Memory => {
+            guest.report(Process::default(), What::Note(NO_MEMORY.into()));
+            Err(Errno::PERM)
+        }
         Backing::Nothing => Err(Errno::NXIO),
     };
     give(given, flags)

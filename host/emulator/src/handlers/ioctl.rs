@@ -1,14 +1,17 @@
 //! ioctl: models answer for their files; interfaces that are missing are noted; the rest is the
 //! kernel's.
 
+use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use rustix::io::Errno;
+use rustix::time::ClockId;
 
 use crate::guest::access::{
     Callers, HasDevices, HasEmulators, HasImages, HasPlan, HasServices, Reports,
 };
 use crate::handlers::behind::model_of;
-use crate::handlers::{flash, loops};
+use crate::handlers::{flash, loops, network};
 use crate::process::call::{Action, Call};
+use crate::qemu::arch::Arch;
 use crate::qemu::emulator::GUEST_BASE;
 use rookery_records::event::{Operation, What};
 use rookery_runs::plan::{Ioctl, IoctlCommand, Pseudofile};
@@ -42,10 +45,8 @@ pub fn ioctl<'a>(guest: &mut impl Controls<'a>, call: &Call) -> Action {
     if let Some(action) = flash::ioctl(guest, call, command, address) {
         return action;
     }
-    if taught {
-        if let Some(action) = crate::handlers::network::ioctl(guest, call, command, address) {
-            return action;
-        }
+    if taught && let Some(action) = network::ioctl(guest, call, command, address) {
+        return action;
     }
     if let Some((name, errno)) = interface(guest, call, command) {
         guest.report_call(
@@ -83,6 +84,10 @@ fn answer_model<'a>(
     match find(IoctlCommand::Number(command)).or_else(|| find(IoctlCommand::Any)) {
         Some(Ioctl::Return(value)) => Action::Return(*value),
         Some(Ioctl::WriteData(data, value)) => write_data(guest, call, command, data, *value),
+        Some(Ioctl::Time) => match guest.emulators().first().map(|qemu| qemu.arch) {
+            Some(arch) => write_data(guest, call, command, &rtc_time(arch), 0),
+            None => Errno::NOTTY.into(),
+        },
         Some(Ioctl::Unhandled) | None => {
             guest.report_call(
                 call,
@@ -94,6 +99,25 @@ fn answer_model<'a>(
             Errno::NOTTY.into()
         }
     }
+}
+
+/// The host's time as a clock chip's (`struct rtc_time`).
+fn rtc_time(arch: &Arch) -> Vec<u8> {
+    let seconds = rustix::time::clock_gettime(ClockId::Realtime).tv_sec;
+    let now = DateTime::<Utc>::from_timestamp(seconds, 0).unwrap_or_default();
+    let fields = [
+        now.second(),
+        now.minute(),
+        now.hour(),
+        now.day(),
+        now.month0(),
+        now.year().saturating_sub(1900).unsigned_abs(),
+        now.weekday().num_days_from_sunday(),
+        now.ordinal0(),
+        0, // no daylight saving time
+    ];
+    let bytes = fields.into_iter().map(|field| arch.bytes_of(field));
+    bytes.flatten().collect()
 }
 
 fn write_data<'a>(

@@ -1,32 +1,14 @@
 //! Numbers as a guest's programs have them: of ioctl commands, and in memory.
 
+use rookery_project::ioctl::{self, Direction};
+
 use crate::qemu::arch::{Abi, Arch};
 
-/// Which way an ioctl command carries its argument, as the guest sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// It has none.
-    None,
-    /// From the program.
-    Write,
-    /// To the program.
-    Read,
-}
-
 impl Arch {
-    /// The number of a command (`_IOC`): MIPS and PowerPC have a layout of their own
-    /// (`asm/ioctl.h`).
+    /// The number of an ioctl command.
     pub fn ioctl(&self, direction: Direction, kind: u8, number: u8, size: u32) -> u32 {
         let own = self.abi.is_mips() || self.abi == Abi::Ppc;
-        let direction = match (direction, own) {
-            (Direction::None, false) => 0,
-            (Direction::None, true) => 1 << 29,
-            (Direction::Write, false) => 1 << 30,
-            (Direction::Read, false) => 2 << 30,
-            (Direction::Read, true) => 2 << 29,
-            (Direction::Write, true) => 4 << 29,
-        };
-        direction | size << 16 | u32::from(kind) << 8 | u32::from(number)
+        ioctl::number(own, direction, kind, number, size)
     }
 
     /// A number in the guest's memory.

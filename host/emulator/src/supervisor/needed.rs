@@ -8,8 +8,8 @@ use rookery_runs::plan::Plan;
 use rustix::fs::{Mode, OFlags};
 
 use crate::files::consoles::of_firmware;
-use crate::files::flash::Partitions;
 use crate::files::uboot_env;
+use crate::kernel::paths;
 use crate::process::view::View;
 use crate::qemu::arch::Arch;
 use crate::qemu::emulator::Qemu;
@@ -35,17 +35,26 @@ pub fn consoles(plan: &Plan, rootfs: &Rootfs) -> BTreeSet<String> {
     firmware.map_or_else(BTreeSet::new, |view| of_firmware(&view, plan))
 }
 
-/// Its flash memory: the plan's, and what holds the U-Boot environment.
-pub fn flash(plan: &Plan, rootfs: &Rootfs, arch: &Arch) -> Partitions {
-    let mut partitions = plan.flash.clone();
+/// The plan, with what the firmware itself says of the machine: the devices that it has nodes of,
+/// and where it keeps its U-Boot environment.
+pub fn complete(plan: &Plan, rootfs: &Rootfs, arch: &Arch) -> Plan {
+    let mut plan = plan.clone();
+    let paths: Vec<String> = rootfs
+        .nodes
+        .iter()
+        .map(|node| paths::normalise(&node.path))
+        .collect();
+    plan.add_usual_devices(paths.iter().map(String::as_str));
+    let mut partitions = std::mem::take(&mut plan.flash);
     let firmware = firmware(rootfs);
     uboot_env::place(
-        plan,
+        &plan,
         arch.is_big_endian(),
         firmware.as_ref(),
         &mut partitions,
     );
-    Partitions::new(partitions)
+    plan.flash = partitions;
+    plan
 }
 
 fn firmware(rootfs: &Rootfs) -> Option<View> {

@@ -15,6 +15,7 @@ use rustix::process::Signal;
 
 use crate::files::console::Console;
 use crate::files::devices::Devices;
+use crate::files::flash::Partitions;
 use crate::guest::access::{HasKept, HasPlan, HasServices, Reports};
 use crate::guest::emulators::Emulators;
 use crate::guest::kept::Kept;
@@ -43,7 +44,7 @@ use crate::supervisor::asking::Asking;
 use crate::supervisor::command::Command;
 use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
-use crate::supervisor::needed::{consoles, emulators, environment, flash, unpacked};
+use crate::supervisor::needed::{complete, consoles, emulators, environment, unpacked};
 use crate::supervisor::reboot;
 use rookery_records::event::{Process, What};
 use rookery_runs::backend::{Control, Outcome, Request};
@@ -75,8 +76,9 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         .map(|qemu| qemu.arch)
         .ok_or_else(|| Error::Internal("no emulator".into()))?;
     let rootfs = unpacked(plan, deadline)?;
+    let plan = &complete(plan, &rootfs, arch);
     let mut devices = Devices::new(plan, &rootfs.nodes, &consoles(plan, &rootfs), arch);
-    let partitions = flash(plan, &rootfs, arch);
+    let partitions = Partitions::new(plan.flash.clone());
     let flash = (!partitions.all().is_empty()).then(|| partitions.bytes());
     devices.add_flash(partitions);
     let mut emulator = Prepared::new(plan, &qemus, handlers::commands(arch))?;
@@ -184,7 +186,8 @@ fn filter_of(plan: &Plan) -> Vec<Instruction> {
     let watched = filter::Options {
         model_ioctls: models().any(|(_, model)| !model.ioctl.is_empty()),
         model_files: !plan.pseudofiles.is_empty(),
-        model_devices: models().any(|(path, _)| path.starts_with("/dev/")),
+        model_devices: models().any(|(path, _)| path.starts_with("/dev/"))
+            || !plan.flash.is_empty(),
         record: plan.record_events,
     };
     let recorded = handlers::also_recorded().filter(|_| plan.record_events);

@@ -7,26 +7,16 @@ use rookery_contract::shapes::InitCandidate;
 use serde_json::{Map, Value, json};
 
 use super::survey::Survey;
+use crate::device_kinds::DeviceKind;
 use crate::firmware::Repair;
 use crate::ground::yaml;
 use crate::penguin::architectures::Architecture;
 use crate::penguin::plugins::{DIAGNOSTICS, ENABLED};
 use crate::penguin::project::{DEFAULT_FS, MAIN};
 
-/// Device nodes that many vendors' programs want, and whose content they ignore. Modelled only
-/// where the firmware names them.
-const HARMLESS: [&str; 10] = [
-    "/dev/watchdog",
-    "/dev/wdt",
-    "/dev/gpio",
-    "/dev/led",
-    "/dev/sc_led",
-    "/dev/button",
-    "/dev/nvram",
-    "/dev/acos_nat_cli",
-    "/dev/brcmboard",
-    "/dev/ticfg",
-];
+/// Nodes of many vendors' own drivers, whose content programs ignore. Modelled only where the
+/// firmware names them, as the usual devices are.
+const HARMLESS: [&str; 3] = ["/dev/acos_nat_cli", "/dev/brcmboard", "/dev/ticfg"];
 
 /// Starts what the project adds, then the guest's init. Runs in Penguin only; the embedded emulator
 /// starts init itself.
@@ -66,15 +56,19 @@ pub(super) fn files(
         ("diagnostics", json!({ "plugins": enabled(&DIAGNOSTICS) })),
         ("netdevs.dynamic", json!({ "netdevs": survey.interfaces })),
     ];
-    let harmless: Map<_, _> = HARMLESS
-        .iter()
-        .filter(|path| survey.devices.contains(**path))
-        .map(|path| ((*path).to_owned(), harmless()))
-        .collect();
-    if !harmless.is_empty() {
+    let devices = known_devices(arch, survey);
+    if !devices.is_empty() {
         patches.push((
             "pseudofiles.expert_knowledge",
-            json!({ "pseudofiles": harmless }),
+            json!({ "pseudofiles": devices }),
+        ));
+    }
+
+    let partitions = survey.flash.devices();
+    if !partitions.is_empty() {
+        patches.push((
+            "mtd.dynamic",
+            json!({ "plugins": { "mtd": { "devices": partitions } } }),
         ));
     }
 
@@ -193,6 +187,17 @@ fn enabled(plugins: &[&str]) -> Value {
         .map(|plugin| ((*plugin).to_owned(), json!({})))
         .collect::<Map<_, _>>()
         .into()
+}
+
+/// The devices that the firmware names whose answers are known: what the usual ones are at rest.
+fn known_devices(arch: &Architecture, survey: &Survey) -> Map<String, Value> {
+    let model = |path: &String| {
+        let of_vendor = || HARMLESS.contains(&path.as_str()).then(harmless);
+        let kind = DeviceKind::of_path(path);
+        let model = kind.map_or_else(of_vendor, |kind| kind.at_rest(Some(arch)));
+        Some((path.clone(), model?))
+    };
+    survey.devices.iter().filter_map(model).collect()
 }
 
 /// A node that reads as `0`, swallows what is written, and says yes to every command.

@@ -1,6 +1,7 @@
 //! Make a new project from a root filesystem.
 
 mod archive;
+mod flash;
 mod layout;
 mod root;
 mod survey;

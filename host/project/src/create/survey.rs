@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use regex::bytes::Regex;
 
+use super::flash::{Finder, Partitions};
 use crate::firmware::Image;
 use crate::firmware::tree::Content;
 use crate::{Cancel, Error, Result};
@@ -27,6 +28,8 @@ pub(super) struct Survey {
     pub devices: BTreeSet<String>,
     /// Paths below `/proc` that a Linux system does not have by itself.
     pub procs: BTreeSet<String>,
+    /// Flash partitions.
+    pub flash: Partitions,
 }
 
 pub(super) fn survey(image: &Image, cancel: &Cancel) -> Result<Survey> {
@@ -41,6 +44,7 @@ pub(super) fn survey(image: &Image, cancel: &Cancel) -> Result<Survey> {
         r"(?:addbr|link\s+add\s+link\s+\S+\s+name|link\s+add(?:\s+(?:dev|name))?)",
         r"\s+([A-Za-z0-9_.-]{1,15})|vconfig\s+add\s+(\S{1,15})\s+([0-9]{1,4})",
     ))?;
+    let flash = Finder::new().map_err(|e| Error::Internal(e.to_string()))?;
     let mut survey = Survey::default();
     let mut made = BTreeSet::new();
     survey.interfaces.insert("eth0".to_owned());
@@ -56,7 +60,9 @@ pub(super) fn survey(image: &Image, cancel: &Cancel) -> Result<Survey> {
         let content = image.read(entry, 0, MAX_SEARCHED)?;
         let configures =
             path.starts_with(b"etc/") || path.starts_with(b"lib/") || path.starts_with(b"etc_ro/");
-        if configures && bytes <= MAX_TEXT && !content.contains(&0) {
+        let is_script = configures && bytes <= MAX_TEXT && !content.contains(&0);
+        flash.look(&content, is_script, &mut survey.flash);
+        if is_script {
             for found in making.captures_iter(&content) {
                 let part = |group| found.get(group).map(|part| part.as_bytes());
                 match (part(1), part(2), part(3)) {

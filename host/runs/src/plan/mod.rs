@@ -7,6 +7,7 @@ mod models;
 pub mod notes;
 mod paths;
 mod unsupported;
+mod usual;
 
 use std::path::PathBuf;
 
@@ -169,6 +170,8 @@ pub enum Ioctl {
     WriteData(Vec<u8>, i64),
     /// `ENOTTY` (`unhandled`).
     Unhandled,
+    /// The time as a `struct rtc_time`: what no configuration can say.
+    Time,
 }
 
 /// One static file. Modes are permission bits.

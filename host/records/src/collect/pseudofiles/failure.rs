@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rookery_project::device_kinds::DeviceKind;
 use serde_yaml::{Mapping, Value};
 
 use crate::event::Operation;
@@ -59,14 +60,24 @@ impl Failure {
         events
     }
 
-    /// A guess for the file `path`. A device that is taken for one that stores settings would lose
-    /// them by an answer that is made up.
+    /// A guess for the file `path`. Where its kind is known, it is what such a device is at rest;
+    /// one that stores settings would lose them by an answer that is made up.
     pub(super) fn suggest(&self, path: &str) -> Mapping {
-        let stores = ["nvram", "mtd"].iter().any(|name| path.contains(name));
+        if let Some(kind) = DeviceKind::of_path(path) {
+            let model = kind.at_rest(None).and_then(|model| {
+                let Ok(Value::Mapping(model)) = serde_yaml::to_value(model) else {
+                    return None;
+                };
+                Some(model)
+            });
+            return model.unwrap_or_default();
+        }
+        // A description of the hardware: whoever finds a property believes it.
+        let describes = path.contains("device-tree");
         let model = |model: &str| Value::from(mapping([("model", model.into())]));
         let mut suggest = Mapping::new();
         // An event of an open for writing does not tell whether reading was wanted, too.
-        if (self.opens > 0 || self.reads > 0) && !stores {
+        if (self.opens > 0 || self.reads > 0) && !describes {
             suggest.insert("read".into(), model("zero"));
         }
         if self.opened_for_writing || self.writes > 0 {

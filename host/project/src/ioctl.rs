@@ -1,0 +1,38 @@
+//! Numbers of ioctl commands, as a guest's programs have them (`asm/ioctl.h`).
+
+use crate::penguin::architectures::Architecture;
+
+/// Which way a command carries its argument, as the guest sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// It has none.
+    None,
+    /// From the program.
+    Write,
+    /// To the program.
+    Read,
+    /// Both ways.
+    ReadWrite,
+}
+
+/// The number of a command (`_IOC`). MIPS and PowerPC have a layout of their `own`.
+pub fn number(own: bool, direction: Direction, kind: u8, number: u8, size: u32) -> u32 {
+    let direction = match (direction, own) {
+        (Direction::None, false) => 0,
+        (Direction::None, true) => 1 << 29,
+        (Direction::Write, false) => 1 << 30,
+        (Direction::Read, false) => 2 << 30,
+        (Direction::ReadWrite, false) => 3 << 30,
+        (Direction::Read, true) => 2 << 29,
+        (Direction::Write, true) => 4 << 29,
+        (Direction::ReadWrite, true) => 6 << 29,
+    };
+    direction | size << 16 | u32::from(kind) << 8 | u32::from(number)
+}
+
+impl Architecture {
+    /// Whether its ioctl commands have the layout of MIPS and PowerPC.
+    pub fn has_own_ioctls(&self) -> bool {
+        self.name.starts_with("mips") || self.name.starts_with("powerpc")
+    }
+}
