@@ -388,6 +388,7 @@ pub(crate) mod tests {
             pseudofiles: vec![],
             static_files: vec![],
             nvram: vec![],
+            library: rookery_runs::plan::Library::default(),
             uboot_env: vec![],
             kernel_release: None,
             cpu: None,

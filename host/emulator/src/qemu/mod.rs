@@ -3,8 +3,10 @@
 pub mod arch;
 pub mod clock;
 pub mod code;
+pub mod elf;
 pub mod emulator;
 pub mod ioctl_table;
+pub mod library;
 pub mod mapped;
 pub mod prepare;
 pub mod program;

@@ -4,6 +4,7 @@ pub mod child;
 pub mod confine;
 pub mod filter;
 pub mod firmware_dev;
+pub mod firmware_nvram;
 pub mod guest_user;
 pub mod message;
 pub mod mounting;

@@ -40,6 +40,7 @@ use crate::supervisor::command::Command;
 use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
 use crate::supervisor::needed::{consoles, emulators, environment, unpacked};
+use crate::supervisor::nvram;
 use crate::supervisor::reboot;
 use rookery_records::event::{Process, What};
 use rookery_runs::backend::{Control, Outcome, Request};
@@ -119,6 +120,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     world.privileges.check_results(&plan.results_dir)?;
     let init = Init::new(world.init, Rc::clone(&world.pidfd))
         .map_err(|error| Error::Backend(format!("cannot look at the guest's init: {error}")))?;
+    let nvram = nvram::of(plan, &rootfs.nvram, &mut notes);
     let mut guest = Guest::new(
         plan,
         Reporter::new(&mut control, plan.record_events),
@@ -126,6 +128,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         Emulators::new(&qemus, emulator),
         Services::new(forwarder),
         limits,
+        nvram,
         init,
     );
     guest.find_files(&rootfs);

@@ -93,6 +93,7 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
         pseudofiles: vec![],
         static_files: vec![],
         nvram: vec![],
+        library: rookery_runs::plan::Library::default(),
         uboot_env: vec![],
         kernel_release: None,
         cpu: None,

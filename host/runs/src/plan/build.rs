@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::plan::notes::Notes;
 use crate::plan::paths::{in_project, is_guest_path, read_head};
 use crate::plan::unsupported::{is_enabled, note_ignored};
-use crate::plan::{Plan, files, models};
+use crate::plan::{Library, Plan, files, models};
 use crate::ports::Ports;
 
 const DEFAULT_TIMEOUT_S: u64 = StartOptions::TIMEOUT_S as u64;
@@ -60,6 +60,7 @@ impl Plan {
                 &mut notes,
             )?,
             nvram: nvram(config, &mut notes),
+            library: library(config),
             uboot_env: uboot_env(config, &mut notes),
             cpu: string(config, "core", "cpu").map(str::to_owned),
             kernel_release: string(config, "core", "kernel").and_then(kernel_release),
@@ -151,7 +152,7 @@ fn env(config: &Value, notes: &mut Notes) -> Vec<(String, String)> {
             continue;
         }
         if name == "LD_PRELOAD" && value.contains("lib_inject.so") {
-            notes.say("env.LD_PRELOAD is left out: no library is injected");
+            // Programs are given the library where they ask for what it has.
             continue;
         }
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
@@ -229,6 +230,20 @@ fn nvram(config: &Value, notes: &mut Notes) -> Vec<(String, String)> {
         }
     }
     values
+}
+
+/// `lib_inject`. Whether a function has the name that an alias is for, only the library knows.
+fn library(config: &Value) -> Library {
+    let section = section(config, "lib_inject");
+    let aliases = section.get("aliases").and_then(Value::as_object);
+    Library {
+        disabled: section.get("enabled") == Some(&Value::Bool(false)),
+        names: aliases
+            .into_iter()
+            .flatten()
+            .filter_map(|(name, function)| Some((name.clone(), function.as_str()?.to_owned())))
+            .collect(),
+    }
 }
 
 fn uboot_env(config: &Value, notes: &mut Notes) -> Vec<(String, String)> {
