@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use crate::guest::nvram_area::Area;
 use crate::qemu::library::Library;
 
 /// The longest key.
@@ -30,6 +31,8 @@ pub struct Nvram {
     names: Vec<(String, String)>,
     /// The library's files that programs have asked for.
     pub files: HashMap<Library, Rc<OwnedFd>>,
+    /// What programs map that ask a driver, once one did.
+    pub area: Option<Area>,
 }
 
 impl Nvram {

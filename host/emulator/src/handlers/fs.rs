@@ -139,6 +139,7 @@ fn open_device<'a>(
 ) -> Action {
     let given = match &device.backing {
         Backing::Model(index) => return model::open(guest, call, path, *index, flags),
+        Backing::Nvram => return nvram::driver::open(guest, call, flags),
         Backing::KernelLog if flags & libc::O_ACCMODE == libc::O_RDONLY => silence(flags),
         Backing::Console | Backing::KernelLog => guest.console().reopen().map(Rc::new),
         Backing::Host(host) => {

@@ -41,6 +41,7 @@ mod transfer;
 
 pub use image_mount::{tidy as tidy_images, unpacked as image_unpacked};
 pub use network::commands as network_commands;
+pub use nvram::driver::COMMANDS as NVRAM_COMMANDS;
 pub use table::{always as always_answered, recorded as also_recorded};
 
 use rustix::io::Errno;

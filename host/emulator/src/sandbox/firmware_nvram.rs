@@ -64,6 +64,8 @@ const TABLES: &[&str] = &[
 pub struct FirmwareNvram {
     /// Some of the programs and libraries that ask for values, by their paths in the guest.
     pub readers: Vec<String>,
+    /// A program names the driver's device.
+    pub driver: bool,
     /// Values by where they are from, what Penguin prefers first.
     pub tables: Vec<Table>,
 }
@@ -79,6 +81,7 @@ pub struct Table {
 pub fn look(root: &Path, cancel: &Cancel) -> Result<FirmwareNvram> {
     let mut found = FirmwareNvram::default();
     let getters: Vec<Finder<'_>> = GETTERS.iter().map(Finder::new).collect();
+    let device = Finder::new("/dev/nvram");
     let mut ranked: Vec<(usize, Table)> = Vec::new();
     let mut pending = vec![root.to_owned()];
     let (mut files, mut room) = (0, VALUES_MAX);
@@ -102,7 +105,8 @@ pub fn look(root: &Path, cancel: &Cancel) -> Result<FirmwareNvram> {
                 continue;
             };
             let rank = rank(&guest_path);
-            let is_program = || metadata.len() > 52 && found.readers.len() < READERS_MAX;
+            let known = found.driver && found.readers.len() >= READERS_MAX;
+            let is_program = || metadata.len() > 52 && !known;
             if rank.is_none() && !is_program() {
                 continue;
             }
@@ -110,10 +114,9 @@ pub fn look(root: &Path, cancel: &Cancel) -> Result<FirmwareNvram> {
                 continue;
             };
             if contents.starts_with(b"\x7fELF") {
-                if getters
-                    .iter()
-                    .any(|getter| getter.find(&contents).is_some())
-                {
+                found.driver |= device.find(&contents).is_some();
+                let asks = |getter: &Finder<'_>| getter.find(&contents).is_some();
+                if found.readers.len() < READERS_MAX && getters.iter().any(asks) {
                     found.readers.push(guest_path);
                 }
             } else if let Some(rank) = rank {
@@ -193,6 +196,14 @@ mod tests {
         }
         let found = look(root.path(), &Cancel::default()).unwrap();
         (root, found)
+    }
+
+    #[test]
+    fn a_program_that_names_the_drivers_device_is_found() {
+        let asks = [&b"\x7fELF"[..], &[0; 60], b"/dev/nvram\0"].concat();
+        let (_root, found) = firmware(&[("sbin/rc", &asks)]);
+        assert!(found.driver && found.readers.is_empty());
+        assert!(!firmware(&[("etc/fstab", b"/dev/nvram\n")]).1.driver);
     }
 
     #[test]

@@ -78,7 +78,8 @@ pub fn prepare(cache: &Path, archive: &Path, uid: u32, cancel: &Cancel) -> Resul
         nodes: unpacked.nodes,
         set_ids: unpacked.set_ids,
         private: unpacked.private,
-        nvram: stored(&slot, &slot.join("nvram.json"))?,
+        nvram: stored(&slot, &slot.join("nvram.json"))
+            .or_else(|_| firmware_nvram::look(&slot.join("root"), cancel))?,
         _in_use: in_use,
     })
 }

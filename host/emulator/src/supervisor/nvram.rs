@@ -18,35 +18,39 @@ const COMPARISONS: &[&str] = &["strcmp", "strncmp", "strcasecmp", "strncasecmp"]
 /// every firmware.
 pub fn of(plan: &Plan, firmware: &FirmwareNvram, notes: &mut Notes) -> Nvram {
     let configured = !plan.nvram.is_empty();
+    let has_readers = !firmware.readers.is_empty();
+    let mut names_given = Vec::new();
+    let mut is_asked = false;
     if plan.library.disabled {
         if configured {
             notes.say(
-                "nvram reaches no program: lib_inject.enabled is false, so none is given the \
-                 library that asks for it",
+                "lib_inject.enabled is false: nvram reaches only programs that ask a driver, none \
+                 that asks a library",
             );
         }
+    } else {
+        names_given = names(plan, notes);
+        is_asked = configured || has_readers || !names_given.is_empty();
+        if configured && !has_readers && !firmware.driver && plan.library.names.is_empty() {
+            notes.say(
+                "nvram is set, but nothing in the firmware reads it: no program or library has a \
+                 vendor's function for it (nvram_get and its kin) or names /dev/nvram; if a \
+                 function has another name, lib_inject.aliases maps that to libinject_nvram_get",
+            );
+        }
+        if let Some(arch) = Arch::by_name(&plan.arch)
+            && is_asked
+            && !library::exists_for(arch)
+        {
+            notes.about(
+                "nvram reaches no program that asks a library, which does not exist for the \
+                 architecture",
+                plan.arch.as_str(),
+            );
+        }
+    }
+    if !is_asked && !firmware.driver {
         return Nvram::default();
-    }
-    let names = names(plan, notes);
-    let has_readers = !firmware.readers.is_empty();
-    if !configured && !has_readers && names.is_empty() {
-        return Nvram::default();
-    }
-    if configured && !has_readers && plan.library.names.is_empty() {
-        notes.say(
-            "nvram is set, but no program or library in the firmware has a function that reads it \
-             (nvram_get or another vendor's); if it has one of another name, lib_inject.aliases \
-             maps that to libinject_nvram_get",
-        );
-    }
-    if let Some(arch) = Arch::by_name(&plan.arch)
-        && !library::exists_for(arch)
-    {
-        notes.about(
-            "nvram reaches no program of this architecture, for which there is no library to give \
-             programs",
-            plan.arch.as_str(),
-        );
     }
     let defaults = nvram::defaults();
     let pair = |(key, value): &'_ (String, String)| (key.clone(), value.clone());
@@ -55,8 +59,8 @@ pub fn of(plan: &Plan, firmware: &FirmwareNvram, notes: &mut Notes) -> Nvram {
     let values = values.iter().chain(&defaults);
     Nvram::new(
         values.map(|(key, value)| (key.as_str(), value.as_str())),
-        true,
-        names,
+        is_asked,
+        names_given,
     )
 }
 
@@ -114,6 +118,7 @@ mod tests {
         };
         FirmwareNvram {
             readers: reads.then(|| "/sbin/rc".into()).into_iter().collect(),
+            driver: false,
             tables: vec![table],
         }
     }
@@ -153,7 +158,7 @@ mod tests {
         let set = |plan: &mut Plan| plan.nvram = vec![("a".into(), "1".into())];
         let (nvram, notes) = of_plan(set, &firmware(false));
         assert!(
-            nvram.is_asked() && notes[0].contains("no program or library"),
+            nvram.is_asked() && notes[0].contains("nothing in the firmware reads it"),
             "{notes:?}"
         );
         let off = |plan: &mut Plan| {

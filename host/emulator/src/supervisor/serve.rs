@@ -72,11 +72,14 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         .map(|qemu| qemu.arch)
         .ok_or_else(|| Error::Internal("no emulator".into()))?;
     let rootfs = unpacked(plan, deadline)?;
-    let devices = Devices::new(plan, &rootfs.nodes, &consoles(plan, &rootfs), arch);
-    let mut emulator = Prepared::new(plan, &qemus, handlers::network_commands())?;
+    let mut devices = Devices::new(plan, &rootfs.nodes, &consoles(plan, &rootfs), arch);
+    let has_nvram = rootfs.nvram.driver && devices.add_nvram(plan);
+    let of_nvram = handlers::NVRAM_COMMANDS.into_iter().filter(|_| has_nvram);
+    let commands = handlers::network_commands().chain(of_nvram);
+    let mut emulator = Prepared::new(plan, &qemus, commands)?;
     let console = Console::open(guest_user::uid())
         .map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
-    let filter = filter_of(plan);
+    let filter = filter_of(plan, has_nvram);
 
     let envp = environment(plan);
     let setup = Setup {
@@ -156,13 +159,13 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     outcome
 }
 
-/// What of the guest's calls comes to the supervisor.
-fn filter_of(plan: &Plan) -> Vec<Instruction> {
+/// What of the guest's calls comes to the supervisor. `has_nvram` is whether a driver of one does.
+fn filter_of(plan: &Plan, has_nvram: bool) -> Vec<Instruction> {
     let models = || plan.pseudofiles.iter();
     let watched = filter::Options {
         model_ioctls: models().any(|(_, model)| !model.ioctl.is_empty()),
-        model_files: !plan.pseudofiles.is_empty(),
-        model_devices: models().any(|(path, _)| path.starts_with("/dev/")),
+        model_files: has_nvram || !plan.pseudofiles.is_empty(),
+        model_devices: has_nvram || models().any(|(path, _)| path.starts_with("/dev/")),
         record: plan.record_events,
     };
     let recorded = handlers::also_recorded().filter(|_| plan.record_events);

@@ -1,6 +1,8 @@
 //! What the library of the guest's programs asks (`host/emulator/guest-library/call.h`): by a
 //! `readlink` of a path that only the supervisor answers, whose buffer holds the question.
 
+pub mod driver;
+
 use std::rc::Rc;
 
 use rookery_records::event::{NvramOperation, What};
@@ -72,8 +74,7 @@ pub fn answer<'a>(
         "unset" => unset(guest, call, &buffer),
         "all" => Ok(buffer.answer(call, &guest.nvram().all(buffer.size))),
         "clear" => {
-            report(guest, call, NvramOperation::Clear, b"*", b"");
-            guest.nvram().clear();
+            clear(guest, call);
             Ok(Action::Return(0))
         }
         "reset" => {
@@ -123,10 +124,18 @@ fn unset(
     call: &Call,
     buffer: &Buffer,
 ) -> Result<Action, Errno> {
-    let key = buffer.string()?;
-    guest.nvram().unset(&key);
-    report(guest, call, NvramOperation::Clear, &key, b"");
+    remove(guest, call, &buffer.string()?);
     Ok(Action::Return(0))
+}
+
+fn remove(guest: &mut (impl Reports + HasNvram), call: &Call, key: &[u8]) {
+    guest.nvram().unset(key);
+    report(guest, call, NvramOperation::Clear, key, b"");
+}
+
+fn clear(guest: &mut (impl Reports + HasNvram), call: &Call) {
+    guest.nvram().clear();
+    report(guest, call, NvramOperation::Clear, b"*", b"");
 }
 
 /// It was compared with the value that is looked for.
