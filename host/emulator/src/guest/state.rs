@@ -112,7 +112,6 @@ impl<'a> Guest<'a> {
         emulators: Emulators<'a>,
         services: Services,
         limits: Limits,
-        nvram: Nvram,
         init: Init,
     ) -> Self {
         Self {
@@ -137,13 +136,18 @@ impl<'a> Guest<'a> {
             clock: Clock::default(),
             respawns: Respawns::default(),
             kept: Kept::default(),
-            nvram,
+            nvram: Nvram::default(),
         }
     }
 
     /// Learn, before init is started, which files stand for the devices.
     pub fn find_files(&mut self, rootfs: &Rootfs) {
         self.tree.find_files(&self.init, rootfs);
+    }
+
+    /// Give it this NVRAM, before init is started.
+    pub fn give_nvram(&mut self, nvram: Nvram) {
+        self.nvram = nvram;
     }
 
     /// Init starts now.

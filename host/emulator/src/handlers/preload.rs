@@ -14,20 +14,26 @@ use crate::process::view;
 use crate::qemu::arch::Arch;
 use crate::qemu::library::{Library, PATH};
 
+/// Between two libraries.
+const SEPARATORS: [u8; 2] = *b" :";
 const VARIABLE: &[u8] = b"LD_PRELOAD=";
 
 /// What a program's environment is without the library: what its parent, which was told to load it
 /// too, has handed on is not the firmware's.
 pub fn without(environment: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    let is_other = |word: &&[u8]| !word.is_empty() && *word != PATH.as_bytes();
+    let words = |list: &'_ [u8]| -> Vec<Vec<u8>> {
+        let words = list.split(|byte| SEPARATORS.contains(byte));
+        words.map(<[u8]>::to_vec).collect()
+    };
+    let is_other = |word: &Vec<u8>| !word.is_empty() && word != PATH.as_bytes();
     let clean = |variable: Vec<u8>| {
         let Some(list) = variable.strip_prefix(VARIABLE) else {
             return Some(variable);
         };
-        if !list.split(is_separator).any(|word| word == PATH.as_bytes()) {
+        if !words(list).contains(&PATH.into()) {
             return Some(variable);
         }
-        let others: Vec<&[u8]> = list.split(is_separator).filter(is_other).collect();
+        let others: Vec<_> = words(list).into_iter().filter(is_other).collect();
         (!others.is_empty()).then(|| [VARIABLE, &others.join(&b' ')].concat())
     };
     environment.into_iter().filter_map(clean).collect()
@@ -45,10 +51,6 @@ pub fn with(mut environment: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         None => environment.push(own),
     }
     environment
-}
-
-fn is_separator(byte: &u8) -> bool {
-    matches!(byte, b' ' | b':')
 }
 
 /// Bytes of a program that tell which libraries it loads.

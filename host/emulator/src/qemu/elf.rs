@@ -95,6 +95,10 @@ impl<'a> Elf<'a> {
         if self.wide { 48 } else { 36 }
     }
 
+    fn symbol_size(&self) -> usize {
+        if self.wide { 24 } else { 16 }
+    }
+
     fn long_size(&self) -> usize {
         if self.wide { 8 } else { 4 }
     }
@@ -213,7 +217,7 @@ impl Symbols {
 
     /// Let one lead to where another leads.
     pub fn redirect(&self, elf: &mut Elf<'_>, index: usize, to: usize) -> Option<()> {
-        let size = self.entry_size(elf);
+        let size = elf.symbol_size();
         let (from, into) = (self.entry(elf, to), self.entry(elf, index));
         // All but its name.
         let copied = elf.at(from + 4, size - 4)?.to_vec();
@@ -247,11 +251,7 @@ impl Symbols {
 
     fn entry(&self, elf: &Elf<'_>, index: usize) -> usize {
         self.table
-            .saturating_add(index.saturating_mul(self.entry_size(elf)))
-    }
-
-    fn entry_size(&self, elf: &Elf<'_>) -> usize {
-        if elf.wide { 24 } else { 16 }
+            .saturating_add(index.saturating_mul(elf.symbol_size()))
     }
 
     fn bucket(&self, name: &str) -> usize {

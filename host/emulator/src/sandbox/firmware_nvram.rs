@@ -8,6 +8,8 @@ use memchr::memmem::Finder;
 use rookery_project::{Cancel, Result, regular, rules};
 use serde::{Deserialize, Serialize};
 
+use crate::sandbox::nvram_table;
+
 /// A file's size; programs and tables of defaults are smaller.
 const FILE_MAX: u64 = 16 << 20;
 /// Files that are looked at.
@@ -84,7 +86,7 @@ pub fn look(root: &Path, cancel: &Cancel) -> Result<FirmwareNvram> {
     let device = Finder::new("/dev/nvram");
     let mut ranked: Vec<(usize, Table)> = Vec::new();
     let mut pending = vec![root.to_owned()];
-    let (mut files, mut room) = (0, VALUES_MAX);
+    let (mut files, mut left) = (0, VALUES_MAX);
     while let Some(directory) = pending.pop() {
         cancel.check()?;
         for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
@@ -105,26 +107,29 @@ pub fn look(root: &Path, cancel: &Cancel) -> Result<FirmwareNvram> {
                 continue;
             };
             let rank = rank(&guest_path);
-            let known = found.driver && found.readers.len() >= READERS_MAX;
-            let is_program = || metadata.len() > 52 && !known;
-            if rank.is_none() && !is_program() {
-                continue;
-            }
             let Ok(contents) = regular::read(&path, FILE_MAX) else {
                 continue;
             };
             if contents.starts_with(b"\x7fELF") {
                 found.driver |= device.find(&contents).is_some();
                 let asks = |getter: &Finder<'_>| getter.find(&contents).is_some();
-                if found.readers.len() < READERS_MAX && getters.iter().any(asks) {
+                let reads = getters.iter().any(asks);
+                let mut values = nvram_table::values(&contents);
+                values.truncate(left);
+                if !values.is_empty() {
+                    left -= values.len();
+                    let file = guest_path.clone();
+                    ranked.push((0, Table { file, values }));
+                }
+                if reads && found.readers.len() < READERS_MAX {
                     found.readers.push(guest_path);
                 }
             } else if let Some(rank) = rank {
                 let mut values = parse(&contents);
-                values.truncate(room);
+                values.truncate(left);
                 let enough = rank < TABLES.len() || values.len() >= ENOUGH;
                 if enough && !values.is_empty() {
-                    room -= values.len();
+                    left -= values.len();
                     ranked.push((
                         rank,
                         Table {

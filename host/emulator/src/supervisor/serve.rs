@@ -131,9 +131,9 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         Emulators::new(&qemus, emulator),
         Services::new(forwarder),
         limits,
-        nvram,
         init,
     );
+    guest.give_nvram(nvram);
     guest.find_files(&rootfs);
     world.start()?;
     guest.start();

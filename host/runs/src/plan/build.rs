@@ -364,7 +364,6 @@ mod tests {
         );
         for expected in [
             "ltrace",
-            "LD_PRELOAD",
             "netdevs: a-name-too",
             "blocked_signals: 999, -1",
             "nvram: ../x",
