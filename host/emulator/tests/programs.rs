@@ -370,6 +370,14 @@ fn describe(event: &Event) -> Option<String> {
                 text.map_or("-", String::as_str)
             ))
         }
+        What::Nvram {
+            operation,
+            key,
+            value,
+        } => {
+            let told = format!("nvram {operation:?} {key} {value}").to_lowercase();
+            Some(told.trim_end().to_owned())
+        }
         What::Crash { signal, last, .. } => {
             let last = last.last().map_or("", |call| &call.about);
             Some(format!("crash {last} {signal}"))

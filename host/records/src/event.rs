@@ -178,6 +178,20 @@ pub enum What {
         /// Its name.
         name: String,
     },
+    /// A value of the NVRAM was asked for or changed.
+    Nvram {
+        /// How.
+        operation: NvramOperation,
+        /// Its key; `*` where all are cleared.
+        key: String,
+        /// What it was set to; empty for other operations.
+        value: String,
+    },
+    /// Something was compared with the value that stands for one that is looked for.
+    Compared {
+        /// With what.
+        value: String,
+    },
     /// A network interface was used that does not exist, or asked for an address that it does not
     /// have (an ioctl such as `SIOCGIFADDR` failed).
     InterfaceMissing {
@@ -205,6 +219,19 @@ pub enum What {
         /// What was asked for.
         detail: String,
     },
+}
+
+/// What happened to a value of the NVRAM, by the words of Penguin's `nvram.csv`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NvramOperation {
+    /// It was asked for, and there.
+    Hit,
+    /// It was asked for, and not there.
+    Miss,
+    /// It was set.
+    Set,
+    /// It was removed.
+    Clear,
 }
 
 /// What is known of an argument.

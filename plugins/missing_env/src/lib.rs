@@ -4,16 +4,19 @@ use std::collections::BTreeSet;
 
 use rookery_plugin::args::RunSelector;
 use rookery_plugin::{
-    Answer, Error, Next, Result, Results, RunResults, SearchOptions, optional, plugin, tool,
+    Answer, CsvOptions, Error, Next, Result, Results, RunResults, SearchOptions, optional, plugin,
+    tool,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Names shown of each kind; the file has all.
 const NAMES: usize = 100;
 /// Bytes of the shortest name that is looked for on the console.
 const SHORTEST: usize = 3;
+/// Stands for a value that is looked for.
+const MAGIC: &str = "DYNVALDYNVALDYNVAL";
 /// Bytes read of `uboot.log`.
 const LOG: u32 = 256 * 1024;
 
@@ -27,7 +30,8 @@ struct Args {
 struct Names {
     missing_env: Vec<String>,
     uboot: Vec<String>,
-    /// Of both kinds.
+    nvram: Vec<String>,
+    /// Of all kinds.
     total: usize,
     truncated: bool,
     file: String,
@@ -38,9 +42,9 @@ struct Names {
     note: Option<String>,
 }
 
-/// List boot arguments (`missing_env`) and U-Boot variables (`uboot`) that programs looked for and
-/// did not find, when a service stops early. `next` shows where the console speaks of one. Then
-/// `set_env` or `set_uboot_env`.
+/// List boot arguments (`missing_env`), U-Boot variables (`uboot`) and NVRAM keys (`nvram`) that
+/// programs looked for and did not find, when a service stops early. `next` shows where the console
+/// speaks of one. Then `set_env`, `set_uboot_env` or `set_nvram`.
 #[tool(
     read_only,
     idempotent,
@@ -60,11 +64,12 @@ fn read(host: &impl Results, args: &Args) -> Result<Names> {
     if let Some(log) = &log {
         uboot.extend(logged(&log.text));
     }
+    let nvram = missed(&run)?;
     let status = run.status()?;
     let mut notes: Vec<String> = status.note.clone().into_iter().collect();
-    // Each of the two has a plugin of its own: one that was off does not hide what the other found.
+    // Each has a plugin of its own: one that was off does not hide what the other found.
     let env = match env {
-        Err(Error::Unavailable(missing)) if log.is_some() => {
+        Err(Error::Unavailable(missing)) if log.is_some() || !nvram.is_empty() => {
             notes.push(format!(
                 "Boot arguments are not known: {}. {}",
                 missing.why, missing.how_to_enable
@@ -73,22 +78,54 @@ fn read(host: &impl Results, args: &Args) -> Result<Names> {
         }
         env => names(&env?),
     };
-    let complained = complained_of(&run, env.iter().chain(&uboot))?;
+    let complained = complained_of(&run, env.iter().chain(&uboot).chain(&nvram))?;
+    if complained.is_none() && env.is_empty() && !nvram.is_empty() {
+        notes.push(format!(
+            "With {MAGIC} as its value, the next run's env_cmp.txt (read_results) lists what a \
+             program compares it with."
+        ));
+    }
     Ok(Names {
         note: (!notes.is_empty()).then(|| notes.join(" ")),
-        total: env.len() + uboot.len(),
-        truncated: env.len() > NAMES || uboot.len() > NAMES,
-        next: complained.map(|name| {
-            let results = &status.results_dir;
-            Next::call(
+        total: env.len() + uboot.len() + nvram.len(),
+        truncated: [&env, &uboot, &nvram]
+            .iter()
+            .any(|names| names.len() > NAMES),
+        next: match complained {
+            Some(name) => Some(Next::call(
                 "console",
-                json!({ "results_dir": results, "pattern": name }),
-            )
-        }),
+                json!({ "results_dir": status.results_dir, "pattern": name }),
+            )),
+            None => nvram.first().filter(|_| env.is_empty()).map(|key| {
+                let project = status.project_dir();
+                let found = json!({ "project_dir": project, "key": key, "value": MAGIC });
+                Next::call("set_nvram", found)
+            }),
+        },
+        nvram: nvram.into_iter().take(NAMES).collect(),
         missing_env: env.into_iter().take(NAMES).collect(),
         uboot: uboot.into_iter().take(NAMES).collect(),
         file: status.path_of("env_missing.yaml"),
     })
+}
+
+/// The keys of NVRAM that a program asked for and that no program set, sorted.
+fn missed(run: &impl RunResults) -> Result<BTreeSet<String>> {
+    let options = CsvOptions {
+        only: Map::from_iter([("operation".to_owned(), json!(["miss", "set"]))]),
+        limit: Some(CsvOptions::MAX_ROWS),
+        ..CsvOptions::default()
+    };
+    let table = optional(run.read_csv("nvram.csv", &options))?.unwrap_or_default();
+    let with = |operation: &str| -> BTreeSet<String> {
+        let cell = |row: &Map<String, Value>, name| Some(row.get(name)?.as_str()?.to_owned());
+        let rows = table.rows.iter();
+        let of = rows.filter(|row| cell(row, "operation").as_deref() == Some(operation));
+        of.filter_map(|row| cell(row, "key")).collect()
+    };
+    let (missed, set) = (with("miss"), with("set"));
+    let is_plain = |key: &&String| !key.is_empty() && !key.contains(['/', '\\']);
+    Ok(missed.difference(&set).filter(is_plain).cloned().collect())
 }
 
 /// The names of a list, sorted: Penguin writes them in no order. A name that looks like a number is
@@ -178,6 +215,20 @@ mod tests {
                 "arguments": { "results_dir": "/projects/fake/results/0", "pattern": "sxid" }
             })
         );
+    }
+
+    #[test]
+    fn a_key_of_nvram_is_missing_that_nobody_set() {
+        let csv = "key,operation,value\nlan_ifname,miss,\nwan,miss,\nwan,set,1\nlan,hit,\n";
+        let host = FakeHost::new().text("nvram.csv", csv);
+        let answer = call::<missing_env>(&host, json!({ "results_dir": "r" })).unwrap();
+        assert_eq!(
+            (&answer["nvram"], &answer["total"]),
+            (&json!(["lan_ifname"]), &json!(1))
+        );
+        assert_eq!(answer["next"]["tool"], "set_nvram");
+        assert_eq!(answer["next"]["arguments"]["key"], "lan_ifname");
+        assert!(answer["note"].as_str().unwrap().contains("env_cmp.txt"));
     }
 
     #[test]

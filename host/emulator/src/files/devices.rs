@@ -10,7 +10,7 @@ use crate::files::mounts::LISTINGS;
 use crate::files::{loops, machine};
 use crate::kernel::paths;
 use crate::qemu::arch::Arch;
-use rookery_runs::plan::{Plan, Pseudofile, Read, StaticFile};
+use rookery_runs::plan::{Ioctl, IoctlCommand, Plan, Pseudofile, Read, StaticFile, Write};
 
 /// What stands behind a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub enum Backing {
     /// The machine's memory and ports, of which there is nothing to see: opening it fails with
     /// `EPERM`, as a kernel with `CONFIG_STRICT_DEVMEM` has it.
     Memory,
+    /// A vendor's driver of the NVRAM.
+    Nvram,
     /// A node without a driver: opening it fails with `ENXIO`.
     Nothing,
 }
@@ -133,6 +135,10 @@ const MODEL_MAJOR: u32 = 240;
 const TTY_MAJOR: u32 = 4;
 const FIRST_CONSOLE: u32 = 96;
 
+/// Where vendors' drivers of the NVRAM are, and the numbers that Linux has for one.
+pub const NVRAM: &str = "/dev/nvram";
+const NVRAM_NUMBERS: (u32, u32) = (10, 144);
+
 /// The caller's own terminal.
 const TTY: (u32, u32) = (5, 0);
 /// The device that makes pseudo-terminals.
@@ -217,6 +223,27 @@ impl Devices {
     /// Flash memory.
     pub fn flash(&mut self) -> &mut Partitions {
         &mut self.flash
+    }
+
+    /// A driver of the NVRAM, unless the plan has a model that answers with something. `false` where
+    /// it has.
+    pub fn add_nvram(&mut self, plan: &Plan) -> bool {
+        let known = self.by_path.get(NVRAM);
+        if let Some(Backing::Model(index)) = known.map(|device| &device.backing)
+            && let Some((_, model)) = plan.pseudofiles.get(*index)
+            && !is_dumb(model)
+        {
+            return false;
+        }
+        let numbers = known.map(|device| device.numbers);
+        let device = Device {
+            mode: libc::S_IFCHR | 0o666,
+            numbers: numbers.unwrap_or(NVRAM_NUMBERS),
+            size: 0,
+            backing: Backing::Nvram,
+        };
+        self.by_path.insert(NVRAM.to_owned(), device);
+        true
     }
 
     /// A name of the console, with the numbers of the archive's node where there is one.
@@ -304,7 +331,7 @@ impl Devices {
     pub fn make(&mut self, path: &str, mut node: Device, file: FileId) {
         node.find_flash(&self.flash);
         if let Some(model) = self.by_path.get(path)
-            && matches!(model.backing, Backing::Model(_))
+            && matches!(model.backing, Backing::Model(_) | Backing::Nvram)
         {
             node.backing = model.backing.clone();
             node.size = model.size;
@@ -367,6 +394,20 @@ impl Devices {
         };
         self.by_path.iter().filter_map(shown).collect()
     }
+}
+
+/// Whether a model only keeps its device from being missed, as Penguin's own for known names do.
+fn is_dumb(model: &Pseudofile) -> bool {
+    let zero = |(command, answer): &(IoctlCommand, Ioctl)| {
+        (*command, answer) == (IoctlCommand::Any, &Ioctl::Return(0))
+    };
+    let reads_nothing = match &model.read {
+        Read::Default => true,
+        Read::Bytes(bytes) => matches!(bytes.as_slice(), b"0" | b"" | b"0\n"),
+        Read::Stateful(_) | Read::Cycle(_) | Read::Sequence { .. } => false,
+    };
+    let swallows = matches!(model.write, Write::Discard | Write::Record);
+    reads_nothing && swallows && model.ioctl.iter().all(zero)
 }
 
 fn trailing_number(path: &str) -> u32 {
@@ -438,6 +479,7 @@ pub(crate) mod tests {
             flash: vec![],
             static_files: vec![],
             nvram: vec![],
+            library: rookery_runs::plan::Library::default(),
             uboot_env: vec![],
             kernel_release: None,
             cpu: None,

@@ -22,6 +22,7 @@ use crate::guest::images::Images;
 use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
+use crate::guest::nvram::Nvram;
 use crate::guest::reboot::Reboot;
 use crate::guest::reporter;
 use crate::guest::respawns::{FAILURES, PAUSE, Respawns};
@@ -285,6 +286,11 @@ pub trait HasIpc {
 /// Files whose contents outlive a descriptor, and the host name.
 pub trait HasKept {
     fn kept(&mut self) -> &mut Kept;
+}
+
+/// Its NVRAM.
+pub trait HasNvram {
+    fn nvram(&mut self) -> &mut Nvram;
 }
 
 /// What the guest's programs run under.

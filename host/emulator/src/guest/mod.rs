@@ -9,6 +9,8 @@ pub mod interfaces;
 pub mod ipc;
 pub mod kept;
 pub mod kernel_log;
+pub mod nvram;
+pub mod nvram_area;
 pub mod reboot;
 pub mod reporter;
 pub mod respawns;

@@ -158,6 +158,8 @@ impl<'a> Reporter<'a> {
             What::EnvMissing { name } | What::InterfaceMissing { name, .. } => {
                 name.hash(&mut hasher);
             }
+            What::Nvram { operation, key, .. } => (operation, key).hash(&mut hasher),
+            What::Compared { value } => value.hash(&mut hasher),
             What::Mount { target, .. } => target.hash(&mut hasher),
             What::Faked { syscall, .. } => syscall.hash(&mut hasher),
             What::Signal { .. }

@@ -21,7 +21,7 @@ use crate::files::mounts::Mounts;
 use crate::files::private::PrivateFiles;
 use crate::guest::access::{
     Callers, Ends, HasClock, HasConsole, HasDevices, HasEmulators, HasImages, HasIpc, HasKept,
-    HasKernelLog, HasLimits, HasMounts, HasNamespaces, HasOwners, HasPlan, HasRespawns,
+    HasKernelLog, HasLimits, HasMounts, HasNamespaces, HasNvram, HasOwners, HasPlan, HasRespawns,
     HasServices, HasWaits, Paths, Reports,
 };
 use crate::guest::clock::Clock;
@@ -31,6 +31,7 @@ use crate::guest::interfaces;
 use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
+use crate::guest::nvram::Nvram;
 use crate::guest::reboot::{REBOOTS_MAX, Reboot};
 use crate::guest::reporter::Reporter;
 use crate::guest::respawns::Respawns;
@@ -78,6 +79,7 @@ pub struct Guest<'a> {
     respawns: Respawns,
     /// Files of the supervisor's that it writes to.
     kept: Kept,
+    nvram: Nvram,
 }
 
 /// What is known of the guest's init before it starts.
@@ -135,12 +137,18 @@ impl<'a> Guest<'a> {
             clock: Clock::default(),
             respawns: Respawns::default(),
             kept,
+            nvram: Nvram::default(),
         }
     }
 
     /// Learn, before init is started, which files stand for the devices.
     pub fn find_files(&mut self, rootfs: &Rootfs) {
         self.tree.find_files(&self.init, rootfs);
+    }
+
+    /// Give it this NVRAM, before init is started.
+    pub fn give_nvram(&mut self, nvram: Nvram) {
+        self.nvram = nvram;
     }
 
     /// Init starts now.
@@ -419,6 +427,12 @@ impl HasRespawns for Guest<'_> {
 impl HasKept for Guest<'_> {
     fn kept(&mut self) -> &mut Kept {
         &mut self.kept
+    }
+}
+
+impl HasNvram for Guest<'_> {
+    fn nvram(&mut self) -> &mut Nvram {
+        &mut self.nvram
     }
 }
 

@@ -14,7 +14,8 @@ use crate::files::devices::{Devices, tests::plan};
 use crate::files::mounts::Mounts;
 use crate::guest::access::{
     Callers, Ends, HasClock, HasDevices, HasEmulators, HasImages, HasIpc, HasKept, HasKernelLog,
-    HasMounts, HasNamespaces, HasPlan, HasRespawns, HasServices, HasWaits, Paths, Reports,
+    HasMounts, HasNamespaces, HasNvram, HasPlan, HasRespawns, HasServices, HasWaits, Paths,
+    Reports,
 };
 use crate::guest::clock::Clock;
 use crate::guest::emulators::Emulators;
@@ -22,6 +23,7 @@ use crate::guest::images::Images;
 use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
+use crate::guest::nvram::Nvram;
 use crate::guest::reboot::Reboot;
 use crate::guest::respawns::Respawns;
 use crate::guest::services::Services;
@@ -43,6 +45,7 @@ pub struct Part {
     pub held: Option<Call>,
     pub others_live: bool,
     pub ipc: Ipc,
+    pub nvram: Nvram,
     images: Images,
     clock: Clock,
     respawns: Respawns,
@@ -72,6 +75,7 @@ impl Part {
             held: None,
             others_live: false,
             ipc: Ipc::default(),
+            nvram: Nvram::default(),
             images: Images::default(),
             clock: Clock::default(),
             respawns: Respawns::default(),
@@ -211,6 +215,12 @@ impl HasImages for Part {
 impl HasRespawns for Part {
     fn respawns(&mut self) -> &mut Respawns {
         &mut self.respawns
+    }
+}
+
+impl HasNvram for Part {
+    fn nvram(&mut self) -> &mut Nvram {
+        &mut self.nvram
     }
 }
 

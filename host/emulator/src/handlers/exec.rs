@@ -7,11 +7,11 @@ use rustix::io::Errno;
 
 use crate::files::private;
 use crate::guest::access::{
-    Callers, HasDevices, HasEmulators, HasOwners, HasPlan, HasRespawns, Paths, Reports,
+    Callers, HasDevices, HasEmulators, HasNvram, HasOwners, HasPlan, HasRespawns, Paths, Reports,
 };
 use crate::handlers::launch::{Resolved, blob, command_line, memory_file, options};
 use crate::handlers::program_file::{IMAGE, ProgramFile};
-use crate::handlers::{boot_arguments, pretend, program_file};
+use crate::handlers::{boot_arguments, preload, pretend, program_file};
 use crate::kernel::paths;
 use crate::process::call::{Action, Call};
 use crate::process::first_program::{FirstProgram, SEARCH};
@@ -35,12 +35,19 @@ const DEPTH: usize = 5;
 
 /// What executing a program needs.
 pub trait Executes<'a>:
-    Reports + Paths + HasPlan<'a> + HasDevices + HasOwners + HasEmulators<'a> + HasRespawns
+    Reports + Paths + HasPlan<'a> + HasDevices + HasOwners + HasEmulators<'a> + HasRespawns + HasNvram
 {
 }
 
 impl<'a, T> Executes<'a> for T where
-    T: Reports + Paths + HasPlan<'a> + HasDevices + HasOwners + HasEmulators<'a> + HasRespawns
+    T: Reports
+        + Paths
+        + HasPlan<'a>
+        + HasDevices
+        + HasOwners
+        + HasEmulators<'a>
+        + HasRespawns
+        + HasNvram
 {
 }
 
@@ -63,7 +70,7 @@ pub fn execute<'a>(guest: &mut impl Executes<'a>, call: &Call, file: PathArg) ->
     let arguments = memory.strings(call.arg(file.after(1)), &mut budget);
     let environment = memory.strings(call.arg(file.after(2)), &mut budget);
     let (argv, envp) = match (arguments, environment) {
-        (Ok(argv), Ok(envp)) => (argv, envp),
+        (Ok(argv), Ok(envp)) => (argv, preload::without(envp)),
         (Err(errno), _) | (_, Err(errno)) => return errno.into(),
     };
     let program = match program_file::named(guest, call, file, &raw) {
@@ -182,12 +189,15 @@ impl Request {
             match kind {
                 Kind::Elf { arch, cpu } => {
                     let qemu = guest.emulators().of(arch).ok_or(Errno::NOEXEC)?.clone();
+                    let is_asked = guest.nvram().is_asked();
+                    let library = is_asked.then(|| preload::library(guest, &file, arch));
                     return Ok(Resolved::Program {
                         qemu,
                         cpu,
                         path,
                         argv,
                         mode: mode | guest.set_id_bits(&file),
+                        library: library.flatten(),
                     });
                 }
                 Kind::Script {
@@ -272,20 +282,30 @@ fn prepare<'a>(
     request: &Request,
     resolved: &Resolved,
 ) -> PendingExec {
-    let (command, mode) = match resolved {
+    let (command, mode, library) = match resolved {
         Resolved::Program {
             qemu,
             cpu,
             path,
             argv,
             mode,
+            library,
         } => {
             let options = options(guest, qemu, *cpu);
-            (command_line(&request.name, options, path, argv), *mode)
+            (
+                command_line(&request.name, options, path, argv),
+                *mode,
+                library.clone(),
+            )
         }
-        Resolved::Exit(_) => (Vec::new(), 0),
+        Resolved::Exit(_) => (Vec::new(), 0, None),
     };
-    let blob = blob(resolved, &command, &request.envp);
+    let envp = request.envp.clone();
+    let envp = match &library {
+        Some(_) => preload::with(envp),
+        None => envp,
+    };
+    let blob = blob(resolved, &command, &envp);
     let program = match resolved {
         Resolved::Program { path, .. } if path != IMAGE.as_bytes() => {
             let base = guest
@@ -304,6 +324,7 @@ fn prepare<'a>(
         blob,
         program,
         mode,
+        library,
         image: request.file.image.clone(),
         name: request.name.clone(),
         path: request.file.path.clone(),
@@ -374,6 +395,7 @@ fn started<'a>(guest: &mut (impl Reports + HasPlan<'a>), call: &Call) {
         .image
         .clone()
         .map(|image| (pending.path.clone(), image));
+    record.library.clone_from(&pending.library);
     record.take_rights(pending.mode);
     record.argv.clone_from(&pending.argv);
     record.start = pending.key.map(Start::now);

@@ -13,19 +13,19 @@ use crate::files::mounts::LISTINGS;
 use crate::files::process_file::{About, ProcessFile};
 use crate::files::{devices, private};
 use crate::guest::access::{
-    Callers, HasConsole, HasDevices, HasImages, HasKept, HasMounts, HasNamespaces, HasServices,
-    Paths, Reports,
+    Callers, HasConsole, HasDevices, HasImages, HasKept, HasMounts, HasNamespaces, HasNvram,
+    HasPlan, HasServices, Paths, Reports,
 };
 use crate::guest::tree::{CONSOLE, Found};
 use crate::handlers::exec::{self, Executes};
 use crate::handlers::model::memory_file;
-use crate::handlers::{behind, boot_arguments, loops, model, program_file};
+use crate::handlers::{behind, boot_arguments, loops, model, nvram, preload, program_file};
 use crate::kernel::paths::is_machine;
 use crate::kernel::{enter, paths, shortage};
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
 use crate::process::view;
-use crate::qemu::emulator;
+use crate::qemu::{emulator, library};
 use crate::sandbox::filter::LOG_FD;
 use rookery_records::event::{Process, What};
 
@@ -49,6 +49,7 @@ pub fn open<'a>(guest: &mut impl Opens<'a>, call: &Call, file: PathArg, flags: i
         exec::REQUEST => return exec::hand_over(guest, call),
         emulator::LOG_PATH => return open_log(),
         program_file::IMAGE => return program_file::open_image(guest, call),
+        library::PATH => return preload::open(guest, call, flags),
         _ => {}
     }
     let syscall = if file.directory.is_some() {
@@ -142,6 +143,7 @@ fn open_device<'a>(
 ) -> Action {
     let given = match &device.backing {
         Backing::Model(index) => return model::open(guest, call, path, *index, flags),
+        Backing::Nvram => return nvram::driver::open(guest, call, flags),
         Backing::KernelLog if flags & libc::O_ACCMODE == libc::O_RDONLY => silence(flags),
         Backing::Console | Backing::KernelLog => guest.console().reopen().map(Rc::new),
         Backing::Host(host) => {
@@ -322,13 +324,16 @@ pub fn access(guest: &mut (impl Paths + Reports), call: &Call, file: PathArg) ->
 
 /// `readlink`: the program of a process is not its emulator.
 pub fn readlink<'a>(
-    guest: &mut (impl Paths + HasConsole<'a>),
+    guest: &mut (impl Paths + Reports + HasConsole<'a> + HasNvram + HasPlan<'a>),
     call: &Call,
     link: PathArg,
 ) -> Action {
     let Ok(path) = guest.path(call, link) else {
         return Action::Continue;
     };
+    if let Some(question) = path.strip_prefix(nvram::QUESTIONS) {
+        return nvram::answer(guest, call, question, link);
+    }
     if path == program_file::IMAGE {
         // It is there, and no link.
         return Errno::INVAL.into();

@@ -6,10 +6,10 @@ use rustix::io::Errno;
 use rustix::time::ClockId;
 
 use crate::guest::access::{
-    Callers, HasDevices, HasEmulators, HasImages, HasPlan, HasServices, Reports,
+    Callers, HasDevices, HasEmulators, HasImages, HasNvram, HasPlan, HasServices, Reports,
 };
 use crate::handlers::behind::model_of;
-use crate::handlers::{flash, loops, network};
+use crate::handlers::{flash, loops, network, nvram};
 use crate::process::call::{Action, Call};
 use crate::qemu::arch::Arch;
 use crate::qemu::emulator::GUEST_BASE;
@@ -18,12 +18,12 @@ use rookery_runs::plan::{Ioctl, IoctlCommand, Pseudofile};
 
 /// What an `ioctl` may reach.
 pub trait Controls<'a>:
-    Reports + HasPlan<'a> + HasDevices + HasEmulators<'a> + HasServices + HasImages
+    Reports + HasPlan<'a> + HasDevices + HasEmulators<'a> + HasServices + HasImages + HasNvram
 {
 }
 
 impl<'a, T> Controls<'a> for T where
-    T: Reports + HasPlan<'a> + HasDevices + HasEmulators<'a> + HasServices + HasImages
+    T: Reports + HasPlan<'a> + HasDevices + HasEmulators<'a> + HasServices + HasImages + HasNvram
 {
 }
 
@@ -32,6 +32,9 @@ pub fn ioctl<'a>(guest: &mut impl Controls<'a>, call: &Call) -> Action {
     let command = call.int(1).cast_unsigned();
     if let Some((path, model)) = model_of(guest, call, call.int(0)) {
         return answer_model(guest, call, &path, model, command);
+    }
+    if let Some(action) = nvram::driver::control(guest, call) {
+        return action;
     }
     if let Some(action) = loops::ioctl(guest, call, command) {
         return action;
@@ -141,12 +144,17 @@ fn write_data<'a>(
 
 /// Where the argument of a command is that the emulator passes on as it is. A 32-bit guest's
 /// pointer may come sign-extended.
-fn argument<'a>(guest: &mut impl HasEmulators<'a>, call: &Call) -> u64 {
+pub fn argument<'a>(guest: &impl HasEmulators<'a>, call: &Call) -> u64 {
+    address(guest, call.arg(2))
+}
+
+/// Where a pointer of the guest's leads.
+pub fn address<'a>(guest: &impl HasEmulators<'a>, pointer: u64) -> u64 {
     let first = guest.emulators().first();
     if first.is_some_and(|qemu| qemu.arch.is_32_bit()) {
-        GUEST_BASE + (call.arg(2) & 0xFFFF_FFFF)
+        GUEST_BASE + (pointer & 0xFFFF_FFFF)
     } else {
-        call.arg(2)
+        pointer
     }
 }
 

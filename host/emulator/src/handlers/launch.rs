@@ -1,6 +1,7 @@
 //! What the launcher is told to execute in a program's place: its emulator, and how that is called.
 
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use rustix::fs::MemfdFlags;
 use rustix::io::Errno;
@@ -19,6 +20,8 @@ pub enum Resolved {
         argv: Vec<Vec<u8>>,
         /// Of the program's file: it may give its owner's rights.
         mode: u32,
+        /// The library that it loads before its own.
+        library: Option<Rc<OwnedFd>>,
     },
     /// Nothing: it ends at once with this status.
     Exit(u64),
@@ -136,6 +139,7 @@ mod tests {
             path: b"/bin/a".to_vec(),
             argv: words("a"),
             mode: 0,
+            library: None,
         };
         let blob = blob(&program, &words("/a"), &words("A=1 QEMU_STRACE=1 B=2"));
         assert_eq!(&blob[8..16], &2_u64.to_ne_bytes());

@@ -27,7 +27,9 @@ mod mount;
 mod names;
 mod net;
 mod network;
+mod nvram;
 mod pivot;
+mod preload;
 mod pretend;
 mod program_file;
 mod refused;
@@ -39,6 +41,7 @@ mod threads;
 mod transfer;
 
 pub use image_mount::{tidy as tidy_images, unpacked as image_unpacked};
+pub use nvram::driver::COMMANDS as NVRAM_COMMANDS;
 pub use table::{always as always_answered, recorded as also_recorded};
 
 use rustix::io::Errno;

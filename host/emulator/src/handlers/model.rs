@@ -221,7 +221,7 @@ const NOT_KEPT: &str = "the guest wrote to more settings of the kernel than are 
                         wrote to the others is lost";
 
 /// A watched number that the caller does not use yet.
-fn free_number(guest: &mut impl Callers, call: &Call) -> Option<u32> {
+pub fn free_number(guest: &mut impl Callers, call: &Call) -> Option<u32> {
     let used = guest.caller(call)?.descriptors();
     WATCHED_FDS.clone().find(|fd| !used.contains(fd))
 }

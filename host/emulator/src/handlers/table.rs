@@ -6,8 +6,8 @@ use crate::guest::access::{Callers, HasLimits};
 use crate::guest::state::Guest;
 use crate::handlers::{
     answered, chroot, clock, connect, ending, exec, faked, file_system, fs, host_name, identity,
-    ioctl, ipc, kernel_log, limits, model, mount, names, net, pivot, resources, signal, status,
-    threads, transfer,
+    ioctl, ipc, kernel_log, limits, model, mount, names, net, nvram, pivot, resources, signal,
+    status, threads, transfer,
 };
 use crate::kernel::ipc::Kind::{Messages, Semaphores, SharedMemory};
 use crate::kernel::numbers;
@@ -147,11 +147,13 @@ const ROWS: &[Row] = rows! { |guest, call|
     SYS_mmap Sometimes "shared memory is counted from the first on" =>
         resources::map(guest.limits());
     // What is read and written.
-    SYS_read Sometimes TRANSFERS => model::read(guest, call);
+    SYS_read Sometimes TRANSFERS =>
+        nvram::driver::read(guest, call).unwrap_or_else(|| model::read(guest, call));
     SYS_readv Sometimes TRANSFERS => model::read(guest, call);
     SYS_pread64 Sometimes TRANSFERS => model::read(guest, call);
     SYS_preadv Sometimes TRANSFERS => model::read(guest, call);
-    SYS_write Sometimes TRANSFERS => transfer::write(guest, call);
+    SYS_write Sometimes TRANSFERS =>
+        nvram::driver::write(guest, call).unwrap_or_else(|| transfer::write(guest, call));
     SYS_writev Sometimes TRANSFERS => transfer::write(guest, call);
     SYS_pwrite64 Sometimes TRANSFERS => transfer::write(guest, call);
     SYS_pwritev Sometimes TRANSFERS => transfer::write(guest, call);

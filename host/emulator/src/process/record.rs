@@ -52,6 +52,8 @@ pub struct Record {
     pub catches_all: bool,
     /// The file that was executed, where it has no name, and how it is spoken of.
     pub image: Option<(String, Rc<OwnedFd>)>,
+    /// The library that its program was told to load.
+    pub library: Option<Rc<OwnedFd>>,
     /// Its threads that are processes to the guest.
     pub threads: Threads,
     memory: Option<Rc<Memory>>,
@@ -76,6 +78,8 @@ pub struct PendingExec {
     pub mode: u32,
     /// The file that was executed, where it has no name.
     pub image: Option<Rc<OwnedFd>>,
+    /// The library that it is told to load.
+    pub library: Option<Rc<OwnedFd>>,
     /// The path that was executed.
     pub path: String,
     /// Its arguments.
@@ -157,6 +161,7 @@ impl Record {
             read_cmdline: false,
             catches_all: parent.is_some_and(|parent| parent.catches_all),
             image: parent.and_then(|parent| parent.image.clone()),
+            library: parent.and_then(|parent| parent.library.clone()),
             threads: Threads::default(),
             memory: None,
         })

@@ -3,9 +3,11 @@
 pub mod arch;
 pub mod clock;
 pub mod code;
+pub mod elf;
 pub mod emulator;
 pub mod guest_abi;
 pub mod ioctl_table;
+pub mod library;
 pub mod mapped;
 pub mod prepare;
 pub mod program;

@@ -11,8 +11,11 @@ use rookery_project::{
     Cancel, Error, Node, Private, Result, SetId, Unpacked, regular, share_lock, try_lock,
 };
 use rustix::fs::{Mode, OFlags};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::sandbox::guest_user;
+use crate::sandbox::firmware_nvram::FirmwareNvram;
+use crate::sandbox::{firmware_nvram, guest_user};
 
 /// How long an unpacked root filesystem is kept that no run uses.
 const KEPT: Duration = Duration::from_hours(7 * 24);
@@ -32,15 +35,17 @@ pub struct Rootfs {
     pub set_ids: Vec<SetId>,
     /// What of it is not for everybody: here all files are one user's.
     pub private: Vec<Private>,
+    /// What it says of its NVRAM.
+    pub nvram: FirmwareNvram,
     /// Keeps others from removing it.
     _in_use: File,
 }
 
 /// Told apart from what earlier versions left: these lists have more in them.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Where the root filesystem of `archive` is kept, unpacked for a guest that runs as `uid`: below
-/// it, `root/` and `unpacked.json`.
+/// it, `root/`, `unpacked.json` and `nvram.json`.
 pub fn slot(cache: &Path, archive: &Path, uid: u32) -> Result<PathBuf> {
     let metadata = fs::metadata(archive).map_err(|error| Error::io("read", archive, &error))?;
     let mut hasher = DefaultHasher::new();
@@ -67,20 +72,27 @@ pub fn prepare(cache: &Path, archive: &Path, uid: u32, cancel: &Cancel) -> Resul
         unpack(cache, archive, uid, &slot, cancel)?;
         hold(&slot).ok_or_else(|| Error::Internal(format!("{} is gone", slot.display())))?
     };
-    let text = regular::read(&list, LIST_MAX).map_err(|error| Error::io("read", &list, &error))?;
-    let unpacked: Unpacked = serde_json::from_slice(&text).map_err(|error| {
-        Error::Internal(format!(
-            "{} is damaged ({error}); remove {} and start again",
-            list.display(),
-            slot.display()
-        ))
-    })?;
+    let unpacked: Unpacked = stored(&slot, &list)?;
     Ok(Rootfs {
         directory: slot.join("root"),
         nodes: unpacked.nodes,
         set_ids: unpacked.set_ids,
         private: unpacked.private,
+        nvram: stored(&slot, &slot.join("nvram.json"))
+            .or_else(|_| firmware_nvram::look(&slot.join("root"), cancel))?,
         _in_use: in_use,
+    })
+}
+
+/// What is known of an unpacked root filesystem.
+fn stored<T: DeserializeOwned>(slot: &Path, path: &Path) -> Result<T> {
+    let text = regular::read(path, LIST_MAX).map_err(|error| Error::io("read", path, &error))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        Error::Internal(format!(
+            "{} is damaged ({error}); remove {} and start again",
+            path.display(),
+            slot.display()
+        ))
     })
 }
 
@@ -137,14 +149,19 @@ fn unpack(cache: &Path, archive: &Path, uid: u32, slot: &Path, cancel: &Cancel) 
     if guest_user::becomes_another_user() {
         hand_over(&root, uid, cancel)?;
     }
-    let list = serde_json::to_vec(&unpacked).map_err(|error| Error::Internal(error.to_string()))?;
-    let path = temporary.path().join("unpacked.json");
-    fs::write(&path, list).map_err(|error| Error::io("write", &path, &error))?;
+    store(&temporary.path().join("unpacked.json"), &unpacked)?;
+    let nvram = firmware_nvram::look(&root, cancel)?;
+    store(&temporary.path().join("nvram.json"), &nvram)?;
     match temporary.persist(slot) {
         Err(_) if slot.join("unpacked.json").exists() => Ok(()), // Another run was faster.
         Err(error) => Err(Error::io("create", slot, &error)),
         Ok(()) => Ok(()),
     }
+}
+
+fn store(path: &Path, what: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_vec(what).map_err(|error| Error::Internal(error.to_string()))?;
+    fs::write(path, text).map_err(|error| Error::io("write", path, &error))
 }
 
 /// Give a tree to the user as whom the guest runs, without following links.

@@ -7,5 +7,6 @@ mod init;
 mod lasting;
 pub mod listening;
 mod needed;
+mod nvram;
 mod reboot;
 pub mod serve;

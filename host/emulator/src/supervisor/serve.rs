@@ -45,6 +45,7 @@ use crate::supervisor::command::Command;
 use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
 use crate::supervisor::needed::{complete, consoles, emulators, environment, unpacked};
+use crate::supervisor::nvram;
 use crate::supervisor::reboot;
 use rookery_records::event::{Process, What};
 use rookery_runs::backend::{Control, Outcome, Request};
@@ -81,10 +82,13 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let partitions = Partitions::new(plan.flash.clone());
     let flash = (!partitions.all().is_empty()).then(|| partitions.bytes());
     devices.add_flash(partitions);
-    let mut emulator = Prepared::new(plan, &qemus, handlers::commands(arch))?;
+    let has_nvram = rootfs.nvram.driver && devices.add_nvram(plan);
+    let of_nvram = handlers::NVRAM_COMMANDS.into_iter().filter(|_| has_nvram);
+    let commands = handlers::commands(arch).chain(of_nvram);
+    let mut emulator = Prepared::new(plan, &qemus, commands)?;
     let console = Console::open(guest_user::uid())
         .map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
-    let filter = filter_of(plan);
+    let filter = filter_of(plan, has_nvram);
 
     let envp = environment(plan);
     let setup = Setup {
@@ -145,6 +149,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     world.privileges.check_results(&plan.results_dir)?;
     let init = Init::new(world.init, Rc::clone(&world.pidfd))
         .map_err(|error| Error::Backend(format!("cannot look at the guest's init: {error}")))?;
+    let nvram = nvram::of(plan, &rootfs.nvram, &mut notes);
     let mut guest = Guest::new(
         plan,
         Reporter::new(&mut control, plan.record_events),
@@ -155,6 +160,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         limits,
         init,
     );
+    guest.give_nvram(nvram);
     guest.find_files(&rootfs);
     world.start()?;
     guest.start();
@@ -180,14 +186,15 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     outcome
 }
 
-/// What of the guest's calls comes to the supervisor.
-fn filter_of(plan: &Plan) -> Vec<Instruction> {
+/// What of the guest's calls comes to the supervisor. `has_nvram` is whether a driver of one does.
+fn filter_of(plan: &Plan, has_nvram: bool) -> Vec<Instruction> {
     let models = || plan.pseudofiles.iter();
     let watched = filter::Options {
         model_ioctls: models().any(|(_, model)| !model.ioctl.is_empty()),
-        model_files: !plan.pseudofiles.is_empty(),
-        model_devices: models().any(|(path, _)| path.starts_with("/dev/"))
-            || !plan.flash.is_empty(),
+        model_files: has_nvram || !plan.pseudofiles.is_empty(),
+        model_devices: has_nvram
+            || !plan.flash.is_empty()
+            || models().any(|(path, _)| path.starts_with("/dev/")),
         record: plan.record_events,
     };
     let recorded = handlers::also_recorded().filter(|_| plan.record_events);

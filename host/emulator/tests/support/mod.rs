@@ -94,6 +94,7 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
         flash: vec![],
         static_files: vec![],
         nvram: vec![],
+        library: rookery_runs::plan::Library::default(),
         uboot_env: vec![],
         kernel_release: None,
         cpu: None,

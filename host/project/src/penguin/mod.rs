@@ -7,6 +7,7 @@ pub mod architectures;
 pub mod device_models;
 pub mod env;
 pub mod kernels;
+pub mod nvram;
 pub mod plugins;
 pub mod project;
 pub mod result_files;

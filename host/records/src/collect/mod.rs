@@ -16,6 +16,7 @@ mod health;
 mod interfaces;
 mod mounts;
 mod netbinds;
+mod nvram;
 mod processes;
 mod pseudofiles;
 mod rows;
@@ -51,6 +52,8 @@ pub struct Collectors {
     signals: signals::Signals,
     mounts: mounts::Mounts,
     interfaces: interfaces::Interfaces,
+    nvram: nvram::Values,
+    compared: nvram::Compared,
     processes: processes::Processes,
     blocked_signals: usize,
     failures: BTreeMap<&'static str, String>,
@@ -81,6 +84,8 @@ impl Collectors {
             signals: signals::Signals::new(&directory),
             mounts: mounts::Mounts::new(&directory),
             interfaces: interfaces::Interfaces::new(&directory),
+            nvram: nvram::Values::new(&directory),
+            compared: nvram::Compared::new(&directory),
             processes: processes::Processes::new(&directory),
             blocked_signals: subject.blocked_signals,
             failures,
@@ -178,6 +183,8 @@ impl Collectors {
             signals,
             mounts,
             interfaces,
+            nvram,
+            compared,
             processes,
             blocked_signals: _,
             failures: _,
@@ -195,6 +202,8 @@ impl Collectors {
             signals,
             mounts,
             interfaces,
+            nvram,
+            compared,
             processes,
         ];
         if let Some(environment) = environment {

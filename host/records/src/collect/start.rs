@@ -27,7 +27,6 @@ pub(super) fn write(subject: &Subject, config: &Value) -> io::Result<()> {
         "pseudofiles_modeled.yaml",
         config.get("pseudofiles").unwrap_or(&json!({})),
     )?;
-    write_atomic(&directory.join("nvram.csv"), b"key,operation,value\n")?;
     for name in ["guest_ip", "ipaddr.txt"] {
         write_atomic(&directory.join(name), format!("{HOST}\n").as_bytes())?;
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::plan::notes::Notes;
 use crate::plan::paths::{in_project, is_guest_path, read_head};
 use crate::plan::unsupported::{is_enabled, note_ignored};
-use crate::plan::{Plan, files, flash, models};
+use crate::plan::{Library, Plan, files, flash, models};
 use crate::ports::Ports;
 
 const DEFAULT_TIMEOUT_S: u64 = StartOptions::TIMEOUT_S as u64;
@@ -61,6 +61,7 @@ impl Plan {
                 &mut notes,
             )?,
             nvram: nvram(config, &mut notes),
+            library: library(config),
             uboot_env: uboot_env(config),
             cpu: string(config, "core", "cpu").map(str::to_owned),
             kernel_release: string(config, "core", "kernel").and_then(kernel_release),
@@ -152,7 +153,7 @@ fn env(config: &Value, notes: &mut Notes) -> Vec<(String, String)> {
             continue;
         }
         if name == "LD_PRELOAD" && value.contains("lib_inject.so") {
-            notes.say("env.LD_PRELOAD is left out: no library is injected");
+            // Programs are given the library where they ask for what it has.
             continue;
         }
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
@@ -230,6 +231,20 @@ fn nvram(config: &Value, notes: &mut Notes) -> Vec<(String, String)> {
         }
     }
     values
+}
+
+/// `lib_inject`. Whether a function has the name that an alias is for, only the library knows.
+fn library(config: &Value) -> Library {
+    let section = section(config, "lib_inject");
+    let aliases = section.get("aliases").and_then(Value::as_object);
+    Library {
+        disabled: section.get("enabled") == Some(&Value::Bool(false)),
+        names: aliases
+            .into_iter()
+            .flatten()
+            .filter_map(|(name, function)| Some((name.clone(), function.as_str()?.to_owned())))
+            .collect(),
+    }
 }
 
 fn uboot_env(config: &Value) -> Vec<(String, String)> {
@@ -345,7 +360,6 @@ mod tests {
         );
         for expected in [
             "ltrace",
-            "LD_PRELOAD",
             "netdevs: a-name-too",
             "blocked_signals: 999, -1",
             "nvram: ../x",

@@ -48,6 +48,9 @@ pub struct Plan {
     pub static_files: Vec<(String, StaticFile)>,
     /// NVRAM values.
     pub nvram: Vec<(String, String)>,
+    /// The library that programs load before their own.
+    #[serde(default)]
+    pub library: Library,
     /// U-Boot environment values.
     pub uboot_env: Vec<(String, String)>,
     /// The kernel release that the guest sees, where the configuration names a kernel.
@@ -75,6 +78,15 @@ pub struct Plan {
     pub ports: Ports,
     /// Parts of the configuration that this backend does not honour, in words.
     pub notes: Vec<String>,
+}
+
+/// The library that programs load before their own: what Penguin calls `lib_inject`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Library {
+    /// No program loads it (`lib_inject.enabled`).
+    pub disabled: bool,
+    /// Further names of its functions, each with the function's own (`lib_inject.aliases`).
+    pub names: Vec<(String, String)>,
 }
 
 /// What a guest may have where its operator says nothing else.

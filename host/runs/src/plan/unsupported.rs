@@ -42,16 +42,13 @@ const IGNORED: &[(&[&str], &str)] = &[
         "network.external is not honoured: the guest has no way out of its network",
     ),
     (
-        &["lib_inject", "aliases"],
-        "lib_inject.aliases is not honoured: no library is injected",
-    ),
-    (
         &["lib_inject", "extra"],
-        "lib_inject.extra is not honoured: no library is injected",
+        "lib_inject.extra is not honoured: the injected library was compiled before",
     ),
     (
         &["lib_inject", "stubs"],
-        "lib_inject.stubs is not honoured: no library is injected",
+        "lib_inject.stubs is not honoured; an alias to libinject_ret_0 or libinject_ret_1 stands \
+         for a function that returns 0 or 1",
     ),
 ];
 
@@ -169,8 +166,9 @@ mod tests {
             | Section::UbootEnv
             | Section::BlockedSignals
             | Section::StaticFiles
+            | Section::LibInject
             | Section::Plugins => Treated::Read,
-            Section::LibInject | Section::Network => Treated::Noted,
+            Section::Network => Treated::Noted,
             // They are used up while the configuration is loaded.
             Section::Patches | Section::Vars
             // By its name it is for the making of a project.
