@@ -1,15 +1,9 @@
 //! `health`
 
 mod around;
-mod blockers;
-mod comparison;
-mod evidence;
-mod files;
 mod findings;
-mod panic;
-mod shapes;
-mod timeline;
 
+use rookery_diagnosis::{Blocker, Comparison, Evidence, Record, Standing, compare};
 use rookery_plugin::args::RunSelector;
 use rookery_plugin::shapes::{ResultsState, ResultsStatus};
 use rookery_plugin::{Answer, Firmware, Result, Results, RunResults, invalid, plugin, tool};
@@ -18,11 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::around::Around;
-use crate::blockers::Blocker;
-use crate::comparison::{Comparison, Standing, compare};
-use crate::evidence::Evidence;
 use crate::findings::{Finding, findings};
-use crate::shapes::Record;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {

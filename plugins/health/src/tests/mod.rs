@@ -58,7 +58,15 @@ fn a_quiet_run_is_told_from_a_died_one() {
         ),
         (&json!("completed"), &json!(3.0), &json!(0), &json!(0))
     );
-    assert_eq!(findings(&answer), ["No service listens."]);
+    assert_eq!(findings(&answer)[0], "No service listens.");
+    assert!(findings(&answer)[1].contains("recorded neither programs nor system calls"));
+    assert_eq!(
+        answer["findings"][1]["next"],
+        json!({
+            "tool": "set_config",
+            "arguments": { "project_dir": "router", "preset": "diagnostics" }
+        })
+    );
     assert_eq!(answer["health"]["nexecs"], 2);
 
     let died = look(
@@ -279,6 +287,31 @@ fn a_firmware_that_reboots_itself_needs_a_shim_and_no_other_init() {
     ] {
         assert_eq!(next(program)["tool"], "console", "{program}");
     }
+}
+
+#[test]
+fn a_reboot_that_a_blocker_tells_of_is_no_finding_too() {
+    let record = json!({ "faked": { "reboot": { "/sbin/reboot": 2 } }, "outcome": "deadline" });
+    let host = quiet().yaml("rookery_run.json", record);
+    let host = host.answer_with("run-results.query", |asked| {
+        let sql = asked["sql"].as_str().unwrap_or_default();
+        let rows = match sql {
+            _ if sql.starts_with("SELECT s.id, s.pid") => {
+                json!([[1, 1, 0, 0, "init"], [3, 2, 1, 900, "reboot"]])
+            }
+            _ if sql.starts_with("SELECT x.id, e.proc_id") => {
+                json!([[2, 1, 0, "['/sbin/init']"], [4, 2, 900, "['/sbin/reboot']"]])
+            }
+            _ => json!([]),
+        };
+        let mut rows = rows.as_array().cloned().unwrap_or_default();
+        rows.reverse();
+        Ok(json!({ "columns": [], "rows": rows, "truncated": false }))
+    });
+    let answer = look(&host);
+    assert_eq!(answer["blockers"][0]["fix"][0]["tool"], "add_static_file");
+    let told = answer.to_string().matches("rebooted itself").count();
+    assert_eq!(told, 1, "{answer:#}");
 }
 
 #[test]

@@ -57,6 +57,7 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// What `run` left, and what `evidence` tells of it.
     pub fn of(run: &impl RunResults, evidence: &Evidence) -> Result<Self> {
         let only = Map::from_iter([("state".to_owned(), json!(["listening"]))]);
         let options = CsvOptions {
