@@ -18,7 +18,7 @@ use crate::findings::{Finding, findings};
 struct Args {
     #[serde(flatten)]
     run: RunSelector,
-    /// Why is it late: a port, a program, or a pattern of the console
+    /// What is late: a port, program or console pattern
     #[schemars(length(min = 1))]
     around: Option<String>,
     /// Compare with this run of the project: its number, or `previous`

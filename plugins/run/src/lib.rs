@@ -14,16 +14,16 @@ use serde::{Deserialize, Serialize};
 struct Args {
     /// Project
     project_dir: String,
-    /// Seconds until the guest is stopped; default: core.timeout, else 60, or 120 if still starting
+    /// Seconds until the guest is stopped; default: core.timeout, else 60 to 120
     #[schemars(range(min = 1, max = 86400))]
     timeout: Option<u32>,
-    /// Seconds to wait; more than 50 only with a progressToken
+    /// Seconds; more than 50 only with a progressToken
     #[serde(default = "usual_wait")]
     #[schemars(range(min = 0, max = 3600))]
     wait_s: u32,
     #[serde(flatten)]
     until: Until,
-    /// user: embedded; penguin: real Penguin; auto: the first that works here
+    /// user: embedded; auto: the first that works
     #[serde(default)]
     backend: Backend,
     /// As of set_config, set before
@@ -55,7 +55,7 @@ impl Backend {
 
 /// Boot the firmware, after making or changing a project. Gives `run_id`, `status` and `endpoints`:
 /// each `guest_port`, the `host_port` that leads there, and what the service `answers`; at the end
-/// a `summary`, `compared` with the last run. The run goes on when the wait ends. Next: `run_wait`,
+/// `compared` with the last run. The run goes on when the wait ends. Next: `run_wait`,
 /// then `health`.
 #[tool(title = "Run the firmware", example(project_dir = "fw", timeout = 60))]
 fn run(
@@ -122,8 +122,7 @@ mod tests {
         assert_eq!(
             properties["timeout"]["description"],
             format!(
-                "Seconds until the guest is stopped; default: core.timeout, else {}, or {} if \
-                 still starting",
+                "Seconds until the guest is stopped; default: core.timeout, else {} to {}",
                 StartOptions::TIMEOUT_S,
                 StartOptions::EXTENDED_S
             )
@@ -131,7 +130,7 @@ mod tests {
         assert_eq!(
             properties["wait_s"],
             json!({
-                "description": "Seconds to wait; more than 50 only with a progressToken",
+                "description": "Seconds; more than 50 only with a progressToken",
                 "type": "integer",
                 "minimum": 0,
                 "maximum": 3600,

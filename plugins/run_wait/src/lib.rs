@@ -10,7 +10,7 @@ use serde::Deserialize;
 struct Args {
     /// From `run`
     run_id: String,
-    /// Seconds to wait; more than 50 only with a progressToken
+    /// Seconds; more than 50 only with a progressToken
     #[serde(default = "usual_wait")]
     #[schemars(range(min = 0, max = 3600))]
     wait_s: u32,
@@ -23,7 +23,7 @@ fn usual_wait() -> u32 {
 }
 
 /// Wait for a run to end or for what `until` names. Gives `status`, `endpoints` with what each
-/// answers, whether it was `met`, and at the end a `summary`, `compared` with the last run. Next:
+/// answers, whether it was `met`, and at the end `compared` with the last run. Next:
 /// again while running, then `health`.
 #[tool(
     read_only,

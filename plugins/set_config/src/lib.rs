@@ -6,7 +6,7 @@ use rookery_plugin::shapes::Change;
 use rookery_plugin::{Config, ConfigMutation, Result, change, invalid, plugin, tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
@@ -63,6 +63,7 @@ plugin!(set_config);
 mod tests {
     use rookery_plugin::Error;
     use rookery_plugin::testing::{FakeHost, call, check};
+    use serde_json::json;
 
     use super::*;
 

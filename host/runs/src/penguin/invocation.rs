@@ -153,6 +153,10 @@ impl Invocation {
         })
     }
 
+    pub(super) fn project_dir(&self) -> &Path {
+        &self.project_dir
+    }
+
     /// The command that runs the project.
     pub(super) fn command(&self) -> Command {
         let mut command = match &self.place {

@@ -15,9 +15,11 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rookery_contract::Next;
 use rookery_contract::options::StartOptions;
 use rookery_project::{Error, Result, Unavailable};
 use rustix::event::{PollFd, PollFlags};
+use serde_json::json;
 
 use crate::backend::{Availability, Backend, Check, Control, Live, Outcome, Request};
 use crate::penguin::invocation::{Invocation, Place};
@@ -225,8 +227,8 @@ impl<'a> Run<'a> {
     fn answer(&mut self, request: Request) {
         match request {
             Request::Stop => self.end(Why::Asked),
-            Request::Command(_, reply) => reply.send(Err(no_live_control())),
-            Request::Reach(_, reply) => reply.send(Err(no_live_control())),
+            Request::Command(_, reply) => reply.send(Err(self.no_live_control())),
+            Request::Reach(_, reply) => reply.send(Err(self.no_live_control())),
         }
     }
 
@@ -275,16 +277,19 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
 
-fn no_live_control() -> Error {
-    Error::Unavailable(Unavailable {
-        what: "live control of this run".into(),
-        why: "the backend penguin does not offer it yet".into(),
-        how_to_enable: "Reach the guest's ports at the run's endpoints, or call run with \
-                        \"backend\":\"user\""
-            .into(),
-    })
+    fn no_live_control(&self) -> Error {
+        let project = self.invocation.project_dir();
+        let again = json!({ "project_dir": project, "backend": "user" });
+        Error::Unavailable(Unavailable {
+            what: "live control of this run".into(),
+            why: "the backend penguin does not offer it yet".into(),
+            how_to_enable: format!(
+                "Reach the guest's ports at the run's endpoints; or stop this run, and call {}",
+                Next::call("run", again)
+            ),
+        })
+    }
 }
 
 #[cfg(test)]
