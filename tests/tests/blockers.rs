@@ -173,9 +173,19 @@ async fn a_change_that_helped_is_said_to_have_helped() -> Result<()> {
     let fix = &first["blockers"][0]["fix"][0];
     let tool = fix["tool"].as_str().context("a tool")?;
     client.ok(tool, fix["arguments"].clone()).await?;
-    client
-        .ok("run", json!({ "project_dir": "fw", "timeout": 6 }))
-        .await?;
+    let again = json!({ "project_dir": "fw", "timeout": 6 });
+    let compared = client.ok("run", again.clone()).await?["compared"].clone();
+    assert_eq!(compared["verdict"], "better", "{compared:#}");
+    assert_eq!(compared["answers_gained"], json!(["80"]), "{compared:#}");
+    assert_eq!(
+        compared["blockers_gone"],
+        json!(["/var/lock"]),
+        "{compared:#}"
+    );
+    assert!(
+        compared["changes"].to_string().contains("/var/lock"),
+        "{compared:#}"
+    );
     let arguments = json!({ "project_dir": "fw", "with": "previous", "around": "80" });
     let answer = client.ok("health", arguments).await?;
     let compared = &answer["compared"];
@@ -195,6 +205,9 @@ async fn a_change_that_helped_is_said_to_have_helped() -> Result<()> {
         last.contains("httpd") && answer["around"]["at_ms"].is_u64(),
         "{answer:#}"
     );
+    let compared = client.ok("run", again).await?["compared"].clone();
+    assert_eq!(compared["verdict"], "same", "{compared:#}");
+    assert!(compared.to_string().len() <= 300, "{compared}");
     client.close().await
 }
 
