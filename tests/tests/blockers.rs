@@ -173,9 +173,19 @@ async fn a_change_that_helped_is_said_to_have_helped() -> Result<()> {
     let fix = &first["blockers"][0]["fix"][0];
     let tool = fix["tool"].as_str().context("a tool")?;
     client.ok(tool, fix["arguments"].clone()).await?;
-    client
-        .ok("run", json!({ "project_dir": "fw", "timeout": 6 }))
-        .await?;
+    let again = json!({ "project_dir": "fw", "timeout": 6 });
+    let compared = client.ok("run", again.clone()).await?["compared"].clone();
+    assert_eq!(compared["verdict"], "better", "{compared:#}");
+    assert_eq!(compared["answers_gained"], json!(["80"]), "{compared:#}");
+    assert_eq!(
+        compared["blockers_gone"],
+        json!(["/var/lock"]),
+        "{compared:#}"
+    );
+    assert!(
+        compared["changes"].to_string().contains("/var/lock"),
+        "{compared:#}"
+    );
     let arguments = json!({ "project_dir": "fw", "with": "previous", "around": "80" });
     let answer = client.ok("health", arguments).await?;
     let compared = &answer["compared"];
@@ -195,10 +205,33 @@ async fn a_change_that_helped_is_said_to_have_helped() -> Result<()> {
         last.contains("httpd") && answer["around"]["at_ms"].is_u64(),
         "{answer:#}"
     );
+    let compared = client.ok("run", again).await?["compared"].clone();
+    assert_eq!(compared["verdict"], "same", "{compared:#}");
+    assert!(compared.to_string().len() <= 300, "{compared}");
+    client.close().await
+}
+
+/// Penguin's database has no times and no process of a call.
+async fn what_penguin_recorded_tells_of_blockers_and_none_is_sure() -> Result<()> {
+    let sample = places::shared("data/penguin/stride-sample")?;
+    let root = tempfile::tempdir()?;
+    let mut copy = Command::new("cp");
+    copy.args(["-r", "--no-preserve=mode"]).arg(sample);
+    ensure!(copy.arg(root.path().join("stride")).status()?.success());
+    let client = Session::new(root.path()).await?;
+    let answer = client
+        .ok("health", json!({ "project_dir": "stride" }))
+        .await?;
+    let first = &answer["blockers"][0];
+    let wanted = json!({ "kind": "device", "name": "/dev/dsa" });
+    assert_eq!(first["missing"], wanted, "{answer:#}");
+    assert_eq!(first["fix"][0]["tool"], "add_pseudofile", "{first:#}");
+    assert_eq!(first["sure"], "medium", "{first:#}");
     client.close().await
 }
 
 rookery_tests::tests! {
+    what_penguin_recorded_tells_of_blockers_and_none_is_sure,
     the_first_blocker_is_what_is_missing_with_the_call_that_mends_it,
     a_firmware_that_serves_has_no_blocker_whatever_it_looked_for,
     a_guest_cannot_steer_by_its_names,

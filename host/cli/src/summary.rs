@@ -4,7 +4,7 @@ use rookery_contract::options::CsvOptions;
 use rookery_contract::shapes::{Endpoint, RunStatus, ServiceAnswer, ServiceAnswers};
 use rookery_project::{Cancel, Results, Roots};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::show::text;
 
@@ -26,6 +26,8 @@ pub struct Findings {
     /// there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     services: Vec<Value>,
+    /// The run got to its end, so that what is not among them did not listen.
+    services_known: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pseudofiles: Vec<Pseudofile>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -63,8 +65,14 @@ pub fn findings(roots: &Roots, status: &RunStatus) -> Findings {
             _ => Vec::new(),
         }
     };
+    let summary = read(&results, "summary.json");
+    let services = match &summary {
+        Some(_) => list("summary.json", Some("binds")),
+        None => announced(&results),
+    };
     Findings {
-        services: reached(list("summary.json", Some("binds")), &results),
+        services: reached(services, &results),
+        services_known: summary.is_some(),
         pseudofiles: read(&results, "pseudofiles_failures.yaml")
             .map(|file| pseudofiles(&file))
             .unwrap_or_default(),
@@ -78,6 +86,20 @@ fn read(results: &Results, file: &str) -> Option<Value> {
         .read_yaml(file)
         .inspect_err(|error| tracing::debug!(file, %error, "not in the summary"))
         .ok()
+}
+
+/// What a run that did not get to its end had announced, as `summary.json` would have it.
+fn announced(results: &Results) -> Vec<Value> {
+    let rows = results.read_csv("netbinds.csv", &CsvOptions::default(), &Cancel::default());
+    let service = |row: &Map<String, Value>| {
+        let port: u16 = row.get("guest_port")?.as_str()?.parse().ok()?;
+        Some(json!({
+            "proc": row.get("procname")?, "proto": row.get("domain")?, "ip": row.get("guest_ip")?,
+            "port": port
+        }))
+    };
+    let rows = rows.map(|table| table.rows).unwrap_or_default();
+    rows.iter().filter_map(service).collect()
 }
 
 /// Each service with the port of the host that led to it, where there was one.
@@ -177,14 +199,16 @@ pub fn describe(status: &RunStatus, findings: &Findings) -> Vec<String> {
         status.run_id, status.status
     )];
 
-    section(
-        &mut lines,
-        "services that listened",
-        &findings.services,
-        service,
-    );
+    let title = match findings.services_known {
+        true => "services that listened",
+        false => "services that had begun to listen before the run broke off",
+    };
+    section(&mut lines, title, &findings.services, service);
     if findings.services.is_empty() {
-        lines.push("no service listened".to_owned());
+        lines.push(match findings.services_known {
+            true => "no service listened".to_owned(),
+            false => "the run broke off, and left no word of its services".to_owned(),
+        });
     }
     section(
         &mut lines,
@@ -301,6 +325,7 @@ mod tests {
         let findings = Findings {
             pseudofiles: pseudofiles(&file),
             missing_env: ["a", "b", "c", "d", "e", "f"].map(Value::from).into(),
+            services_known: true,
             services: vec![
                 json!({
                     "proc": "httpd", "proto": "tcp", "ip": "0.0.0.0", "port": 80,
@@ -337,7 +362,47 @@ mod tests {
         );
         assert_eq!(
             lines,
-            ["run r1 failed", "no service listened", "results in -"]
+            [
+                "run r1 failed",
+                "the run broke off, and left no word of its services",
+                "results in -"
+            ]
         );
+    }
+
+    #[test]
+    fn a_run_that_died_is_not_said_to_have_had_no_service() {
+        let root = tempfile::tempdir().unwrap();
+        let results = root.path().join("fw/results/0");
+        std::fs::create_dir_all(&results).unwrap();
+        std::fs::write(root.path().join("fw/config.yaml"), "core: {version: 2}\n").unwrap();
+        let binds = "procname,ipvn,domain,guest_ip,guest_port,pid,time,state,closed_time\n\
+                     httpd,4,tcp,0.0.0.0,80,7,2.0,listening,\n";
+        let bridges = "procname,ipvn,domain,guest_ip,guest_port,host_port\n\
+                       httpd,ipv4,tcp,0.0.0.0,80,1080\n";
+        std::fs::write(results.join("netbinds.csv"), binds).unwrap();
+        std::fs::write(results.join("vpn_bridges.csv"), bridges).unwrap();
+        let roots = Roots::new([root.path().to_owned()]).unwrap();
+        let status = status(json!({
+            "run_id": "r1", "status": "failed", "results_dir": results.to_str()
+        }));
+        let lines = describe(&status, &findings(&roots, &status));
+        assert_eq!(
+            &lines[1..3],
+            [
+                "services that had begun to listen before the run broke off:",
+                "  httpd  tcp 0.0.0.0:80, reached at the host's port 1080"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_run_without_services_says_so() {
+        let findings = Findings {
+            services_known: true,
+            ..Findings::default()
+        };
+        let status = status(json!({"run_id": "r1", "status": "finished"}));
+        assert_eq!(describe(&status, &findings)[1], "no service listened");
     }
 }

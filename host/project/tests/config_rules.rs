@@ -271,6 +271,47 @@ fn tracing_one_program_needs_a_way_in_and_one_tool() {
     }
 }
 
+/// Two changes that are on their way in Penguin, and others like them.
+#[test]
+fn what_a_newer_penguin_may_know_is_kept_and_told_and_never_refused() {
+    for (patch, path, told) in [
+        (
+            "core: {root_shell_backend: vsock}",
+            "/core/root_shell_backend",
+            "root_shell_backend",
+        ),
+        (
+            "core: {snapshot: {compress: true}}",
+            "/core/snapshot/compress",
+            "compress",
+        ),
+        (
+            "lib_inject: {loader: {kind: a}}",
+            "/lib_inject/loader/kind",
+            "loader",
+        ),
+        ("network: {bridges: [a]}", "/network/bridges/0", "bridges"),
+        (
+            "pseudofiles: {/dev/x: {novel: 2}}",
+            "/pseudofiles/~1dev~1x/novel",
+            "novel",
+        ),
+        (
+            "static_files: {/x: {type: dir, owner: root}}",
+            "/static_files/~1x/owner",
+            "owner",
+        ),
+        ("plugins: {vpn: {newly: 1}}", "/plugins/vpn/newly", "newly"),
+    ] {
+        let (config, loaded) = loaded(&[("patch_1.yaml", patch)]).expect(patch);
+        assert!(config.pointer(path).is_some(), "{patch}: {config}");
+        let warned = loaded.warnings.iter().any(|warning| warning.contains(told));
+        assert!(warned, "{patch}: {:?}", loaded.warnings);
+    }
+    let (config, _) = loaded(&[("patch_1.yaml", "core: {guest_cmd: auto}")]).unwrap();
+    assert_eq!(config["core"]["guest_cmd"], "auto");
+}
+
 #[test]
 fn a_refusal_names_file_place_and_way_out() {
     let text = refused(&[("patch_7.yaml", "env:\n  A: x\ncore:\n  root_shel: true\n")]).to_string();

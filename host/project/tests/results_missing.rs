@@ -35,6 +35,56 @@ fn the_way_to_get_a_file_names_the_project_and_the_run() {
     );
 }
 
+/// Whatever is missing and for whatever reason, what to do is a call that can be made.
+#[test]
+fn every_way_to_get_a_file_is_a_literal_call() {
+    let (on, off) = (plugins(true), plugins(false));
+    let states: [&[(&str, &str)]; 6] = [
+        &[],
+        &[("console.log", "x")],
+        &[(".ran", ""), ("summary.json", "{}")],
+        &[("core_plugins.yaml", &on), ("console.log", "x")],
+        &[
+            ("core_plugins.yaml", &on),
+            (".ran", ""),
+            ("summary.json", "{}"),
+        ],
+        &[
+            ("core_plugins.yaml", &off),
+            (".ran", ""),
+            ("summary.json", "{}"),
+        ],
+    ];
+    for files in states {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("results/0");
+        fs::create_dir_all(&run).unwrap();
+        fs::write(dir.path().join("config.yaml"), "{}").unwrap();
+        for (name, content) in files {
+            fs::write(run.join(name), content).unwrap();
+        }
+        let roots = Roots::new([dir.path().to_owned()]).unwrap();
+        let results = roots.results(None, Some("results/0")).unwrap();
+        for (file, _) in result_files::all() {
+            if files.iter().any(|(name, _)| *name == file) {
+                continue;
+            }
+            let how = missing(&results, file).1;
+            let calls = [
+                "set_config {\"",
+                "run {\"",
+                "health {\"",
+                "console {\"",
+                "run_wait {\"",
+            ];
+            assert!(
+                calls.iter().any(|call| how.contains(call)),
+                "{file} of {files:?}: {how}"
+            );
+        }
+    }
+}
+
 fn results(files: &[(&str, &str)]) -> (tempfile::TempDir, Results) {
     let dir = tempfile::tempdir().unwrap();
     for (name, content) in files {

@@ -30,6 +30,12 @@ pub trait Backend {
         false
     }
 
+    /// What the backend gives a run at most that nobody gave a length, where that is more than
+    /// usual.
+    fn open_ended_s(&self) -> Option<u64> {
+        None
+    }
+
     /// Which of the requests of `wit/live.wit` it answers.
     fn live(&self) -> Live {
         Live {

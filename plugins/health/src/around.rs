@@ -2,13 +2,11 @@
 
 use std::fmt::Write as _;
 
+use rookery_diagnosis::{Process, Timeline, cut, milliseconds, seconds};
 use rookery_plugin::{CsvOptions, Result, RunResults, SearchOptions, optional};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-
-use crate::shapes::milliseconds;
-use crate::timeline::{Process, Timeline};
 
 /// Steps that are told, the last before it.
 const STEPS: usize = 20;
@@ -104,9 +102,9 @@ fn line(run: &impl RunResults, pattern: &str) -> Result<Option<i64>> {
 }
 
 fn step(process: &Process) -> String {
-    let mut text = crate::blockers::seconds(process.started);
+    let mut text = seconds(process.started);
     let command = process.argv.join(" ");
-    let _ = write!(text, " {}", crate::blockers::cut(&command, COMMAND));
+    let _ = write!(text, " {}", cut(&command, COMMAND));
     text
 }
 
@@ -142,10 +140,7 @@ fn steps(timeline: &Timeline, before: i64) -> Vec<String> {
             };
             let took = next - process.started;
             if took >= GAP {
-                format!(
-                    "{text}{again}, then nothing new for {}",
-                    crate::blockers::seconds(took)
-                )
+                format!("{text}{again}, then nothing new for {}", seconds(took))
             } else {
                 format!("{text}{again}")
             }

@@ -1,14 +1,12 @@
 //! What stands in the way, worst first. Sentences are ours; what the firmware said is only in
 //! `evidence`.
 
+use rookery_diagnosis::{Blocker, DOES_NOTHING, Evidence, is_reboot_program};
 use rookery_plugin::Next;
 use rookery_plugin::shapes::{AskedService, ResultsState};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
-
-use crate::blockers::{DOES_NOTHING, is_reboot_program};
-use crate::evidence::Evidence;
 
 /// Crashes told of.
 const CRASHES: usize = 3;
@@ -69,6 +67,7 @@ pub fn findings(evidence: &Evidence) -> Vec<Finding> {
         devices(evidence),
         boot_arguments(evidence),
         services(evidence),
+        nothing_recorded(evidence),
     ]
     .into_iter()
     .flatten()
@@ -149,9 +148,12 @@ fn end(evidence: &Evidence) -> Option<Finding> {
     }
 }
 
-/// The firmware rebooted itself until the run ended.
+/// The firmware rebooted itself, where no blocker tells of it.
 fn reboot(evidence: &Evidence) -> Option<Finding> {
     let program = evidence.record.rebooted.as_deref()?;
+    if evidence.blockers.iter().any(Blocker::is_of_reboot) {
+        return None;
+    }
     let found = Finding::new(
         "The firmware rebooted itself. Usually one of its own checks failed: look at what the \
          console says before each start. To keep the firmware up, replace the program that reboots \
@@ -305,6 +307,26 @@ fn services(evidence: &Evidence) -> Option<Finding> {
         "netbinds",
         evidence.results_and("state", json!("listening")),
     ))
+}
+
+/// Nothing listens, and too little was recorded to say what holds it up.
+fn nothing_recorded(evidence: &Evidence) -> Option<Finding> {
+    let silent = evidence.sockets.as_ref()?.listening == 0;
+    if !silent || evidence.timeline.is_some() || evidence.status.has("plugins.db") {
+        return None;
+    }
+    let found = Finding::new(
+        "This run recorded neither programs nor system calls, so what holds the firmware up can at \
+         most be guessed from its console. The preset diagnostics records them: set it, and run \
+         again.",
+    );
+    Some(match &evidence.project_dir {
+        Some(project) => found.next(
+            "set_config",
+            json!({ "project_dir": project, "preset": "diagnostics" }),
+        ),
+        None => found,
+    })
 }
 
 /// What each service said when it was last asked.

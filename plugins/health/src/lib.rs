@@ -1,15 +1,9 @@
 //! `health`
 
 mod around;
-mod blockers;
-mod comparison;
-mod evidence;
-mod files;
 mod findings;
-mod panic;
-mod shapes;
-mod timeline;
 
+use rookery_diagnosis::{Blocker, Comparison, Evidence, Record, Standing, compare};
 use rookery_plugin::args::RunSelector;
 use rookery_plugin::shapes::{ResultsState, ResultsStatus};
 use rookery_plugin::{Answer, Firmware, Result, Results, RunResults, invalid, plugin, tool};
@@ -18,17 +12,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::around::Around;
-use crate::blockers::Blocker;
-use crate::comparison::{Comparison, Standing, compare};
-use crate::evidence::Evidence;
 use crate::findings::{Finding, findings};
-use crate::shapes::Record;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
     #[serde(flatten)]
     run: RunSelector,
-    /// Why is it late: a port, a program, or a pattern of the console
+    /// What is late: a port, program or console pattern
     #[schemars(length(min = 1))]
     around: Option<String>,
     /// Compare with this run of the project: its number, or `previous`

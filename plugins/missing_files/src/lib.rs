@@ -16,10 +16,10 @@ const LONGEST: usize = 1000;
 struct Args {
     #[serde(flatten)]
     run: RunSelector,
-    /// Only files that this program, given by name or path, looked for
+    /// Only of this program: its name or path
     #[schemars(length(min = 1))]
     procname: Option<String>,
-    /// Also what is harmless: searches that went on elsewhere, what programs did without
+    /// Also what programs did without or found elsewhere
     #[serde(default)]
     all: bool,
     /// Maximum number of paths

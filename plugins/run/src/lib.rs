@@ -1,8 +1,12 @@
 //! `run`
 
+use rookery_diagnosis::Judged;
+use rookery_plugin::change::Preset;
 use rookery_plugin::running::{USUAL_WAIT_S, Until, wait_for_new};
-use rookery_plugin::shapes::RunStatus;
-use rookery_plugin::{Emulation, Result, Results, StartOptions, plugin, tool};
+use rookery_plugin::{
+    ApplyOptions, Config, ConfigMutation, Emulation, Firmware, Result, Results, StartOptions,
+    plugin, tool,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,18 +14,20 @@ use serde::{Deserialize, Serialize};
 struct Args {
     /// Project
     project_dir: String,
-    /// Seconds until the guest is stopped; default: core.timeout, else 60, or 120 if still starting
+    /// Seconds until the guest is stopped; default: core.timeout, else 60 to 120
     #[schemars(range(min = 1, max = 86400))]
     timeout: Option<u32>,
-    /// Seconds to wait; more than 50 only with a progressToken
+    /// Seconds; more than 50 only with a progressToken
     #[serde(default = "usual_wait")]
     #[schemars(range(min = 0, max = 3600))]
     wait_s: u32,
     #[serde(flatten)]
     until: Until,
-    /// user: embedded; penguin: real Penguin; auto: the first that works here
+    /// user: embedded; auto: the first that works
     #[serde(default)]
     backend: Backend,
+    /// As of set_config, set before
+    preset: Option<Preset>,
 }
 
 fn usual_wait() -> u32 {
@@ -49,15 +55,26 @@ impl Backend {
 
 /// Boot the firmware, after making or changing a project. Gives `run_id`, `status` and `endpoints`:
 /// each `guest_port`, the `host_port` that leads there, and what the service `answers`; at the end
-/// a `summary`. The run goes on when the wait ends. Next: `run_wait`, then `health`.
+/// `compared` with the last run. The run goes on when the wait ends. Next: `run_wait`,
+/// then `health`.
 #[tool(title = "Run the firmware", example(project_dir = "fw", timeout = 60))]
-fn run(host: &(impl Emulation + Results), args: Args) -> Result<RunStatus> {
+fn run(
+    host: &(impl Emulation + Results + Firmware + Config + ConfigMutation),
+    args: Args,
+) -> Result<Judged> {
+    if let Some(preset) = args.preset {
+        let fragment = preset.missing(host, &args.project_dir)?;
+        if fragment.as_object().is_some_and(|keys| !keys.is_empty()) {
+            host.apply(&args.project_dir, &fragment, &ApplyOptions::default())?;
+        }
+    }
     let options = StartOptions {
         timeout_s: args.timeout,
         backend: args.backend.name().to_owned(),
     };
     let run_id = host.start(&args.project_dir, &options)?;
-    wait_for_new(host, &run_id, args.wait_s, &args.until)
+    let status = wait_for_new(host, &run_id, args.wait_s, &args.until)?;
+    Ok(Judged::of(host, status))
 }
 
 plugin!(run);
@@ -105,8 +122,7 @@ mod tests {
         assert_eq!(
             properties["timeout"]["description"],
             format!(
-                "Seconds until the guest is stopped; default: core.timeout, else {}, or {} if \
-                 still starting",
+                "Seconds until the guest is stopped; default: core.timeout, else {} to {}",
                 StartOptions::TIMEOUT_S,
                 StartOptions::EXTENDED_S
             )
@@ -114,7 +130,7 @@ mod tests {
         assert_eq!(
             properties["wait_s"],
             json!({
-                "description": "Seconds to wait; more than 50 only with a progressToken",
+                "description": "Seconds; more than 50 only with a progressToken",
                 "type": "integer",
                 "minimum": 0,
                 "maximum": 3600,
@@ -130,6 +146,48 @@ mod tests {
             None,
             "the project says"
         );
+    }
+
+    #[test]
+    fn the_preset_is_set_before_the_run_begins_and_only_what_is_off() {
+        let all = ["env", "db", "exec_logger", "syscalls_logger", "processes"];
+        for (off, applied) in [(&all[..], 1), (&all[1..], 1), (&[], 0)] {
+            let plugins: serde_json::Map<_, _> = all
+                .iter()
+                .map(|name| {
+                    (
+                        (*name).to_owned(),
+                        json!({ "enabled": !off.contains(name) }),
+                    )
+                })
+                .collect();
+            let host = host()
+                .answer(
+                    "config.effective",
+                    json!({ "config": { "plugins": plugins } }),
+                )
+                .answer(
+                    "config-mutation.apply",
+                    json!({ "changed": true, "patch": {} }),
+                )
+                .answer("emulation.wait", status("running"));
+            let arguments = json!({ "project_dir": "p", "preset": "diagnostics" });
+            call::<run>(&host, arguments).unwrap();
+            let changes = host.calls("config-mutation.apply");
+            assert_eq!(changes.len(), applied);
+            if let Some(change) = changes.first() {
+                let on = change["fragment"]["plugins"].as_object().unwrap();
+                assert_eq!(on.len(), off.len(), "{change}");
+                assert_eq!(on[off[0]], json!({ "enabled": true }));
+            }
+        }
+        let refused = FakeHost::new().fail("config.effective", Error::Denied("no".into()));
+        let arguments = json!({ "project_dir": "p", "preset": "diagnostics" });
+        assert!(matches!(
+            call::<run>(&refused, arguments),
+            Err(Error::Denied(_))
+        ));
+        assert_eq!(refused.calls("emulation.start").len(), 0, "nothing began");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `run_wait`
 
+use rookery_diagnosis::Judged;
 use rookery_plugin::running::{USUAL_WAIT_S, Until, wait};
-use rookery_plugin::shapes::RunStatus;
-use rookery_plugin::{Emulation, Result, Results, plugin, tool};
+use rookery_plugin::{Emulation, Firmware, Result, Results, plugin, tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use serde::Deserialize;
 struct Args {
     /// From `run`
     run_id: String,
-    /// Seconds to wait; more than 50 only with a progressToken
+    /// Seconds; more than 50 only with a progressToken
     #[serde(default = "usual_wait")]
     #[schemars(range(min = 0, max = 3600))]
     wait_s: u32,
@@ -23,16 +23,17 @@ fn usual_wait() -> u32 {
 }
 
 /// Wait for a run to end or for what `until` names. Gives `status`, `endpoints` with what each
-/// answers, whether it was `met`, and a `summary` at the end. Next: again while running, then
-/// `health`.
+/// answers, whether it was `met`, and at the end `compared` with the last run. Next:
+/// again while running, then `health`.
 #[tool(
     read_only,
     idempotent,
     title = "Wait for a run",
     example(run_id = "run-7f3a", wait_s = 40, until = "answers")
 )]
-fn run_wait(host: &(impl Emulation + Results), args: Args) -> Result<RunStatus> {
-    wait(host, &args.run_id, args.wait_s, &args.until)
+fn run_wait(host: &(impl Emulation + Results + Firmware), args: Args) -> Result<Judged> {
+    let status = wait(host, &args.run_id, args.wait_s, &args.until)?;
+    Ok(Judged::of(host, status))
 }
 
 plugin!(run_wait);

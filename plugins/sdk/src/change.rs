@@ -1,11 +1,14 @@
 //! What all tools that change the configuration do alike.
 
-use serde_json::{Value, json};
+use rookery_contract::penguin::DIAGNOSTICS;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use crate::answer::{Next, USUAL_BYTES, few, fit, fitting, shorten};
 use crate::args::ChangeTarget;
 use crate::error::Result;
-use crate::host::{ApplyOptions, ConfigMutation};
+use crate::host::{ApplyOptions, Config, ConfigMutation};
 use crate::shapes::Change;
 
 /// The value of a key is echoed up to this many bytes; `show_patch` and the file have it whole.
@@ -27,6 +30,38 @@ pub fn apply(
     };
     host.apply(&target.project_dir, fragment, &options)
         .map(finish)
+}
+
+/// Several keys that are set at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// What records boot arguments and events.
+    Diagnostics,
+}
+
+impl Preset {
+    /// What of it a project does not have yet: a fragment of a patch, empty where it has all.
+    pub fn missing(self, host: &impl Config, project: &str) -> Result<Value> {
+        let Self::Diagnostics = self;
+        let effective = host.effective(project)?;
+        let plugins = effective.config.get("plugins");
+        let off = DIAGNOSTICS.iter().filter(|name| !is_on(plugins, name));
+        let on: Map<_, _> = off
+            .map(|name| ((*name).to_owned(), json!({ "enabled": true })))
+            .collect();
+        Ok(if on.is_empty() {
+            json!({})
+        } else {
+            json!({ "plugins": on })
+        })
+    }
+}
+
+fn is_on(plugins: Option<&Value>, name: &str) -> bool {
+    plugins
+        .and_then(|plugins| plugins.get(name))
+        .is_some_and(|arguments| arguments.get("enabled") != Some(&Value::Bool(false)))
 }
 
 /// Make the host's change an answer: what was touched and not the whole patch, bounded, and with
@@ -80,8 +115,6 @@ pub fn can_be_modelled(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Map;
-
     use super::*;
 
     fn change(answer: Value) -> Change {

@@ -16,7 +16,7 @@ pub const USUAL_WAIT_S: u32 = 40;
 /// What to wait for; flatten it into a tool's arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Until {
-    /// Instead of its end: port is open, service answers, console has a line, console is quiet
+    /// Instead of its end: an open port, an answer, a console line, a quiet console
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Condition>,
     /// Guest port of port and answers; default: any

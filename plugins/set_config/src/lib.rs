@@ -1,15 +1,12 @@
 //! `set_config`
 
 use rookery_plugin::args::ChangeTarget;
+use rookery_plugin::change::Preset;
 use rookery_plugin::shapes::Change;
 use rookery_plugin::{Config, ConfigMutation, Result, change, invalid, plugin, tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
-
-/// Plugins that record missing boot arguments, and programs and system calls in the database. Both
-/// Penguin and the embedded backend write a result file only where its plugin is on.
-const DIAGNOSTICS: [&str; 4] = ["env", "db", "exec_logger", "syscalls_logger"];
+use serde_json::{Map, Value};
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
@@ -37,12 +34,6 @@ enum Setting {
     Keys(Map<String, Value>),
 }
 
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Preset {
-    Diagnostics,
-}
-
 /// Set any key of the configuration by its dotted path, or a preset of several: for what no other
 /// tool sets. `unset` takes it back.
 #[tool(
@@ -58,28 +49,12 @@ fn set_config(host: &(impl Config + ConfigMutation), args: Args) -> Result<Chang
         (Some(path), Some(value), None) => host
             .set(&target.project_dir, &path, &value, target.dry_run)
             .map(change::finish),
-        (None, None, Some(Preset::Diagnostics)) => {
-            let effective = host.effective(&target.project_dir)?;
-            let plugins = effective.config.get("plugins");
-            let off = DIAGNOSTICS.iter().filter(|name| !is_on(plugins, name));
-            let on: Map<_, _> = off
-                .map(|name| ((*name).to_owned(), json!({ "enabled": true })))
-                .collect();
-            let fragment = if on.is_empty() {
-                json!({})
-            } else {
-                json!({ "plugins": on })
-            };
+        (None, None, Some(preset)) => {
+            let fragment = preset.missing(host, &target.project_dir)?;
             change::apply(host, target, &fragment, Vec::new())
         }
         _ => Err(invalid("give path and value, or a preset alone")),
     }
-}
-
-fn is_on(plugins: Option<&Value>, name: &str) -> bool {
-    plugins
-        .and_then(|plugins| plugins.get(name))
-        .is_some_and(|arguments| arguments.get("enabled") != Some(&Value::Bool(false)))
 }
 
 plugin!(set_config);
@@ -88,6 +63,7 @@ plugin!(set_config);
 mod tests {
     use rookery_plugin::Error;
     use rookery_plugin::testing::{FakeHost, call, check};
+    use serde_json::json;
 
     use super::*;
 
@@ -136,7 +112,11 @@ mod tests {
         let on = json!({ "enabled": true });
         assert_eq!(
             asked["fragment"],
-            json!({ "plugins": { "db": on, "exec_logger": on, "syscalls_logger": on } })
+            json!({
+                "plugins": {
+                    "db": on, "exec_logger": on, "syscalls_logger": on, "processes": on
+                }
+            })
         );
         assert_eq!(asked["options"]["dry_run"], true);
     }

@@ -7,6 +7,7 @@
 mod error;
 mod next;
 pub mod options;
+pub mod penguin;
 pub mod shapes;
 pub mod text;
 

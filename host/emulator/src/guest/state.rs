@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rookery_records::Outcome;
 use rookery_records::event::{Process, What};
@@ -213,6 +213,11 @@ impl<'a> Guest<'a> {
     /// Since when it has done nothing that it had not done before.
     pub fn news(&self) -> Instant {
         self.reporter.news()
+    }
+
+    /// How long its processes computed, all together.
+    pub fn computed(&self) -> Duration {
+        self.limits.computed()
     }
 
     /// Readable while a request waits.

@@ -82,6 +82,12 @@ impl Memory {
         self.due
     }
 
+    /// How long the guest's processes computed, all together.
+    pub fn computed(&self) -> Duration {
+        let pids = self.processes.pids().into_iter();
+        pids.filter_map(|pid| self.processes.computed(pid)).sum()
+    }
+
     /// A process is about to map memory that others may share.
     pub fn shares(&mut self) {
         self.shared.expected();

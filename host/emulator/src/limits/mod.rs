@@ -17,7 +17,7 @@ mod shared;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rookery_project::{Error, Result};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -151,6 +151,11 @@ impl Limits {
         }
         let exact = || written + files::held(init, mounts);
         self.memory.excess(written + mounts.reserved(), exact)
+    }
+
+    /// How long the guest's processes computed, all together.
+    pub fn computed(&self) -> Duration {
+        self.memory.computed()
     }
 
     /// When to look again, where nothing happens.

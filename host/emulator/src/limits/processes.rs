@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 
@@ -81,6 +82,11 @@ impl Processes {
         Size::parse(&self.read(&format!("{pid}/statm"))?)
     }
 
+    /// How long it and those of its children that have ended computed.
+    pub fn computed(&self, pid: u32) -> Option<Duration> {
+        computed(&self.read(&format!("{pid}/stat"))?)
+    }
+
     /// How many descriptors it has open.
     pub fn descriptors(&self, pid: u32) -> u64 {
         let path = format!("{pid}/fd");
@@ -111,6 +117,19 @@ impl Processes {
     }
 }
 
+/// The times of a process and its children in `stat`, which are the 14th to 17th of its fields; the
+/// second, its name, may hold anything.
+fn computed(stat: &str) -> Option<Duration> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let times = fields.split_whitespace().skip(11).take(4);
+    let ticks = times
+        .map(|ticks| ticks.parse::<u64>().ok())
+        .sum::<Option<u64>>()?;
+    Some(Duration::from_millis(
+        ticks.saturating_mul(1000) / rustix::param::clock_ticks_per_second(),
+    ))
+}
+
 /// `NAME   12 kB`, in bytes.
 fn kilobytes(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -125,6 +144,18 @@ mod tests {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let proc = rustix::fs::open("/proc", flags, Mode::empty()).unwrap();
         (Processes::new(proc), std::process::id())
+    }
+
+    #[test]
+    fn times_are_found_behind_any_name() {
+        let stat = "7 (a) b) R 1 2 3 4 5 6 7 8 9 10 150 50 25 25 20 0";
+        assert_eq!(computed(stat), Some(Duration::from_millis(2500)));
+        assert_eq!(computed("7 (a"), None);
+        let (processes, pid) = own();
+        let before = processes.computed(pid).unwrap();
+        while processes.computed(pid).unwrap() < before + Duration::from_millis(20) {
+            std::hint::spin_loop();
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! How long a run lasts: what was asked for, or, where nobody said, longer while its services are
-//! still being started.
+//! still being started, or while it computes.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rookery_runs::plan::Plan;
@@ -11,6 +12,12 @@ use crate::supervisor::asking::Asking;
 const STEP: Duration = Duration::from_secs(10);
 /// A guest that has done nothing new for so long has started all that it starts.
 const SETTLED: Duration = Duration::from_secs(15);
+/// How a guest computes is looked at for so long before the run's end, and at least for so long.
+const WATCHED: Duration = Duration::from_secs(12);
+const WATCHED_MIN: Duration = Duration::from_secs(4);
+/// One that computes for at least a tenth of that is at work. A guest that waits needs a hundredth;
+/// one that makes keys on a busy machine gets no whole processor.
+const AT_WORK: u32 = 10;
 
 /// The deadline of a run, which may move.
 pub struct Lasting {
@@ -22,6 +29,8 @@ pub struct Lasting {
     end_begins: Instant,
     /// A stop was asked for, and by when the services have to have answered a last time.
     stopping: Option<Instant>,
+    /// How long the guest had computed at the last looks, the oldest first.
+    computed: VecDeque<(Instant, Duration)>,
 }
 
 impl Lasting {
@@ -36,7 +45,32 @@ impl Lasting {
             bound: began + extended.max(timeout),
             end_begins: began + timeout.saturating_sub(Asking::before_end(timeout)),
             stopping: None,
+            computed: VecDeque::new(),
         }
+    }
+
+    /// Keep how long the guest has `computed` until now, where that may matter.
+    pub fn watch(&mut self, now: Instant, computed: impl FnOnce() -> Duration) {
+        let is_near = self.end_begins.saturating_duration_since(now) <= WATCHED;
+        if self.deadline >= self.bound || !is_near {
+            return;
+        }
+        self.computed.push_back((now, computed()));
+        let old = |(at, _): &(Instant, Duration)| now.saturating_duration_since(*at) > WATCHED;
+        while self.computed.front().is_some_and(old) {
+            self.computed.pop_front();
+        }
+    }
+
+    /// Whether the guest is at work, whatever else it does.
+    fn computes(&self) -> bool {
+        let (Some((since, before)), Some((until, now))) =
+            (self.computed.front(), self.computed.back())
+        else {
+            return false;
+        };
+        let watched = until.saturating_duration_since(*since);
+        watched >= WATCHED_MIN && now.saturating_sub(*before) >= watched / AT_WORK
     }
 
     /// When the run is over.
@@ -70,7 +104,7 @@ impl Lasting {
     /// guest last did something new.
     pub fn goes_on(&mut self, answered: bool, starting: bool, news: Instant) -> Option<u64> {
         let now = Instant::now();
-        let busy = starting || now.saturating_duration_since(news) < SETTLED;
+        let busy = starting || now.saturating_duration_since(news) < SETTLED || self.computes();
         if answered || !busy || self.deadline >= self.bound {
             self.end_begins = self.deadline;
             return None;
@@ -96,7 +130,36 @@ mod tests {
             bound: began + Duration::from_secs(extended),
             end_begins: deadline,
             stopping: None,
+            computed: VecDeque::new(),
         }
+    }
+
+    /// A guest of which nothing is new and that computed so many milliseconds of each second.
+    fn settled(each: u64) -> (Lasting, Instant) {
+        let mut run = lasting(5, 120);
+        let long_ago = run.began.checked_sub(Duration::from_secs(20));
+        for second in 0..10 {
+            let now = run.began + Duration::from_secs(second);
+            run.watch(now, || Duration::from_millis(9000 + second * each));
+        }
+        (run, long_ago.expect("the machine is up for longer"))
+    }
+
+    #[test]
+    fn a_guest_that_computes_goes_on_and_one_that_only_waits_does_not() {
+        for (each, goes_on) in [(900, true), (200, true), (20, false), (0, false)] {
+            let (mut run, news) = settled(each);
+            assert_eq!(run.goes_on(false, false, news).is_some(), goes_on, "{each}");
+        }
+        let (mut run, news) = settled(900);
+        assert_eq!(run.goes_on(true, false, news), None, "a service answers");
+        // Seen for a moment only, it may just have begun something short.
+        let mut run = lasting(5, 120);
+        for moment in 0..2 {
+            let now = run.began + Duration::from_secs(moment);
+            run.watch(now, || Duration::from_secs(moment));
+        }
+        assert_eq!(run.goes_on(false, false, news), None);
     }
 
     #[test]

@@ -251,6 +251,8 @@ impl Supervisor<'_> {
             }
             if now >= tick {
                 self.housekeeping();
+                let guest = &self.guest;
+                self.lasting.watch(now, || guest.computed());
                 tick = now + TICK;
             }
             let due = self.guest.due();

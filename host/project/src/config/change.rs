@@ -43,6 +43,8 @@ pub fn apply(dir: &Path, fragment: &Json, options: &ApplyOptions) -> Result<shap
         more.splice(0..0, problems.clone());
         refused(&more)
     })?;
+    // Keys that are not known are told when the whole is loaded.
+    let tree = tree.value;
     let mut problems = problems;
     problems.extend(guard(dir, &tree, &mut warnings));
     if !problems.is_empty() {

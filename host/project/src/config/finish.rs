@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::files::{self, MAIN};
 use super::layer::{Layer, origin};
-use super::plugins::unknown_argument;
+use super::plugins::unknown_arguments;
 use super::refusal::{Fault, Kind, Refusal};
 use super::schema::{Nulls, PROJECT, Problem, Scope, Type, check, complete};
 use super::templates::resolve_kernel_version;
@@ -68,10 +68,20 @@ pub fn finish(
         let version = kernel.rsplit('/').nth(1).unwrap_or_default();
         resolve_kernel_version(&mut config, version);
     }
-    let config = check(Type::Model(&PROJECT), config, Scope::Whole)
+    let checked = check(Type::Model(&PROJECT), config, Scope::Whole)
         .map_err(|problems| whole(layers, &problems))?;
-    let mut config = complete(Type::Model(&PROJECT), config, Nulls::Drop);
-    rules(dir, &config, layers)?;
+    let mut config = complete(Type::Model(&PROJECT), checked.value, Nulls::Drop);
+    rules(&config, layers)?;
+    let plugins = config.get("plugins").and_then(Value::as_map);
+    let unknown = plugins.map(|plugins| unknown_arguments(plugins, dir));
+    for unknown in unknown.unwrap_or_default() {
+        if unknown.misspelt {
+            let file = origin(layers, &["plugins".into(), unknown.plugin]);
+            return Err(Refusal::new(Kind::Rule, &file, unknown.message));
+        }
+        let passed_on = "they are passed on, as a newer Penguin may know them";
+        warnings.push(format!("{}; {passed_on}", unknown.message));
+    }
     if let Some(core) = section(&mut config, "core")
         && !core.contains_key(&Key::from("fs"))
     {
@@ -239,7 +249,7 @@ fn kernel(core: &Map, arch: Option<&Architecture>) -> Result<String, String> {
 }
 
 /// The rules that Penguin applies after validation.
-fn rules(dir: &Path, config: &Value, layers: &[Layer]) -> Result<(), Refusal> {
+fn rules(config: &Value, layers: &[Layer]) -> Result<(), Refusal> {
     let Some(core) = config.get("core").and_then(Value::as_map) else {
         return Ok(());
     };
@@ -262,17 +272,6 @@ fn rules(dir: &Path, config: &Value, layers: &[Layer]) -> Result<(), Refusal> {
     }
     if let Some((key, problem)) = tracing_conflict(core) {
         return refuse(key, problem);
-    }
-    if let Some((plugin, problem)) = config
-        .get("plugins")
-        .and_then(Value::as_map)
-        .and_then(|plugins| unknown_argument(plugins, dir))
-    {
-        return Err(Refusal::new(
-            Kind::Rule,
-            &origin(layers, &["plugins".into(), plugin]),
-            problem,
-        ));
     }
     if get("version") != Some(&Value::Int(2)) {
         return refuse(

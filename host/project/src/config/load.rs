@@ -46,6 +46,7 @@ pub fn load(dir: &Path, patch: Patch<'_>) -> Result<Loaded, Refusal> {
         renderer: Renderer::default(),
         layers: Vec::new(),
         warnings: Vec::new(),
+        unknown: Vec::new(),
     };
     let text = files::read(dir, MAIN)?.ok_or_else(|| {
         Refusal::new(
@@ -108,6 +109,8 @@ struct Loader<'a> {
     renderer: Renderer,
     layers: Vec<Layer>,
     warnings: Vec<String>,
+    /// The keys of files that are not known.
+    unknown: Vec<Vec<String>>,
 }
 
 impl Loader<'_> {
@@ -143,8 +146,15 @@ impl Loader<'_> {
         let reserved: Vec<_> = PROJECT.fields.iter().map(|field| field.name).collect();
         promote(map, &reserved, self.dir, &mut self.warnings)
             .map_err(|problem| Refusal::new(Kind::Structure, file, problem))?;
-        let tree = check(Type::Model(&PROJECT), rendered, Scope::File)
+        let checked = check(Type::Model(&PROJECT), rendered, Scope::File)
             .map_err(|problems| at(Kind::Structure, &problems))?;
+        if !checked.unknown.is_empty() {
+            let told = at(Kind::Structure, &checked.unknown);
+            self.warnings.push(told.to_string());
+            let paths = checked.unknown.into_iter().map(|unknown| unknown.path);
+            self.unknown.extend(paths);
+        }
+        let tree = checked.value;
         self.layers.push(Layer {
             file: file.to_owned(),
             text,
@@ -177,12 +187,23 @@ impl Loader<'_> {
             };
             if *section != Value::Null {
                 let value = std::mem::replace(section, Value::Null);
-                *section = check(field.ty, value, Scope::File).map_err(|mut problems| {
+                let refused = |mut problems: Vec<Problem>| {
                     for problem in &mut problems {
                         problem.path.insert(0, key.text());
                     }
                     Refusal::at(Kind::Structure, file, text, &problems)
-                })?;
+                };
+                let mut checked = check(field.ty, value, Scope::File).map_err(refused)?;
+                // What each file had by itself was told; a key of one model among those of another
+                // is what Penguin refuses.
+                checked.unknown.retain(|unknown| {
+                    let path = [&[key.text()][..], &unknown.path].concat();
+                    !self.unknown.contains(&path)
+                });
+                if !checked.unknown.is_empty() {
+                    return Err(refused(checked.unknown));
+                }
+                *section = checked.value;
             }
         }
         Ok(merged)

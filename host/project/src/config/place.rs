@@ -2,7 +2,7 @@
 //! a key ends that contains dots.
 
 use super::paths;
-use super::schema::{Field, Keys, PROJECT, Table, Tagged, Type, did_you_mean};
+use super::schema::{Field, Keys, PROJECT, Table, Tagged, Type, did_you_mean, is_misspelt};
 use crate::ground::yaml::value::{Value, command_number};
 
 /// Finding out where keys end takes time by the length of a path.
@@ -16,11 +16,28 @@ pub fn place(tree: &Value, dotted: &str) -> Result<Vec<String>, String> {
     }
     paths::resolve(tree, dotted).map_or_else(
         || {
-            let steps = below(Type::Model(&PROJECT), Some(tree), dotted)?;
+            let steps = below(Type::Model(&PROJECT), Some(tree), dotted)
+                .or_else(|why| new_key(dotted).ok_or(why))?;
             Ok(steps.into_iter().map(str::to_owned).map(decimal).collect())
         },
         Ok,
     )
+}
+
+/// A key of a known section that only a newer Penguin may know, and no known one misspelt.
+fn new_key(dotted: &str) -> Option<Vec<&str>> {
+    let (section, rest) = first(dotted);
+    let mut ty = PROJECT.field(section)?.ty;
+    while let Type::Optional(inner) | Type::NullIsEmpty(inner) = ty {
+        ty = *inner;
+    }
+    let Type::Model(model) = ty else {
+        return None;
+    };
+    let (step, _) = first(rest?);
+    let names: Vec<_> = model.fields.iter().map(|field| field.name).collect();
+    let is_new = !step.is_empty() && !names.contains(&step) && !is_misspelt(step, &names);
+    is_new.then(|| dotted.split('.').collect())
 }
 
 /// An ioctl command in the one notation that keys have.
@@ -216,6 +233,8 @@ mod tests {
     fn what_the_structure_does_not_have_is_refused_with_what_it_has() {
         for (dotted, said) in [
             ("core.root_shel", "did you mean 'root_shell'?"),
+            ("core.root_shell_backend", "core|root_shell_backend"),
+            ("lib_inject.new.key", "lib_inject|new|key"),
             ("envs.a", "did you mean 'env'?"),
             ("core.mem.x", "set it as a whole"),
             ("", "there is no key ''"),

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::schema::PLUGIN;
+use super::schema::{PLUGIN, is_misspelt};
 use crate::ground::yaml::value::{Key, Map, Value};
 use crate::penguin::plugins::DECLARED;
 
@@ -62,11 +62,20 @@ pub fn promote(
     Ok(())
 }
 
-/// The first argument of an enabled plugin that it does not declare: the plugin, and what is wrong.
-pub fn unknown_argument(plugins: &Map, project: &Path) -> Option<(String, String)> {
-    plugins.iter().find_map(|(name, entry)| {
-        let name = name.text();
-        let arguments = declared_arguments(&name, project)?;
+/// Arguments of an enabled plugin that it does not declare.
+pub struct UnknownArguments {
+    pub plugin: String,
+    /// What they are, and which there are.
+    pub message: String,
+    /// One of them is a known one, written wrongly.
+    pub misspelt: bool,
+}
+
+/// What enabled plugins are given and do not declare.
+pub fn unknown_arguments(plugins: &Map, project: &Path) -> Vec<UnknownArguments> {
+    let of_plugin = |(name, entry): (&Key, &Value)| {
+        let plugin = name.text();
+        let arguments = declared_arguments(&plugin, project)?;
         let entry = entry
             .as_map()
             .filter(|entry| entry.get(&Key::from("enabled")) != Some(&Value::Bool(false)))?;
@@ -75,13 +84,16 @@ pub fn unknown_argument(plugins: &Map, project: &Path) -> Option<(String, String
             .map(Key::text)
             .filter(|key| PLUGIN.field(key).is_none() && !arguments.contains(&key.as_str()))
             .collect();
-        let message = || {
-            format!(
-                "plugin '{name}' has no argument {}; its arguments are {}",
-                unknown.join(", ").escape_debug(),
-                arguments.join(", ")
-            )
-        };
-        (!unknown.is_empty()).then(|| (name.clone(), message()))
-    })
+        let message = format!(
+            "plugin '{plugin}' has no argument {}; its arguments are {}",
+            unknown.join(", ").escape_debug(),
+            arguments.join(", ")
+        );
+        (!unknown.is_empty()).then(|| UnknownArguments {
+            misspelt: unknown.iter().any(|name| is_misspelt(name, arguments)),
+            plugin,
+            message,
+        })
+    };
+    plugins.iter().filter_map(of_plugin).collect()
 }

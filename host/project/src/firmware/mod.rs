@@ -21,11 +21,13 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use rookery_contract::Next;
 use rookery_contract::options::{FindOptions, ListOptions};
 use rookery_contract::shapes::{
     DirectoryEntry, ElfHeaders, FileStat, FoundFiles, InitCandidates, Listing,
 };
 use rustix::io::Errno;
+use serde_json::json;
 
 pub use self::file_system::FileSystem;
 pub(crate) use self::image::Image;
@@ -56,23 +58,26 @@ impl Firmware {
     /// Open the root filesystem of the project in `project`.
     pub(crate) fn open(project: &Path, cancel: &Cancel) -> Result<Self> {
         let path = project.join(ARCHIVE);
-        let file =
-            regular::open_beneath(&open_dir(project)?, ARCHIVE).map_err(|error| {
-                match Errno::from_io_error(&error) {
-                    Some(Errno::NOENT | Errno::NOTDIR) => Error::Unavailable(Unavailable {
-                        what: ARCHIVE.into(),
-                        why: format!("{} has no root filesystem", project.display()),
-                        how_to_enable:
-                            "Make the project from a root filesystem archive with `init_project`"
-                                .into(),
-                    }),
-                    Some(Errno::XDEV | Errno::LOOP) => Error::Denied(format!(
-                        "{} is a link that leads out of the project",
-                        path.display()
-                    )),
-                    _ => Error::io("open", &path, &error),
-                }
-            })?;
+        let file = regular::open_beneath(&open_dir(project)?, ARCHIVE).map_err(|error| {
+            match Errno::from_io_error(&error) {
+                Some(Errno::NOENT | Errno::NOTDIR) => Error::Unavailable(Unavailable {
+                    what: ARCHIVE.into(),
+                    why: format!("{} has no root filesystem", project.display()),
+                    how_to_enable: format!(
+                        "Make a project of a root filesystem archive: call {}",
+                        Next::call(
+                            "init_project",
+                            json!({ "rootfs": "ARCHIVE.tar.gz", "output": "NEW_FOLDER" })
+                        )
+                    ),
+                }),
+                Some(Errno::XDEV | Errno::LOOP) => Error::Denied(format!(
+                    "{} is a link that leads out of the project",
+                    path.display()
+                )),
+                _ => Error::io("open", &path, &error),
+            }
+        })?;
         Ok(Self {
             image: opened::of_archive(file, &path, cancel)?,
         })

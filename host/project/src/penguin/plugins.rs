@@ -26,8 +26,7 @@ const TRACKER: &str = "pseudofile_tracker";
 pub const DATABASE: &str = "db";
 /// Plugins that feed the database, any of them.
 pub const LOGGERS: [&str; 4] = ["syscalls_logger", "exec_logger", "rw_logger", "processes"];
-/// Plugins that record missing boot arguments, and system calls and programs in the database.
-pub const DIAGNOSTICS: [&str; 4] = ["env", DATABASE, "exec_logger", "syscalls_logger"];
+pub use rookery_contract::penguin::DIAGNOSTICS;
 
 /// Names that the framework itself gives to plugins.
 pub const FRAMEWORK: [&str; 11] = [

@@ -103,7 +103,10 @@ fn no_run(project: &Path, refused: Option<&Newer>) -> Error {
                 "{} has no result directory whose name is a number",
                 project.display()
             ),
-            format!("Give one as results_dir{}", place::list(": ", &others)),
+            format!(
+                "Call {run}, or give one of these as results_dir{}",
+                place::list(": ", &others)
+            ),
         )
     };
     Error::Unavailable(Unavailable {

@@ -96,7 +96,10 @@ impl Calls<'_> {
                 let call = |tool| Next::call(tool, json!({ "run_id": run_id }));
                 format!("Call {}, or {}", call("run_wait"), call("run_stop"))
             }
-            None => "Wait for the end of the run, or stop it".to_owned(),
+            None => format!(
+                "Wait for the end of the run; until then, call {}",
+                self.of_results("health")
+            ),
         }
     }
 
@@ -172,7 +175,11 @@ fn reason(
     };
     let how = match (source.plugins.first(), source.when, state) {
         (Some(plugin), ..) if !known => calls.enable(&[plugin]),
-        (_, When::Event(_), _) => "It appears once that happens in a run".to_owned(),
+        (_, When::Event(_), _) => format!(
+            "It appears once that happens in a run: call {}, or {} for longer",
+            calls.of_results("health"),
+            calls.run()
+        ),
         (_, _, State::Running) => calls.wait(),
         (_, _, State::Died | State::Quiet) => format!(
             "Call {}: the end of console.log tells the cause. Fix it, and run again; a run that \

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 use rookery_project::{Error, Result};
@@ -11,94 +11,91 @@ use rustix::process::{Pid, Signal};
 use sha2::{Digest as _, Sha256};
 
 use crate::backend::Check;
-use crate::penguin::run_bounded;
+use crate::penguin::engine::{Engine, VARIABLE, on_path};
 use crate::plan::Plan;
 
-const ENGINES: [&str; 2] = ["docker", "podman"];
 /// Present in the Penguin image only.
 const IN_IMAGE: &str = "/igloo_static";
-const ENGINE_PATIENCE: Duration = Duration::from_secs(20);
+/// The wrapper removes its network when it ends, which it does once its container is gone.
+const WRAPPER_ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// A Penguin that nobody supervises any more has so long to write its files, and that long to be
+/// gone after it was killed.
+const SWEEP_GRACE: Duration = Duration::from_secs(8);
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(50);
 
 /// Where Penguin is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// On a host: the wrapper, and the engine that it uses.
-    Host { wrapper: PathBuf, engine: PathBuf },
+    Host { wrapper: PathBuf, engine: Engine },
     /// In the Penguin image: the command line itself.
     Image { penguin: PathBuf },
 }
 
 impl Place {
     pub(super) fn find() -> Option<Self> {
-        let penguin = on_path("penguin")?;
+        let penguin = on_path("penguin".as_ref())?;
         if Path::new(IN_IMAGE).is_dir() {
             return Some(Self::Image { penguin });
         }
         Some(Self::Host {
             wrapper: penguin,
-            engine: ENGINES.iter().find_map(|engine| on_path(engine))?,
+            engine: Engine::find().engine?,
         })
     }
 }
 
 /// What the backend needs, and what to do where it is missing.
 pub(super) fn checks() -> Vec<Check> {
-    let wrapper = on_path("penguin");
+    let wrapper = on_path("penguin".as_ref());
+    let found = |path: &Path| path.display().to_string();
     let mut checks = vec![check(
         "penguin command",
-        wrapper.as_deref(),
-        "Install Penguin's wrapper with `docker run rehosting/penguin penguin_install`, and make \
-         sure that it is in PATH",
+        wrapper
+            .as_deref()
+            .map(found)
+            .ok_or("not found on PATH".into()),
+        "Install Penguin's wrapper for this user with `docker run --rm rehosting/penguin \
+         penguin_install.local | sh` (`penguin_install | sudo sh` for all users; podman works as \
+         well), and make sure that `command -v penguin` finds it",
     )];
     if Path::new(IN_IMAGE).is_dir() {
         return checks;
     }
-    let engine = ENGINES.iter().find_map(|engine| on_path(engine));
+    let chosen = Engine::find();
+    let described = match &chosen.engine {
+        Some(engine) => Ok(format!("{} ({})", engine.program.display(), chosen.how)),
+        None => Err(chosen.how),
+    };
     checks.push(check(
         "container engine",
-        engine.as_deref(),
-        "Install docker or podman",
+        described,
+        "Install docker or podman, or name another engine in PENGUIN_CONTAINER_ENGINE, as for \
+         Penguin's wrapper",
     ));
-    if let (Some(engine), true) = (engine, wrapper.is_some()) {
-        let answers = run_bounded(Command::new(&engine).arg("version"), ENGINE_PATIENCE) == Some(0);
-        checks.push(Check {
-            name: "container engine answers".into(),
-            ok: answers,
-            needed: true,
-            detail: format!(
-                "`{} version` {}",
-                engine.display(),
-                if answers { "succeeds" } else { "fails" }
-            ),
-            fix: (!answers)
-                .then(|| "Start the engine, and make sure that this user may use it".into()),
-        });
+    if let (Some(engine), true) = (chosen.engine, wrapper.is_some()) {
+        let program = engine.program.display();
+        let answers = match engine.answers() {
+            true => Ok(format!("`{program} info` succeeds")),
+            false => Err(format!("`{program} info` fails")),
+        };
+        let fix = "Start the engine, and make sure that this user may use it, or install podman, \
+                   which needs no daemon";
+        checks.push(check("container engine answers", answers, fix));
     }
     checks
 }
 
-fn check(name: &str, found: Option<&Path>, fix: &str) -> Check {
+/// `seen` is an error where it is not as it should be.
+fn check(name: &str, seen: std::result::Result<String, String>, fix: &str) -> Check {
     Check {
         name: name.into(),
-        ok: found.is_some(),
+        ok: seen.is_ok(),
         needed: true,
-        detail: found.map_or_else(
-            || "not found on PATH".into(),
-            |path| path.display().to_string(),
-        ),
-        fix: found.is_none().then(|| fix.into()),
+        fix: seen.is_err().then(|| fix.into()),
+        detail: seen.unwrap_or_else(|seen| seen),
     }
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let executable = |path: &PathBuf| {
-        path.metadata()
-            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-    };
-    std::env::split_paths(&std::env::var_os("PATH")?)
-        .map(|directory| directory.join(name))
-        .find(executable)
 }
 
 /// One run's calls.
@@ -107,7 +104,8 @@ pub(super) struct Invocation {
     place: Place,
     project_dir: PathBuf,
     results_dir: PathBuf,
-    timeout_s: u64,
+    /// None where Penguin itself is to say when the run ends.
+    timeout_s: Option<u64>,
     /// An empty directory: the wrapper rewrites any argument that is the name of a file where it
     /// is started.
     workdir: PathBuf,
@@ -143,118 +141,155 @@ impl Invocation {
         let Plan {
             project_dir,
             results_dir,
-            timeout_s,
             ..
         } = plan.clone();
         Ok(Self {
             place,
             project_dir,
             results_dir,
-            timeout_s,
+            timeout_s: (!plan.is_open_ended()).then_some(plan.timeout_s),
             workdir,
             name,
         })
     }
 
+    pub(super) fn project_dir(&self) -> &Path {
+        &self.project_dir
+    }
+
     /// The command that runs the project.
     pub(super) fn command(&self) -> Command {
         let mut command = match &self.place {
-            Place::Host { wrapper, .. } => {
+            Place::Host { wrapper, engine } => {
                 let mut command = Command::new(wrapper);
                 command.args(["--name", &self.name, "--replace"]);
+                // The engine that is asked to stop the container is the one that has it.
+                command.env(VARIABLE, &engine.program);
                 command
             }
             Place::Image { penguin } => Command::new(penguin),
         };
-        command
-            .arg("run")
-            .arg(&self.project_dir)
-            .arg("--output")
-            .arg(&self.results_dir);
-        command
-            .arg("--timeout")
-            .arg(self.timeout_s.to_string())
-            .current_dir(&self.workdir);
+        command.arg("run").arg("--output").arg(&self.results_dir);
+        if let Some(seconds) = self.timeout_s {
+            command.arg("--timeout").arg(seconds.to_string());
+        }
+        // The wrapper takes the last path for the project, by which its other commands find the
+        // container.
+        command.arg(&self.project_dir).current_dir(&self.workdir);
         command
     }
 
-    /// Ask Penguin to end and write its files.
-    pub(super) fn interrupt(&self, child: &Child) {
+    /// Ask Penguin to end and write its files. Whether the signal arrived: the container may not be
+    /// there yet.
+    pub(super) fn interrupt(&self, child: &Child) -> bool {
         match &self.place {
-            Place::Host { engine, .. } => {
-                self.engine(engine, &["kill", "--signal=INT", &self.name]);
-            }
+            Place::Host { engine, .. } => engine.interrupt(&self.name),
             // To the parent only: it passes the signal on to its child, which has a session of its
             // own.
-            Place::Image { .. } => signal(child.id(), Signal::INT),
+            Place::Image { .. } => {
+                signal(child.id(), Signal::INT);
+                true
+            }
         }
     }
 
     /// End Penguin at once.
-    pub(super) fn kill(&self, child: &Child) {
+    pub(super) fn kill(&self, child: &mut Child) {
         match &self.place {
             Place::Host { engine, .. } => {
-                self.engine(engine, &["rm", "--force", &self.name]);
+                engine.remove(&self.name);
+                let deadline = Instant::now() + WRAPPER_ENDS_WITHIN;
+                while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
+                    std::thread::sleep(POLL);
+                }
             }
-            Place::Image { .. } => self.end_processes(Signal::KILL),
+            Place::Image { .. } => self.kill_processes(),
         }
-        if let Some(group) = pid(child.id()) {
+        if let (Ok(None), Some(group)) = (child.try_wait(), pid(child.id())) {
             let _ = rustix::process::kill_process_group(group, Signal::KILL);
+            // The wrapper may just have started its container.
+            if let Place::Host { engine, .. } = &self.place {
+                engine.remove(&self.name);
+            }
         }
     }
 
-    /// Remove what a run leaves in the engine: a stopped container, an unused network.
-    pub(super) fn clean(&self) {
-        if let Place::Host { wrapper, .. } = &self.place {
-            let mut down = Command::new(wrapper);
-            down.args(["down", "--name", &self.name])
-                .current_dir(&self.workdir);
-            run_bounded(&mut down, ENGINE_PATIENCE);
-        }
-    }
-
-    /// End a run whose supervisor is gone.
+    /// End a run whose supervisor is gone; nothing of it is alive after that.
     pub(super) fn sweep(&self) {
+        self.sweep_with(&Engine::all());
+    }
+
+    /// The run may have had another engine than the one that is chosen now.
+    pub(super) fn sweep_with(&self, engines: &[Engine]) {
         match &self.place {
-            Place::Host { engine, .. } => {
+            Place::Host { .. } => {
                 // The wrapper may be about to start its container.
-                self.end_processes(Signal::KILL);
-                self.engine(engine, &["rm", "--force", &self.name]);
-                self.clean();
+                self.kill_processes();
+                for engine in engines {
+                    engine.remove(&self.name);
+                }
             }
-            Place::Image { .. } => self.end_processes(Signal::INT),
+            Place::Image { .. } => {
+                self.signal_processes(Signal::INT);
+                if !self.are_gone_within(SWEEP_GRACE) {
+                    self.kill_processes();
+                }
+            }
         }
     }
 
-    fn engine(&self, engine: &Path, arguments: &[&str]) {
-        let mut command = Command::new(engine);
-        command.args(arguments).current_dir(&self.workdir);
-        if run_bounded(&mut command, ENGINE_PATIENCE) != Some(0) {
-            tracing::warn!(?arguments, "the container engine did not do it");
+    fn kill_processes(&self) {
+        let deadline = Instant::now() + GONE_WITHIN;
+        loop {
+            for process in self.processes() {
+                // Penguin's child leads a group of its own, with the emulator in it.
+                let group = pid(process).and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
+                if let Some(group) = group.filter(|group| *group != rustix::process::getpgrp()) {
+                    let _ = rustix::process::kill_process_group(group, Signal::KILL);
+                }
+                signal(process, Signal::KILL);
+            }
+            if self.are_gone_within(POLL) || Instant::now() > deadline {
+                return;
+            }
         }
     }
 
-    /// Signal the processes of this run: those that have its result directory among their
-    /// arguments.
-    fn end_processes(&self, with: Signal) {
+    fn signal_processes(&self, with: Signal) {
+        for process in self.processes() {
+            signal(process, with);
+        }
+    }
+
+    fn are_gone_within(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        loop {
+            if self.processes().is_empty() {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// The processes of this run: those that have its result directory among their arguments.
+    fn processes(&self) -> Vec<u32> {
         let wanted: OsString = self.results_dir.clone().into();
-        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let Some(number) = entry
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse().ok())
-            else {
-                continue;
-            };
-            let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            if number != std::process::id()
-                && arguments
-                    .split(|&byte| byte == 0)
-                    .any(|argument| argument == wanted.as_encoded_bytes())
-            {
-                signal(number, with);
-            }
-        }
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let is_of_run = |number: &u32| {
+            // One that has ended and was not reaped has none.
+            let path = format!("/proc/{number}/cmdline");
+            let arguments = std::fs::read(path).unwrap_or_default();
+            let mut arguments = arguments.split(|&byte| byte == 0);
+            arguments.any(|argument| argument == wanted.as_encoded_bytes())
+        };
+        let own = std::process::id();
+        numbers
+            .filter(|number| *number != own && is_of_run(number))
+            .collect()
     }
 }
 

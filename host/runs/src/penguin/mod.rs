@@ -5,17 +5,21 @@
 //! in the way that lets it finish its files.
 
 mod asking;
+mod engine;
 mod invocation;
 mod output;
 mod watch;
 
 use std::io;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rookery_contract::Next;
+use rookery_contract::options::StartOptions;
 use rookery_project::{Error, Result, Unavailable};
 use rustix::event::{PollFd, PollFlags};
+use serde_json::json;
 
 use crate::backend::{Availability, Backend, Check, Control, Live, Outcome, Request};
 use crate::penguin::invocation::{Invocation, Place};
@@ -23,7 +27,11 @@ use crate::penguin::output::Output;
 use crate::penguin::watch::Watch;
 use crate::plan::Plan;
 
-/// Penguin needs about half a minute to end in good order.
+/// A stop is tried again until Penguin is there to be told, for so long: an image may have to be
+/// fetched before its container is made.
+const ARRIVES_WITHIN: Duration = Duration::from_mins(1);
+const TRIED_EVERY: Duration = Duration::from_secs(1);
+/// Penguin needs about half a minute to end in good order, from when it was told.
 const INTERRUPT_GRACE: Duration = Duration::from_mins(1);
 const SECOND_INTERRUPT_GRACE: Duration = Duration::from_secs(10);
 /// Beyond the run's own time: building the image on the first run, booting, and Penguin's own
@@ -86,17 +94,20 @@ impl Backend for PenguinBackend {
         let ended = run.watch(control);
         // However the watch ended, nothing of the run stays.
         if run.child.try_wait().ok().flatten().is_none() {
-            invocation.kill(&run.child);
+            invocation.kill(&mut run.child);
             let _ = run.child.wait();
         }
-        invocation.clean();
         let text = run.output.finish(&plan.results_dir);
-        let (status, stopped) = ended?;
-        output::outcome(&plan.results_dir, &text, status, stopped)
+        let (status, why) = ended?;
+        output::outcome(&plan.results_dir, &text, status, why)
     }
 
     fn writes_results(&self) -> bool {
         true
+    }
+
+    fn open_ended_s(&self) -> Option<u64> {
+        Some(StartOptions::PENGUIN_S.into())
     }
 
     fn live(&self) -> Live {
@@ -107,7 +118,7 @@ impl Backend for PenguinBackend {
     }
 
     fn stop_grace(&self) -> Duration {
-        INTERRUPT_GRACE + SECOND_INTERRUPT_GRACE + Duration::from_secs(30)
+        ARRIVES_WITHIN + INTERRUPT_GRACE + SECOND_INTERRUPT_GRACE + Duration::from_secs(60)
     }
 
     fn sweep(&self, plan: &Plan) {
@@ -127,15 +138,31 @@ struct Run<'a> {
     output: Output,
     watch: Watch,
     deadline: Instant,
+    /// When to end a run that nobody gave a length: Penguin does not.
+    bound: Option<Instant>,
     stop: Stop,
+    why: Option<Why>,
 }
 
 /// How far stopping has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stop {
     NotAsked,
+    /// Nobody was there to be told yet.
+    Trying {
+        since: Instant,
+        tried: Instant,
+    },
     Interrupted(Instant),
     InterruptedAgain(Instant),
+}
+
+/// Why a run ends that Penguin was told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    Asked,
+    /// Nobody gave it a length, and it had the most that such a run may have.
+    Bound,
 }
 
 impl<'a> Run<'a> {
@@ -152,19 +179,21 @@ impl<'a> Run<'a> {
             .map_err(failed)?;
         // `command` holds the ends for writing; with it, the pipe would never end.
         drop(command);
-        let deadline = Instant::now() + Duration::from_secs(plan.timeout_s) + OVERTIME;
+        let end = Instant::now() + Duration::from_secs(plan.timeout_s);
         Ok(Self {
             invocation,
             child,
             output,
             watch: Watch::new(&plan.results_dir),
-            deadline,
+            deadline: end + OVERTIME,
+            bound: plan.is_open_ended().then_some(end),
             stop: Stop::NotAsked,
+            why: None,
         })
     }
 
-    /// Until Penguin has ended; whether it was asked to.
-    fn watch(&mut self, control: &mut dyn Control) -> Result<(ExitStatus, bool)> {
+    /// Until Penguin has ended; why, where it was told to.
+    fn watch(&mut self, control: &mut dyn Control) -> Result<(ExitStatus, Option<Why>)> {
         loop {
             {
                 let requests = control.requests();
@@ -189,7 +218,7 @@ impl<'a> Run<'a> {
                 .map_err(|error| Error::Internal(format!("cannot watch Penguin: {error}")))?
             {
                 self.output.read();
-                return Ok((status, self.stop != Stop::NotAsked));
+                return Ok((status, self.why));
             }
             self.escalate()?;
         }
@@ -197,25 +226,46 @@ impl<'a> Run<'a> {
 
     fn answer(&mut self, request: Request) {
         match request {
-            Request::Stop => {
-                if self.stop == Stop::NotAsked {
-                    self.invocation.interrupt(&self.child);
-                    self.stop = Stop::Interrupted(Instant::now());
-                }
-            }
-            Request::Command(_, reply) => reply.send(Err(no_live_control())),
-            Request::Reach(_, reply) => reply.send(Err(no_live_control())),
+            Request::Stop => self.end(Why::Asked),
+            Request::Command(_, reply) => reply.send(Err(self.no_live_control())),
+            Request::Reach(_, reply) => reply.send(Err(self.no_live_control())),
         }
+    }
+
+    fn end(&mut self, why: Why) {
+        if self.stop == Stop::NotAsked {
+            self.why = Some(why);
+            self.interrupt(Instant::now());
+        }
+    }
+
+    /// Penguin's grace begins once it was told.
+    fn interrupt(&mut self, since: Instant) {
+        let tried = Instant::now();
+        self.stop = if self.invocation.interrupt(&self.child) {
+            Stop::Interrupted(Instant::now())
+        } else {
+            Stop::Trying { since, tried }
+        };
     }
 
     fn escalate(&mut self) -> Result<()> {
         match self.stop {
+            Stop::Trying { since, .. } if since.elapsed() > ARRIVES_WITHIN => {
+                self.invocation.kill(&mut self.child);
+            }
+            Stop::Trying { since, tried } if tried.elapsed() > TRIED_EVERY => {
+                self.interrupt(since);
+            }
             Stop::Interrupted(since) if since.elapsed() > INTERRUPT_GRACE => {
                 self.invocation.interrupt(&self.child);
                 self.stop = Stop::InterruptedAgain(Instant::now());
             }
             Stop::InterruptedAgain(since) if since.elapsed() > SECOND_INTERRUPT_GRACE => {
-                self.invocation.kill(&self.child);
+                self.invocation.kill(&mut self.child);
+            }
+            Stop::NotAsked if self.bound.is_some_and(|bound| Instant::now() > bound) => {
+                self.end(Why::Bound);
             }
             Stop::NotAsked if Instant::now() > self.deadline => {
                 return Err(Error::Backend(format!(
@@ -227,37 +277,18 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
 
-fn no_live_control() -> Error {
-    Error::Unavailable(Unavailable {
-        what: "live control of this run".into(),
-        why: "the backend penguin does not offer it yet".into(),
-        how_to_enable: "Reach the guest's ports at the run's endpoints, or call run with \
-                        \"backend\":\"user\""
-            .into(),
-    })
-}
-
-/// Run a helper program to its end, for at most `limit`; its exit code.
-fn run_bounded(command: &mut Command, limit: Duration) -> Option<i32> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let deadline = Instant::now() + limit;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return status.code(),
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
-            _ => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return None;
-            }
-        }
+    fn no_live_control(&self) -> Error {
+        let project = self.invocation.project_dir();
+        let again = json!({ "project_dir": project, "backend": "user" });
+        Error::Unavailable(Unavailable {
+            what: "live control of this run".into(),
+            why: "the backend penguin does not offer it yet".into(),
+            how_to_enable: format!(
+                "Reach the guest's ports at the run's endpoints; or stop this run, and call {}",
+                Next::call("run", again)
+            ),
+        })
     }
 }
 

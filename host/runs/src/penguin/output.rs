@@ -10,6 +10,7 @@ use rookery_project::{Error, Result, regular};
 use rustix::pipe::PipeFlags;
 
 use crate::backend::Outcome;
+use crate::penguin::Why;
 
 /// The end of the output is what says why a run died.
 const KEPT: usize = 1 << 20;
@@ -71,13 +72,13 @@ pub(super) fn outcome(
     results_dir: &Path,
     text: &str,
     status: ExitStatus,
-    stopped: bool,
+    told: Option<Why>,
 ) -> Result<Outcome> {
     let completed = results_dir.join(".ran").exists() && results_dir.join("summary.json").exists();
-    if completed || stopped {
-        return Ok(if stopped {
+    if completed || told.is_some() {
+        return Ok(if told == Some(Why::Asked) {
             Outcome::Stopped
-        } else if text.contains("execution timed out after") {
+        } else if told == Some(Why::Bound) || text.contains("execution timed out after") {
             Outcome::Deadline
         } else {
             Outcome::GuestEnded {

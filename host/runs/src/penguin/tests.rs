@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::engine::Engine;
 use super::*;
 use rookery_records::event::{Event, What};
 
@@ -82,6 +83,11 @@ impl World {
         path
     }
 
+    fn engine(&self, body: &str) -> Engine {
+        let program = self.program("docker", body);
+        Engine { program }
+    }
+
     fn calls(&self, name: &str) -> Vec<String> {
         let calls = fs::read_to_string(self.directory.path().join(format!("{name}.calls")))
             .unwrap_or_default();
@@ -103,14 +109,14 @@ const COMPLETE: &str = "mkdir -p $OUT; touch $OUT/.ran; echo '{}' > $OUT/summary
 fn the_wrapper_is_called_with_absolute_paths_from_an_empty_directory() {
     let world = World::new();
     let wrapper = world.program("penguin", COMPLETE);
-    let engine = world.program("docker", "");
+    let engine = world.engine("");
     let backend = PenguinBackend {
         place: Some(Place::Host { wrapper, engine }),
     };
     backend.run(&world.plan, &mut Script::new()).unwrap();
     let calls = world.calls("penguin");
-    let [run, down] = calls.as_slice() else {
-        panic!("{calls:?}")
+    let [run] = calls.as_slice() else {
+        panic!("whatever more is done may harm another run: {calls:?}")
     };
     let (workdir, arguments) = run.split_once(": ").unwrap();
     assert_eq!(fs::read_dir(workdir).unwrap().count(), 0);
@@ -121,11 +127,75 @@ fn the_wrapper_is_called_with_absolute_paths_from_an_empty_directory() {
         .split_once(' ')
         .unwrap();
     assert!(name.starts_with("rookery-"));
+    // The wrapper takes the last path for the project.
     assert_eq!(
         rest,
-        format!("--replace run {project} --output {project}/results/0 --timeout 7")
+        format!("--replace run --output {project}/results/0 --timeout 7 {project}")
     );
-    assert!(down.ends_with(&format!(": down --name {name}")), "{down}");
+    assert_eq!(
+        world.calls("docker"),
+        [] as [&str; 0],
+        "nothing was left to clear up"
+    );
+}
+
+#[test]
+fn the_wrapper_is_told_which_engine_will_be_asked_to_stop_its_container() {
+    let world = World::new();
+    let wrapper = world.program(
+        "penguin",
+        &format!("echo $PENGUIN_CONTAINER_ENGINE; {COMPLETE}"),
+    );
+    let engine = world.engine("");
+    let program = engine.program.display().to_string();
+    let place = Some(Place::Host { wrapper, engine });
+    PenguinBackend { place }
+        .run(&world.plan, &mut Script::new())
+        .unwrap();
+    let log = fs::read_to_string(world.plan.results_dir.join("penguin.log")).unwrap();
+    assert!(log.contains(&program), "{log}");
+}
+
+#[test]
+fn a_run_that_nobody_gave_a_length_has_penguin_s_own_and_an_end_all_the_same() {
+    // A signal that has a handler is not ignored in children.
+    signal_hook::flag::register(libc::SIGINT, std::sync::Arc::default()).unwrap();
+    let mut world = World::new();
+    world.plan.extended_s = Some(120);
+    world.plan.timeout_s = 1;
+    let body = format!("trap '{COMPLETE}; exit 0' INT; while :; do sleep 0.05; done");
+    let outcome = world.run(&body, &mut Script::new()).unwrap();
+    assert_eq!(outcome, Outcome::Deadline);
+    let calls = world.calls("penguin");
+    assert!(!calls[0].contains("--timeout"), "{calls:?}");
+    assert_eq!(PenguinBackend::new().open_ended_s(), Some(3600));
+}
+
+#[test]
+fn a_stop_before_the_container_exists_is_tried_until_it_arrives() {
+    let world = World::new();
+    // The container is made late; a signal before that reaches nobody.
+    let wrapper = world.program(
+        "penguin",
+        "touch $OUT/ready; sleep 2; touch $OUT/container; \
+         while [ ! -e $OUT/interrupted ]; do sleep 0.05; done",
+    );
+    let engine = world.engine("[ -e $OUT/container ] && touch $OUT/interrupted");
+    let mut control = Script {
+        stop_when: Some(world.plan.results_dir.join("ready")),
+        ..Script::new()
+    };
+    let started = Instant::now();
+    let place = Some(Place::Host { wrapper, engine });
+    let outcome = PenguinBackend { place }.run(&world.plan, &mut control);
+    assert_eq!(outcome.unwrap(), Outcome::Stopped);
+    let taken = started.elapsed();
+    assert!(taken < INTERRUPT_GRACE / 2, "the stop was lost: {taken:?}");
+    let kills = world.calls("docker");
+    assert!(
+        kills.len() > 1 && kills.iter().all(|call| call.contains("kill --signal=INT")),
+        "{kills:?}"
+    );
 }
 
 #[test]
@@ -190,7 +260,7 @@ fn on_a_host_the_container_is_interrupted() {
         "[ \"$1\" = down ] && exit; touch $OUT/ready; \
         while [ ! -e $OUT/interrupted ]; do sleep 0.05; done",
     );
-    let engine = world.program("docker", "touch $OUT/interrupted");
+    let engine = world.engine("touch $OUT/interrupted");
     let mut control = Script {
         stop_when: Some(world.plan.results_dir.join("ready")),
         ..Script::new()
@@ -210,21 +280,71 @@ fn on_a_host_the_container_is_interrupted() {
 }
 
 #[test]
-fn what_a_killed_supervisor_left_on_a_host_is_ended() {
+fn what_a_killed_supervisor_left_on_a_host_is_ended_and_no_network_of_others() {
     let world = World::new();
-    let wrapper = world.program("penguin", "[ \"$1\" = down ] || sleep 5");
-    let engine = world.program("docker", "");
-    let place = Place::Host { wrapper, engine };
-    let invocation = Invocation::new(place.clone(), &world.plan).unwrap();
-    let started = Instant::now();
+    let wrapper = world.program("penguin", "sleep 30");
+    let engine = world.engine("[ $1 = inspect ] && echo 'nw_77 bridge '; exit 0");
+    let place = Place::Host {
+        wrapper,
+        engine: engine.clone(),
+    };
+    let invocation = Invocation::new(place, &world.plan).unwrap();
     let mut child = invocation.command().spawn().unwrap();
     while world.calls("penguin").is_empty() {
         std::thread::sleep(Duration::from_millis(2));
     }
-    PenguinBackend { place: Some(place) }.sweep(&world.plan);
-    child.wait().unwrap();
-    assert!(started.elapsed() < Duration::from_secs(4));
-    assert!(world.calls("docker")[0].contains("rm --force rookery-"));
+    invocation.sweep_with(&[engine]);
+    let status = child.wait().unwrap();
+    assert!(!status.success(), "it was killed: {status}");
+    let calls = world.calls("docker");
+    let calls: Vec<_> = calls
+        .iter()
+        .map(|call| call.split_once(": ").unwrap().1)
+        .collect();
+    assert!(calls[1].starts_with("rm --force rookery-"), "{calls:?}");
+    assert_eq!(
+        calls[2..],
+        ["network rm nw_77"],
+        "the engine's own network stays"
+    );
+    assert_eq!(
+        world.calls("penguin").len(),
+        1,
+        "`down` would reap the networks of other runs"
+    );
+}
+
+#[test]
+fn in_the_image_nothing_of_the_old_run_is_alive_after_the_sweep() {
+    use std::os::unix::process::CommandExt as _;
+    let world = World::new();
+    // As Penguin: a parent that is told, and a child with a session and an emulator of its own that
+    // do not listen.
+    let body = "trap '' INT; setsid sh -c \"trap '' INT; sleep 61 & echo \\$! > $OUT/emulator; \
+                wait\" penguin_run $OUT & echo $! > $OUT/child; wait; wait";
+    let penguin = world.program("penguin", body);
+    let invocation = Invocation::new(Place::Image { penguin }, &world.plan).unwrap();
+    let mut child = invocation.command().process_group(0).spawn().unwrap();
+    let number = |name: &str| {
+        let path = world.plan.results_dir.join(name);
+        loop {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            if let Ok(number) = text.trim().parse::<u32>() {
+                return number;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let emulator = number("emulator");
+    // A parent that has ended but was not reaped is no process that runs.
+    let reaper = std::thread::spawn(move || child.wait());
+    invocation.sweep();
+    reaper.join().unwrap().unwrap();
+    let alive = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.contains("sleep") && !stat.contains(") Z")
+    };
+    assert!(!alive(emulator), "it would run on beside the next run");
 }
 
 #[test]
@@ -264,7 +384,9 @@ fn a_project_whose_mount_would_hide_its_results_is_refused() {
     };
     let place = Place::Host {
         wrapper: "/bin/true".into(),
-        engine: "/bin/true".into(),
+        engine: Engine {
+            program: "/bin/true".into(),
+        },
     };
     assert!(Invocation::new(place, &plan).is_err());
 }

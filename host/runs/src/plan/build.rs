@@ -18,6 +18,11 @@ const LOGGERS: &[&str] = &["syscalls_logger", "exec_logger", "rw_logger", "proce
 const INIT_FINDER: &str = "static/InitFinder.yaml";
 
 impl Plan {
+    /// Whether nobody gave the run a length, neither its call nor its project.
+    pub fn is_open_ended(&self) -> bool {
+        self.extended_s.is_some()
+    }
+
     /// Build the plan of a run of the project in `project_dir`, an absolute path, from its
     /// effective configuration.
     ///

@@ -155,9 +155,20 @@ impl Starting {
         let mut plan = Plan::from_config(&config, project_dir, &cache_dir, *timeout_s)?;
         plan.memory_max = self.registry.guest_memory.unwrap_or(plan.memory_max);
         plan.ports = self.registry.ports.clone();
+        if let Some(seconds) = backend.open_ended_s().filter(|_| plan.is_open_ended()) {
+            plan.timeout_s = seconds;
+        }
         if backend.writes_results() {
             // What the embedded emulator cannot honour does not concern a backend that is Penguin.
             plan.notes.clear();
+            if plan.is_open_ended() {
+                plan.notes.push(format!(
+                    "neither the call nor core.timeout says how long the run lasts, and {} has no \
+                     limit of its own: it goes on until run_stop, for at most {} s",
+                    backend.name(),
+                    plan.timeout_s
+                ));
+            }
             if !plan.ports.is_default() {
                 plan.notes.push(format!(
                     "the backend {} itself chooses the ports that lead to the guest, in its \

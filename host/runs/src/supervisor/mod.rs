@@ -142,7 +142,7 @@ fn deadline(planned: u64, had: u64) -> String {
     }
     format!(
         "the deadline of {had} s passed, {} s later than usual because no service had answered and \
-         the guest was still starting",
+         the guest was still starting or computed",
         had - planned
     )
 }

@@ -1,4 +1,5 @@
 mod init;
+mod reboot;
 
 use rookery_plugin::shapes::ResultsState;
 use rookery_plugin::testing::{FakeHost, call, check};
@@ -58,7 +59,15 @@ fn a_quiet_run_is_told_from_a_died_one() {
         ),
         (&json!("completed"), &json!(3.0), &json!(0), &json!(0))
     );
-    assert_eq!(findings(&answer), ["No service listens."]);
+    assert_eq!(findings(&answer)[0], "No service listens.");
+    assert!(findings(&answer)[1].contains("recorded neither programs nor system calls"));
+    assert_eq!(
+        answer["findings"][1]["next"],
+        json!({
+            "tool": "set_config",
+            "arguments": { "project_dir": "router", "preset": "diagnostics" }
+        })
+    );
     assert_eq!(answer["health"]["nexecs"], 2);
 
     let died = look(
@@ -235,50 +244,6 @@ fn a_panic_without_candidates_still_has_a_next_step() {
     let answer = look(&host);
     assert!(findings(&answer)[0].contains("signal 11"));
     assert_eq!(answer["findings"][0]["next"]["tool"], "console");
-}
-
-#[test]
-fn a_firmware_that_reboots_itself_needs_a_shim_and_no_other_init() {
-    let ended = |program: &str| {
-        json!({
-            "outcome": { "outcome": "rebooted", "how": "x", "program": program },
-            "reason": "the guest called reboot (reboot): reboot -f (pid 9)",
-        })
-    };
-    let next = |program: &str| {
-        let answer = look(&quiet().yaml("rookery_run.json", ended(program)));
-        assert!(findings(&answer)[0].contains("rebooted itself"));
-        let evidence = &answer["findings"][0]["evidence"][0];
-        assert!(evidence.as_str().unwrap().contains("reboot -f (pid 9)"));
-        answer["findings"][0]["next"].clone()
-    };
-    assert_eq!(
-        next("/sbin/reboot"),
-        json!({
-            "tool": "add_static_file",
-            "arguments": {
-                "project_dir": "router",
-                "path": "/sbin/reboot",
-                "spec": { "type": "shim", "target": "/igloo/utils/exit0.sh" }
-            }
-        })
-    );
-    // A run that reached its deadline may have rebooted before.
-    let record = json!({ "faked": { "reboot": { "/sbin/halt": 2 } }, "outcome": "deadline" });
-    let answer = look(&quiet().yaml("rookery_run.json", record));
-    let path = &answer["findings"][0]["next"]["arguments"]["path"];
-    assert_eq!(path, "/sbin/halt");
-    // A guest chooses neither what is replaced nor what an agent reads.
-    for program in [
-        "/bin/busybox",
-        "/etc/passwd",
-        "/a b/reboot",
-        "/x/../reboot",
-        "reboot",
-        "",
-    ] {
-        assert_eq!(next(program)["tool"], "console", "{program}");
-    }
 }
 
 #[test]

@@ -29,6 +29,8 @@ impl StartOptions {
     pub const TIMEOUT_S: u32 = 60;
     /// What such a run has at most, where its services are still being started after that.
     pub const EXTENDED_S: u32 = 120;
+    /// What Penguin has for it, whose runs have no length of their own.
+    pub const PENGUIN_S: u32 = 3600;
     /// The longest run: a week.
     pub const MAX_TIMEOUT_S: u32 = 7 * 24 * 3600;
 }

@@ -1,6 +1,7 @@
 //! Validation and normalisation of what a file says, or of the merged whole.
 
 use super::convert::{convert, decimal, expected};
+use super::sections::PROJECT;
 use super::types::{Default, Keys, Model, Rule, Table, Tagged, Type};
 use crate::ground::yaml::resolve_core;
 use crate::ground::yaml::value::{Key, Map, Value};
@@ -26,17 +27,29 @@ pub struct Problem {
     pub message: String,
 }
 
-/// The value with every scalar converted to its type and every key to its kind, or all that is
-/// wrong with it.
-pub fn check(ty: Type, value: Value, scope: Scope) -> Result<Value, Vec<Problem>> {
+/// What fits.
+pub struct Checked {
+    /// With every scalar converted to its type and every key to its kind.
+    pub value: Value,
+    /// Keys that are not known, and were kept: a newer Penguin may know them.
+    pub unknown: Vec<Problem>,
+}
+
+/// The value as its type has it, or all that is wrong with it. A key that a section does not have
+/// is wrong where it is a known one misspelt, and else only told.
+pub fn check(ty: Type, value: Value, scope: Scope) -> Result<Checked, Vec<Problem>> {
     let mut checker = Checker {
         scope,
         path: Vec::new(),
         problems: Vec::new(),
+        unknown: Vec::new(),
     };
     let value = checker.value(ty, value);
     if checker.problems.is_empty() {
-        Ok(value)
+        Ok(Checked {
+            value,
+            unknown: checker.unknown,
+        })
     } else {
         Err(checker.problems)
     }
@@ -46,6 +59,7 @@ struct Checker {
     scope: Scope,
     path: Vec<String>,
     problems: Vec<Problem>,
+    unknown: Vec<Problem>,
 }
 
 impl Checker {
@@ -182,7 +196,7 @@ impl Checker {
             self.below(name, |this| {
                 let Some(field) = model.field(&key.text()) else {
                     if !model.open {
-                        this.problem(unknown_field(model, &key.text()));
+                        this.unknown(model, &key.text());
                     }
                     out.insert(key, value);
                     return;
@@ -211,6 +225,19 @@ impl Checker {
             self.rule(model.rule, &out);
         }
         Value::Map(out)
+    }
+
+    /// A key that `model` does not have.
+    fn unknown(&mut self, model: &Model, name: &str) {
+        let message = unknown_field(model, name);
+        if model.name == PROJECT.name || is_misspelt(name, &names(model)) {
+            self.problem(message);
+        } else if self.unknown.len() < MAX_PROBLEMS {
+            self.unknown.push(Problem {
+                path: self.path.clone(),
+                message: format!("{message}; it is passed on as it is"),
+            });
+        }
     }
 
     fn rule(&mut self, rule: Option<Rule>, map: &Map) {
@@ -266,7 +293,7 @@ fn wants_string(ty: Type) -> bool {
 }
 
 fn unknown_field(model: &Model, name: &str) -> String {
-    let names: Vec<_> = model.fields.iter().map(|field| field.name).collect();
+    let names = names(model);
     format!(
         "unknown option '{}' in {}{}; allowed: {}",
         name.escape_debug(),
@@ -274,6 +301,18 @@ fn unknown_field(model: &Model, name: &str) -> String {
         did_you_mean(name, &names),
         names.join(", ")
     )
+}
+
+fn names(model: &Model) -> Vec<&'static str> {
+    model.fields.iter().map(|field| field.name).collect()
+}
+
+/// Whether this is surely one of the names, written wrongly: short names resemble each other by
+/// chance.
+pub fn is_misspelt(name: &str, names: &[&str]) -> bool {
+    let distance = |candidate: &&str| strsim::damerau_levenshtein(name, candidate);
+    let close = names.iter().map(distance).min();
+    close.is_some_and(|distance| distance <= 2 && distance * 4 < name.chars().count())
 }
 
 /// ` (did you mean 'x'?)` when one of the names is close.

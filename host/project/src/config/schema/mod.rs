@@ -14,7 +14,7 @@ mod sections;
 mod static_files;
 mod types;
 
-pub use check::{Problem, Scope, check, did_you_mean};
+pub use check::{Problem, Scope, check, did_you_mean, is_misspelt};
 pub use complete::{Nulls, complete};
 pub use merge::{MergeError, merge};
 pub use sections::{PLUGIN, PROJECT, STUBS};

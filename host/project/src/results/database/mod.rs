@@ -20,10 +20,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rookery_contract::Next;
 use rookery_contract::options::QueryOptions;
 use rookery_contract::shapes::Rows;
 use rusqlite::{ErrorCode, OpenFlags, ffi};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::connection::Run;
 use self::failure::Failure;
@@ -112,9 +113,14 @@ impl Database<'_> {
             return Err(Error::Unavailable(Unavailable {
                 what: FILE.into(),
                 why: why.into(),
-                how_to_enable: "Events are written every few seconds: ask again, or call run for \
-                                longer"
-                    .into(),
+                how_to_enable: format!(
+                    "Events are written every few seconds: ask again, or call {} for how the run \
+                     went",
+                    Next::call(
+                        "health",
+                        json!({ "results_dir": self.dir.to_string_lossy() })
+                    )
+                ),
             }));
         }
         let started = Instant::now();

@@ -111,6 +111,8 @@ pub fn is_noise(process: &Process, failure: &Failure, subject: &Subject) -> bool
         Subject::Interface(_) | Subject::InterfaceAddress(_) => false,
         // A pattern of a shell that met no file.
         _ if path.contains('*') => true,
+        // It asks whether that is a terminal.
+        Subject::Ioctl(text) if text.split(' ').nth(1).is_some_and(is_of_terminals) => true,
         // A name in the guest's table of processes comes and goes.
         Subject::Device(path) if path.strip_prefix("/proc/").is_some_and(starts_with_digit) => true,
         _ => {
@@ -120,6 +122,12 @@ pub fn is_noise(process: &Process, failure: &Failure, subject: &Subject) -> bool
                 || base(path).strip_suffix(".path").is_some_and(|name| name.starts_with("ld-"))
         }
     }
+}
+
+/// Linux numbers the commands of terminals 0x54xx; MIPS numbers some of them 0x74xx.
+fn is_of_terminals(command: &str) -> bool {
+    let digits = command.trim_start_matches("0x");
+    digits.len() == 4 && (digits.starts_with("54") || digits.starts_with("74"))
 }
 
 fn starts_with_digit(text: &str) -> bool {

@@ -23,15 +23,25 @@ const CANDIDATES: usize = 5;
 
 /// Everything that findings are drawn from.
 pub struct Evidence {
+    /// As the caller named it, or as the results say.
     pub project_dir: Option<String>,
+    /// What is known of the run.
     pub status: ResultsStatus,
+    /// `rookery_run.json`.
     pub record: Record,
+    /// Penguin's score.
     pub score: Option<f64>,
+    /// The guest's kernel panicked.
     pub panicked: bool,
+    /// What services bound.
     pub sockets: Option<Sockets>,
+    /// `health_final.yaml`.
     pub counters: Map<String, Value>,
+    /// `crashes.yaml`.
     pub crashes: Option<Vec<Crash>>,
+    /// The panic's line on the console.
     pub panic: Option<Panic>,
+    /// The console's newest lines.
     pub console_tail: Vec<String>,
     /// Paths in `pseudofiles_failures.yaml`, with how many crash their callers.
     pub failures: Option<(usize, usize)>,
@@ -46,17 +56,20 @@ pub struct Evidence {
     pub init_candidates: Vec<InitCandidate>,
     /// What was found damaged.
     pub damaged: Vec<String>,
+    /// What stands in the way, worst first.
     pub blockers: Vec<Blocker>,
     /// The first process has started others.
     pub init_started_programs: bool,
     /// The names of the programs that ran.
     pub programs: BTreeSet<String>,
+    /// None where nothing was recorded with its time.
     pub timeline: Option<Timeline>,
     /// What the services said that were asked.
     pub asked: Vec<AskedService>,
 }
 
 impl Evidence {
+    /// Read what `run`, which is `which`, left.
     pub fn gather<H: Results + Firmware>(
         host: &H,
         run: &H::Run,
@@ -104,7 +117,10 @@ impl Evidence {
                 let rebooted = record.rebooted.as_deref();
                 blockers::find(run, root.as_ref(), project, timeline, &listening, rebooted)?
             }
-            None => Vec::new(),
+            None => {
+                let serves = !files.listening()?.is_empty();
+                blockers::find_untimed(run, root.as_ref(), project_dir.as_deref(), serves)?
+            }
         };
         let (mut init, mut inits) = (None, Inits::default());
         if in_question {

@@ -20,7 +20,7 @@ const OTHERS: u32 = 8;
 pub const DOES_NOTHING: &str = "/igloo/utils/exit0.sh";
 
 /// How likely it is that the calls mend it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sure {
     High,

@@ -1,6 +1,6 @@
 //! What each process of the guest did, and when: the recorded events put together.
 
-mod rows;
+pub mod rows;
 
 use std::collections::HashMap;
 
@@ -12,20 +12,24 @@ pub use crate::timeline::rows::{Failure, Kill};
 /// All processes that are known, in the order in which they were started.
 #[derive(Default)]
 pub struct Timeline {
+    /// Those that are known.
     pub processes: Vec<Process>,
     /// When the newest event was, in milliseconds since init was started, as all times here.
     pub end: i64,
     /// When the run ended, or was looked at.
     pub over: i64,
+    /// Signals that were sent.
     pub kills: Vec<Kill>,
 }
 
 /// One process, from its start to its end.
 #[derive(Default)]
 pub struct Process {
+    /// Its number, which others may have had before.
     pub pid: i64,
     /// Its index in the timeline.
     pub parent: Option<usize>,
+    /// When it was made.
     pub started: i64,
     /// What it executed last, or what its parent had.
     pub argv: Vec<String>,
@@ -35,6 +39,7 @@ pub struct Process {
     pub end: Option<End>,
     /// Its newest event.
     pub newest: i64,
+    /// The number of that.
     pub newest_id: Id,
     /// The oldest first.
     pub failures: Vec<Failure>,
@@ -45,15 +50,26 @@ pub struct Process {
 /// Programs whose beginning is looked at.
 const SCRIPTS: usize = 300;
 
+/// How a process ended.
 #[derive(Clone)]
 pub struct End {
+    /// When.
     pub at: i64,
+    /// Its exit code.
     pub code: i64,
     /// `SIGSEGV`
     pub signal: Option<String>,
 }
 
 impl Process {
+    /// One of which nothing but its program is known.
+    pub fn of(program: &str) -> Self {
+        Self {
+            argv: vec![program.to_owned()],
+            ..Self::default()
+        }
+    }
+
     /// Its program's name without directories; of a script, its interpreter's.
     pub fn name(&self) -> &str {
         let path = self.argv.first().map_or(&*self.name, String::as_str);
@@ -61,6 +77,7 @@ impl Process {
         base(path).trim_start_matches('-')
     }
 
+    /// Whether its program is a shell.
     pub fn is_shell(&self) -> bool {
         matches!(self.name(), "sh" | "ash" | "bash" | "dash" | "hush" | "rc")
     }
@@ -210,6 +227,7 @@ impl Timeline {
         is_first && self.processes.iter().any(by_init)
     }
 
+    /// The processes that it made, with their indices.
     pub fn children(&self, of: usize) -> impl Iterator<Item = (usize, &Process)> {
         let all = self.processes.iter().enumerate();
         all.filter(move |(_, process)| process.parent == Some(of))

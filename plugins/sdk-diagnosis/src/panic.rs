@@ -2,6 +2,7 @@
 
 /// The line, decoded.
 pub struct Panic {
+    /// As the console has it.
     pub line: String,
     /// The number after `exitcode=`, which Linux prints when init has ended.
     pub exit_code: Option<u32>,

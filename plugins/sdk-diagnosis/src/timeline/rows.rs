@@ -58,6 +58,7 @@ pub struct Newest {
 /// A call that failed, once or again and again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
+    /// The process.
     pub pid: i64,
     /// `sys_openat`
     pub call: String,
@@ -67,19 +68,27 @@ pub struct Failure {
     pub path: String,
     /// Its arguments as they are recorded.
     pub arguments: Vec<String>,
+    /// How often.
     pub times: u64,
     /// Milliseconds since init was started.
     pub first: i64,
+    /// The newest.
     pub last: i64,
+    /// The newest one's number.
     pub last_id: Id,
     /// The same process found something of this name elsewhere.
     pub elsewhere: bool,
 }
 
+/// A signal that a process sent.
 pub struct Kill {
+    /// The sender.
     pub pid: i64,
+    /// When.
     pub at: i64,
+    /// Whom it was for.
     pub target: i64,
+    /// Its number.
     pub signal: i64,
 }
 
@@ -96,7 +105,7 @@ pub struct Recorded {
 impl Recorded {
     /// None where nothing was recorded, or nothing with its time.
     pub fn read(run: &impl RunResults) -> Result<Option<Self>> {
-        let Some(starts) = ask(run, STARTS, |row| {
+        let Some(starts) = ask(run, STARTS, ROWS, |row| {
             Some(Start {
                 id: number(row, 0)?,
                 pid: number(row, 1)?,
@@ -108,14 +117,14 @@ impl Recorded {
         else {
             return Ok(None);
         };
-        let execs = ask(run, EXECS, |row| {
+        let execs = ask(run, EXECS, ROWS, |row| {
             Some(Exec {
                 id: number(row, 0)?,
                 pid: number(row, 1)?,
                 argv: python_list(&text(row, 3)?),
             })
         })?;
-        let exits = ask(run, EXITS, |row| {
+        let exits = ask(run, EXITS, ROWS, |row| {
             Some(Exit {
                 id: number(row, 0)?,
                 pid: number(row, 1)?,
@@ -124,14 +133,14 @@ impl Recorded {
                 reason: text(row, 4)?,
             })
         })?;
-        let newest = ask(run, NEWEST, |row| {
+        let newest = ask(run, NEWEST, ROWS, |row| {
             Some(Newest {
                 pid: number(row, 0)?,
                 at: number(row, 1)?,
                 id: number(row, 2)?,
             })
         })?;
-        let kills = ask(run, KILLS, |row| {
+        let kills = ask(run, KILLS, ROWS, |row| {
             Some(Kill {
                 pid: number(row, 0)?,
                 at: number(row, 1)?,
@@ -144,7 +153,7 @@ impl Recorded {
             execs: execs.unwrap_or_default(),
             exits: exits.unwrap_or_default(),
             newest: newest.unwrap_or_default(),
-            failures: ask(run, FAILURES, failure)?.unwrap_or_default(),
+            failures: ask(run, FAILURES, ROWS, failure)?.unwrap_or_default(),
             kills: kills.unwrap_or_default(),
         }))
     }
@@ -167,14 +176,15 @@ fn failure(row: &[Value]) -> Option<Failure> {
 }
 
 /// The rows of a query in the order of their events; one that says nothing is left out.
-fn ask<T>(
+pub fn ask<T>(
     run: &impl RunResults,
     sql: &str,
+    limit: u32,
     read: impl Fn(&[Value]) -> Option<T>,
 ) -> Result<Option<Vec<T>>> {
     let options = QueryOptions {
         timeout_ms: PATIENCE_MS,
-        ..QueryOptions::rows(ROWS)
+        ..QueryOptions::rows(limit)
     };
     match run.query(sql, &json!({}), &options) {
         Ok(found) => {
@@ -188,12 +198,13 @@ fn ask<T>(
     }
 }
 
-fn number(row: &[Value], column: usize) -> Option<i64> {
+/// A cell as a number.
+pub fn number(row: &[Value], column: usize) -> Option<i64> {
     row.get(column)?.as_i64()
 }
 
 /// A cell as text; the host gives a long one or a blob as an object.
-fn text(row: &[Value], column: usize) -> Option<String> {
+pub fn text(row: &[Value], column: usize) -> Option<String> {
     let cell = row.get(column)?;
     match cell.get("text").unwrap_or(cell) {
         Value::String(text) => Some(text.clone()),

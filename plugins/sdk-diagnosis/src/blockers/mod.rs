@@ -11,9 +11,11 @@ mod noise;
 mod place;
 mod refine;
 mod subject;
+mod untimed;
 mod words;
 
 pub use fix::{DOES_NOTHING, is_reboot_program};
+pub use untimed::find as find_untimed;
 pub use words::{cut, seconds};
 
 use rookery_plugin::{Next, Result, RootFilesystem, RunResults, SearchOptions, optional};
@@ -60,18 +62,26 @@ pub struct Blocker {
     #[schemars(with = "Option<String>")]
     sure: Option<Sure>,
     hint: &'static str,
+    #[serde(skip)]
+    state: State,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct Who {
     program: String,
-    pid: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<i64>,
     /// The programs that started it, the nearest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     started_by: Vec<String>,
 }
 
 impl Blocker {
+    /// Whether it says that the firmware rebooted itself.
+    pub fn is_of_reboot(&self) -> bool {
+        self.state == State::Rebooted
+    }
+
     /// What it is about: the same in two runs where the same is missing.
     pub fn key(&self) -> String {
         match &self.missing {
@@ -137,7 +147,7 @@ fn blocker(
         blocker: words::sentence(cause),
         who: Who {
             program: words::cut(process.script().unwrap_or(process.name()), NAME),
-            pid: process.pid,
+            pid: Some(process.pid),
             started_by: ancestors
                 .map(|process| words::cut(process.script().unwrap_or(process.name()), NAME))
                 .collect(),
@@ -151,6 +161,7 @@ fn blocker(
         sure: (!fix.calls.is_empty()).then_some(fix.sure),
         fix: fix.calls,
         hint: fix.hint,
+        state: cause.state,
     })
 }
 
@@ -166,8 +177,22 @@ fn complaint(run: &impl RunResults, cause: &Cause, process: &Process) -> Result<
 
 /// The newest line of the console that has a text, with its number.
 fn newest_line(run: &impl RunResults, name: &str) -> Result<Option<String>> {
-    if name.len() < 3 {
+    let Some(pattern) = literally(name) else {
         return Ok(None);
+    };
+    let options = SearchOptions {
+        max_line_bytes: 160,
+        ..SearchOptions::newest(1)
+    };
+    let found = optional(run.search("console.log", &pattern, &options))?;
+    let found = found.and_then(|found| found.matches.into_iter().next());
+    Ok(found.map(|line| format!("console line {}: {}", line.line, line.text)))
+}
+
+/// The pattern that finds a name as it stands; none of one so short that it is found anywhere.
+fn literally(name: &str) -> Option<String> {
+    if name.len() < 3 {
+        return None;
     }
     let mut escaped = String::new();
     for character in name.chars() {
@@ -176,13 +201,7 @@ fn newest_line(run: &impl RunResults, name: &str) -> Result<Option<String>> {
         }
         escaped.push(character);
     }
-    let options = SearchOptions {
-        max_line_bytes: 160,
-        ..SearchOptions::newest(1)
-    };
-    let found = optional(run.search("console.log", &escaped, &options))?;
-    let found = found.and_then(|found| found.matches.into_iter().next());
-    Ok(found.map(|line| format!("console line {}: {}", line.line, line.text)))
+    Some(escaped)
 }
 
 /// Where the guest mounted something that hides what lies below, as `mounts.csv` says.

@@ -5,7 +5,7 @@ use crate::blockers::subject::Subject;
 use crate::timeline::{Failure, Process, Timeline};
 
 /// Bytes of a line of evidence.
-const LINE: usize = 200;
+pub const LINE: usize = 200;
 
 /// What happened: never a word of the guest's.
 pub fn sentence(cause: &Cause) -> &'static str {
@@ -40,6 +40,13 @@ pub fn sentence(cause: &Cause) -> &'static str {
         (State::Crashed, None) => "A program crashed.",
         (State::Crashed, Some(_)) => "A program crashed after it did not get what it asked for.",
         (State::Killed, _) => "A service was killed by a signal of another program.",
+        (State::Complained, Some(BootArgument(_))) => {
+            "A boot argument or a variable that is not set is complained of."
+        }
+        (State::Complained, _) => {
+            "A program did not get what it asked for, and the console tells of it; whether that \
+             stopped it was not recorded."
+        }
         (State::Ended, None) => "A program that the boot needs ended.",
         (State::Ended, Some(Device(_))) => "A program ended after it did not find a device.",
         (State::Ended, Some(Ioctl(_))) => {
@@ -109,6 +116,20 @@ pub fn evidence(timeline: &Timeline, cause: &Cause, process: &Process) -> Vec<St
 }
 
 fn failed(failure: &Failure, name: &str) -> String {
+    let again = if failure.times > 1 {
+        format!(", {} times until {}", failure.times, seconds(failure.last))
+    } else {
+        String::new()
+    };
+    format!(
+        "{}: {}{again}",
+        seconds(failure.first),
+        called(failure, name)
+    )
+}
+
+/// The call in words, without its time.
+pub fn called(failure: &Failure, name: &str) -> String {
     let call = failure.call.strip_prefix("sys_").unwrap_or(&failure.call);
     let about = if failure.path.is_empty() {
         let about = failure
@@ -119,16 +140,7 @@ fn failed(failure: &Failure, name: &str) -> String {
     } else {
         failure.path.clone()
     };
-    let again = if failure.times > 1 {
-        format!(", {} times until {}", failure.times, seconds(failure.last))
-    } else {
-        String::new()
-    };
-    format!(
-        "{}: {name} called {call} {about}: {}{again}",
-        seconds(failure.first),
-        errno(failure.errno)
-    )
+    format!("{name} called {call} {about}: {}", errno(failure.errno))
 }
 
 /// The text in `arg=0x0("br0")`.

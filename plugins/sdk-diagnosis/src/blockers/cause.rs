@@ -15,7 +15,7 @@ const BEFORE_END: i64 = 2000;
 /// Failures before the newest that may matter more.
 const RECENT: usize = 10;
 /// What is shown although services are up.
-const GRAVE: i32 = 70;
+pub const GRAVE: i32 = 70;
 
 /// How a process is held up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub enum State {
     Crashed,
     /// Somebody killed it.
     Killed,
+    /// It did not get something, and the console tells of it; whether that stopped it is not known.
+    Complained,
 }
 
 pub struct Cause {
@@ -192,7 +194,7 @@ fn waits(
 }
 
 /// How much a failure says by itself: a look whether a file is there says little.
-fn strength(failure: &Failure, subject: &Subject) -> i32 {
+pub fn strength(failure: &Failure, subject: &Subject) -> i32 {
     let looks = ["stat", "access", "readlink"]
         .iter()
         .any(|look| failure.call.contains(look));

@@ -14,6 +14,9 @@ const SHOWN: usize = 10;
 /// Bytes of a value that are shown.
 const VALUE: usize = 80;
 const SOCKETS: u32 = 1000;
+/// Differences of each kind that are shown to a caller who did not ask.
+const FEW: usize = 3;
+const SAME: &str = "same";
 
 /// How the run did beside the other.
 #[derive(Serialize, JsonSchema)]
@@ -39,10 +42,42 @@ pub struct Comparison {
     programs_new: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     programs_gone: Vec<String>,
-    crashes: [usize; 2],
+    /// Then and now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crashes: Option<[usize; 2]>,
     /// What differs in the configuration: `key: then -> now`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changes: Vec<String>,
+}
+
+impl Comparison {
+    /// What a caller needs who did not ask: of each kind the first few, and of a run that did as
+    /// the other no more than what was changed in vain.
+    pub(crate) fn in_short(mut self) -> Self {
+        let same = self.verdict == SAME;
+        self.crashes = self.crashes.filter(|[then, now]| then != now && !same);
+        self.programs_new.clear();
+        self.programs_gone.clear();
+        for list in [
+            &mut self.listeners_gained,
+            &mut self.listeners_lost,
+            &mut self.answers_gained,
+            &mut self.answers_lost,
+            &mut self.blockers_gone,
+            &mut self.blockers_new,
+        ] {
+            shorten(list, if same { 0 } else { FEW });
+        }
+        shorten(&mut self.changes, FEW);
+        self
+    }
+}
+
+fn shorten(list: &mut Vec<String>, to: usize) {
+    list.truncate(to);
+    for text in list {
+        *text = crate::blockers::cut(text, VALUE);
+    }
 }
 
 /// What is compared of a run.
@@ -57,6 +92,7 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// What `run` left, and what `evidence` tells of it.
     pub fn of(run: &impl RunResults, evidence: &Evidence) -> Result<Self> {
         let only = Map::from_iter([("state".to_owned(), json!(["listening"]))]);
         let options = CsvOptions {
@@ -129,7 +165,7 @@ pub fn compare(now: &Standing, then: &Standing) -> Comparison {
     Comparison {
         verdict: match verdict {
             std::cmp::Ordering::Greater => "better",
-            std::cmp::Ordering::Equal => "same",
+            std::cmp::Ordering::Equal => SAME,
             std::cmp::Ordering::Less => "worse",
         },
         with: then.name.clone(),
@@ -141,7 +177,7 @@ pub fn compare(now: &Standing, then: &Standing) -> Comparison {
         blockers_new: first(blockers_new),
         programs_new: first(programs_new),
         programs_gone: first(programs_gone),
-        crashes: [then.crashes, now.crashes],
+        crashes: Some([then.crashes, now.crashes]),
         changes: first(changes),
     }
 }

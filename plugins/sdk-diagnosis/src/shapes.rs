@@ -8,20 +8,26 @@ const NOTES: usize = 10;
 /// `rookery_run.json`, which Rookery's own backends leave.
 #[derive(Default)]
 pub struct Record {
+    /// The run.
     pub run_id: Option<String>,
+    /// `user` or `penguin`.
     pub backend: Option<String>,
+    /// The first program.
     pub init: Option<String>,
+    /// How it ended, in words.
     pub outcome: Option<String>,
     /// The guest ended by itself, before the deadline.
     pub guest_ended: bool,
     /// The program of the guest's that asked for a reboot.
     pub rebooted: Option<String>,
+    /// What the backend could not honour.
     pub notes: Vec<String>,
     /// How long the guest ran, in milliseconds.
     pub guest_ms: Option<i64>,
 }
 
 impl Record {
+    /// The file, field by field.
     pub fn read(file: &Value) -> Self {
         let text = |name: &str| file.get(name).and_then(Value::as_str).map(str::to_owned);
         let outcome = file
@@ -47,6 +53,7 @@ impl Record {
     }
 }
 
+/// Seconds as milliseconds.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "a number out of range saturates"
@@ -66,6 +73,7 @@ fn rebooted(file: &Value, outcome: Option<&str>) -> Option<String> {
 
 /// Sockets that services bound.
 pub struct Sockets {
+    /// Up at some time.
     pub bound: usize,
     /// Up when the run ended.
     pub listening: usize,
@@ -110,7 +118,9 @@ fn sockets(binds: &[Value]) -> Option<Sockets> {
 
 /// One record of `crashes.yaml`.
 pub struct Crash {
+    /// The program.
     pub proc: String,
+    /// `SIGSEGV`
     pub signame: String,
     /// At least one.
     pub count: u64,

@@ -1,0 +1,19 @@
+//! What a run's files say about it, for the tools that judge a run: `health` tells all of it, `run`
+//! and `run_wait` whether the run did better than the one before.
+
+mod blockers;
+mod comparison;
+mod evidence;
+mod files;
+mod judged;
+mod panic;
+mod shapes;
+mod timeline;
+
+pub use blockers::{Blocker, DOES_NOTHING, cut, is_reboot_program, seconds};
+pub use comparison::{Comparison, Standing, compare};
+pub use evidence::Evidence;
+pub use judged::Judged;
+pub use panic::Panic;
+pub use shapes::{Crash, Record, Sockets, milliseconds};
+pub use timeline::{End, Failure, Kill, Process, Timeline};

@@ -1,0 +1,182 @@
+//! `rookery run` with a stand-in for Penguin's wrapper and engines: which engine is asked to stop,
+//! and what is said of a run that broke off. Penguin itself is not run here.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use rookery_tests::{places, processes};
+
+/// Finds its output directory as Penguin's command line does, and has one service.
+const WRAPPER: &str = r#"#!/bin/sh
+echo "$PENGUIN_CONTAINER_ENGINE | $*" >> "$STAND_IN/wrapper"
+for last; do :; done
+while [ $# -gt 0 ]; do [ "$1" = --output ] && OUT=$2; shift; done
+mkdir -p "$OUT"; echo "$last" > "$STAND_IN/project"
+printf 'procname,ipvn,domain,guest_ip,guest_port,pid,time,state,closed_time\n' > "$OUT/netbinds.csv"
+printf 'httpd,4,tcp,0.0.0.0,80,7,2.0,listening,\n' >> "$OUT/netbinds.csv"
+[ -e "$STAND_IN/dies" ] && { echo 'Missing .ran file'; exit 0; }
+touch "$STAND_IN/up"
+until [ -e "$STAND_IN/interrupted" ]; do sleep 0.1; done
+touch "$OUT/.ran"; echo '{"binds": []}' > "$OUT/summary.json"
+"#;
+
+struct Machine {
+    home: tempfile::TempDir,
+}
+
+impl Machine {
+    /// One with these engines, and whether each of them answers.
+    fn with(engines: &[(&str, bool)]) -> Result<Self> {
+        let home = tempfile::tempdir()?;
+        let machine = Self { home };
+        machine.program("penguin", WRAPPER)?;
+        for (name, answers) in engines {
+            let script = format!(
+                "#!/bin/sh\necho \"{name} $*\" >> \"$STAND_IN/engines\"\n{}",
+                if *answers {
+                    "[ \"$1\" = kill ] && touch \"$STAND_IN/interrupted\"\nexit 0\n"
+                } else {
+                    "exit 1\n"
+                }
+            );
+            machine.program(name, &script)?;
+        }
+        let project = machine.path("router");
+        fs::create_dir_all(project.join("base"))?;
+        fs::copy(places::demo_rootfs(), project.join("base/fs.tar.gz"))?;
+        let config = "core: {version: 2, arch: armel, root_shell_backend: vsock}\n\
+                      env: {igloo_init: /sbin/init}\n\
+                      pseudofiles: {}\nnvram: {}\nlib_inject: {}\nstatic_files: {}\nplugins: {}\n";
+        fs::write(project.join("config.yaml"), config)?;
+        Ok(machine)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn program(&self, name: &str, script: &str) -> Result<()> {
+        let bin = self.path("bin");
+        fs::create_dir_all(&bin)?;
+        fs::write(bin.join(name), script)?;
+        fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755))?;
+        Ok(())
+    }
+
+    fn rookery(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(places::dist().join("rookery"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env(
+                "PATH",
+                format!("{}:/usr/bin:/bin", self.path("bin").display()),
+            )
+            .env("STAND_IN", self.home.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn said(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// Run the project and stop it once it is up.
+    fn run_and_stop(&self, engine: Option<&str>) -> Result<Output> {
+        let project = self.path("router");
+        let project = project.to_str().context("a path")?;
+        let mut command = self.rookery(&["run", project, "--backend", "penguin"]);
+        command.envs(engine.map(|engine| ("PENGUIN_CONTAINER_ENGINE", engine)));
+        let child = command.spawn()?;
+        let up = processes::eventually(Duration::from_secs(60), || self.path("up").exists());
+        assert!(up, "{}", self.said("wrapper"));
+        rookery_tests::wire::signal(child.id(), "INT")?;
+        Ok(child.wait_with_output()?)
+    }
+}
+
+#[test]
+fn the_engine_that_is_asked_to_stop_is_the_one_that_the_wrapper_uses() -> Result<()> {
+    for (engines, variable, expected) in [
+        (&[("docker", true), ("podman", true)][..], None, "docker"),
+        (&[("docker", false), ("podman", true)], None, "podman"),
+        (&[("podman", true)], None, "podman"),
+        (
+            &[("docker", true), ("podman", true)],
+            Some("podman"),
+            "podman",
+        ),
+    ] {
+        let machine = Machine::with(engines)?;
+        let output = machine.run_and_stop(variable)?;
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(told.contains("stopped"), "{engines:?}: {told} {output:?}");
+        let asked = machine.said("engines");
+        let killed = asked
+            .lines()
+            .find(|line| line.contains("kill --signal=INT"));
+        let name = killed.and_then(|line| line.split(' ').next());
+        assert_eq!(name, Some(expected), "{engines:?}: {asked}");
+        let wrapper = machine.said("wrapper");
+        assert_eq!(
+            wrapper.lines().count(),
+            1,
+            "nothing else was called: {wrapper}"
+        );
+        let (engine, arguments) = wrapper.split_once(" | ").context("both")?;
+        assert!(engine.ends_with(expected), "{wrapper}");
+        // Nobody gave this run a length: that is for Penguin to say.
+        assert!(!arguments.contains("--timeout"), "{arguments}");
+        assert!(
+            machine.said("project").trim().ends_with("/router"),
+            "the last path"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_run_that_broke_off_is_not_said_to_have_had_no_service() -> Result<()> {
+    let machine = Machine::with(&[("podman", true)])?;
+    fs::write(machine.path("dies"), "")?;
+    let project = machine.path("router");
+    let project = project.to_str().context("a path")?;
+    let output = machine
+        .rookery(&["run", project, "--backend", "penguin", "--timeout", "5"])
+        .output()?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("died before its end"), "{told}");
+    assert!(told.contains("httpd  tcp 0.0.0.0:80"), "{told}");
+    assert!(!told.contains("no service listened"), "{told}");
+    Ok(())
+}
+
+#[test]
+fn doctor_says_which_engine_there_is_and_how_the_wrapper_is_installed() -> Result<()> {
+    let machine = Machine::with(&[("docker", false)])?;
+    // No plugin has to be compiled to tell of an engine.
+    let none = machine.path("none");
+    fs::create_dir(&none)?;
+    let doctor = || {
+        let mut doctor = machine.rookery(&["doctor", "--plugins"]);
+        doctor.arg(&none);
+        doctor
+    };
+    let output = doctor()
+        .env("PENGUIN_CONTAINER_ENGINE", "docker")
+        .output()?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("docker info` fails"), "{told}");
+    fs::remove_file(machine.path("bin/penguin"))?;
+    let output = doctor().output()?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("penguin_install.local | sh"), "{told}");
+    Ok(())
+}
