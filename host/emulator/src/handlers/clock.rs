@@ -2,7 +2,7 @@
 //! set. Emulators read the clock without a system call, until the guest sets it; then each is made
 //! to ask, when it is next seen.
 //!
-//! Times of files, and timers that were set to a time of day, stay the host's.
+//! Times of files, and timers that were set to a time of day, stay the host's (docs/emulator.md).
 
 use rookery_records::event::{Argument, What};
 use rustix::io::Errno;

@@ -30,6 +30,10 @@ pub fn exit(guest: &mut (impl Reports + Ends + HasRespawns), call: &Call) -> Act
     // A group of its own to the guest, and no more than a thread to the host: it ends by the `exit`
     // that every library calls where there is no `exit_group`.
     if record.is_in_own_thread() {
+        if let Some(number) = record.thread_number() {
+            let [status, ..] = call.int(0).to_le_bytes();
+            record.threads.will_end(number, status);
+        }
         return Errno::NOSYS.into();
     }
     let (pid, who, fatal) = (record.process.pid(), record.who.clone(), record.fatal);
@@ -97,6 +101,9 @@ fn callers(guest: &mut impl Reports, call: &Call) -> String {
 /// The caller is not answered: the guest starts again, with all that it wrote to its files, or the
 /// run ends.
 pub fn reboot(guest: &mut (impl Reports + Ends), call: &Call) -> Action {
+    if !guest.caller(call).is_some_and(|record| record.is_root()) {
+        return Errno::PERM.into();
+    }
     let command = call.int(2);
     match REBOOTS.iter().find(|(known, _)| *known == command) {
         Some((_, name)) => {

@@ -3,7 +3,7 @@
 
 use rustix::io::Errno;
 
-use crate::guest::access::{HasOwners, Paths};
+use crate::guest::access::{Callers, HasOwners, Paths};
 use crate::guest::tree::Found;
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
@@ -52,6 +52,14 @@ pub fn change_owner(
         Err(_) if call.number() == libc::SYS_lchown => Action::Return(0),
         Err(errno) => errno.into(),
     }
+}
+
+/// The calls that change the caller's own identity.
+pub fn change_own(guest: &mut impl Callers, call: &Call) -> Action {
+    if let Some(caller) = call.process {
+        guest.procs().meet_children(caller);
+    }
+    answer(guest.caller(call), call)
 }
 
 /// The calls that read or change the caller's own identity.

@@ -126,7 +126,7 @@ fn of_device<'a>(
     match device.backing {
         Backing::Loop(number) => {
             let shown = guest.images().loops().get(number);
-            let shown = shown.map_err(|_| Errno::INVAL)?.clone();
+            let shown = shown.map_err(|_| Errno::IO)?.clone();
             let file = view::read(&*shown.file).map_err(|_| Errno::INVAL)?;
             let offset = shown.info.offset();
             Ok(Some((file, offset, Some(number), shown.is_read_only())))

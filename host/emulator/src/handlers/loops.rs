@@ -14,6 +14,7 @@ use crate::handlers::behind;
 use crate::handlers::model::{memory_file, reopen};
 use crate::kernel::paths;
 use crate::process::call::{Action, Call};
+use crate::process::record::Record;
 use crate::process::view;
 
 /// `linux/loop.h`.
@@ -59,7 +60,9 @@ fn is_of_disks(command: u32) -> bool {
 /// A device that is opened: the file that it shows, or nothing.
 pub fn open(guest: &mut impl HasImages, number: u32, flags: i32) -> Result<Rc<OwnedFd>, Errno> {
     let Ok(shown) = guest.images().loops().get(number) else {
-        return memory_file(&path(number), b"");
+        let nothing = memory_file(&path(number), b"")?;
+        // Whether it may be written to is asked later, of the descriptor.
+        return reopen(&nothing, flags);
     };
     // Only what surely is the guest's own.
     view::read(&*shown.file)?;
@@ -198,8 +201,7 @@ fn show(
     let record = guest.caller(call).ok_or(Errno::SRCH)?;
     let file = record.held(fd).map_err(|_| Errno::BADF)?;
     let status = paths::status(&file)?;
-    let flags = record.descriptor_info(fd, "flags:").unwrap_or_default();
-    let flags = i32::from_str_radix(&flags, 8).unwrap_or(libc::O_RDONLY);
+    let read_only = is_read_only(record, fd) || is_read_only(record, call.int(0));
     let id = devices::id(&status);
     let link = record.directory(fd).unwrap_or_default();
     let is_disk =
@@ -208,8 +210,13 @@ fn show(
     if is_disk || !is_file || guest.devices().of_file(id).is_some() || view::read(&file).is_err() {
         return Err(Errno::INVAL);
     }
-    let read_only = flags & libc::O_ACCMODE == libc::O_RDONLY;
     Ok(Shown::new(file, id, info, read_only))
+}
+
+fn is_read_only(record: &mut Record, fd: i32) -> bool {
+    let flags = record.descriptor_info(fd, "flags:").unwrap_or_default();
+    let flags = i32::from_str_radix(&flags, 8).unwrap_or(libc::O_RDONLY);
+    flags & libc::O_ACCMODE == libc::O_RDONLY
 }
 
 fn read<const LENGTH: usize>(

@@ -102,6 +102,20 @@ impl Table {
         }
     }
 
+    /// Make known the children of a process that have made no call yet, before it becomes somebody
+    /// else: they stay who it was when it began them.
+    pub fn meet_children(&mut self, pid: u32) {
+        let Some(parent) = self.by_pid.get(&pid) else {
+            return;
+        };
+        let mut children = children(&parent.process);
+        children.retain(|child| !self.has_living(*child));
+        for child in children {
+            // It may have ended since.
+            let _ = self.discover(child);
+        }
+    }
+
     fn has_living(&self, pid: u32) -> bool {
         let known = self.by_pid.get(&pid);
         known.is_some_and(|record| record.process.is_alive())
@@ -364,6 +378,28 @@ mod tests {
         let ppid = |pid| table.by_guest_pid(pid).map(|record| record.who.ppid);
         assert_eq!(ppid(child), Some(shell.id()));
         assert_eq!(ppid(shell.id()), Some(std::process::id()));
+        table.end_descendants(&process);
+        shell.kill().unwrap();
+        shell.wait().unwrap();
+    }
+
+    #[test]
+    fn a_child_stays_who_its_parent_was_when_it_began_it() {
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", "sleep 60; :"])
+            .spawn()
+            .unwrap();
+        let mut table = table();
+        table.identify(shell.id()).unwrap();
+        let process = ProcDir::of_thread(shell.id(), &table.namespace).unwrap();
+        while children(&process).is_empty() {}
+        table.meet_children(shell.id());
+        table.get(shell.id()).unwrap().uid = Some([7; 3]);
+        let [child] = children(&process)[..] else {
+            panic!("one child");
+        };
+        table.identify(child).unwrap();
+        assert!(table.get(child).is_some_and(|child| child.is_root()));
         table.end_descendants(&process);
         shell.kill().unwrap();
         shell.wait().unwrap();

@@ -65,7 +65,29 @@ int main(int argc, char **argv)
         for (;;)
             wait(NULL);
     }
-    setuid(count == 3 ? 0 : 7);
+    if (fork() == 0) {
+        setuid(7);
+        _exit(reboot(RB_AUTOBOOT) == -1 && errno == EPERM ? 0 : 1);
+    }
+    int status = -1;
+    wait(&status);
+    say("only root reboots", status == 0);
+    if (count == 1 && fork() == 0) {
+        while (getppid() == 1)
+            usleep(100000);
+        _exit(1);
+    }
+    if (count == 1 && fork() == 0) {
+        usleep(300000);
+        reboot(RB_AUTOBOOT);
+        _exit(1);
+    }
+    if (count == 1) {
+        /* It is root again when it starts again. */
+        setuid(7);
+        for (;;)
+            pause();
+    }
     reboot(RB_AUTOBOOT);
     puts("no  it goes on after a reboot");
     return 1;

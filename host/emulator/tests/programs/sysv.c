@@ -1,9 +1,11 @@
 /* System V IPC as a device's root has it: also of what nobody may use by its mode. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
@@ -42,6 +44,10 @@ static void memory(void)
     say("and unlocked", shmctl(id, SHM_UNLOCK, NULL) == 0);
     say("it is detached", shmdt(at) == 0);
     /* An emulator older than 9.0 cannot do that for a guest of 32 bits, and says so. */
+    uintptr_t place = (uintptr_t)mmap(NULL, 2 * SHMLBA + 8192, PROT_NONE,
+                                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap((void *)place, 2 * SHMLBA + 8192);
+    at = (char *)((place + SHMLBA - 1) & ~(uintptr_t)(SHMLBA - 1));
     void *fixed = shmat(id, at, 0);
     say("it is attached at an address of the program's choice",
         fixed == (void *)at || (sizeof fixed == 4 && fixed == (void *)-1 && errno == EINVAL));
