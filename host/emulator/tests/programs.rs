@@ -1,7 +1,8 @@
 //! Programs in C, one a kind of interface, each built for every architecture that this machine has
 //! a compiler for and run as the init of a guest. A line that begins with `no ` is a promise that
 //! was broken; an event that a comment of the source names, `// event: connect /tmp/x -2`, is one,
-//! too. What a comment `// before: mkdir etc` has is done in the root filesystem first.
+//! too. What a comment `// before: mkdir etc` has is done in the root filesystem first, and
+//! `// node: /dev/mem 1 1` is a device node there.
 
 mod support;
 
@@ -12,7 +13,9 @@ use rookery_emulator::UserBackend;
 use rookery_harness::Skip;
 use rookery_records::event::{Argument, Event, What};
 use rookery_runs::backend::Backend;
-use rookery_runs::plan::{Flash, Held, Ioctl, IoctlCommand, Poll, Pseudofile, Read, Write};
+use rookery_runs::plan::{
+    Flash, Held, Ioctl, IoctlCommand, Poll, Pseudofile, Read, StaticFile, Write,
+};
 use support::Recorder;
 
 /// Penguin's name of an architecture, Debian's of its compiler, and whether `scripts/setup`
@@ -189,6 +192,21 @@ fn models() -> Vec<(String, Pseudofile)> {
     .into()
 }
 
+/// A device node that a comment of a source wants: `// node: /dev/mem 1 1`.
+fn node(line: &str) -> Option<(String, StaticFile)> {
+    let mut words = line.split_once("// node: ")?.1.split(' ');
+    let path = words.next()?.to_owned();
+    let mut number = || words.next()?.parse().ok();
+    let (major, minor) = (number()?, number()?);
+    let node = StaticFile::Device {
+        block: false,
+        major,
+        minor,
+        mode: 0o600,
+    };
+    Some((path, node))
+}
+
 fn partition(number: u32, name: &str, holds: Held) -> Flash {
     Flash {
         number,
@@ -296,6 +314,7 @@ fn run(program: &str, arch: &str, dynamic: bool) {
         }
         _ => {}
     }
+    plan.static_files.extend(text.lines().filter_map(node));
     support::unpack_with_tar(&plan);
     let mut control = Recorder::new(|_| None);
     let outcome = UserBackend.run(&plan, &mut control).unwrap();

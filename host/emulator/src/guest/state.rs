@@ -36,6 +36,7 @@ use crate::guest::reboot::{REBOOTS_MAX, Reboot};
 use crate::guest::reporter::Reporter;
 use crate::guest::respawns::Respawns;
 use crate::guest::services::Services;
+use crate::guest::sys_devices::SysDevices;
 use crate::guest::tree::{Found, Tree};
 use crate::guest::waits::Waits;
 use crate::kernel::paths;
@@ -79,6 +80,7 @@ pub struct Guest<'a> {
     respawns: Respawns,
     /// Files of the supervisor's that it writes to.
     kept: Kept,
+    sys_devices: SysDevices,
     nvram: Nvram,
 }
 
@@ -137,6 +139,7 @@ impl<'a> Guest<'a> {
             clock: Clock::default(),
             respawns: Respawns::default(),
             kept,
+            sys_devices: SysDevices::default(),
             nvram: Nvram::default(),
         }
     }
@@ -346,6 +349,7 @@ impl Paths for Guest<'_> {
         if paths::is_below(path, CLASS) {
             interfaces::refresh(&self.init, &self.pidfd, self.services.network());
         }
+        self.sys_devices.look(path, &self.pidfd);
         let caller = call.process.and_then(|process| self.procs.get(process));
         let caller = caller.ok_or(Errno::SRCH)?;
         self.tree.resolve(caller, &self.init, path, follow)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use rookery_project::{Cancel, Error, Result};
-use rookery_runs::plan::Plan;
+use rookery_runs::plan::{Plan, StaticFile};
 use rustix::fs::{Mode, OFlags};
 
 use crate::files::consoles::of_firmware;
@@ -39,10 +39,13 @@ pub fn consoles(plan: &Plan, rootfs: &Rootfs) -> BTreeSet<String> {
 /// and where it keeps its U-Boot environment.
 pub fn complete(plan: &Plan, rootfs: &Rootfs, arch: &Arch) -> Plan {
     let mut plan = plan.clone();
-    let paths: Vec<String> = rootfs
-        .nodes
-        .iter()
-        .map(|node| paths::normalise(&node.path))
+    let configured = plan.static_files.iter();
+    let configured = configured
+        .filter_map(|(path, file)| matches!(file, StaticFile::Device { .. }).then_some(path));
+    let nodes = rootfs.nodes.iter().map(|node| &node.path);
+    let paths: Vec<_> = nodes
+        .chain(configured)
+        .map(|path| paths::normalise(path))
         .collect();
     plan.add_usual_devices(paths.iter().map(String::as_str));
     let mut partitions = std::mem::take(&mut plan.flash);
