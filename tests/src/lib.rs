@@ -2,6 +2,7 @@
 //! session.
 
 pub mod doctor;
+pub mod firmware;
 pub mod http;
 pub mod liar;
 pub mod processes;

@@ -2,10 +2,9 @@
 //! it, and nothing of one that serves. The busybox of the demo plays all parts.
 
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
-use rookery_tests::{Session, doctor, places};
+use anyhow::Result;
+use rookery_tests::{Session, doctor, firmware};
 use serde_json::{Value, json};
 
 /// Why a firmware does not serve: its start script, what is missing, and the tool that mends it.
@@ -61,33 +60,11 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// The demo's root filesystem with another start script.
-fn firmware(dir: &Path, name: &str, script: &str) -> Result<()> {
-    let tree = dir.join(format!("{name}.tree"));
-    std::fs::create_dir(&tree)?;
-    let run = |arguments: &[&str]| {
-        let status = Command::new("tar")
-            .args(arguments)
-            .current_dir(&tree)
-            .status()?;
-        ensure!(status.success(), "tar {arguments:?}");
-        anyhow::Ok(())
-    };
-    run(&["xzf", places::demo_rootfs().to_str().context("a path")?])?;
-    let script = format!("#!/bin/sh\nexport PATH=/bin:/sbin:/usr/sbin\n{script}\n");
-    std::fs::write(tree.join("etc/init.d/rcS"), script)?;
-    for applet in ["cat", "ifconfig", "mkdir"] {
-        let link = tree.join("bin").join(applet);
-        if !link.exists() {
-            std::os::unix::fs::symlink("busybox", link)?;
-        }
-    }
-    run(&["czf", &format!("../{name}.tar.gz"), "."])
-}
-
 /// What `health` says of a firmware that ran for some seconds.
 async fn health(client: &Session, root: &Path, name: &str, script: &str) -> Result<Value> {
-    firmware(root, name, script)?;
+    let script = format!("export PATH=/bin:/sbin:/usr/sbin\n{script}");
+    let tree = firmware::with_start(root, name, &script)?;
+    firmware::pack(&tree, name)?;
     let archive = format!("{name}.tar.gz");
     client
         .ok("init_project", json!({ "rootfs": archive, "output": name }))

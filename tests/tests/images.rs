@@ -3,21 +3,11 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use rookery_tests::firmware::tool;
 use rookery_tests::{Session, places};
 use serde_json::{Value, json};
-
-/// Run a tool that `scripts/setup` installs.
-fn tool(program: &str, arguments: &[&str], dir: &Path) -> Result<()> {
-    let mut command = Command::new(program);
-    let output = command.args(arguments).current_dir(dir).output();
-    let output = output.with_context(|| format!("{program}; `scripts/setup` installs it"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program}: {said}");
-    Ok(())
-}
 
 /// Images of the demo's root filesystem in `dir`.
 fn images(dir: &Path) -> Result<()> {

@@ -85,13 +85,16 @@ pub fn format(head: &[u8]) -> Format {
 }
 
 /// Where a mark stands, the mark, and what has it.
-const KNOWN: [(usize, &[u8], Format); 9] = [
+const KNOWN: [(usize, &[u8], Format); 11] = [
     (0, b"\x1f\x8b", Format::Gzip),
     (0, b"\xfd7zXZ", Format::Packed(Packing::Xz)),
     (0, b"\x5d\0\0", Format::Packed(Packing::Xz)),
     (0, b"\x28\xb5\x2f\xfd", Format::Packed(Packing::Zstd)),
     (0, b"hsqs", Format::Squashfs),
     (0, b"sqsh", Format::Squashfs),
+    // With lzma, by tools that marked it so.
+    (0, b"hsqt", Format::Squashfs),
+    (0, b"tqsh", Format::Squashfs),
     (0, b"070701", Format::Cpio),
     (0, b"070702", Format::Cpio),
     (0x438, b"\x53\xef", Format::Ext),
@@ -101,7 +104,7 @@ const BINWALK: &str = "`binwalk -e` or `unblob`";
 const VENDOR_SQUASHFS: &str = "a squashfs image with a vendor's own mark";
 
 /// Where a mark stands, the mark, what has it, and what extracts that.
-const OTHERS: [(usize, &[u8], &str, &str); 41] = [
+const OTHERS: [(usize, &[u8], &str, &str); 39] = [
     (0, b"BZh", "compressed with bzip2", "`bunzip2`"),
     (0, b"PK\x03\x04", "a zip archive", "`unzip`"),
     (0, b"PK", "a zip archive", "`unzip`"),
@@ -190,8 +193,6 @@ const OTHERS: [(usize, &[u8], &str, &str); 41] = [
     ),
     (0, b"shsq", VENDOR_SQUASHFS, "`sasquatch`"),
     (0, b"qshs", VENDOR_SQUASHFS, "`sasquatch`"),
-    (0, b"tqsh", VENDOR_SQUASHFS, "`sasquatch`"),
-    (0, b"hsqt", VENDOR_SQUASHFS, "`sasquatch`"),
     (0, b"sqlz", VENDOR_SQUASHFS, "`sasquatch`"),
     (0, b"qlzs", VENDOR_SQUASHFS, "`sasquatch`"),
     (0, b"*#$^", "a NETGEAR update file (CHK)", BINWALK),

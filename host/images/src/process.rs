@@ -99,7 +99,8 @@ impl Reading {
             Ended::Refused(why) => Unread::Refused(why),
             Ended::TooMuch(what) => Unread::TooMuch(what),
             Ended::Crashed(how) => Unread::Refused(format!(
-                "reading it crashed ({how}); extract it with `unblob`, and give the directory"
+                "reading it crashed ({how}); extract it with `unblob`, and use the directory \
+                 instead"
             )),
         })
     }

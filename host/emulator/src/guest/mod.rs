@@ -17,7 +17,6 @@ pub mod respawns;
 pub mod services;
 pub mod state;
 mod sys_devices;
-mod sys_devices;
 #[cfg(test)]
 pub mod testing;
 pub mod tree;

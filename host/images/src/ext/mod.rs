@@ -29,7 +29,7 @@ impl Ext4Read for Source {
 pub(crate) fn read(image: &Source, to: &mut Tarball<impl Write>) -> Result<()> {
     let filesystem = Ext4::load(Box::new(image.clone())).context(
         "its ext file system is damaged, cut off, or of a kind that is not read; extract it with \
-         `debugfs -R 'rdump / DIR'` or `7z x`, and give the directory",
+         `debugfs -R 'rdump / DIR'` or `7z x`, and use the directory instead",
     )?;
     let mut walk = Walk {
         filesystem,

@@ -1,6 +1,7 @@
 //! A squashfs image.
 
 mod blocks;
+mod three;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -19,12 +20,16 @@ use crate::tarball::{Entry, Meta, Tarball};
 
 /// What to do where the image cannot be read here.
 const OTHERWISE: &str = "extract it with `sasquatch` or `unblob`, which know the variants of \
-                         vendors (or with `unsquashfs`), and give the directory";
+                         vendors (or with `unsquashfs`), and use the directory instead";
 
 static BLOCKS: Blocks = Blocks;
 
 pub(crate) fn read(image: &Source, to: &mut Tarball<impl Write>) -> Result<()> {
-    let filesystem = open(image)?;
+    let head = Head::of(image)?;
+    if head.major == 3 && three::is_lzma(image) {
+        return three::read(image, to);
+    }
+    let filesystem = open(image, &head)?;
     let names = Names::of(filesystem.as_ref());
     // Where each file of several names came first.
     let mut firsts: HashMap<Key, Vec<u8>> = HashMap::new();
@@ -66,9 +71,9 @@ pub(crate) fn read(image: &Source, to: &mut Tarball<impl Write>) -> Result<()> {
     Ok(())
 }
 
-fn open(image: &Source) -> Result<Box<dyn Filesystem>> {
+fn open(image: &Source, head: &Head) -> Result<Box<dyn Filesystem>> {
     let mut failed = None;
-    for kind in kinds(image)? {
+    for kind in head.kinds()? {
         match create_squashfs_from_kind(image.clone().buffered(), 0, kind) {
             Ok(filesystem) => return Ok(filesystem),
             Err(error) => failed = failed.or(Some(error)),
@@ -86,40 +91,64 @@ fn damaged(error: backhand::BackhandError) -> anyhow::Error {
     }
 }
 
-/// The kinds of squashfs that the image may be.
-fn kinds(image: &Source) -> Result<Vec<Kind>> {
-    let mut head = [0; 32];
-    image
-        .read_exact_at(&mut head, 0)
-        .context("its squashfs is cut off")?;
-    let big = head.starts_with(b"sqsh");
-    let number = |at: usize| {
-        let bytes = [head[at], head[at + 1]];
-        if big {
-            u16::from_be_bytes(bytes)
-        } else {
-            u16::from_le_bytes(bytes)
-        }
-    };
-    let (compressor, major, minor) = (number(20), number(28), number(30));
-    let with_blocks = |kind| Kind::new_v4_with_const(&BLOCKS, kind);
-    Ok(match (major, minor, big) {
-        (4, 0, _) if !(1..=6).contains(&compressor) => bail!(
-            "its squashfs names the unknown compressor {compressor}, which is none of gzip, lzma, \
-             lzo, xz, lz4 and zstd: {OTHERWISE}"
-        ),
-        (4, 0, false) => vec![with_blocks(LE_V4_0)],
-        // AVM's has some numbers in the other order.
-        (4, 0, true) => vec![with_blocks(BE_V4_0), with_blocks(AVM_BE_V4_0)],
-        (3, 0 | 1, _) => {
-            let kind = Kind::from_const(if big { BE_V3_0 } else { LE_V3_0 });
-            let kind = kind.map_err(anyhow::Error::msg)?;
-            vec![kind.with_version(major, minor)]
-        }
-        _ => {
-            bail!("its squashfs has the version {major}.{minor}, not 3.0, 3.1 or 4.0: {OTHERWISE}")
-        }
-    })
+/// Whether an image that begins so has its most significant bytes first.
+fn is_big(head: &[u8]) -> bool {
+    head.starts_with(b"sqsh") || head.starts_with(b"tqsh")
+}
+
+/// How the image begins.
+struct Head {
+    big: bool,
+    compressor: u16,
+    major: u16,
+    minor: u16,
+}
+
+impl Head {
+    fn of(image: &Source) -> Result<Self> {
+        let mut head = [0; 32];
+        image
+            .read_exact_at(&mut head, 0)
+            .context("its squashfs is cut off")?;
+        let big = is_big(&head);
+        let number = |at: usize| {
+            let bytes = [head[at], head[at + 1]];
+            if big {
+                u16::from_be_bytes(bytes)
+            } else {
+                u16::from_le_bytes(bytes)
+            }
+        };
+        Ok(Self {
+            big,
+            compressor: number(20),
+            major: number(28),
+            minor: number(30),
+        })
+    }
+
+    /// The kinds of squashfs that the image may be.
+    fn kinds(&self) -> Result<Vec<Kind>> {
+        let with_blocks = |kind| Kind::new_v4_with_const(&BLOCKS, kind);
+        let (compressor, major, minor) = (self.compressor, self.major, self.minor);
+        Ok(match (major, minor, self.big) {
+            (4, 0, _) if !(1..=6).contains(&compressor) => bail!(
+                "its squashfs names the unknown compressor {compressor}, which is none of gzip, \
+                 lzma, lzo, xz, lz4 and zstd: {OTHERWISE}"
+            ),
+            (4, 0, false) => vec![with_blocks(LE_V4_0)],
+            // AVM's has some numbers in the other order.
+            (4, 0, true) => vec![with_blocks(BE_V4_0), with_blocks(AVM_BE_V4_0)],
+            (3, 0 | 1, big) => {
+                let kind = Kind::from_const(if big { BE_V3_0 } else { LE_V3_0 });
+                let kind = kind.map_err(anyhow::Error::msg)?;
+                vec![kind.with_version(major, minor)]
+            }
+            _ => bail!(
+                "its squashfs has the version {major}.{minor}, not 3.0, 3.1 or 4.0: {OTHERWISE}"
+            ),
+        })
+    }
 }
 
 fn meta(node: &Node) -> Meta {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::image::Image;
 use super::image_file::{self, Bounds};
+use super::source::Purpose;
 use super::tree::Content;
 use super::unpack::{self, Unpacked};
 use crate::{Cancel, Result};
@@ -24,6 +25,7 @@ impl FileSystem {
         let bounds = Bounds {
             content: most,
             memory: MEMORY,
+            purpose: Purpose::Mount,
         };
         image_file::read(file, shown, &bounds, cancel).map(Self)
     }

@@ -15,7 +15,7 @@ use rookery_images::{Format, Reading, Unread, format};
 
 use super::image::Image;
 use super::limits::MAX_BYTES;
-use super::source::{Builder, head, refused};
+use super::source::{Builder, Purpose, Subject, head};
 use super::stream::{Meter, Metered};
 use crate::{Cancel, Error, Result};
 use rookery_contract::text::escape;
@@ -39,12 +39,14 @@ pub(super) struct Bounds {
     pub content: u64,
     /// The process's memory.
     pub memory: u64,
+    pub purpose: Purpose,
 }
 
 /// As much as a firmware may need.
 pub(super) const FIRMWARE: Bounds = Bounds {
     content: MAX_BYTES,
     memory: rookery_images::MEMORY_BYTES,
+    purpose: Purpose::Root,
 };
 
 /// Read an image that is open as `file`, from where that stands.
@@ -56,7 +58,9 @@ pub(super) fn read(file: File, path: &Path, most: &Bounds, cancel: &Cancel) -> R
         .map_err(|error| Error::Internal(format!("cannot start the reader of images: {error}")))?;
     let reading = Rc::new(RefCell::new(reading));
     let meter = Rc::new(Meter::of_image(meta.len(), most.content, cancel.clone()));
-    let mut builder = Builder::new(path, Rc::clone(&meter))?;
+    let purpose = most.purpose;
+    let subject = Subject { path, purpose };
+    let mut builder = Builder::new(subject, Rc::clone(&meter))?;
     let read = builder.archive(Metered {
         inner: Box::new(Stream(Rc::clone(&reading))),
         meter: Rc::clone(&meter),
@@ -70,20 +74,20 @@ pub(super) fn read(file: File, path: &Path, most: &Bounds, cancel: &Cancel) -> R
         return Err(refusal.unwrap_or_else(|| error.clone()));
     }
     let warnings = reading.borrow_mut().end();
-    for warning in warnings.map_err(|unread| not_read(path, unread))? {
+    for warning in warnings.map_err(|unread| not_read(subject, unread))? {
         builder.warn(escape(warning.as_bytes()));
     }
     read?;
     builder.finish()
 }
 
-fn not_read(path: &Path, unread: Unread) -> Error {
+fn not_read(subject: Subject, unread: Unread) -> Error {
     match unread {
-        Unread::Refused(why) => refused(path, &escape(why.as_bytes())),
+        Unread::Refused(why) => subject.refused(&escape(why.as_bytes())),
         Unread::TooMuch(what) => Error::Limit(format!(
             "reading {} needs more than {what}, as an image does that is made to keep a machine \
-             busy; extract it with `unblob`, and give the directory",
-            path.display()
+             busy; extract it with `unblob`, and use the directory instead",
+            subject.path.display()
         )),
         Unread::Host(why) => Error::Internal(format!("the reader of images: {why}")),
     }

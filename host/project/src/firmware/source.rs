@@ -42,7 +42,9 @@ pub(super) fn read_archive(mut file: File, path: &Path, cancel: &Cancel) -> Resu
     } else {
         Box::new(counted)
     };
-    let mut builder = Builder::new(path, Rc::clone(&meter))?;
+    let purpose = Purpose::Root;
+    let subject = Subject { path, purpose };
+    let mut builder = Builder::new(subject, Rc::clone(&meter))?;
     match builder.archive(Metered {
         inner: plain,
         meter: Rc::clone(&meter),
@@ -93,11 +95,36 @@ fn not_taken(path: &Path, what: &str, tool: Option<&str>) -> Error {
     refused(path, &format!("it is {what}; {next}. Taken are {TAKEN}"))
 }
 
-pub(super) fn refused(path: &Path, why: &str) -> Error {
-    Error::InvalidArgument(format!(
-        "{} cannot be used as a root filesystem: {why}",
-        path.display()
-    ))
+/// What is read, as errors name it.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub path: &'a Path,
+    pub purpose: Purpose,
+}
+
+/// What it is read for.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose {
+    /// To make a project of it, or to run that.
+    Root,
+    /// To show it to a guest that mounts it.
+    Mount,
+}
+
+impl Subject<'_> {
+    pub(super) fn refused(&self, why: &str) -> Error {
+        let to_be = match self.purpose {
+            Purpose::Root => "used as a root filesystem",
+            Purpose::Mount => "mounted",
+        };
+        Error::InvalidArgument(format!("{} cannot be {to_be}: {why}", self.path.display()))
+    }
+}
+
+/// Of a file that is to be a root filesystem.
+fn refused(path: &Path, why: &str) -> Error {
+    let purpose = Purpose::Root;
+    Subject { path, purpose }.refused(why)
 }
 
 /// How a file begins, read through `open`; afterwards it is at its start again.
@@ -118,7 +145,7 @@ pub(super) fn head<'a, R: Read>(
 
 /// Gathers entries into a tree, and contents into one file.
 pub(super) struct Builder<'a> {
-    path: &'a Path,
+    subject: Subject<'a>,
     meter: Rc<Meter>,
     tree: Tree,
     data: BufWriter<File>,
@@ -127,11 +154,11 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(path: &'a Path, meter: Rc<Meter>) -> Result<Self> {
+    pub(super) fn new(subject: Subject<'a>, meter: Rc<Meter>) -> Result<Self> {
         let data = tempfile::tempfile()
             .map_err(|e| Error::Internal(format!("cannot make a temporary file: {e}")))?;
         Ok(Self {
-            path,
+            subject,
             meter,
             tree: Tree::default(),
             data: BufWriter::with_capacity(256 << 10, data),
@@ -142,7 +169,11 @@ impl<'a> Builder<'a> {
 
     /// For a directory, which has no compressed size.
     pub(super) fn for_directory(path: &'a Path, cancel: &Cancel) -> Result<Self> {
-        Self::new(path, Rc::new(Meter::new(cancel.clone())))
+        let purpose = Purpose::Root;
+        Self::new(
+            Subject { path, purpose },
+            Rc::new(Meter::new(cancel.clone())),
+        )
     }
 
     pub(super) fn finish(self) -> Result<Image> {
@@ -150,7 +181,7 @@ impl<'a> Builder<'a> {
             Error::Internal(format!("cannot write a temporary file: {}", e.error()))
         })?;
         if self.tree.len() == 0 {
-            return Err(refused(self.path, "it is empty"));
+            return Err(self.subject.refused("it is empty"));
         }
         Ok(Image::new(self.tree, data, self.warnings))
     }
@@ -166,12 +197,13 @@ impl<'a> Builder<'a> {
         if self.tree.len() >= MAX_ENTRIES {
             return Err(Error::Limit(format!(
                 "{} has more than {MAX_ENTRIES} entries",
-                self.path.display()
+                self.subject.path.display()
             )));
         }
-        self.tree
-            .insert(path, entry)
-            .map_err(|why| refused(self.path, &format!("entry {}: {why}", shown(path))))
+        self.tree.insert(path, entry).map_err(|why| {
+            self.subject
+                .refused(&format!("entry {}: {why}", shown(path)))
+        })
     }
 
     /// Keep the content that `from` gives, at most [`MAX_BYTES`] in all.
@@ -185,7 +217,7 @@ impl<'a> Builder<'a> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(self.damaged(&error)),
             };
-            self.meter.content(n as u64, self.path)?;
+            self.meter.content(n as u64, self.subject.path)?;
             let written = self.data.write_all(buffer.get(..n).unwrap_or_default());
             written.map_err(|e| Error::Internal(format!("cannot write a temporary file: {e}")))?;
             self.written += n as u64;
@@ -208,14 +240,11 @@ impl<'a> Builder<'a> {
     /// An entry that has the content of another.
     pub(super) fn hard_link(&self, target: &[u8], path: &[u8]) -> Result<Entry> {
         let no = |why: String| {
-            refused(
-                self.path,
-                &format!(
-                    "entry {} is a hard link to {}: {why}",
-                    shown(path),
-                    shown(target)
-                ),
-            )
+            self.subject.refused(&format!(
+                "entry {} is a hard link to {}: {why}",
+                shown(path),
+                shown(target)
+            ))
         };
         let target = super::tree::normalise(target).map_err(no)?;
         // Only the name itself may be a link, and then the link is what both names share.
@@ -238,10 +267,8 @@ impl<'a> Builder<'a> {
     }
 
     fn damaged(&self, error: &io::Error) -> Error {
-        refused(
-            self.path,
-            &format!("the archive is damaged or cut off ({error})"),
-        )
+        self.subject
+            .refused(&format!("the archive is damaged or cut off ({error})"))
     }
 
     pub(super) fn archive(&mut self, reader: Metered) -> Result<()> {
@@ -260,7 +287,7 @@ impl<'a> Builder<'a> {
             if seen > MAX_ENTRIES * 2 {
                 return Err(Error::Limit(format!(
                     "{} has more than {} entries",
-                    self.path.display(),
+                    self.subject.path.display(),
                     MAX_ENTRIES * 2
                 )));
             }
@@ -280,7 +307,7 @@ impl<'a> Builder<'a> {
             if n == 0 {
                 break;
             }
-            self.meter.content(n as u64, self.path)?;
+            self.meter.content(n as u64, self.subject.path)?;
         }
         if self.meter.garbage.get() {
             self.warn(
@@ -299,13 +326,10 @@ impl<'a> Builder<'a> {
             .map(std::borrow::Cow::into_owned)
             .unwrap_or_default();
         if has_pax_sparse(entry) {
-            return Err(refused(
-                self.path,
-                &format!(
-                    "entry {} is a sparse file in PAX format; pack it without `--sparse`",
-                    shown(&path)
-                ),
-            ));
+            return Err(self.subject.refused(&format!(
+                "entry {} is a sparse file in PAX format; pack it without `--sparse`",
+                shown(&path)
+            )));
         }
         let header = entry.header().clone();
         let kind = header.entry_type();
@@ -344,10 +368,10 @@ impl<'a> Builder<'a> {
             }
             EntryType::Directory => Content::Directory,
             EntryType::Symlink if link.is_empty() || link.len() > 4095 || link.contains(&0) => {
-                return Err(refused(
-                    self.path,
-                    &format!("entry {} is a link without a usable target", shown(&path)),
-                ));
+                return Err(self.subject.refused(&format!(
+                    "entry {} is a link without a usable target",
+                    shown(&path)
+                )));
             }
             EntryType::Symlink => Content::Symlink(link),
             EntryType::Char => device(false).map_err(|e| self.damaged(&e))?,

@@ -1,0 +1,81 @@
+//! Blocks of lzma without a word about their settings.
+
+use std::io::{ErrorKind, Read};
+
+use anyhow::{Result, bail};
+use liblzma::bufread::XzDecoder;
+use liblzma::stream::Stream;
+
+use crate::squashfs::OTHERWISE;
+
+/// The most memory that unpacking a block may take.
+const MEMORY: u64 = 64 << 20;
+/// A dictionary as large as the largest block.
+const DICTIONARY: u32 = 1 << 20;
+const UNKNOWN_LENGTH: u64 = u64::MAX;
+/// `lc`, `lp` and `pb`.
+const DEFAULT: [u8; 3] = [3, 0, 2];
+
+/// How a vendor's tool called lzma, and what stands before the data in each block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settings {
+    /// Nothing; `lc`, `lp` and `pb` of lzma are the same for all blocks.
+    Bare([u8; 3]),
+    /// A mark of so many bytes, then as usual.
+    Marked(usize),
+    /// What a file of lzma has, or only the first so many bytes of it.
+    Header(usize),
+    /// A byte each for `pb`, `lc` and `lp`, and one more.
+    Bytes,
+}
+
+impl Settings {
+    /// What most have, and lzma's default.
+    pub const USUAL: Self = Self::Bare(DEFAULT);
+
+    /// Those that are tried, in turn.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let headers = [
+            Self::USUAL,
+            Self::Bytes,
+            Self::Header(13),
+            Self::Header(5),
+            Self::Marked(4),
+        ];
+        let others = (0..5)
+            .flat_map(|pb| (0..5).flat_map(move |lp| (0..5 - lp).map(move |lc| [lc, lp, pb])));
+        let others = others.map(Self::Bare).filter(|one| *one != Self::USUAL);
+        headers.into_iter().chain(others)
+    }
+
+    /// Unpack a block, of at most `most` bytes.
+    pub fn unpack(self, block: &[u8], most: usize) -> Result<Vec<u8>> {
+        let byte = |at: usize| block.get(at).copied().unwrap_or_default();
+        let one = |[lc, lp, pb]: [u8; 3]| (pb.min(4) * 5 + lp.min(4)) * 9 + lc.min(8);
+        let (settings, before) = match self {
+            Self::Bare(own) => (one(own), 0),
+            Self::Marked(before) => (one(DEFAULT), before),
+            Self::Header(before) => (byte(0), before),
+            Self::Bytes => (one([byte(1), byte(2), byte(0)]), 4),
+        };
+        let data = block.get(before..).unwrap_or_default();
+        let header = [
+            &[settings][..],
+            &DICTIONARY.to_le_bytes(),
+            &UNKNOWN_LENGTH.to_le_bytes(),
+        ];
+        let packed = [header.concat(), data.to_vec()].concat();
+        let stream = Stream::new_lzma_decoder(MEMORY)?;
+        let mut unpacked = Vec::new();
+        let mut decoder = XzDecoder::new_stream(&packed[..], stream).take(most as u64);
+        match decoder.read_to_end(&mut unpacked) {
+            // Not every tool marks the end of a block.
+            Err(error) if error.kind() != ErrorKind::UnexpectedEof => {
+                bail!("a block of it is damaged ({error}): {OTHERWISE}")
+            }
+            _ if unpacked.is_empty() => bail!("a block of it is empty: {OTHERWISE}"),
+            _ => {}
+        }
+        Ok(unpacked)
+    }
+}
