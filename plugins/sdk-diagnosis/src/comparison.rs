@@ -191,7 +191,11 @@ fn differences(then: &Value, now: &Value, path: &mut String, found: &mut Vec<Str
         found.push(format!("{path}: {} -> {}", short(then), short(now)));
         return;
     };
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let mut names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    if path.is_empty() {
+        // What the patches say is told, and not that they are listed.
+        names.retain(|name| *name != "patches");
+    }
     for name in names {
         let length = path.len();
         if !path.is_empty() {
