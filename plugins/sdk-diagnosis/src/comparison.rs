@@ -52,7 +52,7 @@ pub struct Comparison {
 
 impl Comparison {
     /// What a caller needs who did not ask: of each kind the first few, and of a run that did as
-    /// the other no more than what was changed in vain.
+    /// the other only what was changed without effect.
     pub(crate) fn in_short(mut self) -> Self {
         let same = self.verdict == SAME;
         self.crashes = self.crashes.filter(|[then, now]| then != now && !same);
