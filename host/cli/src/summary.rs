@@ -199,16 +199,19 @@ pub fn describe(status: &RunStatus, findings: &Findings) -> Vec<String> {
         status.run_id, status.status
     )];
 
-    let title = match findings.services_known {
-        true => "services that listened",
-        false => "services that had begun to listen before the run broke off",
+    let title = if findings.services_known {
+        "services that listened"
+    } else {
+        "services that had begun to listen before the run broke off"
     };
     section(&mut lines, title, &findings.services, service);
     if findings.services.is_empty() {
-        lines.push(match findings.services_known {
-            true => "no service listened".to_owned(),
-            false => "the run broke off, and left no word of its services".to_owned(),
-        });
+        let nothing = if findings.services_known {
+            "no service listened"
+        } else {
+            "the run broke off, and left no word of its services"
+        };
+        lines.push(nothing.to_owned());
     }
     section(
         &mut lines,

@@ -26,7 +26,7 @@ struct Args {
     /// user: embedded; auto: the first that works
     #[serde(default)]
     backend: Backend,
-    /// As of set_config, set before
+    /// As of `set_config`, set before
     preset: Option<Preset>,
 }
 

@@ -52,7 +52,7 @@ pub struct Comparison {
 
 impl Comparison {
     /// What a caller needs who did not ask: of each kind the first few, and of a run that did as
-    /// the other no more than what was changed in vain.
+    /// the other only what was changed without effect.
     pub(crate) fn in_short(mut self) -> Self {
         let same = self.verdict == SAME;
         self.crashes = self.crashes.filter(|[then, now]| then != now && !same);
@@ -191,7 +191,11 @@ fn differences(then: &Value, now: &Value, path: &mut String, found: &mut Vec<Str
         found.push(format!("{path}: {} -> {}", short(then), short(now)));
         return;
     };
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let mut names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    if path.is_empty() {
+        // What the patches say is told, and not that they are listed.
+        names.retain(|name| *name != "patches");
+    }
     for name in names {
         let length = path.len();
         if !path.is_empty() {

@@ -109,19 +109,17 @@ impl Evidence {
             .as_deref()
             .and_then(|project| host.open_root_filesystem(project).ok());
         let mut timeline = Timeline::read(run, record.guest_ms)?;
-        let blockers = match &mut timeline {
+        if let Some(timeline) = &mut timeline {
+            timeline.find_scripts(root.as_ref());
+        }
+        let (listening, project) = (files.listening()?, project_dir.as_deref());
+        let rebooted = record.rebooted.as_deref();
+        let blockers = match &timeline {
             Some(timeline) => {
-                timeline.find_scripts(root.as_ref());
-                let listening = files.listening()?;
-                let project = project_dir.as_deref();
-                let rebooted = record.rebooted.as_deref();
-                blockers::find(run, root.as_ref(), project, timeline, &listening, rebooted)?
+                blockers::find(run, root.as_ref(), project, timeline, &listening, rebooted)
             }
-            None => {
-                let serves = !files.listening()?.is_empty();
-                blockers::find_untimed(run, root.as_ref(), project_dir.as_deref(), serves)?
-            }
-        };
+            None => blockers::find_untimed(run, root.as_ref(), project, !listening.is_empty()),
+        }?;
         let (mut init, mut inits) = (None, Inits::default());
         if in_question {
             init = current_init(&mut files, &record)?;

@@ -10,7 +10,7 @@ use crate::comparison::{Comparison, Standing, compare};
 use crate::evidence::Evidence;
 
 /// Runs that left nothing to compare with, and are passed over.
-const PASSED_OVER: u64 = 5;
+const PASSED_OVER: usize = 5;
 
 /// The answer of a tool that waits for a run.
 #[derive(Serialize, JsonSchema)]
@@ -37,11 +37,9 @@ impl Judged {
 fn beside_last(host: &(impl Results + Firmware), status: &RunStatus) -> Option<Comparison> {
     let (all, number) = status.results_dir.as_deref()?.rsplit_once('/')?;
     let number: u64 = number.parse().ok()?;
-    let earlier = (0..number).rev().take(usize::try_from(PASSED_OVER).ok()?);
+    let mut earlier = (0..number).rev().take(PASSED_OVER);
     let now = standing(host, &format!("{all}/{number}")).ok()??;
-    let then = earlier
-        .filter_map(|number| standing(host, &format!("{all}/{number}")).ok()?)
-        .next()?;
+    let then = earlier.find_map(|number| standing(host, &format!("{all}/{number}")).ok()?)?;
     Some(compare(&now, &then))
 }
 

@@ -76,9 +76,10 @@ pub(super) fn checks() -> Vec<Check> {
     ));
     if let (Some(engine), true) = (chosen.engine, wrapper.is_some()) {
         let program = engine.program.display();
-        let answers = match engine.answers() {
-            true => Ok(format!("`{program} info` succeeds")),
-            false => Err(format!("`{program} info` fails")),
+        let answers = if engine.answers() {
+            Ok(format!("`{program} info` succeeds"))
+        } else {
+            Err(format!("`{program} info` fails"))
         };
         let fix = "Start the engine, and make sure that this user may use it, or install podman, \
                    which needs no daemon";

@@ -118,7 +118,7 @@ impl Backend for PenguinBackend {
     }
 
     fn stop_grace(&self) -> Duration {
-        ARRIVES_WITHIN + INTERRUPT_GRACE + SECOND_INTERRUPT_GRACE + Duration::from_secs(60)
+        ARRIVES_WITHIN + INTERRUPT_GRACE + SECOND_INTERRUPT_GRACE + Duration::from_mins(1)
     }
 
     fn sweep(&self, plan: &Plan) {

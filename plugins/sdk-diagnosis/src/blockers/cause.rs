@@ -7,6 +7,10 @@ use crate::timeline::{Failure, Process, Timeline, base};
 
 /// Failures of one kind that are a loop.
 const LOOP: u64 = 4;
+/// How long it has lasted at least, in milliseconds, unless it turns fast: a program that asks some
+/// times in a row has only begun.
+const LASTS: i64 = 1000;
+const FAST: u64 = 20;
 /// How long before the newest event a loop's last turn may have been, and how long something that
 /// holds up its script has been there at least, in milliseconds.
 const LATE: i64 = 3000;
@@ -173,7 +177,8 @@ fn waits(
     let goes_on = |failure: &Failure| {
         let turns = i64::try_from(failure.times.saturating_sub(1)).unwrap_or(i64::MAX);
         let period = (failure.last - failure.first) / turns.max(1);
-        failure.times >= LOOP && failure.last >= timeline.over - LATE.max(2 * period)
+        let lasts = failure.last - failure.first >= LASTS || failure.times >= FAST;
+        lasts && failure.times >= LOOP && failure.last >= timeline.over - LATE.max(2 * period)
     };
     let looped = meaningful.iter().filter(|(failure, _)| goes_on(failure));
     let (failure, subject) =

@@ -80,7 +80,7 @@ const OPTIONAL: [&str; 22] = [
     "timezone",
     "environment",
 ];
-const OPTIONAL_BELOW: [&str; 11] = [
+const OPTIONAL_BELOW: [&str; 12] = [
     "/dev/shm/",
     "/usr/share/locale/",
     "/usr/lib/locale/",
@@ -92,6 +92,7 @@ const OPTIONAL_BELOW: [&str; 11] = [
     "/etc/terminfo/",
     "/proc/bus/usb",
     "/etc/ssl/",
+    "/sys/devices/virtual/",
 ];
 
 /// Whether a failure is one without a consequence, whatever its program did then.

@@ -52,6 +52,21 @@ fn a_loop_that_lasts_is_a_wait() {
 }
 
 #[test]
+fn some_failures_in_a_row_shortly_before_the_end_are_no_wait() {
+    let told = |times, first| {
+        let timeline = boot()
+            .runs(3, 2, 20, &["/sbin/netifd"])
+            .fails(3, ("open", -2, "/proc/net/x"), (times, first, 11_900))
+            .until(12_000);
+        let waits = |cause: &&Cause| cause.state == State::Waits;
+        silent(&timeline).iter().filter(waits).count()
+    };
+    assert_eq!(told(4, 11_760), 0);
+    assert_eq!(told(4, 8_000), 1);
+    assert_eq!(told(40, 11_760), 1, "it turns fast");
+}
+
+#[test]
 fn a_loop_that_came_to_its_end_is_none() {
     let timeline = boot()
         .runs(3, 2, 20, &["/usr/bin/web"])

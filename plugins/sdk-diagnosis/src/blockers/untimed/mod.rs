@@ -130,9 +130,9 @@ fn blocker(
 impl<'a, R: RunResults> Known<'a, R> {
     fn of(run: &'a R) -> Result<Self> {
         let file = readable(run.read_yaml("crashes.yaml"))?.unwrap_or_default();
-        let mut crashes = Crash::read_all(&file).unwrap_or_default();
-        crashes.sort_by_key(|crash| crash.count);
-        let crashed = crashes.into_iter().map(|crash| {
+        let mut records = Crash::read_all(&file).unwrap_or_default();
+        records.sort_by_key(|crash| crash.count);
+        let crashed = records.into_iter().map(|crash| {
             let how = format!("received {} ({} times)", crash.signame, crash.count);
             (short_name(&crash.proc).to_owned(), how)
         });
@@ -199,12 +199,11 @@ fn of_devices(known: &Known<impl RunResults>) -> Result<Vec<Suspect>> {
             continue;
         }
         let said = known.complaint(&device.path)?;
-        let grief = match device.crashing {
-            true => Some((
-                State::Crashed,
-                format!("a program that used {} crashed", device.path),
-            )),
-            false => known.grief(program),
+        let grief = if device.crashing {
+            let line = format!("a program that used {} crashed", device.path);
+            Some((State::Crashed, line))
+        } else {
+            known.grief(program)
         };
         let (state, mut evidence) = match (grief, &said) {
             (Some((state, line)), _) => (state, vec![line]),

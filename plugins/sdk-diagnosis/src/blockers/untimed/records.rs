@@ -132,7 +132,7 @@ pub fn interfaces(run: &impl RunResults) -> Result<Vec<(String, bool)>> {
     Ok(found)
 }
 
-/// Boot arguments and variables that programs looked for in vain.
+/// Boot arguments and variables that programs looked for and did not find.
 pub fn missing_env(run: &impl RunResults) -> Result<Vec<String>> {
     let file = readable(run.read_yaml("env_missing.yaml"))?.unwrap_or_default();
     let names = file.as_array().into_iter().flatten();
