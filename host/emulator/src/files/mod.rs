@@ -3,6 +3,7 @@
 pub mod console;
 pub mod consoles;
 pub mod devices;
+pub mod drivers;
 pub mod image_mount;
 pub mod interfaces;
 pub mod loops;
@@ -10,5 +11,6 @@ pub mod machine;
 pub mod mount_names;
 pub mod mounting;
 pub mod mounts;
+pub mod nvram;
 pub mod private;
 pub mod process_file;

@@ -73,7 +73,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         .ok_or_else(|| Error::Internal("no emulator".into()))?;
     let rootfs = unpacked(plan, deadline)?;
     let mut devices = Devices::new(plan, &rootfs.nodes, &consoles(plan, &rootfs), arch);
-    let has_nvram = rootfs.nvram.driver && devices.add_nvram(plan);
+    let has_nvram = rootfs.nvram.driver && crate::files::nvram::add(&mut devices, plan);
     let of_nvram = handlers::NVRAM_COMMANDS.into_iter().filter(|_| has_nvram);
     let commands = handlers::network_commands().chain(of_nvram);
     let mut emulator = Prepared::new(plan, &qemus, commands)?;
