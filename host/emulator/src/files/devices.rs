@@ -54,7 +54,9 @@ impl Device {
     /// A device node, with the driver that every machine has for its numbers, or none.
     pub fn node(block: bool, numbers: (u32, u32), mode: u32) -> Self {
         let (kind, backing) = if block {
-            (libc::S_IFBLK, drivers::disk(numbers))
+            (libc::S_IFBLK, disk(numbers))
+        } else if numbers == loops::CONTROL_NUMBERS {
+            (libc::S_IFCHR, Backing::LoopControl)
         } else {
             (libc::S_IFCHR, drivers::device(numbers))
         };
@@ -335,6 +337,15 @@ impl Devices {
 fn trailing_number(path: &str) -> u32 {
     let digits: String = path.chars().filter(char::is_ascii_digit).collect();
     digits.parse().unwrap_or(0)
+}
+
+/// The disks that every machine may have.
+fn disk((major, minor): (u32, u32)) -> Backing {
+    if major == loops::MAJOR {
+        Backing::Loop(minor)
+    } else {
+        Backing::Nothing
+    }
 }
 
 /// What reading a model gives that was opened so often before; `None` where reading fails.

@@ -1,7 +1,6 @@
 //! The drivers that a device node leads to by its numbers alone.
 
 use crate::files::devices::Backing;
-use crate::files::loops;
 
 /// The major number of terminals.
 pub const TTY_MAJOR: u32 = 4;
@@ -14,18 +13,8 @@ pub fn device(numbers: (u32, u32)) -> Backing {
         (1, 7) => Backing::Host("/dev/full"),
         (1, 8 | 9) => Backing::Host("/dev/urandom"),
         (1, 11) => Backing::KernelLog,
-        loops::CONTROL_NUMBERS => Backing::LoopControl,
         // Virtual and serial terminals; the console.
         (TTY_MAJOR | 204, _) | (5, 0 | 1) => Backing::Console,
         _ => Backing::Nothing,
-    }
-}
-
-/// The disks that every machine may have.
-pub fn disk((major, minor): (u32, u32)) -> Backing {
-    if major == loops::MAJOR {
-        Backing::Loop(minor)
-    } else {
-        Backing::Nothing
     }
 }

@@ -47,10 +47,10 @@ impl<'a, T> Driven<'a> for T where T: Reports + HasDevices + HasNvram + HasEmula
 
 /// `open`: a descriptor of the area that all map, whose reads and writes come here.
 pub fn open(guest: &mut (impl Callers + HasNvram), call: &Call, flags: i32) -> Action {
-    let area = match guest.nvram().area.as_ref() {
+    let area = match guest.nvram().area().as_ref() {
         Some(area) => Ok(Rc::clone(area.file())),
         None => make_area().inspect(|file| {
-            guest.nvram().area = Some(Area::new(Rc::clone(file)));
+            *guest.nvram().area() = Some(Area::new(Rc::clone(file)));
         }),
     };
     // What it maps it cannot change but through the driver.
@@ -113,7 +113,7 @@ fn get<'a>(guest: &mut impl Driven<'a>, call: &Call) -> Result<Action, Errno> {
     };
     report(guest, call, Hit, key, b"");
     let number = Number::of(guest_arch(guest));
-    let area = guest.nvram().area.as_mut().ok_or(Errno::NXIO)?;
+    let area = guest.nvram().area().as_mut().ok_or(Errno::NXIO)?;
     let place = number.bytes(area.place(key, &value)? as u64);
     // However short the key was: the driver asks nobody for room.
     memory.write(call, buffer, &place)?;
@@ -156,7 +156,7 @@ fn set<'a>(
     }
     report(guest, call, Set, key, value);
     // Whoever has it mapped sees the new value.
-    if let Some(area) = guest.nvram().area.as_mut() {
+    if let Some(area) = guest.nvram().area().as_mut() {
         area.place(key, value)?;
     }
     Ok(())
