@@ -5,12 +5,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rookery_project::Node;
 
+use crate::files::drivers::{self, TTY_MAJOR};
 use crate::files::flash::{self, Partitions};
 use crate::files::mounts::LISTINGS;
 use crate::files::{loops, machine};
 use crate::kernel::paths;
 use crate::qemu::arch::Arch;
-use rookery_runs::plan::{Ioctl, IoctlCommand, Plan, Pseudofile, Read, StaticFile, Write};
+use rookery_runs::plan::{Plan, Pseudofile, Read, StaticFile};
 
 /// What stands behind a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +66,10 @@ impl Device {
     pub fn node(block: bool, numbers: (u32, u32), mode: u32) -> Self {
         let (kind, backing) = if block {
             (libc::S_IFBLK, disk(numbers))
+        } else if numbers == loops::CONTROL_NUMBERS {
+            (libc::S_IFCHR, Backing::LoopControl)
         } else {
-            (libc::S_IFCHR, driver(numbers))
+            (libc::S_IFCHR, drivers::device(numbers))
         };
         Self {
             mode: kind | mode & 0o7777,
@@ -129,15 +132,9 @@ const FILES_MAX: usize = 10_000;
 /// The major number that modelled character devices show: one that Linux keeps for local use.
 const MODEL_MAJOR: u32 = 240;
 
-/// The major number of terminals, and the first minor number of a console that the archive has no
-/// node for: behind those of serial ports that firmware has (Linux,
-/// `Documentation/admin-guide/devices.txt`).
-const TTY_MAJOR: u32 = 4;
+/// The first minor number of a console that the archive has no node for: behind those of serial
+/// ports that firmware has (Linux, `Documentation/admin-guide/devices.txt`).
 const FIRST_CONSOLE: u32 = 96;
-
-/// Where vendors' drivers of the NVRAM are, and the numbers that Linux has for one.
-pub const NVRAM: &str = "/dev/nvram";
-const NVRAM_NUMBERS: (u32, u32) = (10, 144);
 
 /// The caller's own terminal.
 const TTY: (u32, u32) = (5, 0);
@@ -225,24 +222,13 @@ impl Devices {
         &mut self.flash
     }
 
-    /// A driver of the NVRAM, unless the plan has a model that answers with something. `false` where
-    /// it has.
-    pub fn add_nvram(&mut self, plan: &Plan) -> bool {
-        let known = self.by_path.get(NVRAM);
-        if let Some(Backing::Model(index)) = known.map(|device| &device.backing)
-            && let Some((_, model)) = plan.pseudofiles.get(*index)
-            && !is_dumb(model)
-        {
+    /// Put a device at a path, unless `keeps` what is there.
+    pub fn replace(&mut self, path: &str, new: Device, keeps: impl Fn(&Device) -> bool) -> bool {
+        let known = self.by_path.get(path);
+        if known.is_some_and(keeps) {
             return false;
         }
-        let numbers = known.map(|device| device.numbers);
-        let device = Device {
-            mode: libc::S_IFCHR | 0o666,
-            numbers: numbers.unwrap_or(NVRAM_NUMBERS),
-            size: 0,
-            backing: Backing::Nvram,
-        };
-        self.by_path.insert(NVRAM.to_owned(), device);
+        self.by_path.insert(path.to_owned(), new);
         true
     }
 
@@ -396,39 +382,9 @@ impl Devices {
     }
 }
 
-/// Whether a model only keeps its device from being missed, as Penguin's own for known names do.
-fn is_dumb(model: &Pseudofile) -> bool {
-    let zero = |(command, answer): &(IoctlCommand, Ioctl)| {
-        (*command, answer) == (IoctlCommand::Any, &Ioctl::Return(0))
-    };
-    let reads_nothing = match &model.read {
-        Read::Default => true,
-        Read::Bytes(bytes) => matches!(bytes.as_slice(), b"0" | b"" | b"0\n"),
-        Read::Stateful(_) | Read::Cycle(_) | Read::Sequence { .. } => false,
-    };
-    let swallows = matches!(model.write, Write::Discard | Write::Record);
-    reads_nothing && swallows && model.ioctl.iter().all(zero)
-}
-
 fn trailing_number(path: &str) -> u32 {
     let digits: String = path.chars().filter(char::is_ascii_digit).collect();
     digits.parse().unwrap_or(0)
-}
-
-/// The drivers that every machine has: memory devices and terminals.
-fn driver(numbers: (u32, u32)) -> Backing {
-    match numbers {
-        (1, 1 | 2 | 4) => Backing::Memory,
-        (1, 3) => Backing::Host("/dev/null"),
-        (1, 5) => Backing::Host("/dev/zero"),
-        (1, 7) => Backing::Host("/dev/full"),
-        (1, 8 | 9) => Backing::Host("/dev/urandom"),
-        (1, 11) => Backing::KernelLog,
-        loops::CONTROL_NUMBERS => Backing::LoopControl,
-        // Virtual and serial terminals; the console.
-        (TTY_MAJOR | 204, _) | (5, 0 | 1) => Backing::Console,
-        _ => Backing::Nothing,
-    }
 }
 
 /// The disks that every machine may have.

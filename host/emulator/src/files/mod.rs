@@ -3,6 +3,7 @@
 pub mod console;
 pub mod consoles;
 pub mod devices;
+pub mod drivers;
 pub mod flash;
 pub mod image_mount;
 pub mod interfaces;
@@ -11,6 +12,7 @@ pub mod machine;
 pub mod mount_names;
 pub mod mounting;
 pub mod mounts;
+pub mod nvram;
 pub mod private;
 pub mod process_file;
 pub mod uboot_env;

@@ -30,9 +30,9 @@ pub struct Nvram {
     /// Further names of the library's functions.
     names: Vec<(String, String)>,
     /// The library's files that programs have asked for.
-    pub files: HashMap<Library, Rc<OwnedFd>>,
+    files: HashMap<Library, Rc<OwnedFd>>,
     /// What programs map that ask a driver, once one did.
-    pub area: Option<Area>,
+    area: Option<Area>,
 }
 
 impl Nvram {
@@ -65,6 +65,21 @@ impl Nvram {
     /// Further names of the library's functions.
     pub fn names(&self) -> &[(String, String)] {
         &self.names
+    }
+
+    /// The file of a library that some program has asked for before.
+    pub fn file(&self, library: Library) -> Option<Rc<OwnedFd>> {
+        self.files.get(&library).map(Rc::clone)
+    }
+
+    /// Keep the file of a library for others.
+    pub fn keep_file(&mut self, library: Library, file: &Rc<OwnedFd>) {
+        self.files.insert(library, Rc::clone(file));
+    }
+
+    /// What programs map that ask a driver, once one did.
+    pub fn area(&mut self) -> &mut Option<Area> {
+        &mut self.area
     }
 
     /// The value of a key.

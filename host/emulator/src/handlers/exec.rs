@@ -35,21 +35,19 @@ const DEPTH: usize = 5;
 
 /// What executing a program needs.
 pub trait Executes<'a>:
-    Reports + Paths + HasPlan<'a> + HasDevices + HasOwners + HasEmulators<'a> + HasRespawns + HasNvram
+    Reports + Paths + HasPlan<'a> + HasDevices + HasOwners + Starts<'a>
 {
 }
 
 impl<'a, T> Executes<'a> for T where
-    T: Reports
-        + Paths
-        + HasPlan<'a>
-        + HasDevices
-        + HasOwners
-        + HasEmulators<'a>
-        + HasRespawns
-        + HasNvram
+    T: Reports + Paths + HasPlan<'a> + HasDevices + HasOwners + Starts<'a>
 {
 }
+
+/// What is known of how programs start.
+pub trait Starts<'a>: HasEmulators<'a> + HasRespawns + HasNvram {}
+
+impl<'a, T> Starts<'a> for T where T: HasEmulators<'a> + HasRespawns + HasNvram {}
 
 /// `execve`, `execveat`.
 pub fn execute<'a>(guest: &mut impl Executes<'a>, call: &Call, file: PathArg) -> Action {

@@ -66,11 +66,11 @@ pub fn library(
     let length = rustix::io::pread(view::read(program).ok()?, &mut head, 0).ok()?;
     let library = Library::of(arch, head.get(..length)?)?;
     let nvram = guest.nvram();
-    if let Some(file) = nvram.files.get(&library) {
-        return Some(Rc::clone(file));
+    if let Some(file) = nvram.file(library) {
+        return Some(file);
     }
     let file = model::memory_file(PATH, &library.file(nvram.names())?).ok()?;
-    nvram.files.insert(library, Rc::clone(&file));
+    nvram.keep_file(library, &file);
     Some(file)
 }
 

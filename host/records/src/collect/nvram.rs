@@ -1,5 +1,5 @@
-//! `nvram.csv`: what programs asked of the NVRAM; and `env_cmp.txt`: what a value that is looked for
-//! was compared with.
+//! `nvram.csv`: what programs asked of the NVRAM; and `env_cmp.txt`: what a value that is looked
+//! for was compared with.
 
 use std::collections::HashSet;
 use std::io;

@@ -7,7 +7,8 @@ use rookery_records::event::NvramOperation::{Hit, Miss, Set};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
-use crate::files::devices::{Backing, NVRAM};
+use crate::files::devices::Backing;
+use crate::files::nvram::PATH;
 use crate::guest::access::{Callers, HasDevices, HasEmulators, HasNvram, Reports};
 use crate::guest::nvram::{KEY_MAX, VALUE_MAX};
 use crate::guest::nvram_area::{Area, SIZE};
@@ -46,10 +47,10 @@ impl<'a, T> Driven<'a> for T where T: Reports + HasDevices + HasNvram + HasEmula
 
 /// `open`: a descriptor of the area that all map, whose reads and writes come here.
 pub fn open(guest: &mut (impl Callers + HasNvram), call: &Call, flags: i32) -> Action {
-    let area = match guest.nvram().area.as_ref() {
+    let area = match guest.nvram().area().as_ref() {
         Some(area) => Ok(Rc::clone(area.file())),
         None => make_area().inspect(|file| {
-            guest.nvram().area = Some(Area::new(Rc::clone(file)));
+            *guest.nvram().area() = Some(Area::new(Rc::clone(file)));
         }),
     };
     // What it maps it cannot change but through the driver.
@@ -64,7 +65,7 @@ pub fn open(guest: &mut (impl Callers + HasNvram), call: &Call, flags: i32) -> A
 }
 
 fn make_area() -> Result<Rc<std::os::fd::OwnedFd>, Errno> {
-    let name = format!("{}{NVRAM}", behind::MEMORY_FILE);
+    let name = format!("{}{PATH}", behind::MEMORY_FILE);
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let file = rustix::fs::memfd_create(name, flags)?;
     rustix::fs::ftruncate(&file, SIZE as u64)?;
@@ -74,14 +75,14 @@ fn make_area() -> Result<Rc<std::os::fd::OwnedFd>, Errno> {
 }
 
 fn is_nvram(guest: &mut (impl Callers + HasDevices), call: &Call) -> bool {
-    let device = guest.devices().get(NVRAM);
+    let device = guest.devices().get(PATH);
     if device.is_none_or(|device| device.backing != Backing::Nvram) {
         return false;
     }
     let link = guest
         .caller(call)
         .and_then(|record| record.directory(call.int(0)));
-    link.is_some_and(|link| behind::path_of(&link) == Some(NVRAM))
+    link.is_some_and(|link| behind::path_of(&link) == Some(PATH))
 }
 
 /// `read`: the buffer holds a key, and gets the place of its value in what is mapped, or nothing.
@@ -112,7 +113,7 @@ fn get<'a>(guest: &mut impl Driven<'a>, call: &Call) -> Result<Action, Errno> {
     };
     report(guest, call, Hit, key, b"");
     let number = Number::of(guest_arch(guest));
-    let area = guest.nvram().area.as_mut().ok_or(Errno::NXIO)?;
+    let area = guest.nvram().area().as_mut().ok_or(Errno::NXIO)?;
     let place = number.bytes(area.place(key, &value)? as u64);
     // However short the key was: the driver asks nobody for room.
     memory.write(call, buffer, &place)?;
@@ -155,7 +156,7 @@ fn set<'a>(
     }
     report(guest, call, Set, key, value);
     // Whoever has it mapped sees the new value.
-    if let Some(area) = guest.nvram().area.as_mut() {
+    if let Some(area) = guest.nvram().area().as_mut() {
         area.place(key, value)?;
     }
     Ok(())
