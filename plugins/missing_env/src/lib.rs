@@ -42,9 +42,8 @@ struct Names {
     note: Option<String>,
 }
 
-/// List boot arguments (`missing_env`), U-Boot variables (`uboot`) and NVRAM keys (`nvram`) that
-/// programs looked for and did not find, when a service stops early. `next` shows where the console
-/// speaks of one. Then `set_env`, `set_uboot_env` or `set_nvram`.
+/// List boot arguments, U-Boot variables and NVRAM keys that programs missed; `next` goes on. Then
+/// `set_env`, `set_uboot_env` or `set_nvram`.
 #[tool(
     read_only,
     idempotent,
