@@ -1,6 +1,8 @@
 //! What kept real firmware from coming up, a case each, through the server: what its start script
 //! prints, and what the run says.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -118,7 +120,7 @@ async fn a_new_root_takes_the_place_of_the_first() -> Result<()> {
     let script = "mkdir -p /new; mount -t tmpfs none /new\n\
                   mkdir /new/bin /new/sbin /new/proc /new/dev /new/sys /new/old\n\
                   cp /bin/busybox /new/bin/; cp /bin/busybox /new/bin/sh\n\
-                  printf '#!/bin/sh\\n/bin/busybox ls /\\n/bin/busybox ls /old/etc\\n\
+                  printf '#!/bin/sh\\n/bin/busybox ls -1 /\\n/bin/busybox ls -1 /old/etc\\n\
                   echo the end; /bin/busybox sleep 60\\n' > /new/sbin/go\n\
                   /bin/busybox chmod 755 /new/sbin/go; cd /new\n\
                   /bin/busybox pivot_root . old && exec /bin/busybox chroot . /sbin/go";
@@ -185,13 +187,15 @@ async fn the_clock_that_the_firmware_sets_is_its_own() -> Result<()> {
 async fn a_firmware_that_was_extracted_badly_says_how() -> Result<()> {
     let root = tempfile::tempdir()?;
     let tree = firmware::with_start(root.path(), "fw", "sleep 60")?;
-    for name in ["var", "home", "media"] {
+    for name in ["usr/sbin/telnetd", "usr/sbin/upnpd"] {
         std::os::unix::fs::symlink("/dev/null", tree.join(name))?;
     }
     let busybox = std::fs::read(tree.join("bin/busybox"))?;
     let cut = busybox.get(..busybox.len() / 2).context("half of it")?;
     std::fs::write(tree.join("usr/sbin/webd"), cut)?;
-    std::fs::write(tree.join("usr/sbin/cfgd"), vec![0; 40_000])?;
+    let zeros = tree.join("usr/sbin/cfgd");
+    std::fs::write(&zeros, vec![0; 40_000])?;
+    std::fs::set_permissions(&zeros, Permissions::from_mode(0o755))?;
     firmware::pack(&tree, "fw")?;
     let client = Session::new(root.path()).await?;
     let make = json!({ "rootfs": "fw.tar.gz", "output": "fw-project" });
