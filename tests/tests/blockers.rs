@@ -2,9 +2,10 @@
 //! it, and nothing of one that serves. The busybox of the demo plays all parts.
 
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::Result;
-use rookery_tests::{Session, doctor, firmware};
+use anyhow::{Context, Result, ensure};
+use rookery_tests::{Session, doctor, firmware, places};
 use serde_json::{Value, json};
 
 /// Why a firmware does not serve: its start script, what is missing, and the tool that mends it.
