@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rookery_tests::{Session, doctor, firmware};
 use serde_json::{Value, json};
 
