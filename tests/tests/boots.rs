@@ -64,7 +64,7 @@ impl Boot {
     }
 }
 
-fn static_file(path: &str, spec: Value) -> (&'static str, Value) {
+fn static_file(path: &str, spec: &Value) -> (&'static str, Value) {
     ("add_static_file", json!({ "path": path, "spec": spec }))
 }
 
@@ -75,15 +75,15 @@ async fn penguins_shims_stand_for_programs_and_what_could_not_be_made_is_a_note(
     let script = "for program in /sbin/reboot /sbin/halt /sbin/insmod; do\n\
                   $program; echo $program gives $?\ndone\n\
                   [ -e /bin/other ] || echo no other\necho the end; sleep 60";
-    let exit0 = || shim("/igloo/utils/exit0.sh");
+    let exit0 = shim("/igloo/utils/exit0.sh");
     let boot = Boot::of(
         root.path(),
         script,
         &[
-            static_file("/sbin/reboot", exit0()),
-            static_file("/sbin/halt", exit0()),
-            static_file("/sbin/insmod", exit0()),
-            static_file("/bin/other", shim("/igloo/utils/console")),
+            static_file("/sbin/reboot", &exit0),
+            static_file("/sbin/halt", &exit0),
+            static_file("/sbin/insmod", &exit0),
+            static_file("/bin/other", &shim("/igloo/utils/console")),
         ],
     )
     .await?;
@@ -107,7 +107,7 @@ async fn a_moved_link_leads_where_it_led() -> Result<()> {
     std::os::unix::fs::symlink("../srv/www/page", tree.join("etc/web"))?;
     let moved = static_file(
         "/opt/deep/web",
-        json!({ "type": "move", "from": "/etc/web" }),
+        &json!({ "type": "move", "from": "/etc/web" }),
     );
     let boot = Boot::of_tree(root.path(), &tree, &[moved]).await?;
     boot.says(&["the page"]);
@@ -198,8 +198,8 @@ async fn a_firmware_that_was_extracted_badly_says_how() -> Result<()> {
     std::fs::set_permissions(&zeros, Permissions::from_mode(0o755))?;
     firmware::pack(&tree, "fw")?;
     let client = Session::new(root.path()).await?;
-    let make = json!({ "rootfs": "fw.tar.gz", "output": "fw-project" });
-    let made = client.ok("init_project", make).await?;
+    let arguments = json!({ "rootfs": "fw.tar.gz", "output": "fw-project" });
+    let made = client.ok("init_project", arguments).await?;
     let warnings = made["warnings"].to_string();
     for words in ["/dev/null", "/usr/sbin/webd", "/usr/sbin/cfgd"] {
         assert!(warnings.contains(words), "no {words} in {warnings}");

@@ -140,7 +140,7 @@ fn holds_version_3(name: &str) {
         "/bin/busybox"
     );
     let big = firmware.read("/etc/big", 0, 25_601).unwrap();
-    let pattern: Vec<u8> = (0..25_600_u32).map(|at| (at % 256) as u8).collect();
+    let pattern: Vec<u8> = (0..=255).cycle().take(25_600).collect();
     assert_eq!(big, pattern, "{name}");
 }
 

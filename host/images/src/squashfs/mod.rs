@@ -1,6 +1,7 @@
 //! A squashfs image.
 
 mod blocks;
+mod every;
 mod three;
 
 use std::collections::HashMap;
@@ -15,12 +16,9 @@ use backhand::traits::filesystem::{
 use backhand::{FilesystemReaderTrait as Filesystem, create_squashfs_from_kind};
 
 use self::blocks::Blocks;
+use self::every::{OTHERWISE, device, is_big};
 use crate::source::Source;
 use crate::tarball::{Entry, Meta, Tarball};
-
-/// What to do where the image cannot be read here.
-const OTHERWISE: &str = "extract it with `sasquatch` or `unblob`, which know the variants of \
-                         vendors (or with `unsquashfs`), and use the directory instead";
 
 static BLOCKS: Blocks = Blocks;
 
@@ -91,11 +89,6 @@ fn damaged(error: backhand::BackhandError) -> anyhow::Error {
     }
 }
 
-/// Whether an image that begins so has its most significant bytes first.
-fn is_big(head: &[u8]) -> bool {
-    head.starts_with(b"sqsh") || head.starts_with(b"tqsh")
-}
-
 /// How the image begins.
 struct Head {
     big: bool,
@@ -157,15 +150,6 @@ fn meta(node: &Node) -> Meta {
         uid: node.header.uid.into(),
         gid: node.header.gid.into(),
         mtime: node.header.mtime.into(),
-    }
-}
-
-/// A device by the kernel's number of it.
-fn device(block: bool, number: u32) -> Entry<'static> {
-    Entry::Device {
-        block,
-        major: number >> 8 & 0xfff,
-        minor: number & 0xff | number >> 12 & 0xf_ff00,
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::Stream;
 
-use crate::squashfs::OTHERWISE;
+use crate::squashfs::every::OTHERWISE;
 
 /// The most memory that unpacking a block may take.
 const MEMORY: u64 = 64 << 20;

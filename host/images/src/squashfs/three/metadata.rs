@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::lzma::Settings;
 use crate::source::Source;
-use crate::squashfs::is_big;
+use crate::squashfs::every::is_big;
 
 /// What a block of metadata holds, unpacked.
 const METADATA: usize = 8192;
@@ -212,6 +212,25 @@ impl Image {
             .unpack(&bytes, usize::try_from(self.block_size)?)
     }
 
+    fn fragment_block(&self, table: u64, number: u64) -> Result<Block> {
+        if let Some(known) = self.fragments_kept.borrow().get(&number) {
+            return Ok(Rc::clone(known));
+        }
+        let mut at = [0; 8];
+        let index = table.saturating_add(number / FRAGMENTS * 8);
+        self.source.read_exact_at(&mut at, index)?;
+        let offset = usize::try_from(number % FRAGMENTS * FRAGMENT)?;
+        let mut entry = self.cursor(self.order.number(&at), (0, offset))?;
+        let (start, size) = (entry.number(8)?, Size::new(entry.number(4)?));
+        let block = Block::from(self.data(start, size)?);
+        let mut kept = self.fragments_kept.borrow_mut();
+        if kept.len() >= FRAGMENTS_KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(number, Rc::clone(&block));
+        Ok(block)
+    }
+
     /// A part of a block in which files share the rest of theirs.
     pub fn fragment(&self, number: u64, offset: u64, length: u64) -> Result<Vec<u8>> {
         let (table, count) = self.fragments;
@@ -219,25 +238,7 @@ impl Image {
             number < count,
             "a file ends in fragment {number} of {count}"
         );
-        let kept = self.fragments_kept.borrow().get(&number).cloned();
-        let block = match kept {
-            Some(block) => block,
-            None => {
-                let mut at = [0; 8];
-                self.source
-                    .read_exact_at(&mut at, table.saturating_add(number / FRAGMENTS * 8))?;
-                let offset = usize::try_from(number % FRAGMENTS * FRAGMENT)?;
-                let mut entry = self.cursor(self.order.number(&at), (0, offset))?;
-                let (start, size) = (entry.number(8)?, Size::new(entry.number(4)?));
-                let block = Block::from(self.data(start, size)?);
-                let mut kept = self.fragments_kept.borrow_mut();
-                if kept.len() >= FRAGMENTS_KEPT_MAX {
-                    kept.clear();
-                }
-                kept.insert(number, Rc::clone(&block));
-                block
-            }
-        };
+        let block = self.fragment_block(table, number)?;
         let (from, to) = (usize::try_from(offset)?, usize::try_from(offset + length)?);
         let Some(part) = block.get(from..to) else {
             bail!("a file ends outside of its fragment");

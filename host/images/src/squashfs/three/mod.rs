@@ -13,7 +13,7 @@ use anyhow::{Result, bail, ensure};
 use self::inode::{File, Inode, Kind};
 use self::lzma::Settings;
 use self::metadata::Image;
-use super::{OTHERWISE, device};
+use super::every::{OTHERWISE, device};
 use crate::source::Source;
 use crate::tarball::{Entry, Meta, Tarball};
 
@@ -57,7 +57,7 @@ fn walk(image: &Image) -> Result<Vec<Node>> {
                 left.push(([&path[..], b"/", &name].concat(), place));
             }
         } else {
-            ensure!(!path.is_empty(), "its root is no directory");
+            ensure!(!path.is_empty(), "its root is not a directory");
         }
         nodes.push(Node { path, inode });
     }
