@@ -19,8 +19,9 @@ const TYPE_INT: u32 = 3;
 /// More than any version has.
 const ENTRIES_MAX: usize = 4096;
 
-/// Names of commands that firmware never needs from the host.
+/// Names of commands that firmware never needs from the host: it has no such device.
 const SPARE: &[&[u8]] = &[
+    b"RTC_",
     b"SNDCTL",
     b"SOUND_",
     b"DRM_",
@@ -155,7 +156,14 @@ pub fn patch(
         if patched.contains(&command) || (small.is_none() && table.knows(command)) {
             continue;
         }
-        let at = small.or_else(|| table.spare.pop());
+        // The emulator takes the first entry of a command: a spare one of its own comes first.
+        let is_own =
+            |at: &u64| usize::try_from(*at).is_ok_and(|at| word(file, at) == Some(command));
+        let own = table.spare.iter().position(is_own);
+        let at = small.or_else(|| match own {
+            Some(own) => Some(table.spare.remove(own)),
+            None => table.spare.pop(),
+        });
         let Some(at) = at.and_then(|at| usize::try_from(at).ok()) else {
             break;
         };
@@ -172,19 +180,35 @@ pub fn patch(
 
 /// Give a running emulator, whose `call` waits for its answer, an entry for `command`.
 pub fn teach(record: &mut Record, call: &Call, table: &Table, command: u32) -> bool {
-    let Some(offset) = table.spare.get(record.learned.len()).copied() else {
+    let (Some(memory), Some(first), Some(last)) = (
+        record.memory(),
+        table.spare.iter().min().copied(),
+        table.spare.iter().max().copied(),
+    ) else {
         return false;
     };
-    let Some(memory) = record.memory() else {
+    let Some(base) = mapped::address(&record.process, first, "rw") else {
         return false;
     };
-    let Some(address) = mapped::address(&record.process, offset, "rw") else {
+    let length = usize::try_from(last - first).unwrap_or(0) + ENTRY;
+    let mut entries = vec![0_u8; length];
+    if memory.read(base, &mut entries).is_err() {
+        return false;
+    }
+    let of = |offset: &u64| word(&entries, usize::try_from(offset - first).ok()?);
+    let own = table
+        .spare
+        .iter()
+        .find(|offset| of(offset) == Some(command));
+    let is_free = |offset: &&u64| of(offset).is_some_and(|of| !record.learned.contains(&of));
+    let Some(offset) = own.or_else(|| table.spare.iter().find(is_free)) else {
         return false;
     };
-    let mut entry = [0_u8; ENTRY];
-    memory.read(address, &mut entry).is_ok()
-        && overwrite(&mut entry, command).is_some()
-        && memory.write(call, address, &entry).is_ok()
+    let entry = usize::try_from(offset - first).ok();
+    let Some(entry) = entry.and_then(|at| entries.get_mut(at..at + ENTRY)) else {
+        return false;
+    };
+    overwrite(entry, command).is_some() && memory.write(call, base + offset - first, entry).is_ok()
 }
 
 #[cfg(test)]

@@ -27,9 +27,19 @@ pub fn recognise(said: &[u8], total: u64, asked: bool) -> ServiceAnswer {
     }
     ServiceAnswer {
         kind: AnswerKind::Banner,
-        banner: Some(text(said)),
+        banner: Some(text(greeting(said))),
         bytes: total,
         ..ServiceAnswer::default()
+    }
+}
+
+/// What of it is for people: behind the line of an SSH server its keys begin (RFC 4253, section
+/// 4.2), which are others each time.
+fn greeting(said: &[u8]) -> &[u8] {
+    let line = said.split(|byte| matches!(byte, b'\r' | b'\n')).next();
+    match line {
+        Some(line) if line.starts_with(b"SSH-") => line,
+        _ => said,
     }
 }
 
@@ -164,7 +174,11 @@ mod tests {
     fn tls_is_known_by_its_record_and_the_rest_is_a_banner() {
         assert_eq!(said(&[0x16, 3, 3, 0, 60, 2]).kind, AnswerKind::Tls);
         assert_eq!(said(&[0x15, 3, 1, 0, 2, 2, 70]).kind, AnswerKind::Tls);
-        let ssh = recognise(b"SSH-2.0-dropbear_2019.78\r\n", 26, false);
+        let ssh = recognise(
+            b"SSH-2.0-dropbear_2019.78\r\n\0\0\x01\xf4\x14keys",
+            34,
+            false,
+        );
         assert_eq!(ssh.kind, AnswerKind::Banner);
         assert_eq!(ssh.banner.as_deref(), Some("SSH-2.0-dropbear_2019.78"));
         let telnet = said(b"\xff\xfd\x01\xff\xfbrouter login: ");

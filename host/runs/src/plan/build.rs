@@ -357,7 +357,7 @@ mod tests {
             plan.nvram,
             [("lan".into(), "x".into()), ("n".into(), "8".to_owned())]
         );
-        assert!(plan.uboot_env.is_empty());
+        assert_eq!(plan.uboot_env, [("a".to_owned(), "b".to_owned())]);
         assert_eq!(plan.kernel_release.as_deref(), Some("4.10.0"));
         assert_eq!(
             (plan.timeout_s, plan.record_events, plan.record_env),
@@ -368,7 +368,6 @@ mod tests {
             "netdevs: a-name-too",
             "blocked_signals: 999, -1",
             "nvram: ../x",
-            "uboot",
             "core.timeout is 0",
             "Penguin only: verifier",
             "kernel",
