@@ -55,7 +55,8 @@ demo: build dist/demo/rootfs.tar.gz ## Play the rehosting loop on a small firmwa
 test: build test-plugins dist/demo/rootfs.tar.gz ## Run every test
 	ROOKERY_DIST=$(CURDIR)/dist cargo test $(LOCKED) --release --no-fail-fast
 	cargo test $(LOCKED) --release --no-fail-fast \
-		$(addprefix -p ,$(TOOLS) $(TEST_TOOLS) rookery-plugin rookery-plugin-macros)
+		$(addprefix -p ,$(TOOLS) $(TEST_TOOLS) rookery-plugin rookery-plugin-macros \
+			rookery-diagnosis)
 
 bench: build test-plugins dist/demo/rootfs.tar.gz ## Print performance as ratios
 	@ROOKERY_DIST=$(CURDIR)/dist $(TARGET)/release/bench
