@@ -49,8 +49,8 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "a device",
-        script: "cat /dev/gpio0 2>/dev/null || exit 1; httpd",
-        missing: ("device", "/dev/gpio0"),
+        script: "cat /dev/panel0 2>/dev/null || exit 1; httpd",
+        missing: ("device", "/dev/panel0"),
         fix: Some("add_pseudofile"),
     },
     Case {
@@ -112,7 +112,7 @@ async fn a_firmware_that_serves_has_no_blocker_whatever_it_looked_for() -> Resul
     doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let client = Session::new(root.path()).await?;
-    let script = "cat /dev/gpio0; ls /none; [ -f /etc/x ]; mkdir /a/b; httpd; grep x /etc/none";
+    let script = "cat /dev/panel0; ls /none; [ -f /etc/x ]; mkdir /a/b; httpd; grep x /etc/none";
     let answer = health(&client, root.path(), "fw", script).await?;
     assert_eq!(answer["blockers"], json!([]), "{answer:#}");
     client.close().await

@@ -42,7 +42,7 @@ mod transfer;
 
 pub use image_mount::{tidy as tidy_images, unpacked as image_unpacked};
 pub use nvram::driver::COMMANDS as NVRAM_COMMANDS;
-pub use table::{always as always_answered, recorded as also_recorded};
+pub use table::{always as always_answered, modelled as also_modelled, recorded as also_recorded};
 
 use rustix::io::Errno;
 

@@ -268,6 +268,19 @@ pub fn write<'a>(
     Action::Return(i64::try_from(total).unwrap_or(i64::MAX))
 }
 
+/// A copy within the kernel, from the descriptor that is the argument `from`. Of a model the caller
+/// is told that it cannot be made so, as a driver would say that has no such copies: it reads.
+pub fn copy<'a>(
+    guest: &mut (impl Callers + HasPlan<'a> + HasDevices),
+    call: &Call,
+    from: usize,
+) -> Action {
+    match model_of(guest, call, call.int(from)) {
+        Some(_) => Errno::INVAL.into(),
+        None => Action::Continue,
+    }
+}
+
 /// Whether the caller opened its descriptor for writing; else the kernel refuses better.
 fn is_writable(guest: &mut impl Callers, call: &Call) -> bool {
     let mut flags = || {

@@ -27,6 +27,8 @@ enum Seen {
     Sometimes,
     /// All, where events are recorded; else the kernel carries them out unseen.
     Recorded,
+    /// All, where files are modelled; else the kernel carries them out unseen.
+    Modelled,
 }
 
 struct Row {
@@ -35,7 +37,7 @@ struct Row {
     handler: Handler,
 }
 
-use Seen::{Always, Recorded, Sometimes};
+use Seen::{Always, Modelled, Recorded, Sometimes};
 
 /// The rows: a system call, which of its calls are seen and why, and who answers. The reason is for
 /// who reads the table; a row cannot be written without one.
@@ -65,6 +67,7 @@ const CLOCK: &str = "the host's clock is not the guest's to set: it gets one of 
 const TIME: &str = "the guest may have set its clock, which is another than the host's then";
 const SWAP: &str = "the host's swap is not the guest's; firmware expects success";
 const TRANSFERS: &str = "models answer for watched descriptors, and the emulator's log has one";
+const COPIES: &str = "the kernel would copy a model by what it once read of it";
 const LIMITS: &str = "root may raise any limit; here it gets what the sandbox has left";
 const NAMES: &str = "a directory that is missing is why nothing is made there";
 const IPC: &str = "an object that nobody made is why a program fails";
@@ -157,6 +160,8 @@ const ROWS: &[Row] = rows! { |guest, call|
     SYS_writev Sometimes TRANSFERS => transfer::write(guest, call);
     SYS_pwrite64 Sometimes TRANSFERS => transfer::write(guest, call);
     SYS_pwritev Sometimes TRANSFERS => transfer::write(guest, call);
+    SYS_sendfile Modelled COPIES => model::copy(guest, call, 1);
+    SYS_splice Modelled COPIES => model::copy(guest, call, 0);
     SYS_ioctl Always "models answer it, and an interface that is missing is reported" =>
         ioctl::ioctl(guest, call);
     // System V IPC.
@@ -304,6 +309,11 @@ pub fn recorded() -> impl Iterator<Item = i64> {
     seen(Recorded)
 }
 
+/// Those that it is to send, too, where files are modelled.
+pub fn modelled() -> impl Iterator<Item = i64> {
+    seen(Modelled)
+}
+
 fn seen(when: Seen) -> impl Iterator<Item = i64> {
     let rows = ROWS.iter().filter(move |row| row.seen == when);
     rows.map(|row| row.number)
@@ -331,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_call_that_is_recorded_is_the_kernels_where_nothing_is() {
-        for call in recorded() {
+        for call in recorded().chain(modelled()) {
             assert!(filter::decides(call), "call {call}");
         }
     }

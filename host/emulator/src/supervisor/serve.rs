@@ -198,7 +198,11 @@ fn filter_of(plan: &Plan, has_nvram: bool) -> Vec<Instruction> {
         record: plan.record_events,
     };
     let recorded = handlers::also_recorded().filter(|_| plan.record_events);
-    filter::build(watched, handlers::always_answered().chain(recorded))
+    let modelled = handlers::also_modelled().filter(|_| watched.model_files);
+    filter::build(
+        watched,
+        handlers::always_answered().chain(recorded).chain(modelled),
+    )
 }
 
 /// What a wait found to do.

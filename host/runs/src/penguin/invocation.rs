@@ -282,8 +282,7 @@ impl Invocation {
         let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let is_of_run = |number: &u32| {
             // One that has ended and was not reaped has none.
-            let path = format!("/proc/{number}/cmdline");
-            let arguments = std::fs::read(path).unwrap_or_default();
+            let arguments = std::fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
             let mut arguments = arguments.split(|&byte| byte == 0);
             arguments.any(|argument| argument == wanted.as_encoded_bytes())
         };
