@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -71,6 +72,8 @@ pub struct FileSystem {
     /// By inode number, from [`INodeNo::ROOT`] on; a directory has no entry.
     nodes: Vec<Option<Arc<Entry>>>,
     names: HashMap<(u64, OsString), u64>,
+    /// How many opens there were.
+    opens: AtomicU64,
 }
 
 impl FileSystem {
@@ -78,6 +81,7 @@ impl FileSystem {
         let mut tree = Self {
             nodes: vec![None],
             names: HashMap::new(),
+            opens: AtomicU64::new(1),
         };
         let top = tree.node(INodeNo::ROOT.0, DIRECTORY);
         for (path, entry) in entries {
@@ -193,6 +197,7 @@ impl Filesystem for FileSystem {
         self.tell(inode, reply);
     }
 
+    /// Each open has a number, by which a sequence tells them apart.
     fn open(&self, _: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         match self.entry(inode) {
             Ok(entry) => {
@@ -200,7 +205,8 @@ impl Filesystem for FileSystem {
                 if entry.model().unseekable {
                     flags |= FopenFlags::FOPEN_NONSEEKABLE;
                 }
-                reply.opened(FileHandle(0), flags);
+                let number = self.opens.fetch_add(1, Ordering::Relaxed);
+                reply.opened(FileHandle(number), flags);
             }
             Err(errno) => reply.error(errno),
         }
@@ -210,7 +216,7 @@ impl Filesystem for FileSystem {
         &self,
         _: &Request,
         inode: INodeNo,
-        _handle: FileHandle,
+        handle: FileHandle,
         offset: u64,
         size: u32,
         _flags: OpenFlags,
@@ -219,7 +225,7 @@ impl Filesystem for FileSystem {
     ) {
         let read = |entry: &Entry| {
             let size = usize::try_from(size).unwrap_or(usize::MAX);
-            entry.model().read(offset, size).map_err(errno)
+            entry.model().read(handle.0, offset, size).map_err(errno)
         };
         match self.entry(inode).and_then(read) {
             Ok(bytes) => reply.data(&bytes),
@@ -244,6 +250,22 @@ impl Filesystem for FileSystem {
             Ok(count) => reply.written(u32::try_from(count).unwrap_or(u32::MAX)),
             Err(errno) => reply.error(errno),
         }
+    }
+
+    fn release(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        _flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        if let Ok(entry) = self.entry(inode) {
+            entry.model().close(handle.0);
+        }
+        reply.ok();
     }
 
     fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {

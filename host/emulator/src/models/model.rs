@@ -1,6 +1,8 @@
 //! One modelled file: what reading and writing it does, as Penguin's models do
-//! (`pyplugins/hyperfile/models/`).
+//! (`pyplugins/hyperfile/models/`). Only that an open that has read an entry of a sequence to its
+//! end is at the end of the file, as they mean it: theirs reads on in an entry that is longer.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -28,6 +30,8 @@ pub struct Model {
     state: Vec<u8>,
     /// The entry of a sequence whose turn it is.
     turn: usize,
+    /// The entry that each open of a sequence reads.
+    reading: HashMap<u64, usize>,
     /// Whether a periodic one has become ready since it was last asked.
     ticked: bool,
     /// Where it writes to.
@@ -49,6 +53,7 @@ impl Model {
             size: file.size.unwrap_or(0),
             state,
             turn: 0,
+            reading: HashMap::new(),
             ticked: false,
             written,
         }
@@ -59,14 +64,14 @@ impl Model {
         let held = match &self.read {
             Read::Bytes(bytes) | Read::Cycle(bytes) => bytes.len(),
             Read::Stateful(_) => self.state.len(),
-            Read::Sequence { .. } => self.entry().len(),
+            Read::Sequence { .. } => self.entry(self.turn).len(),
             Read::Default => 0,
         };
         self.size.max(held as u64)
     }
 
-    /// What a read of so many bytes gives at a position; nothing at its end.
-    pub fn read(&mut self, offset: u64, size: usize) -> Result<Vec<u8>, Errno> {
+    /// What a read of so many bytes gives the open `handle` at a position; nothing at its end.
+    pub fn read(&mut self, handle: u64, offset: u64, size: usize) -> Result<Vec<u8>, Errno> {
         let from = |bytes: &[u8]| {
             let rest = usize::try_from(offset).ok().and_then(|at| bytes.get(at..));
             let rest = rest.unwrap_or_default();
@@ -88,26 +93,37 @@ impl Model {
                     .collect()
             }
             Read::Sequence { .. } => {
-                let entry = self.entry();
+                let now = self.turn;
+                let turn = match self.reading.get(&handle) {
+                    Some(turn) if offset > 0 => *turn,
+                    _ => now,
+                };
+                let entry = self.entry(turn);
                 let given = from(entry);
-                let end = offset.saturating_add(given.len() as u64);
-                if !given.is_empty() && end >= entry.len() as u64 {
-                    self.turn = self.turn.saturating_add(1);
+                let is_read = offset.saturating_add(given.len() as u64) >= entry.len() as u64;
+                self.reading.insert(handle, turn);
+                if is_read && turn == now {
+                    self.turn = now.saturating_add(1);
                 }
                 given
             }
         })
     }
 
-    /// The entry of a sequence that is read now.
-    fn entry(&self) -> &[u8] {
+    /// An open is gone.
+    pub fn close(&mut self, handle: u64) {
+        self.reading.remove(&handle);
+    }
+
+    /// The entry of a sequence at a turn.
+    fn entry(&self, turn: usize) -> &[u8] {
         let Read::Sequence { entries, wraps } = &self.read else {
             return &[];
         };
         let index = if *wraps {
-            self.turn.checked_rem(entries.len()).unwrap_or(0)
+            turn.checked_rem(entries.len()).unwrap_or(0)
         } else {
-            self.turn.min(entries.len().saturating_sub(1))
+            turn.min(entries.len().saturating_sub(1))
         };
         entries.get(index).map(Vec::as_slice).unwrap_or_default()
     }
@@ -198,7 +214,7 @@ mod tests {
     }
 
     fn text(model: &mut Model, offset: u64, size: usize) -> String {
-        String::from_utf8(model.read(offset, size).unwrap()).unwrap()
+        String::from_utf8(model.read(1, offset, size).unwrap()).unwrap()
     }
 
     #[test]
@@ -217,7 +233,7 @@ mod tests {
     #[test]
     fn a_sequence_goes_on_once_an_entry_was_read_to_its_end() {
         let told = |wraps| {
-            let entries = vec![b"busy".to_vec(), b"ok".to_vec()];
+            let entries = vec![b"busy".to_vec(), b"it is ok".to_vec()];
             let mut model = model(Read::Sequence { entries, wraps }, Write::Discard);
             // In two pieces, then to the end of file; whole; whole again.
             let mut all = vec![text(&mut model, 0, 2), text(&mut model, 2, 9)];
@@ -228,8 +244,8 @@ mod tests {
             ]);
             all.join(",")
         };
-        assert_eq!(told(false), "bu,sy,,ok,ok");
-        assert_eq!(told(true), "bu,sy,,ok,busy");
+        assert_eq!(told(false), "bu,sy,,it is ok,it is ok");
+        assert_eq!(told(true), "bu,sy,,it is ok,busy");
     }
 
     #[test]
@@ -238,7 +254,7 @@ mod tests {
         assert_eq!(state.write(1, b"ab").unwrap(), 2);
         assert_eq!(text(&mut state, 0, 9), "0ab3");
         assert_eq!(state.write(6, b"z").unwrap(), 1);
-        assert_eq!(state.read(0, 9).unwrap(), b"0ab3\0\0z");
+        assert_eq!(state.read(1, 0, 9).unwrap(), b"0ab3\0\0z");
         state.truncate(0);
         assert_eq!(state.write(0, b"new\n").unwrap(), 4);
         assert_eq!(
@@ -283,7 +299,7 @@ mod tests {
             );
         }
         assert_eq!(
-            model(Read::Default, Write::Discard).read(0, 1),
+            model(Read::Default, Write::Discard).read(1, 0, 1),
             Err(Errno::INVAL)
         );
     }
