@@ -5,6 +5,7 @@ pub mod access;
 pub mod clock;
 pub mod emulators;
 pub mod images;
+pub mod init;
 pub mod interfaces;
 pub mod ipc;
 pub mod kept;

@@ -27,6 +27,7 @@ use crate::guest::access::{
 use crate::guest::clock::Clock;
 use crate::guest::emulators::Emulators;
 use crate::guest::images::Images;
+use crate::guest::init::Init;
 use crate::guest::interfaces;
 use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
@@ -42,7 +43,7 @@ use crate::guest::waits::Waits;
 use crate::kernel::paths;
 use crate::limits::Limits;
 use crate::process::call::{Action, Call};
-use crate::process::proc_dir::{PidNamespace, ProcDir};
+use crate::process::proc_dir::ProcDir;
 use crate::process::table::{self, Table};
 use crate::sandbox::rootfs::Rootfs;
 
@@ -82,27 +83,6 @@ pub struct Guest<'a> {
     kept: Kept,
     sys_devices: SysDevices,
     nvram: Nvram,
-}
-
-/// What is known of the guest's init before it starts.
-pub struct Init {
-    process: ProcDir,
-    namespace: PidNamespace,
-    pidfd: Rc<OwnedFd>,
-}
-
-impl Init {
-    /// The one that has this number on the host, and this `pidfd`.
-    pub fn new(pid: rustix::process::Pid, pidfd: Rc<OwnedFd>) -> Result<Self, Errno> {
-        let pid = pid.as_raw_nonzero().get().cast_unsigned();
-        let namespace = PidNamespace::of(pid)?;
-        let process = ProcDir::of_thread(pid, &namespace)?;
-        Ok(Self {
-            process,
-            namespace,
-            pidfd,
-        })
-    }
 }
 
 impl<'a> Guest<'a> {

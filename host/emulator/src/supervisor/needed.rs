@@ -1,6 +1,9 @@
 //! What a run needs before its guest's world is built.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Instant;
 
 use rookery_project::{Cancel, Error, Result};
@@ -8,12 +11,17 @@ use rookery_runs::plan::{Plan, StaticFile};
 use rustix::fs::{Mode, OFlags};
 
 use crate::files::consoles::of_firmware;
+use crate::files::flash::Partitions;
 use crate::files::uboot_env;
+use crate::handlers;
+use crate::kernel::notify::Instruction;
 use crate::kernel::paths;
 use crate::process::view::View;
 use crate::qemu::arch::Arch;
 use crate::qemu::emulator::Qemu;
+use crate::sandbox::filter;
 use crate::sandbox::guest_user;
+use crate::sandbox::privileges::Privileges;
 use crate::sandbox::rootfs::{self, Rootfs};
 
 /// The firmware's root filesystem, unpacked.
@@ -98,4 +106,36 @@ pub fn environment(plan: &Plan) -> Vec<String> {
         .chain(own)
         .map(|(name, value)| format!("{name}={value}"))
         .collect()
+}
+
+/// What of the guest's calls comes to the supervisor. `has_nvram` is whether a driver of one does.
+pub fn filter_of(plan: &Plan, has_nvram: bool) -> Vec<Instruction> {
+    let models = || plan.pseudofiles.iter();
+    let watched = filter::Options {
+        model_ioctls: models().any(|(_, model)| !model.ioctl.is_empty()),
+        model_files: has_nvram || !plan.pseudofiles.is_empty(),
+        model_devices: has_nvram
+            || !plan.flash.is_empty()
+            || models().any(|(path, _)| path.starts_with("/dev/")),
+        record: plan.record_events,
+    };
+    let recorded = handlers::also_recorded().filter(|_| plan.record_events);
+    let modelled = handlers::also_modelled().filter(|_| watched.model_files);
+    filter::build(
+        watched,
+        handlers::always_answered().chain(recorded).chain(modelled),
+    )
+}
+
+/// Fill the file system of flash memory; else why that failed. What a file of the project holds is
+/// read with the supervisor's own rights.
+pub fn fill_flash(
+    partitions: &mut Partitions,
+    root: OwnedFd,
+    privileges: &Privileges,
+) -> std::result::Result<(), String> {
+    let read = |path: &Path| privileges.as_self(|| File::open(path));
+    partitions
+        .fill(root, read)
+        .map_err(|error| error.to_string())
 }

@@ -2,9 +2,7 @@
 //!
 //! Invariant 10: nothing a run started outlives its supervisor.
 
-use std::fs::File;
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -18,11 +16,12 @@ use crate::files::devices::Devices;
 use crate::files::flash::Partitions;
 use crate::guest::access::{HasKept, HasPlan, HasServices, Reports};
 use crate::guest::emulators::Emulators;
+use crate::guest::init::Init;
 use crate::guest::kept::Kept;
 use crate::guest::reboot::Reboot;
 use crate::guest::reporter::Reporter;
 use crate::guest::services::Services;
-use crate::guest::state::{Guest, Init};
+use crate::guest::state::Guest;
 use crate::guest::tree::Tree;
 use crate::handlers;
 use crate::kernel::ending::await_end;
@@ -39,13 +38,16 @@ use crate::sandbox::child::Setup;
 use crate::sandbox::guest_user;
 use crate::sandbox::parent::World;
 use crate::sandbox::privileges::OwnFiles;
-use crate::sandbox::{filter, static_files};
+use crate::sandbox::static_files;
 use crate::supervisor::asking::Asking;
 use crate::supervisor::command::Command;
 use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
-use crate::supervisor::needed::{complete, consoles, emulators, environment, unpacked};
+use crate::supervisor::needed::{
+    complete, consoles, emulators, environment, fill_flash, filter_of, unpacked,
+};
 use crate::supervisor::nvram;
+use crate::supervisor::ready::Ready;
 use crate::supervisor::reboot;
 use rookery_records::event::{Process, What};
 use rookery_runs::backend::{Control, Outcome, Request};
@@ -131,10 +133,8 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
         .ok();
     if let Some(root) = world.flash.take() {
-        let read = |path: &Path| world.privileges.as_self(|| File::open(path));
-        let filled = devices.flash().fill(root, read);
-        let failed = |error| notes.about("flash partitions could not be filled", error);
-        let _ = filled.map_err(|error| error.to_string()).map_err(failed);
+        fill_flash(devices.flash(), root, &world.privileges)
+            .unwrap_or_else(|error| notes.about("flash partitions could not be filled", error));
     }
     let mounted = world.models.take();
     let models = mounted.map(|mounted| Models::new(Rc::clone(&world.pidfd), mounted, written));
@@ -184,42 +184,6 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let outcome = supervisor.serve();
     supervisor.finish();
     outcome
-}
-
-/// What of the guest's calls comes to the supervisor. `has_nvram` is whether a driver of one does.
-fn filter_of(plan: &Plan, has_nvram: bool) -> Vec<Instruction> {
-    let models = || plan.pseudofiles.iter();
-    let watched = filter::Options {
-        model_ioctls: models().any(|(_, model)| !model.ioctl.is_empty()),
-        model_files: has_nvram || !plan.pseudofiles.is_empty(),
-        model_devices: has_nvram
-            || !plan.flash.is_empty()
-            || models().any(|(path, _)| path.starts_with("/dev/")),
-        record: plan.record_events,
-    };
-    let recorded = handlers::also_recorded().filter(|_| plan.record_events);
-    let modelled = handlers::also_modelled().filter(|_| watched.model_files);
-    filter::build(
-        watched,
-        handlers::always_answered().chain(recorded).chain(modelled),
-    )
-}
-
-/// What a wait found to do.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a descriptor of its own"
-)]
-struct Ready {
-    /// The guest's network changed.
-    network: bool,
-    requests: bool,
-    init: bool,
-    answers: bool,
-    console: bool,
-    /// An image is unpacked.
-    image: bool,
-    listeners: Vec<(Rc<Listener>, PollFlags)>,
 }
 
 struct Supervisor<'a> {
