@@ -95,7 +95,7 @@ impl Machine {
         let mut command = self.rookery(&["run", project, "--backend", "penguin"]);
         command.envs(engine.map(|engine| ("PENGUIN_CONTAINER_ENGINE", engine)));
         let child = command.spawn()?;
-        let up = processes::eventually(Duration::from_secs(60), || self.path("up").exists());
+        let up = processes::eventually(Duration::from_mins(1), || self.path("up").exists());
         assert!(up, "{}", self.said("wrapper"));
         rookery_tests::wire::signal(child.id(), "INT")?;
         Ok(child.wait_with_output()?)

@@ -17,17 +17,24 @@ pub enum Direction {
 
 /// The number of a command (`_IOC`). MIPS and PowerPC have a layout of their `own`.
 pub fn number(own: bool, direction: Direction, kind: u8, number: u8, size: u32) -> u32 {
-    let direction = match (direction, own) {
-        (Direction::None, false) => 0,
-        (Direction::None, true) => 1 << 29,
-        (Direction::Write, false) => 1 << 30,
-        (Direction::Read, false) => 2 << 30,
-        (Direction::ReadWrite, false) => 3 << 30,
-        (Direction::Read, true) => 2 << 29,
-        (Direction::Write, true) => 4 << 29,
-        (Direction::ReadWrite, true) => 6 << 29,
+    let (direction, at) = if own {
+        let direction = match direction {
+            Direction::None => 1,
+            Direction::Read => 2,
+            Direction::Write => 4,
+            Direction::ReadWrite => 6,
+        };
+        (direction, 29)
+    } else {
+        let direction = match direction {
+            Direction::None => 0,
+            Direction::Write => 1,
+            Direction::Read => 2,
+            Direction::ReadWrite => 3,
+        };
+        (direction, 30)
     };
-    direction | size << 16 | u32::from(kind) << 8 | u32::from(number)
+    direction << at | size << 16 | u32::from(kind) << 8 | u32::from(number)
 }
 
 impl Architecture {

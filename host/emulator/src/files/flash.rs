@@ -4,6 +4,7 @@
 //! links to one file, each by the path that it stands for below [`DIRECTORY`]: so a descriptor
 //! tells whether it is of the character or of the block device.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
@@ -21,7 +22,7 @@ pub const CHARACTER_MAJOR: u32 = 90;
 pub const BLOCK_MAJOR: u32 = 31;
 
 /// What is written at a time.
-const PIECE: usize = 64 << 10;
+const PIECE: usize = 16 << 10;
 const ERASED: u8 = 0xFF;
 
 /// All partitions.
@@ -117,7 +118,7 @@ impl Partitions {
     pub fn erase(&self, number: u32, start: u64, length: u64) -> Result<(), Errno> {
         let flash = self.get(number).ok_or(Errno::NODEV)?;
         let end = start.checked_add(length).filter(|end| *end <= flash.size);
-        if end.is_none() || start % u64::from(flash.erase_size) != 0 {
+        if end.is_none() || !start.is_multiple_of(flash.erase_size.into()) {
             return Err(Errno::INVAL);
         }
         if flash.read_only {
@@ -142,7 +143,7 @@ impl Partitions {
         for flash in &self.all {
             let (number, size, erase, name) =
                 (flash.number, flash.size, flash.erase_size, &flash.name);
-            text += &format!("mtd{number}: {size:08x} {erase:08x} \"{name}\"\n");
+            let _ = writeln!(text, "mtd{number}: {size:08x} {erase:08x} \"{name}\"");
         }
         text
     }

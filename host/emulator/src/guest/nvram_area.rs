@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn it_is_never_larger_than_what_is_mapped() {
         let mut area = area();
-        assert_eq!(area.place(b"k", &[b'v'; SIZE]), Err(Errno::NOSPC));
+        assert_eq!(area.place(b"k", &vec![b'v'; SIZE]), Err(Errno::NOSPC));
         for number in 0_u32..100 {
             let at = area.place(&number.to_ne_bytes(), &[b'v'; 1000]).unwrap();
             assert!(at >= START && at + 1001 <= SIZE);

@@ -93,7 +93,6 @@ impl<'a> Guest<'a> {
         tree: Tree<'a>,
         emulators: Emulators<'a>,
         services: Services,
-        kept: Kept,
         limits: Limits,
         init: Init,
     ) -> Self {
@@ -118,7 +117,7 @@ impl<'a> Guest<'a> {
             images: Images::default(),
             clock: Clock::default(),
             respawns: Respawns::default(),
-            kept,
+            kept: Kept::default(),
             sys_devices: SysDevices::default(),
             nvram: Nvram::default(),
         }

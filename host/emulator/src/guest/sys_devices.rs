@@ -45,8 +45,8 @@ pub struct SysDevices {
 }
 
 impl SysDevices {
-    /// Somebody looks for a path: the directory that it is in comes to be, where it is that of a pin
-    /// or a lamp.
+    /// Somebody looks for a path: the directory that it is in comes to be, where it is that of a
+    /// pin or a lamp.
     pub fn look(&mut self, path: &str, guest: &OwnedFd) {
         if let Some((directory, files)) = of_path(path)
             && self.made.len() < MADE_MAX

@@ -44,11 +44,11 @@ const COMMANDS: [(Command, Direction, u8, u32); 11] = [
 
 /// What the emulator is taught to pass on for an architecture.
 pub fn commands(arch: &Arch) -> impl Iterator<Item = u32> {
-    COMMANDS.iter().map(|entry| number(arch, entry))
+    COMMANDS.iter().map(|entry| number(arch, *entry))
 }
 
-fn number(arch: &Arch, (_, direction, number, size): &(Command, Direction, u8, u32)) -> u32 {
-    arch.ioctl(*direction, b'M', *number, *size)
+fn number(arch: &Arch, (_, direction, number, size): (Command, Direction, u8, u32)) -> u32 {
+    arch.ioctl(direction, b'M', number, size)
 }
 
 /// `ioctl` of a partition, whose argument is at `address`. `None` for any other file.
@@ -114,7 +114,7 @@ fn of_character<'a>(
     let arch = guest.emulators().first()?.arch;
     let known = COMMANDS
         .iter()
-        .find(|entry| number(arch, entry) == command)?;
+        .find(|entry| number(arch, **entry) == command)?;
     let mut argument = [0; 16];
     let size = usize::try_from(known.3).unwrap_or(0);
     if known.1 == Direction::Write {

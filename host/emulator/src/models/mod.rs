@@ -13,7 +13,7 @@ mod written;
 
 pub use on_demand::Models;
 pub use server::Mounted;
-pub use written::written_files;
+pub use written::{Written, written_files};
 
 /// A directory of this name holds the files, each by the path that it stands for: that is how what
 /// a descriptor links to tells the path, as the name of a memory file does.

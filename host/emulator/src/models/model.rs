@@ -137,9 +137,8 @@ impl Model {
                 Ok(count) => Ok(count.min(data.len())),
                 Err(_) => Err(Errno::from_raw_os_error(value.saturating_neg())),
             },
-            Write::Discard => Ok(data.len()),
             Write::Record if matches!(self.read, Read::Stateful(_)) => self.record(offset, data),
-            Write::Record => Ok(data.len()),
+            Write::Record | Write::Discard => Ok(data.len()),
             Write::ToFile(_) => {
                 if end_of(offset, data) > WRITTEN_MAX {
                     return Err(Errno::NOSPC);

@@ -245,9 +245,9 @@ mod tests {
                 alias("unknown", "libinject_no_such_function"),
                 alias(&"long".repeat(10), "libinject_ret_0"),
             ];
-            let named = Elf::new(Cow::Owned(library.file(&names).unwrap())).unwrap();
+            let renamed = Elf::new(Cow::Owned(library.file(&names).unwrap())).unwrap();
             let before = |name| find(&plain, name).unwrap();
-            let after = |name| find(&named, name);
+            let after = |name| find(&renamed, name);
             assert_eq!(
                 after("cfg_read"),
                 Some(before("nvram_get")),

@@ -152,8 +152,8 @@ fn build(
 /// What models cannot do without a file system, and how to have it.
 const IN_MEMORY: &str = "each open of a model is a file in memory, because none can be a file \
                          system here (FUSE): what a shell redirects into one is accepted unseen, \
-                         epoll refuses one, and a sequence or a cycle gives one turn an open; let the \
-                         user who runs Rookery open /dev/fuse";
+                         epoll refuses one, and a sequence or a cycle gives one turn an open; \
+                         let the user who runs Rookery open /dev/fuse";
 
 /// File systems that have no place in the guest's tree; it can do without.
 fn make_detached(

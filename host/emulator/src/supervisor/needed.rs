@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 
 use rookery_project::{Cancel, Error, Result};
+use rookery_runs::plan::notes::Notes;
 use rookery_runs::plan::{Plan, StaticFile};
 use rustix::fs::{Mode, OFlags};
 
@@ -16,12 +17,14 @@ use crate::files::uboot_env;
 use crate::handlers;
 use crate::kernel::notify::Instruction;
 use crate::kernel::paths;
+use crate::models::{Models, Written};
 use crate::process::view::View;
 use crate::qemu::arch::Arch;
 use crate::qemu::emulator::Qemu;
+use crate::qemu::prepare::Prepared;
 use crate::sandbox::filter;
 use crate::sandbox::guest_user;
-use crate::sandbox::privileges::Privileges;
+use crate::sandbox::parent::World;
 use crate::sandbox::rootfs::{self, Rootfs};
 
 /// The firmware's root filesystem, unpacked.
@@ -127,15 +130,37 @@ pub fn filter_of(plan: &Plan, has_nvram: bool) -> Vec<Instruction> {
     )
 }
 
-/// Fill the file system of flash memory; else why that failed. What a file of the project holds is
-/// read with the supervisor's own rights.
-pub fn fill_flash(
+/// Make use of the file systems that have no place in the guest's tree: fill that of flash memory;
+/// that of the models is given, to be served. What a file of the project holds is read with the
+/// supervisor's own rights.
+pub fn fill_detached(
+    world: &mut World,
     partitions: &mut Partitions,
-    root: OwnedFd,
-    privileges: &Privileges,
-) -> std::result::Result<(), String> {
-    let read = |path: &Path| privileges.as_self(|| File::open(path));
-    partitions
-        .fill(root, read)
-        .map_err(|error| error.to_string())
+    written: Written,
+    notes: &mut Notes,
+) -> Option<Models> {
+    if let Some(root) = world.flash.take() {
+        let read = |path: &Path| world.privileges.as_self(|| File::open(path));
+        if let Err(error) = partitions.fill(root, read) {
+            notes.about("flash partitions could not be filled", error.to_string());
+        }
+    }
+    let mounted = world.models.take()?;
+    Some(Models::new(Rc::clone(&world.pidfd), mounted, written))
+}
+
+/// What the guest does without: as its world's builder tells it, of the files that models write to,
+/// and of its emulator.
+pub fn not_to_be_had(world: &World, unwritten: Vec<String>, emulator: &Prepared) -> Notes {
+    const UNWRITTEN: &str = "files that models write to and that could not be made";
+    let mut notes = Notes::default();
+    let warnings = world.warnings.iter();
+    for (kind, which) in warnings.filter_map(|text| text.split_once(": ")) {
+        notes.about(kind, which);
+    }
+    for path in unwritten {
+        notes.about(UNWRITTEN, path);
+    }
+    emulator.notes.iter().for_each(|note| notes.once(note));
+    notes
 }

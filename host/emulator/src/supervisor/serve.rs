@@ -29,7 +29,7 @@ use crate::kernel::notify::Instruction;
 use crate::kernel::{process, shortage};
 use crate::limits::Limits;
 use crate::limits::cgroup::Group;
-use crate::models::{Models, written_files};
+use crate::models::written_files;
 use crate::network::forward::Forwarder;
 use crate::network::reach::Reach;
 use crate::process::call::Listener;
@@ -44,7 +44,7 @@ use crate::supervisor::command::Command;
 use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
 use crate::supervisor::needed::{
-    complete, consoles, emulators, environment, fill_flash, filter_of, unpacked,
+    complete, consoles, emulators, environment, fill_detached, filter_of, not_to_be_had, unpacked,
 };
 use crate::supervisor::nvram;
 use crate::supervisor::ready::Ready;
@@ -52,7 +52,6 @@ use crate::supervisor::reboot;
 use rookery_records::event::{Process, What};
 use rookery_runs::backend::{Control, Outcome, Request};
 use rookery_runs::plan::Plan;
-use rookery_runs::plan::notes::Notes;
 
 /// How often processes and sockets that ended unseen are looked for.
 const TICK: Duration = Duration::from_millis(500);
@@ -114,30 +113,11 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let handles = std::mem::take(&mut world.handles);
     let limits = Limits::new(handles, plan.netdevs.len(), plan.memory_max)?;
     let filter = setup.filter;
-    let mut notes = Notes::default();
-    for (kind, which) in world
-        .warnings
-        .iter()
-        .filter_map(|text| text.split_once(": "))
-    {
-        notes.about(kind, which);
-    }
-    for path in unwritten {
-        notes.about(
-            "files that models write to and that could not be made",
-            path,
-        );
-    }
-    emulator.notes.iter().for_each(|note| notes.once(note));
+    let mut notes = not_to_be_had(&world, unwritten, &emulator);
     let forwarder = Forwarder::start(&world.pidfd, plan.ports.clone(), reserved)
         .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
         .ok();
-    if let Some(root) = world.flash.take() {
-        fill_flash(devices.flash(), root, &world.privileges)
-            .unwrap_or_else(|error| notes.about("flash partitions could not be filled", error));
-    }
-    let mounted = world.models.take();
-    let models = mounted.map(|mounted| Models::new(Rc::clone(&world.pidfd), mounted, written));
+    let models = fill_detached(&mut world, devices.flash(), written, &mut notes);
     let (asking, error) = Asking::new(&world.pidfd);
     if let Some(error) = error {
         notes.about("no service is asked whether it answers", error.to_string());
@@ -156,10 +136,10 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         Tree::new(devices, &console),
         Emulators::new(&qemus, emulator),
         Services::new(forwarder),
-        Kept::new(models),
         limits,
         init,
     );
+    *guest.kept() = Kept::new(models);
     guest.give_nvram(nvram);
     guest.find_files(&rootfs);
     world.start()?;

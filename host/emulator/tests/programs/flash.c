@@ -67,7 +67,8 @@ int main(void)
     say("a partition is opened", fd >= 0);
     say("it is a character device", fstat(fd, &about) == 0 && S_ISCHR(about.st_mode) &&
                                          major(about.st_rdev) == 90);
-    say("it holds what is configured", read(fd, text, 6) == 6 && memcmp(text, "boot\xff\xff", 6) == 0);
+    say("it holds what is configured",
+        read(fd, text, 6) == 6 && memcmp(text, "boot\xff\xff", 6) == 0);
     say("MEMGETINFO", ioctl(fd, MEMGETINFO, &info) == 0 && info.type == MTD_NORFLASH &&
                           info.size == 0x20000 && info.erasesize == 0x10000 &&
                           info.writesize == 1 && info.flags == MTD_CAP_NORFLASH);
@@ -100,10 +101,10 @@ int main(void)
     say("its erase size is the configuration's",
         ioctl(fd, MEMGETINFO, &info) == 0 && info.erasesize == 0x10000);
     close(fd);
-    say("a node that is made leads there", mknod("/tmp/flash", S_IFCHR | 0600, makedev(90, 0)) == 0 &&
-                                               (fd = open("/tmp/flash", O_RDONLY)) >= 0 &&
-                                               pread(fd, text, 4, 0) == 4 &&
-                                               memcmp(text, "boot", 4) == 0);
+    say("a node that is made leads there",
+        mknod("/tmp/flash", S_IFCHR | 0600, makedev(90, 0)) == 0 &&
+            (fd = open("/tmp/flash", O_RDONLY)) >= 0 && pread(fd, text, 4, 0) == 4 &&
+            memcmp(text, "boot", 4) == 0);
     printf("the end\n");
     return 0;
 }

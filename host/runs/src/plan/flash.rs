@@ -88,9 +88,7 @@ pub(crate) fn partitions(
         let Some(device) = device.as_object() else {
             return Err(invalid(name, "it must be a table"));
         };
-        let number = device
-            .get("id")
-            .map_or_else(|| free.next(), |id| number_of(id));
+        let number = device.get("id").map_or_else(|| free.next(), number_of);
         let number =
             number.ok_or_else(|| invalid(name, "its id must be a number from 0 to 255"))?;
         if partitions.len() == PARTITIONS_MAX {
@@ -185,7 +183,7 @@ impl Reader<'_> {
                 let name = text("backing_file").unwrap_or_default();
                 let path = in_project(self.project_dir, name).filter(|path| path.is_file());
                 let path = path.ok_or_else(|| {
-                    let what = format!("its backing_file {name:?} is no file of the project");
+                    let what = format!("its backing_file {name:?} is not a file of the project");
                     invalid(self.name, &what)
                 })?;
                 let size = path.metadata().map_or(0, |metadata| metadata.len());
@@ -286,7 +284,7 @@ mod tests {
             ),
             (
                 json!({ "model": "backing_file", "backing_file": "/etc/passwd" }),
-                "is no file of the project",
+                "is not a file of the project",
             ),
             (json!("zeros"), "must be a table"),
         ] {
