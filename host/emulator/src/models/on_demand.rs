@@ -35,8 +35,8 @@ impl Models {
         }
     }
 
-    /// Open the model of a path; `None` where it is not a file there, as one that is a directory for
-    /// another. After an error nothing is.
+    /// Open the model of a path; `None` where it is not a file there, as one that is a directory
+    /// for another. After an error nothing is.
     pub fn open(&mut self, plan: &Plan, path: &str, flags: i32) -> Option<io::Result<Rc<OwnedFd>>> {
         if let State::Idle(..) = &self.state
             && let State::Idle(mounted, written) = std::mem::replace(&mut self.state, State::Gone)
