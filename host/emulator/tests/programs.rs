@@ -118,9 +118,19 @@ fn try_one(compiler: &str, installed: bool, name: &str) -> anyhow::Result<()> {
         };
         return Err(skip(reason).into());
     }
+    let in_memory = name.ends_with(IN_MEMORY);
+    let device = || {
+        std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/fuse")
+    };
+    if name.starts_with(MODELS) && !in_memory && device().is_err() {
+        return Err(Skip::elsewhere("/dev/fuse cannot be opened".to_owned()).into());
+    }
     let own = std::env::current_exe()?;
     let mut command = Command::new(&own);
-    if name.ends_with(IN_MEMORY) {
+    if in_memory {
         command = Command::new("unshare");
         if !rustix::process::geteuid().is_root() {
             command.arg("--map-root-user");
