@@ -35,8 +35,9 @@ MACHINES = {
                 "qemu-system-aarch64 -M virt -cpu cortex-a57 -m 1G", "ttyAMA0"),
 }
 
-# Programs that say how the sandbox itself behaves, or that are about events.
-ONLY_OURS = {"respawns", "services", "failures"}
+# Programs that say how the sandbox itself behaves, that are about events, or about devices that a
+# plan describes.
+ONLY_OURS = {"respawns", "services", "failures", "models", "flash", "nvram", "usual_devices"}
 
 # Where Rookery answers otherwise on purpose: program, architecture, line, reason.
 DIFFERENCES = [
