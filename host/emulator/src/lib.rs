@@ -9,8 +9,8 @@
 //! | `kernel` | the kernel's ABI as types, every `unsafe`, netlink, text of paths |
 //! | `process` | a process of the guest: its `/proc` directory, its memory, its calls, its view |
 //! | `qemu` | the emulators: architectures, their files, what is changed in them, signals |
-//! | `files` | what the guest's file system holds beside files: devices, mounts, terminal |
 //! | `models` | modelled files as a file system of their own |
+//! | `files` | what the guest's file system holds beside files: devices, mounts, terminal |
 //! | `network` | ports of the host that lead to the guest |
 //! | `limits` | what a guest may make the host hold |
 //! | `sandbox` | building the guest's world: root filesystem, namespaces, the system call filter |
