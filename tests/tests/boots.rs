@@ -141,6 +141,7 @@ async fn an_image_inside_the_firmware_is_mounted_and_a_damaged_one_says_why_not(
                   for image in squashfs ext4; do\n\
                   mount -o loop,ro -t $image /opt/$image /mnt && cat /mnt/inside; umount /mnt\n\
                   done 2>&1\n\
+                  mount -o loop,ro -t romfs /opt/cpio /mnt && cat /mnt/tree/inside; umount /mnt\n\
                   mount -o loop,ro -t squashfs /opt/damaged /mnt || echo refused\n\
                   echo the end; sleep 60";
     let tree = firmware::with_start(root.path(), "fw", script)?;
@@ -163,11 +164,19 @@ async fn an_image_inside_the_firmware_is_mounted_and_a_damaged_one_says_why_not(
         &["-q", "-t", "ext4", "-d", "tree", "ext4", "4M"],
         &opt,
     )?;
+    inside("of a cpio archive\n")?;
+    let pack = "find tree | cpio -o -H newc --quiet > cpio";
+    firmware::tool("sh", &["-c", pack], &opt)?;
     let mut damaged = std::fs::read(opt.join("squashfs"))?;
     damaged.truncate(150);
     std::fs::write(opt.join("damaged"), damaged)?;
     let boot = Boot::of_tree(root.path(), &tree, &[]).await?;
-    boot.says(&["of a squashfs", "of an ext4", "refused"]);
+    boot.says(&[
+        "of a squashfs",
+        "of an ext4",
+        "of a cpio archive",
+        "refused",
+    ]);
     boot.notes("its image cannot be mounted");
     Ok(())
 }

@@ -85,7 +85,7 @@ pub fn format(head: &[u8]) -> Format {
 }
 
 /// Where a mark stands, the mark, and what has it.
-const KNOWN: [(usize, &[u8], Format); 11] = [
+const KNOWN: [(usize, &[u8], Format); 14] = [
     (0, b"\x1f\x8b", Format::Gzip),
     (0, b"\xfd7zXZ", Format::Packed(Packing::Xz)),
     (0, b"\x5d\0\0", Format::Packed(Packing::Xz)),
@@ -97,6 +97,9 @@ const KNOWN: [(usize, &[u8], Format); 11] = [
     (0, b"tqsh", Format::Squashfs),
     (0, b"070701", Format::Cpio),
     (0, b"070702", Format::Cpio),
+    (0, b"070707", Format::Cpio),
+    (0, b"\xc7\x71", Format::Cpio),
+    (0, b"\x71\xc7", Format::Cpio),
     (0x438, b"\x53\xef", Format::Ext),
 ];
 
@@ -104,15 +107,12 @@ const BINWALK: &str = "`binwalk -e` or `unblob`";
 const VENDOR_SQUASHFS: &str = "a squashfs image with a vendor's own mark";
 
 /// Where a mark stands, the mark, what has it, and what extracts that.
-const OTHERS: [(usize, &[u8], &str, &str); 39] = [
+const OTHERS: [(usize, &[u8], &str, &str); 36] = [
     (0, b"BZh", "compressed with bzip2", "`bunzip2`"),
     (0, b"PK\x03\x04", "a zip archive", "`unzip`"),
     (0, b"PK", "a zip archive", "`unzip`"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "`7z x`"),
     (0, b"Rar!", "a RAR archive", "`unrar x`"),
-    (0, b"0707", "a cpio archive of an old kind", "`cpio -i`"),
-    (0, b"\xc7\x71", "a cpio archive of an old kind", "`cpio -i`"),
-    (0, b"\x71\xc7", "a cpio archive of an old kind", "`cpio -i`"),
     (0, b"\x27\x05\x19\x56", "a U-Boot image (uImage)", BINWALK),
     (
         0,

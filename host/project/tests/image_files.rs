@@ -10,14 +10,16 @@ mod images;
 #[path = "common/packing.rs"]
 mod packing;
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 
 use creating::{create, names};
 use edge::Roots;
 use images::{gzip, small_root};
-use packing::{Root, cpio, ext, pack, squashfs, squashfs_with, tar_listing};
+use packing::{Root, cpio, cpio_of_kind, ext, pack, squashfs, squashfs_with, tar_listing};
 use rookery_harness::places;
 use rookery_project::{Cancel, Error};
 use serde_json::{Value, json};
@@ -162,6 +164,42 @@ fn an_initramfs_is_taken_however_it_is_packed() {
     }
 }
 
+fn a_cpio_archive_of_any_kind_is_taken() {
+    let root = Root::make();
+    for kind in ["newc", "crc", "odc", "bin"] {
+        println!("{kind}");
+        let archive = cpio_of_kind(&root, kind);
+        holds_the_root(&archive);
+        let listing = tar_listing(&archive, &made);
+        let links = listing.lines().filter(|line| line.starts_with('h'));
+        assert_eq!(links.count(), 1, "{listing}");
+    }
+    // The old kind in the other byte order.
+    let mut swapped = cpio_of_kind(&root, "bin");
+    swap_words_of_headers(&mut swapped);
+    holds_the_root(&swapped);
+}
+
+/// Of an archive of the old kind.
+fn swap_words_of_headers(archive: &mut [u8]) {
+    let mut rest = archive;
+    while rest.starts_with(b"\xc7\x71") {
+        let word = |at: usize| usize::from(u16::from_le_bytes([rest[at], rest[at + 1]]));
+        let bytes = 26 + word(20).next_multiple_of(2);
+        let content = (word(22) << 16 | word(24)).next_multiple_of(2);
+        let (header, after) = rest.split_at_mut(bytes);
+        header[..26].chunks_exact_mut(2).for_each(<[u8]>::reverse);
+        rest = &mut after[content..];
+    }
+}
+
+fn a_name_in_another_script_is_taken() {
+    let root = Root::make();
+    let name = OsStr::from_bytes(b"etc/\xd6\xd0\xce\xc4.conf");
+    fs::write(root.path().join(name), "GBK\n").unwrap();
+    holds_the_root(&cpio(&root));
+}
+
 fn a_tar_is_taken_however_it_is_packed() {
     let tar = small_root("").tar();
     for packer in ["xz -c", "zstd -c"] {
@@ -301,6 +339,8 @@ fn main() -> ExitCode {
         a_squashfs_of_version_3_with_lzma_is_taken_whatever_its_settings,
         a_squashfs_keeps_devices_and_owners,
         an_initramfs_is_taken_however_it_is_packed,
+        a_cpio_archive_of_any_kind_is_taken,
+        a_name_in_another_script_is_taken,
         a_tar_is_taken_however_it_is_packed,
         ext_images_of_every_kind_are_taken,
         hard_links_are_one_file,

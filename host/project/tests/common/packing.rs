@@ -103,11 +103,16 @@ pub fn big_endian() -> Vec<u8> {
 }
 
 pub fn cpio(root: &Root) -> Vec<u8> {
+    cpio_of_kind(root, "newc")
+}
+
+/// A kind as `cpio -H` names it.
+pub fn cpio_of_kind(root: &Root, kind: &str) -> Vec<u8> {
     let mut find = Command::new("find");
     let names = find.arg(".").current_dir(root.path()).output();
     let names = names.unwrap().stdout;
     let mut command = Command::new("cpio");
-    command.args(["-o", "-H", "newc", "--quiet"]);
+    command.args(["-o", "-H", kind, "--quiet"]);
     filter(command.current_dir(root.path()), &names)
 }
 

@@ -1,20 +1,23 @@
-//! A cpio archive in the format of the kernel's initramfs.
+//! A cpio archive: of the kernel's initramfs, of POSIX, or of the old kind.
+
+mod header;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
-use anyhow::{Context, Result, bail};
-use cpio::newc::{Entry as Header, Reader};
+use anyhow::{Context, Result, bail, ensure};
 
+use self::header::Header;
 use crate::tarball::{Entry, Meta, Tarball};
 
 /// The longest target of a link.
 const MAX_TARGET: u64 = 4096;
 
-/// Names of files with several, by inode and device.
-type Names = BTreeMap<(u32, u32, u32), Linked>;
+/// Names of files with several, by device and inode.
+type Names = BTreeMap<(u64, u64), Linked>;
 
-/// One file with several names. Its content comes with one of them, mostly the last.
+/// One file with several names. In an initramfs its content comes with one of them, mostly the
+/// last; elsewhere with each.
 #[derive(Default)]
 struct Linked {
     /// The name that the content came with.
@@ -26,10 +29,8 @@ struct Linked {
 pub(crate) fn read(mut input: impl BufRead, to: &mut Tarball<impl Write>) -> Result<()> {
     let mut names = Names::new();
     loop {
-        let mut file = Reader::new(input).context("it is damaged or cut off")?;
-        let header = file.entry().clone();
+        let header = Header::read(&mut input).context("it is damaged or cut off")?;
         if header.is_trailer() {
-            input = file.finish()?;
             without_content(&mut names, to)?;
             // What follows belongs to another archive, as a kernel takes several.
             match skip_zeros(&mut input)? {
@@ -41,8 +42,11 @@ pub(crate) fn read(mut input: impl BufRead, to: &mut Tarball<impl Write>) -> Res
                 }
             }
         }
-        entry(&header, &mut file, &mut names, to)?;
-        input = file.finish().context("it is cut off")?;
+        let mut content = input.by_ref().take(header.size);
+        entry(&header, &mut content, &mut names, to)?;
+        io::copy(&mut content, &mut io::sink())?;
+        ensure!(content.limit() == 0, "it is cut off");
+        io::copy(&mut input.by_ref().take(header.padding), &mut io::sink())?;
     }
 }
 
@@ -70,21 +74,22 @@ fn entry(
     names: &mut Names,
     to: &mut Tarball<impl Write>,
 ) -> Result<()> {
-    let path = header.name().as_bytes();
+    let path = &header.name;
     let meta = Meta {
-        mode: header.mode(),
-        uid: header.uid().into(),
-        gid: header.gid().into(),
-        mtime: header.mtime().into(),
+        mode: header.mode,
+        uid: header.uid.into(),
+        gid: header.gid.into(),
+        mtime: header.mtime.into(),
     };
+    let (major, minor) = header.device;
     let device = |block| Entry::Device {
         block,
-        major: header.rdev_major(),
-        minor: header.rdev_minor(),
+        major,
+        minor,
     };
-    match header.mode() & 0o170_000 {
-        0o100_000 if header.nlink() > 1 => linked(header, &meta, content, names, to),
-        0o100_000 => to.file(path, &meta, header.file_size().into(), content),
+    match header.mode & 0o170_000 {
+        0o100_000 if header.links > 1 => linked(header, &meta, content, names, to),
+        0o100_000 => to.file(path, &meta, header.size, content),
         0o120_000 => {
             let mut target = Vec::new();
             content.take(MAX_TARGET).read_to_end(&mut target)?;
@@ -95,10 +100,11 @@ fn entry(
         0o060_000 => to.entry(path, &meta, &device(true)),
         0o010_000 => to.entry(path, &meta, &Entry::Fifo),
         0o140_000 => {
-            to.warn(format!("{} is a socket and is left out", header.name()));
+            let path = path.escape_ascii();
+            to.warn(format!("{path} is a socket and is left out"));
             Ok(())
         }
-        other => bail!("entry {:?} has the unknown type {other:o}", header.name()),
+        other => bail!("{} is of the unknown type {other:o}", path.escape_ascii()),
     }
 }
 
@@ -109,21 +115,20 @@ fn linked(
     names: &mut Names,
     to: &mut Tarball<impl Write>,
 ) -> Result<()> {
-    let path = header.name().as_bytes();
-    let key = (header.ino(), header.dev_major(), header.dev_minor());
-    let linked = names.entry(key).or_default();
+    let path = &header.name;
+    let linked = names.entry(header.file).or_default();
     if let Some(first) = &linked.first {
         return to.entry(path, meta, &Entry::HardLink(first));
     }
-    if header.file_size() == 0 {
-        linked.waiting.push((path.to_vec(), *meta));
+    if header.size == 0 {
+        linked.waiting.push((path.clone(), *meta));
         return Ok(());
     }
-    to.file(path, meta, header.file_size().into(), content)?;
+    to.file(path, meta, header.size, content)?;
     for (name, meta) in std::mem::take(&mut linked.waiting) {
         to.entry(&name, &meta, &Entry::HardLink(path))?;
     }
-    linked.first = Some(path.to_vec());
+    linked.first = Some(path.clone());
     Ok(())
 }
 
@@ -134,7 +139,7 @@ fn without_content(names: &mut Names, to: &mut Tarball<impl Write>) -> Result<()
         let Some((first, meta)) = waiting.next() else {
             continue;
         };
-        to.file(&first, &meta, 0, &mut std::io::empty())?;
+        to.file(&first, &meta, 0, &mut io::empty())?;
         for (name, meta) in waiting {
             to.entry(&name, &meta, &Entry::HardLink(&first))?;
         }
