@@ -254,6 +254,29 @@ pub struct LastCall {
     pub result: Option<i32>,
 }
 
+/// What was written at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Written {
+    /// The first bytes of it.
+    pub payload: Vec<u8>,
+    /// How many there were; 0 where nobody saw them.
+    pub bytes: u64,
+}
+
+impl Written {
+    /// So many bytes tell what a program sends.
+    pub const PAYLOAD_MAX: usize = 64;
+
+    /// As it was written.
+    pub fn of(data: &[u8]) -> Self {
+        let end = data.len().min(Self::PAYLOAD_MAX);
+        Self {
+            payload: data[..end].to_vec(),
+            bytes: data.len() as u64,
+        }
+    }
+}
+
 /// How a device was used without a model for it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -265,7 +288,7 @@ pub enum Operation {
     /// Read from a file without a read model.
     Read,
     /// Written to.
-    Write,
+    Write(Written),
     /// An ioctl without an answer.
     Ioctl {
         /// The command number.

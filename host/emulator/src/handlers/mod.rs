@@ -41,6 +41,7 @@ mod threads;
 mod transfer;
 
 pub use image_mount::{tidy as tidy_images, unpacked as image_unpacked};
+pub use model::report_sent;
 pub use nvram::driver::COMMANDS as NVRAM_COMMANDS;
 pub use table::{always as always_answered, modelled as also_modelled, recorded as also_recorded};
 

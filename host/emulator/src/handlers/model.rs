@@ -16,9 +16,10 @@ use crate::guest::access::{Callers, HasDevices, HasKept, HasPlan, Reports};
 use crate::guest::kept::STATE_MAX;
 use crate::handlers::behind::{MEMORY_FILE, model_of, pieces_of};
 use crate::kernel::shortage;
+use crate::models::lacks_writing;
 use crate::process::call::{Action, Call};
 use crate::sandbox::filter::WATCHED_FDS;
-use rookery_records::event::{Operation, Process, What};
+use rookery_records::event::{Operation, Process, What, Written};
 use rookery_runs::plan::{Pseudofile, Read, Write};
 
 /// What the kernel transfers in one call at most.
@@ -75,19 +76,16 @@ pub fn open<'a>(
     let fails_reads = reads && devices::contents(model, 0).is_none();
     let fails_writes =
         writes && matches!(model.write, Write::Unhandled | Write::Return(i32::MIN..0));
-    let unhandled = writes && model.write == Write::Unhandled;
-    for (fails, operation) in [
-        (fails_reads, Operation::Read),
-        (unhandled, Operation::Write),
-    ] {
-        if fails {
-            let path = path.to_owned();
-            guest.report_call(call, What::Unmodelled { path, operation });
-        }
+    if fails_reads {
+        unmodelled(guest, call, path, Operation::Read);
     }
     if let Some(fd) = file_of_its_own(guest, path, flags) {
         let number = counts_itself(model, access).then(|| free_number(guest, call));
         return give(Ok(fd), number.flatten(), flags);
+    }
+    if writes && model.write == Write::Unhandled {
+        let unseen = Written::default();
+        unmodelled(guest, call, path, Operation::Write(unseen));
     }
     // Fails by whatever number the guest knows it.
     if fails_reads && !writes && model.ioctl.is_empty() {
@@ -97,6 +95,23 @@ pub fn open<'a>(
     let watched = fails_reads || writes;
     let number = watched.then(|| free_number(guest, call)).flatten();
     give(file(guest, path, model, flags, fails_writes), number, flags)
+}
+
+fn unmodelled(guest: &mut impl Reports, call: &Call, path: &str, operation: Operation) {
+    let path = path.to_owned();
+    guest.report_call(call, What::Unmodelled { path, operation });
+}
+
+/// Report what the guest wrote to files of the models' file system that do not say what writing
+/// does.
+pub fn report_sent(guest: &mut (impl Reports + HasKept)) {
+    let all = guest.kept().models().map(|models| models.sent());
+    for sent in all.unwrap_or_default() {
+        let record = guest.procs().by_guest_pid(sent.pid);
+        let who = record.map(|record| record.who.clone()).unwrap_or_default();
+        let (path, operation) = (sent.path, Operation::Write(sent.written));
+        guest.report(who, What::Unmodelled { path, operation });
+    }
 }
 
 /// A file of the models' file system, where there is one.
@@ -236,7 +251,7 @@ pub fn read<'a>(guest: &mut (impl Callers + HasPlan<'a> + HasDevices), call: &Ca
 
 /// A write to a watched descriptor: where reading goes on is left as it is, unlike in a file.
 pub fn write<'a>(
-    guest: &mut (impl Callers + HasPlan<'a> + HasDevices + HasKept),
+    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasKept),
     call: &Call,
 ) -> Action {
     let Some((path, model)) = model_of(guest, call, call.int(0)) else {
@@ -245,10 +260,8 @@ pub fn write<'a>(
     if !is_writable(guest, call) {
         return Action::Continue;
     }
-    match model.write {
-        Write::Unhandled => return Errno::INVAL.into(),
-        Write::Return(value) => return Action::Return(value.into()),
-        Write::Record | Write::Discard | Write::ToFile(_) => {}
+    if let Write::Return(value) = model.write {
+        return Action::Return(value.into());
     }
     let pieces = if matches!(call.number(), libc::SYS_write | libc::SYS_pwrite64) {
         Some(vec![(call.arg(1), call.arg(2))])
@@ -262,6 +275,17 @@ pub fn write<'a>(
         .iter()
         .fold(0_u64, |sum, (_, length)| sum.saturating_add(*length))
         .min(TRANSFER_MAX);
+    if lacks_writing(&model.read, &model.write) {
+        let payload = bytes_of(guest, call, &pieces, Written::PAYLOAD_MAX);
+        let written = Written {
+            payload: payload.unwrap_or_default(),
+            bytes: total,
+        };
+        unmodelled(guest, call, &path, Operation::Write(written));
+    }
+    if model.write == Write::Unhandled {
+        return Errno::INVAL.into();
+    }
     if matches!(model.read, Read::Stateful(_)) && !remember(guest, call, &path, &pieces) {
         return Errno::FAULT.into();
     }
@@ -297,22 +321,33 @@ fn remember(
     path: &str,
     pieces: &[(u64, u64)],
 ) -> bool {
-    let (Some(file), Some(memory)) = (guest.kept().get(path).map(Rc::clone), guest.memory(call))
-    else {
+    let Some(file) = guest.kept().get(path).map(Rc::clone) else {
         return false;
     };
-    let mut contents = Vec::new();
-    for (address, length) in pieces {
-        let room = STATE_MAX - contents.len();
-        let mut piece = vec![0; usize::try_from(*length).unwrap_or(room).min(room)];
-        if memory.read(*address, &mut piece).is_err() {
-            return false;
-        }
-        contents.extend(piece);
-    }
+    let Some(contents) = bytes_of(guest, call, pieces, STATE_MAX) else {
+        return false;
+    };
     call.is_valid()
         && rustix::fs::ftruncate(&file, 0).is_ok()
         && rustix::io::pwrite(&file, &contents, 0).is_ok()
+}
+
+/// At most so many bytes of the caller's memory.
+fn bytes_of(
+    guest: &mut impl Callers,
+    call: &Call,
+    pieces: &[(u64, u64)],
+    most: usize,
+) -> Option<Vec<u8>> {
+    let memory = guest.memory(call)?;
+    let mut bytes = Vec::new();
+    for (address, length) in pieces {
+        let room = most - bytes.len();
+        let mut piece = vec![0; usize::try_from(*length).unwrap_or(room).min(room)];
+        memory.read(*address, &mut piece).ok()?;
+        bytes.extend(piece);
+    }
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -332,7 +367,7 @@ mod tests {
         let call = guest.call(libc::SYS_openat, &[]);
         for (flags, operation) in [
             (libc::O_RDONLY, Operation::Read),
-            (libc::O_WRONLY, Operation::Write),
+            (libc::O_WRONLY, Operation::Write(Written::default())),
         ] {
             let action = open(&mut guest, &call, "/dev/panel", 0, flags);
             assert!(matches!(action, Action::Give { .. }));

@@ -16,6 +16,7 @@ use rookery_runs::plan::Poll;
 
 use crate::models::DIRECTORY;
 use crate::models::model::Model;
+use crate::models::sent::Log;
 
 /// Names never change. What a file holds does: its size is asked for each time.
 const NAMES_LAST: Duration = Duration::from_secs(1 << 20);
@@ -28,13 +29,15 @@ type Waiting = BTreeMap<u64, PollNotifier>;
 
 /// A file, and who waits for it.
 pub struct Entry {
+    path: String,
     model: Mutex<Model>,
     waiting: Mutex<Waiting>,
 }
 
 impl Entry {
-    pub fn new(model: Model) -> Self {
+    pub fn new(path: String, model: Model) -> Self {
         Self {
+            path,
             model: Mutex::new(model),
             waiting: Mutex::default(),
         }
@@ -74,18 +77,21 @@ pub struct FileSystem {
     names: HashMap<(u64, OsString), u64>,
     /// How many opens there were.
     opens: AtomicU64,
+    sent: Arc<Log>,
 }
 
 impl FileSystem {
-    pub fn new(entries: &[(String, Arc<Entry>)]) -> Self {
+    /// What is written to those that do not say what writing does is kept in `sent`.
+    pub fn new(entries: &[Arc<Entry>], sent: Arc<Log>) -> Self {
         let mut tree = Self {
             nodes: vec![None],
             names: HashMap::new(),
             opens: AtomicU64::new(1),
+            sent,
         };
         let top = tree.node(INodeNo::ROOT.0, DIRECTORY);
-        for (path, entry) in entries {
-            let parts = path.split('/').filter(|part| !part.is_empty());
+        for entry in entries {
+            let parts = entry.path.split('/').filter(|part| !part.is_empty());
             let at = parts.fold(top, |at, part| tree.node(at, part));
             if let Some(node) = tree.nodes.get_mut(index(at)) {
                 *node = Some(Arc::clone(entry));
@@ -235,7 +241,7 @@ impl Filesystem for FileSystem {
 
     fn write(
         &self,
-        _: &Request,
+        request: &Request,
         inode: INodeNo,
         _handle: FileHandle,
         offset: u64,
@@ -245,7 +251,13 @@ impl Filesystem for FileSystem {
         _owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let write = |entry: &Entry| entry.model().write(offset, data).map_err(errno);
+        let write = |entry: &Entry| {
+            let mut model = entry.model();
+            if model.lacks_writing() {
+                self.sent.keep(&entry.path, request.pid(), data);
+            }
+            model.write(offset, data).map_err(errno)
+        };
         match self.entry(inode).and_then(write) {
             Ok(count) => reply.written(u32::try_from(count).unwrap_or(u32::MAX)),
             Err(errno) => reply.error(errno),

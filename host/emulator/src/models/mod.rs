@@ -8,9 +8,11 @@
 mod file_system;
 mod model;
 mod on_demand;
+mod sent;
 mod server;
 mod written;
 
+pub use model::lacks_writing;
 pub use on_demand::Models;
 pub use server::Mounted;
 pub use written::{Written, written_files};

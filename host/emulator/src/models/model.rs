@@ -15,6 +15,15 @@ const STATE_LIMIT: u64 = 16 << 20;
 /// What may be written to a file of the results.
 const WRITTEN_MAX: u64 = 16 << 20;
 
+/// Whether these models do not say what writing does. A stateful one takes what is written.
+pub fn lacks_writing(read: &Read, write: &Write) -> bool {
+    match write {
+        Write::Unhandled => true,
+        Write::Record => !matches!(read, Read::Stateful(_)),
+        Write::Return(_) | Write::Discard | Write::ToFile(_) => false,
+    }
+}
+
 /// One file and what it holds now.
 #[derive(Debug)]
 pub struct Model {
@@ -126,6 +135,11 @@ impl Model {
             turn.min(entries.len().saturating_sub(1))
         };
         entries.get(index).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether nobody has said what writing does.
+    pub fn lacks_writing(&self) -> bool {
+        lacks_writing(&self.read, &self.write)
     }
 
     /// What a write at a position returns.

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use rookery_runs::plan::Plan;
 
+use crate::models::sent::Sent;
 use crate::models::server::{Mounted, Server};
 use crate::models::written::Written;
 
@@ -55,6 +56,15 @@ impl Models {
                 self.stop();
                 Some(Err(error))
             }
+        }
+    }
+
+    /// What was written since the last time to models that do not say what writing does. An error
+    /// shows at the next open.
+    pub fn sent(&self) -> Vec<Sent> {
+        match &self.state {
+            State::Served(server) => server.sent().unwrap_or_default(),
+            State::Idle(..) | State::Gone => Vec::new(),
         }
     }
 

@@ -24,6 +24,7 @@ use crate::kernel::{enter, paths, process};
 use crate::models::DIRECTORY;
 use crate::models::file_system::{Entry, FileSystem};
 use crate::models::model::Model;
+use crate::models::sent::{self, Log, Sent};
 use crate::models::written::Written;
 
 /// A file system that nobody serves yet.
@@ -38,6 +39,11 @@ pub struct Mounted {
 /// An open takes some 30 µs; the rest is for a busy machine.
 const OPENS_WITHIN: Duration = Duration::from_secs(5);
 const ENDS_WITHIN: Duration = Duration::from_millis(200);
+/// The other question than for a file.
+const WHAT_WAS_SENT: &[u8] = b"sent";
+/// For an answer to it; what has no content at all is one byte.
+const ANSWER_ROOM: usize = 64 << 10;
+const NOTHING: &[u8] = b"-";
 /// Flags, and a path.
 const MESSAGE_MAX: usize = 8 << 10;
 
@@ -100,6 +106,14 @@ impl Server {
         }
     }
 
+    /// What was written since the last question to models that do not say what writing does.
+    pub fn sent(&self) -> io::Result<Vec<Sent>> {
+        rustix::net::send(&self.socket, WHAT_WAS_SENT, SendFlags::NOSIGNAL)?;
+        let mut answer = vec![0; ANSWER_ROOM];
+        let (length, _) = receive_with_fd(&self.socket, &mut answer)?;
+        Ok(sent::read(answer.get(..length).unwrap_or_default()))
+    }
+
     /// End the process.
     pub fn stop(self) {
         let _ = rustix::process::kill_process(self.process, Signal::KILL);
@@ -107,7 +121,7 @@ impl Server {
     }
 }
 
-fn entries(plan: &Plan, written: &mut Written) -> Vec<(String, Arc<Entry>)> {
+fn entries(plan: &Plan, written: &mut Written) -> Vec<Arc<Entry>> {
     let entry = |(path, file): &(String, _)| {
         let file: &rookery_runs::plan::Pseudofile = file;
         let written = match &file.write {
@@ -115,23 +129,26 @@ fn entries(plan: &Plan, written: &mut Written) -> Vec<(String, Arc<Entry>)> {
             Write::ToFile(path) => written.get(path).and_then(|file| file.try_clone().ok()),
             _ => None,
         };
-        let entry = Arc::new(Entry::new(Model::new(file, written)));
-        (paths::normalise(path), entry)
+        Arc::new(Entry::new(
+            paths::normalise(path),
+            Model::new(file, written),
+        ))
     };
     plan.pseudofiles.iter().map(entry).collect()
 }
 
 /// The process's life: threads of its own answer the kernel, this one the supervisor.
 fn serve(
-    entries: Vec<(String, Arc<Entry>)>,
+    entries: Vec<Arc<Entry>>,
     device: OwnedFd,
     root: &OwnedFd,
     supervisor: &OwnedFd,
 ) -> io::Result<()> {
-    let files = FileSystem::new(&entries);
+    let sent = Arc::new(Log::default());
+    let files = FileSystem::new(&entries, Arc::clone(&sent));
     let session = Session::from_fd(files, device, SessionACL::All, Config::default())?;
     let _session = session.spawn()?;
-    for (_, entry) in entries {
+    for entry in entries {
         if let Some(interval) = entry.interval() {
             std::thread::Builder::new().spawn(move || {
                 loop {
@@ -152,6 +169,12 @@ fn serve(
                 Ok((length, _)) => length,
             };
         let question = buffer.get(..length).unwrap_or_default();
+        if question == WHAT_WAS_SENT {
+            let answer = sent.answer();
+            let answer = if answer.is_empty() { NOTHING } else { &answer };
+            send_with_fd(supervisor, answer, None)?;
+            continue;
+        }
         match open(root, question) {
             Ok(file) => send_with_fd(supervisor, b"file", Some(file.as_fd()))?,
             Err(errno) => send_with_fd(supervisor, &errno.raw_os_error().to_ne_bytes(), None)?,

@@ -1,4 +1,6 @@
 /* Modelled files, by whatever descriptor, process or redirection they are reached. */
+// event: written /dev/fixed "abc" 3
+// event: written /dev/unhandled "x" 1
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use rookery_project::device_kinds::DeviceKind;
 use serde_yaml::{Mapping, Value};
 
-use crate::event::Operation;
+use crate::event::{Operation, Written};
 
 const MAX_COMMANDS: usize = 256;
+/// Different writes that are shown.
+const MAX_SENT: usize = 16;
 
 #[derive(Debug, Default)]
 pub(super) struct Failure {
@@ -17,6 +19,8 @@ pub(super) struct Failure {
     pub(super) opened_for_writing: bool,
     pub(super) reads: u64,
     pub(super) writes: u64,
+    /// What was written, each once, in its order.
+    pub(super) sent: Vec<Written>,
     pub(super) ioctls: BTreeMap<u32, u64>,
 }
 
@@ -28,7 +32,13 @@ impl Failure {
                 self.opened_for_writing |= write;
             }
             Operation::Read => self.reads += times,
-            Operation::Write => self.writes += times,
+            Operation::Write(written) => {
+                self.writes += times;
+                let shown = written.bytes > 0 && self.sent.len() < MAX_SENT;
+                if shown && !self.sent.contains(written) {
+                    self.sent.push(written.clone());
+                }
+            }
             Operation::Ioctl { command } => {
                 if self.ioctls.len() < MAX_COMMANDS || self.ioctls.contains_key(command) {
                     *self.ioctls.entry(*command).or_default() += times;
@@ -40,14 +50,18 @@ impl Failure {
     pub(super) fn events(&self) -> Mapping {
         let count = |count: u64| mapping([("count", Value::from(count))]);
         let mut events = Mapping::new();
-        for (name, hits) in [
-            ("open", self.opens),
-            ("default_read", self.reads),
-            ("default_write", self.writes),
-        ] {
+        for (name, hits) in [("open", self.opens), ("default_read", self.reads)] {
             if hits > 0 {
                 events.insert(name.into(), count(hits).into());
             }
+        }
+        if self.writes > 0 {
+            let mut writes = count(self.writes);
+            if !self.sent.is_empty() {
+                let details: Vec<Value> = self.sent.iter().map(detail).collect();
+                writes.insert("details".into(), details.into());
+            }
+            events.insert("default_write".into(), writes.into());
         }
         if !self.ioctls.is_empty() {
             let commands: Mapping = self
@@ -89,6 +103,12 @@ impl Failure {
         }
         suggest
     }
+}
+
+/// A write as Penguin notes it.
+fn detail(written: &Written) -> Value {
+    let payload = data_encoding::HEXLOWER.encode(&written.payload);
+    mapping([("payload", payload.into()), ("len", written.bytes.into())]).into()
 }
 
 fn mapping<const N: usize>(entries: [(&str, Value); N]) -> Mapping {

@@ -242,7 +242,8 @@ impl Collector for Failures {
                 let failure = self.by_path.entry(path).or_default();
                 failure.hits += times;
                 failure.note(operation, times);
-                if failure.callers.len() < MAX_CALLERS {
+                // Who wrote may have ended before that was told.
+                if event.process.pid != 0 && failure.callers.len() < MAX_CALLERS {
                     failure
                         .callers
                         .insert((one_line(&event.process.name), event.process.pid));
@@ -276,7 +277,7 @@ mod tests {
     use serde_yaml::Value;
 
     use super::*;
-    use crate::event::Process;
+    use crate::event::{Process, Written};
 
     fn happen(failures: &mut Failures, pid: u32, name: &str, what: What) {
         let process = Process {
@@ -409,6 +410,32 @@ mod tests {
 ";
         assert!(body.starts_with(&expected), "{body}");
         assert!(!text.contains("passwd"));
+    }
+
+    #[test]
+    fn what_was_written_is_told_as_penguin_tells_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut failures = Failures::new(directory.path());
+        for data in [&b"AT\n"[..], b"AT\n", b"\xff\0", &[7; 200]] {
+            let written = Operation::Write(Written::of(data));
+            unmodelled(&mut failures, 7, "modemd", "/dev/modem", written);
+        }
+        let unseen = Operation::Write(Written::default());
+        unmodelled(&mut failures, 0, "", "/dev/modem", unseen);
+        let text: Value = serde_yaml::from_str(&failures.render().unwrap()).unwrap();
+        let modem = &text["/dev/modem"];
+        assert_eq!(modem["callers"], Value::from(vec!["modemd:7"]));
+        let told = &modem["events"]["default_write"];
+        assert_eq!(told["count"], 5);
+        let details = told["details"].as_sequence().unwrap();
+        assert_eq!(details.len(), 3, "each once");
+        assert_eq!(
+            (&details[0]["payload"], &details[0]["len"]),
+            (&"41540a".into(), &3.into())
+        );
+        assert_eq!(details[1]["payload"], "ff00");
+        assert_eq!(details[2]["payload"], "07".repeat(Written::PAYLOAD_MAX));
+        assert_eq!(details[2]["len"], 200);
     }
 
     #[test]
