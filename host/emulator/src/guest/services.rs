@@ -1,6 +1,6 @@
 //! The guest's network, and what listens there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use rookery_records::event::Process;
@@ -92,6 +92,14 @@ impl Services {
             address,
         };
         self.listening.get(&endpoint).cloned().unwrap_or_default()
+    }
+
+    /// By which protocols anything listens.
+    pub fn protocols(&self) -> HashSet<&'static str> {
+        self.listening
+            .keys()
+            .map(|endpoint| endpoint.proto)
+            .collect()
     }
 
     /// Whether anything listens.

@@ -15,6 +15,7 @@ pub mod paths;
 pub mod probe;
 pub mod process;
 pub mod shortage;
+pub mod sock_diag;
 pub mod sockios;
 pub mod stopped;
 pub mod told;

@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::netlink::{self, SocketAddrNetlink};
+use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use libc::{
     IFLA_ADDRESS, IFLA_CARRIER, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINK,
@@ -42,11 +42,20 @@ pub struct Netlink(OwnedFd);
 impl Netlink {
     /// Connect to the current network namespace.
     pub fn open() -> io::Result<Self> {
+        Self::of_protocol(None)
+    }
+
+    /// As [`Self::open`], to ask for sockets.
+    pub fn diagnosing() -> io::Result<Self> {
+        Self::of_protocol(Some(netlink::SOCK_DIAG))
+    }
+
+    fn of_protocol(protocol: Option<Protocol>) -> io::Result<Self> {
         Ok(Self(rustix::net::socket_with(
             AddressFamily::NETLINK,
             SocketType::RAW,
             SocketFlags::CLOEXEC,
-            None,
+            protocol,
         )?))
     }
 
@@ -82,9 +91,19 @@ impl Netlink {
         &self,
         kind: u16,
         length: usize,
+        each: impl FnMut(&[u8]) -> bool,
+    ) -> io::Result<()> {
+        self.dump(kind, &vec![0; length], each)
+    }
+
+    /// As [`Self::list`], with the body of the request.
+    pub fn dump(
+        &self,
+        kind: u16,
+        request: &[u8],
         mut each: impl FnMut(&[u8]) -> bool,
     ) -> io::Result<()> {
-        self.send(kind, REQUEST | DUMP, &vec![0; length])?;
+        self.send(kind, REQUEST | DUMP, request)?;
         let mut buffer = vec![0_u8; 32 * 1024];
         loop {
             let (received, _) =

@@ -29,7 +29,7 @@ const FILLED_IN_A_NANOSECOND: u64 = 4;
 const OFTEN: Duration = Duration::from_millis(10);
 const SELDOM: Duration = Duration::from_millis(250);
 /// A guest with much left may cost one part in so many of a processor.
-const SHARE: u32 = 1000;
+const SHARE: u32 = 2000;
 const SHARE_NEAR: u32 = 10;
 /// However much it costs, it is looked at so often.
 const AT_LEAST: Duration = Duration::from_secs(1);

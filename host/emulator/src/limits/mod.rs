@@ -25,6 +25,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags};
 
 use crate::files::mounts::Mounts;
 use crate::kernel::netlink::Netlink;
+use crate::kernel::sock_diag::Sockets;
 use crate::limits::memory::Memory;
 use crate::limits::network::Network;
 use crate::process::proc_dir::ProcDir;
@@ -44,16 +45,19 @@ pub enum Handle {
     Changes,
     /// A netlink socket to ask by.
     Lists,
+    /// One to ask for sockets by.
+    Sockets,
 }
 
 /// As many as there are.
-pub const HANDLES: [Handle; 6] = [
+pub const HANDLES: [Handle; 7] = [
     Handle::Proc,
     Handle::Disk,
     Handle::Nameless,
     Handle::Segments,
     Handle::Changes,
     Handle::Lists,
+    Handle::Sockets,
 ];
 
 /// Open what can be opened before the guest's root is entered: its `/proc`, and `disk`, which holds
@@ -101,13 +105,16 @@ fn nameless(budget: u64) -> rustix::io::Result<OwnedFd> {
 
 /// The sockets by which the current network namespace is watched.
 pub fn open_network() -> std::io::Result<Vec<(Handle, OwnedFd)>> {
-    Ok(vec![
-        (
-            Handle::Changes,
-            Netlink::subscribed(network::groups())?.into(),
-        ),
+    let changes = Netlink::subscribed(network::groups())?;
+    let mut handles = vec![
+        (Handle::Changes, changes.into()),
         (Handle::Lists, Netlink::open()?.into()),
-    ])
+    ];
+    // Not every kernel has it.
+    if let Ok(sockets) = Sockets::open() {
+        handles.push((Handle::Sockets, sockets.into()));
+    }
+    Ok(handles)
 }
 
 /// A guest, counted.
@@ -117,6 +124,8 @@ pub struct Limits {
     pub memory: Memory,
     /// Its network.
     pub network: Network,
+    /// What is bound there.
+    pub sockets: Option<Sockets>,
 }
 
 impl Limits {
@@ -130,10 +139,12 @@ impl Limits {
         let (changes, lists) = (take(Handle::Changes), take(Handle::Lists));
         let (proc, disk) = (take(Handle::Proc), take(Handle::Disk));
         let (nameless, segments) = (take(Handle::Nameless), take(Handle::Segments));
+        let sockets = take(Handle::Sockets).map(Sockets::from);
         match (changes, lists, proc, disk, nameless) {
             (Some(changes), Some(lists), Some(proc), Some(disk), Some(nameless)) => Ok(Self {
                 memory: Memory::new(proc, [disk, nameless], segments.map(fs::File::from), budget),
                 network: Network::new(changes, lists, planned),
+                sockets,
             }),
             _ => Err(Error::Backend(
                 "the guest's world was built without the means to count what it uses of the \

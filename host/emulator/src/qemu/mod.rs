@@ -7,6 +7,7 @@ pub mod elf;
 pub mod emulator;
 pub mod guest_abi;
 pub mod ioctl_table;
+pub mod kept;
 pub mod library;
 pub mod mapped;
 pub mod prepare;

@@ -19,9 +19,11 @@ use crate::kernel::process;
 use crate::limits;
 use crate::limits::{Handle, kernel};
 use crate::qemu::emulator::Qemu;
+use crate::qemu::kept::Changed;
 use crate::sandbox::confine::{Doing, await_go, confine};
 use crate::sandbox::detached;
 use crate::sandbox::message;
+use crate::sandbox::programs::Emulator;
 use crate::sandbox::static_files::Change;
 use crate::sandbox::{mounting, programs, static_files};
 
@@ -45,8 +47,8 @@ pub struct Setup<'a> {
     pub flash: Option<u64>,
     /// The emulators.
     pub qemus: &'a [Qemu],
-    /// The contents of the guest's own emulator, where the host's is not used as it is.
-    pub patched: Option<Vec<u8>>,
+    /// The guest's own emulator, where the host's is not used as it is.
+    pub changed: Option<Changed>,
     /// Its system calls.
     pub filter: Vec<Instruction>,
     /// Its terminal.
@@ -83,6 +85,7 @@ fn build(
     process::close_all_except(&[socket.as_raw_fd(), setup.console.as_raw_fd()]);
     await_go(socket);
     let device = setup.has_models.then(detached::open_device);
+    let emulator = setup.changed.as_ref().map(Emulator::open).transpose()?;
     become_root_of_namespace(privileged)?;
     // Set after the change of user, which clears it; a supervisor that died before is noticed by
     // `await_go`.
@@ -95,12 +98,7 @@ fn build(
     let (base, root) = mounting::mount_root(setup.qemus)?;
     mounting::mount_dev(&root, &setup.placeholders)?;
     mounting::mount_proc_and_sys(&root, setup.netdevs)?;
-    programs::place(
-        &root,
-        setup.qemus,
-        setup.patched.as_deref(),
-        &setup.placeholders,
-    )?;
+    programs::place(&root, setup.qemus, emulator.as_ref(), &setup.placeholders)?;
     let handles = limits::open(&root.join("proc"), &base, setup.budget)
         .doing("open what the guest is counted by")?;
     hand_over(socket, handles)?;

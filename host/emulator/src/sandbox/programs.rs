@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::MountFlags;
 
 use crate::files::mounts::LISTINGS;
 use crate::kernel::paths;
 use crate::qemu::emulator::Qemu;
+use crate::qemu::kept::Changed;
 use crate::sandbox::confine::Doing;
 use crate::sandbox::mounting;
 
@@ -19,11 +22,33 @@ pub const LAUNCHER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher")
 /// What the path of every guest exec is overwritten with.
 pub const LAUNCHER_PATH: &str = "/.q";
 
+/// The guest's own emulator, where the host's is not used as it is.
+pub enum Emulator<'a> {
+    /// A file that has it. The directories above it may be closed to the guest's user.
+    File(OwnedFd),
+    /// Its contents.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Emulator<'a> {
+    /// To be called as the host's user.
+    pub fn open(changed: &'a Changed) -> Result<Self, String> {
+        match changed {
+            Changed::File(path) => {
+                let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let file = rustix::fs::open(path, flags, Mode::empty()).doing("open qemu")?;
+                Ok(Self::File(file))
+            }
+            Changed::Bytes(program) => Ok(Self::Bytes(program)),
+        }
+    }
+}
+
 /// The launcher and the emulators, where the guest can execute but not change them.
 pub fn place(
     root: &Path,
     qemus: &[Qemu],
-    patched: Option<&[u8]>,
+    changed: Option<&Emulator>,
     placeholders: &[(String, u32)],
 ) -> Result<(), String> {
     let hidden = root.join(".rookery");
@@ -41,12 +66,16 @@ pub fn place(
     let mut bound = Vec::new();
     for (i, qemu) in qemus.iter().enumerate() {
         let path = root.join(qemu.guest_path().trim_start_matches('/'));
-        if let Some(patched) = patched.filter(|_| i == 0) {
-            write_program(&path, patched).doing("place qemu")?;
-            continue;
-        }
+        let source = match changed.filter(|_| i == 0) {
+            Some(Emulator::Bytes(program)) => {
+                write_program(&path, program).doing("place qemu")?;
+                continue;
+            }
+            Some(Emulator::File(file)) => format!("/proc/self/fd/{}", file.as_raw_fd()).into(),
+            None => qemu.path.clone(),
+        };
         fs::write(&path, "").doing("place qemu")?;
-        match rustix::mount::mount_bind(&qemu.path, &path) {
+        match rustix::mount::mount_bind(&source, &path) {
             Ok(()) => bound.push(path),
             Err(error) if i == 0 => {
                 return Err(format!(

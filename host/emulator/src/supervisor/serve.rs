@@ -33,6 +33,7 @@ use crate::models::written_files;
 use crate::network::forward::Forwarder;
 use crate::network::reach::Reach;
 use crate::process::call::Listener;
+use crate::qemu::kept::Changed;
 use crate::qemu::prepare::Prepared;
 use crate::sandbox::child::Setup;
 use crate::sandbox::guest_user;
@@ -101,7 +102,10 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         has_models: !plan.pseudofiles.is_empty(),
         flash,
         qemus: &qemus,
-        patched: emulator.file.take(),
+        changed: emulator
+            .file
+            .take()
+            .map(|program| Changed::keep(&plan.cache_dir, program)),
         filter,
         console: console.guest.as_fd(),
         budget: plan.memory_max,
@@ -437,6 +441,7 @@ impl Supervisor<'_> {
     fn housekeeping(&mut self) {
         self.guest.tidy();
         handlers::tidy_images(&mut self.guest);
+        handlers::report_sent(&mut self.guest);
         crate::supervisor::listening::sweep(&mut self.guest);
         self.asking.tick(&mut self.guest);
         self.note_shortage();
@@ -459,6 +464,7 @@ impl Supervisor<'_> {
             forwarder.stop();
         }
         self.asking.stop();
+        handlers::report_sent(&mut self.guest);
         if let Some(models) = self.guest.kept().models() {
             models.stop();
         }
