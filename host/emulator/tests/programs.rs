@@ -2,21 +2,26 @@
 //! a compiler for and run as the init of a guest. A line that begins with `no ` is a promise that
 //! was broken; an event that a comment of the source names, `// event: connect /tmp/x -2`, is one,
 //! too. What a comment `// before: mkdir etc` has is done in the root filesystem first, and
-//! `// node: /dev/mem 1 1` is a device node there.
+//! `// node: /dev/mem 1 1` is a device node there. `// only: mips64el -march=octeon` names an
+//! architecture for which alone the program is built, and how.
 
 mod support;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 use rookery_emulator::UserBackend;
 use rookery_harness::Skip;
-use rookery_records::event::{Argument, Event, What};
+use rookery_records::event::{Argument, Event, Operation, What};
 use rookery_runs::backend::Backend;
 use rookery_runs::plan::{
     Flash, Held, Ioctl, IoctlCommand, Poll, Pseudofile, Read, StaticFile, Write,
 };
 use support::Recorder;
+
+/// Debian's name for programs of `armel` that pass numbers in the registers of the FPU.
+const HARD_FLOAT: &str = "armhf";
 
 /// Penguin's name of an architecture, Debian's of its compiler, and whether `scripts/setup`
 /// installs that.
@@ -25,13 +30,20 @@ const COMPILERS: &[(&str, &str, bool)] = &[
     ("aarch64", "aarch64-linux-gnu-gcc", true),
     ("mipseb", "mips-linux-gnu-gcc", false),
     ("armel", "arm-linux-gnueabi-gcc", false),
+    (HARD_FLOAT, "arm-linux-gnueabihf-gcc", false),
     ("powerpc", "powerpc-linux-gnu-gcc", false),
     ("mips64el", "mips64el-linux-gnuabi64-gcc", false),
     ("riscv64", "riscv64-linux-gnu-gcc", false),
 ];
 
+/// Where the programs are.
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs");
+
 /// A program that waits for others, tried once: it is about what the host does.
 const SLOW: &str = "services";
+
+/// A program that takes long by itself: tried once, and only where it is asked for.
+const LONG: &str = "computes";
 
 /// A program for which the plan has models, which is also tried where the guest can have no file
 /// system for them.
@@ -51,6 +63,7 @@ const BROKEN_IN_MEMORY: &[&str] = &[
     "epoll takes",
     "is never ready",
     "becomes ready time after time",
+    "written /dev/unhandled",
 ];
 
 /// Which test a process is for: a supervisor has one run only where it was started as root.
@@ -78,10 +91,18 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
-    let mut programs: Vec<_> = std::fs::read_dir(sources)
+    let mut programs: Vec<_> = std::fs::read_dir(SOURCES)
         .unwrap()
-        .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_str()?.to_owned()))
+        .filter_map(|entry| {
+            Some(
+                entry
+                    .ok()?
+                    .file_name()
+                    .to_str()?
+                    .strip_suffix(".c")?
+                    .to_owned(),
+            )
+        })
         .collect();
     programs.sort();
     let mut trials = Vec::new();
@@ -90,13 +111,21 @@ fn main() -> ExitCode {
             .iter()
             .flat_map(|program| [(program, ""), (program, DYNAMIC)]);
         for (program, linked) in linked {
-            if program == SLOW && (arch != "mipsel" || !linked.is_empty()) {
+            let once = program == SLOW || program == LONG;
+            if once && (arch != "mipsel" || !linked.is_empty()) {
+                continue;
+            }
+            let Some(options) = options(&source(program), arch) else {
+                continue;
+            };
+            if !linked.is_empty() && options.iter().any(|option| option == "-nostdlib") {
                 continue;
             }
             let name = format!("{program} on {arch}{linked}");
-            trials.push(rookery_harness::test(name.clone(), move || {
-                try_one(compiler, installed, &name)
-            }));
+            let is_long = program == LONG;
+            let trial =
+                rookery_harness::test(name.clone(), move || try_one(compiler, installed, &name));
+            trials.push(trial.with_ignored_flag(is_long));
         }
     }
     let name = format!("{MODELS} on mipsel{IN_MEMORY}");
@@ -104,6 +133,25 @@ fn main() -> ExitCode {
         try_one("mipsel-linux-gnu-gcc", true, &name)
     }));
     rookery_harness::run_in_turn(trials)
+}
+
+fn source(program: &str) -> String {
+    std::fs::read_to_string(format!("{SOURCES}/{program}.c")).unwrap()
+}
+
+/// What a program's compiler is told for an architecture, if it is for that one.
+fn options(source: &str, arch: &str) -> Option<Vec<String>> {
+    let mut only = source
+        .lines()
+        .filter_map(|line| {
+            let (_, only) = line.split_once("// only: ")?;
+            Some(only.split(' ').map(str::to_owned))
+        })
+        .peekable();
+    if only.peek().is_none() {
+        return Some(Vec::new());
+    }
+    only.find_map(|mut only| (only.next()? == arch).then(|| only.collect()))
 }
 
 /// Try a program in a process of its own.
@@ -274,8 +322,7 @@ fn run(program: &str, arch: &str, dynamic: bool) {
     for directory in ["sbin", "etc", "proc", "sys", "dev", "tmp"] {
         std::fs::create_dir_all(root.join(directory)).unwrap();
     }
-    let source = format!("{}/tests/programs/{program}.c", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&source).unwrap();
+    let text = source(program);
     let mut linking = vec!["-static".to_owned()];
     if dynamic {
         linking = vec![format!("-Wl,--dynamic-linker={LOADER},-rpath,/lib")];
@@ -283,9 +330,11 @@ fn run(program: &str, arch: &str, dynamic: bool) {
     }
     let built = Command::new(compiler)
         .args(linking)
-        .args(["-O1", "-Wall", "-Werror", "-o"])
+        .args(["-O1", "-Wall", "-Werror"])
+        .args(options(&text, arch).unwrap())
+        .arg("-o")
         .arg(root.join("sbin/init"))
-        .arg(source)
+        .arg(format!("{SOURCES}/{program}.c"))
         .status()
         .unwrap();
     assert!(built.success(), "{program}.c for {arch}");
@@ -308,8 +357,10 @@ fn run(program: &str, arch: &str, dynamic: bool) {
         .status()
         .unwrap();
     assert!(packed.success());
-    let mut plan = support::plan(work.path(), &archive, arch, "/sbin/init");
+    let penguins = if arch == HARD_FLOAT { "armel" } else { arch };
+    let mut plan = support::plan(work.path(), &archive, penguins, "/sbin/init");
     match program {
+        LONG => (plan.timeout_s, plan.extended_s) = (17, Some(120)),
         MODELS => plan.pseudofiles = models(),
         FLASH => {
             plan.flash = vec![
@@ -327,10 +378,15 @@ fn run(program: &str, arch: &str, dynamic: bool) {
     plan.static_files.extend(text.lines().filter_map(node));
     support::unpack_with_tar(&plan);
     let mut control = Recorder::new(|_| None);
+    let begin = Instant::now();
     let outcome = UserBackend.run(&plan, &mut control).unwrap();
+    if program == LONG {
+        let seconds = begin.elapsed().as_secs();
+        assert!((32..70).contains(&seconds), "it took {seconds} s");
+    }
     let console = format!("{}{outcome:?}", control.console());
     let in_memory = std::env::var(TEST).is_ok_and(|test| test.ends_with(IN_MEMORY));
-    let known = |line: &&str| in_memory && BROKEN_IN_MEMORY.iter().any(|text| line.contains(text));
+    let known = |line: &str| in_memory && BROKEN_IN_MEMORY.iter().any(|text| line.contains(text));
     let broken = console
         .lines()
         .filter(|line| line.starts_with("no ") && !known(line));
@@ -344,7 +400,7 @@ fn run(program: &str, arch: &str, dynamic: bool) {
     for line in text.lines() {
         let expected = line.split_once("// event: ").map(|(_, event)| event);
         assert!(
-            expected.is_none_or(|event| events.iter().any(|told| told == event)),
+            expected.is_none_or(|event| known(event) || events.iter().any(|told| told == event)),
             "no event {expected:?} in:\n{}",
             events.join("\n")
         );
@@ -407,6 +463,14 @@ fn describe(event: &Event) -> Option<String> {
             let told = format!("nvram {operation:?} {key} {value}").to_lowercase();
             Some(told.trim_end().to_owned())
         }
+        What::Unmodelled {
+            path,
+            operation: Operation::Write(written),
+        } => Some(format!(
+            "written {path} {:?} {}",
+            String::from_utf8_lossy(&written.payload),
+            written.bytes
+        )),
         What::Crash { signal, last, .. } => {
             let last = last.last().map_or("", |call| &call.about);
             Some(format!("crash {last} {signal}"))

@@ -10,14 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SET 1262304000 /* 2010-01-01 */
+#include "say.h"
 
-static void say(const char *what, int holds)
-{
-    printf("%s %s (errno %d)\n", holds ? "yes" : "no ", what, errno);
-    fflush(stdout);
-    errno = 0;
-}
+#define SET 1262304000 /* 2010-01-01 */
 
 static int near(long long time, long long expected)
 {

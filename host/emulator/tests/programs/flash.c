@@ -14,12 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-static void say(const char *what, int holds)
-{
-    printf("%s %s (errno %d)\n", holds ? "yes" : "no ", what, errno);
-    fflush(stdout);
-    errno = 0;
-}
+#include "say.h"
 
 static int holds(const char *path, const char *text)
 {

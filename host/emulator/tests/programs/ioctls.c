@@ -7,12 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void say(const char *what, int holds)
-{
-    printf("%s %s (errno %d)\n", holds ? "yes" : "no ", what, errno);
-    fflush(stdout);
-    errno = 0;
-}
+#include "say.h"
 
 static void lacks(const char *what, int fd, unsigned long command)
 {

@@ -13,12 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void say(const char *what, int holds)
-{
-    printf("%s %s (errno %d)\n", holds ? "yes" : "no ", what, errno);
-    fflush(stdout);
-    errno = 0;
-}
+#include "say.h"
 
 /* For the call. The emulator takes the place of the buffer for its length (as of 10.0), and refuses
  * what is negative then. */

@@ -8,12 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void say(const char *what, int holds)
-{
-    printf("%s %s (errno %d)\n", holds ? "yes" : "no ", what, errno);
-    fflush(stdout);
-    errno = 0;
-}
+#include "say.h"
 
 static int is_listed(const char *wanted)
 {

@@ -1,6 +1,5 @@
 /* A process is called what the firmware called it: its emulator shows nowhere. */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,12 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void say(const char *what, int holds)
-{
-    printf("%s %s (errno %d)\n", holds ? "yes" : "no ", what, errno);
-    fflush(stdout);
-    errno = 0;
-}
+#include "say.h"
 
 static int link_is(const char *path, const char *expected)
 {

@@ -12,11 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void say(const char *what, int holds)
-{
-    printf("%s %s\n", holds ? "yes" : "no ", what);
-    fflush(stdout);
-}
+#include "say.h"
 
 static int starts(void)
 {

@@ -5,11 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static void say(const char *what, int holds)
-{
-    printf("%s %s\n", holds ? "yes" : "no ", what);
-    fflush(stdout);
-}
+#include "say.h"
 
 static long milliseconds(void)
 {

@@ -12,16 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "say.h"
+
 struct message {
     long type;
     char text[16];
 };
-
-static void say(const char *what, int holds)
-{
-    printf("%s %s\n", holds ? "yes" : "no ", what);
-    fflush(stdout);
-}
 
 static void memory(void)
 {

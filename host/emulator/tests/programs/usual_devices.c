@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/rtc.h>
 #include <linux/watchdog.h>
+#include <mtd/ubi-user.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,18 +15,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "say.h"
+
 // node: /dev/watchdog 10 130
 // node: /dev/misc/rtc 10 135
 // node: /dev/reset_button 240 1
 // node: /dev/i2c-0 89 0
 // node: /dev/mem 1 1
-
-static void say(const char *what, int holds)
-{
-    printf("%s %s (errno %d)\n", holds ? "yes" : "no ", what, errno);
-    fflush(stdout);
-    errno = 0;
-}
+// node: /dev/ubi_ctrl 10 61
+// node: /dev/input/event0 13 64
 
 static int holds(const char *path, const char *text)
 {
@@ -54,6 +52,13 @@ int main(void)
     say("it is fed", write(fd, "V", 1) == 1 && ioctl(fd, WDIOC_KEEPALIVE, 0) == 0);
     say("it has a timeout", ioctl(fd, WDIOC_GETTIMEOUT, &seconds) == 0 && seconds == 60);
     close(fd);
+    struct ubi_attach_req attach = {.ubi_num = UBI_DEV_NUM_AUTO, .mtd_num = 5};
+    fd = open("/dev/ubi_ctrl", O_RDONLY);
+    say("flash is attached", ioctl(fd, UBI_IOCATT, &attach) == 0 && attach.ubi_num == 0);
+    close(fd);
+    struct pollfd event = {.fd = open("/dev/input/event0", O_RDONLY), .events = POLLIN};
+    say("no key is pressed", event.fd >= 0 && poll(&event, 1, 100) == 0);
+    close(event.fd);
     struct rtc_time now = {0};
     time_t host = time(NULL);
     struct tm *utc = gmtime(&host);
