@@ -12,7 +12,7 @@ use super::guard::{guard, lossy_json};
 use super::load::{Patch, load};
 use super::refusal::{Fault, Refusal, dotted};
 use super::schema::{PROJECT, Problem, Scope, Type, check};
-use super::store::{Store, history, parse_patch, read_patch};
+use super::store::{Store, newest, parse_patch, read_patch};
 use super::templates::{map_strings, neutralise};
 use super::{command_line, edit, models, paths};
 use crate::ground::yaml;
@@ -158,7 +158,7 @@ impl Change<'_> {
         if let Some(loaded) = loaded.as_ref().filter(|_| self.adds) {
             self.check_merged(&loaded.config)?;
         }
-        let mut revision = history(self.dir)?.last().map(|revision| revision.number);
+        let mut revision = newest(self.dir)?.map(|revision| revision.number);
         if let Some(store) = store.filter(|_| changed) {
             let number = store.replace(old_text.as_deref(), new_text.as_deref(), &self.what)?;
             if old_text

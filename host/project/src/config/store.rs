@@ -32,6 +32,9 @@ const KEPT: usize = 2;
 /// More of a history than this, counted from its end, is not ours.
 const MAX_READ: u64 = 64 << 20;
 
+/// The newest revision is looked for in so much of the end of a history, then in more.
+const NEWEST_READ: u64 = 64 << 10;
+
 /// Revisions are numbered below this.
 const MAX_REVISION: u64 = 1 << 53;
 
@@ -118,26 +121,46 @@ pub fn parse_patch(text: Option<&str>) -> Result<Value> {
 
 /// The history, the oldest revision first. What a crash left half-written is left out.
 pub fn history(dir: &Path) -> Result<Vec<Revision>> {
+    let (text, _) = end_of_history(dir, MAX_READ)?;
+    Ok(text.lines().filter_map(revision).collect())
+}
+
+/// The newest revision of the history: a change needs no other, and a history may be long.
+pub fn newest(dir: &Path) -> Result<Option<Revision>> {
+    let mut length = NEWEST_READ;
+    loop {
+        let (text, is_all) = end_of_history(dir, length)?;
+        let found = text.lines().rev().find_map(revision);
+        if found.is_some() || is_all {
+            return Ok(found);
+        }
+        length *= 4;
+    }
+}
+
+/// At most so many bytes of the history, from its end, and whether there is no more to be had. The
+/// first line may be half of one.
+fn end_of_history(dir: &Path, length: u64) -> Result<(String, bool)> {
     let path = dir.join(FOLDER).join(HISTORY);
     let io = |error: &_| Error::io("read the history", &path, error);
-    let text = match regular::open(&path) {
-        Ok(mut file) => {
-            let mut text = Vec::new();
-            let size = file.metadata().map_err(|error| io(&error))?.len();
-            file.seek(SeekFrom::Start(size.saturating_sub(MAX_READ)))
-                .and_then(|_| Read::take(&mut file, MAX_READ).read_to_end(&mut text))
-                .map_err(|error| io(&error))?;
-            String::from_utf8_lossy(&text).into_owned()
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+    let mut file = match regular::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok((String::new(), true)),
         Err(error) => return Err(io(&error)),
     };
-    Ok(text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        // One that no other could follow was not written by us.
-        .filter(|revision: &Revision| revision.number < MAX_REVISION)
-        .collect())
+    let mut text = Vec::new();
+    let size = file.metadata().map_err(|error| io(&error))?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(length)))
+        .and_then(|_| Read::take(&mut file, length).read_to_end(&mut text))
+        .map_err(|error| io(&error))?;
+    let is_all = length >= size.min(MAX_READ);
+    Ok((String::from_utf8_lossy(&text).into_owned(), is_all))
+}
+
+/// A line of the history. One that no other could follow was not written by us.
+fn revision(line: &str) -> Option<Revision> {
+    let revision: Revision = serde_json::from_str(line).ok()?;
+    (revision.number < MAX_REVISION).then_some(revision)
 }
 
 impl<'a> Store<'a> {
@@ -177,11 +200,10 @@ impl<'a> Store<'a> {
     /// Put `text` in place of the patch file, or remove the file, and note it in the history. Gives
     /// the new revision's number.
     pub fn replace(&self, old: Option<&str>, text: Option<&str>, change: &str) -> Result<u64> {
-        let history = history(self.dir)?;
-        let last = history.last();
-        let mut next = last.map_or(1, |revision| revision.number + 1);
+        let last = newest(self.dir)?;
+        let mut next = last.as_ref().map_or(1, |revision| revision.number + 1);
         // A state that was made by hand would be lost otherwise.
-        if old.is_some() && last.and_then(|revision| revision.patch.as_deref()) != old {
+        if old.is_some() && last.and_then(|revision| revision.patch).as_deref() != old {
             self.note(next, "found the file edited by hand", old)?;
             next += 1;
         }
@@ -193,9 +215,7 @@ impl<'a> Store<'a> {
     /// Move a patch that cannot be kept in the history, because it is no text, out of the way.
     /// Gives its new path.
     pub fn set_aside(&self) -> Result<String> {
-        let next = history(self.dir)?
-            .last()
-            .map_or(1, |revision| revision.number + 1);
+        let next = newest(self.dir)?.map_or(1, |revision| revision.number + 1);
         let target = format!("{FOLDER}/unreadable-{next}.yaml");
         fs::rename(self.project.path(PATCH), self.project.path(&target))
             .map_err(|error| Error::io("move away", &self.dir.join(PATCH), &error))?;
@@ -229,7 +249,7 @@ impl<'a> Store<'a> {
         let line =
             serde_json::to_string(&entry).map_err(|error| Error::Internal(error.to_string()))?;
         if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_HISTORY as u64) {
-            let kept = newest(&history(self.dir)?, MAX_HISTORY / 2);
+            let kept = fitting(&history(self.dir)?, MAX_HISTORY / 2);
             write_whole(&self.folder, HISTORY, &kept, &shown)?;
         }
         let mut file = regular::append(&path).map_err(|error| io(&error))?;
@@ -247,7 +267,7 @@ impl<'a> Store<'a> {
 }
 
 /// The lines of the newest revisions that fit into `bytes`.
-fn newest(history: &[Revision], bytes: usize) -> String {
+fn fitting(history: &[Revision], bytes: usize) -> String {
     let mut left = bytes;
     let lines = history.iter().rev().enumerate().map_while(|(at, entry)| {
         let line = serde_json::to_string(entry).ok()? + "\n";
@@ -288,7 +308,7 @@ fn sync(folder: &Held, shown: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KEPT, MAX_HISTORY, Store, history, newest};
+    use super::{KEPT, MAX_HISTORY, Store, fitting, history, newest};
 
     #[test]
     fn a_history_of_large_patches_keeps_the_newest_revisions() {
@@ -302,11 +322,16 @@ mod tests {
             assert_eq!(store.replace(old.as_deref(), Some(&new), "x"), Ok(number));
             old = Some(new);
         }
+        // A crash left half a line.
+        let path = dir.join(".rookery/history.jsonl");
+        let written = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, written + "{\"revision\": 2").unwrap();
         let history = history(&dir).unwrap();
         assert!(history.len() < 10 && history.len() >= KEPT);
         let last = &history[history.len() - KEPT..];
         assert_eq!((last[0].number, last[1].number), (19, 20));
         assert_eq!(last[0].patch, Some(text(19)));
-        assert_eq!(newest(&history, 0).lines().count(), KEPT, "never fewer");
+        assert_eq!(newest(&dir).unwrap().unwrap().patch, Some(text(20)));
+        assert_eq!(fitting(&history, 0).lines().count(), KEPT, "never fewer");
     }
 }
