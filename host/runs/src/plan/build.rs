@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::plan::notes::Notes;
 use crate::plan::paths::{in_project, is_guest_path, read_head};
 use crate::plan::unsupported::{is_enabled, note_ignored};
-use crate::plan::{Library, Plan, files, flash, models};
+use crate::plan::{Plan, files, flash, library, models};
 use crate::ports::Ports;
 
 const DEFAULT_TIMEOUT_S: u64 = StartOptions::TIMEOUT_S as u64;
@@ -66,7 +66,7 @@ impl Plan {
                 &mut notes,
             )?,
             nvram: nvram(config, &mut notes),
-            library: library(config),
+            library: library::of(section(config, "lib_inject"), &mut notes),
             uboot_env: uboot_env(config),
             cpu: string(config, "core", "cpu").map(str::to_owned),
             kernel_release: string(config, "core", "kernel").and_then(kernel_release),
@@ -236,20 +236,6 @@ fn nvram(config: &Value, notes: &mut Notes) -> Vec<(String, String)> {
         }
     }
     values
-}
-
-/// `lib_inject`. Whether a function has the name that an alias is for, only the library knows.
-fn library(config: &Value) -> Library {
-    let section = section(config, "lib_inject");
-    let aliases = section.get("aliases").and_then(Value::as_object);
-    Library {
-        disabled: section.get("enabled") == Some(&Value::Bool(false)),
-        names: aliases
-            .into_iter()
-            .flatten()
-            .filter_map(|(name, function)| Some((name.clone(), function.as_str()?.to_owned())))
-            .collect(),
-    }
 }
 
 fn uboot_env(config: &Value) -> Vec<(String, String)> {

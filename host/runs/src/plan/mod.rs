@@ -3,6 +3,7 @@
 mod build;
 mod files;
 mod flash;
+mod library;
 mod models;
 pub mod notes;
 mod paths;

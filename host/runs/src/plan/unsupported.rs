@@ -45,11 +45,6 @@ const IGNORED: &[(&[&str], &str)] = &[
         &["lib_inject", "extra"],
         "lib_inject.extra is not honoured: the injected library was compiled before",
     ),
-    (
-        &["lib_inject", "stubs"],
-        "lib_inject.stubs is not honoured; an alias to libinject_ret_0 or libinject_ret_1 stands \
-         for a function that returns 0 or 1",
-    ),
 ];
 
 /// Plugins whose work the embedded emulator does in its own way, or whose absence changes nothing
