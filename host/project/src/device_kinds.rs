@@ -28,6 +28,8 @@ pub enum DeviceKind {
     Nvram,
     /// Flash memory.
     Flash,
+    /// What manages volumes in flash memory.
+    Ubi,
     /// The machine's memory.
     Memory,
 }
@@ -45,6 +47,8 @@ impl DeviceKind {
             "gpio" | "gpiochip" | "gpio_drv" | "gpio_dev" | "gpio_ioctl" => Self::Gpio,
             "i2c" | "i2cM" | "i2c_drv" => Self::I2c,
             "mem" | "kmem" | "port" => Self::Memory,
+            "ubi" | "ubi_ctrl" => Self::Ubi,
+            "input/event" | "input/mice" | "input/mouse" => Self::Button,
             _ if stem.starts_with("mtd") => Self::Flash,
             _ if stem.contains("nvram") => Self::Nvram,
             _ if has_word(name, &["led", "leds"]) => Self::Led,
@@ -88,6 +92,10 @@ impl DeviceKind {
             Self::I2c => json!({
                 "write": no_chip("const"),
                 "ioctl": i2c(arch),
+            }),
+            Self::Ubi => json!({
+                "write": discard,
+                "ioctl": ubi(arch),
             }),
             Self::Clock | Self::Nvram | Self::Flash | Self::Memory => return None,
         })
@@ -148,6 +156,21 @@ fn watchdog(arch: Option<&Architecture>) -> Value {
     Value::Object(commands)
 }
 
+/// `mtd/ubi-user.h`: what is attached is the first device, and all else succeeds. Its volumes are
+/// then mounted as any file system that does not exist.
+fn ubi(arch: Option<&Architecture>) -> Value {
+    let mut commands = Map::new();
+    if let Some(arch) = arch {
+        // UBI_IOCATT writes the number of the device into the request.
+        let attach = ioctl::number(arch.has_own_ioctls(), Direction::Write, b'o', 64, 24);
+        let answer = json!({ "model": "write_data", "data": int(arch, 0) });
+        commands.insert(attach.to_string(), answer);
+    }
+    let done = json!({ "model": "return_const", "val": 0 });
+    commands.insert("*".to_owned(), done);
+    Value::Object(commands)
+}
+
 /// `linux/i2c-dev.h`: there is a bus, and nothing on it.
 fn i2c(arch: Option<&Architecture>) -> Value {
     let mut commands = Map::new();
@@ -197,6 +220,10 @@ mod tests {
             ("/dev/nvram", Some(DeviceKind::Nvram)),
             ("/dev/mtdblock3", Some(DeviceKind::Flash)),
             ("/dev/mem", Some(DeviceKind::Memory)),
+            ("/dev/ubi_ctrl", Some(DeviceKind::Ubi)),
+            ("/dev/ubi0", Some(DeviceKind::Ubi)),
+            ("/dev/ubi0_1", None),
+            ("/dev/input/event0", Some(DeviceKind::Button)),
             ("/dev/ledger", None),
             ("/dev/monkey", None),
             ("/proc/led", None),
@@ -232,5 +259,9 @@ mod tests {
         assert_eq!(of("armel")["2147768071"]["data"], "<\0\0\0");
         assert_eq!(of("mipseb")["1074026247"]["data"], "\0\0\0<");
         assert_eq!(of("mipsel")["*"]["val"], 0);
+        let arch = Architecture::by_name("armel").unwrap();
+        let ubi = DeviceKind::Ubi.at_rest(Some(arch)).unwrap();
+        // UBI_IOCATT.
+        assert_eq!(ubi["ioctl"]["1075343168"]["data"], "\0\0\0\0");
     }
 }
