@@ -16,8 +16,8 @@ pub enum NameOr<T> {
     Object(T),
 }
 
-/// For its schema: the fields of read models that matter. Plugins bring models with fields of their
-/// own.
+// For its schema: the fields of read models that matter. Plugins bring models with fields of their
+// own.
 #[derive(Deserialize, JsonSchema)]
 #[allow(dead_code, clippy::doc_markdown)] // read by models, not by rustdoc
 pub struct Read {
@@ -51,7 +51,7 @@ enum Piece {
     Number(i64),
 }
 
-/// For its schema: the same of write models.
+// For its schema: the same of write models.
 #[derive(Deserialize, JsonSchema)]
 #[allow(dead_code, clippy::doc_markdown)] // read by models, not by rustdoc
 pub struct Write {

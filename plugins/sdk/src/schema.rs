@@ -109,8 +109,12 @@ fn tidy(schema: &mut Value, side: Side) {
         return;
     };
     object.remove("title");
-    if object.get("default") == Some(&Value::Null) {
+    if object.get("default").is_some_and(is_nothing) {
         object.remove("default");
+    }
+    // Where a comment was wrapped means nothing to its reader.
+    if let Some(Value::String(description)) = object.get_mut("description") {
+        *description = description.replace('\n', " ");
     }
     if object
         .get("format")
@@ -148,6 +152,17 @@ fn tidy(schema: &mut Value, side: Side) {
                 .entry("additionalProperties")
                 .or_insert(Value::Bool(false));
         }
+    }
+}
+
+/// What an argument that is left out is taken for anyway.
+fn is_nothing(default: &Value) -> bool {
+    match default {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(keys) => keys.is_empty(),
+        Value::Bool(true) | Value::Number(_) => false,
     }
 }
 
@@ -215,10 +230,14 @@ mod tests {
     /// Not shown.
     #[derive(Serialize, Deserialize, JsonSchema)]
     struct Arguments {
-        /// A name
+        /// A name that is
+        /// wrapped
         name: String,
         /// How
         mode: Option<Mode>,
+        /// Whether
+        #[serde(default)]
+        whether: bool,
         /// How many
         #[serde(default = "five")]
         #[schemars(range(min = 1, max = 9))]
@@ -238,8 +257,9 @@ mod tests {
             json!({
                 "type": "object",
                 "properties": {
-                    "name": { "description": "A name", "type": "string" },
+                    "name": { "description": "A name that is wrapped", "type": "string" },
                     "mode": { "description": "How", "type": "string", "enum": ["fast", "slow"] },
+                    "whether": { "description": "Whether", "type": "boolean" },
                     "count": {
                         "description": "How many",
                         "type": "integer",

@@ -108,6 +108,7 @@ pub struct Change {
     pub patch: Value,
     /// How many keys the patch sets.
     #[serde(default)]
+    #[schemars(skip)]
     pub patch_keys: usize,
     /// What each touched key now is, and what it was.
     #[serde(default)]
