@@ -73,11 +73,11 @@ tidy: ## The style rules of CONTRIBUTING.md that a program can check; part of `m
 
 lint: setup ## Formatting, and lints as errors
 	cargo fmt --all --check
-	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	cargo clippy $(LOCKED) --release --workspace --all-targets -- -D warnings
 	scripts/lint-launcher
 
 docs: setup ## Build the API documentation, broken links as errors
-	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --no-deps --workspace --exclude rookery-tests \
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --release --no-deps --workspace --exclude rookery-tests \
 		--exclude rookery-fuzz --exclude rookery-harness
 
 clean: ## Remove everything that was built
