@@ -2,9 +2,13 @@
 //! and what is said of a run that broke off. Penguin itself is not run here.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -18,6 +22,7 @@ while [ $# -gt 0 ]; do [ "$1" = --output ] && OUT=$2; shift; done
 mkdir -p "$OUT"; echo "$last" > "$STAND_IN/project"
 printf 'procname,ipvn,domain,guest_ip,guest_port,pid,time,state,closed_time\n' > "$OUT/netbinds.csv"
 printf 'httpd,4,tcp,0.0.0.0,80,7,2.0,listening,\n' >> "$OUT/netbinds.csv"
+[ -e "$STAND_IN/bridges" ] && cp "$STAND_IN/bridges" "$OUT/vpn_bridges.csv"
 [ -e "$STAND_IN/dies" ] && { echo 'Missing .ran file'; exit 0; }
 touch "$STAND_IN/up"
 until [ -e "$STAND_IN/interrupted" ]; do sleep 0.1; done
@@ -90,13 +95,17 @@ impl Machine {
 
     /// Run the project and stop it once it is up.
     fn run_and_stop(&self, engine: Option<&str>) -> Result<Output> {
+        self.run_until(engine, || self.path("up").exists())
+    }
+
+    fn run_until(&self, engine: Option<&str>, done: impl Fn() -> bool) -> Result<Output> {
         let project = self.path("router");
         let project = project.to_str().context("a path")?;
         let mut command = self.rookery(&["run", project, "--backend", "penguin"]);
         command.envs(engine.map(|engine| ("PENGUIN_CONTAINER_ENGINE", engine)));
         let child = command.spawn()?;
-        let up = processes::eventually(Duration::from_mins(1), || self.path("up").exists());
-        assert!(up, "{}", self.said("wrapper"));
+        let done = processes::eventually(Duration::from_mins(1), done);
+        assert!(done, "{}", self.said("wrapper"));
         rookery_tests::wire::signal(child.id(), "INT")?;
         Ok(child.wait_with_output()?)
     }
@@ -139,6 +148,63 @@ fn the_engine_that_is_asked_to_stop_is_the_one_that_the_wrapper_uses() -> Result
             "the last path"
         );
     }
+    Ok(())
+}
+
+/// Serve each connection to a new port: the port, and how many there were.
+fn serve(each: fn(TcpStream) -> Result<()>) -> Result<(u16, Arc<AtomicUsize>)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    let count = Arc::new(AtomicUsize::new(0));
+    let served = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let _ = each(connection);
+            served.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    Ok((port, count))
+}
+
+#[test]
+fn services_behind_penguins_bridges_are_asked_whether_they_answer() -> Result<()> {
+    let (page, asked) = serve(|mut connection| {
+        let mut head = BufReader::new(connection.try_clone()?).lines();
+        while head
+            .next()
+            .transpose()?
+            .is_some_and(|line| !line.is_empty())
+        {}
+        let body = "<title>Router\u{7}</title>";
+        let length = body.len();
+        write!(
+            connection,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"
+        )?;
+        Ok(())
+    })?;
+    // Penguin's bridge takes a connection, and ends it where the guest does not.
+    let (refused, closed) = serve(|_| Ok(()))?;
+    let machine = Machine::with(&[("podman", true)])?;
+    let rows = format!(
+        "procname,ipvn,domain,guest_ip,guest_port,host_port\n\
+         httpd,ipv4,tcp,0.0.0.0,80,{page}\n\
+         telnetd,ipv4,tcp,0.0.0.0,23,{refused}\n"
+    );
+    fs::write(machine.path("bridges"), rows)?;
+    let both = || {
+        [&asked, &closed]
+            .iter()
+            .all(|count| count.load(Ordering::Relaxed) > 0)
+    };
+    let output = machine.run_until(None, both)?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("1 of 2 listening TCP ports"), "{told}");
+    let answers = fs::read_to_string(machine.path("router/results/0/service_answers.yaml"))?;
+    for said in ["status: 200", "title: Router", "kind: closed"] {
+        assert!(answers.contains(said), "{answers}");
+    }
+    assert!(!answers.contains('\u{7}'), "{answers}");
     Ok(())
 }
 

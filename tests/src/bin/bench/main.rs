@@ -9,6 +9,7 @@ mod calls;
 mod client;
 mod data;
 mod database;
+mod guests;
 mod logs;
 mod opens;
 mod start;
@@ -37,7 +38,7 @@ fn main() -> Result<()> {
         .prefix("rookery-bench-")
         .tempdir()?;
     println!("| what | measured | yardstick | result | aim |\n|---|---|---|---|---|");
-    let sections: [(&str, Section); 7] = [
+    let sections: [(&str, Section); 8] = [
         ("calls", calls::measure),
         ("hostile", calls::measure_beside_hostile),
         ("start", start::measure),
@@ -45,6 +46,7 @@ fn main() -> Result<()> {
         ("database", database::measure),
         ("boot", boot::measure),
         ("opens", opens::measure),
+        ("guests", guests::measure),
     ];
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     for (name, section) in sections {
