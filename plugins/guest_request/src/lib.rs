@@ -94,6 +94,9 @@ fn usual_bytes() -> u32 {
 struct Answered {
     run_id: String,
     connected: bool,
+    /// Penguin's bridge connects by itself: false if nothing came from the guest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guest_answered: Option<bool>,
     /// Of HTTP.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
@@ -177,11 +180,17 @@ fn answered(run_id: String, args: &Args, reached: Reached) -> Result<Answered> {
     };
     // A datagram is refused after it was sent.
     let refused = args.kind == Kind::Udp && reached.error.is_some();
+    let by_bridge = reached.guest_answered == Some(false) && args.kind != Kind::Udp;
+    let note = match note(args, reached.connected && !refused, &bytes) {
+        Some(_) if by_bridge && reached.connected => Some(BRIDGE),
+        note => note,
+    };
     let mut answer = Answered {
         connected: reached.connected,
+        guest_answered: reached.guest_answered,
         error: reached.error.map(|error| escape(error.as_bytes())),
         truncated: reached.truncated,
-        note: note(args, reached.connected && !refused, &bytes),
+        note,
         next: (!reached.connected)
             .then(|| Next::call("run_wait", json!({ "run_id": run_id, "wait_s": 0 }))),
         run_id,
@@ -206,6 +215,10 @@ fn answered(run_id: String, args: &Args, reached: Reached) -> Result<Answered> {
     answer.body_base64 = shown.base64;
     Ok(answer)
 }
+
+/// Of a connection that the guest need not have taken.
+const BRIDGE: &str = "Penguin's bridge took the connection, not the guest: netbinds says what \
+                      listens there";
 
 /// What the answer means where that is not plain.
 fn note(args: &Args, connected: bool, bytes: &[u8]) -> Option<&'static str> {

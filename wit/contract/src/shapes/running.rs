@@ -121,6 +121,9 @@ pub struct CommandOutput {
 pub struct Reached {
     #[serde(default)]
     pub connected: bool,
+    /// Whether the guest itself is known to have answered, where `connected` does not say that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest_answered: Option<bool>,
     #[serde(default)]
     pub received: Received,
     #[serde(default)]
