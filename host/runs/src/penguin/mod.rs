@@ -20,7 +20,8 @@ use rookery_contract::options::StartOptions;
 use rookery_project::{Error, Result};
 use rustix::event::{PollFd, PollFlags};
 
-use crate::backend::{Availability, Backend, Check, Control, Outcome, Request};
+use crate::backend::{Availability, Backend, Check, Control, Live, Outcome, Request};
+use crate::penguin::engine::on_path;
 use crate::penguin::invocation::{Invocation, Place};
 use crate::penguin::live::LiveControl;
 use crate::penguin::output::Output;
@@ -108,6 +109,20 @@ impl Backend for PenguinBackend {
 
     fn open_ended_s(&self) -> Option<u64> {
         Some(StartOptions::PENGUIN_S.into())
+    }
+
+    fn live(&self) -> Live {
+        Live {
+            command: true,
+            reach: true,
+            hook: true,
+            plugin: true,
+            snapshot: true,
+        }
+    }
+
+    fn may_be_here(&self) -> bool {
+        self.place.is_some() || on_path("penguin".as_ref()).is_some()
     }
 
     fn stop_grace(&self) -> Duration {

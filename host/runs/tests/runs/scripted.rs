@@ -309,7 +309,6 @@ impl Guest {
                     Request::Reach(request, reply) => {
                         let text = String::from_utf8_lossy(&request.send);
                         reply.send(Ok(Reached {
-                            guest_answered: None,
                             connected: true,
                             received: Received {
                                 text: Some(text.into_owned()),
@@ -319,6 +318,7 @@ impl Guest {
                             ..Reached::default()
                         }));
                     }
+                    Request::Live(_, reply) => drop(reply),
                 }
             }
         }

@@ -93,6 +93,8 @@ pub struct Capabilities {
     #[serde(default)]
     pub hook: bool,
     #[serde(default)]
+    pub plugin: bool,
+    #[serde(default)]
     pub snapshot: bool,
     /// Why one is not there.
     #[serde(default)]

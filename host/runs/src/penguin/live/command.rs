@@ -140,11 +140,7 @@ impl Command<'_> {
     }
 
     /// All that is wanted of a stream of which the beginning is here; whether there is more.
-    fn stream(
-        &self,
-        stream: Stream,
-        (mut bytes, size): (Vec<u8>, usize),
-    ) -> (Vec<u8>, bool) {
+    fn stream(&self, stream: Stream, (mut bytes, size): (Vec<u8>, usize)) -> (Vec<u8>, bool) {
         let wanted = size.min(self.max_bytes);
         while bytes.len() < wanted {
             let script = self.script.block(stream, bytes.len() / BLOCK);

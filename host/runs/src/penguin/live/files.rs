@@ -7,7 +7,10 @@ use rookery_contract::Next;
 use rookery_project::{Error, Result, regular, yaml};
 use serde_json::{Value, json};
 
+use crate::live::is_plugin_name;
+
 const MOST: u64 = 4 << 20;
+const MOST_PLUGINS: usize = 200;
 
 /// The files of one run.
 #[derive(Debug, Clone)]
@@ -39,6 +42,21 @@ impl RunFiles {
     /// The address of the host at which Penguin's ports are.
     pub(in crate::penguin) fn host(&self) -> IpAddr {
         host_of(&self.results_dir.join("guest_ip"))
+    }
+
+    /// The analysis plugins that the run was started with.
+    pub(super) fn configured_plugins(&self) -> Vec<String> {
+        let written = self.yaml("core_plugins.yaml").unwrap_or_default();
+        let plugins = written.as_object().into_iter().flatten();
+        plugins
+            .filter(|(name, of)| is_plugin_name(name) && of["enabled"] != false)
+            .map(|(name, _)| name.clone())
+            .take(MOST_PLUGINS)
+            .collect()
+    }
+
+    pub(super) fn is_configured(&self, plugin: &str) -> bool {
+        self.configured_plugins().iter().any(|name| name == plugin)
     }
 
     /// The call that switches something on in the project, for the next run.

@@ -4,17 +4,25 @@ mod bridge;
 mod command;
 mod files;
 mod guesthopper;
+mod hooks;
 mod jobs;
+mod plugins;
+mod remotectrl;
 mod script;
+mod snapshots;
 mod vsock;
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use rookery_project::{Error, Result};
 
+use self::hooks::Installed;
 use self::jobs::Jobs;
+use self::snapshots::Saved;
 use crate::backend::Request;
+use crate::live::{LiveAnswer, LiveRequest};
 
 pub(super) use self::files::{RunFiles, host_of};
 pub(super) use self::vsock::Way;
@@ -24,6 +32,35 @@ pub(super) struct LiveControl {
     files: RunFiles,
     way: Way,
     jobs: Jobs,
+    kept: Arc<Kept>,
+}
+
+/// What is known of a run beyond what Penguin says of it.
+#[derive(Default)]
+struct Kept {
+    hooks: Installed,
+    snapshots: Saved,
+}
+
+impl Kept {
+    fn answer(&self, files: &RunFiles, request: &LiveRequest) -> Result<LiveAnswer> {
+        use LiveRequest::{Hook, HookOutput, Hooks, Plugin, Snapshot, Snapshots, Unhook};
+        match request {
+            Hook(options) => self.hooks.add(files, options).map(LiveAnswer::Hooked),
+            Hooks => self.hooks.list(files).map(LiveAnswer::Hooks),
+            Unhook(options) => self.hooks.remove(files, *options).map(LiveAnswer::Unhooked),
+            HookOutput(options) => {
+                let read = self.hooks.read(files, *options);
+                read.map(LiveAnswer::HookOutput)
+            }
+            Plugin(options) => plugins::control(files, options).map(LiveAnswer::Plugin),
+            Snapshot(options) => {
+                let asked = self.snapshots.ask(files, options);
+                asked.map(LiveAnswer::Snapshotted)
+            }
+            Snapshots => Ok(LiveAnswer::Snapshots(self.snapshots.list(files))),
+        }
+    }
 }
 
 impl LiveControl {
@@ -38,6 +75,7 @@ impl LiveControl {
             },
             way,
             jobs,
+            kept: Arc::default(),
         })
     }
 
@@ -63,6 +101,11 @@ impl LiveControl {
             }
             Request::Reach(request, reply) => {
                 let work = move || bridge::reach(&files, &request);
+                self.jobs.start(reply, work);
+            }
+            Request::Live(request, reply) => {
+                let kept = Arc::clone(&self.kept);
+                let work = move || kept.answer(&files, &request);
                 self.jobs.start(reply, work);
             }
         }

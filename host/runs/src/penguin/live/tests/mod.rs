@@ -4,6 +4,7 @@
 mod bridge;
 mod command;
 mod guesthopper;
+mod remotectrl;
 
 use std::path::Path;
 
