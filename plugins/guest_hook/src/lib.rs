@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 struct Args {
     #[serde(flatten)]
     target: GuestTarget,
+    /// What to do
     op: Op,
     /// syscall or function
     kind: Option<String>,
     /// To hook: sys_openat, or /file:symbol
     at: Option<String>,
+    /// What is printed
     action: Option<String>,
     /// Only in it
     process: Option<String>,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 struct Args {
     #[serde(flatten)]
     target: GuestTarget,
+    /// What to do
     op: Op,
     /// Else core.snapshot.tag
     tag: Option<String>,

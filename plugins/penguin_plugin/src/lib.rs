@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 struct Args {
     #[serde(flatten)]
     target: GuestTarget,
+    /// What to do
     op: Op,
+    /// Plugin
     name: Option<String>,
 }
 

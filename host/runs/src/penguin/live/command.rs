@@ -8,6 +8,7 @@ use rookery_project::{Error, Result};
 
 use super::files::RunFiles;
 use super::guesthopper::{self, Reply};
+use super::qmp;
 use super::script::{BLOCK, Ended, Script, Stream, Told};
 use super::vsock::{self, Way};
 use crate::live::CommandRequest;
@@ -35,6 +36,7 @@ pub(super) fn execute(
     }
     let socket = vsock::socket(runtime["vsock_uds_path"].as_str())?;
     Command {
+        files,
         way,
         socket: &socket,
         script: Script::new()?,
@@ -45,6 +47,7 @@ pub(super) fn execute(
 }
 
 struct Command<'a> {
+    files: &'a RunFiles,
     way: &'a Way,
     socket: &'a Path,
     script: Script,
@@ -88,7 +91,8 @@ impl Command<'_> {
                 Ok(Told::Running) => return Ok(late()),
                 Err(why) => {
                     return Err(Error::Backend(format!(
-                        "the guest did not say how the command ended: {why}"
+                        "the guest did not say how the command ended: {why}{}",
+                        qmp::state(self.files)
                     )));
                 }
             }

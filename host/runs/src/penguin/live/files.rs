@@ -1,10 +1,14 @@
 //! What Penguin says of its running guest, in the files of its result directory.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use rookery_contract::Next;
 use rookery_project::{Error, Result, regular, yaml};
+use rustix::fs::{FileType, Mode, OFlags};
 use serde_json::{Value, json};
 
 use crate::live::is_plugin_name;
@@ -37,6 +41,19 @@ impl RunFiles {
         let path = self.results_dir.join(name);
         let bytes = regular::read(&path, MOST).map_err(|error| format!("{name}: {error}"))?;
         yaml::parse_result(&String::from_utf8_lossy(&bytes)).map_err(|error| error.to_string())
+    }
+
+    /// Connect with a socket of the results: with the socket itself, since what is a link could lead
+    /// to anybody's.
+    pub(super) fn connect(&self, socket: &str) -> io::Result<UnixStream> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let socket = rustix::fs::open(self.results_dir.join(socket), flags, Mode::empty())?;
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode);
+        if kind != FileType::Socket {
+            return Err(io::Error::other("it is not a socket"));
+        }
+        // However long the path is, this one fits an address.
+        UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd()))
     }
 
     /// The address of the host at which Penguin's ports are.

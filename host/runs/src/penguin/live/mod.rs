@@ -7,6 +7,7 @@ mod guesthopper;
 mod hooks;
 mod jobs;
 mod plugins;
+mod qmp;
 mod remotectrl;
 mod script;
 mod snapshots;

@@ -3,16 +3,14 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
-use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rookery_project::{Error, Result, quoted};
-use rustix::fs::{FileType, Mode, OFlags};
 use serde_json::{Value, json};
 
 use super::files::RunFiles;
+use super::qmp;
 
 const SOCKET: &str = "remotectrl.sock";
 const PLUGIN: &str = "plugins.remotectrl.enabled";
@@ -24,9 +22,15 @@ const SAID: usize = 300;
 
 /// Ask, and give the reply of a request that succeeded.
 pub(super) fn ask(files: &RunFiles, request: &Value) -> Result<Value> {
-    let stream = connect(&files.results_dir).map_err(|why| not_there(files, &why))?;
-    let reply = exchange(stream, request)
-        .map_err(|why| Error::Backend(format!("Penguin's remote control: {why}")))?;
+    let stream = files
+        .connect(SOCKET)
+        .map_err(|why| not_there(files, &why))?;
+    let reply = exchange(stream, request).map_err(|why| {
+        Error::Backend(format!(
+            "Penguin's remote control: {why}{}",
+            qmp::state(files)
+        ))
+    })?;
     if reply["status"] == "success" {
         return Ok(reply);
     }
@@ -35,18 +39,6 @@ pub(super) fn ask(files: &RunFiles, request: &Value) -> Result<Value> {
         "Penguin's remote control refused it: {}",
         quoted(said.as_bytes(), SAID)
     )))
-}
-
-/// Connect with the socket itself: what is a link could lead to anybody's.
-fn connect(results_dir: &Path) -> std::io::Result<UnixStream> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let socket = rustix::fs::open(results_dir.join(SOCKET), flags, Mode::empty())?;
-    let kind = FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode);
-    if kind != FileType::Socket {
-        return Err(std::io::Error::other("it is not a socket"));
-    }
-    // However long the path is, this one fits an address.
-    UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd()))
 }
 
 fn exchange(mut stream: UnixStream, request: &Value) -> std::result::Result<Value, String> {

@@ -4,6 +4,7 @@
 mod bridge;
 mod command;
 mod guesthopper;
+mod qmp;
 mod remotectrl;
 
 use std::path::Path;
