@@ -17,7 +17,7 @@ struct Args {
     op: Op,
     /// syscall or function
     kind: Option<String>,
-    /// To hook: sys_openat, or /file:symbol
+    /// To hook: `sys_openat`, or `/file:symbol`
     at: Option<String>,
     /// What is printed
     action: Option<String>,

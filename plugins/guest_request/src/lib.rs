@@ -91,7 +91,7 @@ fn usual_bytes() -> u32 {
 }
 
 #[derive(Default, Serialize, JsonSchema)]
-struct Answered {
+struct Reply {
     run_id: String,
     connected: bool,
     /// Penguin's bridge connects by itself: false if nothing came from the guest.
@@ -131,7 +131,7 @@ struct Answered {
     example(project_dir = "fw", path = "/cgi-bin/luci"),
     example(run_id = "run-7f3a", port = 23, kind = "tcp")
 )]
-fn guest_request(host: &impl Live, args: Args) -> Result<Answered> {
+fn guest_request(host: &impl Live, args: Args) -> Result<Reply> {
     let body = match &args.body_base64 {
         None => args.body.clone().into_bytes(),
         Some(base64) if args.body.is_empty() => {
@@ -171,7 +171,7 @@ fn guest_request(host: &impl Live, args: Args) -> Result<Answered> {
     answered(run_id, &args, reached)
 }
 
-fn answered(run_id: String, args: &Args, reached: Reached) -> Result<Answered> {
+fn answered(run_id: String, args: &Args, reached: Reached) -> Result<Reply> {
     let bytes = match (&reached.received.base64, reached.received.text) {
         (Some(base64), _) => BASE64.decode(base64.as_bytes()).map_err(|why| {
             Error::Internal(format!("the host's answer holds malformed base64: {why}"))
@@ -185,7 +185,7 @@ fn answered(run_id: String, args: &Args, reached: Reached) -> Result<Answered> {
         Some(_) if by_bridge && reached.connected => Some(BRIDGE),
         note => note,
     };
-    let mut answer = Answered {
+    let mut answer = Reply {
         connected: reached.connected,
         guest_answered: reached.guest_answered,
         error: reached.error.map(|error| escape(error.as_bytes())),
@@ -194,7 +194,7 @@ fn answered(run_id: String, args: &Args, reached: Reached) -> Result<Answered> {
         next: (!reached.connected)
             .then(|| Next::call("run_wait", json!({ "run_id": run_id, "wait_s": 0 }))),
         run_id,
-        ..Answered::default()
+        ..Reply::default()
     };
     let response = (args.kind == Kind::Http)
         .then(|| http::response(&bytes))

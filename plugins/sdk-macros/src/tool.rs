@@ -33,10 +33,10 @@ pub fn expand(attribute: &Attribute, function: &ItemFn) -> Result<TokenStream> {
         .title
         .as_ref()
         .map_or_else(|| title_of(&text), syn::LitStr::value);
-    let needs = match &attribute.needs {
-        Some(needs) => quote!(::core::option::Option::Some(#needs)),
-        None => quote!(::core::option::Option::None),
-    };
+    let needs = attribute.needs.as_ref().map_or_else(
+        || quote!(::core::option::Option::None),
+        |needs| quote!(::core::option::Option::Some(#needs)),
+    );
     let Attribute {
         read_only,
         destructive,

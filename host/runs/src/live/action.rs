@@ -52,19 +52,17 @@ impl Action {
         match (kind, &result) {
             (Kind::Syscall, Some(_)) => refuse(
                 "a hook of a system call sees its entry only, so that nothing after `=` is \
-                 printed: leave that out"
-                    .into(),
+                 printed: leave that out",
             ),
             (Kind::Syscall, None) if printed > MOST_OF_A_SYSCALL => refuse(format!(
                 "a system call has at most {MOST_OF_A_SYSCALL} arguments"
             )),
             (_, None) if arguments.iter().any(|item| item.ends_with(":out")) => refuse(
                 "`:out` is read when a function returns, which is watched only where the action \
-                 says how the result is printed: `print %s:out = %d`"
-                    .into(),
+                 says how the result is printed: `print %s:out = %d`",
             ),
             (_, Some(result)) if result.len() != 1 || result.iter().any(|of| of.contains(':')) => {
-                refuse("one item after `=` says how the result is printed: `print %s = %d`".into())
+                refuse("one item after `=` says how the result is printed: `print %s = %d`")
             }
             _ if printed > MOST => refuse(format!("at most {MOST} arguments are printed")),
             _ => Ok(Self {
@@ -140,7 +138,7 @@ fn known(item: &str, action: &str) -> Result<()> {
     ))
 }
 
-fn refuse<T>(why: String) -> Result<T> {
+fn refuse<T>(why: impl std::fmt::Display) -> Result<T> {
     Err(Error::InvalidArgument(format!("action: {why}")))
 }
 

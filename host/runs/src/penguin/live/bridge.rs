@@ -180,7 +180,7 @@ fn datagrams(
     let socket = UdpSocket::bind((own, 0))?;
     socket.connect(at)?;
     socket.send(&request.send)?;
-    let mut chunk = [0; 64 << 10];
+    let mut chunk = vec![0; 64 << 10];
     while received.len() <= request.max_bytes {
         let idle = request.idle.unwrap_or(UDP_IDLE);
         let left = deadline.saturating_duration_since(Instant::now());

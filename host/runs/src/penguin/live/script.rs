@@ -102,13 +102,13 @@ impl Script {
              command -v setsid >/dev/null 2>&1 && s=setsid\n\
              $s sh \"$t/s\" \"$t\" \"$r\" </dev/null >/dev/null 2>&1 &\n"
         );
-        self.group(&format!("{start}{}", self.report(left)))
+        group(&format!("{start}{}", self.report(left)))
     }
 
     /// Wait for a moment, and say how the command ended, with the beginning of its output, or that
     /// it runs. Nothing is removed: the answer may be lost, and asked for again.
     pub(super) fn look(&self, left: u128) -> String {
-        self.group(&format!("{}{}", self.find(), self.report(left)))
+        group(&format!("{}{}", self.find(), self.report(left)))
     }
 
     /// End the command with all that it started, and tell what it had printed.
@@ -118,13 +118,13 @@ impl Script {
                     [ -z \"$p\" ] || { kill -9 -$p || kill -9 $p; } 2>/dev/null\n\
                     : >\"$t/c\"; : >\"$t/o.all\"; : >\"$t/e.all\"\n\
                     fi\n";
-        self.group(&format!("{}{kill}{}", self.find(), self.report(0)))
+        group(&format!("{}{kill}{}", self.find(), self.report(0)))
     }
 
     /// Print one block of a stream.
     pub(super) fn block(&self, stream: Stream, block: usize) -> String {
         let (id, file) = (&self.id, stream.file());
-        self.group(&format!(
+        group(&format!(
             "{}{ENCODER}\
              echo '{id} block' $k\n\
              dd if=\"$t/{file}\" bs={BLOCK} skip={block} count=1 2>/dev/null | code\n\
@@ -136,17 +136,10 @@ impl Script {
     /// Remove its files.
     pub(super) fn clear(&self) -> String {
         let id = &self.id;
-        self.group(&format!(
+        group(&format!(
             "{}rm -r \"$t\"\necho '{id} cleared'\n",
             self.find()
         ))
-    }
-
-    fn group(&self, body: &str) -> String {
-        format!(
-            "{{\nr=${{PATH:-/sbin:/usr/sbin:/bin:/usr/bin}}\n\
-             PATH=/igloo/utils:$r; export PATH\n{body}}}"
-        )
     }
 
     fn find(&self) -> String {
@@ -235,6 +228,14 @@ fn decoded(encoding: &str, text: &str) -> Option<Vec<u8>> {
         "plain" => Some(text.as_bytes().to_vec()),
         _ => None,
     }
+}
+
+/// All of a script as one command: a part of it would not be executed.
+fn group(body: &str) -> String {
+    format!(
+        "{{\nr=${{PATH:-/sbin:/usr/sbin:/bin:/usr/bin}}\n\
+         PATH=/igloo/utils:$r; export PATH\n{body}}}"
+    )
 }
 
 /// One word for a shell.

@@ -77,7 +77,7 @@ fn arguments_reach_the_program_as_they_are() {
     let guest = Guest::new();
     let odd = ["a b", "'", "$HOME `id` \\", "", "ü\n*", "\"x\" #"];
     let argv: Vec<_> = ["printf", "[%s]"].into_iter().chain(odd).collect();
-    let expected: String = odd.iter().map(|argument| format!("[{argument}]")).collect();
+    let expected = format!("[{}]", odd.join("]["));
     assert_eq!(guest.run(&argv).stdout, expected);
 }
 

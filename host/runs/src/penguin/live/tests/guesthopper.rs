@@ -63,7 +63,7 @@ fn serve(stream: &UnixStream, shell: &str, limit: Duration, fault: Fault, count:
     };
     command.truncate(length);
     if fault == Fault::Hangs {
-        std::thread::sleep(Duration::from_secs(60));
+        std::thread::sleep(Duration::from_mins(1));
     }
     let first = count.fetch_add(1, Ordering::SeqCst) == 0;
     let answer = execute(shell, &command, limit);

@@ -11,6 +11,8 @@ const GREETING: &str = r#"{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2,
 const EVENT: &str = r#"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "STOP"}"#;
 const PAUSED: &str = r#"{"return": {"status": "paused", "singlestep": false, "running": false}}"#;
 
+const RUNNING: &str = r#"{"return": {"status": "running", "running": true}}"#;
+
 /// A peer that sends the greeting, and answers each line with these.
 fn said(answers: &'static [&'static str]) -> String {
     let directory = tempfile::tempdir().unwrap();
@@ -31,8 +33,7 @@ fn said(answers: &'static [&'static str]) -> String {
 #[test]
 fn why_a_guest_is_silent_is_asked_of_qemu() {
     assert!(said(&[r#"{"return": {}}"#, PAUSED]).contains("does not run: paused"));
-    let running = r#"{"return": {"status": "running", "running": true}}"#;
-    assert!(said(&[r#"{"return": {}}"#, running]).contains("the machine runs"));
+    assert!(said(&[r#"{"return": {}}"#, RUNNING]).contains("the machine runs"));
     for nothing in [
         &[][..],
         &[r#"{"error": {"class": "CommandNotFound", "desc": "x"}}"#],

@@ -65,13 +65,13 @@ impl Penguin {
         penguin
     }
 
-    fn ask(&self, request: LiveRequest) -> Result<Value> {
-        let answer: LiveAnswer = self.kept.answer(&self.files, &request)?;
+    fn ask(&self, request: &LiveRequest) -> Result<Value> {
+        let answer: LiveAnswer = self.kept.answer(&self.files, request)?;
         Ok(serde_json::to_value(answer).unwrap())
     }
 
     fn hook(&self, kind: &str, target: &str, action: &str, process: Option<&str>) -> Result<Value> {
-        self.ask(LiveRequest::Hook(HookOptions {
+        self.ask(&LiveRequest::Hook(HookOptions {
             kind: kind.into(),
             target: target.into(),
             action: action.into(),
@@ -80,7 +80,7 @@ impl Penguin {
     }
 
     fn snapshot(&self, action: SnapshotAction, tag: Option<&str>) -> Result<Value> {
-        self.ask(LiveRequest::Snapshot(SnapshotOptions {
+        self.ask(&LiveRequest::Snapshot(SnapshotOptions {
             action,
             tag: tag.map(str::to_owned),
         }))
@@ -109,7 +109,7 @@ fn serve(results: &Path, asked: &Arc<Mutex<Vec<Value>>>) {
 #[test]
 fn hooks_are_made_listed_read_and_removed() {
     let penguin = Penguin::up("core: {}\n");
-    let none = penguin.ask(LiveRequest::Hooks).unwrap();
+    let none = penguin.ask(&LiveRequest::Hooks).unwrap();
     assert_eq!(none["ways"].as_array().map(Vec::len), Some(2));
     let first = penguin
         .hook(
@@ -140,7 +140,7 @@ fn hooks_are_made_listed_read_and_removed() {
             offset,
             max_bytes: Some(8),
         };
-        penguin.ask(LiveRequest::HookOutput(options)).unwrap()
+        penguin.ask(&LiveRequest::HookOutput(options)).unwrap()
     };
     assert_eq!(read(0)["bytes"], 0, "nothing was printed yet");
     std::fs::write(log, "httpd:strlen(\"x\")\n").unwrap();
@@ -151,9 +151,9 @@ fn hooks_are_made_listed_read_and_removed() {
     );
     assert_eq!(read(-5)["text"], "x\")\n".replacen('x', "\"x", 1));
 
-    let removed = penguin.ask(LiveRequest::Unhook(UnhookOptions { hook_id: Some(1) }));
+    let removed = penguin.ask(&LiveRequest::Unhook(UnhookOptions { hook_id: Some(1) }));
     assert_eq!(removed.unwrap(), json!({ "removed": [1] }));
-    let gone = penguin.ask(LiveRequest::Unhook(UnhookOptions { hook_id: Some(99) }));
+    let gone = penguin.ask(&LiveRequest::Unhook(UnhookOptions { hook_id: Some(99) }));
     assert!(matches!(gone, Err(Error::NotFound(_))), "{gone:?}");
 }
 
@@ -171,7 +171,7 @@ fn what_penguin_lists_and_nobody_here_made_is_not_taken_for_ours() {
         let reply = json!({ "status": "success", "hooks": hooks });
         let _ = stream.write_all(reply.to_string().as_bytes());
     });
-    let listed = penguin.ask(LiveRequest::Hooks).unwrap();
+    let listed = penguin.ask(&LiveRequest::Hooks).unwrap();
     let hook = &listed["hooks"][0];
     assert_eq!(
         (&hook["hook_id"], &hook["target"]),
@@ -224,7 +224,7 @@ fn what_penguin_says_is_wrong_is_passed_on() {
 
 #[test]
 fn without_its_socket_the_call_that_opens_it_is_named() {
-    let missing = |penguin: &Penguin| match penguin.ask(LiveRequest::Hooks) {
+    let missing = |penguin: &Penguin| match penguin.ask(&LiveRequest::Hooks) {
         Err(Error::Unavailable(missing)) => missing,
         other => panic!("{other:?}"),
     };
@@ -255,7 +255,7 @@ fn only_the_name_of_a_plugin_is_sent() {
     let ask = |op: &str, name: &str| {
         let options = json!({ "op": op, "name": name });
         let options: PluginOptions = serde_json::from_value(options).unwrap();
-        penguin.ask(LiveRequest::Plugin(options))
+        penguin.ask(&LiveRequest::Plugin(options))
     };
     let listed = ask("list", "").unwrap();
     let names = listed["plugins"].as_array().unwrap().iter();
@@ -322,7 +322,7 @@ fn snapshots_that_would_be_lost_are_refused_in_words() {
     std::fs::write(qcows.join("snapshot_other.meta.json"), "{}").unwrap();
     let at = "saved_at: '2026-11-22T08:18:47'\ntag: warm\n";
     std::fs::write(booted.files.results_dir.join("snapshot.yaml"), at).unwrap();
-    let listed = booted.ask(LiveRequest::Snapshots).unwrap();
+    let listed = booted.ask(&LiveRequest::Snapshots).unwrap();
     let expected = json!([
         { "tag": "other", "loadable": false },
         { "tag": "warm", "saved_at": "2026-11-22T08:18:47", "loadable": true },
@@ -331,6 +331,6 @@ fn snapshots_that_would_be_lost_are_refused_in_words() {
         (&listed["snapshots"], &listed["can_save"]),
         (&expected, &json!(true))
     );
-    let refused = off.ask(LiveRequest::Snapshots).unwrap();
+    let refused = off.ask(&LiveRequest::Snapshots).unwrap();
     assert_eq!(refused["can_save"], false);
 }
