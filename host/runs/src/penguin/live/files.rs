@@ -43,8 +43,8 @@ impl RunFiles {
         yaml::parse_result(&String::from_utf8_lossy(&bytes)).map_err(|error| error.to_string())
     }
 
-    /// Connect with a socket of the results: with the socket itself, since what is a link could lead
-    /// to anybody's.
+    /// Connect with a socket of the results: with the socket itself, since a link could lead to
+    /// anybody's.
     pub(super) fn connect(&self, socket: &str) -> io::Result<UnixStream> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let socket = rustix::fs::open(self.results_dir.join(socket), flags, Mode::empty())?;

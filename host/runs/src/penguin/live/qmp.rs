@@ -1,5 +1,5 @@
-//! QEMU's own protocol, where Penguin's plugin qmp opens it: asked only how the machine does, to say
-//! why its guest is silent. A line is a JSON object; events come between the answers.
+//! QEMU's own protocol, where Penguin's plugin qmp opens it: asked only how the machine does, to
+//! say why its guest is silent. A line is a JSON object; events come between the answers.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;

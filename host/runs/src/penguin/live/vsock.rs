@@ -1,5 +1,5 @@
 //! The way to a port of the guest's own socket family (vsock): a socket that `vhost-device-vsock`
-//! makes where Penguin runs. In Penguin's image it is simply there; from a host it is reached by a
+//! makes where Penguin runs. In Penguin's image it is a path; from a host it is reached by a
 //! program in the container that passes bytes on.
 
 use std::io::{self, Read, Write};

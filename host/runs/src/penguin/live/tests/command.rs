@@ -211,7 +211,8 @@ fn from_a_host_the_socket_in_the_container_is_reached_by_the_engine() {
     let engine = guest.directory.path().join("docker");
     let calls = guest.directory.path().join("calls");
     let script = format!(
-        "#!/bin/sh\necho \"$1 $2 $3 $4\" >>'{}'\n[ \"$3\" = up ] || exit 125\nshift 3\nexec \"$@\"\n",
+        "#!/bin/sh\necho \"$1 $2 $3 $4\" >>'{}'\n\
+         [ \"$3\" = up ] || exit 125\nshift 3\nexec \"$@\"\n",
         calls.display()
     );
     fs::write(&engine, script).unwrap();

@@ -7,7 +7,7 @@ use super::files;
 use crate::penguin::live::qmp::state;
 
 /// Lines as QEMU 7.2 sends them: a greeting, and events between the answers.
-const GREETING: &str = r#"{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": "Debian"}, "capabilities": ["oob"]}}"#;
+const GREETING: &str = r#"{"QMP": {"version": {"qemu": {"major": 7}}, "capabilities": ["oob"]}}"#;
 const EVENT: &str = r#"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "STOP"}"#;
 const PAUSED: &str = r#"{"return": {"status": "paused", "singlestep": false, "running": false}}"#;
 

@@ -17,7 +17,7 @@ use crate::live::{LiveAnswer, LiveRequest};
 use crate::penguin::live::{Kept, RunFiles};
 
 /// Requests and replies as they were recorded.
-const RECORDED: &str = include_str!("remotectrl.jsonl");
+const RECORDED: &str = include_str!("remotectrl.json");
 
 struct Penguin {
     directory: tempfile::TempDir,
@@ -33,13 +33,12 @@ fn reply(request: &Value) -> Value {
         wanted.remove("logfile");
         wanted.remove("tag");
     }
-    for line in RECORDED.lines() {
-        let recorded: Value = serde_json::from_str(line).unwrap();
-        if recorded["send"] == wanted {
-            return recorded["recv"].clone();
-        }
+    let recorded: Vec<Value> = serde_json::from_str(RECORDED).unwrap();
+    let found = recorded.iter().find(|recorded| recorded["send"] == wanted);
+    match found {
+        Some(recorded) => recorded["recv"].clone(),
+        None => json!({ "status": "error", "message": "Unknown command: None" }),
     }
-    json!({ "status": "error", "message": format!("Unknown command: {}", request["type"]) })
 }
 
 impl Penguin {
