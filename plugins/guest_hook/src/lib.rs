@@ -1,6 +1,5 @@
 //! `guest_hook`
 
-use rookery_plugin::args::GuestTarget;
 use rookery_plugin::shapes::{Hook, HookWay};
 use rookery_plugin::text::{escape, escape_lines};
 use rookery_plugin::{
@@ -11,23 +10,20 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
-    #[serde(flatten)]
-    target: GuestTarget,
-    /// What to do
+    /// Run
+    run_id: String,
+    /// Operation
     op: Op,
-    /// syscall or function
-    kind: Option<String>,
-    /// To hook: `sys_openat`, or `/file:symbol`
+    /// `sys_openat`, or `/file:symbol`
     at: Option<String>,
-    /// What is printed
+    /// To print
     action: Option<String>,
-    /// Only in it
+    /// Only its calls
     process: Option<String>,
-    /// To remove (else all) or read
+    /// To read or remove
     hook_id: Option<u32>,
-    /// To read from; below 0 from the end
-    #[serde(default)]
-    offset: i64,
+    /// Negative: from the end
+    offset: Option<i64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -65,24 +61,28 @@ struct Answered {
 /// Of one answer.
 const READ: u32 = 8192;
 
-/// Print a line at each call of a function or syscall in the running guest: add, then read.
-/// `action`: print and %d %x %p %s %fd %proc per argument; a function's = %d is its result.
+/// Log calls of a function or syscall in a running guest: add, then read.
 #[tool(
     destructive,
-    title = "Watch calls in the guest",
+    title = "Watch the guest",
     needs = "hook",
     example(
-        run_id = "run-7f3a",
+        run_id = "run-7",
         op = "add",
-        kind = "syscall",
         at = "sys_openat",
-        action = "print %fd, %s",
+        action = "print %fd, %s"
+    ),
+    example(
+        run_id = "run-7",
+        op = "add",
+        at = "/lib/libc.so.0:strlen",
+        action = "print %s = %d",
         process = "httpd"
     ),
-    example(run_id = "run-7f3a", op = "read", hook_id = 1)
+    example(run_id = "run-7", op = "read", hook_id = 1)
 )]
 fn guest_hook(host: &impl Live, args: Args) -> Result<Answered> {
-    let run_id = args.target.find(host)?;
+    let run_id = args.run_id.clone();
     let mut answer = match args.op {
         Op::Add => add(host, &run_id, &args)?,
         Op::List => {
@@ -114,12 +114,10 @@ fn add(host: &impl Live, run_id: &str, args: &Args) -> Result<Answered> {
             "add takes at, what is hooked, and action, for example \"print %fd, %s\"",
         ));
     };
-    let kind = args.kind.clone().unwrap_or_else(|| {
-        let is_function = target.starts_with('/');
-        if is_function { "function" } else { "syscall" }.to_owned()
-    });
+    let is_function = target.starts_with('/');
+    let kind = if is_function { "function" } else { "syscall" };
     let request = HookOptions {
-        kind,
+        kind: kind.to_owned(),
         target,
         action,
         process: args.process.clone(),
@@ -138,7 +136,7 @@ fn read(host: &impl Live, run_id: &str, args: &Args) -> Result<Answered> {
         .ok_or_else(|| invalid("read takes hook_id, which add has given"))?;
     let options = HookOutputOptions {
         hook_id,
-        offset: args.offset,
+        offset: args.offset.unwrap_or(0),
         max_bytes: Some(READ),
     };
     let output = host.hook_output(run_id, &options)?;
@@ -184,7 +182,6 @@ mod tests {
     #[test]
     fn a_hook_is_added_read_and_removed() {
         let host = FakeHost::new()
-            .answer("live.running", json!("r7"))
             .answer("live.hook", json!({ "hook_id": 3, "note": "slow" }))
             .answer(
                 "live.hook-output",
@@ -192,7 +189,7 @@ mod tests {
             )
             .answer("live.unhook", json!({ "removed": [3] }));
         let arguments = json!({
-            "project_dir": "p", "op": "add", "at": "/lib/libc.so:strlen", "action": "print %s"
+            "run_id": "r7", "op": "add", "at": "/lib/libc.so:strlen", "action": "print %s"
         });
         let answer = call::<guest_hook>(&host, arguments).unwrap();
         assert_eq!(

@@ -1,6 +1,5 @@
 //! `guest_snapshot`
 
-use rookery_plugin::args::GuestTarget;
 use rookery_plugin::shapes::Snapshot;
 use rookery_plugin::{Live, Result, SnapshotAction, SnapshotOptions, plugin, tool};
 use schemars::JsonSchema;
@@ -8,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
-    #[serde(flatten)]
-    target: GuestTarget,
+    /// Run
+    run_id: String,
     /// What to do
     op: Op,
     /// Else core.snapshot.tag
@@ -50,7 +49,7 @@ struct Answered {
     example(run_id = "run-7f3a", op = "save", tag = "booted")
 )]
 fn guest_snapshot(host: &impl Live, args: Args) -> Result<Answered> {
-    let run_id = args.target.find(host)?;
+    let run_id = args.run_id;
     let action = match args.op {
         Op::Save => SnapshotAction::Save,
         Op::Load => SnapshotAction::Load,

@@ -1,6 +1,5 @@
 //! `penguin_plugin`
 
-use rookery_plugin::args::GuestTarget;
 use rookery_plugin::shapes::GuestPlugin;
 use rookery_plugin::text::escape;
 use rookery_plugin::{Live, PluginOp, PluginOptions, Result, invalid, plugin, tool};
@@ -9,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
-    #[serde(flatten)]
-    target: GuestTarget,
+    /// Run
+    run_id: String,
     /// What to do
     op: Op,
     /// Plugin
@@ -54,7 +53,7 @@ fn penguin_plugin(host: &impl Live, args: Args) -> Result<Answered> {
     if op != PluginOp::List && args.name.is_none() {
         return Err(invalid("name the plugin; op \"list\" says which there are"));
     }
-    let run_id = args.target.find(host)?;
+    let run_id = args.run_id;
     let request = PluginOptions {
         op,
         name: args.name,
