@@ -2,7 +2,7 @@
 
 use rookery_project::Result;
 
-use rookery_runs::backend::{Availability, Backend, Control, Outcome};
+use rookery_runs::backend::{Availability, Backend, Control, Live, Outcome};
 use rookery_runs::plan::Plan;
 
 use crate::sandbox::guest_user;
@@ -26,6 +26,15 @@ impl Backend for UserBackend {
 
     fn probe(&self) -> Availability {
         host::availability()
+    }
+
+    fn live(&self) -> Live {
+        Live {
+            command: true,
+            reach: true,
+            hook: true,
+            ..Live::default()
+        }
     }
 
     fn run(&self, plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {

@@ -41,7 +41,13 @@ pub trait Backend {
         Live {
             command: true,
             reach: true,
+            ..Live::default()
         }
+    }
+
+    /// Whether it may be on this machine, at no cost; [`Self::probe`] finds out.
+    fn may_be_here(&self) -> bool {
+        true
     }
 
     /// How long a run may take to end after a stop was asked for, before its supervisor is killed.
@@ -56,11 +62,47 @@ pub trait Backend {
 
 /// The requests to a running guest that a backend answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)] // each is a capability
 pub struct Live {
     /// [`Request::Command`]
     pub command: bool,
     /// [`Request::Reach`]
     pub reach: bool,
+    /// [`Request::Live`], of hooks.
+    #[serde(default)]
+    pub hook: bool,
+    /// Of analysis plugins.
+    #[serde(default)]
+    pub plugin: bool,
+    /// Of snapshots.
+    #[serde(default)]
+    pub snapshot: bool,
+}
+
+impl Live {
+    /// Whether it has what `live.capabilities` calls so.
+    pub fn has(&self, capability: &str) -> bool {
+        match capability {
+            "command" => self.command,
+            "reach" => self.reach,
+            "hook" => self.hook,
+            "plugin" => self.plugin,
+            "snapshot" => self.snapshot,
+            _ => false,
+        }
+    }
+
+    /// What one of both has.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            command: self.command || other.command,
+            reach: self.reach || other.reach,
+            hook: self.hook || other.hook,
+            plugin: self.plugin || other.plugin,
+            snapshot: self.snapshot || other.snapshot,
+        }
+    }
 }
 
 /// How a backend speaks with the run's lifecycle.
@@ -93,6 +135,8 @@ pub enum Request {
     Command(crate::live::CommandRequest, Reply<CommandOutput>),
     /// `live.reach` of `wit/live.wit`.
     Reach(crate::live::ReachRequest, Reply<Reached>),
+    /// What watches or changes the guest from outside it.
+    Live(crate::live::LiveRequest, Reply<crate::live::LiveAnswer>),
 }
 
 /// Answers one request. A backend may keep it and answer later, from its poll loop.

@@ -20,17 +20,20 @@ mod state;
 mod supervisor;
 pub mod waiting;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rookery_contract::options::{CommandOptions, ReachOptions, StartOptions};
-use rookery_contract::shapes::{Capabilities, CommandOutput, Reached, RunStatus};
+use rookery_contract::options::{CommandOptions, PluginOptions, ReachOptions, StartOptions};
+use rookery_contract::shapes::{Capabilities, CommandOutput, PluginControl, Reached, RunStatus};
 use rookery_project::{Cancel, Project, Result, Roots};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::backend::Availability;
+use crate::backend::{Availability, Live};
 #[doc(hidden)]
 pub use crate::control::read_control_line;
+use crate::live::LiveRequest;
 use crate::ports::Ports;
 pub use crate::registry::{Backends, Registry};
 use crate::state::store::unknown;
@@ -133,13 +136,30 @@ impl Runs {
     ) -> Result<Reached> {
         self.visible(run_id)?.reach(run_id, port, request, cancel)
     }
-    /// `live.hook`
-    pub fn hook(&self, run_id: &str) -> Result<Value> {
-        self.visible(run_id)?.hook(run_id)
+    /// The functions of `live` that watch or change the guest from outside it; `T` is the shape of
+    /// the request's answer.
+    pub fn live<T: DeserializeOwned>(
+        &self,
+        run_id: &str,
+        request: LiveRequest,
+        cancel: &Cancel,
+    ) -> Result<T> {
+        self.visible(run_id)?.live(run_id, request, cancel)
     }
-    /// `live.snapshot`
-    pub fn snapshot(&self, run_id: &str) -> Result<Value> {
-        self.visible(run_id)?.snapshot(run_id)
+    /// `live.control-plugin`, of the plugins that the operator allows to be changed.
+    pub fn control_plugin(
+        &self,
+        run_id: &str,
+        request: PluginOptions,
+        allowed: &BTreeSet<String>,
+        cancel: &Cancel,
+    ) -> Result<PluginControl> {
+        self.visible(run_id)?
+            .control_plugin(run_id, request, allowed, cancel)
+    }
+    /// What some backend that may be on this machine has for a running guest.
+    pub fn offers(&self) -> Live {
+        self.registry.offers()
     }
 
     /// The registry, for a run of a project below the roots; any other run does not exist for the

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use rookery_runs::backend::Live;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,8 @@ pub struct Runtime {
     policy: Policy,
     audit: Option<Audit>,
     built_in: BuiltIn,
+    /// What some backend of this machine has.
+    offers: Live,
     registry: RwLock<Arc<Registry>>,
 }
 
@@ -58,11 +61,13 @@ impl Runtime {
         let seats = config.policy.concurrent_calls();
         let instances = u32::try_from(Seats::instances(seats)).unwrap_or(u32::MAX);
         let engine = TickingEngine::new(instances)?;
+        let offers = config.runs.offers();
         let executor = Executor::new(
             &engine,
             Services {
                 roots: config.roots,
                 runs: config.runs,
+                penguin_plugins: config.policy.penguin_plugins().clone(),
             },
             Threads::new(cores(), seats),
             SharedMemory::new(config.policy.shared_memory()),
@@ -80,6 +85,7 @@ impl Runtime {
             policy: config.policy,
             audit: config.audit,
             built_in: BuiltIn::in_dir(config.built_in.as_deref()),
+            offers,
             registry: RwLock::default(),
         })
     }
@@ -108,7 +114,14 @@ impl Runtime {
         }
     }
 
-    pub(crate) fn add(&self, file: &Path, admitted: Admitted) -> Result<Plugin, String> {
+    pub(crate) fn add(&self, file: &Path, mut admitted: Admitted) -> Result<Plugin, String> {
+        // A tool of ours that no backend of this machine can serve only takes an agent's time.
+        if admitted.origin == Origin::BuiltIn {
+            admitted.tools.retain(|(_, definition)| {
+                let needs = definition["_meta"]["rookery/needs"].as_str();
+                needs.is_none_or(|needs| self.offers.has(needs))
+            });
+        }
         let mut registry = self
             .registry
             .write()

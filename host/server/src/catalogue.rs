@@ -14,6 +14,8 @@ use crate::reply::Output;
 
 /// `_meta` key of a definition that says what the tool's output is; see [`Output`].
 const RESULT_KEY: &str = "rookery/result";
+/// `_meta` key of what a tool needs of a backend.
+const NEEDS_KEY: &str = "rookery/needs";
 /// Names in the answer to an unknown name.
 const MAX_NAMES: usize = 60;
 
@@ -111,6 +113,8 @@ impl Entry {
                 {
                     output = Output::Content;
                 }
+                // Of no use to a client: the tool is listed.
+                meta.shift_remove(NEEDS_KEY);
                 if meta.is_empty() {
                     map.shift_remove("_meta");
                 }

@@ -91,9 +91,12 @@ fn usual_bytes() -> u32 {
 }
 
 #[derive(Default, Serialize, JsonSchema)]
-struct Answered {
+struct Reply {
     run_id: String,
     connected: bool,
+    /// Penguin's bridge connects by itself: false if nothing came from the guest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guest_answered: Option<bool>,
     /// Of HTTP.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
@@ -128,7 +131,7 @@ struct Answered {
     example(project_dir = "fw", path = "/cgi-bin/luci"),
     example(run_id = "run-7f3a", port = 23, kind = "tcp")
 )]
-fn guest_request(host: &impl Live, args: Args) -> Result<Answered> {
+fn guest_request(host: &impl Live, args: Args) -> Result<Reply> {
     let body = match &args.body_base64 {
         None => args.body.clone().into_bytes(),
         Some(base64) if args.body.is_empty() => {
@@ -168,7 +171,7 @@ fn guest_request(host: &impl Live, args: Args) -> Result<Answered> {
     answered(run_id, &args, reached)
 }
 
-fn answered(run_id: String, args: &Args, reached: Reached) -> Result<Answered> {
+fn answered(run_id: String, args: &Args, reached: Reached) -> Result<Reply> {
     let bytes = match (&reached.received.base64, reached.received.text) {
         (Some(base64), _) => BASE64.decode(base64.as_bytes()).map_err(|why| {
             Error::Internal(format!("the host's answer holds malformed base64: {why}"))
@@ -177,15 +180,21 @@ fn answered(run_id: String, args: &Args, reached: Reached) -> Result<Answered> {
     };
     // A datagram is refused after it was sent.
     let refused = args.kind == Kind::Udp && reached.error.is_some();
-    let mut answer = Answered {
+    let by_bridge = reached.guest_answered == Some(false) && args.kind != Kind::Udp;
+    let note = match note(args, reached.connected && !refused, &bytes) {
+        Some(_) if by_bridge && reached.connected => Some(BRIDGE),
+        note => note,
+    };
+    let mut answer = Reply {
         connected: reached.connected,
+        guest_answered: reached.guest_answered,
         error: reached.error.map(|error| escape(error.as_bytes())),
         truncated: reached.truncated,
-        note: note(args, reached.connected && !refused, &bytes),
+        note,
         next: (!reached.connected)
             .then(|| Next::call("run_wait", json!({ "run_id": run_id, "wait_s": 0 }))),
         run_id,
-        ..Answered::default()
+        ..Reply::default()
     };
     let response = (args.kind == Kind::Http)
         .then(|| http::response(&bytes))
@@ -206,6 +215,10 @@ fn answered(run_id: String, args: &Args, reached: Reached) -> Result<Answered> {
     answer.body_base64 = shown.base64;
     Ok(answer)
 }
+
+/// Of a connection that the guest need not have taken.
+const BRIDGE: &str = "Penguin's bridge took the connection, not the guest: netbinds says what \
+                      listens there";
 
 /// What the answer means where that is not plain.
 fn note(args: &Args, connected: bool, bytes: &[u8]) -> Option<&'static str> {

@@ -164,3 +164,26 @@ fn arguments_that_contradict_each_other_are_refused() {
         assert!(matches!(refused, Err(Error::InvalidArgument(_))));
     }
 }
+
+#[test]
+fn a_bridge_that_connects_is_not_taken_for_the_guest() {
+    let reached = json!({
+        "connected": true, "guest_answered": false, "received": { "text": "", "bytes": 0 },
+        "error": "Penguin's bridge took the connection, and nothing came"
+    });
+    let (answer, _) = asked(json!({ "run_id": "r7", "port": 80 }), reached);
+    assert_eq!(answer["guest_answered"], false);
+    assert!(
+        answer["note"].as_str().unwrap().contains("not the guest"),
+        "{answer}"
+    );
+    let reached = json!({
+        "connected": true, "guest_answered": true, "received": { "text": "HTTP/1.0 200 OK\r\n\r\n" }
+    });
+    let (answer, _) = asked(json!({ "run_id": "r7", "port": 80 }), reached);
+    assert_eq!(
+        (&answer["guest_answered"], &answer["status"]),
+        (&json!(true), &json!(200))
+    );
+    assert!(answer.get("note").is_none(), "{answer}");
+}

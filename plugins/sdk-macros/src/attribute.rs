@@ -5,8 +5,8 @@ use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Ident, LitStr, Result, Token, parenthesized};
 
-const ALLOWED: &str = "`read_only`, `destructive`, `idempotent`, `open_world`, `title = \"…\"` \
-                       and `example(name = value, …)`";
+const ALLOWED: &str = "`read_only`, `destructive`, `idempotent`, `open_world`, `title = \"…\"`, \
+                       `needs = \"…\"` and `example(name = value, …)`";
 
 /// The parsed attribute.
 #[derive(Default)]
@@ -17,6 +17,8 @@ pub struct Attribute {
     pub idempotent: bool,
     pub open_world: bool,
     pub title: Option<LitStr>,
+    /// What of `live.capabilities` a backend must have, or the tool is not listed.
+    pub needs: Option<LitStr>,
     /// Each the inside of a JSON object.
     pub examples: Vec<TokenStream>,
 }
@@ -36,6 +38,10 @@ impl Parse for Attribute {
                 "title" => {
                     input.parse::<Token![=]>()?;
                     attribute.title = Some(input.parse()?);
+                }
+                "needs" => {
+                    input.parse::<Token![=]>()?;
+                    attribute.needs = Some(input.parse()?);
                 }
                 "example" => {
                     let inner;

@@ -15,6 +15,8 @@ use syn::parse_macro_input;
 ///
 /// `#[tool(read_only, destructive, idempotent, open_world, title = "…", example(name = value,
 /// …))]`, all optional:
+/// * `needs`: what of a backend it uses, by its name in `live.capabilities`; a server that has no
+///   such backend does not list the tool, if that came with the program.
 /// * `read_only`: changes nothing. `destructive`: overwrites or removes something. `idempotent`: a
 ///   second call changes nothing more. `open_world`: reaches things outside the machine. These
 ///   become the four annotations of MCP.

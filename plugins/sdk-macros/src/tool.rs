@@ -33,6 +33,10 @@ pub fn expand(attribute: &Attribute, function: &ItemFn) -> Result<TokenStream> {
         .title
         .as_ref()
         .map_or_else(|| title_of(&text), syn::LitStr::value);
+    let needs = attribute.needs.as_ref().map_or_else(
+        || quote!(::core::option::Option::None),
+        |needs| quote!(::core::option::Option::Some(#needs)),
+    );
     let Attribute {
         read_only,
         destructive,
@@ -63,6 +67,7 @@ pub fn expand(attribute: &Attribute, function: &ItemFn) -> Result<TokenStream> {
                 destructive: #destructive,
                 idempotent: #idempotent,
                 open_world: #open_world,
+                needs: #needs,
             };
             type Arguments = #arguments;
             type Output = #output;

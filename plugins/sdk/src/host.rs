@@ -5,9 +5,10 @@
 //! imported; in a test it is a `FakeHost`.
 
 pub use rookery_contract::options::{
-    ApplyOptions, CommandOptions, CsvOptions, FindOptions, ListOptions, Payload, Place,
-    QueryOptions, ReachOptions, RemoveOptions, ResetOptions, RunListOptions, SearchOptions,
-    SetOptions, StartOptions, WaitOptions,
+    ApplyOptions, CommandOptions, CsvOptions, FindOptions, HookOptions, HookOutputOptions,
+    ListOptions, Payload, Place, PluginOp, PluginOptions, QueryOptions, ReachOptions,
+    RemoveOptions, ResetOptions, RunListOptions, SearchOptions, SetOptions, SnapshotAction,
+    SnapshotOptions, StartOptions, UnhookOptions, WaitOptions,
 };
 use serde_json::Value;
 
@@ -15,9 +16,9 @@ use crate::args::RunSelector;
 pub use crate::bindings::rookery::plugin::log::Level;
 use crate::error::Result;
 use crate::shapes::{
-    Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, InitCandidates,
-    Listing, Lookup, Matches, NewProject, Patch, Reached, ResultsStatus, Rows, RunList, RunStatus,
-    Table, Text,
+    Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, HookOutput, Hooked,
+    Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Patch, PluginControl, Reached,
+    ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Table, Text, Unhooked,
 };
 
 /// Interface `log`.
@@ -144,11 +145,20 @@ pub trait Live {
     ) -> Result<CommandOutput>;
     /// Send bytes to a port of the guest.
     fn reach(&self, run_id: &str, port: u16, request: &ReachOptions) -> Result<Reached>;
-    /// Install a hook on a guest function or syscall. No backend has hooks yet, so their requests
-    /// have no type.
-    fn hook(&self, run_id: &str, request: &Value) -> Result<Value>;
-    /// Save or restore the state of the guest. No backend does yet.
-    fn snapshot(&self, run_id: &str, request: &Value) -> Result<Value>;
+    /// Install a hook on a guest function or system call.
+    fn hook(&self, run_id: &str, request: &HookOptions) -> Result<Hooked>;
+    /// The hooks of a run, and which kinds its backend has.
+    fn hooks(&self, run_id: &str) -> Result<Hooks>;
+    /// Remove a hook, or all.
+    fn unhook(&self, run_id: &str, options: &UnhookOptions) -> Result<Unhooked>;
+    /// What a hook has printed.
+    fn hook_output(&self, run_id: &str, options: &HookOutputOptions) -> Result<HookOutput>;
+    /// List or change the analysis plugins of a running guest.
+    fn control_plugin(&self, run_id: &str, request: &PluginOptions) -> Result<PluginControl>;
+    /// Save or restore the state of the guest.
+    fn snapshot(&self, run_id: &str, request: &SnapshotOptions) -> Result<Snapshotted>;
+    /// The snapshots of a run's project.
+    fn snapshots(&self, run_id: &str) -> Result<Snapshots>;
 }
 
 /// Everything that the host offers.

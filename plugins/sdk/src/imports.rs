@@ -12,14 +12,15 @@ use crate::bindings::rookery::plugin::{
 use crate::error::{Result, from_host, to_json};
 use crate::host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
-    FindOptions, Firmware, Level, ListOptions, Live, Log, QueryOptions, ReachOptions,
-    RemoveOptions, ResetOptions, Results, RootFilesystem, RunListOptions, RunResults,
-    SearchOptions, SetOptions, StartOptions, WaitOptions,
+    FindOptions, Firmware, HookOptions, HookOutputOptions, Level, ListOptions, Live, Log,
+    PluginOptions, QueryOptions, ReachOptions, RemoveOptions, ResetOptions, Results,
+    RootFilesystem, RunListOptions, RunResults, SearchOptions, SetOptions, SnapshotOptions,
+    StartOptions, UnhookOptions, WaitOptions,
 };
 use crate::shapes::{
-    Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, InitCandidates,
-    Listing, Lookup, Matches, NewProject, Patch, Reached, ResultsStatus, Rows, RunList, RunStatus,
-    Table, Text,
+    Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, HookOutput, Hooked,
+    Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Patch, PluginControl, Reached,
+    ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Table, Text, Unhooked,
 };
 
 /// The imports of a component.
@@ -216,13 +217,34 @@ impl Live for Imports {
             &live::reach(run_id, port, &to_json(request)?)?,
         )
     }
-    fn hook(&self, run_id: &str, request: &Value) -> Result<Value> {
+    fn hook(&self, run_id: &str, request: &HookOptions) -> Result<Hooked> {
         from_host("live.hook", &live::hook(run_id, &to_json(request)?)?)
     }
-    fn snapshot(&self, run_id: &str, request: &Value) -> Result<Value> {
+    fn unhook(&self, run_id: &str, options: &UnhookOptions) -> Result<Unhooked> {
+        from_host("live.unhook", &live::unhook(run_id, &to_json(options)?)?)
+    }
+    fn hook_output(&self, run_id: &str, options: &HookOutputOptions) -> Result<HookOutput> {
+        from_host(
+            "live.hook-output",
+            &live::hook_output(run_id, &to_json(options)?)?,
+        )
+    }
+    fn control_plugin(&self, run_id: &str, request: &PluginOptions) -> Result<PluginControl> {
+        from_host(
+            "live.control-plugin",
+            &live::control_plugin(run_id, &to_json(request)?)?,
+        )
+    }
+    fn snapshot(&self, run_id: &str, request: &SnapshotOptions) -> Result<Snapshotted> {
         from_host(
             "live.snapshot",
             &live::snapshot(run_id, &to_json(request)?)?,
         )
+    }
+    fn hooks(&self, run_id: &str) -> Result<Hooks> {
+        from_host("live.hooks", &live::hooks(run_id)?)
+    }
+    fn snapshots(&self, run_id: &str) -> Result<Snapshots> {
+        from_host("live.snapshots", &live::snapshots(run_id)?)
     }
 }

@@ -46,6 +46,8 @@ pub struct About {
     pub idempotent: bool,
     /// It reaches things outside this machine.
     pub open_world: bool,
+    /// What of `live.capabilities` it uses: a built-in tool is not listed where no backend has it.
+    pub needs: Option<&'static str>,
 }
 
 /// What a tool may return: a type whose JSON is an object, with a schema; or [`Content`].
@@ -94,8 +96,17 @@ pub fn define<T: Tool>() -> ToolDefinition {
     definition.insert("description".into(), json!(description));
     definition.insert("inputSchema".into(), schema::of_input::<T::Arguments>());
     let output = T::Output::schema();
+    let mut meta = Map::new();
     if output.is_none() {
-        definition.insert("_meta".into(), json!({ "rookery/result": "content" }));
+        meta.insert("rookery/result".into(), json!("content"));
+    }
+    meta.extend(
+        about
+            .needs
+            .map(|needs| ("rookery/needs".to_owned(), json!(needs))),
+    );
+    if !meta.is_empty() {
+        definition.insert("_meta".into(), Value::Object(meta));
     }
     definition.extend(output.map(|schema| ("outputSchema".to_owned(), schema)));
     definition.insert(

@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 
 use regex::Regex;
 use rookery_contract::options::{
-    ApplyOptions, CommandOptions, CsvOptions, FindOptions, ListOptions, QueryOptions, ReachOptions,
-    RemoveOptions, ResetOptions, RunListOptions, SearchOptions, SetOptions, StartOptions,
+    ApplyOptions, CommandOptions, CsvOptions, FindOptions, HookOptions, HookOutputOptions,
+    ListOptions, PluginOptions, QueryOptions, ReachOptions, RemoveOptions, ResetOptions,
+    RunListOptions, SearchOptions, SetOptions, SnapshotOptions, StartOptions, UnhookOptions,
     WaitOptions,
 };
 use rookery_contract::shapes::{
     AskedService, AskedServices, Capabilities, Change, CommandOutput, DirectoryEntry, Effective,
-    EffectiveConfig, ElfHeaders, Endpoint, FileStat, FoundFile, FoundFiles, InitCandidate,
-    InitCandidates, Layer, ListedRun, Listing, Lookup, Match, Matches, NewProject, NewerRun, Patch,
-    Reached, Received, ResultFile, ResultsStatus, Revision, Rows, RunList, RunStatus,
-    ServiceAnswer, ServiceAnswers, ServiceCounts, Table, Text, ToldChange,
+    EffectiveConfig, ElfHeaders, Endpoint, FileStat, FoundFile, FoundFiles, GuestPlugin, Hook,
+    HookOutput, HookWay, Hooked, Hooks, InitCandidate, InitCandidates, Layer, ListedRun, Listing,
+    Lookup, Match, Matches, NewProject, NewerRun, Patch, PluginControl, Reached, Received,
+    ResultFile, ResultsStatus, Revision, Rows, RunList, RunStatus, ServiceAnswer, ServiceAnswers,
+    ServiceCounts, Snapshot, Snapshots, Snapshotted, Table, Text, ToldChange, Unhooked,
 };
 use rookery_contract::{Error, Unavailable};
 use schemars::{JsonSchema, schema_for};
@@ -33,13 +35,8 @@ const INTERFACES: [&str; 8] = [
     "types",
 ];
 
-/// Objects that have no type, by the interface and one of their members: of what no backend can do
-/// yet, and of MCP.
-const UNTYPED: [(&str, &str); 3] = [
-    ("live", "action"),
-    ("live", "hook_id"),
-    ("types", "rookery/result"),
-];
+/// Objects that have no type, by the interface and one of their members: those of MCP.
+const UNTYPED: [(&str, &str); 1] = [("types", "rookery/result")];
 
 fn wit(interface: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../{interface}.wit"))
@@ -133,6 +130,11 @@ fn every_option_is_in_prose_and_type() {
     check_whole::<FindOptions>("firmware", &["in", "under"]);
     check_whole::<CommandOptions>("live", &["timeout_ms"]);
     check_whole::<ReachOptions>("live", &["proto", "send"]);
+    check_whole::<HookOptions>("live", &["kind", "target"]);
+    check_whole::<UnhookOptions>("live", &["hook_id"]);
+    check_whole::<HookOutputOptions>("live", &["hook_id", "offset"]);
+    check_whole::<PluginOptions>("live", &["op"]);
+    check_whole::<SnapshotOptions>("live", &["action", "tag"]);
     check_whole::<CsvOptions>("results", &["columns", "where"]);
     check_whole::<RunListOptions>("results", &["limit", "offset"]);
     check_whole::<SearchOptions>("results", &["from_end"]);
@@ -218,6 +220,17 @@ fn every_field_of_a_run_is_in_prose_and_type() {
     check::<CommandOutput>("live", &["exit_code"]);
     check::<Reached>("live", &["connected"]);
     check::<Received>("live", &["text", "bytes"]);
+    check_whole::<Hooked>("live", &["hook_id", "note"]);
+    check_whole::<Hooks>("live", &["hooks", "ways"]);
+    check_whole::<Hook>("live", &["hook_id", "kind"]);
+    check_whole::<HookWay>("live", &["how", "cost"]);
+    check_whole::<Unhooked>("live", &["removed"]);
+    check_whole::<HookOutput>("live", &["text", "next_offset"]);
+    check_whole::<PluginControl>("live", &["plugins"]);
+    check_whole::<GuestPlugin>("live", &["allowed"]);
+    check_whole::<Snapshotted>("live", &["tag", "notes"]);
+    check_whole::<Snapshots>("live", &["snapshots"]);
+    check_whole::<Snapshot>("live", &["loadable"]);
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::files::mounts::Mounts;
 use crate::files::private::PrivateFiles;
 use crate::guest::clock::Clock;
 use crate::guest::emulators::Emulators;
+use crate::guest::hooks::Hooks;
 use crate::guest::images::Images;
 use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
@@ -289,6 +290,10 @@ pub trait HasKept {
 }
 
 /// Its NVRAM.
+pub trait HasHooks {
+    fn hooks(&mut self) -> &mut Hooks;
+}
+
 pub trait HasNvram {
     fn nvram(&mut self) -> &mut Nvram;
 }

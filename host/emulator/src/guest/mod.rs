@@ -4,6 +4,7 @@
 pub mod access;
 pub mod clock;
 pub mod emulators;
+pub mod hooks;
 pub mod images;
 pub mod init;
 pub mod interfaces;

@@ -20,12 +20,13 @@ use crate::files::mount_names;
 use crate::files::mounts::Mounts;
 use crate::files::private::PrivateFiles;
 use crate::guest::access::{
-    Callers, Ends, HasClock, HasConsole, HasDevices, HasEmulators, HasImages, HasIpc, HasKept,
-    HasKernelLog, HasLimits, HasMounts, HasNamespaces, HasNvram, HasOwners, HasPlan, HasRespawns,
-    HasServices, HasWaits, Paths, Reports,
+    Callers, Ends, HasClock, HasConsole, HasDevices, HasEmulators, HasHooks, HasImages, HasIpc,
+    HasKept, HasKernelLog, HasLimits, HasMounts, HasNamespaces, HasNvram, HasOwners, HasPlan,
+    HasRespawns, HasServices, HasWaits, Paths, Reports,
 };
 use crate::guest::clock::Clock;
 use crate::guest::emulators::Emulators;
+use crate::guest::hooks::Hooks;
 use crate::guest::images::Images;
 use crate::guest::init::Init;
 use crate::guest::interfaces;
@@ -83,6 +84,7 @@ pub struct Guest<'a> {
     kept: Kept,
     sys_devices: SysDevices,
     nvram: Nvram,
+    hooks: Hooks,
 }
 
 impl<'a> Guest<'a> {
@@ -120,6 +122,7 @@ impl<'a> Guest<'a> {
             kept: Kept::default(),
             sys_devices: SysDevices::default(),
             nvram: Nvram::default(),
+            hooks: Hooks::default(),
         }
     }
 
@@ -415,6 +418,12 @@ impl HasRespawns for Guest<'_> {
 impl HasKept for Guest<'_> {
     fn kept(&mut self) -> &mut Kept {
         &mut self.kept
+    }
+}
+
+impl HasHooks for Guest<'_> {
+    fn hooks(&mut self) -> &mut Hooks {
+        &mut self.hooks
     }
 }
 

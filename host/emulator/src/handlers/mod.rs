@@ -12,6 +12,7 @@ mod faked;
 mod file_system;
 mod flash;
 mod fs;
+mod hooked;
 mod host_name;
 mod identity;
 mod image_mount;
@@ -40,6 +41,7 @@ mod table;
 mod threads;
 mod transfer;
 
+pub use hooked::take as take_hook_request;
 pub use image_mount::{tidy as tidy_images, unpacked as image_unpacked};
 pub use model::report_sent;
 pub use nvram::driver::COMMANDS as NVRAM_COMMANDS;
@@ -67,6 +69,7 @@ pub fn answer(guest: &mut Guest<'_>, mut call: Call) {
         return answer_nobody(guest, &call, errno);
     }
     exec::settle(guest, &call);
+    hooked::print(guest, &call);
     let action = refused::refuse(guest, &call).unwrap_or_else(|| {
         let handler = table::handler(call.number());
         handler.map_or_else(|| Errno::NOSYS.into(), |handler| handler(guest, &call))

@@ -32,6 +32,8 @@ enum Seen {
 }
 
 struct Row {
+    /// By which the kernel's headers know it.
+    name: &'static str,
     number: i64,
     seen: Seen,
     handler: Handler,
@@ -44,6 +46,7 @@ use Seen::{Always, Modelled, Recorded, Sometimes};
 macro_rules! rows {
     (|$guest:ident, $call:ident| $($name:ident $seen:ident $why:tt => $answer:expr;)*) => {
         &[$(Row {
+            name: stringify!($name),
             number: numbers::$name,
             seen: $seen,
             handler: |$guest, $call| {
@@ -312,6 +315,25 @@ pub fn recorded() -> impl Iterator<Item = i64> {
 /// Those that it is to send, too, where files are modelled.
 pub fn modelled() -> impl Iterator<Item = i64> {
     seen(Modelled)
+}
+
+/// The name without `SYS_` and the number of each call that the supervisor surely sees, and whether
+/// it does in a run that records events, or models files, or neither.
+pub fn supervised(records: bool, models: bool) -> impl Iterator<Item = (&'static str, i64)> {
+    let is_seen = move |row: &&Row| match row.seen {
+        Always => row.number != numbers::SYS_TOLD,
+        Recorded => records,
+        Modelled => models,
+        Sometimes => false,
+    };
+    let rows = ROWS.iter().filter(is_seen);
+    rows.map(|row| (row.name.trim_start_matches("SYS_"), row.number))
+}
+
+/// Whether a call of this name is seen at some time.
+pub fn is_known(name: &str) -> bool {
+    ROWS.iter()
+        .any(|row| row.name.strip_prefix("SYS_") == Some(name))
 }
 
 fn seen(when: Seen) -> impl Iterator<Item = i64> {

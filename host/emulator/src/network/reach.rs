@@ -170,6 +170,7 @@ impl Reach {
         let truncated = self.received.len() > self.max_bytes;
         self.received.truncate(self.max_bytes);
         let answer = Reached {
+            guest_answered: None,
             connected: self.connected,
             received: Received {
                 text: Some(String::from_utf8_lossy(&self.received).into_owned()),

@@ -429,6 +429,9 @@ impl Supervisor<'_> {
                     Err(error) => reply.send(Err(error)),
                 }
             }
+            Request::Live(request, reply) => {
+                reply.send(handlers::take_hook_request(&mut self.guest, &request));
+            }
             Request::Reach(request, reply) => {
                 match Reach::begin(self.guest.services().forwarder().as_deref(), &request) {
                     Ok(reach) => self.reaches.push(reach.answers(reply)),

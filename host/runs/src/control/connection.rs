@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::backend::{Reply, Request};
 use crate::control::wire;
 use crate::control::wire::{Answer, Ask, MAX_LINE};
-use crate::live::{CommandRequest, ReachRequest};
+use crate::live::{CommandRequest, LiveRequest, ReachRequest};
 
 /// A peer that does not read its answer for this long loses it: the supervisor has a guest to
 /// serve.
@@ -82,6 +82,7 @@ impl Connection {
             }
             Ok(Parsed::Command(request)) => Some(Request::Command(request, self.into_reply())),
             Ok(Parsed::Reach(request)) => Some(Request::Reach(request, self.into_reply())),
+            Ok(Parsed::Live(request)) => Some(Request::Live(request, self.into_reply())),
             Err(error) => {
                 self.answer(Err(error));
                 None
@@ -118,6 +119,7 @@ pub(super) enum Parsed {
     Stop,
     Command(CommandRequest),
     Reach(ReachRequest),
+    Live(LiveRequest),
 }
 
 pub(super) fn parse(line: &[u8]) -> Result<Parsed> {
@@ -134,6 +136,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Parsed> {
             timeout: Duration::from_millis(timeout_ms),
             max_bytes,
         }),
+        Ask::Live { request } => Parsed::Live(request),
         Ask::Reach {
             proto,
             host,

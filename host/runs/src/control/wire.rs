@@ -6,7 +6,7 @@ use data_encoding::BASE64;
 use rookery_project::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::live::{CommandRequest, ReachRequest};
+use crate::live::{CommandRequest, LiveRequest, ReachRequest};
 
 /// The longest line that either side accepts, in bytes.
 pub(crate) const MAX_LINE: usize = 16 << 20;
@@ -34,6 +34,8 @@ pub(crate) enum Ask {
         idle_ms: Option<u64>,
         max_bytes: usize,
     },
+    /// Watch or change the guest from outside it.
+    Live { request: LiveRequest },
 }
 
 impl Ask {

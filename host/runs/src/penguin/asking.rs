@@ -5,18 +5,18 @@
 //! Penguin takes a connection before its guest has, so that a guest that refuses it is `closed`.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rookery_contract::shapes::ServiceAnswer;
-use rookery_project::regular;
 use rookery_records::event::{Event, Process, What};
 use rustix::event::PollFlags;
 
 use crate::asking::{Questions, Schedule};
 use crate::backend::Control;
+use crate::penguin::live::host_of;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -66,7 +66,7 @@ impl Asking {
             .listen(Instant::now(), services.iter().cloned());
         for service in self.schedule.take_due(Instant::now()) {
             self.numbers = self.numbers.wrapping_add(1);
-            let at = SocketAddr::new(self.host(), service.host_port);
+            let at = SocketAddr::new(host_of(&self.host), service.host_port);
             self.questions.ask(self.numbers, at, LIMIT);
             self.asked.insert(self.numbers, (service, now));
         }
@@ -77,13 +77,6 @@ impl Asking {
             self.schedule.answered(&service, &answer.kind);
             control.event(event(&service, asked, now, answer));
         }
-    }
-
-    fn host(&self) -> IpAddr {
-        let written = regular::read(&self.host, 4096).unwrap_or_default();
-        let text = String::from_utf8_lossy(&written);
-        let host = text.trim().parse();
-        host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 }
 

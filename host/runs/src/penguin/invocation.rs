@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::backend::Check;
 use crate::penguin::engine::{Engine, VARIABLE, on_path};
+use crate::penguin::live::Way;
 use crate::plan::Plan;
 
 /// Present in the Penguin image only.
@@ -154,8 +155,15 @@ impl Invocation {
         })
     }
 
-    pub(super) fn project_dir(&self) -> &Path {
-        &self.project_dir
+    /// The way to what runs beside Penguin.
+    pub(super) fn way(&self) -> Way {
+        match &self.place {
+            Place::Host { engine, .. } => Way::Container {
+                engine: engine.program.clone(),
+                name: self.name.clone(),
+            },
+            Place::Image { .. } => Way::Here,
+        }
     }
 
     /// The command that runs the project.

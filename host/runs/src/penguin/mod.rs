@@ -7,6 +7,7 @@
 mod asking;
 mod engine;
 mod invocation;
+mod live;
 mod output;
 mod watch;
 
@@ -15,14 +16,14 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rookery_contract::Next;
 use rookery_contract::options::StartOptions;
-use rookery_project::{Error, Result, Unavailable};
+use rookery_project::{Error, Result};
 use rustix::event::{PollFd, PollFlags};
-use serde_json::json;
 
 use crate::backend::{Availability, Backend, Check, Control, Live, Outcome, Request};
+use crate::penguin::engine::on_path;
 use crate::penguin::invocation::{Invocation, Place};
+use crate::penguin::live::LiveControl;
 use crate::penguin::output::Output;
 use crate::penguin::watch::Watch;
 use crate::plan::Plan;
@@ -112,9 +113,16 @@ impl Backend for PenguinBackend {
 
     fn live(&self) -> Live {
         Live {
-            command: false,
-            reach: false,
+            command: true,
+            reach: true,
+            hook: true,
+            plugin: true,
+            snapshot: true,
         }
+    }
+
+    fn may_be_here(&self) -> bool {
+        self.place.is_some() || on_path("penguin".as_ref()).is_some()
     }
 
     fn stop_grace(&self) -> Duration {
@@ -137,6 +145,7 @@ struct Run<'a> {
     child: Child,
     output: Output,
     watch: Watch,
+    live: LiveControl,
     deadline: Instant,
     /// When to end a run that nobody gave a length: Penguin does not.
     bound: Option<Instant>,
@@ -169,6 +178,7 @@ impl<'a> Run<'a> {
     fn start(invocation: &'a Invocation, plan: &Plan) -> Result<Self> {
         let failed = |error: io::Error| Error::Backend(format!("cannot start Penguin: {error}"));
         let (output, writer) = Output::pipe().map_err(failed)?;
+        let live = LiveControl::new(&plan.project_dir, &plan.results_dir, invocation.way())?;
         let mut command = invocation.command();
         let child = command
             .stdin(Stdio::null())
@@ -185,6 +195,7 @@ impl<'a> Run<'a> {
             child,
             output,
             watch: Watch::new(&plan.results_dir),
+            live,
             deadline: end + OVERTIME,
             bound: plan.is_open_ended().then_some(end),
             stop: Stop::NotAsked,
@@ -196,8 +207,11 @@ impl<'a> Run<'a> {
     fn watch(&mut self, control: &mut dyn Control) -> Result<(ExitStatus, Option<Why>)> {
         loop {
             {
-                let requests = control.requests();
-                let mut fds = vec![PollFd::new(&requests, PollFlags::IN)];
+                let requests = [control.requests(), self.live.descriptor()];
+                let mut fds: Vec<_> = requests
+                    .into_iter()
+                    .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+                    .collect();
                 fds.extend(
                     self.output
                         .descriptor()
@@ -211,6 +225,7 @@ impl<'a> Run<'a> {
             while let Some(request) = control.next_request() {
                 self.answer(request);
             }
+            self.live.advance();
             self.watch.advance(control);
             if let Some(status) = self
                 .child
@@ -227,8 +242,7 @@ impl<'a> Run<'a> {
     fn answer(&mut self, request: Request) {
         match request {
             Request::Stop => self.end(Why::Asked),
-            Request::Command(_, reply) => reply.send(Err(self.no_live_control())),
-            Request::Reach(_, reply) => reply.send(Err(self.no_live_control())),
+            request => self.live.take(request),
         }
     }
 
@@ -276,19 +290,6 @@ impl<'a> Run<'a> {
             _ => {}
         }
         Ok(())
-    }
-
-    fn no_live_control(&self) -> Error {
-        let project = self.invocation.project_dir();
-        let again = json!({ "project_dir": project, "backend": "user" });
-        Error::Unavailable(Unavailable {
-            what: "live control of this run".into(),
-            why: "the backend penguin does not offer it yet".into(),
-            how_to_enable: format!(
-                "Reach the guest's ports at the run's endpoints; or stop this run, and call {}",
-                Next::call("run", again)
-            ),
-        })
     }
 }
 

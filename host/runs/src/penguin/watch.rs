@@ -74,31 +74,39 @@ impl Watch {
         };
         for line in whole.lines().skip(self.lines_seen) {
             self.lines_seen += 1;
-            if let Some((procname, proto, ip, port, host_port)) = bridge(line) {
-                if proto == "tcp" && self.services.len() < MAX_SERVICES {
-                    let service = Service {
-                        procname: procname.chars().take(64).collect(),
-                        ip,
-                        port,
-                        host_port,
-                    };
-                    // A service that came back may have another port of the host.
-                    self.services
-                        .retain(|known| (known.ip, known.port) != (ip, port));
-                    self.services.push(service);
-                }
-                self.report(control, procname, What::Listen { proto, ip, port });
-                self.report(
-                    control,
-                    procname,
-                    What::Forward {
-                        proto,
-                        ip,
-                        port,
-                        host_port,
-                    },
-                );
+            let Some(bridge) = bridge(line) else {
+                continue;
+            };
+            let Bridge {
+                procname,
+                proto,
+                ip,
+                port,
+                host_port,
+            } = bridge;
+            if proto == "tcp" && self.services.len() < MAX_SERVICES {
+                let service = Service {
+                    procname: procname.chars().take(64).collect(),
+                    ip,
+                    port,
+                    host_port,
+                };
+                // A service that came back may have another port of the host.
+                self.services
+                    .retain(|known| (known.ip, known.port) != (ip, port));
+                self.services.push(service);
             }
+            self.report(control, procname, What::Listen { proto, ip, port });
+            self.report(
+                control,
+                procname,
+                What::Forward {
+                    proto,
+                    ip,
+                    port,
+                    host_port,
+                },
+            );
         }
     }
 
@@ -115,9 +123,25 @@ impl Watch {
     }
 }
 
+/// A port of the host that leads to one of the guest.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Bridge<'a> {
+    pub(super) procname: &'a str,
+    pub(super) proto: &'static str,
+    pub(super) ip: IpAddr,
+    pub(super) port: u16,
+    pub(super) host_port: u16,
+}
+
+/// The whole rows of `vpn_bridges.csv`.
+pub(super) fn bridges(text: &str) -> impl Iterator<Item = Bridge<'_>> {
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole.lines().skip(1).filter_map(bridge)
+}
+
 /// A row `procname,ipvn,domain,guest_ip,guest_port,host_port`, read from the right: a name may hold
 /// commas.
-fn bridge(line: &str) -> Option<(&str, &'static str, IpAddr, u16, u16)> {
+fn bridge(line: &str) -> Option<Bridge<'_>> {
     let mut fields = line.rsplitn(6, ',');
     let host_port = fields.next()?.parse().ok()?;
     let port = fields.next()?.parse().ok()?;
@@ -128,7 +152,13 @@ fn bridge(line: &str) -> Option<(&str, &'static str, IpAddr, u16, u16)> {
         _ => return None,
     };
     let _ipvn = fields.next()?;
-    Some((fields.next()?, proto, ip, port, host_port))
+    Some(Bridge {
+        procname: fields.next()?,
+        proto,
+        ip,
+        port,
+        host_port,
+    })
 }
 
 #[cfg(test)]
@@ -139,7 +169,13 @@ mod tests {
     fn rows_are_read_from_the_right_and_junk_is_passed_over() {
         assert_eq!(
             bridge("a,b,ipv6,tcp,[::],80,8080"),
-            Some(("a,b", "tcp", "::".parse().unwrap(), 80, 8080))
+            Some(Bridge {
+                procname: "a,b",
+                proto: "tcp",
+                ip: "::".parse().unwrap(),
+                port: 80,
+                host_port: 8080
+            })
         );
         for junk in [
             "",

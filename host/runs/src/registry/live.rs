@@ -1,23 +1,27 @@
 //! Requests to a running guest (`wit/live.wit`): checked here, answered by the run's supervisor.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use rookery_contract::Next;
-use rookery_contract::options::{CommandOptions, Payload, ReachOptions};
-use rookery_contract::shapes::{Capabilities, CommandOutput, Reached};
-use rookery_project::{Cancel, Error, Result, Unavailable};
+use rookery_contract::options::{CommandOptions, Payload, PluginOp, PluginOptions, ReachOptions};
+use rookery_contract::shapes::{Capabilities, CommandOutput, GuestPlugin, PluginControl, Reached};
+use rookery_project::{Cancel, Error, Result, Unavailable, quoted};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::control;
 use crate::control::wire;
-use crate::live::{CommandRequest, ReachRequest};
+use crate::live::{CommandRequest, LiveRequest, ReachRequest, is_plugin_name};
 use crate::registry::Registry;
 use crate::state::lock;
 use crate::state::record::{Spec, State};
 use crate::state::store::RunDir;
 
+/// Penguin answers such a request at once, unless its emulator is busy.
+const LIVE: Duration = Duration::from_secs(15);
 /// A supervisor is given this much longer than the request itself.
 const SLACK: Duration = Duration::from_secs(5);
 const MAX_SEND: usize = 1 << 20;
@@ -63,11 +67,16 @@ impl Registry {
             offer("command", state.live.command)?,
             offer("reach", state.live.reach)?,
         );
-        let (hook, snapshot) = (offer("hook", false)?, offer("snapshot", false)?);
+        let (hook, plugin, snapshot) = (
+            offer("hook", state.live.hook)?,
+            offer("plugin", state.live.plugin)?,
+            offer("snapshot", state.live.snapshot)?,
+        );
         Ok(Capabilities {
             command,
             reach,
             hook,
+            plugin,
             snapshot,
             why,
         })
@@ -180,16 +189,47 @@ impl Registry {
         )
     }
 
-    /// `live.hook`: no backend has hooks yet.
-    pub fn hook(&self, run_id: &str) -> Result<Value> {
-        let (_, spec, _) = self.live_run(run_id)?;
-        Err(unavailable(&spec, "hook"))
+    /// The functions of `live` that watch or change the guest from outside it.
+    pub fn live<T: DeserializeOwned>(
+        &self,
+        run_id: &str,
+        request: LiveRequest,
+        cancel: &Cancel,
+    ) -> Result<T> {
+        let (run, spec, state) = self.live_run(run_id)?;
+        offered(&spec, request.needs(), state.live.has(request.needs()))?;
+        let ask = wire::Ask::Live { request };
+        control::ask(run.path(), &ask, LIVE + SLACK, cancel)
     }
 
-    /// `live.snapshot`: no backend has snapshots yet.
-    pub fn snapshot(&self, run_id: &str) -> Result<Value> {
-        let (_, spec, _) = self.live_run(run_id)?;
-        Err(unavailable(&spec, "snapshot"))
+    /// `live.control-plugin`, of the plugins that the operator allows to be changed.
+    pub fn control_plugin(
+        &self,
+        run_id: &str,
+        request: PluginOptions,
+        allowed: &BTreeSet<String>,
+        cancel: &Cancel,
+    ) -> Result<PluginControl> {
+        let op = request.op;
+        if op != PluginOp::List {
+            let name = request.name.as_deref().unwrap_or_default();
+            may_change(name, allowed)?;
+        }
+        let answer = self.live(run_id, LiveRequest::Plugin(request), cancel);
+        let mut answer: PluginControl = answer?;
+        if op == PluginOp::List {
+            for plugin in &mut answer.plugins {
+                plugin.allowed = allowed.contains(&plugin.name);
+            }
+            let listed: BTreeSet<_> = answer.plugins.iter().map(|of| of.name.clone()).collect();
+            let others = allowed.difference(&listed).map(|name| GuestPlugin {
+                name: name.clone(),
+                allowed: true,
+                configured: false,
+            });
+            answer.plugins.extend(others);
+        }
+        Ok(answer)
     }
 
     fn live_run(&self, run_id: &str) -> Result<(RunDir, Spec, State)> {
@@ -217,6 +257,32 @@ impl Registry {
     }
 }
 
+/// A plugin of Penguin is code that runs beside the guest, on the host's side.
+fn may_change(name: &str, allowed: &BTreeSet<String>) -> Result<()> {
+    if name.is_empty() {
+        return Err(Error::InvalidArgument(
+            "name the plugin; the operation list says which there are".into(),
+        ));
+    }
+    if !is_plugin_name(name) {
+        return Err(Error::InvalidArgument(format!(
+            "{} is not the name of a plugin: letters, digits and underscores; Penguin would load \
+             a path as code",
+            quoted(name.as_bytes(), 80)
+        )));
+    }
+    if allowed.contains(name) {
+        return Ok(());
+    }
+    let with = allowed.iter().map(String::as_str).chain([name]);
+    let with: Vec<_> = with.map(|name| format!("{name:?}")).collect();
+    Err(Error::Denied(format!(
+        "the operator does not allow the plugin {name} to be changed; a line at the top of the \
+         policy would: penguin_plugins = [{}]",
+        with.join(", ")
+    )))
+}
+
 fn offered(spec: &Spec, what: &str, offered: bool) -> Result<()> {
     if offered {
         Ok(())
@@ -235,6 +301,9 @@ fn unavailable(spec: &Spec, what: &str) -> Error {
                 Next::call("set_config", on)
             )
         }
+        "plugin" => "Penguin has analysis plugins that can be changed while its guest runs: run \
+                     the project with the backend penguin"
+            .to_owned(),
         "snapshot" => format!(
             "A new run begins from the same root filesystem: call {}",
             start(&spec.plan.project_dir, None)

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rookery_contract::shapes::RunStatus;
 use rookery_project::{Cancel, Error, Result, Unavailable, regular};
 
-use crate::backend::{Availability, Backend};
+use crate::backend::{Availability, Backend, Live};
 use crate::ports::Ports;
 use crate::state::lock::{self, Attempt};
 use crate::state::record::{Request, Spec, State};
@@ -62,6 +62,13 @@ impl Registry {
     pub fn with_ports(mut self, ports: Ports) -> Self {
         self.ports = ports;
         self
+    }
+
+    /// What some backend that may be on this machine has for a running guest.
+    pub(crate) fn offers(&self) -> Live {
+        let here = (self.backends)().into_iter();
+        here.filter(|backend| backend.may_be_here())
+            .fold(Live::default(), |all, backend| all.or(backend.live()))
     }
 
     /// The run status (`wit/emulation.wit`) now.

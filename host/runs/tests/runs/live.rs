@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rookery_contract::options::{self, CommandOptions, ReachOptions};
 use rookery_harness::{Trial, trials};
 use rookery_project::{Cancel, Error};
+use rookery_runs::live::LiveRequest;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -17,6 +18,7 @@ pub fn tests() -> Vec<Trial> {
         commands_and_ports_are_reached_through_the_supervisor,
         wrong_requests_are_refused_before_they_are_sent,
         what_the_backend_lacks_is_said_in_words,
+        only_plugins_that_the_operator_names_are_changed,
         a_silent_or_garbled_peer_does_no_harm,
         a_request_to_an_ended_run_is_unavailable,
         the_run_of_a_project_is_found_while_it_goes_on,
@@ -136,11 +138,40 @@ fn what_the_backend_lacks_is_said_in_words() {
             .contains("scripted"),
         "{capabilities}"
     );
-    assert!(matches!(registry.hook(&run_id), Err(Error::Unavailable(_))));
-    assert!(matches!(
-        registry.snapshot(&run_id),
-        Err(Error::Unavailable(_))
-    ));
+    let none = Cancel::default();
+    for request in [LiveRequest::Hooks, LiveRequest::Snapshots] {
+        let answer = registry.live::<Value>(&run_id, request, &none);
+        assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
+    }
+    json!(registry.stop(&run_id).unwrap());
+}
+
+fn only_plugins_that_the_operator_names_are_changed() {
+    let world = World::new();
+    let run_id = world.start(&[]).unwrap();
+    let registry = world.registry();
+    let none = Cancel::default();
+    let allowed = ["crashes".to_owned()].into();
+    let ask = |op: &str, name: &str| {
+        let request = given(&json!({ "op": op, "name": name }));
+        registry.control_plugin(&run_id, request, &allowed, &none)
+    };
+    for op in ["load", "enable", "disable"] {
+        let Err(Error::Denied(why)) = ask(op, "rw_logger") else {
+            panic!("{op} was allowed")
+        };
+        let line = r#"penguin_plugins = ["crashes", "rw_logger"]"#;
+        assert!(why.contains(line), "{why}");
+    }
+    for path in ["/tmp/x.py", "../x", "", "a.b"] {
+        let answer = ask("load", path);
+        assert!(
+            matches!(answer, Err(Error::InvalidArgument(_))),
+            "{path} {answer:?}"
+        );
+    }
+    // The backend of these tests has no such plugins, and is asked only after that.
+    assert!(matches!(ask("load", "crashes"), Err(Error::Unavailable(_))));
     json!(registry.stop(&run_id).unwrap());
 }
 

@@ -318,6 +318,7 @@ impl Guest {
                             ..Reached::default()
                         }));
                     }
+                    Request::Live(_, reply) => drop(reply),
                 }
             }
         }

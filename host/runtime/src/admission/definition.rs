@@ -17,6 +17,8 @@ const EXAMPLES: usize = 8;
 /// `_meta` key with which a tool says what its result is; see `wit/types.wit`.
 const RESULT_KEY: &str = "rookery/result";
 const CONTENT: &str = "content";
+/// `_meta` key with which a tool says what of a backend it uses.
+const NEEDS_KEY: &str = "rookery/needs";
 
 /// Check all tools of one component.
 pub(super) fn normalise(tools: Vec<ToolDefinition>) -> Result<Vec<(String, Value)>, String> {
@@ -100,13 +102,23 @@ fn one(definition: &str) -> Result<Value, String> {
     let content = definition
         .get("_meta")
         .is_some_and(|meta| meta[RESULT_KEY] == CONTENT);
+    let mut meta = Map::new();
+    let needs = definition
+        .get("_meta")
+        .and_then(|meta| meta[NEEDS_KEY].as_str());
+    if let Some(needs) = needs.filter(|needs| is_legal(needs)) {
+        meta.insert(NEEDS_KEY.to_owned(), json!(needs));
+    }
     if content {
-        out.insert("_meta".to_owned(), json!({ RESULT_KEY: CONTENT }));
+        meta.insert(RESULT_KEY.to_owned(), json!(CONTENT));
     } else {
         out.insert(
             "outputSchema".to_owned(),
             schema("outputSchema", Role::Output)?,
         );
+    }
+    if !meta.is_empty() {
+        out.insert("_meta".to_owned(), Value::Object(meta));
     }
     out.insert(
         "annotations".to_owned(),

@@ -89,10 +89,21 @@ const FUNCTIONS: &[(Interface, &[&str], Effect)] = &[
     ),
     // A run that is stopped keeps its results.
     (Interface::Emulation, &["stop"], Effect::CHANGES),
-    (Interface::Live, &["running", "capabilities"], Effect::NONE),
     (
         Interface::Live,
-        &["command", "reach", "hook", "snapshot"],
+        &[
+            "running",
+            "capabilities",
+            "hooks",
+            "hook-output",
+            "snapshots",
+        ],
+        Effect::NONE,
+    ),
+    (Interface::Live, &["unhook"], Effect::CHANGES),
+    (
+        Interface::Live,
+        &["command", "reach", "hook", "control-plugin", "snapshot"],
         Effect::WORST,
     ),
 ];

@@ -1,7 +1,7 @@
 //! `live`: reach into a running guest.
 
-use rookery_contract::options;
-use serde_json::{Map, Value};
+use rookery_contract::{options, shapes};
+use rookery_runs::live::LiveRequest;
 
 use super::{HostResult, State};
 use crate::host::bindings::live;
@@ -43,17 +43,58 @@ impl live::Host for State {
     }
 
     async fn hook(&mut self, run: String, request: String) -> HostResult<String> {
-        self.json("live.hook", move |host, _| {
-            options::parse::<Map<String, Value>>("request", &request)?;
-            host.runs.hook(&run)
+        self.json("live.hook", move |host, cancel| {
+            let request = LiveRequest::Hook(options::parse("request", &request)?);
+            host.runs.live::<shapes::Hooked>(&run, request, cancel)
+        })
+        .await
+    }
+
+    async fn hooks(&mut self, run: String) -> HostResult<String> {
+        self.json("live.hooks", move |host, cancel| {
+            host.runs
+                .live::<shapes::Hooks>(&run, LiveRequest::Hooks, cancel)
+        })
+        .await
+    }
+
+    async fn unhook(&mut self, run: String, options: String) -> HostResult<String> {
+        self.json("live.unhook", move |host, cancel| {
+            let request = LiveRequest::Unhook(options::parse("options", &options)?);
+            host.runs.live::<shapes::Unhooked>(&run, request, cancel)
+        })
+        .await
+    }
+
+    async fn hook_output(&mut self, run: String, options: String) -> HostResult<String> {
+        self.json("live.hook-output", move |host, cancel| {
+            let request = LiveRequest::HookOutput(options::parse("options", &options)?);
+            host.runs.live::<shapes::HookOutput>(&run, request, cancel)
+        })
+        .await
+    }
+
+    async fn control_plugin(&mut self, run: String, request: String) -> HostResult<String> {
+        self.json("live.control-plugin", move |host, cancel| {
+            let request = options::parse("request", &request)?;
+            host.runs
+                .control_plugin(&run, request, &host.penguin_plugins, cancel)
         })
         .await
     }
 
     async fn snapshot(&mut self, run: String, request: String) -> HostResult<String> {
-        self.json("live.snapshot", move |host, _| {
-            options::parse::<Map<String, Value>>("request", &request)?;
-            host.runs.snapshot(&run)
+        self.json("live.snapshot", move |host, cancel| {
+            let request = LiveRequest::Snapshot(options::parse("request", &request)?);
+            host.runs.live::<shapes::Snapshotted>(&run, request, cancel)
+        })
+        .await
+    }
+
+    async fn snapshots(&mut self, run: String) -> HostResult<String> {
+        self.json("live.snapshots", move |host, cancel| {
+            host.runs
+                .live::<shapes::Snapshots>(&run, LiveRequest::Snapshots, cancel)
         })
         .await
     }

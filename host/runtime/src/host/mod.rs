@@ -16,6 +16,7 @@ mod log;
 mod results;
 mod tool_log;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rookery_project::{Cancel, Error, Firmware, Results, Roots};
@@ -37,6 +38,8 @@ pub(crate) use tool_log::{Progress, ToolLog};
 pub(crate) struct Services {
     pub(crate) roots: Roots,
     pub(crate) runs: Runs,
+    /// What of a guest's analysis plugins the operator lets tools change.
+    pub(crate) penguin_plugins: BTreeSet<String>,
 }
 
 /// The state of one call. It is dropped with its store when the call ends.

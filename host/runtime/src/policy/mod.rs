@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use rookery_runs::live::is_plugin_name;
 use serde::Deserialize;
 
 use crate::compiler::CompileLimits;
@@ -29,6 +30,9 @@ pub struct Policy {
     concurrent_calls: Option<u16>,
     #[serde(default)]
     shared_memory_mib: Option<u32>,
+    /// The analysis plugins of a running Penguin guest that tools may load, enable and disable.
+    #[serde(default)]
+    penguin_plugins: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -79,6 +83,16 @@ impl Policy {
     pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
         let mut policy: Self = toml::from_str(text)
             .map_err(|error| PolicyError(error.to_string().trim_end().to_owned()))?;
+        if let Some(name) = policy
+            .penguin_plugins
+            .iter()
+            .find(|name| !is_plugin_name(name))
+        {
+            return Err(PolicyError(format!(
+                "`penguin_plugins` names {name:?}, which is not the name of a Penguin plugin: \
+                 letters, digits and underscores"
+            )));
+        }
         if policy.concurrent_calls == Some(0) {
             return Err(PolicyError(
                 "concurrent_calls must be at least 1".to_owned(),
@@ -123,6 +137,11 @@ impl Policy {
             policy.plugin.insert(digest(&key).unwrap_or(key), rules);
         }
         Ok(policy)
+    }
+
+    /// The analysis plugins of a running guest that tools may change.
+    pub(crate) fn penguin_plugins(&self) -> &BTreeSet<String> {
+        &self.penguin_plugins
     }
 
     /// Built-in instances that may run at the same time, and others beside them: few enough that

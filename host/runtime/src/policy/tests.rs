@@ -187,3 +187,18 @@ fn what_one_plugin_may_say_is_admitted_for_that_plugin_only() {
         );
     }
 }
+
+#[test]
+fn plugins_of_penguin_are_allowed_by_their_names_only() {
+    assert!(
+        Policy::default().penguin_plugins().is_empty(),
+        "nothing by default"
+    );
+    let policy = Policy::from_toml("penguin_plugins = [\"crashes\"]").unwrap();
+    assert!(policy.penguin_plugins().contains("crashes"));
+    for name in ["/tmp/x.py", "../x", "", "*"] {
+        let refused = Policy::from_toml(&format!("penguin_plugins = [{name:?}]"));
+        let why = refused.unwrap_err().to_string();
+        assert!(why.contains("not the name of a Penguin plugin"), "{why}");
+    }
+}

@@ -12,14 +12,16 @@ use crate::args::RunSelector;
 use crate::error::{Error, Result};
 use crate::host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
-    FindOptions, Firmware, Level, ListOptions, Live, Log, QueryOptions, ReachOptions,
-    RemoveOptions, ResetOptions, Results, RootFilesystem, RunListOptions, RunResults,
-    SearchOptions, SetOptions, StartOptions, WaitOptions,
+    FindOptions, Firmware, HookOptions, HookOutputOptions, Level, ListOptions, Live, Log,
+    PluginOptions, QueryOptions, ReachOptions, RemoveOptions, ResetOptions, Results,
+    RootFilesystem, RunListOptions, RunResults, SearchOptions, SetOptions, SnapshotOptions,
+    StartOptions, UnhookOptions, WaitOptions,
 };
 use crate::shapes::{
-    Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, InitCandidates,
-    Listing, Lookup, Matches, NewProject, Patch, Reached, ResultsState, ResultsStatus, Rows,
-    RunList, RunStatus, Table, Text,
+    Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, HookOutput, Hooked,
+    Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Patch, PluginControl, Reached,
+    ResultsState, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Table, Text,
+    Unhooked,
 };
 
 type Answerer = Rc<dyn Fn(&Value) -> Result<Value>>;
@@ -348,13 +350,34 @@ impl Live for FakeHost {
             json!({ "run": run_id, "port": port, "request": request }),
         )
     }
-    fn hook(&self, run_id: &str, request: &Value) -> Result<Value> {
+    fn hook(&self, run_id: &str, request: &HookOptions) -> Result<Hooked> {
         self.ask("live.hook", json!({ "run": run_id, "request": request }))
     }
-    fn snapshot(&self, run_id: &str, request: &Value) -> Result<Value> {
+    fn unhook(&self, run_id: &str, options: &UnhookOptions) -> Result<Unhooked> {
+        self.ask("live.unhook", json!({ "run": run_id, "options": options }))
+    }
+    fn hook_output(&self, run_id: &str, options: &HookOutputOptions) -> Result<HookOutput> {
+        self.ask(
+            "live.hook-output",
+            json!({ "run": run_id, "options": options }),
+        )
+    }
+    fn control_plugin(&self, run_id: &str, request: &PluginOptions) -> Result<PluginControl> {
+        self.ask(
+            "live.control-plugin",
+            json!({ "run": run_id, "request": request }),
+        )
+    }
+    fn snapshot(&self, run_id: &str, request: &SnapshotOptions) -> Result<Snapshotted> {
         self.ask(
             "live.snapshot",
             json!({ "run": run_id, "request": request }),
         )
+    }
+    fn hooks(&self, run_id: &str) -> Result<Hooks> {
+        self.ask("live.hooks", json!({ "run": run_id }))
+    }
+    fn snapshots(&self, run_id: &str) -> Result<Snapshots> {
+        self.ask("live.snapshots", json!({ "run": run_id }))
     }
 }

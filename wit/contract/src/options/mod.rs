@@ -6,6 +6,7 @@
 
 mod config;
 mod firmware;
+mod live;
 mod number;
 mod results;
 mod running;
@@ -15,6 +16,10 @@ use serde_json::Value;
 
 pub use self::config::{ApplyOptions, RemoveOptions, ResetOptions, SetOptions};
 pub use self::firmware::{FindOptions, ListOptions, Place};
+pub use self::live::{
+    HookOptions, HookOutputOptions, PluginOp, PluginOptions, SnapshotAction, SnapshotOptions,
+    UnhookOptions,
+};
 pub use self::results::{CsvOptions, QueryOptions, RunListOptions, SearchOptions};
 pub use self::running::{CommandOptions, Payload, ReachOptions, StartOptions, WaitOptions};
 use crate::{Error, Result};

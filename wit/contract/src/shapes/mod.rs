@@ -3,6 +3,7 @@
 mod answers;
 mod config;
 mod firmware;
+mod live;
 mod results;
 mod running;
 mod words;
@@ -16,6 +17,10 @@ pub use self::config::{
 };
 pub use self::firmware::{
     DirectoryEntry, ElfHeaders, FileStat, FoundFile, FoundFiles, InitCandidates, Listing,
+};
+pub use self::live::{
+    GuestPlugin, Hook, HookOutput, HookWay, Hooked, Hooks, PluginControl, Snapshot, Snapshots,
+    Snapshotted, Unhooked,
 };
 pub use self::results::{
     ListedRun, Match, Matches, NewerRun, ResultFile, ResultsStatus, Rows, RunList, Table, Text,

@@ -93,6 +93,8 @@ pub struct Capabilities {
     #[serde(default)]
     pub hook: bool,
     #[serde(default)]
+    pub plugin: bool,
+    #[serde(default)]
     pub snapshot: bool,
     /// Why one is not there.
     #[serde(default)]
@@ -121,6 +123,9 @@ pub struct CommandOutput {
 pub struct Reached {
     #[serde(default)]
     pub connected: bool,
+    /// Whether the guest itself is known to have answered, where `connected` does not say that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest_answered: Option<bool>,
     #[serde(default)]
     pub received: Received,
     #[serde(default)]

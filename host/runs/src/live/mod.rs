@@ -1,0 +1,92 @@
+//! Requests to a running guest (`wit/live.wit`).
+
+pub mod action;
+mod hook;
+
+use std::time::Duration;
+
+use rookery_contract::options::{
+    HookOptions, HookOutputOptions, PluginOptions, SnapshotOptions, UnhookOptions,
+};
+use rookery_contract::shapes::{
+    HookOutput, Hooked, Hooks, PluginControl, Snapshots, Snapshotted, Unhooked,
+};
+use serde::{Deserialize, Serialize};
+
+pub use self::hook::{Hooking, Target};
+
+/// Run a command inside the guest.
+#[derive(Debug, Clone)]
+pub struct CommandRequest {
+    /// Executed without a shell.
+    pub argv: Vec<String>,
+    /// Kill it after this long.
+    pub timeout: Duration,
+    /// Keep at most this much of each output stream.
+    pub max_bytes: usize,
+}
+
+/// Send bytes to a port of the guest.
+#[derive(Debug, Clone)]
+pub struct ReachRequest {
+    /// `tcp` or `udp`.
+    pub proto: String,
+    /// An address inside the guest.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// What to send.
+    pub send: Vec<u8>,
+    /// Give up after this long.
+    pub timeout: Duration,
+    /// The answer is over once nothing more came for this long; by default only a datagram's.
+    pub idle: Option<Duration>,
+    /// Keep at most this much of the answer.
+    pub max_bytes: usize,
+}
+
+/// What watches or changes a guest from outside it, as `wit/live.wit` has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", content = "with", rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum LiveRequest {
+    Hook(HookOptions),
+    Hooks,
+    Unhook(UnhookOptions),
+    HookOutput(HookOutputOptions),
+    Plugin(PluginOptions),
+    Snapshot(SnapshotOptions),
+    Snapshots,
+}
+
+impl LiveRequest {
+    /// What a backend needs for it, by its name in `live.capabilities`.
+    pub fn needs(&self) -> &'static str {
+        match self {
+            Self::Hook(_) | Self::Hooks | Self::Unhook(_) | Self::HookOutput(_) => "hook",
+            Self::Plugin(_) => "plugin",
+            Self::Snapshot(_) | Self::Snapshots => "snapshot",
+        }
+    }
+}
+
+/// The answer to a [`LiveRequest`] of the same name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+#[allow(missing_docs)]
+pub enum LiveAnswer {
+    Hooked(Hooked),
+    Hooks(Hooks),
+    Unhooked(Unhooked),
+    HookOutput(HookOutput),
+    Plugin(PluginControl),
+    Snapshotted(Snapshotted),
+    Snapshots(Snapshots),
+}
+
+/// Whether this can be the name of a Penguin plugin; a path, which Penguin would load code from,
+/// cannot.
+pub fn is_plugin_name(name: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty() && name.len() <= 64 && name.chars().all(word)
+}
