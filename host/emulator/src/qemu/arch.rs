@@ -218,13 +218,19 @@ const EF_MIPS_ARCH_32R6: u32 = 0x9000_0000;
 const EF_MIPS_ARCH_64R6: u32 = 0xA000_0000;
 const EF_MIPS_MACH: u32 = 0x00FF_0000;
 const EF_MIPS_MACH_5900: u32 = 0x0092_0000;
+/// Cavium's three.
+const EF_MIPS_MACH_OCTEON: [u32; 3] = [0x008B_0000, 0x008D_0000, 0x008E_0000];
 
 /// The emulator chooses a 24Kf, which many a router's processor exceeds by its DSP instructions.
 const MIPS_WITH_DSP: &str = "74Kf";
 
-/// The flags of a 32-bit ELF file.
+/// Version 10 chooses it by itself.
+const OCTEON: &str = "Octeon68XX";
+
+/// The flags of an ELF file.
 fn flags(header: &[u8], big_endian: bool) -> Option<u32> {
-    let word: [u8; 4] = header.get(36..40)?.try_into().ok()?;
+    let at = if *header.get(4)? == 2 { 48 } else { 36 };
+    let word: [u8; 4] = header.get(at..at + 4)?.try_into().ok()?;
     Some(if big_endian {
         u32::from_be_bytes(word)
     } else {
@@ -264,10 +270,15 @@ impl Arch {
     /// The processor for a program of this architecture with this header, where it must not be the
     /// emulator's own choice.
     pub fn cpu(&self, header: &[u8]) -> Option<&'static str> {
-        if self.abi != Abi::Mips {
-            return None;
-        }
         let flags = flags(header, self.is_big_endian())?;
+        match self.abi {
+            Abi::Mips => {}
+            Abi::MipsN32 | Abi::Mips64 => {
+                let is_octeon = EF_MIPS_MACH_OCTEON.contains(&(flags & EF_MIPS_MACH));
+                return is_octeon.then_some(OCTEON);
+            }
+            _ => return None,
+        }
         let chosen_by_flags = flags & EF_MIPS_NAN2008 != 0
             || matches!(flags & EF_MIPS_ARCH, EF_MIPS_ARCH_32R6 | EF_MIPS_ARCH_64R6)
             || flags & EF_MIPS_MACH == EF_MIPS_MACH_5900;
@@ -348,7 +359,8 @@ mod tests {
             (machine.to_le_bytes(), flags.to_le_bytes())
         };
         h[18..20].copy_from_slice(&m);
-        h[36..40].copy_from_slice(&f);
+        let at = if class == 2 { 48 } else { 36 };
+        h[at..at + 4].copy_from_slice(&f);
         h
     }
 
@@ -388,6 +400,16 @@ mod tests {
         }
         for flags in [0x9000_1400, 0x7000_1400, 0x2092_1000, 0x8000_0020] {
             assert_eq!(cpu(1, flags), None, "{flags:#x}");
+        }
+        for (class, flags, expected) in [
+            (2, 0x808B_0007, Some("Octeon68XX")),
+            (2, 0x808E_0007, Some("Octeon68XX")),
+            (1, 0x808B_0020, Some("Octeon68XX")),
+            (2, 0x8000_0007, None),
+        ] {
+            let header = header(class, 1, 8, flags);
+            let arch = Arch::of_elf(&header).unwrap();
+            assert_eq!(arch.cpu(&header), expected, "{class} {flags:#x}");
         }
         let arm = header(1, 1, 40, 0);
         assert_eq!(Arch::of_elf(&arm).unwrap().cpu(&arm), None);

@@ -7,14 +7,14 @@
 
 int main(void)
 {
-	volatile unsigned long number = 1;
-	const time_t begin = time(NULL);
+    volatile unsigned long number = 1;
+    const time_t begin = time(NULL);
 
-	while (time(NULL) < begin + 32)
-		for (int i = 0; i < 1000000; i++)
-			number = number * 1103515245 + 12345;
-	puts("the end");
-	fflush(stdout);
-	for (;;)
-		sleep(1000);
+    while (time(NULL) < begin + 32)
+        for (int i = 0; i < 1000000; i++)
+        	number = number * 1103515245 + 12345;
+    puts("the end");
+    fflush(stdout);
+    for (;;)
+        sleep(1000);
 }
