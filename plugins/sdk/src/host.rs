@@ -5,9 +5,9 @@
 //! imported; in a test it is a `FakeHost`.
 
 pub use rookery_contract::options::{
-    ApplyOptions, CommandOptions, CsvOptions, FindOptions, ListOptions, Payload, Place,
-    QueryOptions, ReachOptions, RemoveOptions, ResetOptions, RunListOptions, SearchOptions,
-    SetOptions, StartOptions, WaitOptions,
+    ApplyOptions, CommandOptions, CsvOptions, FindOptions, InitOptions, ListOptions, Maker,
+    Payload, Place, QueryOptions, ReachOptions, RemoveOptions, ResetOptions, RunListOptions,
+    SearchOptions, SetOptions, StartOptions, WaitOptions,
 };
 use serde_json::Value;
 
@@ -55,7 +55,12 @@ pub trait ConfigMutation {
 /// Interface `creation`.
 pub trait Creation {
     /// Make a project directory from a root filesystem archive.
-    fn init_project(&self, rootfs: &str, output: &str) -> Result<NewProject>;
+    fn init_project(&self, rootfs: &str, output: &str) -> Result<NewProject> {
+        self.make_project(rootfs, output, &InitOptions::default())
+    }
+    /// The same, made by who is named.
+    fn make_project(&self, rootfs: &str, output: &str, options: &InitOptions)
+    -> Result<NewProject>;
 }
 
 /// Interface `emulation`.

@@ -12,7 +12,7 @@ use crate::bindings::rookery::plugin::{
 use crate::error::{Result, from_host, to_json};
 use crate::host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
-    FindOptions, Firmware, Level, ListOptions, Live, Log, QueryOptions, ReachOptions,
+    FindOptions, Firmware, InitOptions, Level, ListOptions, Live, Log, QueryOptions, ReachOptions,
     RemoveOptions, ResetOptions, Results, RootFilesystem, RunListOptions, RunResults,
     SearchOptions, SetOptions, StartOptions, WaitOptions,
 };
@@ -84,10 +84,15 @@ impl ConfigMutation for Imports {
 }
 
 impl Creation for Imports {
-    fn init_project(&self, rootfs: &str, output: &str) -> Result<NewProject> {
+    fn make_project(
+        &self,
+        rootfs: &str,
+        output: &str,
+        options: &InitOptions,
+    ) -> Result<NewProject> {
         from_host(
             "creation.init-project",
-            &creation::init_project(rootfs, output, "{}")?,
+            &creation::init_project(rootfs, output, &to_json(options)?)?,
         )
     }
 }

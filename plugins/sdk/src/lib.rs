@@ -110,9 +110,9 @@ pub use content::Content;
 pub use error::{Error, Result, Unavailable, invalid, optional};
 pub use host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
-    FindOptions, Firmware, Host, Level, ListOptions, Live, Log, Payload, Place, QueryOptions,
-    ReachOptions, Results, RootFilesystem, RunListOptions, RunResults, SearchOptions, StartOptions,
-    WaitOptions,
+    FindOptions, Firmware, Host, InitOptions, Level, ListOptions, Live, Log, Maker, Payload, Place,
+    QueryOptions, ReachOptions, Results, RootFilesystem, RunListOptions, RunResults, SearchOptions,
+    StartOptions, WaitOptions,
 };
 pub use imports::Imports;
 pub use rookery_contract::{shapes, text};

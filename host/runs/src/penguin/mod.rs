@@ -7,6 +7,7 @@
 mod asking;
 mod engine;
 mod invocation;
+mod making;
 mod output;
 mod watch;
 
@@ -26,6 +27,8 @@ use crate::penguin::invocation::{Invocation, Place};
 use crate::penguin::output::Output;
 use crate::penguin::watch::Watch;
 use crate::plan::Plan;
+
+pub use making::make_project;
 
 /// A stop is tried again until Penguin is there to be told, for so long: an image may have to be
 /// fetched before its container is made.

@@ -12,7 +12,7 @@ use crate::args::RunSelector;
 use crate::error::{Error, Result};
 use crate::host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
-    FindOptions, Firmware, Level, ListOptions, Live, Log, QueryOptions, ReachOptions,
+    FindOptions, Firmware, InitOptions, Level, ListOptions, Live, Log, QueryOptions, ReachOptions,
     RemoveOptions, ResetOptions, Results, RootFilesystem, RunListOptions, RunResults,
     SearchOptions, SetOptions, StartOptions, WaitOptions,
 };
@@ -197,10 +197,15 @@ impl ConfigMutation for FakeHost {
 }
 
 impl Creation for FakeHost {
-    fn init_project(&self, rootfs: &str, output: &str) -> Result<NewProject> {
+    fn make_project(
+        &self,
+        rootfs: &str,
+        output: &str,
+        options: &InitOptions,
+    ) -> Result<NewProject> {
         self.ask(
             "creation.init-project",
-            json!({ "rootfs": rootfs, "output": output }),
+            json!({ "rootfs": rootfs, "output": output, "options": options }),
         )
     }
 }

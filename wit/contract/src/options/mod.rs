@@ -13,7 +13,7 @@ mod running;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::config::{ApplyOptions, RemoveOptions, ResetOptions, SetOptions};
+pub use self::config::{ApplyOptions, InitOptions, Maker, RemoveOptions, ResetOptions, SetOptions};
 pub use self::firmware::{FindOptions, ListOptions, Place};
 pub use self::results::{CsvOptions, QueryOptions, RunListOptions, SearchOptions};
 pub use self::running::{CommandOptions, Payload, ReachOptions, StartOptions, WaitOptions};
