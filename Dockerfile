@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
-# Rookery with its embedded emulator, on Debian slim, as an unprivileged user. docs/container.md
-# says why each flag:
+# Rookery in two images; docs/container.md says why each flag.
+#
+# `embedded`, the default: with its own emulator, on Debian slim, as an unprivileged user.
 #
 #   docker build -t rookery .
 #   mkdir projects && sudo chown 10001 projects   # the container's user
@@ -11,8 +12,18 @@
 #
 # Podman without root takes `unmask=ALL` in place of `systempaths=unconfined`, and
 # `--userns=keep-id:uid=10001,gid=10001`.
+#
+# `penguin`: a Penguin image in which `penguin mcp [PROJECT]` is Rookery's server.
+#
+#   docker build -t penguin-mcp --target penguin --build-arg PENGUIN_IMAGE=rehosting/penguin:TAG .
+#   PENGUIN_IMAGE=penguin-mcp penguin --extra_docker_args -i mcp PROJECT
+#
+# For builds that can be repeated, name each base image by its digest: `IMAGE@sha256:…`.
+ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
+ARG DEBIAN_IMAGE=docker.io/library/debian:bookworm-slim
+ARG PENGUIN_IMAGE=docker.io/rehosting/penguin:latest
 
-FROM rust:1.95-slim-bookworm AS build
+FROM ${RUST_IMAGE} AS build
 RUN apt-get update \
  && apt-get install -y --no-install-recommends gcc make libc6-dev \
  && rm -rf /var/lib/apt/lists/* \
@@ -21,7 +32,27 @@ WORKDIR /src
 COPY . .
 RUN make LOCKED=--locked plugins host
 
-FROM debian:bookworm-slim
+# What both images have, in one directory that root owns: the program, the tools, their code for
+# every CPU and user, and their digests.
+FROM ${DEBIAN_IMAGE} AS installed
+COPY --from=build /src/dist/rookery /usr/lib/rookery/rookery
+COPY --from=build /src/dist/plugins /usr/lib/rookery/plugins
+RUN chown -R 0:0 /usr/lib/rookery && chmod -R go-w /usr/lib/rookery \
+ && /usr/lib/rookery/rookery plugins compile --cache-dir /tmp/cache --state-dir /tmp/state \
+ && /usr/lib/rookery/rookery plugins lock --lock /usr/lib/rookery/plugins.lock \
+      --cache-dir /tmp/cache --state-dir /tmp/state \
+ && mkdir /usr/lib/rookery/bin && ln -s ../rookery /usr/lib/rookery/bin/penguin \
+ && ln -s ../rookery /usr/lib/rookery/bin/rookery
+
+# Its user stays Penguin's: the wrapper names the caller's with `-u`, and without root, podman makes
+# root of the caller.
+FROM ${PENGUIN_IMAGE} AS penguin
+COPY --from=installed /usr/lib/rookery /usr/lib/rookery
+ENV PATH=/usr/lib/rookery/bin:${PATH} \
+    ROOKERY_LOCK=/usr/lib/rookery/plugins.lock ROOKERY_LOCKED=true \
+    ROOKERY_STATE_DIR=/tmp/rookery/state ROOKERY_CACHE_DIR=/tmp/rookery/cache
+
+FROM ${DEBIAN_IMAGE} AS embedded
 # 7.2 lacks some calls of shared memory and sockets: of those that the mirrors have, the newer one.
 RUN apt-get update \
  && qemu=qemu-user-static \
@@ -30,15 +61,11 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --uid 10001 rookery \
  && mkdir /projects && chown rookery /projects
-COPY --from=build /src/dist/rookery /usr/lib/rookery/rookery
-COPY --from=build /src/dist/plugins /usr/lib/rookery/plugins
+COPY --from=installed /usr/lib/rookery /usr/lib/rookery
 RUN ln -s /usr/lib/rookery/rookery /usr/bin/rookery
-# The tools are compiled for the CPU that builds the image; another one compiles them again at each
-# start, unless it is given a volume to keep them in.
-ENV ROOKERY_CACHE_DIR=/var/cache/rookery
-RUN install -d -o rookery /var/cache/rookery
+# Also for a user that the image does not know.
+ENV HOME=/home/rookery ROOKERY_LOCK=/usr/lib/rookery/plugins.lock ROOKERY_LOCKED=true
 USER rookery
-RUN rookery plugins list
 VOLUME ["/projects"]
 ENTRYPOINT ["rookery"]
 CMD ["serve", "--root", "/projects"]

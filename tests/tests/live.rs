@@ -252,7 +252,7 @@ async fn a_guest_of_penguin_executes_commands_and_answers_at_its_ports() -> Resu
 }
 
 async fn a_guest_of_penguin_is_hooked_saved_and_its_plugins_are_the_operators() -> Result<()> {
-    let penguin = Penguin::new("penguin_plugins = [\"crashes\"]\n")?;
+    let penguin = Penguin::new("[penguin]\nplugins = [\"crashes\"]\n")?;
     let (mut client, run_id) = penguin.running()?;
     let hook =
         |action: &str| json!({"run_id": run_id, "op": "add", "at": "sys_read", "action": action});
@@ -271,7 +271,7 @@ async fn a_guest_of_penguin_is_hooked_saved_and_its_plugins_are_the_operators() 
 
     let change = |name: &str| json!({"run_id": run_id, "op": "load", "name": name});
     let refused = refusal(&mut client, "penguin_plugin", &change("rw_logger"))?;
-    let line = "penguin_plugins = [\"crashes\", \"rw_logger\"]";
+    let line = ": plugins = [\"crashes\", \"rw_logger\"]";
     assert!(refused.replace('\\', "").contains(line), "{refused}");
     client.call("penguin_plugin", &change("crashes"))?;
     let path = refusal(&mut client, "penguin_plugin", &change("/tmp/x.py"))?;

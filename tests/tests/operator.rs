@@ -71,6 +71,7 @@ async fn every_call_is_recorded_where_the_operator_asks_for_it() -> Result<()> {
         .collect::<Result<_, _>>()?;
     let calls: Vec<_> = lines
         .iter()
+        .filter(|line| line["event"] == "call")
         .map(|line| {
             (
                 line["tool"].as_str().unwrap_or(""),

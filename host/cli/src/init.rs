@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use rookery_contract::options::Maker;
 use rookery_contract::shapes::NewProject;
 use rookery_project::{Cancel, Roots};
+use rookery_runs::penguin::make_project;
 
 use crate::interrupt::Interrupt;
 use crate::places::{existing_parent, resolve, utf8};
@@ -27,9 +29,22 @@ pub struct Init {
     /// current directory]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Who makes the project: `penguin` has Penguin's own init do it, `auto` does so where Penguin
+    /// is, and goes on without it where that fails
+    #[arg(long, value_name = "WHO", value_parser = maker, default_value = "auto")]
+    with: Maker,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+fn maker(name: &str) -> Result<Maker, String> {
+    match name {
+        "auto" => Ok(Maker::Auto),
+        "penguin" => Ok(Maker::Penguin),
+        "rookery" => Ok(Maker::Rookery),
+        _ => Err("it is auto, penguin or rookery".to_owned()),
+    }
 }
 
 impl Init {
@@ -52,7 +67,8 @@ impl Init {
         })?;
         let mut activity = Activity::new(None, self.json);
         activity.phase(&format!("reading {}", self.rootfs.display()));
-        let made = allowed.create(utf8(&rootfs)?, utf8(&output)?, &cancel);
+        let (from, to) = (utf8(&rootfs)?, utf8(&output)?);
+        let made = make_project(&allowed, from, to, self.with, &cancel);
         activity.end();
         let made =
             made.with_context(|| format!("no project was made from {}", self.rootfs.display()))?;

@@ -5,9 +5,11 @@ mod doctor;
 mod init;
 mod interrupt;
 mod log;
+mod penguin;
 mod pid1;
 mod places;
 mod plugins;
+mod policy;
 mod run;
 mod serve;
 mod show;
@@ -65,6 +67,15 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
+    // Before this process becomes a container's first: Penguin's own command may be meant.
+    let line = match penguin::command_line() {
+        Ok(line) => line,
+        Err(error) => {
+            show::error(&error, false);
+            log::finish();
+            return ExitCode::FAILURE;
+        }
+    };
     let code = if pid1::is_first() {
         log::start()
             .and_then(|()| pid1::run())
@@ -73,7 +84,7 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             })
     } else {
-        execute(Cli::parse())
+        execute(Cli::parse_from(line))
     };
     log::finish();
     code

@@ -7,9 +7,10 @@ use clap::Args;
 use rookery_project::Roots;
 use rookery_runs::ports::Ports;
 use rookery_runs::{Runs, RunsConfig};
-use rookery_runtime::{LoadReport, Policy, Runtime, RuntimeConfig};
+use rookery_runtime::{GUEST_MEMORY_MIB, LoadReport, Policy, Runtime, RuntimeConfig};
 
 use crate::backends;
+use crate::policy::PolicyFile;
 
 /// Where the state of runs is.
 #[derive(Args, Clone)]
@@ -24,7 +25,7 @@ pub struct StateDir {
         long,
         value_name = "MIB",
         env = "ROOKERY_GUEST_MEMORY",
-        value_parser = clap::value_parser!(u64).range(64..=1 << 20)
+        value_parser = clap::value_parser!(u64).range(GUEST_MEMORY_MIB)
     )]
     guest_memory: Option<u64>,
 }
@@ -39,14 +40,15 @@ impl StateDir {
     }
 
     /// The runs below `roots`.
-    pub fn runs(&self, roots: Roots) -> anyhow::Result<Runs> {
+    pub fn runs(&self, roots: Roots, policy: &Policy) -> anyhow::Result<Runs> {
+        let guest_memory = self.guest_memory.or(policy.serve().guest_memory_mib);
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         Ok(Runs::new(RunsConfig {
             state_dir: self.path()?,
             program,
             backends: backends::all,
             roots,
-            guest_memory: self.guest_memory.map(|mib| mib << 20),
+            guest_memory: guest_memory.map(|mib| mib << 20),
         }))
     }
 }
@@ -63,9 +65,10 @@ pub struct PortOptions {
 }
 
 impl PortOptions {
-    /// What the operator said.
-    pub fn ports(&self) -> Ports {
-        self.ports.clone().unwrap_or_default()
+    /// What the operator said, here or in the policy.
+    pub fn ports(&self, policy: &Policy) -> Ports {
+        let ports = self.ports.as_ref().or(policy.serve().ports.as_ref());
+        ports.cloned().unwrap_or_default()
     }
 }
 
@@ -78,10 +81,8 @@ pub struct PluginOptions {
     /// separated by `:`]
     #[arg(long, value_name = "DIR")]
     plugins: Vec<PathBuf>,
-    /// What plugins may do: interfaces, digests and budgets, as TOML, which docs/policy.md
-    /// explains [default: built-in plugins may do everything, others may only read]
-    #[arg(long, value_name = "FILE", env = "ROOKERY_POLICY")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyFile,
     /// Where compiled plugins are kept [default: rookery below `$XDG_CACHE_HOME` or ~/.cache]
     #[arg(long, value_name = "DIR", env = "ROOKERY_CACHE_DIR")]
     cache_dir: Option<PathBuf>,
@@ -92,8 +93,11 @@ pub struct PluginOptions {
 impl PluginOptions {
     /// The directories that are searched: those given, which must exist, or the default ones that
     /// do.
-    pub fn dirs(&self) -> anyhow::Result<Vec<PathBuf>> {
-        let given = given_or(&self.plugins, "ROOKERY_PLUGINS");
+    pub fn dirs(&self, policy: &Policy) -> anyhow::Result<Vec<PathBuf>> {
+        let mut given = given_or(&self.plugins, "ROOKERY_PLUGINS");
+        if given.is_empty() {
+            given.clone_from(&policy.serve().plugins);
+        }
         if let Some(missing) = given.iter().find(|dir| !dir.is_dir()) {
             bail!(
                 "{} is not a directory; --plugins takes directories that hold *.wasm files",
@@ -113,33 +117,34 @@ impl PluginOptions {
             .collect())
     }
 
+    /// The policy, with its file.
+    pub fn policy(&self) -> &PolicyFile {
+        &self.policy
+    }
+
     /// A runtime's configuration for projects below `roots`.
-    pub fn config(&self, roots: Roots) -> anyhow::Result<RuntimeConfig> {
-        let policy = match &self.policy {
-            Some(file) => {
-                let text = std::fs::read_to_string(file)
-                    .with_context(|| format!("cannot read {}", file.display()))?;
-                Policy::from_toml(&text).with_context(|| format!("in {}", file.display()))?
-            }
-            None => Policy::default(),
-        };
-        let runs = self.state.runs(roots.clone())?;
+    pub fn config(&self, roots: Roots, policy: Policy) -> anyhow::Result<RuntimeConfig> {
+        let runs = self.state.runs(roots.clone(), &policy)?;
         Ok(RuntimeConfig {
             cache_dir: self.cache()?,
             // Also where its file was replaced or removed meanwhile.
             program: "/proc/self/exe".into(),
             policy,
             built_in: built_in(),
+            installed: compiled(),
+            lock: None,
             audit: None,
             roots,
             runs,
         })
     }
 
-    /// All plugins, admitted.
+    /// All plugins, admitted, without a lock and a choice of tools.
     pub fn load(&self, roots: Roots) -> anyhow::Result<(Runtime, LoadReport)> {
-        let runtime = Runtime::new(self.config(roots)?)?;
-        let report = runtime.load(&self.dirs()?);
+        let policy = self.policy.read()?;
+        let dirs = self.dirs(&policy)?;
+        let runtime = Runtime::new(self.config(roots, policy)?)?;
+        let report = runtime.load(&dirs);
         Ok((runtime, report))
     }
 
@@ -162,6 +167,12 @@ fn built_in() -> Option<PathBuf> {
     Some(exe.parent()?.join("plugins"))
 }
 
+/// The directory of the code that was installed with the program.
+pub fn compiled() -> Option<PathBuf> {
+    let exe = std::env::current_exe().ok()?;
+    Some(exe.parent()?.join("compiled"))
+}
+
 /// The paths of the command line, or those of an environment variable, which alone are separated by
 /// `:`.
 pub fn given_or(given: &[PathBuf], variable: &str) -> Vec<PathBuf> {
@@ -175,7 +186,7 @@ pub fn given_or(given: &[PathBuf], variable: &str) -> Vec<PathBuf> {
 }
 
 /// `$VARIABLE/rookery`, or `~/FALLBACK/rookery`.
-fn user_dir(variable: &str, fallback: &str, option: &str) -> anyhow::Result<PathBuf> {
+pub fn user_dir(variable: &str, fallback: &str, option: &str) -> anyhow::Result<PathBuf> {
     let absolute =
         |path: std::ffi::OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
     let base = std::env::var_os(variable).and_then(absolute);

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::interrupt::Interrupt;
 use crate::places::{PortOptions, StateDir, existing_parent, resolve, utf8};
+use crate::policy::PolicyFile;
 use crate::show::{self, Activity};
 use crate::summary::{self, Findings};
 
@@ -46,6 +47,8 @@ pub struct Run {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    policy: PolicyFile,
+    #[command(flatten)]
     ports: PortOptions,
     #[command(flatten)]
     state: StateDir,
@@ -63,10 +66,9 @@ impl Run {
         let dir = resolve(&self.project)?;
         let roots = Roots::new([existing_parent(&dir)])?;
         let project = roots.project(utf8(&dir)?)?;
-        let runs = self
-            .state
-            .runs(roots.clone())?
-            .with_ports(self.ports.ports());
+        let policy = self.policy.read()?;
+        let runs = self.state.runs(roots.clone(), &policy)?;
+        let runs = runs.with_ports(self.ports.ports(&policy));
         let options = StartOptions {
             timeout_s: self
                 .timeout

@@ -6,16 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _};
 use rookery_project::Roots;
-use rookery_runtime::{Audit, LoadReport, Runtime};
+use rookery_runtime::{Audit, LoadReport, Runtime, RuntimeConfig};
 use rookery_server::{Loaded, Rest};
 use tokio::runtime;
 
 use crate::places::{PluginOptions, PortOptions, given_or};
-use crate::signals;
+use crate::policy::{Served, out_of_reach};
+use crate::{Cli, signals};
 
 const ROOTS: &str = "ROOKERY_ROOT";
+const NO_ROOT: &str = "there is no root: name a directory that holds projects with `--root DIR`, \
+                       or put into the policy, under [serve]: roots = [\"DIR\"]";
 
 /// Serve the tools over MCP on stdin and stdout
 #[derive(Args)]
@@ -29,16 +33,19 @@ Example, in an MCP client's configuration:
   \"args\": [\"serve\", \"--root\", \"/home/me/firmware\"]}}}
 
 With ports of this machine that stay the same: rookery serve \
---root firmware --ports 80=8080,443=8443,9000-9100")]
+--root firmware --ports 80=8080,443=8443,9000-9100
+Where nothing may be changed or run: rookery serve --root firmware --read-only --locked")]
 pub struct Serve {
     /// A directory below which projects lie; can be given several times, and relative paths start
-    /// at the first [env: `ROOKERY_ROOT`, separated by `:`]
-    #[arg(long = "root", value_name = "DIR", required = given_or(&[], ROOTS).is_empty())]
+    /// at the first [default: the policy's `roots`] [env: `ROOKERY_ROOT`, separated by `:`]
+    #[arg(long = "root", value_name = "DIR")]
     roots: Vec<PathBuf>,
-    /// Append a line of JSON to this file for each call: the tool, the digests of its plugin and of
-    /// its arguments, the outcome and what it used
-    #[arg(long, value_name = "FILE")]
+    /// Append a line of JSON to this file for each call and each decision: what was granted or
+    /// refused, and by which rule
+    #[arg(long, value_name = "FILE", env = "ROOKERY_AUDIT")]
     audit: Option<PathBuf>,
+    #[command(flatten)]
+    served: Served,
     #[command(flatten)]
     ports: PortOptions,
     #[command(flatten)]
@@ -47,16 +54,10 @@ pub struct Serve {
 
 impl Serve {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
-        let roots = Roots::new(given_or(&self.roots, ROOTS))?;
-        roots.clear_away();
-        let mut config = self.plugins.config(roots)?;
-        config.runs = config.runs.with_ports(self.ports.ports());
-        if let Some(file) = &self.audit {
-            let audit = Audit::open(file)
-                .with_context(|| format!("cannot write the audit to {}", file.display()))?;
-            config.audit = Some(audit);
+        let (config, dirs) = self.config()?;
+        if !config.policy.serve().is_read_only() {
+            config.roots.clear_away();
         }
-        let dirs = self.plugins.dirs()?;
         let load = move || {
             let tools = Arc::new(Runtime::new(config)?);
             let (known, pending) = tools.load_known(&dirs);
@@ -68,6 +69,9 @@ impl Serve {
                         report(&loaded);
                         changed();
                     });
+                    for warning in tools.misspelt_tools() {
+                        tracing::warn!("{warning}");
+                    }
                     if tools.tools().is_empty() {
                         tracing::warn!(
                             "no plugin was loaded, so there are no tools: see \
@@ -97,12 +101,59 @@ impl Serve {
         served?;
         Ok(ExitCode::SUCCESS)
     }
+
+    /// What is served, and the plugins' directories: as the policy says, and the command line.
+    fn config(&self) -> anyhow::Result<(RuntimeConfig, Vec<PathBuf>)> {
+        let policy = self.plugins.policy().read()?;
+        let mut roots = given_or(&self.roots, ROOTS);
+        if roots.is_empty() {
+            roots.clone_from(&policy.serve().roots);
+        }
+        if roots.is_empty() {
+            Cli::command()
+                .error(ErrorKind::MissingRequiredArgument, NO_ROOT)
+                .exit();
+        }
+        let dirs = self.plugins.dirs(&policy)?;
+        let ports = self.ports.ports(&policy);
+        let mut config = self.plugins.config(Roots::new(roots)?, policy)?;
+        config.runs = config.runs.with_ports(ports);
+        self.served.apply(&mut config)?;
+        let audit = self.audit.as_ref().or(config.policy.serve().audit.as_ref());
+        let audit = audit.cloned();
+        if config.lock.is_some() {
+            let lock = self.served.lock(&config.policy)?;
+            let mut files = vec![("the lock", lock.as_path())];
+            files.extend(
+                self.plugins
+                    .policy()
+                    .path()
+                    .map(|file| ("the policy", file)),
+            );
+            files.extend(audit.as_deref().map(|file| ("the audit", file)));
+            files.extend(
+                dirs.iter()
+                    .map(|dir| ("the plugin directory", dir.as_path())),
+            );
+            out_of_reach(&config, &files)?;
+        }
+        if let Some(file) = audit {
+            let audit = Audit::open(&file)
+                .with_context(|| format!("cannot write the audit to {}", file.display()))?;
+            config.audit = Some(audit);
+        }
+        Ok((config, dirs))
+    }
 }
 
 /// Tell the operator what is missing. It goes to stderr: clients show that, or keep it.
 fn report(loaded: &LoadReport) {
     for rejected in &loaded.rejected {
         tracing::warn!("skipped {}: {}", rejected.file.display(), rejected.reason);
+    }
+    let withheld = loaded.plugins.iter().flat_map(|plugin| &plugin.withheld);
+    for withheld in withheld {
+        tracing::debug!("withheld `{}`: {}", withheld.tool, withheld.reason);
     }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");

@@ -28,6 +28,8 @@ fn every_subcommand_explains_itself_with_an_example() {
         &["plugins"],
         &["plugins", "list"],
         &["plugins", "check"],
+        &["plugins", "lock"],
+        &["plugins", "compile"],
         &["doctor"],
     ] {
         let output = rookery(home.path(), &[command, &["--help"]].concat());

@@ -23,6 +23,8 @@ pub mod regular {
     pub use crate::ground::regular::*;
 }
 
+/// What begins the name of a directory in which a project is being made.
+pub use create::SCRATCH as UNFINISHED_PROJECT;
 pub use firmware::{FileSystem, Firmware, Node, Private, SetId, Unpacked, unpack};
 pub use ground::cancel::Cancel;
 pub use ground::fs::{share_lock, try_lock};

@@ -1,5 +1,7 @@
 //! What the roots hold: projects, their runs and what is left of an unfinished project.
 
+use std::path::PathBuf;
+
 use rookery_contract::options::RunListOptions;
 use rookery_contract::shapes::{NewProject, RunList};
 use rustix::fs::{FileType, OFlags};
@@ -85,6 +87,12 @@ impl Roots {
     ///
     /// Both paths are absolute or relative to the first root, and confined to the roots.
     pub fn create(&self, rootfs: &str, output: &str, cancel: &Cancel) -> Result<NewProject> {
+        let (rootfs, output) = self.new_project(rootfs, output)?;
+        create::create(&rootfs, &output, cancel)
+    }
+
+    /// What a new project would be made of, and its directory, which has nothing in it yet.
+    pub fn new_project(&self, rootfs: &str, output: &str) -> Result<(PathBuf, PathBuf)> {
         let rootfs = self.existing(rootfs, "root filesystem")?;
         let output = self.resolve_below(output, "output directory")?;
         if self.dirs().contains(&output) {
@@ -93,7 +101,8 @@ impl Roots {
                 output.display()
             )));
         }
-        create::create(&rootfs, &output, cancel)
+        create::check_output(&rootfs, &output)?;
+        Ok((rootfs, output))
     }
 
     /// Remove what processes that were killed left in the roots and in the directories right below

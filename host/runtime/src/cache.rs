@@ -28,6 +28,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::compiler::Compiled;
+use crate::installed::Installed;
 
 const SEAL_BYTES: usize = 32;
 /// Changes whenever admission would find something else in the same component.
@@ -41,9 +42,11 @@ const DAY: Duration = Duration::from_hours(24);
 /// releases, or of plugins that are gone.
 const UNUSED_DAYS: u32 = 60;
 
-/// A directory of sealed files; without one, everything is a miss and nothing is kept.
+/// A directory of sealed files; without one, everything is a miss and nothing is kept. What was
+/// installed with the program comes before it.
 pub(crate) struct Cache {
     place: Option<Place>,
+    installed: Option<Installed>,
 }
 
 struct Place {
@@ -60,22 +63,36 @@ impl Cache {
     /// Use `dir`, made if it is not there. A directory that cannot be used or trusted is reported,
     /// and the cache stays empty.
     pub(crate) fn open(dir: &Path) -> Self {
-        match Place::open(dir) {
-            Ok(place) => Self { place: Some(place) },
-            Err(reason) => {
-                tracing::warn!(
-                    dir = %dir.display(),
-                    %reason,
-                    "the cache cannot be used, so every start compiles every plugin"
-                );
-                Self { place: None }
-            }
+        let place = Place::open(dir).inspect_err(|reason| {
+            tracing::warn!(
+                dir = %dir.display(),
+                %reason,
+                "the cache cannot be used, so every start compiles every plugin whose code was \
+                 not installed with the program"
+            );
+        });
+        Self {
+            place: place.ok(),
+            installed: None,
         }
+    }
+
+    /// With what was installed with the program.
+    pub(crate) fn with_installed(self, installed: Option<Installed>) -> Self {
+        Self { installed, ..self }
     }
 
     /// What is known about the component of this digest.
     pub(crate) fn record<R: DeserializeOwned>(&self, digest: &str) -> Option<R> {
-        serde_json::from_slice(&self.load(&record_name(digest))?).ok()
+        serde_json::from_slice(&self.record_text(digest)?).ok()
+    }
+
+    /// The same, as it is kept.
+    pub(crate) fn record_text(&self, digest: &str) -> Option<Vec<u8>> {
+        let name = record_name(digest);
+        let installed = self.installed.as_ref();
+        let installed = installed.and_then(|installed| installed.read(&name));
+        installed.or_else(|| self.load(&name))
     }
 
     /// Keep what was found out about the component of this digest.
@@ -87,6 +104,11 @@ impl Cache {
 
     /// The compiled code of the component of this digest, for exactly this engine.
     pub(crate) fn code(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        let installed = self.installed.as_ref();
+        let installed = installed.and_then(|installed| installed.read(&installed_name(digest)));
+        if let Some(component) = installed.and_then(|code| map(engine, &code).ok()) {
+            return Some(component);
+        }
         let sealed = self.load(&code_name(engine, digest))?;
         map(engine, &sealed)
             .inspect_err(|error| {
@@ -152,9 +174,10 @@ fn map(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: `deserialize` runs whatever machine code it is given, so the bytes must come from
     // `Engine::precompile_component`. Only two callers give any, and each holds a private copy that
     // nobody can change: `keep_code` those that our own compiler's process has just given
-    // (`Compiled` is made nowhere else), and `code` those that bear a seal under a key that only
-    // this user can read, over a name that holds the component's digest and the engine's
-    // configuration; only `keep_code` makes such seals.
+    // (`Compiled` is made nowhere else), and `code` either those that bear a seal under a key that
+    // only this user can read, over a name that holds the component's digest and the engine's
+    // configuration (only `keep_code` makes such seals), or those that nobody can have written but
+    // who can write this very program (`Installed` opens no others).
     unsafe { Component::deserialize(engine, code) }
 }
 
@@ -300,7 +323,13 @@ pub(crate) fn build() -> String {
     )
 }
 
-fn record_name(digest: &str) -> String {
+/// The name of code that was installed with the program: for every CPU that it runs on, so there is
+/// one.
+pub(crate) fn installed_name(digest: &str) -> String {
+    format!("{digest}.cwasm")
+}
+
+pub(crate) fn record_name(digest: &str) -> String {
     format!("{digest}.{RECORD_FORMAT}.json")
 }
 

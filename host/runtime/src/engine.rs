@@ -118,6 +118,14 @@ pub(crate) fn compiling() -> anyhow::Result<Engine> {
     Ok(Engine::new(&config(InstanceAllocationStrategy::OnDemand))?)
 }
 
+/// The engine whose code is installed with the program. Naming a target, even this machine's, takes
+/// none of its CPU's features for granted: the code loads on every CPU that the program runs on.
+pub(crate) fn baseline() -> anyhow::Result<Engine> {
+    let mut config = config(InstanceAllocationStrategy::OnDemand);
+    config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
+    Ok(Engine::new(&config)?)
+}
+
 /// Memories, tables and stacks for the instances of all calls: enough that no component, however
 /// many core instances it is made of, takes those of another. Mapping and unmapping them for each
 /// call would take longer than most calls do: on every processor that runs one of our threads, each

@@ -192,9 +192,9 @@ impl Executor {
         log_output(job.name, "stderr", &stderr);
         (
             answer.map_err(|reason| Stop {
-                reason,
                 stderr: stderr.text(),
                 runs: meter.runs(),
+                ..reason.into()
             }),
             meter.usage(),
         )

@@ -29,6 +29,10 @@ const RUNS_NAMED: usize = 3;
 pub(crate) enum Reason {
     /// No such tool; the nearest one, if any is near.
     UnknownTool(Option<String>),
+    /// A rule of the operator's is against it: why.
+    Withheld(String),
+    /// The audit cannot be written.
+    Unrecorded,
     /// More calls of the plugin are under way than may wait.
     TooManyCalls(usize),
     /// No seat became free within this time.
@@ -68,6 +72,8 @@ pub(crate) enum Reason {
 #[derive(Debug)]
 pub(crate) struct Stop {
     pub(crate) reason: Reason,
+    /// The plugin whose tool it was, as the policy names it.
+    pub(crate) plugin: String,
     pub(crate) stderr: String,
     /// Runs that it started: they go on, and nobody else knows their ids.
     pub(crate) runs: Vec<String>,
@@ -77,6 +83,7 @@ impl From<Reason> for Stop {
     fn from(reason: Reason) -> Self {
         Self {
             reason,
+            plugin: String::new(),
             stderr: String::new(),
             runs: Vec::new(),
         }
@@ -132,6 +139,8 @@ impl Reason {
     fn kind(&self) -> FailureKind {
         match self {
             Self::UnknownTool(_) => FailureKind::UnknownTool,
+            Self::Withheld(_) => FailureKind::Denied,
+            Self::Unrecorded => FailureKind::Unavailable,
             Self::TooManyCalls(_) | Self::NoSeat(_) => FailureKind::Busy,
             Self::Cancelled => FailureKind::Cancelled,
             Self::ArgumentsTooLarge { .. } => FailureKind::Limit,
@@ -184,10 +193,22 @@ impl Stop {
                             has one: the same call will very likely end the same way.";
         const OTHERS: &str = "Try other arguments: this is a defect of the tool, and the same \
                               call will very likely end the same way.";
-        let less =
-            |budget: &str| format!("{LESS} The operator can raise `{budget}` in the policy.");
+        let more = |budget: &str, twice: u64| {
+            format!(
+                "The operator can raise it, in the policy under [plugin.{:?}]: {budget} = {twice}",
+                if self.plugin.is_empty() {
+                    tool
+                } else {
+                    &self.plugin
+                }
+            )
+        };
+        let less = |budget: &str, twice: u64| format!("{LESS} {}.", more(budget, twice));
+        let twice_ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX / 2) * 2;
         let advice = match &self.reason {
             Reason::UnknownTool(_)
+            | Reason::Withheld(_)
+            | Reason::Unrecorded
             | Reason::TooManyCalls(_)
             | Reason::NoSeat(_)
             | Reason::Cancelled
@@ -202,18 +223,20 @@ impl Stop {
             | Reason::Exit(_)
             | Reason::Malformed(_)
             | Reason::ResourceBudget(_) => OTHERS.to_owned(),
-            Reason::MemoryBudget(_) => less("memory_mib"),
-            Reason::SharedMemory(_) => "Call it again when the others have ended, or ask for \
-                                        less. The operator can raise `shared_memory_mib` in the \
-                                        policy."
-                .to_owned(),
-            Reason::CpuBudget(_) => less("cpu_ms"),
+            Reason::MemoryBudget(limit) => less("memory_mib", (limit >> 20) * 2),
+            Reason::SharedMemory(limit) => format!(
+                "Call it again when the others have ended, or ask for less. The operator can \
+                 raise it, at the top of the policy: shared_memory_mib = {}.",
+                (limit >> 20) * 2
+            ),
+            Reason::CpuBudget(limit) => less("cpu_ms", twice_ms(*limit)),
             // Not a matter of how much was asked for: a tool that works is stopped by its CPU
             // budget before.
-            Reason::WallBudget(_) => "Call it once more: the machine may have been busy. The \
-                                      operator can raise `wall_ms` in the policy."
-                .to_owned(),
-            Reason::HostCallBudget(_) => less("host_calls"),
+            Reason::WallBudget(limit) => format!(
+                "Call it once more: the machine may have been busy. {}.",
+                more("wall_ms", twice_ms(*limit))
+            ),
+            Reason::HostCallBudget(limit) => less("host_calls", limit * 2),
             Reason::OutputBudget { .. } | Reason::TooMuchToCheck => LESS.to_owned(),
             Reason::HostDefect => "Try once more; if it fails again, tell the operator.".to_owned(),
         };
@@ -238,6 +261,16 @@ impl Stop {
                     text::clean(tool, 80)
                 )
             }
+            Reason::Withheld(why) => format!(
+                "`{}` is not served: {}.",
+                text::clean(tool, 80),
+                text::clean(why, TOOL_MESSAGE_CHARS)
+            ),
+            Reason::Unrecorded => format!(
+                "`{tool}` was not started: the operator wants every call recorded, and the record \
+                 cannot be written. Tell the operator that the audit's file or its disk needs \
+                 room; then call again."
+            ),
             Reason::TooManyCalls(limit) => format!(
                 "`{tool}` was not started: {limit} calls of its plugin are running or waiting, and \
                  no more can wait. Try again when some have ended."
@@ -348,6 +381,7 @@ mod tests {
     fn words_of_a_guest_are_escaped() {
         let stop = Stop {
             reason: Reason::Abort,
+            plugin: String::new(),
             stderr: "panicked at x:\n\u{1b}[2J\u{202e}evil".into(),
             runs: Vec::new(),
         };

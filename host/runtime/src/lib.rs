@@ -14,10 +14,12 @@ mod code;
 mod coerce;
 mod compiler;
 mod component_file;
+mod decision;
 mod engine;
 mod executor;
 mod failure;
 mod host;
+mod installed;
 mod interface;
 mod limits;
 mod linker;
@@ -45,7 +47,7 @@ pub use compiler::{COMPILE, compile_component};
 pub use interface::Interface;
 pub use load::Pending;
 pub use outcome::{Failure, FailureKind, ProgressSink, Success, Usage};
-pub use policy::{Policy, PolicyError};
+pub use policy::{GUEST_MEMORY_MIB, Lock, Policy, PolicyError, Serving};
 use rookery_project::Roots;
 use rookery_runs::Runs;
 pub use runtime::Runtime;
@@ -65,7 +67,11 @@ pub struct RuntimeConfig {
     /// The directory whose components came with the program: they are granted everything that the
     /// policy does not deny.
     pub built_in: Option<PathBuf>,
-    /// Where calls are recorded.
+    /// Where code lies that was installed with the program.
+    pub installed: Option<PathBuf>,
+    /// Outside which nothing is admitted, where the operator wants that.
+    pub lock: Option<Lock>,
+    /// Where calls and decisions are recorded.
     pub audit: Option<Audit>,
     /// The projects that tools may reach.
     pub roots: Roots,
@@ -91,10 +97,32 @@ pub struct Plugin {
     pub file: PathBuf,
     /// SHA-256 of the file, hexadecimal.
     pub digest: String,
+    /// Whether it came with the program.
+    pub built_in: bool,
     /// The `rookery:plugin` interfaces that it imports: what it can do.
     pub imports: Vec<String>,
     /// Names of its tools.
     pub tools: Vec<String>,
+    /// Those of them that are not served.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
+}
+
+impl Plugin {
+    /// The names of its tools that are served.
+    pub fn served(&self) -> impl Iterator<Item = &String> {
+        let withheld = |name: &String| self.withheld.iter().any(|one| one.tool == *name);
+        self.tools.iter().filter(move |name| !withheld(name))
+    }
+}
+
+/// A tool that was admitted and is not served.
+#[derive(Debug, Clone, Serialize)]
+pub struct Withheld {
+    /// Its name.
+    pub tool: String,
+    /// Why, and what to do.
+    pub reason: String,
 }
 
 /// A file that was not admitted.
@@ -103,6 +131,8 @@ pub struct Rejected {
     /// The file.
     #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
+    /// The rule that refused it: `docs/policy.md` lists all of them.
+    pub rule: String,
     /// Why, and what to do.
     pub reason: String,
 }

@@ -15,7 +15,7 @@ use crate::component_file::{self, wasm_files};
 use crate::policy::cores;
 use crate::runtime::Runtime;
 use crate::seats::Origin;
-use crate::{LoadReport, Rejected};
+use crate::{LoadReport, Lock, Rejected};
 
 /// New components that are examined at the same time; most of that is waiting for a compiler or for
 /// an answer.
@@ -47,6 +47,7 @@ impl Runtime {
                 report.rejected.extend(one.rejected);
             }
         });
+        report.warnings.extend(self.misspelt_tools());
         report
     }
 
@@ -60,12 +61,21 @@ impl Runtime {
                 Err(error) => {
                     report.rejected.push(Rejected {
                         file: dir.clone(),
+                        rule: "admission".to_owned(),
                         reason: format!("the plugin directory cannot be read: {error}"),
                     });
                 }
             }
         }
         let pending = self.look_at(&files, false, &mut report);
+        for (name, refusal) in self.missing(&files) {
+            self.refuse(
+                Path::new(&format!("{name}.wasm")),
+                None,
+                refusal,
+                &mut report,
+            );
+        }
         (report, pending)
     }
 
@@ -192,15 +202,16 @@ impl Runtime {
     }
 
     fn register(&self, file: &Path, found: Result<Admitted, Refused>, report: &mut LoadReport) {
-        let registered = found
-            .map_err(|refused| refused.reason)
-            .and_then(|admitted| self.add(file, admitted));
-        match registered {
+        let admitted = match found {
+            Ok(admitted) => admitted,
+            Err(Refused { digest, refusal }) => {
+                return self.refuse(file, digest.as_deref(), refusal, report);
+            }
+        };
+        let digest = admitted.digest.clone();
+        match self.add(file, admitted) {
             Ok(plugin) => report.plugins.push(plugin),
-            Err(reason) => report.rejected.push(Rejected {
-                file: file.to_owned(),
-                reason,
-            }),
+            Err(refusal) => self.refuse(file, Some(&digest), refusal, report),
         }
     }
 
@@ -209,6 +220,16 @@ impl Runtime {
             again,
             ..self.parts()
         }
+    }
+}
+
+impl LoadReport {
+    /// The lock that serves what was admitted, and nothing else.
+    pub fn lock(&self) -> Lock {
+        Lock::of(self.plugins.iter().map(|plugin| {
+            let name = component_file::name(&plugin.file);
+            (name, plugin.digest.as_str(), plugin.built_in)
+        }))
     }
 }
 

@@ -1,22 +1,26 @@
 //! What was admitted: the tools by their names, and what a call of each needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::admission::Admitted;
 use crate::checks::Schema;
 use crate::code::Code;
+use crate::decision::Refusal;
 use crate::interface::Interface;
 use crate::limits::Limits;
+use crate::policy::Selection;
 use crate::seats::{Origin, Seats, Share};
-use crate::{Plugin, Tool, text};
+use crate::{Plugin, Tool, Withheld, text};
 
 /// All tools.
 #[derive(Clone, Default)]
 pub(crate) struct Registry {
     tools: BTreeMap<String, Arc<Tool>>,
     entries: BTreeMap<String, Arc<Entry>>,
+    /// Why what has these names is not served: tools, and plugins that were refused.
+    refused: BTreeMap<String, Refusal>,
 }
 
 /// What a call of one tool needs.
@@ -39,33 +43,64 @@ impl Registry {
         self.entries.get(tool)
     }
 
+    /// Of all tools, served or not.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let names = self.tools.keys().chain(self.refused.keys());
+        names.cloned().collect()
+    }
+
+    /// Why what has this name is not served, if it is there.
+    pub(crate) fn refusal(&self, name: &str) -> Option<&Refusal> {
+        self.refused
+            .get(name)
+            .filter(|_| !self.entries.contains_key(name))
+    }
+
+    /// Keep why the plugin of this name is not served: a built-in tool has its plugin's name.
+    pub(crate) fn refuse(&mut self, plugin: &str, refusal: Refusal) {
+        self.refused.entry(plugin.to_owned()).or_insert(refusal);
+    }
+
     /// The tool that `name`, which is none, most likely means.
     pub(crate) fn nearest(&self, name: &str) -> Option<String> {
         text::nearest(name, self.entries.keys().map(String::as_str)).map(str::to_owned)
     }
 
-    /// Add the tools of the component in `file`, or none of them if one's name is taken.
+    /// Add the tools of the component in `file` that are selected, or none of them if one's name is
+    /// taken. Gives also what was withheld.
     pub(crate) fn add(
         &mut self,
         file: &Path,
         admitted: Admitted,
+        selection: &Selection,
         seats: &Seats,
-    ) -> Result<Plugin, String> {
+    ) -> Result<(Plugin, Vec<(String, Refusal)>), Refusal> {
         for (name, _) in &admitted.tools {
             if let Some(other) = self.tools.get(name) {
-                return Err(format!(
+                let reason = format!(
                     "its tool `{name}` is already served by {}, which comes first: built-in tools \
                      come before others, known plugins before new ones, and after that the order \
                      of the directories and of the file names in them counts. Remove one of the \
                      two",
                     other.plugin.file.display()
-                ));
+                );
+                return Err(Refusal::by("names", reason));
             }
         }
-        let plugin = Arc::new(plugin(file, &admitted));
+        let withheld: Vec<_> = admitted
+            .tools
+            .iter()
+            .filter_map(|(name, _)| {
+                let refusal = selection.withholds(name, admitted.changes)?;
+                Some((name.clone(), refusal))
+            })
+            .collect();
+        self.refused.extend(withheld.iter().cloned());
+        let plugin = Arc::new(plugin(file, &admitted, &withheld));
         let code = Arc::new(admitted.code);
         let share = seats.share(admitted.origin);
-        for (name, definition) in admitted.tools {
+        let served = |name: &String| !withheld.iter().any(|(tool, _)| tool == name);
+        for (name, definition) in admitted.tools.into_iter().filter(|(name, _)| served(name)) {
             let tool = Arc::new(Tool {
                 name: name.clone(),
                 definition,
@@ -83,19 +118,27 @@ impl Registry {
             self.entries.insert(name.clone(), Arc::new(entry));
             self.tools.insert(name, tool);
         }
-        Ok(Plugin::clone(&plugin))
+        Ok((Plugin::clone(&plugin), withheld))
     }
 }
 
-fn plugin(file: &Path, admitted: &Admitted) -> Plugin {
+fn plugin(file: &Path, admitted: &Admitted, withheld: &[(String, Refusal)]) -> Plugin {
     Plugin {
         file: file.to_owned(),
         digest: admitted.digest.clone(),
+        built_in: admitted.origin == Origin::BuiltIn,
         imports: admitted
             .interfaces
             .iter()
-            .filter(|interface| **interface != Interface::Types)
-            .map(ToString::to_string)
+            .filter(|(interface, _)| *interface != Interface::Types)
+            .map(|(interface, _)| interface.to_string())
+            .collect(),
+        withheld: withheld
+            .iter()
+            .map(|(tool, refusal)| Withheld {
+                tool: tool.clone(),
+                reason: refusal.reason.clone(),
+            })
             .collect(),
         tools: admitted
             .tools

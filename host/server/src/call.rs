@@ -21,7 +21,7 @@ const LARGE: u64 = 16 << 10;
 
 impl<S: ToolSource> Server<S> {
     /// An unknown tool is a protocol error; everything else that can go wrong is a result that the
-    /// model reads.
+    /// model reads, also that a tool is not served because the operator decided so.
     pub(crate) async fn call(
         &self,
         request: CallToolRequestParams,
@@ -31,12 +31,15 @@ impl<S: ToolSource> Server<S> {
         let Toolbox {
             tools, catalogue, ..
         } = self.loading.for_call(name).await;
-        let Some(entry) = catalogue.get(name) else {
-            return Err(ErrorData::invalid_params(catalogue.unknown(name), None));
-        };
         let arguments = Arc::new(Value::Object(request.arguments.unwrap_or_default()));
+        let Some(entry) = catalogue.get(name) else {
+            let unknown = || ErrorData::invalid_params(catalogue.unknown(name), None);
+            let refused = tools.refused(name, &arguments).ok_or_else(unknown)?;
+            return Ok(reply::failure(&refused, String::new));
+        };
         let violations = tools.check_arguments(name, &arguments).await;
         if !violations.is_empty() {
+            tools.misunderstood(name, &arguments);
             return Ok(reply::error(&entry.usage.explain(name, &violations)));
         }
 

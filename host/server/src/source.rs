@@ -34,6 +34,15 @@ pub trait ToolSource: Send + Sync + 'static {
         progress: ProgressSink,
     ) -> impl Future<Output = Result<Success, Failure>> + Send;
 
+    /// A call of `tool`, which is not there: the failure to answer with, if it is a rule of the
+    /// operator's that it is not.
+    fn refused(&self, _tool: &str, _arguments: &Value) -> Option<Failure> {
+        None
+    }
+
+    /// A call whose arguments did not pass [`Self::check_arguments`], which is not made.
+    fn misunderstood(&self, _tool: &str, _arguments: &Value) {}
+
     /// Threads for work on what a tool gave that takes too long for the protocol's.
     fn threads(&self) -> Handle {
         Handle::current()
@@ -81,6 +90,14 @@ impl ToolSource for Runtime {
         progress: ProgressSink,
     ) -> Result<Success, Failure> {
         self.call(tool, arguments, cancel, progress).await
+    }
+
+    fn refused(&self, tool: &str, arguments: &Value) -> Option<Failure> {
+        self.refused(tool, arguments)
+    }
+
+    fn misunderstood(&self, tool: &str, arguments: &Value) {
+        self.misunderstood(tool, arguments);
     }
 
     fn threads(&self) -> Handle {

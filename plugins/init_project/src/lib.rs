@@ -1,7 +1,7 @@
 //! `init_project`
 
 use rookery_plugin::shapes::InitCandidate;
-use rookery_plugin::{Creation, Next, Result, plugin, tool};
+use rookery_plugin::{Creation, InitOptions, Maker, Next, Result, plugin, tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -11,10 +11,13 @@ const CANDIDATES: usize = 10;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
-    /// Root filesystem: a directory, tar, cpio, squashfs, ext2/3/4; also .gz, .xz, .zst
+    /// Directory, tar, cpio, squashfs, ext2/3/4; .gz, .xz, .zst
     rootfs: String,
-    /// New project directory
+    /// New directory
     output: String,
+    /// Who makes it
+    #[serde(default)]
+    with: Maker,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -34,11 +37,12 @@ struct Made {
     next: Option<Next>,
 }
 
-/// Make a project from a firmware's root filesystem; the first step. Gives `arch`, `init` and
+/// Make a project from a root filesystem; the first step. Gives `arch`, `init`,
 /// `init_candidates` (choose by `set_env` igloo_init). Next: `run`.
 #[tool(title = "Make a project", example(rootfs = "fw.tar.gz", output = "fw"))]
 fn init_project(host: &impl Creation, args: Args) -> Result<Made> {
-    let mut made = host.init_project(&args.rootfs, &args.output)?;
+    let options = InitOptions { with: args.with };
+    let mut made = host.make_project(&args.rootfs, &args.output, &options)?;
     let total = made.init_candidates.len();
     made.init_candidates.truncate(CANDIDATES);
     Ok(Made {
@@ -89,7 +93,11 @@ mod tests {
                 .unwrap();
         assert_eq!(
             host.calls("creation.init-project"),
-            [json!({ "rootfs": "r.tar.gz", "output": "router" })]
+            [json!({
+                "rootfs": "r.tar.gz",
+                "output": "router",
+                "options": { "with": "auto" }
+            })]
         );
         assert_eq!(
             answer["next"],
@@ -102,6 +110,16 @@ mod tests {
             ),
             (&json!(12), 10)
         );
+    }
+
+    #[test]
+    fn who_makes_it_is_passed_on() {
+        let made = json!({ "project_dir": "/p", "arch": "armel", "init": null });
+        let host = FakeHost::new().answer("creation.init-project", made);
+        let args = json!({ "rootfs": "r", "output": "o", "with": "penguin" });
+        call::<init_project>(&host, args).unwrap();
+        let asked = &host.calls("creation.init-project")[0];
+        assert_eq!(asked["options"], json!({ "with": "penguin" }));
     }
 
     #[test]

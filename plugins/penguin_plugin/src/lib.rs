@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_refusal_of_the_host_is_passed_on() {
-        let denied = Error::Denied("a line: penguin_plugins = [\"x\"]".into());
+        let denied = Error::Denied("a line: plugins = [\"x\"]".into());
         let host = FakeHost::new().fail("live.control-plugin", denied.clone());
         let arguments = json!({ "run_id": "r", "op": "load", "name": "x" });
         assert_eq!(call::<penguin_plugin>(&host, arguments), Err(denied));

@@ -6,9 +6,9 @@
 
 pub use rookery_contract::options::{
     ApplyOptions, CommandOptions, CsvOptions, FindOptions, HookOptions, HookOutputOptions,
-    ListOptions, Payload, Place, PluginOp, PluginOptions, QueryOptions, ReachOptions,
-    RemoveOptions, ResetOptions, RunListOptions, SearchOptions, SetOptions, SnapshotAction,
-    SnapshotOptions, StartOptions, UnhookOptions, WaitOptions,
+    InitOptions, ListOptions, Maker, Payload, Place, PluginOp, PluginOptions, QueryOptions,
+    ReachOptions, RemoveOptions, ResetOptions, RunListOptions, SearchOptions, SetOptions,
+    SnapshotAction, SnapshotOptions, StartOptions, UnhookOptions, WaitOptions,
 };
 use serde_json::Value;
 
@@ -56,7 +56,12 @@ pub trait ConfigMutation {
 /// Interface `creation`.
 pub trait Creation {
     /// Make a project directory from a root filesystem archive.
-    fn init_project(&self, rootfs: &str, output: &str) -> Result<NewProject>;
+    fn init_project(&self, rootfs: &str, output: &str) -> Result<NewProject> {
+        self.make_project(rootfs, output, &InitOptions::default())
+    }
+    /// The same, made by who is named.
+    fn make_project(&self, rootfs: &str, output: &str, options: &InitOptions)
+    -> Result<NewProject>;
 }
 
 /// Interface `emulation`.

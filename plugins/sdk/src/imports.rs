@@ -12,8 +12,8 @@ use crate::bindings::rookery::plugin::{
 use crate::error::{Result, from_host, to_json};
 use crate::host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
-    FindOptions, Firmware, HookOptions, HookOutputOptions, Level, ListOptions, Live, Log,
-    PluginOptions, QueryOptions, ReachOptions, RemoveOptions, ResetOptions, Results,
+    FindOptions, Firmware, HookOptions, HookOutputOptions, InitOptions, Level, ListOptions, Live,
+    Log, PluginOptions, QueryOptions, ReachOptions, RemoveOptions, ResetOptions, Results,
     RootFilesystem, RunListOptions, RunResults, SearchOptions, SetOptions, SnapshotOptions,
     StartOptions, UnhookOptions, WaitOptions,
 };
@@ -85,10 +85,15 @@ impl ConfigMutation for Imports {
 }
 
 impl Creation for Imports {
-    fn init_project(&self, rootfs: &str, output: &str) -> Result<NewProject> {
+    fn make_project(
+        &self,
+        rootfs: &str,
+        output: &str,
+        options: &InitOptions,
+    ) -> Result<NewProject> {
         from_host(
             "creation.init-project",
-            &creation::init_project(rootfs, output, "{}")?,
+            &creation::init_project(rootfs, output, &to_json(options)?)?,
         )
     }
 }

@@ -110,10 +110,10 @@ pub use content::Content;
 pub use error::{Error, Result, Unavailable, invalid, optional};
 pub use host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
-    FindOptions, Firmware, HookOptions, HookOutputOptions, Host, Level, ListOptions, Live, Log,
-    Payload, Place, PluginOp, PluginOptions, QueryOptions, ReachOptions, Results, RootFilesystem,
-    RunListOptions, RunResults, SearchOptions, SnapshotAction, SnapshotOptions, StartOptions,
-    UnhookOptions, WaitOptions,
+    FindOptions, Firmware, HookOptions, HookOutputOptions, Host, InitOptions, Level, ListOptions,
+    Live, Log, Maker, Payload, Place, PluginOp, PluginOptions, QueryOptions, ReachOptions, Results,
+    RootFilesystem, RunListOptions, RunResults, SearchOptions, SnapshotAction, SnapshotOptions,
+    StartOptions, UnhookOptions, WaitOptions,
 };
 pub use imports::Imports;
 pub use rookery_contract::{shapes, text};

@@ -25,7 +25,7 @@ use ratchet::{Found, hold};
 /// A rule, its name in `allowed.toml`, and what it promises.
 type Rule = fn(&tree::Tree) -> Found;
 
-const RULES: [(&str, Rule); 15] = [
+const RULES: [(&str, Rule); 16] = [
     ("long-files", lines::long_files),
     ("wide-lines", lines::wide_lines),
     ("untidy-line-ends", lines::untidy_ends),
@@ -41,6 +41,7 @@ const RULES: [(&str, Rule); 15] = [
     ("invariants", invariants::apart_from_their_code),
     ("tools-in-lists", pages::tools_that_are_not_named),
     ("paths-of-pages", pages::paths_that_are_not_there),
+    ("claims", pages::claims_without_their_test),
 ];
 
 #[test]
@@ -116,4 +117,9 @@ fn every_built_in_tool_is_named_where_tools_are_listed() {
 #[test]
 fn every_path_of_the_architecture_page_is_there() {
     hold("paths-of-pages");
+}
+
+#[test]
+fn every_claim_of_the_threat_model_has_its_test() {
+    hold("claims");
 }

@@ -1,12 +1,13 @@
-//! What the pages say of the tree is true of it: every tool is named where tools are listed, and
-//! every path of the architecture page is there.
+//! What the pages say of the tree is true of it: every tool is named where tools are listed, every
+//! path of the architecture page is there, and every test of the threat model.
 
 use super::ratchet::{Found, add};
 use super::tree::Tree;
 
 /// Where every tool is named.
-const LISTS: [&str; 3] = [
+const LISTS: [&str; 4] = [
     "README.md",
+    "host/runtime/src/policy/toolsets.toml",
     "host/server/src/docs/workflow.md",
     "host/server/src/instructions.rs",
 ];
@@ -48,6 +49,48 @@ pub fn paths_that_are_not_there(tree: &Tree) -> Found {
         }
     }
     found
+}
+
+const MODEL: &str = "docs/threat-model.md";
+
+/// A claim of the threat model stands in a row with the test that keeps it.
+pub fn claims_without_their_test(tree: &Tree) -> Found {
+    let mut found = Found::new();
+    let page = tree.file(MODEL).map_or("", |page| &page.text);
+    let mut claims = page.lines().skip_while(|line| *line != "| claim | test |");
+    let rows = claims
+        .by_ref()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| claim "));
+    for row in rows {
+        let test = row
+            .split('`')
+            .rev()
+            .nth(1)
+            .and_then(|test| test.split_once("::"));
+        let is_there = test.is_some_and(|(path, name)| {
+            let file = tree.file(path);
+            let is_it = |file: &super::tree::File| file.text.contains(&format!("fn {name}("));
+            file.is_some_and(is_it)
+        });
+        if !is_there {
+            add(&mut found, MODEL, format!("has no test: {row}"));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_claim_whose_test_is_gone_is_found() {
+    let tree = Tree::sample(&[
+        (
+            MODEL,
+            "| who | what |\n| claim | test |\n|---|---|\n| it holds | `a.rs::holds` |\n\
+             | it held | `a.rs::held` |\n| it might | |\n",
+        ),
+        ("a.rs", "fn holds() {}"),
+    ]);
+    let found = claims_without_their_test(&tree);
+    assert_eq!(found[MODEL].what.len(), 2, "{:?}", found[MODEL].what);
 }
 
 #[test]

@@ -244,10 +244,11 @@ fn words(used: Used, budget: u64) -> String {
         .collect();
     format!(
         "the guest used {} MiB of memory ({}), and at most {} MiB are allowed; the operator can \
-         allow more with --guest-memory",
+         allow more with --guest-memory, or in the policy under [serve]: guest_memory_mib = {}",
         used.total() >> 20,
         parts.join(", "),
-        budget >> 20
+        budget >> 20,
+        budget >> 19
     )
 }
 

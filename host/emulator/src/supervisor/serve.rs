@@ -253,8 +253,10 @@ impl Supervisor<'_> {
                 if self.world.group.as_ref().is_some_and(Group::was_exceeded) {
                     let what = format!(
                         "the guest used more memory than the {} MiB that are allowed, and the \
-                         kernel ended it; the operator can allow more with --guest-memory",
-                        self.guest.plan().memory_max >> 20
+                         kernel ended it; the operator can allow more with --guest-memory, or in \
+                         the policy under [serve]: guest_memory_mib = {}",
+                        self.guest.plan().memory_max >> 20,
+                        self.guest.plan().memory_max >> 19
                     );
                     return Ok(Outcome::Exceeded { what });
                 }

@@ -18,8 +18,9 @@ use crate::penguin::project::{DEFAULT_FS, MAIN};
 /// firmware names them, as the usual devices are.
 const HARMLESS: [&str; 3] = ["/dev/acos_nat_cli", "/dev/brcmboard", "/dev/ticfg"];
 
-/// Starts what the project adds, then the guest's init. Runs in Penguin only; the embedded emulator
-/// starts init itself.
+/// Starts what the project adds, then the guest's init, without the variables that are for tools:
+/// of those that Penguin sets at boot, the guest keeps what tools read from within its processes.
+/// Runs in Penguin only; the embedded emulator starts init itself.
 const PENGUIN_INIT: &str = r#"#!/igloo/utils/sh
 for script in /igloo/source.d/*; do
   . "$script"
@@ -35,12 +36,23 @@ if [ -z "$igloo_init" ]; then
 fi
 /igloo/utils/send_hypercall readiness igloo_init "$igloo_init" >/dev/null 2>&1
 echo "[IGLOO] user init dispatched $igloo_init"
-start=$igloo_init
+# No variable of the environment has the name of an argument.
+set -- "$igloo_init"
+if [ -f /igloo/boot/igloo_env.sh ]; then
+  while read -r word assigned; do
+    name=${assigned%%=*}
+    case "$word $name" in
+      "export IGLOO_LTRACE" | "export IGLOO_LTRACE_EXCLUDED" | "export PROJ_NAME") ;;
+      "export "[0-9]* | "export "*[!A-Za-z0-9_]*) ;;
+      "export "?*) unset "$name" ;;
+    esac
+  done </igloo/boot/igloo_env.sh
+fi
 unset igloo_init IGLOO_NO_SHELL_COV
 if /igloo/utils/busybox unshare -u /igloo/utils/busybox true >/dev/null 2>&1; then
-  exec /igloo/utils/busybox unshare -u "$start"
+  exec /igloo/utils/busybox unshare -u "$1"
 fi
-exec "$start"
+exec "$1"
 "#;
 
 /// Every text file of the project, by its path in it.
@@ -49,13 +61,14 @@ pub(super) fn files(
     inits: &[InitCandidate],
     survey: &Survey,
     repairs: &[Repair],
+    expected: Vec<(&'static str, Value)>,
 ) -> Vec<(String, String)> {
     let mut patches = vec![
-        ("base", base(arch.name, inits)),
-        ("penguin.guest", penguin_guest(arch)),
+        ("base", base(arch, inits)),
         ("diagnostics", json!({ "plugins": enabled(&DIAGNOSTICS) })),
         ("netdevs.dynamic", json!({ "netdevs": survey.interfaces })),
     ];
+    patches.extend(expected);
     let devices = known_devices(arch, survey);
     if !devices.is_empty() {
         patches.push((
@@ -135,15 +148,27 @@ fn config(arch: &str, patches: &[String]) -> Value {
     })
 }
 
-fn base(arch: &str, inits: &[InitCandidate]) -> Value {
+/// As Penguin's patch of this name, which takes its place at `penguin refresh`.
+fn base(arch: &Architecture, inits: &[InitCandidate]) -> Value {
+    let mut files = penguin_guest(arch);
+    files.extend([
+        (
+            "/dev/fd".to_owned(),
+            json!({ "type": "symlink", "target": "/proc/self/fd" }),
+        ),
+        (
+            "/dev/pts".to_owned(),
+            json!({ "type": "dir", "mode": 0o755 }),
+        ),
+        (
+            "/dev/shm".to_owned(),
+            json!({ "type": "dir", "mode": 0o1777 }),
+        ),
+    ]);
     let mut base = json!({
-        "core": { "arch": arch },
+        "core": { "arch": arch.name },
         "plugins": enabled(&ENABLED),
-        "static_files": {
-            "/dev/fd": { "type": "symlink", "target": "/proc/self/fd" },
-            "/dev/pts": { "type": "dir", "mode": 0o755 },
-            "/dev/shm": { "type": "dir", "mode": 0o1777 },
-        },
+        "static_files": files,
     });
     if let Some(init) = inits.first() {
         base["env"] = json!({ "igloo_init": init.path });
@@ -152,13 +177,12 @@ fn base(arch: &str, inits: &[InitCandidate]) -> Value {
 }
 
 /// What Penguin's container puts into the guest. Its host paths exist only there.
-fn penguin_guest(arch: &Architecture) -> Value {
+fn penguin_guest(arch: &Architecture) -> Map<String, Value> {
     let host =
         |path: &str, mode: u32| json!({ "type": "host_file", "host_path": path, "mode": mode });
     let (major, minor) = arch.serial;
     let link = |target: &str| json!({ "type": "symlink", "target": target });
-    json!({
-        "static_files": {
+    let files = json!({
             "/igloo/init": { "type": "inline_file", "mode": 0o755, "contents": PENGUIN_INIT },
             "/igloo/dylibs/*": host("/igloo_static/dylibs/{{ dylib_dir }}/*", 0o755),
             "/igloo/ltrace/*": host("/igloo_static/ltrace/*", 0o444),
@@ -177,8 +201,11 @@ fn penguin_guest(arch: &Architecture) -> Value {
                 "minor": minor,
                 "mode": 0o666
             }
-        }
-    })
+    });
+    match files {
+        Value::Object(files) => files,
+        _ => Map::new(),
+    }
 }
 
 fn enabled(plugins: &[&str]) -> Value {

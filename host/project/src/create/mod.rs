@@ -1,6 +1,7 @@
 //! Make a new project from a root filesystem.
 
 mod archive;
+mod expected;
 mod flash;
 mod layout;
 mod root;
@@ -23,7 +24,7 @@ use crate::penguin::project::{ARCHIVE, MAIN};
 use crate::{Cancel, Error, Result};
 
 /// What begins the name of a project that is being made.
-const SCRATCH: &str = ".rookery-init-";
+pub const SCRATCH: &str = ".rookery-init-";
 
 /// Remove what a process that was killed in [`create`] left in `dir`.
 pub(crate) fn clear_away(dir: &Path) {
@@ -67,9 +68,10 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Ne
         );
     }
 
+    let expected = expected::patches(&image)?;
     place(
         &image,
-        &layout::files(known, &inits, &survey, &repaired.repairs),
+        &layout::files(known, &inits, &survey, &repaired.repairs, expected),
         output,
         cancel,
     )
@@ -110,7 +112,7 @@ fn no_program(image: &Image, rootfs: &Path) -> Error {
 
 /// The output must not exist, or be an empty directory, and not lie in a directory that is its
 /// source.
-fn check_output(rootfs: &Path, output: &Path) -> Result<()> {
+pub(crate) fn check_output(rootfs: &Path, output: &Path) -> Result<()> {
     if output.starts_with(rootfs) {
         return Err(Error::InvalidArgument(format!(
             "the output directory {} lies in the root filesystem itself; name one elsewhere",

@@ -121,10 +121,14 @@ impl Roots {
     }
 
     fn outside(&self, path: &str, what: &str) -> Error {
+        let roots = self.dirs.iter().map(|root| root.to_string_lossy());
+        let roots = roots.chain([path.into()]);
+        let roots: Vec<_> = roots.map(|root| format!("{root:?}")).collect();
         Error::Denied(format!(
             "the {what} {path:?} is outside the roots; name one below {}, or have the operator \
-             add a root (`--root DIR`)",
-            self.list()
+             add a root with `--root DIR`, or in the policy under [serve]: roots = [{}]",
+            self.list(),
+            roots.join(", ")
         ))
     }
 

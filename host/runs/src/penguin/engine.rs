@@ -152,9 +152,12 @@ pub(super) fn on_path(name: &OsStr) -> Option<PathBuf> {
     if Path::new(name).components().count() > 1 {
         return Some(PathBuf::from(name)).filter(executable);
     }
+    // In Penguin's image this program stands before Penguin's own, under its name.
+    let own = Path::new("/proc/self/exe").canonicalize().ok();
+    let is_own = |path: &PathBuf| own.is_some() && path.canonicalize().ok() == own;
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|directory| directory.join(name))
-        .find(executable)
+        .find(|path| executable(path) && !is_own(path))
 }
 
 #[cfg(test)]

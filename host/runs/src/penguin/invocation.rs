@@ -45,6 +45,28 @@ impl Place {
             engine: Engine::find().engine?,
         })
     }
+
+    /// Whether what is there works, as far as can be known at once.
+    pub(super) fn answers(&self) -> bool {
+        match self {
+            Self::Host { engine, .. } => engine.answers(),
+            Self::Image { .. } => true,
+        }
+    }
+
+    /// Penguin's command without its arguments. Its container, if it has one, is called `name`: the
+    /// wrapper itself names only those of runs.
+    pub(super) fn command_named(&self, name: &str) -> Command {
+        match self {
+            Self::Host { wrapper, engine } => {
+                let mut command = Command::new(wrapper);
+                command.args(["--extra_docker_args", &format!("--name {name}")]);
+                command.env(VARIABLE, &engine.program);
+                command
+            }
+            Self::Image { penguin } => Command::new(penguin),
+        }
+    }
 }
 
 /// What the backend needs, and what to do where it is missing.

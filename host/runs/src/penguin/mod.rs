@@ -8,6 +8,7 @@ mod asking;
 mod engine;
 mod invocation;
 mod live;
+mod making;
 mod output;
 mod watch;
 
@@ -27,6 +28,8 @@ use crate::penguin::live::LiveControl;
 use crate::penguin::output::Output;
 use crate::penguin::watch::Watch;
 use crate::plan::Plan;
+
+pub use making::make_project;
 
 /// A stop is tried again until Penguin is there to be told, for so long: an image may have to be
 /// fetched before its container is made.

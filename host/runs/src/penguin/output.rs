@@ -110,7 +110,7 @@ pub(super) fn outcome(
 }
 
 /// `text` without CSI sequences.
-fn without_colours(text: &str) -> String {
+pub(super) fn without_colours(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {

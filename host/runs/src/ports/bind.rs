@@ -100,7 +100,9 @@ impl Ports {
         found.ok_or(if self.ranges.is_empty() {
             "a port of the guest is not forwarded: the host has no free port".into()
         } else {
-            "a port of the guest is not forwarded: no port of --ports is free".into()
+            "a port of the guest is not forwarded: no port of --ports, or of the policy's `ports`, \
+             is free"
+                .into()
         })
     }
 }

@@ -277,8 +277,8 @@ fn may_change(name: &str, allowed: &BTreeSet<String>) -> Result<()> {
     let with = allowed.iter().map(String::as_str).chain([name]);
     let with: Vec<_> = with.map(|name| format!("{name:?}")).collect();
     Err(Error::Denied(format!(
-        "the operator does not allow the plugin {name} to be changed; a line at the top of the \
-         policy would: penguin_plugins = [{}]",
+        "the operator does not allow the plugin {name} to be changed; this line under [penguin] in \
+         the policy would: plugins = [{}]",
         with.join(", ")
     )))
 }

@@ -160,7 +160,7 @@ fn only_plugins_that_the_operator_names_are_changed() {
         let Err(Error::Denied(why)) = ask(op, "rw_logger") else {
             panic!("{op} was allowed")
         };
-        let line = r#"penguin_plugins = ["crashes", "rw_logger"]"#;
+        let line = r#"[penguin] in the policy would: plugins = ["crashes", "rw_logger"]"#;
         assert!(why.contains(line), "{why}");
     }
     for path in ["/tmp/x.py", "../x", "", "a.b"] {

@@ -9,6 +9,7 @@ use wasmparser::{
     BinaryReaderError, Encoding, FunctionBody, Operator, Parser, Payload, Validator, WasmFeatures,
 };
 
+use crate::decision::Refusal;
 use crate::interface::Interface;
 use crate::policy::Terms;
 
@@ -221,7 +222,7 @@ pub(super) fn interfaces(imports: &[String]) -> Result<Vec<Interface>, String> {
 
 /// Whether everything asked for is granted; else a sentence with the lines of policy that would
 /// grant it.
-pub(super) fn granted(interfaces: &[Interface], terms: &Terms) -> Result<(), String> {
+pub(super) fn granted(interfaces: &[Interface], terms: &Terms) -> Result<(), Refusal> {
     let missing: Vec<Interface> = interfaces
         .iter()
         .copied()
@@ -233,13 +234,14 @@ pub(super) fn granted(interfaces: &[Interface], terms: &Terms) -> Result<(), Str
     let list = |word: &dyn Fn(&Interface) -> String, separator: &str| {
         missing.iter().map(word).collect::<Vec<_>>().join(separator)
     };
-    Err(format!(
+    let reason = format!(
         "it imports {} (to {}), which is not granted. To grant it in the policy (`--policy \
          FILE`), {}",
         list(&|interface| format!("`{PACKAGE}{interface}`"), ", "),
         list(&|interface| interface.ability().to_owned(), "; to "),
         terms.how_to_grant(&missing),
-    ))
+    );
+    Err(Refusal::by(terms.refusing_rule(&missing), reason))
 }
 
 #[cfg(test)]
@@ -302,7 +304,8 @@ mod tests {
             ],
             &terms,
         )
-        .unwrap_err();
+        .unwrap_err()
+        .reason;
         assert!(
             sentence.contains("`rookery:plugin/config-mutation`, `rookery:plugin/live`"),
             "{sentence}"

@@ -134,6 +134,11 @@ impl Effect {
             .fold(Self::default(), Self::and)
     }
 
+    /// Whether it changes or starts something.
+    pub(crate) fn changes(self) -> bool {
+        self.changes
+    }
+
     /// What is not in [`FUNCTIONS`] is taken for the worst.
     fn of(function: &Function) -> Self {
         let named = |(interface, names, _): &&(Interface, &[&str], Self)| {

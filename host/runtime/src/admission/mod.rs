@@ -22,12 +22,12 @@ use crate::cache;
 use crate::code::{Code, Machine};
 use crate::compiler::Uncompiled;
 use crate::component_file::{name, read, read_again};
+use crate::decision::Refusal;
 use crate::executor::{Answer, Ask, Executor, Job};
 use crate::failure::{Reason, Stop};
 use crate::interface::Interface;
 use crate::limits::Limits;
-
-use crate::policy::{Policy, Terms};
+use crate::policy::{Lock, Policy, Terms};
 use crate::seats::{Origin, Seats};
 pub(crate) use built_in::BuiltIn;
 use hints::Effect;
@@ -50,7 +50,10 @@ const WAITED_MS: u64 = 100;
 pub(crate) struct Admitted {
     pub(crate) digest: String,
     pub(crate) origin: Origin,
-    pub(crate) interfaces: Vec<Interface>,
+    /// What it imports, and the rule that grants each.
+    pub(crate) interfaces: Vec<(Interface, String)>,
+    /// Whether it can change or start something.
+    pub(crate) changes: bool,
     /// Names and normalised definitions.
     pub(crate) tools: Vec<(String, Value)>,
     pub(crate) limits: Limits,
@@ -61,7 +64,7 @@ pub(crate) struct Admitted {
 pub(crate) struct Refused {
     /// Of its bytes, where they could be read.
     pub(crate) digest: Option<String>,
-    pub(crate) reason: String,
+    pub(crate) refusal: Refusal,
 }
 
 /// A file after a first look.
@@ -89,6 +92,8 @@ pub(crate) struct Gate<'a> {
     pub(crate) executor: &'a Executor,
     pub(crate) seats: &'a Seats,
     pub(crate) policy: &'a Policy,
+    /// Where the operator wants nothing but what it names.
+    pub(crate) lock: Option<&'a Lock>,
     pub(crate) built_in: &'a BuiltIn,
     /// Whether what was refused before is examined again.
     pub(crate) again: bool,
@@ -103,16 +108,16 @@ impl Gate<'_> {
             Err(reason) => {
                 return Look::Known(Err(Refused {
                     digest: None,
-                    reason,
+                    refusal: reason.into(),
                 }));
             }
         };
         let digest = cache::digest(&bytes);
         match self.look_at(file, &bytes, &digest, origin) {
             Ok(look) => look,
-            Err(reason) => Look::Known(Err(Refused {
+            Err(refusal) => Look::Known(Err(Refused {
                 digest: Some(digest),
-                reason,
+                refusal,
             })),
         }
     }
@@ -123,10 +128,12 @@ impl Gate<'_> {
         bytes: &[u8],
         digest: &str,
         origin: Origin,
-    ) -> Result<Look, String> {
-        let terms = self
-            .policy
-            .terms(&name(file), digest, origin == Origin::BuiltIn)?;
+    ) -> Result<Look, Refusal> {
+        let (name, is_built_in) = (name(file), origin == Origin::BuiltIn);
+        if let Some(lock) = self.lock {
+            lock.admit(&name, digest, is_built_in)?;
+        }
+        let terms = self.policy.terms(&name, digest, is_built_in)?;
         let known: Option<Record> = self.machine.cache.record(digest);
         let imports = match &known {
             Some(record) => record.imports.clone(),
@@ -158,10 +165,10 @@ impl Gate<'_> {
                 broke,
                 build,
             }) if !self.again && build == cache::build() && !candidate.is_raised(broke) => {
-                Err(format!(
+                Err(Refusal::from(format!(
                     "{reason} (found at an earlier start; `rookery plugins check {}` tries again)",
                     file.display()
-                ))
+                )))
             }
             _ => Ok(Look::New(candidate)),
         }
@@ -172,7 +179,7 @@ impl Gate<'_> {
     pub(crate) fn examine(&self, candidate: Candidate) -> Result<Admitted, Refused> {
         let refused = |reason: String| Refused {
             digest: Some(candidate.digest.clone()),
-            reason,
+            refusal: reason.into(),
         };
         let bytes = read_again(&candidate.file, &candidate.digest).map_err(refused)?;
         let found = self.find_out(&candidate, &bytes);
@@ -196,7 +203,7 @@ impl Gate<'_> {
             Ok(found) => {
                 let digest = Some(candidate.digest.clone());
                 let admitted = candidate.admitted(found, self.built_in);
-                admitted.map_err(|reason| Refused { digest, reason })
+                admitted.map_err(|refusal| Refused { digest, refusal })
             }
             Err(unsound) => Err(refused(unsound.reason)),
         }
@@ -310,7 +317,7 @@ impl Candidate {
     }
 
     /// With the tools that were found in it, where these may stand beside the built-in ones.
-    fn admitted(self, found: Found, built_in: &BuiltIn) -> Result<Admitted, String> {
+    fn admitted(self, found: Found, built_in: &BuiltIn) -> Result<Admitted, Refusal> {
         let Found { effect, mut tools } = found;
         let is_built_in = self.origin == Origin::BuiltIn;
         if !is_built_in {
@@ -322,10 +329,12 @@ impl Candidate {
                 stranger::name_the_plugin(definition, &name(&self.file), &self.digest);
             }
         }
+        let ruled = |interface: Interface| (interface, self.terms.rule(interface).to_owned());
         Ok(Admitted {
+            interfaces: self.interfaces.iter().copied().map(ruled).collect(),
             digest: self.digest,
             origin: self.origin,
-            interfaces: self.interfaces,
+            changes: effect.changes(),
             tools,
             limits: self.terms.limits,
             code: self.code,

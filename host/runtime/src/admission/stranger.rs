@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{BuiltIn, names, steering};
+use crate::decision::Refusal;
 use crate::policy::Terms;
 use crate::text;
 
@@ -21,38 +22,41 @@ pub(super) fn may_stand(
     digest: &str,
     built_in: &BuiltIn,
     terms: &Terms,
-) -> Result<(), String> {
+) -> Result<(), Refusal> {
     for (name, definition) in tools {
         if let Some(file) = built_in.file(name) {
             if built_in.is_copied(name, digest) {
                 continue;
             }
-            return Err(format!(
+            let reason = format!(
                 "its tool `{name}` is already served by {}, and no plugin can take the name of a \
                  built-in tool; give it another",
                 file.display()
-            ));
+            );
+            return Err(Refusal::by("names", reason));
         }
         if let Some(known) = names::read_alike(name, built_in.names())
             && !terms.lookalikes.contains(name)
         {
-            return Err(format!(
+            let reason = format!(
                 "its tool `{name}` reads like the built-in tool `{known}`, and could be called in \
                  its place. Give it another name; or, to admit this one, put into the policy \
                  (`--policy FILE`) under {}: lookalikes = [\"{name}\"]",
                 terms.section
-            ));
+            );
+            return Err(Refusal::by(format!("{} lookalikes", terms.section), reason));
         }
         if !terms.steering
             && let Some(passage) = steering::passage(definition, built_in.names())
         {
-            return Err(format!(
+            let reason = format!(
                 "the tool `{name}`: its definition tells an agent how to treat other tools or its \
                  own instructions: {:?}. Say only what the tool does; or, to admit this text, put \
                  into the policy (`--policy FILE`) under {}: steering = true",
                 text::clean(&passage, PASSAGE_CHARS),
                 terms.section
-            ));
+            );
+            return Err(Refusal::by(format!("{} steering", terms.section), reason));
         }
     }
     Ok(())
@@ -91,6 +95,7 @@ mod tests {
         let digest = crate::cache::digest(b"health");
         let digest = if copied { digest } else { String::new() };
         may_stand(&tools, &digest, &BuiltIn::in_dir(Some(dir.path())), &terms)
+            .map_err(|refusal| refusal.reason)
     }
 
     fn stand(name: &str, description: &str, policy: &str) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! `creation`: make a new project.
 
-use rookery_contract::options;
-use serde_json::{Map, Value};
+use rookery_contract::options::{self, InitOptions};
+use rookery_runs::penguin;
 
 use super::{HostResult, State};
 use crate::host::bindings::creation;
@@ -18,9 +18,8 @@ impl creation::Host for State {
         // think.
         let _paused = WallClock::pause(&self.meter);
         self.json("creation.init-project", move |host, cancel| {
-            // There are none yet, and those of a newer tool are not refused.
-            options::parse::<Map<String, Value>>("options", &options)?;
-            host.roots.create(&rootfs, &output, cancel)
+            let options: InitOptions = options::parse("options", &options)?;
+            penguin::make_project(&host.roots, &rootfs, &output, options.with, cancel)
         })
         .await
     }

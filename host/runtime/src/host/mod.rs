@@ -22,17 +22,22 @@ use std::sync::Arc;
 use rookery_project::{Cancel, Error, Firmware, Results, Roots};
 use rookery_runs::Runs;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::decision::Refusal;
 use crate::host::bindings::types;
 use crate::interface::Interface;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::meter::Meter;
 use crate::seats::{Seat, Share};
+use crate::{Audit, text};
 
 pub(crate) use tool_log::{Progress, ToolLog};
+
+/// Longest reason in the audit.
+const REASON_CHARS: usize = 1000;
 
 /// What host functions work on, shared by all calls.
 pub(crate) struct Services {
@@ -40,6 +45,7 @@ pub(crate) struct Services {
     pub(crate) runs: Runs,
     /// What of a guest's analysis plugins the operator lets tools change.
     pub(crate) penguin_plugins: BTreeSet<String>,
+    pub(crate) audit: Option<Arc<Audit>>,
 }
 
 /// The state of one call. It is dropped with its store when the call ends.
@@ -129,7 +135,16 @@ impl State {
     ) -> HostResult<T> {
         let guard = CancelOnDrop(Cancel::default());
         let (services, cancel) = (Arc::clone(&self.services), guard.0.clone());
-        match tokio::task::spawn_blocking(move || work(&services, &cancel)).await {
+        let tool = self.log.tool().to_owned();
+        let work = move || {
+            let result = work(&services, &cancel);
+            if let (Some(audit), Err(Error::Denied(why))) = (&services.audit, &result) {
+                let refusal = Refusal::by(function, text::clean(why, REASON_CHARS));
+                audit.refused(json!({ "tool": tool }), &refusal);
+            }
+            result
+        };
+        match tokio::task::spawn_blocking(work).await {
             Ok(result) => Ok(result?),
             Err(defect) => {
                 tracing::error!(function, %defect, "a host function panicked");

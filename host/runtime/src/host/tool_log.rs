@@ -24,6 +24,10 @@ impl ToolLog {
         }
     }
 
+    pub(super) fn tool(&self) -> &str {
+        &self.tool
+    }
+
     pub(super) fn write(&mut self, level: tracing::Level, message: &str) {
         let Some(left) = self.bytes_left.checked_sub(message.len().max(1)) else {
             if !std::mem::replace(&mut self.cut, true) {

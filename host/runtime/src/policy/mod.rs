@@ -1,19 +1,30 @@
 //! What the operator allows: which interfaces a plugin may import, and what a call may use.
 
+mod lock;
+mod selection;
+mod serving;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use rookery_runs::live::is_plugin_name;
 use serde::Deserialize;
 
+use crate::cache;
 use crate::compiler::CompileLimits;
+use crate::decision::Refusal;
 use crate::interface::Interface;
 use crate::limits::{ADDED_MEMORY_MIB, Limits, MAX_OUTPUT_KIB, SHARED_MEMORY_MIB};
 use crate::text;
 
-/// The operator's policy: which interfaces are granted, and the budgets. Read from TOML, whose
-/// format `docs/policy.md` explains.
+pub use lock::Lock;
+pub(crate) use selection::Selection;
+use selection::Toolsets;
+use serving::Penguin;
+pub use serving::{GUEST_MEMORY_MIB, Serving};
+
+/// The operator's policy: what is served, which interfaces are granted, and the budgets. Read from
+/// TOML, whose format `docs/policy.md` explains.
 ///
 /// Without a policy, or where it says nothing, built-in components are granted every interface, and
 /// others those that only read.
@@ -30,9 +41,15 @@ pub struct Policy {
     concurrent_calls: Option<u16>,
     #[serde(default)]
     shared_memory_mib: Option<u32>,
-    /// The analysis plugins of a running Penguin guest that tools may load, enable and disable.
     #[serde(default)]
-    penguin_plugins: BTreeSet<String>,
+    serve: Serving,
+    #[serde(default)]
+    toolsets: Toolsets,
+    #[serde(default)]
+    penguin: Penguin,
+    /// SHA-256 of the text, where it was read from one.
+    #[serde(skip)]
+    sha256: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -76,6 +93,8 @@ pub(crate) struct Terms {
     pub(crate) lookalikes: BTreeSet<String>,
     /// Whether its text may tell an agent how to treat other tools.
     pub(crate) steering: bool,
+    /// The rule that grants each interface which is not denied.
+    rules: BTreeMap<Interface, String>,
 }
 
 impl Policy {
@@ -83,16 +102,7 @@ impl Policy {
     pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
         let mut policy: Self = toml::from_str(text)
             .map_err(|error| PolicyError(error.to_string().trim_end().to_owned()))?;
-        if let Some(name) = policy
-            .penguin_plugins
-            .iter()
-            .find(|name| !is_plugin_name(name))
-        {
-            return Err(PolicyError(format!(
-                "`penguin_plugins` names {name:?}, which is not the name of a Penguin plugin: \
-                 letters, digits and underscores"
-            )));
-        }
+        policy.penguin.check()?;
         if policy.concurrent_calls == Some(0) {
             return Err(PolicyError(
                 "concurrent_calls must be at least 1".to_owned(),
@@ -110,6 +120,9 @@ impl Policy {
                     .collect::<Result<_, _>>()?,
             );
         }
+        policy.serve.check()?;
+        policy.selection()?;
+        policy.sha256 = Some(cache::digest(text.as_bytes()));
         policy.default.check("[default]")?;
         if policy.default.digest.is_some() {
             return Err(PolicyError(
@@ -139,9 +152,27 @@ impl Policy {
         Ok(policy)
     }
 
-    /// The analysis plugins of a running guest that tools may change.
-    pub(crate) fn penguin_plugins(&self) -> &BTreeSet<String> {
-        &self.penguin_plugins
+    /// Its relative paths as those of a file in `dir`.
+    #[must_use]
+    pub fn at(mut self, dir: &Path) -> Self {
+        self.serve.start_at(dir);
+        self
+    }
+
+    /// What it says of the server as a whole.
+    pub fn serve(&self) -> &Serving {
+        &self.serve
+    }
+
+    /// The analysis plugins of a Penguin guest that an agent may turn on and off: none, unless the
+    /// operator names them under `[penguin]`.
+    pub fn penguin_plugins(&self) -> &BTreeSet<String> {
+        &self.penguin.plugins
+    }
+
+    /// SHA-256 of its text, if it has one.
+    pub(crate) fn sha256(&self) -> Option<&str> {
+        self.sha256.as_deref()
     }
 
     /// Built-in instances that may run at the same time, and others beside them: few enough that
@@ -163,15 +194,18 @@ impl Policy {
     }
 
     /// The terms for the plugin of this file name and digest, or why it may not load at all.
-    pub(crate) fn terms(&self, name: &str, digest: &str, built_in: bool) -> Result<Terms, String> {
+    pub(crate) fn terms(&self, name: &str, digest: &str, built_in: bool) -> Result<Terms, Refusal> {
         if self
             .digests
             .as_ref()
             .is_some_and(|pins| !pins.contains(digest))
         {
-            return Err(format!(
-                "the policy pins digests, and this file's is not among them. To admit it, add \
-                 \"{digest}\" to `digests`"
+            return Err(Refusal::by(
+                "digests",
+                format!(
+                    "the policy pins digests, and this file's is not among them. To admit it, add \
+                     \"{digest}\" to `digests`"
+                ),
             ));
         }
         let named =
@@ -185,9 +219,13 @@ impl Policy {
             .filter_map(|(section, rules)| Some((section, rules.digest.as_deref()?)))
             .find(|(_, pin)| *pin != digest)
         {
-            return Err(format!(
-                "the policy pins {section} to digest {pin}, but the file has {digest}; either the \
-                 file was replaced or the pin is outdated"
+            return Err(Refusal::by(
+                format!("{section} digest"),
+                format!(
+                    "the policy pins {section} to digest {pin}, but the file has {digest}; either \
+                     the file was replaced, or the pin is outdated and the line is now: \
+                     digest = \"{digest}\""
+                ),
             ));
         }
         // A section by digest takes the place of the one by name, but for what that denies.
@@ -199,15 +237,23 @@ impl Policy {
         layers
             .clone()
             .for_each(|(_, rules)| rules.apply(&mut limits));
-        let undenied: BTreeSet<Interface> = Interface::ALL
-            .into_iter()
-            .filter(|interface| built_in || interface.is_free() || interface.only_reads())
-            .chain(
-                layers
-                    .clone()
-                    .flat_map(|(_, rules)| rules.grant.iter().copied()),
-            )
-            .collect();
+        let without_asking = |interface: Interface| match interface {
+            _ if interface.is_free() => Some("free"),
+            _ if built_in => Some("built in"),
+            _ if interface.only_reads() => Some("reading"),
+            _ => None,
+        };
+        let mut rules = BTreeMap::new();
+        for (section, layer) in layers.clone() {
+            let granted = layer.grant.iter();
+            rules.extend(granted.map(|interface| (*interface, format!("{section} grant"))));
+        }
+        for interface in Interface::ALL {
+            if let Some(rule) = without_asking(interface) {
+                rules.insert(interface, rule.to_owned());
+            }
+        }
+        let undenied: BTreeSet<Interface> = rules.keys().copied().collect();
         let denials: Vec<_> = sections
             .iter()
             .map(|(section, rules)| (section.clone(), rules.deny.clone()))
@@ -238,6 +284,7 @@ impl Policy {
                 .next_back(),
             undenied,
             denials,
+            rules,
             section: layers
                 .skip(1)
                 .last()
@@ -284,6 +331,21 @@ impl Terms {
             limits.cpu = Duration::from_millis(ms.into());
         }
         limits
+    }
+
+    /// The rule that grants `interface`, which is granted.
+    pub(crate) fn rule(&self, interface: Interface) -> &str {
+        self.rules.get(&interface).map_or("", String::as_str)
+    }
+
+    /// The rule that keeps `missing` from being granted.
+    pub(crate) fn refusing_rule(&self, missing: &[Interface]) -> String {
+        let mut denials = self.denials.iter();
+        let denied = denials.find(|(_, deny)| missing.iter().any(|one| deny.contains(one)));
+        denied.map_or_else(
+            || format!("{} grant", self.section),
+            |(section, _)| format!("{section} deny"),
+        )
     }
 
     /// What to change in the policy so that `missing` is granted.

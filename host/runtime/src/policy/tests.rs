@@ -117,7 +117,7 @@ fn sections_and_pins_that_match_no_plugin_are_told_with_the_nearest_name() {
 #[test]
 fn pins_refuse_other_digests_and_say_how_to_admit_them() {
     let other = "0".repeat(64);
-    let refusal = |policy: &Policy| policy.terms("x", &other, true).unwrap_err();
+    let refusal = |policy: &Policy| policy.terms("x", &other, true).unwrap_err().reason;
     let pinned = policy(&format!("digests = ['{}']", DIGEST.to_uppercase()));
     assert!(
         pinned.terms("x", DIGEST, true).is_ok(),
@@ -155,7 +155,7 @@ fn the_manual_knows_every_key_and_its_example_is_a_policy() {
     let (example, _) = rest.split_once("```").unwrap();
     let example = policy(example);
     assert!(grants(&example, "guest_cmd").contains(&"live"));
-    for section in ["", "[default]\n"] {
+    for section in ["", "[default]\n", "[serve]\n", "[penguin]\n"] {
         // The error names the keys that there are.
         let error = Policy::from_toml(&format!("{section}nothing = 1"))
             .unwrap_err()
@@ -194,10 +194,10 @@ fn plugins_of_penguin_are_allowed_by_their_names_only() {
         Policy::default().penguin_plugins().is_empty(),
         "nothing by default"
     );
-    let policy = Policy::from_toml("penguin_plugins = [\"crashes\"]").unwrap();
+    let policy = Policy::from_toml("[penguin]\nplugins = [\"crashes\"]").unwrap();
     assert!(policy.penguin_plugins().contains("crashes"));
     for name in ["/tmp/x.py", "../x", "", "*"] {
-        let refused = Policy::from_toml(&format!("penguin_plugins = [{name:?}]"));
+        let refused = Policy::from_toml(&format!("[penguin]\nplugins = [{name:?}]"));
         let why = refused.unwrap_err().to_string();
         assert!(why.contains("not the name of a Penguin plugin"), "{why}");
     }

@@ -204,9 +204,13 @@ async fn every_call_leaves_a_line_in_the_audit() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
+    assert_eq!(lines[0]["event"], "start");
+    assert_eq!(lines[1]["decision"], "granted");
+    let lines = &lines[2..];
     let outcomes: Vec<_> = lines.iter().map(|line| &line["outcome"]).collect();
     assert_eq!(outcomes, ["ok", "denied"]);
-    for line in &lines {
+    for line in lines {
+        assert_eq!(line["event"], "call");
         assert_eq!(line["tool"], "probe");
         assert_eq!(line["plugin"], report.plugins[0].digest);
         assert_eq!(line["arguments"].as_str().unwrap().len(), 64);

@@ -145,6 +145,8 @@ impl Place {
             program: rookery(),
             policy,
             built_in: self.built_in.then(|| self.dir.path().join("plugins")),
+            installed: Some(self.dir.path().join("compiled")),
+            lock: None,
             audit: None,
             roots,
             runs,

@@ -4,4 +4,5 @@ mod admission;
 mod common;
 mod concurrency;
 mod containment;
+mod installed;
 mod speed;

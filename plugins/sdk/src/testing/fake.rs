@@ -12,8 +12,8 @@ use crate::args::RunSelector;
 use crate::error::{Error, Result};
 use crate::host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
-    FindOptions, Firmware, HookOptions, HookOutputOptions, Level, ListOptions, Live, Log,
-    PluginOptions, QueryOptions, ReachOptions, RemoveOptions, ResetOptions, Results,
+    FindOptions, Firmware, HookOptions, HookOutputOptions, InitOptions, Level, ListOptions, Live,
+    Log, PluginOptions, QueryOptions, ReachOptions, RemoveOptions, ResetOptions, Results,
     RootFilesystem, RunListOptions, RunResults, SearchOptions, SetOptions, SnapshotOptions,
     StartOptions, UnhookOptions, WaitOptions,
 };
@@ -199,10 +199,15 @@ impl ConfigMutation for FakeHost {
 }
 
 impl Creation for FakeHost {
-    fn init_project(&self, rootfs: &str, output: &str) -> Result<NewProject> {
+    fn make_project(
+        &self,
+        rootfs: &str,
+        output: &str,
+        options: &InitOptions,
+    ) -> Result<NewProject> {
         self.ask(
             "creation.init-project",
-            json!({ "rootfs": rootfs, "output": output }),
+            json!({ "rootfs": rootfs, "output": output, "options": options }),
         )
     }
 }

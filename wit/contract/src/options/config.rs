@@ -1,4 +1,4 @@
-//! Options of `config-mutation`.
+//! Options of `config-mutation` and `creation`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,4 +38,24 @@ pub struct ResetOptions {
     /// Go back to this revision; 0 is no patch. Left out, the patch is dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_revision: Option<u64>,
+}
+
+/// `creation.init-project`. An option that a newer tool has is not refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct InitOptions {
+    /// Who makes the project.
+    pub with: Maker,
+}
+
+/// Who makes a project: `auto` is Penguin's own `init` where Penguin is, and Rookery where it is
+/// not, or fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)] // each would make the schema larger, which agents read
+pub enum Maker {
+    #[default]
+    Auto,
+    Penguin,
+    Rookery,
 }

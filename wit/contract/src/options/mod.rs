@@ -14,7 +14,7 @@ mod running;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::config::{ApplyOptions, RemoveOptions, ResetOptions, SetOptions};
+pub use self::config::{ApplyOptions, InitOptions, Maker, RemoveOptions, ResetOptions, SetOptions};
 pub use self::firmware::{FindOptions, ListOptions, Place};
 pub use self::live::{
     HookOptions, HookOutputOptions, PluginOp, PluginOptions, SnapshotAction, SnapshotOptions,

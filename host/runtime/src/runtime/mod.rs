@@ -1,16 +1,20 @@
 //! The runtime: what was admitted, and calls to it.
 
+mod decisions;
+mod install;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rookery_runs::backend::Live;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::{Admitted, BuiltIn, Gate};
+use crate::admission::{BuiltIn, Gate};
+use crate::audit::Call;
 use crate::cache::{self, Cache};
 use crate::checks::SMALL;
 use crate::code::Machine;
@@ -19,16 +23,17 @@ use crate::engine::TickingEngine;
 use crate::executor::{Answer, Ask, Executor, Job};
 use crate::failure::{Reason, Stop};
 use crate::host::Services;
+use crate::installed::Installed;
 use crate::limits::SharedMemory;
 use crate::linker::Linkers;
 use crate::meter::thread_cpu_ns;
-use crate::policy::cores;
+use crate::policy::{Selection, cores};
 use crate::registry::{Entry, Registry};
 use crate::seats::{Origin, Seats};
 use crate::threads::Threads;
 use crate::{
-    Audit, Failure, Plugin, Policy, ProgressSink, RuntimeConfig, Success, Tool, Usage, coerce,
-    text, work,
+    Audit, Failure, Lock, Policy, ProgressSink, RuntimeConfig, Success, Tool, Usage, coerce,
+    component_file, text, work,
 };
 
 /// Longest message of a failed call in the log.
@@ -40,7 +45,9 @@ pub struct Runtime {
     executor: Executor,
     seats: Seats,
     policy: Policy,
-    audit: Option<Audit>,
+    selection: Selection,
+    lock: Option<Lock>,
+    audit: Option<Arc<Audit>>,
     built_in: BuiltIn,
     /// What some backend of this machine has.
     offers: Live,
@@ -58,6 +65,18 @@ struct Prepared {
 impl Runtime {
     /// Build the engine. Loads nothing yet.
     pub fn new(config: RuntimeConfig) -> anyhow::Result<Self> {
+        let selection = config.policy.selection()?;
+        let audit = config.audit.map(Arc::new);
+        if let Some(audit) = &audit {
+            audit.start(json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "policy": config.policy.sha256(),
+                "locked": config.lock.is_some(),
+                "read_only": selection.is_read_only(),
+                "toolsets": selection.chosen(),
+                "roots": config.roots.dirs(),
+            }));
+        }
         let seats = config.policy.concurrent_calls();
         let instances = u32::try_from(Seats::instances(seats)).unwrap_or(u32::MAX);
         let engine = TickingEngine::new(instances)?;
@@ -68,13 +87,15 @@ impl Runtime {
                 roots: config.roots,
                 runs: config.runs,
                 penguin_plugins: config.policy.penguin_plugins().clone(),
+                audit: audit.clone(),
             },
             Threads::new(cores(), seats),
             SharedMemory::new(config.policy.shared_memory()),
         );
         let machine = Machine {
             linkers: Linkers::new(engine.engine()),
-            cache: Cache::open(&config.cache_dir),
+            cache: Cache::open(&config.cache_dir)
+                .with_installed(config.installed.as_deref().and_then(Installed::open)),
             compiler: Compiler::new(config.program, cores()),
             engine: engine.engine().clone(),
         };
@@ -83,7 +104,9 @@ impl Runtime {
             executor,
             seats: Seats::new(seats),
             policy: config.policy,
-            audit: config.audit,
+            selection,
+            lock: config.lock,
+            audit,
             built_in: BuiltIn::in_dir(config.built_in.as_deref()),
             offers,
             registry: RwLock::default(),
@@ -101,6 +124,7 @@ impl Runtime {
             executor: &self.executor,
             seats: &self.seats,
             policy: &self.policy,
+            lock: self.lock.as_ref(),
             built_in: &self.built_in,
             again: false,
         }
@@ -112,21 +136,6 @@ impl Runtime {
         } else {
             Origin::Added
         }
-    }
-
-    pub(crate) fn add(&self, file: &Path, mut admitted: Admitted) -> Result<Plugin, String> {
-        // A tool of ours that no backend of this machine can serve only takes an agent's time.
-        if admitted.origin == Origin::BuiltIn {
-            admitted.tools.retain(|(_, definition)| {
-                let needs = definition["_meta"]["rookery/needs"].as_str();
-                needs.is_none_or(|needs| self.offers.has(needs))
-            });
-        }
-        let mut registry = self
-            .registry
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        Arc::make_mut(&mut registry).add(file, admitted, &self.seats)
     }
 
     fn registry(&self) -> Arc<Registry> {
@@ -189,16 +198,28 @@ impl Runtime {
     ) -> Result<Success, Failure> {
         let registry = self.registry();
         let Some(entry) = registry.entry(tool) else {
-            let stop = Stop::from(Reason::UnknownTool(registry.nearest(tool)));
-            return Err(stop.into_failure(tool, Usage::default()));
+            return Err(self.refused(tool, arguments).unwrap_or_else(|| {
+                let stop = Stop::from(Reason::UnknownTool(registry.nearest(tool)));
+                stop.into_failure(tool, Usage::default())
+            }));
         };
+        if self.audit.as_ref().is_some_and(|audit| !audit.works()) {
+            let stop = Stop::from(Reason::Unrecorded);
+            return Err(stop.into_failure(tool, Usage::default()));
+        }
         let prepared = self.prepare(entry, arguments).await;
         let (answer, usage) = match prepared {
             Some(Prepared { text, digest }) => {
                 let (answer, usage) = self.ask(entry, text, cancel, progress).await;
                 if let (Some(audit), Some(digest)) = (&self.audit, digest) {
-                    let failure = answer.as_ref().err().map(Stop::kind);
-                    audit.record(&entry.tool, &digest, failure, &usage);
+                    audit.call(&Call {
+                        tool,
+                        served: Some(&entry.tool),
+                        arguments: &digest,
+                        failure: answer.as_ref().err().map(Stop::kind),
+                        rule: None,
+                        usage: &usage,
+                    });
                 }
                 (answer, usage)
             }
@@ -209,7 +230,8 @@ impl Runtime {
                 tracing::debug!(target: "rookery::tool", tool, ?usage, "a call succeeded");
                 Ok(Success { output, usage })
             }
-            Err(stop) => {
+            Err(mut stop) => {
+                stop.plugin = component_file::name(&entry.tool.plugin.file);
                 let kind = stop.kind();
                 let failure = stop.into_failure(tool, usage);
                 let (usage, message) =

@@ -1,5 +1,8 @@
 //! `rookery plugins`: what is loaded, and whether a file would be.
 
+mod compile;
+mod lock;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::places::PluginOptions;
+use crate::policy::Served;
 use crate::show;
 
 /// List plugins, or check files before they are used
@@ -19,6 +23,8 @@ use crate::show;
 pub enum Plugins {
     List(List),
     Check(Check),
+    Lock(lock::Lock),
+    Compile(compile::Compile),
 }
 
 /// Show the plugins that `serve` would load, and those it would skip
@@ -31,6 +37,8 @@ Example:
 pub struct List {
     #[command(flatten)]
     options: PluginOptions,
+    #[command(flatten)]
+    served: Served,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -63,6 +71,8 @@ impl Plugins {
         match self {
             Self::List(list) => list.json,
             Self::Check(check) => check.json,
+            Self::Lock(lock) => lock.json,
+            Self::Compile(compile) => compile.json,
         }
     }
 
@@ -70,14 +80,19 @@ impl Plugins {
         match self {
             Self::List(list) => list.execute(),
             Self::Check(check) => check.execute(),
+            Self::Lock(lock) => lock.execute(),
+            Self::Compile(compile) => compile.execute(),
         }
     }
 }
 
 impl List {
     fn execute(&self) -> anyhow::Result<ExitCode> {
-        let dirs = self.options.dirs()?;
-        let (_, report) = self.options.load(a_root()?)?;
+        let policy = self.options.policy().read()?;
+        let dirs = self.options.dirs(&policy)?;
+        let mut config = self.options.config(a_root()?, policy)?;
+        self.served.apply(&mut config)?;
+        let report = Runtime::new(config)?.load(&dirs);
         show::result(&report, self.json, |report| {
             let mut lines = describe(report);
             if report.plugins.is_empty() {
@@ -107,12 +122,14 @@ struct Checked<'a> {
 
 impl Check {
     fn execute(&self) -> anyhow::Result<ExitCode> {
-        let runtime = Runtime::new(self.options.config(a_root()?)?)?;
-        let report = runtime.check(&self.options.dirs()?, &self.files);
+        let policy = self.options.policy().read()?;
+        let dirs = self.options.dirs(&policy)?;
+        let runtime = Runtime::new(self.options.config(a_root()?, policy)?)?;
+        let report = runtime.check(&dirs, &self.files);
         let shown: Map<String, Value> = report
             .plugins
             .iter()
-            .flat_map(|plugin| &plugin.tools)
+            .flat_map(Plugin::served)
             .map(|tool| Ok((tool.clone(), read_by_agents(&runtime, tool)?)))
             .collect::<anyhow::Result<_>>()?;
         let checked = Checked {
@@ -205,6 +222,12 @@ fn describe_plugin(plugin: &Plugin) -> Vec<String> {
     } else {
         &abilities
     };
+    for withheld in &plugin.withheld {
+        lines.push(format!(
+            "  not served: {}: {}",
+            withheld.tool, withheld.reason
+        ));
+    }
     lines.extend(
         abilities.iter().enumerate().map(|(i, ability)| {
             format!("  {}  {ability}", if i == 0 { "can   " } else { "      " })
@@ -240,7 +263,7 @@ pub struct Overview {
 }
 
 pub fn overview(options: &PluginOptions) -> anyhow::Result<Overview> {
-    let dirs = options.dirs()?;
+    let dirs = options.dirs(&options.policy().read()?)?;
     let dirs = dirs.iter().map(|dir| dir.to_string_lossy().into_owned());
     let dirs = dirs.collect();
     let (runtime, report) = options.load(a_root()?)?;
