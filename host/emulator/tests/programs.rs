@@ -14,7 +14,7 @@ use rookery_harness::Skip;
 use rookery_records::event::{Argument, Event, What};
 use rookery_runs::backend::Backend;
 use rookery_runs::plan::{
-    Flash, Held, Ioctl, IoctlCommand, Poll, Pseudofile, Read, StaticFile, Write,
+    Address, Flash, Held, Ioctl, IoctlCommand, Poll, Pseudofile, Read, StaticFile, Write,
 };
 use support::Recorder;
 
@@ -39,6 +39,11 @@ const MODELS: &str = "models";
 
 /// A program for which the plan has flash memory.
 const FLASH: &str = "flash";
+
+/// Programs for which the plan has network interfaces.
+const INTERFACES: &str = "interfaces";
+const OPTIONS: &str = "options";
+const HOTPLUG: &str = "hotplug";
 
 /// What the name of a test ends with in which models are files in memory.
 const IN_MEMORY: &str = ", in memory";
@@ -231,6 +236,14 @@ fn partition(number: u32, name: &str, holds: Held) -> Flash {
     }
 }
 
+fn address(interface: &str, ip: [u8; 4]) -> Address {
+    Address {
+        interface: interface.to_owned(),
+        ip: ip.into(),
+        prefix: 24,
+    }
+}
+
 /// Where the program's models write to.
 const WRITTEN: &str = "out/led.txt";
 
@@ -322,6 +335,15 @@ fn run(program: &str, arch: &str, dynamic: bool) {
                 variable("bootdelay", "3"),
             ];
         }
+        HOTPLUG => plan.netdevs = vec!["eth0".to_owned()],
+        OPTIONS => {
+            plan.netdevs = vec!["eth0".to_owned()];
+            plan.addresses = vec![address("eth0", [10, 7, 0, 1])];
+        }
+        INTERFACES => {
+            plan.netdevs = ["eth0", "br0", "br9"].map(str::to_owned).into();
+            plan.addresses = vec![address("br9", [192, 168, 9, 1])];
+        }
         _ => {}
     }
     plan.static_files.extend(text.lines().filter_map(node));
@@ -407,6 +429,10 @@ fn describe(event: &Event) -> Option<String> {
             let told = format!("nvram {operation:?} {key} {value}").to_lowercase();
             Some(told.trim_end().to_owned())
         }
+        What::InterfaceMissing { name, result, .. } => Some(format!("interface {name} {result}")),
+        What::BindFailed {
+            ip, port, result, ..
+        } => Some(format!("bind {ip}:{port} {result}")),
         What::Crash { signal, last, .. } => {
             let last = last.last().map_or("", |call| &call.about);
             Some(format!("crash {last} {signal}"))

@@ -28,7 +28,7 @@ use crate::guest::clock::Clock;
 use crate::guest::emulators::Emulators;
 use crate::guest::images::Images;
 use crate::guest::init::Init;
-use crate::guest::interfaces;
+use crate::guest::interfaces::Shown;
 use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
@@ -82,6 +82,7 @@ pub struct Guest<'a> {
     /// Files of the supervisor's that it writes to.
     kept: Kept,
     sys_devices: SysDevices,
+    interfaces: Shown,
     nvram: Nvram,
 }
 
@@ -119,6 +120,7 @@ impl<'a> Guest<'a> {
             respawns: Respawns::default(),
             kept: Kept::default(),
             sys_devices: SysDevices::default(),
+            interfaces: Shown::default(),
             nvram: Nvram::default(),
         }
     }
@@ -164,6 +166,7 @@ impl<'a> Guest<'a> {
         }
         self.tree.mounts.forget_start();
         self.images.forget_start();
+        self.services.forget_start();
         self.tree.mounts.promise(0);
         let mut own = self.mounts_there();
         own.retain(|(id, _)| !self.mounted.contains(id));
@@ -326,7 +329,8 @@ impl Paths for Guest<'_> {
 
     fn resolve(&mut self, call: &Call, path: &str, follow: bool) -> Result<Found, Errno> {
         if paths::is_below(path, CLASS) {
-            interfaces::refresh(&self.init, &self.pidfd, self.services.network());
+            let services = &mut self.services;
+            self.interfaces.refresh(&self.init, &self.pidfd, services);
         }
         self.sys_devices.look(path, &self.pidfd);
         let caller = call.process.and_then(|process| self.procs.get(process));

@@ -51,6 +51,9 @@ pub fn ioctl<'a>(guest: &mut impl Controls<'a>, call: &Call) -> Action {
     if taught && let Some(action) = network::ioctl(guest, call, command, address) {
         return action;
     }
+    if !taught && let Some(action) = network::wireless(guest, call, command) {
+        return action;
+    }
     if let Some((name, errno)) = interface(guest, call, command) {
         guest.report_call(
             call,

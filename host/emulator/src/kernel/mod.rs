@@ -1,6 +1,6 @@
 //! The kernel as types: system calls that no safe crate offers, netlink, and the text of paths.
 //! With the launcher, the only place with `unsafe`: `notify`, `probe`,
-//! `process`, `stopped` and `told`.
+//! `process`, `sockopt`, `stopped` and `told`.
 //!
 //! Invariant 11: `unsafe` is here and where the others are listed.
 
@@ -16,5 +16,7 @@ pub mod probe;
 pub mod process;
 pub mod shortage;
 pub mod sockios;
+pub mod sockopt;
 pub mod stopped;
 pub mod told;
+pub mod uevent;

@@ -44,16 +44,19 @@ pub enum Handle {
     Changes,
     /// A netlink socket to ask by.
     Lists,
+    /// A netlink socket of the namespace with the other ends of interface pairs.
+    Outside,
 }
 
 /// As many as there are.
-pub const HANDLES: [Handle; 6] = [
+pub const HANDLES: [Handle; 7] = [
     Handle::Proc,
     Handle::Disk,
     Handle::Nameless,
     Handle::Segments,
     Handle::Changes,
     Handle::Lists,
+    Handle::Outside,
 ];
 
 /// Open what can be opened before the guest's root is entered: its `/proc`, and `disk`, which holds

@@ -49,7 +49,7 @@ pub struct World {
     /// The root of the file system for its flash memory.
     pub flash: Option<OwnedFd>,
     /// The namespace with the other ends of interface pairs; they vanish with it.
-    _outside: std::fs::File,
+    pub outside: std::fs::File,
 }
 
 impl World {
@@ -163,7 +163,7 @@ impl World {
                             .zip(root)
                             .map(|(device, root)| Mounted { device, root }),
                         flash,
-                        _outside: outside,
+                        outside,
                     });
                 }
                 (Some(&message::HANDLE), Some(fd)) => {

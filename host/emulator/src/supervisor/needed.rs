@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
@@ -14,9 +15,11 @@ use rustix::fs::{Mode, OFlags};
 use crate::files::consoles::of_firmware;
 use crate::files::flash::Partitions;
 use crate::files::uboot_env;
+use crate::guest::links::Elsewhere;
 use crate::handlers;
 use crate::kernel::notify::Instruction;
 use crate::kernel::paths;
+use crate::limits::Handle;
 use crate::models::{Models, Written};
 use crate::process::view::View;
 use crate::qemu::arch::Arch;
@@ -128,6 +131,18 @@ pub fn filter_of(plan: &Plan, has_nvram: bool) -> Vec<Instruction> {
         watched,
         handlers::always_answered().chain(recorded).chain(modelled),
     )
+}
+
+/// Where the other ends of interface pairs are; `None` where the host is short of descriptors.
+pub fn elsewhere(world: &World, handles: &mut Vec<(Handle, OwnedFd)>) -> Option<Elsewhere> {
+    let at = handles
+        .iter()
+        .position(|(handle, _)| *handle == Handle::Outside)?;
+    let (_, network) = handles.swap_remove(at);
+    Some(Elsewhere {
+        namespace: world.outside.try_clone().ok()?.into(),
+        network: network.into(),
+    })
 }
 
 /// Make use of the file systems that have no place in the guest's tree: fill that of flash memory;

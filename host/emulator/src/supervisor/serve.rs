@@ -18,6 +18,7 @@ use crate::guest::access::{HasKept, HasPlan, HasServices, Reports};
 use crate::guest::emulators::Emulators;
 use crate::guest::init::Init;
 use crate::guest::kept::Kept;
+use crate::guest::links::Links;
 use crate::guest::reboot::Reboot;
 use crate::guest::reporter::Reporter;
 use crate::guest::services::Services;
@@ -44,7 +45,8 @@ use crate::supervisor::command::Command;
 use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
 use crate::supervisor::needed::{
-    complete, consoles, emulators, environment, fill_detached, filter_of, not_to_be_had, unpacked,
+    complete, consoles, elsewhere, emulators, environment, fill_detached, filter_of, not_to_be_had,
+    unpacked,
 };
 use crate::supervisor::nvram;
 use crate::supervisor::ready::Ready;
@@ -96,8 +98,10 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         init: &plan.init,
         envp: envp.clone(),
         netdevs: &plan.netdevs,
+        addresses: &plan.addresses,
         changes: static_files::load(&plan.static_files)?,
         placeholders: devices.placeholders(),
+        sys_devices: devices.in_sys(),
         has_models: !plan.pseudofiles.is_empty(),
         flash,
         qemus: &qemus,
@@ -110,7 +114,8 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let reserved = plan.ports.reserve();
     let (written, unwritten) = written_files(plan);
     let mut world = World::build(&rootfs, &setup, deadline)?;
-    let handles = std::mem::take(&mut world.handles);
+    let mut handles = std::mem::take(&mut world.handles);
+    let links = Links::new(plan, elsewhere(&world, &mut handles));
     let limits = Limits::new(handles, plan.netdevs.len(), plan.memory_max)?;
     let filter = setup.filter;
     let mut notes = not_to_be_had(&world, unwritten, &emulator);
@@ -140,6 +145,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         init,
     );
     *guest.kept() = Kept::new(models);
+    guest.services().give_links(links);
     guest.give_nvram(nvram);
     guest.find_files(&rootfs);
     world.start()?;

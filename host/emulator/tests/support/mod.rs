@@ -89,6 +89,7 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
         init: init.to_owned(),
         env: vec![],
         netdevs: vec![],
+        addresses: vec![],
         blocked_signals: vec![],
         pseudofiles: vec![],
         flash: vec![],

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::plan::notes::Notes;
 use crate::plan::paths::{in_project, is_guest_path, read_head};
 use crate::plan::unsupported::{is_enabled, note_ignored};
-use crate::plan::{Library, Plan, files, flash, models};
+use crate::plan::{Library, Plan, addresses, files, flash, models};
 use crate::ports::Ports;
 
 const DEFAULT_TIMEOUT_S: u64 = StartOptions::TIMEOUT_S as u64;
@@ -53,6 +53,7 @@ impl Plan {
             init: init(config, project_dir)?,
             env: env(config, &mut notes),
             netdevs: netdevs(config, &mut notes),
+            addresses: addresses::addresses(config, &mut notes),
             blocked_signals: blocked_signals(config, &mut notes),
             pseudofiles: models::pseudofiles(
                 section(config, "pseudofiles"),

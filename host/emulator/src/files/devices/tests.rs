@@ -13,6 +13,7 @@ pub fn plan() -> Plan {
             ("quiet".into(), String::new()),
         ],
         netdevs: vec![],
+        addresses: vec![],
         blocked_signals: vec![],
         pseudofiles: vec![],
         flash: vec![],
