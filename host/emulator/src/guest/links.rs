@@ -110,6 +110,7 @@ pub struct Links {
     /// How VLANs are named.
     pub naming: Naming,
     peers: u32,
+    last_stand_in: String,
     /// Kinds that the run's notes tell of.
     told: BTreeSet<String>,
 }
@@ -137,13 +138,20 @@ impl Links {
         if self.is_taken(wanted) {
             return Err(errno(libc::EEXIST));
         }
+        let gives_way = |links: &mut Self| {
+            let planned = links.beforehand.remove(&wanted.name);
+            let link = || network.link(&wanted.name);
+            planned.then(|| link().and_then(|link| network.delete(link.index)))
+        };
         let mut result = by_kernel();
-        let exists = |result: &io::Result<()>| code(result) == Some(libc::EEXIST);
-        if exists(&result) && self.beforehand.remove(&wanted.name) {
-            network.delete(network.link(&wanted.name)?.index)?;
+        if code(&result) == Some(libc::EEXIST)
+            && let Some(gone) = gives_way(self)
+        {
+            gone?;
             result = by_kernel();
         }
         let made = if code(&result) == Some(libc::EOPNOTSUPP) {
+            gives_way(self).transpose()?;
             self.stand_in(network, wanted)?;
             Made::StandIn
         } else {
@@ -183,6 +191,7 @@ impl Links {
         let peer = format!("peer{}", self.peers);
         network.add_pair(&name, mac, &peer, &elsewhere.namespace)?;
         let _ = elsewhere.network.up(&peer);
+        self.last_stand_in.clone_from(&name);
         if self.stand_ins.len() < KEPT_MAX {
             self.stand_ins.insert(name, wanted.kind.clone());
         }
@@ -209,6 +218,20 @@ impl Links {
     /// Whether an interface stands in for a kind.
     pub fn stands_for(&self, name: &str, kind: &str) -> bool {
         self.stand_ins.get(name).is_some_and(|known| known == kind)
+    }
+
+    /// Whether the plan has an interface of this name, which the guest has not made itself.
+    pub fn is_beforehand(&self, name: &str) -> bool {
+        self.beforehand.contains(name)
+    }
+
+    /// The name of the interface that stood in last, where one was wanted by a name with `%d`.
+    pub fn last_made<'a>(&'a self, wanted: &'a str) -> &'a str {
+        if wanted.ends_with("%d") {
+            &self.last_stand_in
+        } else {
+            wanted
+        }
     }
 
     /// Whether it was not told before that others stand in for this kind.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 
 use rookery_records::event::Process;
 
@@ -86,6 +87,11 @@ impl Services {
             self.uevents = self.forwarder.as_ref()?.uevents().ok();
         }
         self.uevents.as_mut()
+    }
+
+    /// A socket there that is given no packets.
+    pub fn packets(&mut self) -> Option<OwnedFd> {
+        self.forwarder.as_ref()?.packets().ok()
     }
 
     /// Whether nobody has listened to events about devices before.

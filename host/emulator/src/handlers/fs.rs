@@ -21,7 +21,7 @@ use crate::guest::tree::{CONSOLE, Found};
 use crate::handlers::exec::{self, Executes};
 use crate::handlers::model::memory_file;
 use crate::handlers::{
-    behind, boot_arguments, hotplug, loops, model, nvram, preload, program_file,
+    behind, boot_arguments, hotplug, loops, model, nvram, preload, program_file, tunnel,
 };
 use crate::kernel::paths::is_machine;
 use crate::kernel::{enter, paths, shortage};
@@ -164,6 +164,7 @@ fn open_device<'a>(
         Backing::Directory => open_directory(guest, call, path, flags),
         Backing::Loop(number) => loops::open(guest, *number, flags),
         Backing::Flash { block, number } => guest.devices().flash().open(*block, *number, flags),
+        Backing::Tunnel => tunnel::open(guest, flags),
         Backing::LoopControl => memory_file(CONTROL, b""),
         Backing::Memory => {
             guest.report(Process::default(), What::Note(NO_MEMORY.into()));

@@ -42,6 +42,7 @@ mod status;
 mod table;
 mod threads;
 mod transfer;
+mod tunnel;
 
 pub use image_mount::{tidy as tidy_images, unpacked as image_unpacked};
 pub use nvram::driver::COMMANDS as NVRAM_COMMANDS;

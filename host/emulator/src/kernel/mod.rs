@@ -1,5 +1,5 @@
 //! The kernel as types: system calls that no safe crate offers, netlink, and the text of paths.
-//! With the launcher, the only place with `unsafe`: `notify`, `probe`,
+//! With the launcher, the only place with `unsafe`: `notify`, `packets`, `probe`,
 //! `process`, `sockopt`, `stopped` and `told`.
 //!
 //! Invariant 11: `unsafe` is here and where the others are listed.
@@ -10,6 +10,7 @@ pub mod ipc;
 pub mod netlink;
 pub mod notify;
 pub mod numbers;
+pub mod packets;
 pub mod passing;
 pub mod paths;
 pub mod probe;

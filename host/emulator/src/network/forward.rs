@@ -220,6 +220,13 @@ impl Forwarder {
             .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 
+    /// A socket there that is given no packets.
+    pub fn packets(&self) -> io::Result<OwnedFd> {
+        send_with_fd(&self.socket, b"socket packets", None)?;
+        let socket = receive_with_fd(&self.socket, &mut [0; 8])?.1;
+        socket.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+
     /// End the helper.
     pub fn stop(self) {
         let _ = rustix::process::kill_process(self.helper, Signal::KILL);
@@ -284,6 +291,15 @@ fn serve(supervisor: &OwnedFd) {
 fn make_socket(request: &str) -> io::Result<OwnedFd> {
     if request.ends_with("netlink") {
         return Netlink::open().map(OwnedFd::from);
+    }
+    if request.ends_with("packets") {
+        let (family, flags) = (AddressFamily::PACKET, SocketFlags::CLOEXEC);
+        return Ok(rustix::net::socket_with(
+            family,
+            SocketType::RAW,
+            flags,
+            None,
+        )?);
     }
     if request.ends_with("uevents") {
         return Uevents::socket();

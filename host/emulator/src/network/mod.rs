@@ -1,6 +1,7 @@
 //! Ports of the host that lead to the guest.
 
 pub mod asker;
+pub mod capture;
 pub mod datagrams;
 pub mod endpoint;
 pub mod forward;

@@ -13,6 +13,7 @@ use crate::kernel::process;
 use crate::limits::cgroup::Group;
 use crate::limits::{HANDLES, Handle};
 use crate::models::Mounted;
+use crate::network::capture::Capture;
 use crate::process::call::Listener;
 use crate::sandbox::child;
 use crate::sandbox::child::Setup;
@@ -48,6 +49,8 @@ pub struct World {
     pub models: Option<Mounted>,
     /// The root of the file system for its flash memory.
     pub flash: Option<OwnedFd>,
+    /// The process that records what goes over its interfaces.
+    pub capture: Option<Capture>,
     /// The namespace with the other ends of interface pairs; they vanish with it.
     pub outside: std::fs::File,
 }
@@ -163,6 +166,7 @@ impl World {
                             .zip(root)
                             .map(|(device, root)| Mounted { device, root }),
                         flash,
+                        capture: None,
                         outside,
                     });
                 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
@@ -21,6 +22,7 @@ use crate::kernel::notify::Instruction;
 use crate::kernel::paths;
 use crate::limits::Handle;
 use crate::models::{Models, Written};
+use crate::network::capture::Capture;
 use crate::process::view::View;
 use crate::qemu::arch::Arch;
 use crate::qemu::emulator::Qemu;
@@ -143,6 +145,18 @@ pub fn elsewhere(world: &World, handles: &mut Vec<(Handle, OwnedFd)>) -> Option<
         namespace: world.outside.try_clone().ok()?.into(),
         network: network.into(),
     })
+}
+
+/// The process that records what goes over the guest's interfaces into a file, where there is one.
+pub fn captured(
+    world: &World,
+    file: Option<io::Result<File>>,
+    notes: &mut Notes,
+) -> Option<Capture> {
+    let started = file?.and_then(|file| Capture::start(&world.pidfd, &file));
+    started
+        .inspect_err(|error| notes.about("no packets are recorded", error.to_string()))
+        .ok()
 }
 
 /// Make use of the file systems that have no place in the guest's tree: fill that of flash memory;

@@ -31,6 +31,7 @@ use crate::kernel::{process, shortage};
 use crate::limits::Limits;
 use crate::limits::cgroup::Group;
 use crate::models::written_files;
+use crate::network::capture;
 use crate::network::forward::Forwarder;
 use crate::network::reach::Reach;
 use crate::process::call::Listener;
@@ -45,8 +46,8 @@ use crate::supervisor::command::Command;
 use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
 use crate::supervisor::needed::{
-    complete, consoles, elsewhere, emulators, environment, fill_detached, filter_of, not_to_be_had,
-    unpacked,
+    captured, complete, consoles, elsewhere, emulators, environment, fill_detached, filter_of,
+    not_to_be_had, unpacked,
 };
 use crate::supervisor::nvram;
 use crate::supervisor::ready::Ready;
@@ -113,6 +114,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     // While the supervisor may still have them.
     let reserved = plan.ports.reserve();
     let (written, unwritten) = written_files(plan);
+    let packets = plan.capture.then(|| capture::file(&plan.results_dir));
     let mut world = World::build(&rootfs, &setup, deadline)?;
     let mut handles = std::mem::take(&mut world.handles);
     let links = Links::new(plan, elsewhere(&world, &mut handles));
@@ -122,6 +124,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let forwarder = Forwarder::start(&world.pidfd, plan.ports.clone(), reserved)
         .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
         .ok();
+    world.capture = captured(&world, packets, &mut notes);
     let models = fill_detached(&mut world, devices.flash(), written, &mut notes);
     let (asking, error) = Asking::new(&world.pidfd);
     if let Some(error) = error {
@@ -465,6 +468,9 @@ impl Supervisor<'_> {
             forwarder.stop();
         }
         self.asking.stop();
+        if let Some(capture) = self.world.capture.take() {
+            capture.stop();
+        }
         if let Some(models) = self.guest.kept().models() {
             models.stop();
         }

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <linux/if_tun.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
@@ -261,6 +262,22 @@ int main(void)
         promise(holds(path, "\n"), path);
     }
     promise(holds("/sys/class/net/eth0/uevent", "INTERFACE=eth0\n"), "uevent");
+
+    struct ifreq tap = {0};
+    strcpy(tap.ifr_name, "tap5");
+    tap.ifr_flags = 0x1002;
+    int tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
+    promise(tun >= 0 && !ioctl(tun, TUNSETIFF, &tap) && is("tap5"), "tap");
+    promise(read(tun, older, sizeof older) < 0 && errno == EAGAIN, "silence of a tap");
+    promise(!ioctl(tun, TUNSETPERSIST, 1), "TUNSETPERSIST");
+    struct ifreq some = {.ifr_flags = 1};
+    int other = open("/dev/net/tun", O_RDWR);
+    promise(!ioctl(other, TUNSETIFF, &some) && !strcmp(some.ifr_name, "tun0") && is("tun0"), "tun");
+    strcpy(some.ifr_name, "eth0");
+    int third = open("/dev/net/tun", O_RDWR);
+    promise(!ioctl(third, TUNSETIFF, &some) && is("eth0"), "tun in the place of the plan's");
+    strcpy(some.ifr_name, "lo");
+    promise(ioctl(third, TUNSETIFF, &some) && errno == EBUSY, "EBUSY of a tun");
     printf("the end\n");
     return 0;
 }

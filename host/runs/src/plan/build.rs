@@ -54,6 +54,7 @@ impl Plan {
             env: env(config, &mut notes),
             netdevs: netdevs(config, &mut notes),
             addresses: addresses::addresses(config, &mut notes),
+            capture: captures(config),
             blocked_signals: blocked_signals(config, &mut notes),
             pseudofiles: models::pseudofiles(
                 section(config, "pseudofiles"),
@@ -172,6 +173,12 @@ fn env(config: &Value, notes: &mut Notes) -> Vec<(String, String)> {
         env.push((name.clone(), value.to_owned()));
     }
     env
+}
+
+/// Penguin's own argument: it records what goes through the ports that lead to the guest.
+fn captures(config: &Value) -> bool {
+    let asked = config.pointer("/plugins/vpn/pcap").and_then(Value::as_bool);
+    asked == Some(true) && is_enabled(config, "vpn")
 }
 
 fn netdevs(config: &Value, notes: &mut Notes) -> Vec<String> {

@@ -42,6 +42,9 @@ pub struct Plan {
     /// Addresses that network devices have.
     #[serde(default)]
     pub addresses: Vec<Address>,
+    /// Record what goes over them.
+    #[serde(default)]
+    pub capture: bool,
     /// Signals whose sending has no effect.
     pub blocked_signals: Vec<i32>,
     /// Modelled files of `/dev`, `/proc` and `/sys`, by path.

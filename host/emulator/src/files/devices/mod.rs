@@ -34,6 +34,8 @@ pub enum Backing {
     Loop(u32),
     /// The device that gives out loop devices.
     LoopControl,
+    /// What makes interfaces that programs read and write.
+    Tunnel,
     /// A flash partition.
     Flash {
         /// The block device, else the character device.
@@ -153,6 +155,7 @@ impl Devices {
             ("/dev/console", (5, 1)),
             ("/dev/ttyS0", (4, 64)),
             ("/dev/kmsg", (1, 11)),
+            ("/dev/net/tun", (10, 200)),
         ] {
             devices.add_node(path, Device::node(false, numbers, 0o600));
         }
