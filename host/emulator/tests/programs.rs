@@ -382,6 +382,7 @@ fn run(program: &str, arch: &str, dynamic: bool) {
 /// Read a record of packets as its readers do (`pcap-savefile(5)`, with `LINUX_SLL2`): what was sent
 /// by an interface is there, by its number, and what the guest sent itself has come in only.
 fn is_recorded(file: &[u8]) {
+    const OUTGOING: u8 = 4;
     let long = |bytes: &[u8], at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
     assert_eq!((long(file, 0), long(file, 20)), (0xA1B2_C3D4, 276));
     let (mut rest, mut seen) = (&file[24..], std::collections::HashMap::new());
@@ -399,7 +400,6 @@ fn is_recorded(file: &[u8]) {
         }
         rest = others;
     }
-    const OUTGOING: u8 = 4;
     assert!(seen.contains_key(&("to-myself", 1, 0)), "{seen:?}");
     assert!(!seen.contains_key(&("to-myself", 1, OUTGOING)), "{seen:?}");
     let out = |(text, interface, direction): &(&str, u32, u8)| {

@@ -3,6 +3,7 @@
 //! are VLANs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -283,7 +284,7 @@ impl Links {
             self.naming.table_name()
         );
         for (name, Vlan { on, id }) in &self.vlans {
-            table += &format!("{name:<15}| {id:<4} | {on}\n");
+            let _ = writeln!(table, "{name:<15}| {id:<4} | {on}");
         }
         table
     }

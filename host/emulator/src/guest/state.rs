@@ -32,6 +32,7 @@ use crate::guest::interfaces::Shown;
 use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
+use crate::guest::links::Links;
 use crate::guest::nvram::Nvram;
 use crate::guest::reboot::{REBOOTS_MAX, Reboot};
 use crate::guest::reporter::Reporter;
@@ -130,8 +131,9 @@ impl<'a> Guest<'a> {
         self.tree.find_files(&self.init, rootfs);
     }
 
-    /// Give it this NVRAM, before init is started.
-    pub fn give_nvram(&mut self, nvram: Nvram) {
+    /// Give it these interfaces and this NVRAM, before init is started.
+    pub fn give(&mut self, links: Links, nvram: Nvram) {
+        self.services.give_links(links);
         self.nvram = nvram;
     }
 

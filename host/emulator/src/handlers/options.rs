@@ -149,16 +149,17 @@ fn turn(value: &mut [u8], kind: Value, big_endian: bool) {
     /// `VIFF_USE_IFINDEX`, in the third byte: an interface's number stands for its address.
     const BY_NUMBER: u8 = 8;
     let by_number = value.get(2).is_some_and(|flags| flags & BY_NUMBER != 0);
-    let numbers: &[std::ops::Range<usize>] = match kind {
-        Value::Number => &[0..4],
-        Value::Interface => &[8..12],
-        Value::Membership => &[0..4, 4..6, 6..8],
-        Value::Virtual if by_number => &[0..2, 4..8, 8..12],
-        Value::Virtual => &[0..2, 4..8],
+    // Where each begins, and its length.
+    let numbers: &[(usize, usize)] = match kind {
+        Value::Number => &[(0, 4)],
+        Value::Interface => &[(8, 4)],
+        Value::Membership => &[(0, 4), (4, 2), (6, 2)],
+        Value::Virtual if by_number => &[(0, 2), (4, 4), (8, 4)],
+        Value::Virtual => &[(0, 2), (4, 4)],
         Value::Nothing => &[],
     };
-    for number in numbers.iter().filter(|_| big_endian) {
-        if let Some(bytes) = value.get_mut(number.clone()) {
+    for (at, length) in numbers.iter().filter(|_| big_endian) {
+        if let Some(bytes) = value.get_mut(*at..at + length) {
             bytes.reverse();
         }
     }

@@ -7,7 +7,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, sockopt};
 
-use crate::guest::access::{Callers, HasDevices, HasServices, Reports};
+use crate::guest::access::{HasDevices, HasServices, Reports};
 use crate::guest::links::Wanted;
 use crate::handlers::{net, network};
 use crate::kernel::netlink::message::name_of;

@@ -31,8 +31,9 @@ pub struct About {
 impl Packets {
     /// Those of the current network namespace from now on.
     pub fn open() -> io::Result<Self> {
-        const ALL: u32 = (libc::ETH_P_ALL as u16).to_be() as u32;
-        let all = std::num::NonZeroU32::new(ALL).map(Protocol::from_raw);
+        /// `ETH_P_ALL`
+        const ALL: u16 = 3;
+        let all = std::num::NonZeroU32::new(ALL.to_be().into()).map(Protocol::from_raw);
         Ok(Self(rustix::net::socket_with(
             AddressFamily::PACKET,
             SocketType::DGRAM,
@@ -75,7 +76,7 @@ impl Packets {
 pub fn bind(socket: &OwnedFd, interface: u32) -> Result<(), Errno> {
     // SAFETY: it holds integers only, for which zero is a value.
     let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_family = libc::sa_family_t::try_from(libc::AF_PACKET).unwrap_or(0);
     address.sll_ifindex = interface.cast_signed();
     let length = libc::socklen_t::try_from(size_of_val(&address)).unwrap_or(0);
     // SAFETY: the kernel reads `length` bytes of `address`, which has as many.

@@ -150,7 +150,7 @@ mod tests {
             sender_length: 6,
             length: 3000,
         };
-        let row = row(&about, b"abcd", Duration::from_micros(1_500_000));
+        let row = row(&about, b"abcd", Duration::from_millis(1500));
         assert_eq!(row[..4], 1_u32.to_ne_bytes());
         assert_eq!(row[4..8], 500_000_u32.to_ne_bytes());
         assert_eq!(row[8..12], 24_u32.to_ne_bytes());

@@ -16,7 +16,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::files::consoles::of_firmware;
 use crate::files::flash::Partitions;
 use crate::files::uboot_env;
-use crate::guest::links::Elsewhere;
+use crate::guest::links::{Elsewhere, Links};
 use crate::handlers;
 use crate::kernel::notify::Instruction;
 use crate::kernel::paths;
@@ -135,12 +135,16 @@ pub fn filter_of(plan: &Plan, has_nvram: bool) -> Vec<Instruction> {
     )
 }
 
+/// The guest's interfaces, which others can stand in for.
+pub fn links(plan: &Plan, world: &mut World) -> Links {
+    Links::new(plan, elsewhere(world))
+}
+
 /// Where the other ends of interface pairs are; `None` where the host is short of descriptors.
-pub fn elsewhere(world: &World, handles: &mut Vec<(Handle, OwnedFd)>) -> Option<Elsewhere> {
-    let at = handles
-        .iter()
-        .position(|(handle, _)| *handle == Handle::Outside)?;
-    let (_, network) = handles.swap_remove(at);
+fn elsewhere(world: &mut World) -> Option<Elsewhere> {
+    let is_outside = |(handle, _): &(Handle, OwnedFd)| *handle == Handle::Outside;
+    let at = world.handles.iter().position(is_outside)?;
+    let (_, network) = world.handles.swap_remove(at);
     Some(Elsewhere {
         namespace: world.outside.try_clone().ok()?.into(),
         network: network.into(),

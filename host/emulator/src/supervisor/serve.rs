@@ -18,7 +18,6 @@ use crate::guest::access::{HasKept, HasPlan, HasServices, Reports};
 use crate::guest::emulators::Emulators;
 use crate::guest::init::Init;
 use crate::guest::kept::Kept;
-use crate::guest::links::Links;
 use crate::guest::reboot::Reboot;
 use crate::guest::reporter::Reporter;
 use crate::guest::services::Services;
@@ -46,7 +45,7 @@ use crate::supervisor::command::Command;
 use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
 use crate::supervisor::needed::{
-    captured, complete, consoles, elsewhere, emulators, environment, fill_detached, filter_of,
+    captured, complete, consoles, emulators, environment, fill_detached, filter_of, links,
     not_to_be_had, unpacked,
 };
 use crate::supervisor::nvram;
@@ -116,8 +115,8 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let (written, unwritten) = written_files(plan);
     let packets = plan.capture.then(|| capture::file(&plan.results_dir));
     let mut world = World::build(&rootfs, &setup, deadline)?;
-    let mut handles = std::mem::take(&mut world.handles);
-    let links = Links::new(plan, elsewhere(&world, &mut handles));
+    let links = links(plan, &mut world);
+    let handles = std::mem::take(&mut world.handles);
     let limits = Limits::new(handles, plan.netdevs.len(), plan.memory_max)?;
     let filter = setup.filter;
     let mut notes = not_to_be_had(&world, unwritten, &emulator);
@@ -148,8 +147,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         init,
     );
     *guest.kept() = Kept::new(models);
-    guest.services().give_links(links);
-    guest.give_nvram(nvram);
+    guest.give(links, nvram);
     guest.find_files(&rootfs);
     world.start()?;
     guest.start();

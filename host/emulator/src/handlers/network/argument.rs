@@ -7,6 +7,7 @@ use crate::kernel::netlink::message::name_of;
 use crate::kernel::sockios::{SIOCGIFBR, SIOCGIFVLAN, SIOCSIFBR, SIOCSIFVLAN};
 use crate::process::call::Call;
 use crate::process::memory::Memory;
+use crate::qemu::arch::Arch;
 use crate::qemu::emulator::GUEST_BASE;
 
 /// The longest structure: `struct vlan_ioctl_args`.
@@ -40,8 +41,8 @@ impl Argument {
             address,
             memory,
             bytes,
-            big_endian: arch.is_some_and(|arch| arch.is_big_endian()),
-            is_32_bit: arch.is_some_and(|arch| arch.is_32_bit()),
+            big_endian: arch.is_some_and(Arch::is_big_endian),
+            is_32_bit: arch.is_some_and(Arch::is_32_bit),
         })
     }
 

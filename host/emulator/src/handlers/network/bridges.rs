@@ -118,8 +118,8 @@ fn described(bridge: &Link, argument: &Argument) -> Vec<u8> {
     let times = [0, MAX_AGE, HELLO, DELAY, MAX_AGE, HELLO, DELAY];
     bytes.extend(times.iter().flat_map(|time| argument.bytes_of(*time)));
     bytes.extend([0; 4]);
-    let timers = [AGEING, 0, 0, 0, 0, 0];
-    bytes.extend(timers.iter().flat_map(|time| argument.bytes_of(*time)));
+    let others = [AGEING, 0, 0, 0, 0, 0];
+    bytes.extend(others.iter().flat_map(|time| argument.bytes_of(*time)));
     bytes
 }
 

@@ -1,5 +1,6 @@
 //! What a message of routing netlink is about.
 
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use libc::{
@@ -109,6 +110,7 @@ pub fn in_words(message: &Message) -> String {
         None => format!("RTM_{verb} {}", message.kind),
     };
     let body = message.body.as_slice();
+    let prefix = body.get(1).copied().unwrap_or(0);
     if is_of_link(message) {
         let attributes = body.get(OF_LINK..).unwrap_or_default();
         let name = attribute_of(attributes, IFLA_IFNAME).map(name_of);
@@ -117,27 +119,27 @@ pub fn in_words(message: &Message) -> String {
         let kind = attribute_of(attributes, IFLA_LINKINFO);
         let kind = kind.and_then(|info| attribute_of(info, IFLA_INFO_KIND));
         for word in name.or_else(number).into_iter().chain(kind.map(name_of)) {
-            words += &format!(" {}", word.escape_debug());
+            let _ = write!(words, " {}", word.escape_debug());
         }
     } else if number / 4 == 1 {
         let attributes = body.get(OF_ADDRESS..).unwrap_or_default();
         let local = attribute_of(attributes, libc::IFA_LOCAL);
         let address = local.or_else(|| attribute_of(attributes, libc::IFA_ADDRESS));
         if let Some(address) = address.and_then(ip) {
-            words += &format!(" {address}/{}", body.get(1).copied().unwrap_or(0));
+            let _ = write!(words, " {address}/{prefix}");
         }
         if let Some(number) = long(body, 4) {
-            words += &format!(" dev {number}");
+            let _ = write!(words, " dev {number}");
         }
     } else if number / 4 == 2 {
         let attributes = body.get(12..).unwrap_or_default();
         let to = attribute_of(attributes, libc::RTA_DST).and_then(ip);
-        words += &match to {
-            Some(to) => format!(" {to}/{}", body.get(1).copied().unwrap_or(0)),
-            None => " default".to_owned(),
+        let _ = match to {
+            Some(to) => write!(words, " {to}/{prefix}"),
+            None => write!(words, " default"),
         };
         if let Some(gateway) = attribute_of(attributes, libc::RTA_GATEWAY).and_then(ip) {
-            words += &format!(" via {gateway}");
+            let _ = write!(words, " via {gateway}");
         }
     }
     words

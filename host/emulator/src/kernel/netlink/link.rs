@@ -128,8 +128,7 @@ impl Link {
             "type" => self.kind.to_string(),
             "operstate" => (*states.get(usize::from(self.state))?).to_owned(),
             "bridge/bridge_id" | "bridge/root_id" => {
-                let address: String = self.address.iter().map(|b| format!("{b:02x}")).collect();
-                format!("8000.{address}")
+                format!("8000.{}", hexadecimal(&self.address).replace(':', ""))
             }
             "carrier" => self.carrier.to_string(),
             "uevent" => return Some(format!("INTERFACE={}\nIFINDEX={}\n", self.name, self.index)),

@@ -109,8 +109,9 @@ impl Netlink {
     /// Give an interface an address, of which so many bits name its network. One of IPv6 is taken
     /// without asking the network first.
     pub fn add_address(&self, index: u32, ip: IpAddr, prefix: u8) -> io::Result<()> {
-        const FAMILY: u8 = libc::AF_INET as u8;
-        const FAMILY_6: u8 = libc::AF_INET6 as u8;
+        /// `AF_INET` and `AF_INET6`, which libc has as `int`.
+        const FAMILY: u8 = 2;
+        const FAMILY_6: u8 = 10;
         /// `IFA_F_NODAD` of `linux/if_addr.h`.
         const WITHOUT_ASKING: u8 = 2;
         let (mut body, address, broadcast) = match ip {
