@@ -11,7 +11,7 @@ use serde_json::json;
 struct Args {
     #[serde(flatten)]
     target: ChangeTarget,
-    /// Interface name, for example `eth1` or `br0.100`
+    /// `eth1`, `br0.100`
     // At most 15 of these characters, and neither `.` nor `..`: the kernel takes neither.
     #[schemars(regex(
         pattern = r"^([A-Za-z0-9_-]\.?|[A-Za-z0-9_.-][A-Za-z0-9_-]|[A-Za-z0-9_.-]{3,15})$"
@@ -21,7 +21,7 @@ struct Args {
     address: Option<String>,
 }
 
-/// Give the guest a network interface (`netdevs`), or one an address.
+/// Give the guest a network interface, or one an address (`netdevs`).
 #[tool(
     idempotent,
     title = "Add network interface",

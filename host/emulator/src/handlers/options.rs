@@ -14,7 +14,7 @@ use crate::process::call::{Action, Call};
 use crate::qemu::arch::Arch;
 use rookery_records::event::{Argument, What};
 
-/// How the value of an option is laid out, which is the same for every guest but for its byte order.
+/// How the value of an option is laid out: for every guest the same, but for its byte order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Value {
     /// A number of 32 bits.

@@ -1,5 +1,5 @@
-//! What is written through descriptors that the supervisor watches: a model's, a socket's of routing
-//! netlink, the NVRAM driver's, or the one of the emulator's log.
+//! What is written through descriptors that the supervisor watches: a model's, the NVRAM driver's,
+//! a socket's of routing netlink, or the one of the emulator's log.
 
 use crate::guest::access::{
     HasDevices, HasEmulators, HasKept, HasNvram, HasPlan, HasServices, Reports,

@@ -230,6 +230,41 @@ int main(void)
     // event: interface wlan7 -19
     // event: interface ra0 -19
 
+    /* Of these an emulator knows nothing. */
+    memset(&m, 0, sizeof m);
+    m.h.nlmsg_len = NLMSG_LENGTH(12);
+    m.h.nlmsg_type = RTM_NEWRULE;
+    m.h.nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
+    ((unsigned char *)&m.i)[0] = AF_INET, ((unsigned char *)&m.i)[4] = 100;
+    ((unsigned char *)&m.i)[7] = 1;
+    int priority = 1234;
+    put(6, &priority, sizeof priority);
+    promise(!netlink(0), "rule");
+    promise(netlink(1) && errno == EEXIST, "EEXIST of a rule");
+    memset(&m, 0, sizeof m);
+    m.h.nlmsg_len = NLMSG_LENGTH(12);
+    m.h.nlmsg_type = RTM_NEWNEIGH;
+    m.h.nlmsg_flags = NLM_F_CREATE;
+    int index = if_nametoindex("eth0");
+    memcpy((char *)&m.i + 4, &index, sizeof index);
+    unsigned short state = 0x80;
+    memcpy((char *)&m.i + 8, &state, sizeof state);
+    ((unsigned char *)&m.i)[0] = AF_INET;
+    struct in_addr neighbour = {inet_addr("192.168.9.7")};
+    put(1, &neighbour, sizeof neighbour);
+    put(2, "\2\0\0\0\0\7", 6);
+    promise(!netlink(0), "neighbour");
+    promise(holds("/proc/net/arp", "192.168.9.7"), "neighbour in the table");
+    memset(&m, 0, sizeof m);
+    m.h.nlmsg_len = NLMSG_LENGTH(1);
+    m.h.nlmsg_type = RTM_GETRULE;
+    m.h.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    m.h.nlmsg_seq = 43;
+    int rules = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+    struct nlmsghdr answers[256];
+    promise(send(rules, &m, m.h.nlmsg_len, 0) > 0 && recv(rules, answers, sizeof answers, 0) > 0 &&
+            answers->nlmsg_type == NLMSG_DONE && answers->nlmsg_seq == 43, "end of a list");
+
     int plain = dup(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
     begin(RTM_GETLINK, NLM_F_REQUEST);
     m.i.ifi_index = 1;

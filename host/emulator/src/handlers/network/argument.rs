@@ -118,8 +118,8 @@ impl Argument {
         }
     }
 
-    /// A word of the guest's, such as a pointer, by its place in an array of them that the structure
-    /// is.
+    /// A word of the guest's, such as a pointer, by its place where the structure is an array of
+    /// them.
     pub fn word(&self, index: usize) -> u64 {
         let size = self.word_size();
         let bytes = self.bytes.get(index * size..(index + 1) * size);

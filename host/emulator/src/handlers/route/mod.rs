@@ -9,6 +9,7 @@ mod order;
 use std::os::fd::OwnedFd;
 
 use libc::{IFLA_INFO_KIND, IFLA_LINKINFO};
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags};
 
 use crate::guest::access::{Callers, HasDevices, HasEmulators, HasServices, Reports};
@@ -18,7 +19,7 @@ use crate::handlers::{net, network};
 use crate::kernel::netlink::message::{
     HEADER, Message, OF_LINK, attribute_of, long, name_of, short,
 };
-use crate::kernel::netlink::{ACK, CREATE, REQUEST};
+use crate::kernel::netlink::{ACK, CREATE, DUMP, REQUEST};
 use crate::process::call::{Action, Call};
 use crate::sandbox::filter::ROUTE_FDS;
 use rookery_records::event::{Argument, What};
@@ -70,6 +71,20 @@ pub fn send<'a>(
     order::put_right(&mut message, big_endian);
     if !meaning::is_plain(&message) {
         return None;
+    }
+    if meaning::asks(&message) && message.kind > libc::RTM_GETROUTE {
+        // The emulator would take what the kernel has for an error; an end without anything before
+        // it, it knows.
+        let nothing = Message {
+            kind: libc::RTM_GETTFILTER,
+            body: vec![0; 4],
+            ..message
+        };
+        if nothing.flags & DUMP == 0 {
+            return Some(Errno::OPNOTSUPP.into());
+        }
+        let sent = rustix::net::send(&socket, &nothing.bytes(), SendFlags::empty());
+        return Some(sent.map_or_else(Action::from, |_| Action::Return(length)));
     }
     let made = make(guest, &message);
     let sent = if made {

@@ -41,6 +41,9 @@ pub fn put_right(message: &mut Message, big_endian: bool) {
     if !big_endian {
         return;
     }
+    if whole(message) {
+        return;
+    }
     let kinds: &[(u16, usize, &[u16])] = &[
         (libc::RTM_NEWLINK, OF_LINK, OF_LINKS),
         (libc::RTM_NEWADDR, OF_ADDRESS, OF_ADDRESSES),
@@ -65,6 +68,48 @@ pub fn put_right(message: &mut Message, big_endian: bool) {
             }
         }
     });
+}
+
+/// Messages that the emulator leaves as they are: their kind, the numbers in their fixed part, by
+/// where they begin and their length, and its length, and attributes of 32 bits.
+type Whole = (u16, &'static [(usize, usize)], usize, &'static [u16]);
+const WHOLE: &[Whole] = &[
+    (
+        libc::RTM_SETLINK,
+        &[(2, 2), (4, 4), (8, 4), (12, 4)],
+        OF_LINK,
+        OF_LINKS,
+    ),
+    (libc::RTM_NEWNEIGH, &[(4, 4), (8, 2)], 12, &[]),
+    (libc::RTM_DELNEIGH, &[(4, 4), (8, 2)], 12, &[]),
+    // `FRA_GOTO`, `FRA_PRIORITY`, `FRA_FWMARK`, `FRA_TABLE`, `FRA_FWMASK`
+    (libc::RTM_NEWRULE, &[(8, 4)], 12, &[4, 6, 10, 15, 16]),
+    (libc::RTM_DELRULE, &[(8, 4)], 12, &[4, 6, 10, 15, 16]),
+];
+
+/// Turn around a message that is wholly in the other order.
+fn whole(message: &mut Message) -> bool {
+    let of = |known: &&Whole| known.0 == message.kind;
+    let Some((_, fields, fixed, numbers)) = WHOLE.iter().find(of) else {
+        return false;
+    };
+    let attributes = message.body.get_mut(*fixed..).unwrap_or_default();
+    if !is_turned(attributes) {
+        return true;
+    }
+    each(attributes, true, |kind, value| {
+        if kind == IFLA_LINKINFO && *fixed == OF_LINK {
+            info(value);
+        } else if numbers.contains(&kind) && value.len() == 4 {
+            value.reverse();
+        }
+    });
+    for (at, length) in *fields {
+        if let Some(field) = message.body.get_mut(*at..at + length) {
+            field.reverse();
+        }
+    }
+    true
 }
 
 /// What an interface is: a name, and data by that.
