@@ -379,8 +379,8 @@ fn run(program: &str, arch: &str, dynamic: bool) {
     }
 }
 
-/// Read a record of packets as its readers do (`pcap-savefile(5)`, with `LINUX_SLL2`): what was sent
-/// by an interface is there, by its number, and what the guest sent itself has come in only.
+/// Read a record of packets as its readers do (`pcap-savefile(5)`, with `LINUX_SLL2`): what was
+/// sent by an interface is there, by its number, and what the guest sent itself has come in only.
 fn is_recorded(file: &[u8]) {
     const OUTGOING: u8 = 4;
     let long = |bytes: &[u8], at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());

@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
-use std::os::fd::OwnedFd;
 
 use rookery_runs::plan::{Address, Plan};
 
 use crate::kernel::netlink::{Link, Netlink};
+use crate::network::wanted::{Elsewhere, Made, Naming, Vlan, Wanted};
 
 /// Interfaces that are kept in mind; the guest's run ends before it has so many.
 const KEPT_MAX: usize = 256;
@@ -19,84 +19,6 @@ const NUMBERS: u32 = 64;
 const NUMBERS_OF_KINDS: usize = 16;
 /// The numbers of VLANs are below this.
 const VLANS: u16 = 4095;
-
-/// The namespace in which the other ends of pairs are.
-#[derive(Debug)]
-pub struct Elsewhere {
-    /// The namespace.
-    pub namespace: OwnedFd,
-    /// A connection to it.
-    pub network: Netlink,
-}
-
-/// A VLAN: of which interface, and its number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vlan {
-    pub on: String,
-    pub id: u16,
-}
-
-/// An interface that the guest wants to be made.
-#[derive(Debug, Clone)]
-pub struct Wanted {
-    /// Its name; `dummy%d` is the first of these that is free.
-    pub name: String,
-    /// Its kind, by the name that rtnetlink has for it.
-    pub kind: String,
-    /// What it is of, where it is a VLAN.
-    pub vlan: Option<Vlan>,
-}
-
-/// How an interface came to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Made {
-    /// As the guest wanted it.
-    AsWanted,
-    /// The host's kernel has no such kind: one of a pair stands in for it.
-    StandIn,
-}
-
-/// How VLANs are named that are made without a name (`enum vlan_name_types`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Naming {
-    /// `vlan0005`
-    VlanPadded,
-    /// `vlan5`
-    Vlan,
-    /// `eth0.0005`
-    RawPadded,
-    /// `eth0.5`
-    #[default]
-    Raw,
-}
-
-impl Naming {
-    /// By the kernel's number for it.
-    pub fn by_number(number: u32) -> Option<Self> {
-        let all = [Self::VlanPadded, Self::Vlan, Self::RawPadded, Self::Raw];
-        all.get(usize::try_from(number).ok()?).copied()
-    }
-
-    /// The name of a VLAN.
-    pub fn name(self, vlan: &Vlan) -> String {
-        let Vlan { on, id } = vlan;
-        match self {
-            Self::VlanPadded => format!("vlan{id:04}"),
-            Self::Vlan => format!("vlan{id}"),
-            Self::RawPadded => format!("{on}.{id:04}"),
-            Self::Raw => format!("{on}.{id}"),
-        }
-    }
-
-    fn table_name(self) -> &'static str {
-        match self {
-            Self::VlanPadded => "VLAN_NAME_TYPE_PLUS_VID",
-            Self::Vlan => "VLAN_NAME_TYPE_PLUS_VID_NO_PAD",
-            Self::RawPadded => "VLAN_NAME_TYPE_RAW_PLUS_VID",
-            Self::Raw => "VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD",
-        }
-    }
-}
 
 /// The interfaces.
 #[derive(Debug, Default)]
@@ -109,7 +31,7 @@ pub struct Links {
     stand_ins: BTreeMap<String, String>,
     vlans: BTreeMap<String, Vlan>,
     /// How VLANs are named.
-    pub naming: Naming,
+    naming: Naming,
     peers: u32,
     last_stand_in: String,
     /// Kinds that the run's notes tell of.
@@ -277,6 +199,16 @@ impl Links {
         self.vlans.get(name)
     }
 
+    /// From now on VLANs are named so.
+    pub fn name_vlans(&mut self, naming: Naming) {
+        self.naming = naming;
+    }
+
+    /// The name that a VLAN gets where nobody chooses one.
+    pub fn vlan_name(&self, vlan: &Vlan) -> String {
+        self.naming.name(vlan)
+    }
+
     /// `/proc/net/vlan/config`
     pub fn vlan_table(&self) -> String {
         let mut table = format!(
@@ -301,20 +233,6 @@ fn code(result: &io::Result<()>) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn vlans_are_named_as_the_firmware_has_chosen() {
-        let vlan = Vlan {
-            on: "eth0".into(),
-            id: 5,
-        };
-        let names: Vec<_> = (0..4)
-            .map(|number| Naming::by_number(number).unwrap().name(&vlan))
-            .collect();
-        assert_eq!(names, ["vlan0005", "vlan5", "eth0.0005", "eth0.5"]);
-        assert_eq!(Naming::by_number(4), None);
-        assert_eq!(Naming::default(), Naming::Raw);
-    }
 
     #[test]
     fn the_table_of_vlans_is_the_kernels() {

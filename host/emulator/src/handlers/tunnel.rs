@@ -8,10 +8,10 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, sockopt};
 
 use crate::guest::access::{HasDevices, HasServices, Reports};
-use crate::guest::links::Wanted;
 use crate::handlers::{net, network};
 use crate::kernel::netlink::message::name_of;
 use crate::kernel::packets;
+use crate::network::wanted::Wanted;
 use crate::process::call::{Action, Call};
 
 /// As the emulator passes them on: the host's numbers, and a `struct ifreq` of the host's.

@@ -7,3 +7,4 @@ pub mod endpoint;
 pub mod forward;
 pub mod proxy;
 pub mod reach;
+pub mod wanted;

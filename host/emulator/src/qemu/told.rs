@@ -9,8 +9,9 @@
 //! be called with `-d strace`. Each place must be found exactly once and in exactly this shape, or
 //! nothing is changed.
 //!
-//! It is also made to ask about every option of a socket that is set, before it looks for that among
-//! those that it knows: `do_setsockopt` then begins with a jump to further instructions of ours.
+//! It is also made to ask about every option of a socket that is set, before it looks for that
+//! among those that it knows: `do_setsockopt` then begins with a jump to further instructions of
+//! ours.
 
 use crate::kernel::told::{Numbers, OPTION_BEGINS, code};
 use crate::qemu::arch::{Abi, Arch};
@@ -27,8 +28,8 @@ const UNKNOWN: &[u8] = b"Unknown syscall %d\n\0";
 
 /// The text that `do_setsockopt` alone prints.
 const UNKNOWN_OPTION: &[u8] = b"Unsupported setsockopt level=";
-/// It needs that within so many bytes of its beginning, which keeps two of its arguments: the socket
-/// in `r13d`, behind [`OPTION_BEGINS`], and the option in `r12d`.
+/// It needs that within so many bytes of its beginning, which keeps two of its arguments: the
+/// socket in `r13d`, behind [`OPTION_BEGINS`], and the option in `r12d`.
 const OPTIONS_BEGINNING: usize = 4096;
 const KEEPS: [u8; 8] = [0x41, 0x89, 0xFD, 0x41, 0x54, 0x41, 0x89, 0xD4];
 

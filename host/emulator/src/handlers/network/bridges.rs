@@ -3,11 +3,12 @@
 
 use rustix::io::Errno;
 
-use crate::guest::links::{Links, Wanted};
+use crate::guest::links::Links;
 use crate::handlers::network::argument::Argument;
 use crate::handlers::network::{Answer, code};
 use crate::kernel::netlink::{Link, Netlink};
 use crate::kernel::sockios::{SIOCBRADDBR, SIOCBRADDIF, SIOCBRDELBR, SIOCBRDELIF};
+use crate::network::wanted::Wanted;
 
 const GET_VERSION: u64 = 0;
 const GET_BRIDGES: u64 = 1;

@@ -10,13 +10,14 @@ use rustix::io::Errno;
 
 use crate::files::interfaces::VLAN_TABLE;
 use crate::guest::access::{HasDevices, HasEmulators, HasServices, Reports};
-use crate::guest::links::{Links, Made, Wanted};
+use crate::guest::links::Links;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::netlink::message::name_of;
 use crate::kernel::sockios::{
     SIOCBRADDBR, SIOCBRDELIF, SIOCDEVPRIVATE, SIOCETHTOOL, SIOCGIFBR, SIOCGIFVLAN, SIOCIWFIRST,
     SIOCIWFIRSTPRIV, SIOCIWLAST, SIOCIWLASTSTANDARD, SIOCSIFBR, SIOCSIFVLAN, SIOCSMIIREG,
 };
+use crate::network::wanted::{Made, Wanted};
 use crate::process::call::{Action, Call};
 use argument::Argument;
 use rookery_records::event::{Process, What};

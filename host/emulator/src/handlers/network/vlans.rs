@@ -2,10 +2,11 @@
 
 use rustix::io::Errno;
 
-use crate::guest::links::{Links, Naming, Vlan, Wanted};
+use crate::guest::links::Links;
 use crate::handlers::network::argument::Argument;
 use crate::handlers::network::{Answer, code};
 use crate::kernel::netlink::Netlink;
+use crate::network::wanted::{Naming, Vlan, Wanted};
 
 const ADD: u32 = 0;
 const DELETE: u32 = 1;
@@ -31,7 +32,7 @@ pub fn control(network: &Netlink, links: &mut Links, argument: &Argument) -> Res
             let id = u16::try_from(given).map_err(|_| Errno::RANGE)?;
             let vlan = Vlan { on, id };
             let wanted = Wanted {
-                name: links.naming.name(&vlan),
+                name: links.vlan_name(&vlan),
                 kind: "vlan".into(),
                 vlan: Some(vlan),
             };
@@ -47,7 +48,7 @@ pub fn control(network: &Netlink, links: &mut Links, argument: &Argument) -> Res
                 .map_err(|error| code(&error))
         }
         SET_NAMING => {
-            links.naming = Naming::by_number(given).ok_or(Errno::INVAL)?;
+            links.name_vlans(Naming::by_number(given).ok_or(Errno::INVAL)?);
             Ok(Answer::default())
         }
         SET_INGRESS | SET_EGRESS | SET_FLAG => vlan(links).map(|_| Answer::default()),

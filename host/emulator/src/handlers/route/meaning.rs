@@ -8,11 +8,11 @@ use libc::{
     IFLA_NET_NS_PID,
 };
 
-use crate::guest::links::{Vlan, Wanted};
 use crate::kernel::netlink::message::{
     Message, OF_ADDRESS, OF_LINK, attribute_of, attributes, long, name_of, short,
 };
 use crate::kernel::netlink::{IFLA_VLAN_ID, Netlink};
+use crate::network::wanted::{Vlan, Wanted};
 
 /// `linux/if_link.h`, which libc does not have.
 const IFLA_LINK_NETNSID: u16 = 37;

@@ -13,13 +13,13 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags};
 
 use crate::guest::access::{Callers, HasDevices, HasEmulators, HasServices, Reports};
-use crate::guest::links::Made;
 use crate::handlers::behind::pieces_of;
 use crate::handlers::{net, network};
 use crate::kernel::netlink::message::{
     HEADER, Message, OF_LINK, attribute_of, long, name_of, short,
 };
 use crate::kernel::netlink::{ACK, CREATE, DUMP, REQUEST};
+use crate::network::wanted::Made;
 use crate::process::call::{Action, Call};
 use crate::sandbox::filter::ROUTE_FDS;
 use rookery_records::event::{Argument, What};
