@@ -6,7 +6,7 @@ use std::time::Duration;
 use rookery_runs::backend::Outcome;
 
 use crate::support::native::{Data, Step, call};
-use crate::{FIRST, for_ever, run, run_with};
+use crate::{for_ever, run, run_with};
 
 /// A netlink request.
 fn request(kind: u16, header: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
