@@ -16,7 +16,7 @@ use rookery_harness::Skip;
 use rookery_records::event::{Argument, Event, Operation, What};
 use rookery_runs::backend::Backend;
 use rookery_runs::plan::{
-    Flash, Held, Ioctl, IoctlCommand, Poll, Pseudofile, Read, StaticFile, Write,
+    Address, Flash, Held, Ioctl, IoctlCommand, Poll, Pseudofile, Read, StaticFile, Write,
 };
 use support::Recorder;
 
@@ -51,6 +51,12 @@ const MODELS: &str = "models";
 
 /// A program for which the plan has flash memory.
 const FLASH: &str = "flash";
+
+/// Programs for which the plan has network interfaces.
+const INTERFACES: &str = "interfaces";
+const OPTIONS: &str = "options";
+const HOTPLUG: &str = "hotplug";
+const CAPTURE: &str = "capture";
 
 /// What the name of a test ends with in which models are files in memory.
 const IN_MEMORY: &str = ", in memory";
@@ -279,6 +285,14 @@ fn partition(number: u32, name: &str, holds: Held) -> Flash {
     }
 }
 
+fn address(interface: &str, ip: [u8; 4]) -> Address {
+    Address {
+        interface: interface.to_owned(),
+        ip: ip.into(),
+        prefix: 24,
+    }
+}
+
 /// Where the program's models write to.
 const WRITTEN: &str = "out/led.txt";
 
@@ -373,6 +387,16 @@ fn run(program: &str, arch: &str, dynamic: bool) {
                 variable("bootdelay", "3"),
             ];
         }
+        HOTPLUG => plan.netdevs = vec!["eth0".to_owned()],
+        OPTIONS | CAPTURE => {
+            plan.capture = program == CAPTURE;
+            plan.netdevs = vec!["eth0".to_owned()];
+            plan.addresses = vec![address("eth0", [10, 7, 0, 1])];
+        }
+        INTERFACES => {
+            plan.netdevs = ["eth0", "br0", "br9"].map(str::to_owned).into();
+            plan.addresses = vec![address("br9", [192, 168, 9, 1])];
+        }
         _ => {}
     }
     plan.static_files.extend(text.lines().filter_map(node));
@@ -395,6 +419,10 @@ fn run(program: &str, arch: &str, dynamic: bool) {
         let written = std::fs::read(plan.results_dir.join("written").join(WRITTEN)).unwrap();
         assert_eq!(written, b"written by the guest\n");
     }
+    if program == CAPTURE {
+        let file = std::fs::read(plan.results_dir.join("vpn.pcap")).unwrap();
+        is_recorded(&file);
+    }
     assert!(console.contains("the end"), "{console}");
     let events: Vec<_> = control.events.iter().filter_map(describe).collect();
     for line in text.lines() {
@@ -405,6 +433,35 @@ fn run(program: &str, arch: &str, dynamic: bool) {
             events.join("\n")
         );
     }
+}
+
+/// Read a record of packets as its readers do (`pcap-savefile(5)`, with `LINUX_SLL2`): what was
+/// sent by an interface is there, by its number, and what the guest sent itself has come in only.
+fn is_recorded(file: &[u8]) {
+    const OUTGOING: u8 = 4;
+    let long = |bytes: &[u8], at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
+    assert_eq!((long(file, 0), long(file, 20)), (0xA1B2_C3D4, 276));
+    let (mut rest, mut seen) = (&file[24..], std::collections::HashMap::new());
+    while !rest.is_empty() {
+        let (held, length) = (long(rest, 8) as usize, long(rest, 12) as usize);
+        assert!(held <= length);
+        let (packet, others) = rest[16..].split_at(held);
+        for text in ["to-myself", "to-everybody"] {
+            if packet.ends_with(text.as_bytes()) {
+                let interface = u32::from_be_bytes(packet[4..8].try_into().unwrap());
+                let direction = packet[10];
+                assert_eq!(packet[..2], [8, 0], "it is of IPv4");
+                *seen.entry((text, interface, direction)).or_insert(0) += 1;
+            }
+        }
+        rest = others;
+    }
+    assert!(seen.contains_key(&("to-myself", 1, 0)), "{seen:?}");
+    assert!(!seen.contains_key(&("to-myself", 1, OUTGOING)), "{seen:?}");
+    let out = |(text, interface, direction): &(&str, u32, u8)| {
+        *text == "to-everybody" && *interface > 1 && *direction == OUTGOING
+    };
+    assert!(seen.keys().any(out), "{seen:?}");
 }
 
 /// An event as the sources name it: which call, what about, with what result.
@@ -471,6 +528,10 @@ fn describe(event: &Event) -> Option<String> {
             String::from_utf8_lossy(&written.payload),
             written.bytes
         )),
+        What::InterfaceMissing { name, result, .. } => Some(format!("interface {name} {result}")),
+        What::BindFailed {
+            ip, port, result, ..
+        } => Some(format!("bind {ip}:{port} {result}")),
         What::Crash { signal, last, .. } => {
             let last = last.last().map_or("", |call| &call.about);
             Some(format!("crash {last} {signal}"))

@@ -4,6 +4,8 @@
 //! number. Whoever writes a configuration refuses what these rules refuse; whoever runs one leaves
 //! it out.
 
+use std::net::IpAddr;
+
 use crate::ground::yaml::value::command_number;
 
 /// The longest name of a file, in bytes.
@@ -29,6 +31,19 @@ pub fn is_interface_name(name: &str) -> bool {
         && name.len() <= INTERFACE_MAX
         && name.bytes().all(legal)
         && !matches!(name, "." | "..")
+}
+
+/// An address that a network device can have: `192.168.1.1/24`, `fd00::1/64`; without a prefix, 24
+/// or 64.
+pub fn interface_address(text: &str) -> Option<(IpAddr, u8)> {
+    let (ip, prefix) = text
+        .split_once('/')
+        .map_or((text, None), |(ip, prefix)| (ip, Some(prefix)));
+    let ip: IpAddr = ip.parse().ok()?;
+    let (usual, most) = if ip.is_ipv4() { (24, 32) } else { (64, 128) };
+    let prefix = prefix.map_or(Some(usual), |prefix| prefix.parse().ok())?;
+    let is_of_one = !ip.is_unspecified() && !ip.is_multicast();
+    (is_of_one && (1..=most).contains(&prefix)).then_some((ip, prefix))
 }
 
 /// The number of an ioctl command, in decimal or hexadecimal digits: 32 bits without a sign, since
@@ -62,6 +77,35 @@ pub fn is_signal_number(number: i128) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_interface_has_an_address_of_one_machine() {
+        let understood =
+            |text| interface_address(text).map(|(ip, prefix)| format!("{ip}/{prefix}"));
+        for (text, address) in [
+            ("192.168.1.1", "192.168.1.1/24"),
+            ("10.1.2.3/8", "10.1.2.3/8"),
+            ("fd00::1", "fd00::1/64"),
+            ("fe80::1/128", "fe80::1/128"),
+        ] {
+            assert_eq!(understood(text).as_deref(), Some(address));
+        }
+        for text in [
+            "",
+            "/24",
+            "1.2.3",
+            "1.2.3.4/",
+            "1.2.3.4/0",
+            "1.2.3.4/33",
+            "::1/129",
+            "0.0.0.0/8",
+            "224.0.0.1/4",
+            "ff02::1/64",
+            "1.2.3.4/24/1",
+        ] {
+            assert_eq!(understood(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn an_nvram_key_is_the_name_of_a_file() {

@@ -31,6 +31,23 @@ fn env_takes_strings_only() {
 }
 
 #[test]
+fn an_interface_has_addresses_of_its_own_only() {
+    let fixture = fixture(&[]);
+    let of = |value: Value| json!({"plugins": {"interfaces": {"addresses": value}}});
+    for value in [
+        json!({"br0": "nowhere"}),
+        json!({"br0": 5}),
+        json!({"br0": ["10.0.0.1/99"]}),
+    ] {
+        fixture.refuses(of(value), "192.168.1.1/24");
+    }
+    fixture.refuses(of(json!("10.0.0.1/8")), "is a map");
+    fixture
+        .apply(of(json!({"br0": "10.0.0.1/8", "eth0": ["fd00::1/64"]})))
+        .unwrap();
+}
+
+#[test]
 fn what_would_tear_the_command_line_apart_is_refused() {
     let fixture = fixture(&[]);
     for (key, value) in [
@@ -66,6 +83,11 @@ fn names_and_numbers_that_the_run_drops_or_dies_of_are_refused() {
     }
     for name in ["sixteen_bytes_xx", "a b", "", "é", "*", "..", "a/b"] {
         fixture.refuses(json!({"netdevs": [name]}), "interface name");
+        let addresses = json!({"addresses": {name: "10.0.0.1/8"}});
+        fixture.refuses(
+            json!({"plugins": {"interfaces": addresses}}),
+            "interface's name",
+        );
     }
     for signal in [0, -1, 65, 999] {
         fixture.refuses(json!({"blocked_signals": [signal]}), "1 to 64");

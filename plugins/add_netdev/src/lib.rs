@@ -11,28 +11,29 @@ use serde_json::json;
 struct Args {
     #[serde(flatten)]
     target: ChangeTarget,
-    /// Interface name, for example `eth1` or `br0.100`
+    /// `eth1`, `br0.100`
     // At most 15 of these characters, and neither `.` nor `..`: the kernel takes neither.
     #[schemars(regex(
         pattern = r"^([A-Za-z0-9_-]\.?|[A-Za-z0-9_.-][A-Za-z0-9_-]|[A-Za-z0-9_.-]{3,15})$"
     ))]
     name: String,
+    /// `192.168.1.1/24`
+    address: Option<String>,
 }
 
-/// Give the guest a network interface (`netdevs`), for example when it reports `SIOC…: No such
-/// device`.
+/// Give the guest a network interface, or one an address (`netdevs`).
 #[tool(
     idempotent,
     title = "Add network interface",
     example(project_dir = "fw", name = "eth1")
 )]
 fn add_netdev(host: &impl ConfigMutation, args: Args) -> Result<Change> {
-    change::apply(
-        host,
-        &args.target,
-        &json!({ "netdevs": [args.name] }),
-        Vec::new(),
-    )
+    let mut change = json!({ "netdevs": [args.name] });
+    if let (Some(address), Some(sections)) = (args.address, change.as_object_mut()) {
+        let addresses = json!({ "addresses": { args.name: address } });
+        sections.insert("plugins".into(), json!({ "interfaces": addresses }));
+    }
+    change::apply(host, &args.target, &change, Vec::new())
 }
 
 plugin!(add_netdev);
@@ -69,6 +70,23 @@ mod tests {
             answer.get("next"),
             None,
             "nothing changed, so there is no reason to run again"
+        );
+    }
+
+    #[test]
+    fn an_address_stands_where_penguin_minds_it_not() {
+        let host = FakeHost::new().answer(
+            "config-mutation.apply",
+            json!({ "changed": false, "patch": { "netdevs": ["br0"] } }),
+        );
+        let arguments = json!({ "project_dir": "p", "name": "br0", "address": "10.0.0.1/8" });
+        call::<add_netdev>(&host, arguments).unwrap();
+        assert_eq!(
+            host.calls("config-mutation.apply")[0]["fragment"],
+            json!({
+                "netdevs": ["br0"],
+                "plugins": { "interfaces": { "addresses": { "br0": "10.0.0.1/8" } } }
+            })
         );
     }
 

@@ -2,50 +2,168 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 /// Where they are.
 pub const CLASS: &str = "/sys/class/net";
+/// Where VLANs are listed, which the kernel has with a module only, and what is there without any.
+pub const VLAN_TABLE: &str = "/proc/net/vlan/config";
+pub const NO_VLANS: &str =
+    "VLAN Dev name\t | VLAN ID\nName-Type: VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD\n";
+
+type Files = &'static [(&'static str, &'static str)];
 
 /// The files of each. What those tell that have no contents here is asked when they are read.
-const FILES: &[(&str, &str)] = &[
+const FILES: Files = &[
     ("address", ""),
+    ("addr_len", ""),
+    ("broadcast", ""),
     ("mtu", ""),
     ("operstate", ""),
     ("carrier", ""),
     ("ifindex", ""),
+    ("iflink", ""),
     ("type", ""),
     ("flags", ""),
+    ("tx_queue_len", ""),
     ("uevent", ""),
+    ("addr_assign_type", "0\n"),
+    ("carrier_changes", "1\n"),
     ("dev_id", "0x0\n"),
-    ("iflink", ""),
+    ("dev_port", "0\n"),
+    ("dormant", "0\n"),
+    ("duplex", "full\n"),
+    ("ifalias", ""),
+    ("link_mode", "0\n"),
+    ("name_assign_type", "3\n"),
+    ("netdev_group", "0\n"),
+    ("speed", "100\n"),
 ];
-const STATISTICS: &str = "statistics";
-/// A bridge is known by this directory.
+/// Of each, too; in the order in which the kernel counts (`struct rtnl_link_stats64`).
+pub const STATISTICS: &[&str] = &[
+    "rx_packets",
+    "tx_packets",
+    "rx_bytes",
+    "tx_bytes",
+    "rx_errors",
+    "tx_errors",
+    "rx_dropped",
+    "tx_dropped",
+    "multicast",
+    "collisions",
+];
+const RECEIVING: Files = &[("rps_cpus", "0\n"), ("rps_flow_cnt", "0\n")];
+const SENDING: Files = &[("tx_timeout", "0\n"), ("xps_cpus", "0\n")];
+/// A bridge is known by this directory, and keeps its settings there.
 const BRIDGE: &str = "bridge";
+const OF_BRIDGE: Files = &[
+    ("ageing_time", "30000\n"),
+    ("bridge_id", ""),
+    ("default_pvid", "1\n"),
+    ("flush", ""),
+    ("forward_delay", "1500\n"),
+    ("gc_timer", "0\n"),
+    ("group_fwd_mask", "0x0\n"),
+    ("hash_max", "4096\n"),
+    ("hello_time", "200\n"),
+    ("hello_timer", "0\n"),
+    ("max_age", "2000\n"),
+    ("multicast_querier", "0\n"),
+    ("multicast_router", "1\n"),
+    ("multicast_snooping", "1\n"),
+    ("nf_call_arptables", "0\n"),
+    ("nf_call_ip6tables", "0\n"),
+    ("nf_call_iptables", "0\n"),
+    ("priority", "32768\n"),
+    ("root_id", ""),
+    ("root_path_cost", "0\n"),
+    ("root_port", "0\n"),
+    ("stp_state", "0\n"),
+    ("tcn_timer", "0\n"),
+    ("topology_change", "0\n"),
+    ("topology_change_detected", "0\n"),
+    ("topology_change_timer", "0\n"),
+    ("vlan_filtering", "0\n"),
+];
+/// The ports of a bridge, and what each has in its own directory.
+const PORTS: &str = "brif";
+const PORT: &str = "brport";
+const OF_PORT: Files = &[
+    ("hairpin_mode", "0\n"),
+    ("multicast_router", "1\n"),
+    ("path_cost", "100\n"),
+    ("port_no", "0x1\n"),
+    ("priority", "32\n"),
+    ("state", "3\n"),
+    ("unicast_flood", "1\n"),
+];
 
 /// Make the directory of an interface.
 pub fn describe(directory: &Path, is_bridge: bool) -> io::Result<()> {
     fs::create_dir(directory)?;
-    fs::create_dir(directory.join(STATISTICS))?;
+    let statistics: Vec<_> = STATISTICS.iter().map(|name| (*name, "")).collect();
+    make(&directory.join("statistics"), &statistics)?;
+    make(&directory.join("queues/rx-0"), RECEIVING)?;
+    make(&directory.join("queues/tx-0"), SENDING)?;
     if is_bridge {
-        fs::create_dir(directory.join(BRIDGE))?;
+        make(&directory.join(BRIDGE), OF_BRIDGE)?;
+        fs::create_dir(directory.join(PORTS))?;
     }
-    for (name, value) in FILES {
+    symlink("../../net", directory.join("subsystem"))?;
+    make(directory, FILES)
+}
+
+fn make(directory: &Path, files: &[(&str, &str)]) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    for (name, value) in files {
         // Whatever a guest has put there meanwhile, nothing waits for its reader.
         fs::File::create_new(directory.join(name))?.write_all(value.as_bytes())?;
     }
     Ok(())
 }
 
+/// Let an interface of the directory `class` be a port of a bridge.
+pub fn join(class: &Path, port: &str, bridge: &str) -> io::Result<()> {
+    let own = class.join(port);
+    make(&own.join(PORT), OF_PORT)?;
+    symlink(format!("../../{bridge}"), own.join(PORT).join(BRIDGE))?;
+    symlink(format!("../{bridge}"), own.join("master"))?;
+    let ports = class.join(bridge).join(PORTS);
+    symlink(format!("../../{port}/{PORT}"), ports.join(port))
+}
+
+/// Let it be none any more.
+pub fn part(class: &Path, port: &str, bridge: &str) {
+    let own = class.join(port);
+    for link in [
+        class.join(bridge).join(PORTS).join(port),
+        own.join("master"),
+        own.join(PORT).join(BRIDGE),
+    ] {
+        let _ = fs::remove_file(link);
+    }
+    unmake(&own.join(PORT), OF_PORT);
+}
+
 /// Remove the directory of an interface, but nothing that others put there.
 pub fn remove(directory: &Path) {
-    for (name, _) in FILES {
+    let statistics: Vec<_> = STATISTICS.iter().map(|name| (*name, "")).collect();
+    let _ = fs::remove_file(directory.join("subsystem"));
+    unmake(&directory.join("statistics"), &statistics);
+    unmake(&directory.join("queues/rx-0"), RECEIVING);
+    unmake(&directory.join("queues/tx-0"), SENDING);
+    unmake(&directory.join("queues"), &[]);
+    unmake(&directory.join(BRIDGE), OF_BRIDGE);
+    unmake(&directory.join(PORTS), &[]);
+    unmake(directory, FILES);
+}
+
+fn unmake(directory: &Path, files: &[(&str, &str)]) {
+    for (name, _) in files {
         let _ = fs::remove_file(directory.join(name));
     }
-    for part in [STATISTICS, BRIDGE, ""] {
-        let _ = fs::remove_dir(directory.join(part));
-    }
+    let _ = fs::remove_dir(directory);
 }
 
 #[cfg(test)]
@@ -59,9 +177,13 @@ mod tests {
         describe(&at("br7"), true).unwrap();
         assert!(at("br7/bridge").is_dir() && at("br7/mtu").is_file());
         assert!(describe(&at("br7"), true).is_err());
+        describe(&at("eth0"), false).unwrap();
+        join(work.path(), "eth0", "br7").unwrap();
+        assert!(at("br7/brif/eth0/bridge/mtu").is_file() && at("eth0/master/brif").is_dir());
+        part(work.path(), "eth0", "br7");
+        assert!(!at("eth0/brport").exists() && !at("br7/brif/eth0").exists());
         remove(&at("br7"));
         assert!(!at("br7").exists());
-        describe(&at("eth0"), false).unwrap();
         fs::write(at("eth0/model"), "").unwrap();
         remove(&at("eth0"));
         assert!(at("eth0/model").exists() && !at("eth0/mtu").exists());

@@ -15,4 +15,5 @@ pub mod mounts;
 pub mod nvram;
 pub mod private;
 pub mod process_file;
+pub mod sys_tree;
 pub mod uboot_env;

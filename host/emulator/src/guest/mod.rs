@@ -11,6 +11,7 @@ pub mod interfaces;
 pub mod ipc;
 pub mod kept;
 pub mod kernel_log;
+pub mod links;
 pub mod nvram;
 pub mod nvram_area;
 pub mod reboot;

@@ -2,10 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 
 use rookery_records::event::Process;
 
+use crate::guest::links::Links;
 use crate::kernel::netlink::Netlink;
+use crate::kernel::uevent::Uevents;
 use crate::network::endpoint::Endpoint;
 use crate::network::forward::Forwarder;
 
@@ -18,6 +21,10 @@ pub struct Services {
     /// What listens, and who.
     listening: HashMap<Endpoint, Process>,
     netlink: Option<Netlink>,
+    links: Links,
+    uevents: Option<Uevents>,
+    /// Nobody has listened to events yet.
+    unheard: bool,
 }
 
 /// What became of an endpoint that was told.
@@ -39,6 +46,9 @@ impl Services {
             forwarder,
             listening: HashMap::new(),
             netlink: None,
+            links: Links::default(),
+            uevents: None,
+            unheard: true,
         }
     }
 
@@ -52,12 +62,46 @@ impl Services {
         self.forwarder.take()
     }
 
+    /// Its interfaces are these, before init is started.
+    pub fn give_links(&mut self, links: Links) {
+        self.links = links;
+    }
+
+    /// The guest's network namespace, and what is known of its interfaces beyond that.
+    pub fn interfaces(&mut self) -> Option<(&Netlink, &mut Links)> {
+        self.network()?;
+        Some((self.netlink.as_ref()?, &mut self.links))
+    }
+
     /// The guest's network namespace.
     pub fn network(&mut self) -> Option<&Netlink> {
         if self.netlink.is_none() {
             self.netlink = self.forwarder.as_ref()?.network().ok();
         }
         self.netlink.as_ref()
+    }
+
+    /// The kernel's events about devices there.
+    pub fn uevents(&mut self) -> Option<&mut Uevents> {
+        if self.uevents.is_none() {
+            self.uevents = self.forwarder.as_ref()?.uevents().ok();
+        }
+        self.uevents.as_mut()
+    }
+
+    /// A socket there that is given no packets.
+    pub fn packets(&mut self) -> Option<OwnedFd> {
+        self.forwarder.as_ref()?.packets().ok()
+    }
+
+    /// Whether nobody has listened to events about devices before.
+    pub fn is_first_listener(&mut self) -> bool {
+        std::mem::take(&mut self.unheard)
+    }
+
+    /// The guest starts again.
+    pub fn forget_start(&mut self) {
+        self.unheard = true;
     }
 
     /// `who` listens at an endpoint.

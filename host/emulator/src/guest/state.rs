@@ -29,10 +29,11 @@ use crate::guest::emulators::Emulators;
 use crate::guest::hooks::Hooks;
 use crate::guest::images::Images;
 use crate::guest::init::Init;
-use crate::guest::interfaces;
+use crate::guest::interfaces::Shown;
 use crate::guest::ipc::Ipc;
 use crate::guest::kept::Kept;
 use crate::guest::kernel_log::KernelLog;
+use crate::guest::links::Links;
 use crate::guest::nvram::Nvram;
 use crate::guest::reboot::{REBOOTS_MAX, Reboot};
 use crate::guest::reporter::Reporter;
@@ -83,6 +84,7 @@ pub struct Guest<'a> {
     /// Files of the supervisor's that it writes to.
     kept: Kept,
     sys_devices: SysDevices,
+    interfaces: Shown,
     nvram: Nvram,
     hooks: Hooks,
 }
@@ -121,6 +123,7 @@ impl<'a> Guest<'a> {
             respawns: Respawns::default(),
             kept: Kept::default(),
             sys_devices: SysDevices::default(),
+            interfaces: Shown::default(),
             nvram: Nvram::default(),
             hooks: Hooks::default(),
         }
@@ -131,8 +134,9 @@ impl<'a> Guest<'a> {
         self.tree.find_files(&self.init, rootfs);
     }
 
-    /// Give it this NVRAM, before init is started.
-    pub fn give_nvram(&mut self, nvram: Nvram) {
+    /// Give it these interfaces and this NVRAM, before init is started.
+    pub fn give(&mut self, links: Links, nvram: Nvram) {
+        self.services.give_links(links);
         self.nvram = nvram;
     }
 
@@ -167,6 +171,7 @@ impl<'a> Guest<'a> {
         }
         self.tree.mounts.forget_start();
         self.images.forget_start();
+        self.services.forget_start();
         self.tree.mounts.promise(0);
         let mut own = self.mounts_there();
         own.retain(|(id, _)| !self.mounted.contains(id));
@@ -329,7 +334,8 @@ impl Paths for Guest<'_> {
 
     fn resolve(&mut self, call: &Call, path: &str, follow: bool) -> Result<Found, Errno> {
         if paths::is_below(path, CLASS) {
-            interfaces::refresh(&self.init, &self.pidfd, self.services.network());
+            let services = &mut self.services;
+            self.interfaces.refresh(&self.init, &self.pidfd, services);
         }
         self.sys_devices.look(path, &self.pidfd);
         let caller = call.process.and_then(|process| self.procs.get(process));

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
 use crate::files::devices::{Backing, Device, PTMX};
+use crate::files::interfaces::STATISTICS;
 use crate::files::loops::CONTROL;
 use crate::files::mounts::LISTINGS;
 use crate::files::process_file::{About, ProcessFile};
@@ -19,7 +20,9 @@ use crate::guest::access::{
 use crate::guest::tree::{CONSOLE, Found};
 use crate::handlers::exec::{self, Executes};
 use crate::handlers::model::memory_file;
-use crate::handlers::{behind, boot_arguments, loops, model, nvram, preload, program_file};
+use crate::handlers::{
+    behind, boot_arguments, hotplug, loops, model, nvram, preload, program_file, tunnel,
+};
 use crate::kernel::paths::is_machine;
 use crate::kernel::{enter, paths, shortage};
 use crate::process::call::{Action, Call};
@@ -61,10 +64,13 @@ pub fn open<'a>(guest: &mut impl Opens<'a>, call: &Call, file: PathArg, flags: i
         return Action::Continue;
     }
     if let Some(action) =
-        setting(guest, call, &path, flags).or_else(|| interface(guest, &path, flags))
+        setting(guest, call, &path, flags).or_else(|| described(guest, &path, flags))
     {
         guest.report_lookup(call, syscall, &path, flags, Some(0));
         return action;
+    }
+    if flags & libc::O_ACCMODE != libc::O_RDONLY {
+        hotplug::request(guest, call, &path);
     }
     match guest.resolve(call, &path, flags & libc::O_NOFOLLOW == 0) {
         Ok(Found::Device(real, device)) => {
@@ -158,6 +164,7 @@ fn open_device<'a>(
         Backing::Directory => open_directory(guest, call, path, flags),
         Backing::Loop(number) => loops::open(guest, *number, flags),
         Backing::Flash { block, number } => guest.devices().flash().open(*block, *number, flags),
+        Backing::Tunnel => tunnel::open(guest, flags),
         Backing::LoopControl => memory_file(CONTROL, b""),
         Backing::Memory => {
             guest.report(Process::default(), What::Note(NO_MEMORY.into()));
@@ -226,6 +233,18 @@ fn setting<'a>(guest: &mut impl Opens<'a>, call: &Call, path: &str, flags: i32) 
     Some(give(model::kept(guest, path, &initial, flags), flags))
 }
 
+/// What `/sys` tells that changes by itself.
+fn described(
+    guest: &mut (impl HasDevices + HasServices),
+    path: &str,
+    flags: i32,
+) -> Option<Action> {
+    if let Some(last) = hotplug::last(guest, path) {
+        return Some(give(memory_file(path, last.as_bytes()), flags));
+    }
+    interface(guest, path, flags)
+}
+
 /// What `/sys/class/net` tells about an interface: `/sys` is not the kernel's, the interfaces are.
 fn interface(
     guest: &mut (impl HasDevices + HasServices),
@@ -236,12 +255,13 @@ fn interface(
     if flags & libc::O_ACCMODE != libc::O_RDONLY || guest.devices().get(path).is_some() {
         return None;
     }
-    let text = guest
-        .services()
-        .network()?
-        .link(name)
-        .ok()?
-        .describe(file)?;
+    let link = guest.services().network()?.link(name).ok()?;
+    let counted = || {
+        let counter = file.strip_prefix("statistics/")?;
+        let place = STATISTICS.iter().position(|known| *known == counter)?;
+        Some(format!("{}\n", link.count(place)))
+    };
+    let text = link.describe(file).or_else(counted)?;
     Some(give(memory_file(path, text.as_bytes()), flags))
 }
 

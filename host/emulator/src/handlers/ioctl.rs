@@ -9,7 +9,7 @@ use crate::guest::access::{
     Callers, HasDevices, HasEmulators, HasImages, HasNvram, HasPlan, HasServices, Reports,
 };
 use crate::handlers::behind::model_of;
-use crate::handlers::{flash, loops, network, nvram};
+use crate::handlers::{flash, loops, network, nvram, tunnel};
 use crate::process::call::{Action, Call};
 use crate::qemu::arch::Arch;
 use crate::qemu::emulator::GUEST_BASE;
@@ -39,6 +39,9 @@ pub fn ioctl<'a>(guest: &mut impl Controls<'a>, call: &Call) -> Action {
     if let Some(action) = loops::ioctl(guest, call, command) {
         return action;
     }
+    if let Some(action) = tunnel::control(guest, call, command) {
+        return action;
+    }
     let taught = is_taught(guest, call, command);
     let address = if taught {
         argument(guest, call)
@@ -49,6 +52,9 @@ pub fn ioctl<'a>(guest: &mut impl Controls<'a>, call: &Call) -> Action {
         return action;
     }
     if taught && let Some(action) = network::ioctl(guest, call, command, address) {
+        return action;
+    }
+    if !taught && let Some(action) = network::wireless(guest, call, command) {
         return action;
     }
     if let Some((name, errno)) = interface(guest, call, command) {

@@ -5,6 +5,7 @@
 //! read and written, or where one of both fails, gets a descriptor whose reads and writes come to
 //! the supervisor. A copy of that descriptor under a low number is plain memory.
 
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 
@@ -237,8 +238,17 @@ const NOT_KEPT: &str = "the guest wrote to more settings of the kernel than are 
 
 /// A watched number that the caller does not use yet.
 pub fn free_number(guest: &mut impl Callers, call: &Call) -> Option<u32> {
+    number_of(guest, call, WATCHED_FDS)
+}
+
+/// A number of a range that the caller does not use yet.
+pub fn number_of(
+    guest: &mut impl Callers,
+    call: &Call,
+    mut range: RangeInclusive<u32>,
+) -> Option<u32> {
     let used = guest.caller(call)?.descriptors();
-    WATCHED_FDS.clone().find(|fd| !used.contains(fd))
+    range.find(|fd| !used.contains(fd))
 }
 
 /// A read from a watched descriptor.

@@ -7,9 +7,9 @@ use rustix::io::Errno;
 use rustix::net::SocketType;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
 
-use crate::guest::access::{Callers, HasServices, Paths, Reports};
+use crate::guest::access::{Callers, HasDevices, HasServices, Paths, Reports};
 use crate::guest::services::Listening;
-use crate::handlers::connect;
+use crate::handlers::{connect, hotplug};
 use crate::kernel::shortage;
 use crate::network::endpoint::Endpoint;
 use crate::network::forward::NoForward;
@@ -17,8 +17,11 @@ use crate::process::call::{Action, Call};
 use rookery_records::event::What;
 
 /// `bind`.
-pub fn bind(guest: &mut (impl Reports + Paths + HasServices), call: &Call) -> Action {
+pub fn bind(guest: &mut (impl Reports + Paths + HasServices + HasDevices), call: &Call) -> Action {
     let Some(address) = address(guest, call) else {
+        if let Some(action) = hotplug::bind(guest, call) {
+            return action;
+        }
         connect::bind_local(guest, call);
         return Action::Continue;
     };
@@ -114,14 +117,23 @@ fn listens(guest: &mut (impl Reports + HasServices), call: &Call, endpoint: Endp
 const NOT_RECORDED: &str =
     "more than 1024 ports of the guest listen at once: some of them are missing from the results";
 
-/// A copy of the caller's socket. It stays in the guest's network namespace, whoever uses it.
+/// A copy of the caller's socket, its first argument. It stays in the guest's network namespace,
+/// whoever uses it.
 pub fn socket(guest: &mut impl Callers, call: &Call) -> Result<OwnedFd, Errno> {
+    descriptor(guest, call, call.int(0))
+}
+
+/// A copy of the caller's descriptor of this number.
+pub fn descriptor(
+    guest: &mut impl Callers,
+    call: &Call,
+    descriptor: i32,
+) -> Result<OwnedFd, Errno> {
     let record = guest.caller(call).ok_or(Errno::SRCH)?;
     let pid = i32::try_from(record.process.pid())
         .ok()
         .and_then(Pid::from_raw)
         .ok_or(Errno::SRCH)?;
-    let descriptor = call.int(0);
     if descriptor < 0 {
         return Err(Errno::BADF);
     }

@@ -16,8 +16,16 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("ip6tables", "setsockopt"),
     ("iptables-restore", "setsockopt"),
     ("ip6tables-restore", "setsockopt"),
+    ("iptables-save", "setsockopt"),
+    ("ip6tables-save", "setsockopt"),
     ("ebtables", "setsockopt"),
+    ("ebtables-restore", "setsockopt"),
+    ("ebtables-save", "setsockopt"),
     ("arptables", "setsockopt"),
+    ("arptables-restore", "setsockopt"),
+    ("ipset", "setsockopt"),
+    ("tc", "setsockopt"),
+    ("ipvsadm", "setsockopt"),
     ("fw3", "setsockopt"),
     ("nft", "setsockopt"),
 ];
@@ -46,13 +54,30 @@ pub fn is_busybox(guest: &mut impl Callers, call: &Call, path: &str) -> bool {
     names_busybox(real.as_deref().unwrap_or(path))
 }
 
+/// What of several programs in one file, such as `xtables-nft-multi`, says which one is meant: the
+/// ending that tells how the tables are reached is left out.
+fn plain(name: &str) -> String {
+    name.replace("-legacy", "").replace("-nft", "")
+}
+
+/// Whether a file holds several of these programs, by its name.
+fn holds_several(name: &str) -> bool {
+    name.starts_with("xtables") && name.ends_with("multi")
+}
+
 /// Whether the program at `path` is one of these, under its own name or as an applet of busybox.
 pub fn called(path: &str, busybox: bool, argv: &[Vec<u8>]) -> Option<Called> {
     let argv: Vec<String> = argv.iter().map(|word| memory::text(word)).collect();
     let word = |index: usize| argv.get(index).map_or("", |word| paths::basename(word));
-    let known = |name: &str| PROGRAMS.iter().find(|(known, _)| *known == name);
+    let known = |name: &str| {
+        let name = plain(name);
+        PROGRAMS.iter().find(|(known, _)| *known == name)
+    };
     let own = known(paths::basename(path)).map(|program| (program, 1));
+    let several = holds_several(paths::basename(path));
     let ((name, syscall), first) = match own {
+        None if several && holds_several(word(0)) => (known(word(1))?, 2),
+        None if several => (known(word(0))?, 1),
         None if busybox && names_busybox(word(0)) => (known(word(1))?, 2),
         None if busybox => (known(word(0))?, 1),
         own => own?,
@@ -137,6 +162,18 @@ mod tests {
             Some("insmod")
         );
         assert_eq!(name("/bin/busybox", true, "busybox rmmod a"), Some("rmmod"));
+        for (path, line) in [
+            ("/usr/sbin/iptables-legacy", "iptables-legacy -L"),
+            (
+                "/usr/sbin/xtables-nft-multi",
+                "xtables-nft-multi iptables -L",
+            ),
+            ("/usr/sbin/xtables-multi", "iptables -L"),
+        ] {
+            assert_eq!(name(path, false, line), Some("iptables"));
+        }
+        assert_eq!(name("/usr/sbin/xtables-nft-multi", false, "nothing"), None);
+        assert_eq!(name("/sbin/tc", false, "tc qdisc show"), Some("tc"));
         assert_eq!(name("/bin/busybox", true, "busybox"), None);
         assert_eq!(name("/bin/busybox", true, "ls insmod"), None);
         assert_eq!(name("/bin/sh", true, "insmod a.ko"), Some("insmod"));

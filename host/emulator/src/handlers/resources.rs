@@ -9,11 +9,12 @@ use rustix::io::Errno;
 use rustix::net::AddressFamily;
 
 use crate::guest::access::{Callers, HasLimits, HasNamespaces, HasServices};
-use crate::handlers::net;
+use crate::handlers::{model, net};
 use crate::kernel::enter;
 use crate::kernel::netlink::Netlink;
 use crate::limits::Limits;
 use crate::process::call::{Action, Call};
+use crate::sandbox::filter::ROUTE_FDS;
 
 /// `mmap` of what others may share.
 pub fn map(limits: &mut Limits) -> Action {
@@ -41,8 +42,12 @@ pub fn nameless_file(guest: &mut (impl HasLimits + HasNamespaces), call: &Call) 
 }
 
 /// `socket` of routing netlink: one message makes as many interfaces as it has room to ask for, and
-/// no signal ends that. So it gets the least room that there is.
-pub fn route_socket(guest: &mut (impl HasServices + HasNamespaces), call: &Call) -> Action {
+/// no signal ends that. So it gets the least room that there is; and a number by which the
+/// supervisor sees what is asked.
+pub fn route_socket(
+    guest: &mut (impl Callers + HasServices + HasNamespaces),
+    call: &Call,
+) -> Action {
     let kind = call.int(1);
     if !matches!(kind & 0xF, libc::SOCK_RAW | libc::SOCK_DGRAM) {
         return Errno::SOCKTNOSUPPORT.into();
@@ -63,14 +68,19 @@ pub fn route_socket(guest: &mut (impl HasServices + HasNamespaces), call: &Call)
         rustix::io::ioctl_fionbio(&socket, kind & libc::SOCK_NONBLOCK != 0)?;
         Ok(socket)
     });
-    give(socket, kind & libc::SOCK_CLOEXEC != 0)
+    let number = model::number_of(guest, call, ROUTE_FDS);
+    give_at(socket, number, kind & libc::SOCK_CLOEXEC != 0)
 }
 
 fn give(file: Result<OwnedFd, Errno>, close_on_exec: bool) -> Action {
+    give_at(file, None, close_on_exec)
+}
+
+fn give_at(file: Result<OwnedFd, Errno>, number: Option<u32>, close_on_exec: bool) -> Action {
     match file {
         Ok(fd) => Action::Give {
             fd: Rc::new(fd),
-            number: None,
+            number,
             close_on_exec,
         },
         Err(errno) => errno.into(),

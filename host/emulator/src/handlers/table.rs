@@ -6,8 +6,8 @@ use crate::guest::access::{Callers, HasLimits};
 use crate::guest::state::Guest;
 use crate::handlers::{
     answered, chroot, clock, connect, ending, exec, faked, file_system, fs, host_name, identity,
-    ioctl, ipc, kernel_log, limits, model, mount, names, net, nvram, pivot, resources, signal,
-    status, threads, transfer,
+    ioctl, ipc, kernel_log, limits, model, mount, names, net, nvram, pivot, resources, route,
+    signal, status, threads, transfer,
 };
 use crate::kernel::ipc::Kind::{Messages, Semaphores, SharedMemory};
 use crate::kernel::numbers;
@@ -70,6 +70,7 @@ const CLOCK: &str = "the host's clock is not the guest's to set: it gets one of 
 const TIME: &str = "the guest may have set its clock, which is another than the host's then";
 const SWAP: &str = "the host's swap is not the guest's; firmware expects success";
 const TRANSFERS: &str = "models answer for watched descriptors, and the emulator's log has one";
+const ROUTES: &str = "interfaces that the host cannot make are asked for, and failures reported";
 const COPIES: &str = "the kernel would copy a model by what it once read of it";
 const LIMITS: &str = "root may raise any limit; here it gets what the sandbox has left";
 const NAMES: &str = "a directory that is missing is why nothing is made there";
@@ -158,8 +159,7 @@ const ROWS: &[Row] = rows! { |guest, call|
     SYS_readv Sometimes TRANSFERS => model::read(guest, call);
     SYS_pread64 Sometimes TRANSFERS => model::read(guest, call);
     SYS_preadv Sometimes TRANSFERS => model::read(guest, call);
-    SYS_write Sometimes TRANSFERS =>
-        nvram::driver::write(guest, call).unwrap_or_else(|| transfer::write(guest, call));
+    SYS_write Sometimes TRANSFERS => transfer::write(guest, call);
     SYS_writev Sometimes TRANSFERS => transfer::write(guest, call);
     SYS_pwrite64 Sometimes TRANSFERS => transfer::write(guest, call);
     SYS_pwritev Sometimes TRANSFERS => transfer::write(guest, call);
@@ -230,6 +230,8 @@ const ROWS: &[Row] = rows! { |guest, call|
     SYS_connect Recorded "a peer that is not there is why a program fails" =>
         connect::connect(guest, call);
     SYS_listen Always "services are reported and forwarded" => net::listen(guest, call);
+    SYS_sendto Sometimes ROUTES => route::send(guest, call).unwrap_or(Action::Continue);
+    SYS_sendmsg Sometimes ROUTES => route::send(guest, call).unwrap_or(Action::Continue);
     SYS_socket Sometimes "one message of routing netlink asks for as many interfaces as fit" =>
         resources::route_socket(guest, call);
     SYS_setsockopt Sometimes "buffers beyond the limits, and rings that nothing counts" =>

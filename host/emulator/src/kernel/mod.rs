@@ -1,6 +1,6 @@
 //! The kernel as types: system calls that no safe crate offers, netlink, and the text of paths.
-//! With the launcher, the only place with `unsafe`: `notify`, `probe`,
-//! `process`, `stopped` and `told`.
+//! With the launcher, the only place with `unsafe`: `notify`, `packets`, `probe`,
+//! `process`, `sockopt`, `stopped` and `told`.
 //!
 //! Invariant 11: `unsafe` is here and where the others are listed.
 
@@ -10,6 +10,7 @@ pub mod ipc;
 pub mod netlink;
 pub mod notify;
 pub mod numbers;
+pub mod packets;
 pub mod passing;
 pub mod paths;
 pub mod probe;
@@ -17,5 +18,7 @@ pub mod process;
 pub mod shortage;
 pub mod sock_diag;
 pub mod sockios;
+pub mod sockopt;
 pub mod stopped;
 pub mod told;
+pub mod uevent;

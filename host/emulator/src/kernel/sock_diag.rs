@@ -33,11 +33,11 @@ impl Sockets {
             (libc::IPPROTO_TCP, LISTEN)
         };
         let byte = |number: i32| u8::try_from(number).unwrap_or(0);
-        let mut request = [0; REQUEST_LENGTH];
+        let mut request = vec![0; REQUEST_LENGTH];
         request[..2].copy_from_slice(&[byte(family), byte(protocol)]);
         request[4..8].copy_from_slice(&states.to_ne_bytes());
         let mut ports = Vec::new();
-        self.0.dump(BY_FAMILY, &request, |socket| {
+        self.0.dump(BY_FAMILY, request, |socket| {
             // `struct inet_diag_msg`: family, state, timer, retransmissions, then the local port.
             if let Some(port) = socket.get(4..6).and_then(<[u8]>::first_chunk) {
                 ports.push(u16::from_be_bytes(*port));

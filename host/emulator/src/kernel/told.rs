@@ -4,6 +4,10 @@
 //! The emulator calls them in the place of the functions that print a system call, so they find in
 //! `esi` the number of the guest's call, and in `rdx`, `rcx`, … its arguments; after the call its
 //! result is in `rdx` and the arguments follow. What a called function may change, they may change.
+//!
+//! Those that begin with `rookery_told_option` come before its function that sets an option of a
+//! socket, with that function's arguments. Where the supervisor has set the option, they return for
+//! it what became of that; else they do what stood where it leads to them, and go on there.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
@@ -44,6 +48,33 @@ std::arch::global_asm!(
     "rookery_told_call:",
     "    syscall",
     "5:  ret",
+    "rookery_told_option:",
+    "    push rdi",
+    "    push rsi",
+    "    push rdx",
+    "    push rcx",
+    "    push r8",
+    "    mov r9, r8",
+    "    mov r8, rcx",
+    "    mov r10, rdx",
+    "    mov rdx, rsi",
+    "    mov rsi, rdi",
+    "    mov edi, {option}",
+    "    mov eax, {told}",
+    "    syscall",
+    "    pop r8",
+    "    pop rcx",
+    "    pop rdx",
+    "    pop rsi",
+    "    pop rdi",
+    "    cmp rax, {goes_on}",
+    "    je 6f",
+    "    ret",
+    "6:  push rbp",
+    "    mov rbp, rsp",
+    "    push r13",
+    "    .byte 0xE9",
+    "rookery_told_original: .long 0",
     "rookery_told_exit: .long 0",
     "rookery_told_clone: .long 0",
     "rookery_told_ioctl: .long 0",
@@ -55,6 +86,8 @@ std::arch::global_asm!(
     cloning = const CLONING,
     cloned = const CLONED,
     ioctl = const IOCTL,
+    option = const OPTION,
+    goes_on = const GOES_ON,
     told = const crate::kernel::numbers::SYS_TOLD,
 );
 
@@ -63,6 +96,14 @@ pub const EXIT: i32 = 1;
 pub const CLONING: i32 = 2;
 pub const CLONED: i32 = 3;
 pub const IOCTL: i32 = 4;
+pub const OPTION: i32 = 5;
+
+/// The answer to [`OPTION`] that leaves an option to the emulator.
+pub const GOES_ON: i32 = 1;
+
+/// What the emulator's function that sets an option begins with: `push %rbp`, `mov %rsp, %rbp`,
+/// `push %r13`.
+pub const OPTION_BEGINS: [u8; 6] = [0x55, 0x48, 0x89, 0xE5, 0x41, 0x55];
 
 /// A thread that is a process of its own to the guest shares its memory, and is neither one of its
 /// threads nor a `vfork`.
@@ -85,6 +126,10 @@ pub struct Code {
     pub after: usize,
     /// Where their `syscall` is.
     pub call: usize,
+    /// Where those begin that come before an option is set, and where the distance is to what is
+    /// done then.
+    pub option: usize,
+    pub original: usize,
 }
 
 /// The instructions for a guest with these numbers. `None` on other hosts than x86-64.
@@ -99,11 +144,16 @@ pub fn code(numbers: Numbers) -> Option<Code> {
         static CALL: u8;
         #[link_name = "rookery_told_exit"]
         static NUMBERS: u8;
+        #[link_name = "rookery_told_option"]
+        static OPTION: u8;
+        #[link_name = "rookery_told_original"]
+        static ORIGINAL: u8;
         #[link_name = "rookery_told_end"]
         static END: u8;
     }
     let begin = &raw const BEGIN;
     let offset = |of: *const u8| of.addr() - begin.addr();
+    let (option, original) = (offset(&raw const OPTION), offset(&raw const ORIGINAL));
     let (after, call, table, end) = (
         offset(&raw const AFTER),
         offset(&raw const CALL),
@@ -120,7 +170,13 @@ pub fn code(numbers: Numbers) -> Option<Code> {
     {
         *place = number.to_le_bytes();
     }
-    Some(Code { bytes, after, call })
+    Some(Code {
+        bytes,
+        after,
+        call,
+        option,
+        original,
+    })
 }
 
 #[cfg(not(target_arch = "x86_64"))]

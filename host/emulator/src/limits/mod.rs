@@ -47,10 +47,12 @@ pub enum Handle {
     Lists,
     /// One to ask for sockets by.
     Sockets,
+    /// A netlink socket of the namespace with the other ends of interface pairs.
+    Outside,
 }
 
 /// As many as there are.
-pub const HANDLES: [Handle; 7] = [
+pub const HANDLES: [Handle; 8] = [
     Handle::Proc,
     Handle::Disk,
     Handle::Nameless,
@@ -58,6 +60,7 @@ pub const HANDLES: [Handle; 7] = [
     Handle::Changes,
     Handle::Lists,
     Handle::Sockets,
+    Handle::Outside,
 ];
 
 /// Open what can be opened before the guest's root is entered: its `/proc`, and `disk`, which holds

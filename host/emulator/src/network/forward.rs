@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal};
 
 use crate::kernel::ending::await_end;
 use crate::kernel::netlink::Netlink;
+use crate::kernel::uevent::Uevents;
 use crate::kernel::{enter, process};
 use crate::network::endpoint::Endpoint;
 use crate::network::proxy;
@@ -210,6 +211,22 @@ impl Forwarder {
             .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 
+    /// A connection to the kernel's events about devices there.
+    pub fn uevents(&self) -> io::Result<Uevents> {
+        send_with_fd(&self.socket, b"socket uevents", None)?;
+        let socket = receive_with_fd(&self.socket, &mut [0; 8])?.1;
+        socket
+            .map(Uevents::from)
+            .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// A socket there that is given no packets.
+    pub fn packets(&self) -> io::Result<OwnedFd> {
+        send_with_fd(&self.socket, b"socket packets", None)?;
+        let socket = receive_with_fd(&self.socket, &mut [0; 8])?.1;
+        socket.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+
     /// End the helper.
     pub fn stop(self) {
         let _ = rustix::process::kill_process(self.helper, Signal::KILL);
@@ -274,6 +291,18 @@ fn serve(supervisor: &OwnedFd) {
 fn make_socket(request: &str) -> io::Result<OwnedFd> {
     if request.ends_with("netlink") {
         return Netlink::open().map(OwnedFd::from);
+    }
+    if request.ends_with("packets") {
+        let (family, flags) = (AddressFamily::PACKET, SocketFlags::CLOEXEC);
+        return Ok(rustix::net::socket_with(
+            family,
+            SocketType::RAW,
+            flags,
+            None,
+        )?);
+    }
+    if request.ends_with("uevents") {
+        return Uevents::socket();
     }
     let family = if request.contains(" 6 ") {
         AddressFamily::INET6

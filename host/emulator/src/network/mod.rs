@@ -1,8 +1,10 @@
 //! Ports of the host that lead to the guest.
 
 pub mod asker;
+pub mod capture;
 pub mod datagrams;
 pub mod endpoint;
 pub mod forward;
 pub mod proxy;
 pub mod reach;
+pub mod wanted;

@@ -239,6 +239,18 @@ fn flags(header: &[u8], big_endian: bool) -> Option<u32> {
 }
 
 impl Arch {
+    /// The number that an error of sockets has in the guest (`arch/mips/include/uapi/asm/errno.h`).
+    pub fn errno(&self, number: i32) -> i32 {
+        match number {
+            libc::ENOPROTOOPT if self.abi.is_mips() => 99,
+            libc::EOPNOTSUPP if self.abi.is_mips() => 122,
+            libc::EADDRINUSE if self.abi.is_mips() => 125,
+            libc::EADDRNOTAVAIL if self.abi.is_mips() => 126,
+            libc::ENOBUFS if self.abi.is_mips() => 132,
+            number => number,
+        }
+    }
+
     /// By Penguin's name.
     pub fn by_name(name: &str) -> Option<&'static Self> {
         let known = Architecture::by_name(name).map_or(name, |known| known.name);

@@ -12,6 +12,7 @@ pub mod library;
 pub mod mapped;
 pub mod prepare;
 pub mod program;
+pub mod requests;
 pub mod signals;
 pub mod told;
 pub mod unknown_ioctls;

@@ -7,7 +7,7 @@ use rookery_project::{Error, Result};
 use rookery_runs::plan::{IoctlCommand, Plan};
 
 use crate::qemu::emulator::Qemu;
-use crate::qemu::{ioctl_table, told, unknown_ioctls};
+use crate::qemu::{ioctl_table, requests, told, unknown_ioctls};
 
 /// What is changed about the emulator for the sake of ioctl models, and of ioctls of the network
 /// that it does not know.
@@ -62,7 +62,8 @@ impl Prepared {
         let version = qemu.version(&file);
         let any = commands().any(|command| command == IoctlCommand::Any);
         let tells = told::patch(&mut file, qemu.arch, any);
-        let changed = unknown_ioctls::patch(&mut file, qemu.arch) || tells.is_some();
+        let sends = requests::patch(&mut file, qemu.arch);
+        let changed = unknown_ioctls::patch(&mut file, qemu.arch) || tells.is_some() || sends;
         let mut notes = Vec::new();
         let mut cpu = plan.cpu.clone();
         if let Some(name) = cpu.take_if(|name| !Qemu::has_cpu(&file, name)) {

@@ -8,8 +8,12 @@
 //! instructions of ours (`kernel/told.rs`) in the padding behind the program's last one; so it must
 //! be called with `-d strace`. Each place must be found exactly once and in exactly this shape, or
 //! nothing is changed.
+//!
+//! It is also made to ask about every option of a socket that is set, before it looks for that
+//! among those that it knows: `do_setsockopt` then begins with a jump to further instructions of
+//! ours.
 
-use crate::kernel::told::{Numbers, code};
+use crate::kernel::told::{Numbers, OPTION_BEGINS, code};
 use crate::qemu::arch::{Abi, Arch};
 use crate::qemu::code::{CALL_LENGTH, Code, put};
 
@@ -21,6 +25,13 @@ const OF_POSIX_THREADS: u32 = 0x0005_0000;
 
 /// The text that `print_syscall` alone prints.
 const UNKNOWN: &[u8] = b"Unknown syscall %d\n\0";
+
+/// The text that `do_setsockopt` alone prints.
+const UNKNOWN_OPTION: &[u8] = b"Unsupported setsockopt level=";
+/// It needs that within so many bytes of its beginning, which keeps two of its arguments: the
+/// socket in `r13d`, behind [`OPTION_BEGINS`], and the option in `r12d`.
+const OPTIONS_BEGINNING: usize = 4096;
+const KEEPS: [u8; 8] = [0x41, 0x89, 0xFD, 0x41, 0x54, 0x41, 0x89, 0xD4];
 
 /// The number of a system call that no guest has.
 const NONE: u32 = u32::MAX;
@@ -56,6 +67,8 @@ struct Found {
     /// The padding.
     room: usize,
     length: usize,
+    /// The function that sets an option, where it is found.
+    option: Option<usize>,
 }
 
 const PAGE: usize = 4096;
@@ -96,7 +109,30 @@ fn find(file: &[u8]) -> Option<Found> {
         calls: [before, after].map(|at| code.offset + at),
         room,
         length: padding.iter().take_while(|byte| **byte == 0).count(),
+        option: option(&code).map(|at| code.offset + at),
     })
+}
+
+/// The function that sets an option of a socket.
+fn option(code: &Code<'_>) -> Option<usize> {
+    let use_of_text = code.use_of(UNKNOWN_OPTION)?;
+    let begins = code
+        .calls(..code.text.len())
+        .map(|(_, to)| to)
+        .filter(|to| *to <= use_of_text && use_of_text - to < OPTIONS_BEGINNING)
+        .filter(|to| to % ALIGNED == 0)
+        .max()?;
+    let shape = [&OPTION_BEGINS[..], &KEEPS].concat();
+    code.text
+        .get(begins..)?
+        .starts_with(&shape)
+        .then_some(begins)
+}
+
+/// What a jump or a call behind which `from` lies holds to lead to `to`.
+fn distance(from: usize, to: usize) -> Option<[u8; 4]> {
+    let distance = i64::try_from(to).ok()? - i64::try_from(from).ok()?;
+    Some(i32::try_from(distance).ok()?.to_le_bytes())
 }
 
 impl Found {
@@ -107,14 +143,21 @@ impl Found {
         }
         let targets = [self.room, self.room + code.after];
         for (call, to) in self.calls.into_iter().zip(targets) {
-            let from = i64::try_from(call + CALL_LENGTH).ok()?;
-            let distance = i32::try_from(i64::try_from(to).ok()? - from).ok()?;
-            put(file, call + 1, &distance.to_le_bytes())?;
+            put(file, call + 1, &distance(call + CALL_LENGTH, to)?)?;
         }
         for (at, flags) in self.flags.into_iter().zip([LOOKED_AT, WANTED]) {
             put(file, at, &(flags & !OF_POSIX_THREADS).to_le_bytes())?;
         }
         put(file, self.room, &code.bytes)?;
+        if let Some(option) = self.option {
+            const JUMP: u8 = 0xE9;
+            const NOTHING: u8 = 0x90;
+            let to = distance(option + CALL_LENGTH, self.room + code.option)?;
+            put(file, option, &[&[JUMP], &to[..], &[NOTHING]].concat())?;
+            let original = self.room + code.original;
+            let to = distance(original + 4, option + OPTION_BEGINS.len())?;
+            put(file, original, &to)?;
+        }
         Some((self.room + code.call) as u64)
     }
 }
@@ -137,9 +180,11 @@ mod tests {
             let call = patch(&mut file, qemu.arch, false).expect(qemu.arch.qemu);
             let at = usize::try_from(call).unwrap();
             assert_eq!(file[at..at + 2], [0x0F, 0x05]);
+            let option = find(&original).and_then(|found| found.option);
+            assert!(option.is_some(), "{}: options", qemu.arch.qemu);
             let changed = original.iter().zip(&file).filter(|(a, b)| a != b).count();
             assert!(
-                (20..300).contains(&changed),
+                (20..400).contains(&changed),
                 "{}: {changed}",
                 qemu.arch.qemu
             );

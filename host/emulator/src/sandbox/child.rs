@@ -12,6 +12,7 @@ use rustix::net::SendFlags;
 use rustix::process::Signal;
 use rustix::thread::{Gid, Uid};
 
+use crate::files::sys_tree::SysDevice;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::notify::Instruction;
 use crate::kernel::passing::send_with_fd;
@@ -26,6 +27,7 @@ use crate::sandbox::message;
 use crate::sandbox::programs::Emulator;
 use crate::sandbox::static_files::Change;
 use crate::sandbox::{mounting, programs, static_files};
+use rookery_runs::plan::Address;
 
 /// Everything that the child needs; made by the supervisor before it forks.
 #[derive(Debug)]
@@ -36,11 +38,15 @@ pub struct Setup<'a> {
     pub envp: Vec<String>,
     /// Interfaces to make.
     pub netdevs: &'a [String],
+    /// Their addresses.
+    pub addresses: &'a [Address],
     /// Changes to its files.
     pub changes: Vec<Change>,
     /// Paths that the supervisor answers for: an empty file stands for each, so that listings show
     /// it.
     pub placeholders: Vec<(String, u32)>,
+    /// Devices that `/sys` shows.
+    pub sys_devices: Vec<SysDevice>,
     /// Whether there are models, which have a file system.
     pub has_models: bool,
     /// The bytes of flash memory that it has, where it has any.
@@ -97,12 +103,12 @@ fn build(
     make_detached(setup, device, socket)?;
     let (base, root) = mounting::mount_root(setup.qemus)?;
     mounting::mount_dev(&root, &setup.placeholders)?;
-    mounting::mount_proc_and_sys(&root, setup.netdevs)?;
+    mounting::mount_proc_and_sys(&root, setup.netdevs, &setup.sys_devices)?;
     programs::place(&root, setup.qemus, emulator.as_ref(), &setup.placeholders)?;
     let handles = limits::open(&root.join("proc"), &base, setup.budget)
         .doing("open what the guest is counted by")?;
     hand_over(socket, handles)?;
-    let network = make_network(setup.netdevs, socket);
+    let network = make_network(setup, socket);
     for setting in kernel::set(&root.join("proc")) {
         let text = format!("limits of the kernel that could not be set for the guest: {setting}");
         tell(socket, message::WARNING, &text);
@@ -208,21 +214,24 @@ fn become_root_of_namespace(privileged: bool) -> Result<(), String> {
 
 /// The guest's interfaces. A pair's other end stays in the namespace in which this process began,
 /// which the supervisor keeps.
-fn make_network(netdevs: &[String], socket: &OwnedFd) -> Result<(), String> {
+fn make_network(setup: &Setup<'_>, socket: &OwnedFd) -> Result<(), String> {
     let outside = Netlink::open().doing("open netlink")?;
     let elsewhere = fs::File::open("/proc/self/ns/net").doing("open the network namespace")?;
+    let other = Netlink::open().doing("open netlink")?;
+    hand_over(socket, vec![(Handle::Outside, other.into())])?;
     process::new_network().doing("make a network namespace")?;
     let handles = limits::open_network().doing("open netlink")?;
     hand_over(socket, handles)?;
     let inside = Netlink::open().doing("open netlink")?;
     inside.up("lo").doing("set lo up")?;
-    let names = netdevs.iter().filter(|name| name.as_str() != "lo");
+    let names = setup.netdevs.iter().filter(|name| name.as_str() != "lo");
     for (name, number) in names.zip(0x56..) {
         let mac = [0x52, 0x54, 0, 0x12, 0x34, number];
         match inside.add(name, mac, elsewhere.as_fd()) {
             Ok(()) => {
                 let _ = outside.up(name);
                 let _ = inside.up(name);
+                give_addresses(setup.addresses, name, &inside, socket);
             }
             Err(error) => tell(
                 socket,
@@ -232,6 +241,20 @@ fn make_network(netdevs: &[String], socket: &OwnedFd) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn give_addresses(all: &[Address], name: &str, network: &Netlink, socket: &OwnedFd) {
+    for address in all.iter().filter(|address| address.interface == name) {
+        let link = network.link(name);
+        let given =
+            link.and_then(|link| network.add_address(link.index, address.ip, address.prefix));
+        if let Err(error) = given {
+            let (ip, prefix) = (address.ip, address.prefix);
+            let text =
+                format!("addresses that could not be given: {ip}/{prefix} to {name}: {error}");
+            tell(socket, message::WARNING, &text);
+        }
+    }
 }
 
 /// Execute init; gives why that failed.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, MountPropagationFlags};
 
-use crate::files::interfaces;
 use crate::files::mounts::HOSTS_OWN;
+use crate::files::sys_tree::{self, SysDevice};
 use crate::kernel::paths;
 use crate::limits::kernel;
 use crate::qemu::emulator::Qemu;
@@ -151,7 +151,11 @@ pub fn place(path: &Path, mode: u32) {
         .open(path);
 }
 
-pub fn mount_proc_and_sys(root: &Path, netdevs: &[String]) -> Result<(), String> {
+pub fn mount_proc_and_sys(
+    root: &Path,
+    netdevs: &[String],
+    devices: &[SysDevice],
+) -> Result<(), String> {
     let proc = root.join("proc");
     directory(&proc)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
@@ -160,31 +164,11 @@ pub fn mount_proc_and_sys(root: &Path, netdevs: &[String]) -> Result<(), String>
     for name in HOSTS_OWN {
         hide(&proc.join(name))?;
     }
-    // The kernel refuses a real sysfs here; firmware looks for little more than its interfaces.
+    // The kernel refuses a real sysfs here; firmware looks for its interfaces and devices.
     let sys = root.join("sys");
-    mount_tmpfs(&sys, c"mode=0755,size=4m,nr_inodes=4096")?;
-    for name in [
-        "block",
-        "bus",
-        "class/gpio",
-        "class/leds",
-        "class/mtd",
-        "class/net",
-        "dev",
-        "devices/platform",
-        "firmware",
-        "fs/cgroup",
-        "kernel/debug",
-        "module",
-        "power",
-    ] {
-        fs::create_dir_all(sys.join(name)).doing("make /sys")?;
-    }
-    for name in ["lo"].into_iter().chain(netdevs.iter().map(String::as_str)) {
-        interfaces::describe(&sys.join("class/net").join(name), false)
-            .doing("describe an interface in /sys")?;
-    }
-    Ok(())
+    mount_tmpfs(&sys, c"mode=0755,size=4m,nr_inodes=16384")?;
+    let names = ["lo"].into_iter().chain(netdevs.iter().map(String::as_str));
+    sys_tree::make(&sys, devices, names).doing("fill /sys")
 }
 
 /// Cover a directory with an empty one, where it is there.

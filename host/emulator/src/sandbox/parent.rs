@@ -13,6 +13,7 @@ use crate::kernel::process;
 use crate::limits::cgroup::Group;
 use crate::limits::{HANDLES, Handle};
 use crate::models::Mounted;
+use crate::network::capture::Capture;
 use crate::process::call::Listener;
 use crate::sandbox::child;
 use crate::sandbox::child::Setup;
@@ -48,8 +49,10 @@ pub struct World {
     pub models: Option<Mounted>,
     /// The root of the file system for its flash memory.
     pub flash: Option<OwnedFd>,
+    /// The process that records what goes over its interfaces.
+    pub capture: Option<Capture>,
     /// The namespace with the other ends of interface pairs; they vanish with it.
-    _outside: std::fs::File,
+    pub outside: std::fs::File,
 }
 
 impl World {
@@ -163,7 +166,8 @@ impl World {
                             .zip(root)
                             .map(|(device, root)| Mounted { device, root }),
                         flash,
-                        _outside: outside,
+                        capture: None,
+                        outside,
                     });
                 }
                 (Some(&message::HANDLE), Some(fd)) => {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
@@ -14,10 +16,14 @@ use rustix::fs::{Mode, OFlags};
 use crate::files::consoles::of_firmware;
 use crate::files::flash::Partitions;
 use crate::files::uboot_env;
+use crate::guest::links::Links;
 use crate::handlers;
 use crate::kernel::notify::Instruction;
 use crate::kernel::paths;
+use crate::limits::Handle;
 use crate::models::{Models, Written};
+use crate::network::capture::Capture;
+use crate::network::wanted::Elsewhere;
 use crate::process::view::View;
 use crate::qemu::arch::Arch;
 use crate::qemu::emulator::Qemu;
@@ -128,6 +134,34 @@ pub fn filter_of(plan: &Plan, has_nvram: bool) -> Vec<Instruction> {
         watched,
         handlers::always_answered().chain(recorded).chain(modelled),
     )
+}
+
+/// The guest's interfaces, which others can stand in for.
+pub fn links(plan: &Plan, world: &mut World) -> Links {
+    Links::new(plan, elsewhere(world))
+}
+
+/// Where the other ends of interface pairs are; `None` where the host is short of descriptors.
+fn elsewhere(world: &mut World) -> Option<Elsewhere> {
+    let is_outside = |(handle, _): &(Handle, OwnedFd)| *handle == Handle::Outside;
+    let at = world.handles.iter().position(is_outside)?;
+    let (_, network) = world.handles.swap_remove(at);
+    Some(Elsewhere {
+        namespace: world.outside.try_clone().ok()?.into(),
+        network: network.into(),
+    })
+}
+
+/// The process that records what goes over the guest's interfaces into a file, where there is one.
+pub fn captured(
+    world: &World,
+    file: Option<io::Result<File>>,
+    notes: &mut Notes,
+) -> Option<Capture> {
+    let started = file?.and_then(|file| Capture::start(&world.pidfd, &file));
+    started
+        .inspect_err(|error| notes.about("no packets are recorded", error.to_string()))
+        .ok()
 }
 
 /// Make use of the file systems that have no place in the guest's tree: fill that of flash memory;

@@ -30,6 +30,7 @@ use crate::kernel::{process, shortage};
 use crate::limits::Limits;
 use crate::limits::cgroup::Group;
 use crate::models::written_files;
+use crate::network::capture;
 use crate::network::forward::Forwarder;
 use crate::network::reach::Reach;
 use crate::process::call::Listener;
@@ -45,7 +46,8 @@ use crate::supervisor::command::Command;
 use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
 use crate::supervisor::needed::{
-    complete, consoles, emulators, environment, fill_detached, filter_of, not_to_be_had, unpacked,
+    captured, complete, consoles, emulators, environment, fill_detached, filter_of, links,
+    not_to_be_had, unpacked,
 };
 use crate::supervisor::nvram;
 use crate::supervisor::ready::Ready;
@@ -97,8 +99,10 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         init: &plan.init,
         envp: envp.clone(),
         netdevs: &plan.netdevs,
+        addresses: &plan.addresses,
         changes: static_files::load(&plan.static_files)?,
         placeholders: devices.placeholders(),
+        sys_devices: devices.in_sys(),
         has_models: !plan.pseudofiles.is_empty(),
         flash,
         qemus: &qemus,
@@ -113,7 +117,9 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     // While the supervisor may still have them.
     let reserved = plan.ports.reserve();
     let (written, unwritten) = written_files(plan);
+    let packets = plan.capture.then(|| capture::file(&plan.results_dir));
     let mut world = World::build(&rootfs, &setup, deadline)?;
+    let links = links(plan, &mut world);
     let handles = std::mem::take(&mut world.handles);
     let limits = Limits::new(handles, plan.netdevs.len(), plan.memory_max)?;
     let filter = setup.filter;
@@ -121,6 +127,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let forwarder = Forwarder::start(&world.pidfd, plan.ports.clone(), reserved)
         .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
         .ok();
+    world.capture = captured(&world, packets, &mut notes);
     let models = fill_detached(&mut world, devices.flash(), written, &mut notes);
     let (asking, error) = Asking::new(&world.pidfd);
     if let Some(error) = error {
@@ -144,7 +151,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         init,
     );
     *guest.kept() = Kept::new(models);
-    guest.give_nvram(nvram);
+    guest.give(links, nvram);
     guest.find_files(&rootfs);
     world.start()?;
     guest.start();
@@ -470,6 +477,9 @@ impl Supervisor<'_> {
         }
         self.asking.stop();
         handlers::report_sent(&mut self.guest);
+        if let Some(capture) = self.world.capture.take() {
+            capture.stop();
+        }
         if let Some(models) = self.guest.kept().models() {
             models.stop();
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rookery_runs::backend::Outcome;
 
 use crate::support::native::{Data, Step, call};
-use crate::{FIRST, for_ever, run, run_with};
+use crate::{for_ever, run, run_with};
 
 /// A netlink request.
 fn request(kind: u16, header: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
@@ -36,6 +36,9 @@ fn new_bridge() -> Vec<u8> {
     )
 }
 
+/// The number that a socket of routing netlink gets: the first that the supervisor watches.
+const SOCKET: u64 = 448;
+
 fn netlink() -> Step {
     call(libc::SYS_socket, &[16, 3, 0])
 }
@@ -46,7 +49,7 @@ fn send(data: &mut Data, message: &[u8]) -> Step {
     let at = data.put(message);
     call(
         libc::SYS_sendto,
-        &[FIRST, at, message.len() as u64, 0, kernel, 12],
+        &[SOCKET, at, message.len() as u64, 0, kernel, 12],
     )
 }
 
@@ -70,7 +73,7 @@ pub fn one_message(work: &Path) {
     let link = send(&mut data, &new_bridge().repeat(4000));
     let steps = [
         netlink(),
-        call(libc::SYS_setsockopt, &[FIRST, 1, 7, room, 4]),
+        call(libc::SYS_setsockopt, &[SOCKET, 1, 7, room, 4]),
         link,
         call(libc::SYS_pause, &[]),
     ];

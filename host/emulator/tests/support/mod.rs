@@ -89,6 +89,8 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
         init: init.to_owned(),
         env: vec![],
         netdevs: vec![],
+        addresses: vec![],
+        capture: false,
         blocked_signals: vec![],
         pseudofiles: vec![],
         flash: vec![],

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::addresses;
 use super::plugins::declared_arguments;
 use super::schema::Problem;
 use crate::ground::yaml::value::{Key, Map, Value};
@@ -433,6 +434,10 @@ impl Guard<'_> {
                 &["plugins", name],
                 "a plugin's name has only letters, digits, '_' and '-'",
             );
+        }
+        if name == "interfaces" {
+            self.problems
+                .extend(entry.get("addresses").and_then(addresses::problem));
         }
         let declared = declared_arguments(name, self.project).unwrap_or_default();
         for key in entry

@@ -1,6 +1,7 @@
 //! A project's configuration: read as Penguin reads it, merged as Penguin merges it, changed
 //! without bricking it.
 
+mod addresses;
 mod answer;
 mod change;
 mod command_line;

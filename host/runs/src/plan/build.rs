@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::plan::notes::Notes;
 use crate::plan::paths::{in_project, is_guest_path, read_head};
 use crate::plan::unsupported::{is_enabled, note_ignored};
-use crate::plan::{Plan, files, flash, library, models};
+use crate::plan::{Plan, addresses, files, flash, library, models};
 use crate::ports::Ports;
 
 const DEFAULT_TIMEOUT_S: u64 = StartOptions::TIMEOUT_S as u64;
@@ -53,6 +53,8 @@ impl Plan {
             init: init(config, project_dir)?,
             env: env(config, &mut notes),
             netdevs: netdevs(config, &mut notes),
+            addresses: addresses::addresses(config, &mut notes),
+            capture: captures(config),
             blocked_signals: blocked_signals(config, &mut notes),
             pseudofiles: models::pseudofiles(
                 section(config, "pseudofiles"),
@@ -171,6 +173,12 @@ fn env(config: &Value, notes: &mut Notes) -> Vec<(String, String)> {
         env.push((name.clone(), value.to_owned()));
     }
     env
+}
+
+/// Penguin's own argument: it records what goes through the ports that lead to the guest.
+fn captures(config: &Value) -> bool {
+    let asked = config.pointer("/plugins/vpn/pcap").and_then(Value::as_bool);
+    asked == Some(true) && is_enabled(config, "vpn")
 }
 
 fn netdevs(config: &Value, notes: &mut Notes) -> Vec<String> {

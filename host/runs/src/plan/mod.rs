@@ -1,5 +1,6 @@
 //! What is to be run: a project's effective configuration, resolved to what a backend needs.
 
+mod addresses;
 mod build;
 mod files;
 mod flash;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ports::Ports;
 
+pub use addresses::Address;
 pub use flash::{Flash, Held};
 
 /// Everything that a backend needs to know. Built from the effective configuration before the
@@ -38,6 +40,12 @@ pub struct Plan {
     pub env: Vec<(String, String)>,
     /// Network devices to create.
     pub netdevs: Vec<String>,
+    /// Addresses that network devices have.
+    #[serde(default)]
+    pub addresses: Vec<Address>,
+    /// Record what goes over them.
+    #[serde(default)]
+    pub capture: bool,
     /// Signals whose sending has no effect.
     pub blocked_signals: Vec<i32>,
     /// Modelled files of `/dev`, `/proc` and `/sys`, by path.

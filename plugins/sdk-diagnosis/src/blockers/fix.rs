@@ -160,15 +160,33 @@ fn of_subject(
             "The service that answers at this address does not run: look for the program that \
              makes it, and why it was not started.",
         ),
-        Subject::Address(_) => Fix::none(
-            "No interface of the guest has this address: give it to one, or let the service listen \
-             elsewhere.",
-        ),
+        Subject::Address(address) => own_address(directory, address),
         Subject::BootArgument(_) => Fix::none(
             "Set it with set_env (set_uboot_env for a variable of the boot loader), to the value \
              that the program's words or its strings call for.",
         ),
         Subject::Call(_) => Fix::none("The emulator or the sandbox refuses this call."),
+    }
+}
+
+/// The address that a service wants to be bound to, for the interface that every guest has.
+fn own_address(directory: &str, address: &str) -> Fix {
+    match address.parse::<std::net::SocketAddr>() {
+        Ok(address) if address.is_ipv4() => Fix::call(
+            "add_netdev",
+            json!({
+                "project_dir": directory,
+                "name": "eth0",
+                "address": format!("{}/24", address.ip())
+            }),
+            Sure::Medium,
+            "No interface of the guest has this address. If the firmware makes one for it (br0), \
+             name that instead of eth0.",
+        ),
+        _ => Fix::none(
+            "No interface of the guest has this address: give it to one, or let the service listen \
+             elsewhere.",
+        ),
     }
 }
 
@@ -192,23 +210,19 @@ fn address(project: &Project<impl RootFilesystem>, directory: &str, name: &str) 
         address.parse::<std::net::Ipv4Addr>().ok()
     });
     let address = known.map_or_else(|| USUAL.to_owned(), |address| address.to_string());
-    let argv = ["ifconfig", name, &address, "netmask", "255.255.255.0", "up"];
-    Fix {
-        calls: vec![
-            Next::call("run", json!({ "project_dir": directory })),
-            Next::call(
-                "guest_cmd",
-                json!({ "project_dir": directory, "argv": argv }),
-            ),
-        ],
-        sure: if known.is_some() {
-            Sure::Medium
-        } else {
-            Sure::Low
-        },
-        hint: "Nothing of the firmware gives the interface an address. The command gives it one \
-               while the guest runs.",
-    }
+    let sure = if known.is_some() {
+        Sure::Medium
+    } else {
+        Sure::Low
+    };
+    let address = format!("{address}/24");
+    Fix::call(
+        "add_netdev",
+        json!({ "project_dir": directory, "name": name, "address": address }),
+        sure,
+        "Nothing of the firmware gives the interface an address; from the next run on it has this \
+         one.",
+    )
 }
 
 fn device(directory: &str, path: &str) -> Fix {

@@ -7,8 +7,10 @@ use rookery_project::Node;
 
 use crate::files::drivers::{self, TTY_MAJOR};
 use crate::files::flash::{self, Partitions};
+use crate::files::interfaces::{NO_VLANS, VLAN_TABLE};
 use crate::files::mounts::LISTINGS;
-use crate::files::{loops, machine};
+use crate::files::sys_tree::SysDevice;
+use crate::files::{loops, machine, sys_tree};
 use crate::kernel::paths;
 use crate::qemu::arch::Arch;
 use rookery_runs::plan::{Plan, Pseudofile, Read, StaticFile};
@@ -32,6 +34,8 @@ pub enum Backing {
     Loop(u32),
     /// The device that gives out loop devices.
     LoopControl,
+    /// What makes interfaces that programs read and write.
+    Tunnel,
     /// A flash partition.
     Flash {
         /// The block device, else the character device.
@@ -151,6 +155,7 @@ impl Devices {
             ("/dev/console", (5, 1)),
             ("/dev/ttyS0", (4, 64)),
             ("/dev/kmsg", (1, 11)),
+            ("/dev/net/tun", (10, 200)),
         ] {
             devices.add_node(path, Device::node(false, numbers, 0o600));
         }
@@ -189,6 +194,7 @@ impl Devices {
         }
         let log = Device::file(0o400, Backing::KernelLog);
         devices.by_path.insert("/proc/kmsg".to_owned(), log);
+        devices.set_contents(VLAN_TABLE, NO_VLANS.into());
         for (index, (path, file)) in plan.pseudofiles.iter().enumerate() {
             devices.add_model(&paths::normalise(path), index, file);
         }
@@ -246,6 +252,21 @@ impl Devices {
         match &mut self.by_path.get_mut("/proc/modules")?.backing {
             Backing::Contents(contents) => Some(contents),
             _ => None,
+        }
+    }
+
+    /// A file of `/proc` whose contents change; a model stays.
+    pub fn set_contents(&mut self, path: &str, contents: Vec<u8>) {
+        match self.by_path.get_mut(path) {
+            Some(Device {
+                backing: Backing::Contents(known),
+                ..
+            }) => *known = contents,
+            Some(_) => {}
+            None => {
+                let file = Device::file(0o644, Backing::Contents(contents));
+                self.by_path.insert(path.to_owned(), file);
+            }
         }
     }
 
@@ -352,10 +373,10 @@ impl Devices {
         self.by_path.get(path)
     }
 
-    /// A directory that the kernel has not, but that a model of `/proc` lies below.
+    /// A directory that the kernel has not, but that a file of ours in `/proc` lies below.
     pub fn directory(&self, path: &str) -> Option<Device> {
         let holds = |(known, device): (&String, &Device)| {
-            matches!(device.backing, Backing::Model(_)) && paths::is_below(known, path)
+            is_listed(known, device) && paths::is_below(known, path)
         };
         (paths::is_below(path, "/proc") && self.by_path.iter().any(holds)).then_some(Device {
             mode: libc::S_IFDIR | 0o555,
@@ -365,13 +386,18 @@ impl Devices {
         })
     }
 
+    /// The devices that `/sys` shows.
+    pub fn in_sys(&self) -> Vec<SysDevice> {
+        sys_tree::devices(self.by_path.iter())
+    }
+
     /// The paths that must show in listings, and the permission bits there. `/proc` is the kernel's
     /// and takes none: its models are listed elsewhere.
     pub fn placeholders(&self) -> Vec<(String, u32)> {
         let shown = |(path, device): (&String, &Device)| {
             let listed = if !paths::is_below(path, "/proc") {
                 path.clone()
-            } else if matches!(device.backing, Backing::Model(_)) {
+            } else if is_listed(path, device) {
                 format!("{LISTINGS}{path}")
             } else {
                 return None;
@@ -380,6 +406,11 @@ impl Devices {
         };
         self.by_path.iter().filter_map(shown).collect()
     }
+}
+
+/// Whether the kernel's `/proc` may have no directory for a path.
+fn is_listed(path: &str, device: &Device) -> bool {
+    matches!(device.backing, Backing::Model(_)) || path == VLAN_TABLE
 }
 
 fn trailing_number(path: &str) -> u32 {

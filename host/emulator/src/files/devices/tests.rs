@@ -13,6 +13,8 @@ pub fn plan() -> Plan {
             ("quiet".into(), String::new()),
         ],
         netdevs: vec![],
+        addresses: vec![],
+        capture: false,
         blocked_signals: vec![],
         pseudofiles: vec![],
         flash: vec![],

@@ -62,6 +62,10 @@ pub const LOG_FD: u32 = 900;
 /// The descriptors that files get whose reads and writes the supervisor must see.
 pub const WATCHED_FDS: std::ops::RangeInclusive<u32> = 512..=LOG_FD - 1;
 
+/// The descriptors that sockets of routing netlink get, whose requests the supervisor sends.
+pub const ROUTE_FDS: std::ops::RangeInclusive<u32> = 448..=511;
+const TO_ROUTE: When = When::Within(*ROUTE_FDS.start(), *ROUTE_FDS.end());
+
 /// What reads and writes through a descriptor.
 pub const TRANSFERS: &[i64] = &[
     libc::SYS_read,
@@ -104,6 +108,11 @@ const TESTS: &[Test] = &[
     test(libc::SYS_socket, 2, Equals(libc::NETLINK_ROUTE as u32), Notify),
     test(libc::SYS_socket, 2, Equals(libc::NETLINK_KOBJECT_UEVENT as u32), Allow),
     test(libc::SYS_socket, 2, Within(0, u32::MAX), Answer(libc::EPROTONOSUPPORT)),
+    // What is asked of it.
+    test(libc::SYS_sendto, 0, TO_ROUTE, Notify),
+    test(libc::SYS_sendmsg, 0, TO_ROUTE, Notify),
+    test(libc::SYS_write, 0, TO_ROUTE, Notify),
+    test(libc::SYS_writev, 0, TO_ROUTE, Notify),
     test(libc::SYS_socketpair, 0, Equals(libc::AF_UNIX as u32), Allow),
     test(libc::SYS_socketpair, 0, Within(0, u32::MAX), Answer(FAMILY)),
     // Rings of packets are memory of the kernel's that nothing counts.
