@@ -77,8 +77,8 @@ lint: setup ## Formatting, and lints as errors
 	scripts/lint-launcher
 
 docs: setup ## Build the API documentation, broken links as errors
-	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --release --no-deps --workspace --exclude rookery-tests \
-		--exclude rookery-fuzz --exclude rookery-harness
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --release --no-deps --workspace \
+		--exclude rookery-tests --exclude rookery-fuzz --exclude rookery-harness
 
 clean: ## Remove everything that was built
 	rm -rf dist $(TARGET)

@@ -142,7 +142,7 @@ def is_for(source, arch):
 
 
 def build(source, arch, tree):
-    """The root filesystem of a program, as host/emulator/tests/programs.rs makes it."""
+    """The root filesystem of a program, as host/emulator/tests/programs/main.rs makes it."""
     compiler, linking = MACHINES[arch][0], ["-static"]
     for directory in ("sbin", "etc", "proc", "sys", "dev", "tmp"):
         (tree / directory).mkdir(parents=True)

@@ -201,7 +201,11 @@ fn services_behind_penguins_bridges_are_asked_whether_they_answer() -> Result<()
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(told.contains("1 of 2 listening TCP ports"), "{told}");
     let answers = fs::read_to_string(machine.path("router/results/0/service_answers.yaml"))?;
-    for said in ["status: 200", "title: Router", "kind: closed"] {
+    for said in [
+        "\"status\":200",
+        "\"title\":\"Router",
+        "\"kind\":\"closed\"",
+    ] {
         assert!(answers.contains(said), "{answers}");
     }
     assert!(!answers.contains('\u{7}'), "{answers}");

@@ -39,16 +39,8 @@ pub struct Read {
 #[serde(untagged)]
 #[allow(dead_code)]
 enum Values {
-    Each(Vec<Piece>),
+    Each(Vec<Value>),
     ByOffset(Map<String, Value>),
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[allow(dead_code)]
-enum Piece {
-    Text(String),
-    Number(i64),
 }
 
 // For its schema: the same of write models.

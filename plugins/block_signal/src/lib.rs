@@ -17,7 +17,7 @@ struct Args {
 }
 
 /// Make a signal have no effect in the guest (`blocked_signals`), when something kills a service
-/// that should live. Each blocked signal takes one point off the score that `health` shows.
+/// that should live. Each takes a point off the score.
 #[tool(
     idempotent,
     title = "Block signal",

@@ -28,7 +28,7 @@ struct Args {
     #[serde(default = "http_port")]
     #[schemars(range(min = 1))]
     port: u16,
-    /// https is not possible: fetch the endpoint that `run_wait` lists yourself
+    /// For https fetch the endpoint that `run_wait` lists
     #[serde(default)]
     kind: Kind,
     /// Of HTTP

@@ -21,7 +21,7 @@ fn its_definition_is_sound_and_says_that_https_is_not_possible() {
     let definition = definition::<guest_request>();
     assert_eq!(definition["annotations"]["openWorldHint"], true);
     assert_eq!(definition["annotations"]["destructiveHint"], true);
-    assert!(definition.to_string().contains("https is not possible"));
+    assert!(definition.to_string().contains("For https"));
 }
 
 #[test]

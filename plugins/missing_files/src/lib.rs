@@ -65,9 +65,8 @@ struct File {
     fix: Option<&'static str>,
 }
 
-/// List files that programs looked for and did not find, those of programs that ended badly first,
-/// when a service fails. Gives `hits`, `callers` and the tool that can `fix` each. Next:
-/// `add_static_file`.
+/// List files that programs looked for and did not find, those of programs that ended badly first.
+/// Gives `hits`, `callers` and the tool that can `fix` each. Next: `add_static_file`.
 #[tool(
     read_only,
     idempotent,

@@ -76,9 +76,9 @@ struct Sockets {
     next: Option<Next>,
 }
 
-/// List the sockets that services bound, to see what is up and where to reach it. Gives each with
-/// its `port` in the guest, its `state`, the `host_port` that leads there during the run, and the
-/// `answer` of a TCP service: open is not answering.
+/// List the sockets that services bound. Gives each with its `port` in the guest, its `state`, the
+/// `host_port` that leads there during the run, and the `answer` of a TCP service: open is not
+/// answering.
 #[tool(
     read_only,
     idempotent,

@@ -37,9 +37,9 @@ struct Ranked {
     note: Option<String>,
 }
 
-/// List /dev, /proc and /sys paths that programs failed to use, the usual reason why a service
-/// dies; worst first. Gives `hits`, `callers`, `events` and `suggest`: arguments for
-/// `add_pseudofile`, a first guess. Next: `add_pseudofile`.
+/// List /dev, /proc and /sys paths that programs failed to use, worst first. Gives `hits`,
+/// `callers`, `events` and `suggest`: arguments for `add_pseudofile`, a first guess. Next:
+/// `add_pseudofile`.
 #[tool(
     read_only,
     idempotent,

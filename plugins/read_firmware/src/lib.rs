@@ -95,7 +95,7 @@ struct Found {
 }
 
 /// Look into the firmware as it is before a run: list a directory, read a range of a file, search
-/// contents or paths, or `stat` a file with its ELF facts. Finds the script behind a failure.
+/// contents or paths, or `stat` a file with its ELF facts.
 #[tool(
     read_only,
     idempotent,

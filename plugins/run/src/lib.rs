@@ -53,10 +53,9 @@ impl Backend {
     }
 }
 
-/// Boot the firmware, after making or changing a project. Gives `run_id`, `status` and `endpoints`:
-/// each `guest_port`, the `host_port` that leads there, and what the service `answers`; at the end
-/// `compared` with the last run. The run goes on when the wait ends. Next: `run_wait`,
-/// then `health`.
+/// Boot the firmware. Gives `run_id`, `status` and `endpoints`: each `guest_port`, the `host_port`
+/// that leads there, and what the service `answers`; at the end `compared` with the last run. The
+/// run goes on when the wait ends. Next: `run_wait`, then `health`.
 #[tool(title = "Run the firmware", example(project_dir = "fw", timeout = 60))]
 fn run(
     host: &(impl Emulation + Results + Firmware + Config + ConfigMutation),

@@ -12,8 +12,8 @@ struct Args {
     run_id: String,
 }
 
-/// Stop a run early and keep its results, when enough was seen. Gives its last `status`. Next:
-/// `run_wait` while `phase` is `stopping`, then `health`.
+/// Stop a run early and keep its results. Gives its last `status`. Next: `run_wait` while `phase`
+/// is `stopping`, then `health`.
 #[tool(idempotent, title = "Stop a run", example(run_id = "run-7f3a"))]
 fn run_stop(host: &impl Emulation, args: Args) -> Result<RunStatus> {
     host.stop(&args.run_id).map(finish)

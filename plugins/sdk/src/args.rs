@@ -10,7 +10,7 @@ use crate::host::Live;
 /// Which results to look at; flatten it into a tool's arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunSelector {
-    /// Project: its newest complete run
+    /// Its newest complete run
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub project_dir: Option<String>,
@@ -25,7 +25,7 @@ pub struct RunSelector {
 pub struct ChangeTarget {
     /// Project
     pub project_dir: String,
-    /// Check and show, write nothing
+    /// Only check and show
     #[serde(default)]
     pub dry_run: bool,
 }

@@ -34,8 +34,8 @@ enum Setting {
     Keys(Map<String, Value>),
 }
 
-/// Set any key of the configuration by its dotted path, or a preset of several: for what no other
-/// tool sets. `unset` takes it back.
+/// Set any key of the configuration by its dotted path, or a preset of several. `unset` takes it
+/// back.
 #[tool(
     destructive,
     idempotent,

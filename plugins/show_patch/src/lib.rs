@@ -32,8 +32,8 @@ struct Shown {
     next: Option<Next>,
 }
 
-/// Show all changes made so far, before you make another or undo one. Gives `patch` and `history`,
-/// newest first. Next: `unset` or `reset_patch`.
+/// Show all changes made so far. Gives `patch` and `history`, newest first. Next: `unset` or
+/// `reset_patch`.
 #[tool(
     read_only,
     idempotent,

@@ -74,8 +74,8 @@ fn objects(prose: &str) -> Vec<BTreeSet<String>> {
 /// Set by tools for those who read their answers, and by no function of the host.
 const OF_TOOLS: [&str; 4] = ["next", "summary", "truncated", "effective_total"];
 
-/// Told by the host, and left out of what tools answer.
-const OF_THE_HOST: [&str; 2] = ["loads", "patch"];
+/// Told by the host, and left out of what tools answer or say that they do.
+const OF_THE_HOST: [&str; 3] = ["loads", "patch", "patch_keys"];
 
 fn fields<T: JsonSchema>() -> (String, BTreeSet<String>) {
     let schema = schema_for!(T);
@@ -124,6 +124,7 @@ fn every_option_is_in_prose_and_type() {
     check_whole::<RemoveOptions>("config", &["dry_run"]);
     check_whole::<SetOptions>("config", &["dry_run"]);
     check_whole::<ResetOptions>("config", &["to_revision"]);
+    check_whole::<InitOptions>("config", &["with"]);
     check_whole::<StartOptions>("emulation", &["timeout_s", "backend"]);
     check_whole::<WaitOptions>("emulation", &["until"]);
     check_whole::<ListOptions>("firmware", &["limit", "offset"]);

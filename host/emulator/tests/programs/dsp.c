@@ -1,5 +1,5 @@
-/* The DSP instructions that a router's processor has and a 24Kf has not: MIPS DSP Module, revision 2
-   (MIPS Architecture for Programmers, volume IV-e). */
+/* The DSP instructions that a router's processor has and a 24Kf has not: MIPS DSP Module, revision
+   2 (MIPS Architecture for Programmers, volume IV-e). */
 // only: mipsel
 // only: mipseb
 #include <stdio.h>

@@ -219,7 +219,7 @@ mkdir /tmp/small/$(seq -s ' /tmp/small/' 1030) 2>/dev/null || echo full
 ";
     let plan = support::script_plan(work.path(), script);
     let (console, _) = support::run(&plan);
-    let limits = ["/tmp 65536", "/dev 16384", "/sys 4096", "/tmp/small 1024"];
+    let limits = ["/tmp 65536", "/dev 16384", "/sys 16384", "/tmp/small 1024"];
     has(&console, &limits);
     has(&console, &["full"]);
 }

@@ -74,7 +74,7 @@ async fn a_loop_ends_with_its_cpu_budget() {
     let failure = fails(&runtime, json!({"do": "loop"})).await;
     assert_eq!(failure.kind, FailureKind::CpuBudget);
     assert!(
-        failure.message.contains("200 ms") && failure.message.contains("`cpu_ms`"),
+        failure.message.contains("200 ms") && failure.message.contains("cpu_ms = 400"),
         "{}",
         failure.message
     );

@@ -5,7 +5,10 @@
 //! `// node: /dev/mem 1 1` is a device node there. `// only: mips64el -march=octeon` names an
 //! architecture for which alone the program is built, and how.
 
+mod plans;
+#[path = "../support/mod.rs"]
 mod support;
+mod told;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -13,12 +16,12 @@ use std::time::Instant;
 
 use rookery_emulator::UserBackend;
 use rookery_harness::Skip;
-use rookery_records::event::{Argument, Event, Operation, What};
 use rookery_runs::backend::Backend;
-use rookery_runs::plan::{
-    Address, Flash, Held, Ioctl, IoctlCommand, Poll, Pseudofile, Read, StaticFile, Write,
-};
-use support::Recorder;
+use rookery_runs::plan::StaticFile;
+
+use self::plans::{CAPTURE, LONG, MODELS, WRITTEN};
+use self::support::Recorder;
+use self::told::{describe, is_recorded};
 
 /// Debian's name for programs of `armel` that pass numbers in the registers of the FPU.
 const HARD_FLOAT: &str = "armhf";
@@ -41,22 +44,6 @@ const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs");
 
 /// A program that waits for others, tried once: it is about what the host does.
 const SLOW: &str = "services";
-
-/// A program that takes long by itself: tried once, and only where it is asked for.
-const LONG: &str = "computes";
-
-/// A program for which the plan has models, which is also tried where the guest can have no file
-/// system for them.
-const MODELS: &str = "models";
-
-/// A program for which the plan has flash memory.
-const FLASH: &str = "flash";
-
-/// Programs for which the plan has network interfaces.
-const INTERFACES: &str = "interfaces";
-const OPTIONS: &str = "options";
-const HOTPLUG: &str = "hotplug";
-const CAPTURE: &str = "capture";
 
 /// What the name of a test ends with in which models are files in memory.
 const IN_MEMORY: &str = ", in memory";
@@ -97,19 +84,12 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let mut programs: Vec<_> = std::fs::read_dir(SOURCES)
-        .unwrap()
-        .filter_map(|entry| {
-            Some(
-                entry
-                    .ok()?
-                    .file_name()
-                    .to_str()?
-                    .strip_suffix(".c")?
-                    .to_owned(),
-            )
-        })
-        .collect();
+    let name_of = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.ok()?.file_name().into_string().ok()?;
+        Some(name.strip_suffix(".c")?.to_owned())
+    };
+    let sources = std::fs::read_dir(SOURCES).unwrap();
+    let mut programs: Vec<String> = sources.filter_map(name_of).collect();
     programs.sort();
     let mut trials = Vec::new();
     for &(arch, compiler, installed) in COMPILERS {
@@ -197,65 +177,6 @@ fn try_one(compiler: &str, installed: bool, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The models of the program that is about them.
-fn models() -> Vec<(String, Pseudofile)> {
-    let bytes = |bytes: &[u8]| Read::Bytes(bytes.to_vec());
-    let sequence = Read::Sequence {
-        entries: vec![b"busy\n".to_vec(), b"ready\n".to_vec()],
-        wraps: false,
-    };
-    let commands = vec![(IoctlCommand::Number(0x4004_6e01), Ioctl::Return(5))];
-    let plain = |read, write| Pseudofile {
-        read,
-        write,
-        ..Pseudofile::default()
-    };
-    let polled = |poll| Pseudofile {
-        poll,
-        ..plain(bytes(b"x"), Write::Discard)
-    };
-    [
-        ("/dev/led", plain(bytes(b"0"), Write::Discard)),
-        (
-            "/dev/state",
-            plain(Read::Stateful(b"off\n".to_vec()), Write::Record),
-        ),
-        ("/dev/sequence", plain(sequence, Write::Record)),
-        (
-            "/dev/cycle",
-            plain(Read::Cycle(b"ab".to_vec()), Write::Record),
-        ),
-        ("/dev/unhandled", plain(bytes(b""), Write::Unhandled)),
-        ("/dev/broken", plain(bytes(b""), Write::Return(-5))),
-        ("/dev/counts", plain(bytes(b""), Write::Return(7))),
-        ("/dev/unreadable", plain(Read::Default, Write::Record)),
-        ("/dev/binary", plain(bytes(b"\x80\xff\xc3"), Write::Record)),
-        (
-            "/dev/out",
-            plain(Read::Default, Write::ToFile(WRITTEN.into())),
-        ),
-        ("/proc/vendor/model", plain(bytes(b"X1\n"), Write::Record)),
-        ("/dev/never", polled(Poll::Never)),
-        ("/dev/ticks", polled(Poll::Periodic(50))),
-        (
-            "/dev/fixed",
-            Pseudofile {
-                ioctl: commands,
-                ..plain(bytes(b"0123456789"), Write::Record)
-            },
-        ),
-        (
-            "/dev/stream",
-            Pseudofile {
-                unseekable: true,
-                ..plain(bytes(b"x"), Write::Record)
-            },
-        ),
-    ]
-    .map(|(path, model)| (path.to_owned(), model))
-    .into()
-}
-
 /// A device node that a comment of a source wants: `// node: /dev/mem 1 1`.
 fn node(line: &str) -> Option<(String, StaticFile)> {
     let mut words = line.split_once("// node: ")?.1.split(' ');
@@ -270,31 +191,6 @@ fn node(line: &str) -> Option<(String, StaticFile)> {
     };
     Some((path, node))
 }
-
-fn partition(number: u32, name: &str, holds: Held) -> Flash {
-    Flash {
-        number,
-        name: name.to_owned(),
-        size: 0x2_0000,
-        erase_size: 0x1_0000,
-        write_size: 1,
-        oob_size: 0,
-        nand: false,
-        read_only: number == 2,
-        holds,
-    }
-}
-
-fn address(interface: &str, ip: [u8; 4]) -> Address {
-    Address {
-        interface: interface.to_owned(),
-        ip: ip.into(),
-        prefix: 24,
-    }
-}
-
-/// Where the program's models write to.
-const WRITTEN: &str = "out/led.txt";
 
 /// Where programs find their loader, whatever its name is elsewhere.
 const LOADER: &str = "/lib/ld.so";
@@ -373,32 +269,7 @@ fn run(program: &str, arch: &str, dynamic: bool) {
     assert!(packed.success());
     let penguins = if arch == HARD_FLOAT { "armel" } else { arch };
     let mut plan = support::plan(work.path(), &archive, penguins, "/sbin/init");
-    match program {
-        LONG => (plan.timeout_s, plan.extended_s) = (17, Some(120)),
-        MODELS => plan.pseudofiles = models(),
-        FLASH => {
-            plan.flash = vec![
-                partition(0, "boot", Held::Bytes(b"boot".to_vec())),
-                partition(2, "factory", Held::Zeros),
-            ];
-            let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-            plan.uboot_env = vec![
-                variable("ethaddr", "00:11:22:33:44:55"),
-                variable("bootdelay", "3"),
-            ];
-        }
-        HOTPLUG => plan.netdevs = vec!["eth0".to_owned()],
-        OPTIONS | CAPTURE => {
-            plan.capture = program == CAPTURE;
-            plan.netdevs = vec!["eth0".to_owned()];
-            plan.addresses = vec![address("eth0", [10, 7, 0, 1])];
-        }
-        INTERFACES => {
-            plan.netdevs = ["eth0", "br0", "br9"].map(str::to_owned).into();
-            plan.addresses = vec![address("br9", [192, 168, 9, 1])];
-        }
-        _ => {}
-    }
+    plans::fit(&mut plan, program);
     plan.static_files.extend(text.lines().filter_map(node));
     support::unpack_with_tar(&plan);
     let mut control = Recorder::new(|_| None);
@@ -432,110 +303,5 @@ fn run(program: &str, arch: &str, dynamic: bool) {
             "no event {expected:?} in:\n{}",
             events.join("\n")
         );
-    }
-}
-
-/// Read a record of packets as its readers do (`pcap-savefile(5)`, with `LINUX_SLL2`): what was
-/// sent by an interface is there, by its number, and what the guest sent itself has come in only.
-fn is_recorded(file: &[u8]) {
-    const OUTGOING: u8 = 4;
-    let long = |bytes: &[u8], at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
-    assert_eq!((long(file, 0), long(file, 20)), (0xA1B2_C3D4, 276));
-    let (mut rest, mut seen) = (&file[24..], std::collections::HashMap::new());
-    while !rest.is_empty() {
-        let (held, length) = (long(rest, 8) as usize, long(rest, 12) as usize);
-        assert!(held <= length);
-        let (packet, others) = rest[16..].split_at(held);
-        for text in ["to-myself", "to-everybody"] {
-            if packet.ends_with(text.as_bytes()) {
-                let interface = u32::from_be_bytes(packet[4..8].try_into().unwrap());
-                let direction = packet[10];
-                assert_eq!(packet[..2], [8, 0], "it is of IPv4");
-                *seen.entry((text, interface, direction)).or_insert(0) += 1;
-            }
-        }
-        rest = others;
-    }
-    assert!(seen.contains_key(&("to-myself", 1, 0)), "{seen:?}");
-    assert!(!seen.contains_key(&("to-myself", 1, OUTGOING)), "{seen:?}");
-    let out = |(text, interface, direction): &(&str, u32, u8)| {
-        *text == "to-everybody" && *interface > 1 && *direction == OUTGOING
-    };
-    assert!(seen.keys().any(out), "{seen:?}");
-}
-
-/// An event as the sources name it: which call, what about, with what result.
-fn describe(event: &Event) -> Option<String> {
-    let result = |result: Option<i32>| result.map_or("?".to_owned(), |value| value.to_string());
-    match &event.what {
-        What::Path {
-            syscall,
-            path,
-            result: value,
-            ..
-        } => Some(format!("{syscall} {path} {}", result(*value))),
-        What::Call {
-            syscall,
-            arguments,
-            result: value,
-        } => {
-            let argument = |(_, argument): &(_, Argument)| match argument {
-                Argument::Text(text) => text.clone(),
-                Argument::Number(number) => number.to_string(),
-            };
-            let texts = arguments
-                .iter()
-                .any(|(_, argument)| matches!(argument, Argument::Text(_)));
-            let shown = arguments
-                .iter()
-                .filter(|(_, argument)| !texts || matches!(argument, Argument::Text(_)));
-            let arguments: Vec<_> = shown.map(argument).collect();
-            Some(format!(
-                "{syscall} {} {}",
-                arguments.join(","),
-                result(*value)
-            ))
-        }
-        What::Answered {
-            port,
-            at_end,
-            answer,
-            ..
-        } => {
-            let when = if *at_end { "end" } else { "start" };
-            let status = answer.status.map(|status| status.to_string());
-            let text = answer.title.as_ref().or(answer.banner.as_ref());
-            Some(format!(
-                "answered {port} {when} {} {} {}",
-                answer.kind,
-                status.as_deref().unwrap_or("-"),
-                text.map_or("-", String::as_str)
-            ))
-        }
-        What::Nvram {
-            operation,
-            key,
-            value,
-        } => {
-            let told = format!("nvram {operation:?} {key} {value}").to_lowercase();
-            Some(told.trim_end().to_owned())
-        }
-        What::Unmodelled {
-            path,
-            operation: Operation::Write(written),
-        } => Some(format!(
-            "written {path} {:?} {}",
-            String::from_utf8_lossy(&written.payload),
-            written.bytes
-        )),
-        What::InterfaceMissing { name, result, .. } => Some(format!("interface {name} {result}")),
-        What::BindFailed {
-            ip, port, result, ..
-        } => Some(format!("bind {ip}:{port} {result}")),
-        What::Crash { signal, last, .. } => {
-            let last = last.last().map_or("", |call| &call.about);
-            Some(format!("crash {last} {signal}"))
-        }
-        _ => None,
     }
 }
