@@ -31,8 +31,8 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "a directory for a lock",
-        script: "exec 2>/dev/null; : > /var/lock/web || exit 1; httpd",
-        missing: ("directory", "/var/lock"),
+        script: "exec 2>/dev/null; : > /var/board/web || exit 1; httpd",
+        missing: ("directory", "/var/board"),
         fix: Some("add_static_file"),
     },
     Case {
@@ -146,7 +146,7 @@ async fn a_change_that_helped_is_said_to_have_helped() -> Result<()> {
     doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let client = Session::new(root.path()).await?;
-    let script = "exec 2>/dev/null; : > /var/lock/web || exit 1; httpd";
+    let script = "exec 2>/dev/null; : > /var/board/web || exit 1; httpd";
     let first = health(&client, root.path(), "fw", script).await?;
     let fix = &first["blockers"][0]["fix"][0];
     let tool = fix["tool"].as_str().context("a tool")?;
@@ -157,11 +157,11 @@ async fn a_change_that_helped_is_said_to_have_helped() -> Result<()> {
     assert_eq!(compared["answers_gained"], json!(["80"]), "{compared:#}");
     assert_eq!(
         compared["blockers_gone"],
-        json!(["/var/lock"]),
+        json!(["/var/board"]),
         "{compared:#}"
     );
     assert!(
-        compared["changes"].to_string().contains("/var/lock"),
+        compared["changes"].to_string().contains("/var/board"),
         "{compared:#}"
     );
     let arguments = json!({ "project_dir": "fw", "with": "previous", "around": "80" });
@@ -170,11 +170,11 @@ async fn a_change_that_helped_is_said_to_have_helped() -> Result<()> {
     assert_eq!(compared["verdict"], "better", "{answer:#}");
     assert_eq!(
         compared["blockers_gone"],
-        json!(["/var/lock"]),
+        json!(["/var/board"]),
         "{answer:#}"
     );
     assert!(
-        compared["changes"].to_string().contains("/var/lock"),
+        compared["changes"].to_string().contains("/var/board"),
         "{answer:#}"
     );
     let chain = answer["around"]["chain"].as_array().context("a list")?;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use rookery_contract::options::{
     ApplyOptions, CommandOptions, CsvOptions, FindOptions, HookOptions, HookOutputOptions,
-    ListOptions, PluginOptions, QueryOptions, ReachOptions, RemoveOptions, ResetOptions,
-    RunListOptions, SearchOptions, SetOptions, SnapshotOptions, StartOptions, UnhookOptions,
-    WaitOptions,
+    InitOptions, ListOptions, PluginOptions, QueryOptions, ReachOptions, RemoveOptions,
+    ResetOptions, RunListOptions, SearchOptions, SetOptions, SnapshotOptions, StartOptions,
+    UnhookOptions, WaitOptions,
 };
 use rookery_contract::shapes::{
     AskedService, AskedServices, Capabilities, Change, CommandOutput, DirectoryEntry, Effective,

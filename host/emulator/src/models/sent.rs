@@ -99,9 +99,9 @@ mod tests {
         assert_eq!(modem.written.bytes, 5000);
         assert!(modem.written.payload.len() < 100, "only its beginning");
         assert_eq!(read(&log.answer()), []);
-        let long = "x".repeat(4000);
+        let far = "x".repeat(4000);
         for _ in 0..1000 {
-            log.keep(&long, 1, b"");
+            log.keep(&far, 1, b"");
         }
         let answers: Vec<_> = (0..20).map(|_| log.answer()).collect();
         assert!(answers.iter().all(|answer| answer.len() <= ANSWER_MAX));

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::path::Path;
 
 use rookery_project::{Error, Result};
 use rookery_runs::plan::{IoctlCommand, Plan};
 
 use crate::qemu::emulator::Qemu;
+use crate::qemu::kept::Changed;
 use crate::qemu::{ioctl_table, requests, told, unknown_ioctls};
 
 /// What is changed about the emulator for the sake of ioctl models, and of ioctls of the network
@@ -46,6 +48,12 @@ fn no_cpu(qemu: &Qemu, name: &str) -> String {
 }
 
 impl Prepared {
+    /// Give its file away, where it was changed, kept between runs in the directory `cache`.
+    pub fn keep(&mut self, cache: &Path) -> Option<Changed> {
+        let program = self.file.take()?;
+        Some(Changed::keep(cache, program))
+    }
+
     /// What `plan` needs of the first of `qemus`; `others` are commands that it is to pass on
     /// besides those of models.
     pub fn new(plan: &Plan, qemus: &[Qemu], others: impl Iterator<Item = u32>) -> Result<Self> {

@@ -34,7 +34,6 @@ use crate::network::capture;
 use crate::network::forward::Forwarder;
 use crate::network::reach::Reach;
 use crate::process::call::Listener;
-use crate::qemu::kept::Changed;
 use crate::qemu::prepare::Prepared;
 use crate::sandbox::child::Setup;
 use crate::sandbox::guest_user;
@@ -106,10 +105,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         has_models: !plan.pseudofiles.is_empty(),
         flash,
         qemus: &qemus,
-        changed: emulator
-            .file
-            .take()
-            .map(|program| Changed::keep(&plan.cache_dir, program)),
+        changed: emulator.keep(&plan.cache_dir),
         filter,
         console: console.guest.as_fd(),
         budget: plan.memory_max,
