@@ -57,7 +57,7 @@ const CASES: &[Case] = &[
         name: "an address that no interface has",
         script: "httpd -f -p 192.168.77.1:80 2>/dev/null || exit 1",
         missing: ("address", "192.168.77.1:80"),
-        fix: None,
+        fix: Some("add_netdev"),
     },
 ];
 

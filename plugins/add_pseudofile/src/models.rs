@@ -39,8 +39,16 @@ pub struct Read {
 #[serde(untagged)]
 #[allow(dead_code)]
 enum Values {
-    Each(Vec<Value>),
+    Each(Vec<Piece>),
     ByOffset(Map<String, Value>),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum Piece {
+    Text(String),
+    Number(i64),
 }
 
 // For its schema: the same of write models.
