@@ -22,6 +22,7 @@ from openai.lib._pydantic import _ensure_strict_json_schema
 FREE_MAPS = {
     ("add_pseudofile", "/properties/read/anyOf/1/properties/vals/anyOf/1"),
     ("add_pseudofile", "/properties/ioctl/anyOf/1"),
+    ("set_config", "/properties/value/anyOf/4"),
 }
 
 
