@@ -19,9 +19,9 @@
 #   PENGUIN_IMAGE=penguin-mcp penguin --extra_docker_args -i mcp PROJECT
 #
 # For builds that can be repeated, name each base image by its digest: `IMAGE@sha256:…`.
-ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
-ARG DEBIAN_IMAGE=docker.io/library/debian:bookworm-slim
-ARG PENGUIN_IMAGE=docker.io/rehosting/penguin:latest
+ARG RUST_IMAGE=rust:1.95-slim-bookworm
+ARG DEBIAN_IMAGE=debian:bookworm-slim
+ARG PENGUIN_IMAGE=rehosting/penguin:latest
 
 FROM ${RUST_IMAGE} AS build
 RUN apt-get update \

@@ -10,17 +10,17 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
-    /// Run
+    /// From `run`
     run_id: String,
-    /// Operation
+    /// `list` also says what can be hooked, and what it costs
     op: Op,
     /// `sys_openat`, or `/file:symbol`
     at: Option<String>,
-    /// To print
+    /// What to print: each argument as %s, %d, %x, %fd
     action: Option<String>,
     /// Only its calls
     process: Option<String>,
-    /// To read or remove
+    /// From `add`, to read or remove
     hook_id: Option<u32>,
     /// Negative: from the end
     offset: Option<i64>,

@@ -1,8 +1,8 @@
 //! `tests/container/run` ends here too: a project in Penguin's image, run and stopped by a server
 //! in that image, as a client starts it.
 //!
-//! `penguin-image PROJECTS COMMAND…`: the directory whose projects the server sees, and a client's
-//! command line.
+//! `penguin-image PROJECTS COMMAND…`: the directory whose projects the server sees, and the command
+//! line of a client.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
