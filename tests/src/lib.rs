@@ -9,5 +9,5 @@ pub mod processes;
 pub mod session;
 pub mod wire;
 
-pub use rookery_harness::{Skip, places, tests};
+pub use rookery_harness::{Skip, Trial, places, run, trials};
 pub use session::{Answer, Session};

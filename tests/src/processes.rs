@@ -1,7 +1,9 @@
-//! Look at processes as the kernel shows them.
+//! Look at processes as the kernel shows them, and kill one.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
 
 /// Ids of live processes whose command line contains `text`; zombies do not count.
 pub fn with_command_line(text: &str) -> Vec<u32> {
@@ -55,4 +57,16 @@ pub fn eventually(patience: Duration, mut done: impl FnMut() -> bool) -> bool {
         std::thread::sleep(Duration::from_millis(20));
     }
     true
+}
+
+/// Kill a process.
+pub fn kill(pid: u32) -> Result<()> {
+    let raw = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    let pid = raw.context("a process id")?;
+    Ok(rustix::process::kill_process(
+        pid,
+        rustix::process::Signal::KILL,
+    )?)
 }

@@ -373,9 +373,12 @@ async fn calls_in_the_embedded_guest_are_printed_and_what_is_not_seen_is_named()
     client.close().await
 }
 
-rookery_tests::tests! {
-    a_guest_of_penguin_executes_commands_and_answers_at_its_ports,
-    a_guest_of_penguin_is_hooked_saved_and_its_plugins_are_the_operators,
-    a_tool_that_no_backend_here_can_serve_is_not_listed,
-    calls_in_the_embedded_guest_are_printed_and_what_is_not_seen_is_named,
+/// All of them.
+pub fn trials() -> Vec<rookery_tests::Trial> {
+    rookery_tests::trials![
+        a_guest_of_penguin_executes_commands_and_answers_at_its_ports,
+        a_guest_of_penguin_is_hooked_saved_and_its_plugins_are_the_operators,
+        a_tool_that_no_backend_here_can_serve_is_not_listed,
+        calls_in_the_embedded_guest_are_printed_and_what_is_not_seen_is_named,
+    ]
 }

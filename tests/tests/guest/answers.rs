@@ -99,7 +99,10 @@ async fn a_wait_ends_for_its_reason_and_says_whether_it_was_met() -> Result<()> 
     client.close().await
 }
 
-rookery_tests::tests! {
-    a_service_is_asked_when_it_appears_and_again_before_the_guest_is_stopped,
-    a_wait_ends_for_its_reason_and_says_whether_it_was_met,
+/// All of them.
+pub fn trials() -> Vec<rookery_tests::Trial> {
+    rookery_tests::trials![
+        a_service_is_asked_when_it_appears_and_again_before_the_guest_is_stopped,
+        a_wait_ends_for_its_reason_and_says_whether_it_was_met,
+    ]
 }

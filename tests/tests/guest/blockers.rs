@@ -208,10 +208,13 @@ async fn what_penguin_recorded_tells_of_blockers_and_none_is_sure() -> Result<()
     client.close().await
 }
 
-rookery_tests::tests! {
-    what_penguin_recorded_tells_of_blockers_and_none_is_sure,
-    the_first_blocker_is_what_is_missing_with_the_call_that_mends_it,
-    a_firmware_that_serves_has_no_blocker_whatever_it_looked_for,
-    a_guest_cannot_steer_by_its_names,
-    a_change_that_helped_is_said_to_have_helped,
+/// All of them.
+pub fn trials() -> Vec<rookery_tests::Trial> {
+    rookery_tests::trials![
+        what_penguin_recorded_tells_of_blockers_and_none_is_sure,
+        the_first_blocker_is_what_is_missing_with_the_call_that_mends_it,
+        a_firmware_that_serves_has_no_blocker_whatever_it_looked_for,
+        a_guest_cannot_steer_by_its_names,
+        a_change_that_helped_is_said_to_have_helped,
+    ]
 }

@@ -134,9 +134,12 @@ fn orphans_are_reaped() -> Result<()> {
     Ok(())
 }
 
-rookery_tests::tests! {
-    a_signal_ends_it_and_its_runs_have_written_their_results,
-    the_end_of_its_input_ends_it_with_its_runs,
-    the_exit_code_is_that_of_the_work,
-    orphans_are_reaped,
+/// All of them.
+pub fn trials() -> Vec<rookery_tests::Trial> {
+    rookery_tests::trials![
+        a_signal_ends_it_and_its_runs_have_written_their_results,
+        the_end_of_its_input_ends_it_with_its_runs,
+        the_exit_code_is_that_of_the_work,
+        orphans_are_reaped,
+    ]
 }

@@ -216,11 +216,14 @@ async fn a_firmware_that_was_extracted_badly_says_how() -> Result<()> {
     client.close().await
 }
 
-rookery_tests::tests! {
-    penguins_shims_stand_for_programs_and_what_could_not_be_made_is_a_note,
-    a_moved_link_leads_where_it_led,
-    a_new_root_takes_the_place_of_the_first,
-    an_image_inside_the_firmware_is_mounted_and_a_damaged_one_says_why_not,
-    the_clock_that_the_firmware_sets_is_its_own,
-    a_firmware_that_was_extracted_badly_says_how,
+/// All of them.
+pub fn trials() -> Vec<rookery_tests::Trial> {
+    rookery_tests::trials![
+        penguins_shims_stand_for_programs_and_what_could_not_be_made_is_a_note,
+        a_moved_link_leads_where_it_led,
+        a_new_root_takes_the_place_of_the_first,
+        an_image_inside_the_firmware_is_mounted_and_a_damaged_one_says_why_not,
+        the_clock_that_the_firmware_sets_is_its_own,
+        a_firmware_that_was_extracted_badly_says_how,
+    ]
 }

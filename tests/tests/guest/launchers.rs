@@ -308,15 +308,18 @@ fn requests_may_come_from_a_file_and_a_closed_standard_input_is_its_end() -> Res
     Ok(())
 }
 
-rookery_tests::tests! {
-    standard_error_that_nobody_reads_holds_nothing_up_and_what_is_lost_is_counted,
-    a_server_ends_though_nobody_reads_its_standard_error,
-    an_error_of_the_command_line_ends_it_though_standard_error_is_full,
-    standard_error_that_is_closed_or_on_a_full_disk_harms_nothing,
-    a_signal_ends_a_server_whose_answers_nobody_reads,
-    each_signal_that_asks_for_the_end_ends_it_in_order,
-    a_run_ends_in_order_though_the_launcher_ignored_the_end_of_children,
-    signals_that_the_launcher_blocked_or_ignored_are_as_usual,
-    it_serves_in_any_environment,
-    requests_may_come_from_a_file_and_a_closed_standard_input_is_its_end,
+/// All of them.
+pub fn trials() -> Vec<rookery_tests::Trial> {
+    rookery_tests::trials![
+        standard_error_that_nobody_reads_holds_nothing_up_and_what_is_lost_is_counted,
+        a_server_ends_though_nobody_reads_its_standard_error,
+        an_error_of_the_command_line_ends_it_though_standard_error_is_full,
+        standard_error_that_is_closed_or_on_a_full_disk_harms_nothing,
+        a_signal_ends_a_server_whose_answers_nobody_reads,
+        each_signal_that_asks_for_the_end_ends_it_in_order,
+        a_run_ends_in_order_though_the_launcher_ignored_the_end_of_children,
+        signals_that_the_launcher_blocked_or_ignored_are_as_usual,
+        it_serves_in_any_environment,
+        requests_may_come_from_a_file_and_a_closed_standard_input_is_its_end,
+    ]
 }

@@ -221,9 +221,12 @@ async fn openwrt_on_aarch64_brings_up_a_service() -> Result<()> {
     something_listens("openwrt-19.07-aarch64-musl.rootfs.tar.gz").await
 }
 
-rookery_tests::tests! {
-    the_demo_firmware_comes_alive_after_the_two_fixes_that_the_diagnoses_name,
-    a_vendor_image_with_uclibc_serves_both_its_pages,
-    lede_on_big_endian_mips_brings_up_a_service,
-    openwrt_on_aarch64_brings_up_a_service,
+/// All of them.
+pub fn trials() -> Vec<rookery_tests::Trial> {
+    rookery_tests::trials![
+        the_demo_firmware_comes_alive_after_the_two_fixes_that_the_diagnoses_name,
+        a_vendor_image_with_uclibc_serves_both_its_pages,
+        lede_on_big_endian_mips_brings_up_a_service,
+        openwrt_on_aarch64_brings_up_a_service,
+    ]
 }

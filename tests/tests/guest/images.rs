@@ -75,7 +75,10 @@ async fn a_hostile_image_ends_its_own_call_only() -> Result<()> {
     client.close().await
 }
 
-rookery_tests::tests! {
-    every_image_of_a_firmware_becomes_the_project_that_its_archive_becomes,
-    a_hostile_image_ends_its_own_call_only,
+/// All of them.
+pub fn trials() -> Vec<rookery_tests::Trial> {
+    rookery_tests::trials![
+        every_image_of_a_firmware_becomes_the_project_that_its_archive_becomes,
+        a_hostile_image_ends_its_own_call_only,
+    ]
 }

@@ -382,11 +382,14 @@ async fn a_change_is_answered_with_what_it_changed_however_large_the_patch_is() 
     client.close().await
 }
 
-rookery_tests::tests! {
-    a_command_in_the_guest_ends_as_it_ended_and_cannot_flood_or_hang,
-    a_service_of_the_guest_is_asked_and_a_closed_port_is_an_answer,
-    results_of_any_run_are_found_and_read_while_it_goes_on_and_afterwards,
-    the_firmware_is_read_without_a_run,
-    what_was_not_recorded_is_there_after_the_calls_that_the_answer_names,
-    a_change_is_answered_with_what_it_changed_however_large_the_patch_is,
+/// All of them.
+pub fn trials() -> Vec<rookery_tests::Trial> {
+    rookery_tests::trials![
+        a_command_in_the_guest_ends_as_it_ended_and_cannot_flood_or_hang,
+        a_service_of_the_guest_is_asked_and_a_closed_port_is_an_answer,
+        results_of_any_run_are_found_and_read_while_it_goes_on_and_afterwards,
+        the_firmware_is_read_without_a_run,
+        what_was_not_recorded_is_there_after_the_calls_that_the_answer_names,
+        a_change_is_answered_with_what_it_changed_however_large_the_patch_is,
+    ]
 }

@@ -42,17 +42,6 @@ async fn start(client: &Session, name: &str, timeout: u64) -> Result<String> {
     Ok(run["run_id"].as_str().context("a run id")?.to_owned())
 }
 
-fn kill(pid: u32) -> Result<()> {
-    anyhow::ensure!(
-        Command::new("kill")
-            .args(["-9", &pid.to_string()])
-            .status()?
-            .success(),
-        "kill {pid}"
-    );
-    Ok(())
-}
-
 async fn another_server_can_wait_for_a_run_and_stop_it() -> Result<()> {
     doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
@@ -86,7 +75,7 @@ async fn killing_the_server_harms_no_run() -> Result<()> {
     let first = Session::new(root.path()).await?;
     project(&first, root.path(), name).await?;
     let run_id = start(&first, name, 4).await?;
-    kill(first.server)?;
+    processes::kill(first.server)?;
     drop(first);
 
     let second = Session::new(root.path()).await?;
@@ -115,7 +104,7 @@ async fn killing_the_supervisor_leaves_no_guest_and_a_project_that_runs_again() 
         !processes::of_run(&root.path().join(name)).is_empty(),
         "the guest must be seen before it can be missed"
     );
-    kill(supervisor)?;
+    processes::kill(supervisor)?;
 
     assert!(
         processes::eventually(PATIENCE, || processes::of_run(&root.path().join(name))
@@ -245,11 +234,14 @@ async fn a_server_that_is_told_to_end_harms_no_run() -> Result<()> {
     second.close().await
 }
 
-rookery_tests::tests! {
-    another_server_can_wait_for_a_run_and_stop_it,
-    killing_the_server_harms_no_run,
-    killing_the_supervisor_leaves_no_guest_and_a_project_that_runs_again,
-    a_run_ends_at_its_deadline_and_reports_progress_meanwhile,
-    a_start_that_takes_long_gives_the_run_within_the_wait_and_is_charged_to_no_budget,
-    a_server_that_is_told_to_end_harms_no_run,
+/// All of them.
+pub fn trials() -> Vec<rookery_tests::Trial> {
+    rookery_tests::trials![
+        another_server_can_wait_for_a_run_and_stop_it,
+        killing_the_server_harms_no_run,
+        killing_the_supervisor_leaves_no_guest_and_a_project_that_runs_again,
+        a_run_ends_at_its_deadline_and_reports_progress_meanwhile,
+        a_start_that_takes_long_gives_the_run_within_the_wait_and_is_charged_to_no_budget,
+        a_server_that_is_told_to_end_harms_no_run,
+    ]
 }

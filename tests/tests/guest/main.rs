@@ -1,0 +1,32 @@
+//! Promises about runs and guests, each file a kind. What a machine lacks is skipped, loudly.
+//!
+//! One program for all of them: each would be linked with the whole client again.
+
+mod answers;
+mod blockers;
+mod boots;
+mod first_process;
+mod hands;
+mod images;
+mod launchers;
+mod live;
+mod rehosting_loop;
+mod runs;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let all = [
+        answers::trials(),
+        blockers::trials(),
+        boots::trials(),
+        first_process::trials(),
+        hands::trials(),
+        images::trials(),
+        launchers::trials(),
+        live::trials(),
+        rehosting_loop::trials(),
+        runs::trials(),
+    ];
+    rookery_tests::run(all.into_iter().flatten().collect())
+}
