@@ -74,6 +74,7 @@ impl Run {
                 .timeout
                 .map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
             backend: self.backend.clone(),
+            ..StartOptions::default()
         };
         let interrupt = Interrupt::watch(|| {})?;
         let run = runs.start(&project, &options, |_| {}, &Cancel::default())?;

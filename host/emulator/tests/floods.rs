@@ -75,6 +75,7 @@ fn flood(work: &Path, data: Data, steps: &[Step]) -> Value {
     let options = rookery_contract::options::StartOptions {
         timeout_s: deadline_s().try_into().ok(),
         backend: "user".to_owned(),
+        ..Default::default()
     };
     let run = registry.start(&project, &config, &options).unwrap();
     let state = work.join("state/runs").join(&run).join("state.json");

@@ -11,6 +11,7 @@ pub mod device_kinds;
 pub mod firmware;
 mod ground;
 pub mod ioctl;
+mod notes;
 pub mod penguin;
 pub mod project;
 pub mod results;

@@ -62,6 +62,12 @@ impl Project {
         config::apply(&self.dir, fragment, options)
     }
 
+    /// The whole configuration as it would be with `fragment` in the patch, by the rules of
+    /// [`Self::apply`]: for a trial run. Nothing is written.
+    pub fn tried(&self, fragment: &Value, replace: &[String]) -> Result<Value> {
+        Ok(config::tried(&self.dir, fragment, replace)?.to_json())
+    }
+
     /// `config-mutation.set`: set the key at a dotted path of the patch, in the type that the
     /// structure has there.
     pub fn set(&self, path: &str, value: &Value, options: &SetOptions) -> Result<Change> {

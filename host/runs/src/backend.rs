@@ -30,6 +30,12 @@ pub trait Backend {
         false
     }
 
+    /// Whether it reads the project's files itself, so that it cannot be given another
+    /// configuration than theirs.
+    fn reads_the_project(&self) -> bool {
+        false
+    }
+
     /// What the backend gives a run at most that nobody gave a length, where that is more than
     /// usual.
     fn open_ended_s(&self) -> Option<u64> {

@@ -91,8 +91,11 @@ impl Runs {
         named: impl FnOnce(&str),
         cancel: &Cancel,
     ) -> Result<String> {
-        let reader = project.clone();
-        let config = move || Ok(Value::Object(reader.effective()?.config));
+        let (reader, options_) = (project.clone(), options.clone());
+        let config = move || match options_.fragment {
+            Some(fragment) => reader.tried(&Value::Object(fragment), &options_.replace),
+            None => Ok(Value::Object(reader.effective()?.config)),
+        };
         self.registry
             .begin(project.dir(), options, config, named, cancel)
     }

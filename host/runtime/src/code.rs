@@ -12,8 +12,8 @@ use wasmtime::component::Component;
 use crate::cache::Cache;
 use crate::compiler::{CompileLimits, Compiler, Uncompiled};
 use crate::component_file;
-use crate::host::State;
-use crate::host::bindings::ToolFullPre;
+use crate::host::bindings::ToolKeeperPre;
+use crate::host::{Caller, State};
 use crate::interface::Interface;
 use crate::linker;
 use crate::linker::Linkers;
@@ -32,7 +32,7 @@ pub(crate) struct Code {
     digest: String,
     grants: BTreeSet<Interface>,
     limits: CompileLimits,
-    linked: OnceCell<ToolFullPre<State>>,
+    linked: OnceCell<ToolKeeperPre<State>>,
 }
 
 impl Code {
@@ -51,6 +51,14 @@ impl Code {
         }
     }
 
+    /// Whose code it is, for what the host does on its behalf.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller {
+            plugin: component_file::name(&self.file),
+            may_change: self.grants.contains(&Interface::ConfigMutation),
+        }
+    }
+
     /// Of compiling it.
     pub(crate) fn limits(&self) -> CompileLimits {
         self.limits
@@ -61,7 +69,7 @@ impl Code {
         &self,
         machine: &Machine,
         bytes: &[u8],
-    ) -> Result<ToolFullPre<State>, Uncompiled> {
+    ) -> Result<ToolKeeperPre<State>, Uncompiled> {
         let component = match machine.cache.code(&machine.engine, &self.digest) {
             Some(component) => component,
             None => self.make(machine, bytes)?,
@@ -76,7 +84,7 @@ impl Code {
     pub(crate) async fn linked(
         self: &Arc<Self>,
         machine: &Arc<Machine>,
-    ) -> Result<ToolFullPre<State>, String> {
+    ) -> Result<ToolKeeperPre<State>, String> {
         let linked = self.linked.get_or_try_init(async || {
             let (code, machine) = (Arc::clone(self), Arc::clone(machine));
             tokio::task::spawn_blocking(move || code.load(&machine))
@@ -86,7 +94,7 @@ impl Code {
         linked.await.cloned()
     }
 
-    fn load(&self, machine: &Machine) -> Result<ToolFullPre<State>, String> {
+    fn load(&self, machine: &Machine) -> Result<ToolKeeperPre<State>, String> {
         if let Some(component) = machine.cache.code(&machine.engine, &self.digest) {
             return self.link(machine, &component);
         }
@@ -104,7 +112,11 @@ impl Code {
             .map_err(|error| Uncompiled::Unfit(format!("its code cannot be loaded: {error:#}")))
     }
 
-    fn link(&self, machine: &Machine, component: &Component) -> Result<ToolFullPre<State>, String> {
+    fn link(
+        &self,
+        machine: &Machine,
+        component: &Component,
+    ) -> Result<ToolKeeperPre<State>, String> {
         machine
             .linkers
             .link(component, &self.grants)

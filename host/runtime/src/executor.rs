@@ -25,8 +25,8 @@ use wasmtime::{Store, UpdateDeadline};
 
 use crate::engine::TickingEngine;
 use crate::failure::{CpuSpent, Reason, Stop};
-use crate::host::bindings::{ToolDefinition, ToolFullPre};
-use crate::host::{Progress, Services, State, ToolLog};
+use crate::host::bindings::{ToolDefinition, ToolKeeperPre};
+use crate::host::{Caller, Progress, Services, State, ToolLog};
 use crate::limits::{HOST_CALL_BYTES, Limits, MemoryLimiter, RESOURCES, SharedMemory};
 use crate::meter::{Meter, Metered};
 use crate::outcome::{ProgressSink, Usage};
@@ -76,7 +76,8 @@ pub(crate) enum Answer {
 pub(crate) struct Job<'a> {
     /// For the log.
     pub(crate) name: &'a str,
-    pub(crate) pre: ToolFullPre<State>,
+    pub(crate) pre: ToolKeeperPre<State>,
+    pub(crate) caller: Caller,
     pub(crate) limits: &'a Limits,
     pub(crate) origin: Origin,
     pub(crate) share: &'a Share,
@@ -156,6 +157,7 @@ impl Executor {
             services: Arc::clone(&self.services),
             wasi: wasi::context(&stdout, &stderr),
             table: table(),
+            caller: job.caller,
             memory: MemoryLimiter::new(
                 job.limits.memory_bytes,
                 (job.origin == Origin::Added).then(|| Arc::clone(&self.memory)),
@@ -228,7 +230,7 @@ impl Executor {
 /// The instance's side of a call.
 async fn run(
     engine: TickingEngine,
-    pre: ToolFullPre<State>,
+    pre: ToolKeeperPre<State>,
     state: State,
     ask: Ask,
 ) -> wasmtime::Result<Answer> {

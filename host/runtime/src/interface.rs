@@ -22,6 +22,8 @@ pub enum Interface {
     Results,
     /// Read a project's root filesystem.
     Firmware,
+    /// Keep notes of a project between calls.
+    Notes,
     /// Run projects.
     Emulation,
     /// Reach into running guests.
@@ -30,7 +32,7 @@ pub enum Interface {
 
 impl Interface {
     /// All interfaces of this version of the contract.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Types,
         Self::Log,
         Self::Config,
@@ -38,6 +40,7 @@ impl Interface {
         Self::Creation,
         Self::Results,
         Self::Firmware,
+        Self::Notes,
         Self::Emulation,
         Self::Live,
     ];
@@ -52,6 +55,7 @@ impl Interface {
             Self::Creation => "creation",
             Self::Results => "results",
             Self::Firmware => "firmware",
+            Self::Notes => "notes",
             Self::Emulation => "emulation",
             Self::Live => "live",
         }
@@ -74,6 +78,7 @@ impl Interface {
             Self::Creation => "make projects",
             Self::Results => "read what runs left behind",
             Self::Firmware => "read a project's root filesystem",
+            Self::Notes => "keep notes of a project",
             Self::Emulation => "run projects",
             Self::Live => "reach into running guests",
         }

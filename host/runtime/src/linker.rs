@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
-use crate::host::bindings::ToolFullPre;
+use crate::host::bindings::ToolKeeperPre;
 use crate::host::{self, State};
 use crate::interface::Interface;
 
@@ -31,7 +31,7 @@ impl Linkers {
         &self,
         component: &Component,
         grants: &BTreeSet<Interface>,
-    ) -> wasmtime::Result<ToolFullPre<State>> {
+    ) -> wasmtime::Result<ToolKeeperPre<State>> {
         let linker = {
             let mut by_grants = self
                 .by_grants
@@ -45,7 +45,7 @@ impl Linkers {
                     .clone(),
             }
         };
-        ToolFullPre::new(linker.instantiate_pre(component)?)
+        ToolKeeperPre::new(linker.instantiate_pre(component)?)
     }
 
     fn build(&self, grants: &BTreeSet<Interface>) -> wasmtime::Result<Linker<State>> {

@@ -8,6 +8,7 @@ use crate::admission::Admitted;
 use crate::checks::Schema;
 use crate::code::Code;
 use crate::decision::Refusal;
+use crate::host::Caller;
 use crate::interface::Interface;
 use crate::limits::Limits;
 use crate::policy::Selection;
@@ -27,6 +28,7 @@ pub(crate) struct Registry {
 pub(crate) struct Entry {
     pub(crate) tool: Arc<Tool>,
     pub(crate) code: Arc<Code>,
+    pub(crate) caller: Caller,
     pub(crate) limits: Limits,
     pub(crate) origin: Origin,
     pub(crate) share: Share,
@@ -108,6 +110,7 @@ impl Registry {
             });
             let entry = Entry {
                 code: Arc::clone(&code),
+                caller: code.caller(),
                 limits: admitted.limits.clone(),
                 origin: admitted.origin,
                 share: share.clone(),

@@ -70,6 +70,7 @@ fn run(
     let options = StartOptions {
         timeout_s: args.timeout,
         backend: args.backend.name().to_owned(),
+        ..StartOptions::default()
     };
     let run_id = host.start(&args.project_dir, &options)?;
     let status = wait_for_new(host, &run_id, args.wait_s, &args.until)?;

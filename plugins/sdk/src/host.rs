@@ -6,9 +6,9 @@
 
 pub use rookery_contract::options::{
     ApplyOptions, CommandOptions, CsvOptions, FindOptions, HookOptions, HookOutputOptions,
-    InitOptions, ListOptions, Maker, Payload, Place, PluginOp, PluginOptions, QueryOptions,
-    ReachOptions, RemoveOptions, ResetOptions, RunListOptions, SearchOptions, SetOptions,
-    SnapshotAction, SnapshotOptions, StartOptions, UnhookOptions, WaitOptions,
+    InitOptions, ListOptions, Maker, NoteOptions, Payload, Place, PluginOp, PluginOptions,
+    QueryOptions, ReachOptions, RemoveOptions, ResetOptions, RunListOptions, SearchOptions,
+    SetOptions, SnapshotAction, SnapshotOptions, StartOptions, UnhookOptions, WaitOptions,
 };
 use serde_json::Value;
 
@@ -17,8 +17,9 @@ pub use crate::bindings::rookery::plugin::log::Level;
 use crate::error::Result;
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, HookOutput, Hooked,
-    Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Patch, PluginControl, Reached,
-    ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Table, Text, Unhooked,
+    Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Note, Patch, PluginControl,
+    Reached, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Table, Text,
+    Unhooked,
 };
 
 /// Interface `log`.
@@ -62,6 +63,21 @@ pub trait Creation {
     /// The same, made by who is named.
     fn make_project(&self, rootfs: &str, output: &str, options: &InitOptions)
     -> Result<NewProject>;
+}
+
+/// Interface `notes`: what this component keeps of a project between its calls.
+pub trait Notes {
+    /// The note of this name; null, of revision 0, where it is not there.
+    fn read_note(&self, project: &str, name: &str) -> Result<Note>;
+    /// Write a note, or with null remove it. With `expected` it is
+    /// [`Error::Conflict`](crate::Error::Conflict) where another call has written in between.
+    fn write_note(
+        &self,
+        project: &str,
+        name: &str,
+        note: &Value,
+        expected: Option<u32>,
+    ) -> Result<Note>;
 }
 
 /// Interface `emulation`.
@@ -168,11 +184,11 @@ pub trait Live {
 
 /// Everything that the host offers.
 pub trait Host:
-    Log + Config + ConfigMutation + Creation + Emulation + Results + Firmware + Live
+    Log + Config + ConfigMutation + Creation + Notes + Emulation + Results + Firmware + Live
 {
 }
 
-impl<T: Log + Config + ConfigMutation + Creation + Emulation + Results + Firmware + Live> Host
-    for T
+impl<T: Log + Config + ConfigMutation + Creation + Notes + Emulation + Results + Firmware + Live>
+    Host for T
 {
 }

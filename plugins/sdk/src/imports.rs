@@ -7,20 +7,21 @@ use serde_json::Value;
 
 use crate::args::RunSelector;
 use crate::bindings::rookery::plugin::{
-    config, config_mutation, creation, emulation, firmware, live, log, results,
+    config, config_mutation, creation, emulation, firmware, live, log, notes, results,
 };
 use crate::error::{Result, from_host, to_json};
 use crate::host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
     FindOptions, Firmware, HookOptions, HookOutputOptions, InitOptions, Level, ListOptions, Live,
-    Log, PluginOptions, QueryOptions, ReachOptions, RemoveOptions, ResetOptions, Results,
-    RootFilesystem, RunListOptions, RunResults, SearchOptions, SetOptions, SnapshotOptions,
-    StartOptions, UnhookOptions, WaitOptions,
+    Log, NoteOptions, Notes, PluginOptions, QueryOptions, ReachOptions, RemoveOptions,
+    ResetOptions, Results, RootFilesystem, RunListOptions, RunResults, SearchOptions, SetOptions,
+    SnapshotOptions, StartOptions, UnhookOptions, WaitOptions,
 };
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, HookOutput, Hooked,
-    Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Patch, PluginControl, Reached,
-    ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Table, Text, Unhooked,
+    Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Note, Patch, PluginControl,
+    Reached, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Table, Text,
+    Unhooked,
 };
 
 /// The imports of a component.
@@ -94,6 +95,25 @@ impl Creation for Imports {
         from_host(
             "creation.init-project",
             &creation::init_project(rootfs, output, &to_json(options)?)?,
+        )
+    }
+}
+
+impl Notes for Imports {
+    fn read_note(&self, project: &str, name: &str) -> Result<Note> {
+        from_host("notes.read", &notes::read(project, name)?)
+    }
+    fn write_note(
+        &self,
+        project: &str,
+        name: &str,
+        note: &Value,
+        expected: Option<u32>,
+    ) -> Result<Note> {
+        let options = to_json(&NoteOptions { expected })?;
+        from_host(
+            "notes.write",
+            &notes::write(project, name, &to_json(note)?, &options)?,
         )
     }
 }

@@ -94,6 +94,7 @@ pub mod bindings;
 pub mod change;
 pub mod content;
 pub mod error;
+pub mod fragment;
 pub mod gist;
 pub mod guest;
 pub mod host;
@@ -111,9 +112,9 @@ pub use error::{Error, Result, Unavailable, invalid, optional};
 pub use host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
     FindOptions, Firmware, HookOptions, HookOutputOptions, Host, InitOptions, Level, ListOptions,
-    Live, Log, Maker, Payload, Place, PluginOp, PluginOptions, QueryOptions, ReachOptions, Results,
-    RootFilesystem, RunListOptions, RunResults, SearchOptions, SnapshotAction, SnapshotOptions,
-    StartOptions, UnhookOptions, WaitOptions,
+    Live, Log, Maker, NoteOptions, Notes, Payload, Place, PluginOp, PluginOptions, QueryOptions,
+    ReachOptions, Results, RootFilesystem, RunListOptions, RunResults, SearchOptions,
+    SnapshotAction, SnapshotOptions, StartOptions, UnhookOptions, WaitOptions,
 };
 pub use imports::Imports;
 pub use rookery_contract::{shapes, text};

@@ -2,6 +2,6 @@
 
 pub use crate::{
     Answer, Config, ConfigMutation, Content, Creation, Emulation, Error, Firmware, Host, Live, Log,
-    Next, Result, Results, RootFilesystem, RunResults, args, invalid, optional, plugin, shapes,
-    tool,
+    Next, Notes, Result, Results, RootFilesystem, RunResults, args, invalid, optional, plugin,
+    shapes, tool,
 };

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use rookery_contract::options::{
     ApplyOptions, CommandOptions, CsvOptions, FindOptions, HookOptions, HookOutputOptions,
-    InitOptions, ListOptions, PluginOptions, QueryOptions, ReachOptions, RemoveOptions,
-    ResetOptions, RunListOptions, SearchOptions, SetOptions, SnapshotOptions, StartOptions,
-    UnhookOptions, WaitOptions,
+    InitOptions, ListOptions, NoteOptions, PluginOptions, QueryOptions, ReachOptions,
+    RemoveOptions, ResetOptions, RunListOptions, SearchOptions, SetOptions, SnapshotOptions,
+    StartOptions, UnhookOptions, WaitOptions,
 };
 use rookery_contract::shapes::{
     AskedService, AskedServices, Capabilities, Change, CommandOutput, DirectoryEntry, Effective,
     EffectiveConfig, ElfHeaders, Endpoint, FileStat, FoundFile, FoundFiles, GuestPlugin, Hook,
     HookOutput, HookWay, Hooked, Hooks, InitCandidate, InitCandidates, Layer, ListedRun, Listing,
-    Lookup, Match, Matches, NewProject, NewerRun, Patch, PluginControl, Reached, Received,
+    Lookup, Match, Matches, NewProject, NewerRun, Note, Patch, PluginControl, Reached, Received,
     ResultFile, ResultsStatus, Revision, Rows, RunList, RunStatus, ServiceAnswer, ServiceAnswers,
     ServiceCounts, Snapshot, Snapshots, Snapshotted, Table, Text, ToldChange, Unhooked,
 };
@@ -24,12 +24,13 @@ use schemars::{JsonSchema, schema_for};
 use serde_json::Value;
 
 /// The files of the contract.
-const INTERFACES: [&str; 8] = [
+const INTERFACES: [&str; 9] = [
     "config",
     "emulation",
     "firmware",
     "live",
     "log",
+    "notes",
     "results",
     "tools",
     "types",
@@ -136,6 +137,7 @@ fn every_option_is_in_prose_and_type() {
     check_whole::<HookOutputOptions>("live", &["hook_id", "offset"]);
     check_whole::<PluginOptions>("live", &["op"]);
     check_whole::<SnapshotOptions>("live", &["action", "tag"]);
+    check_whole::<NoteOptions>("notes", &["expected"]);
     check_whole::<CsvOptions>("results", &["columns", "where"]);
     check_whole::<RunListOptions>("results", &["limit", "offset"]);
     check_whole::<SearchOptions>("results", &["from_end"]);
@@ -173,6 +175,13 @@ fn what_an_option_left_out_means_is_in_prose_and_type() {
     default("live", "timeout_ms", CommandOptions::TIMEOUT_MS.into());
     default("live", "timeout_ms", ReachOptions::TIMEOUT_MS.into());
     default("live", "max_bytes", CommandOptions::BYTES.into());
+    for said in [
+        format!("at most {} notes", NoteOptions::MAX_NOTES),
+        format!("at most {} bytes", NoteOptions::MAX_BYTES),
+        format!("at most {} lower-case", NoteOptions::MAX_NAME),
+    ] {
+        assert!(prose("notes").contains(&said), "{said}");
+    }
     for said in [
         format!("at most {}", StartOptions::MAX_TIMEOUT_S),
         format!("`core.timeout`, else {} s", StartOptions::TIMEOUT_S),
@@ -221,6 +230,7 @@ fn every_field_of_a_run_is_in_prose_and_type() {
     check::<CommandOutput>("live", &["exit_code"]);
     check::<Reached>("live", &["connected"]);
     check::<Received>("live", &["text", "bytes"]);
+    check_whole::<Note>("notes", &["note"]);
     check_whole::<Hooked>("live", &["hook_id", "note"]);
     check_whole::<Hooks>("live", &["hooks", "ways"]);
     check_whole::<Hook>("live", &["hook_id", "kind"]);

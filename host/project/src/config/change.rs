@@ -26,53 +26,100 @@ const MAX_TEXT: usize = 1 << 20;
 
 /// Merge a fragment into the patch.
 pub fn apply(dir: &Path, fragment: &Json, options: &ApplyOptions) -> Result<shapes::Change> {
-    if !fragment.is_object() {
-        return Err(Error::InvalidArgument(
-            "the fragment must be an object of sections, such as {\"env\": {\"sxid\": \"1\"}}"
-                .to_owned(),
-        ));
-    }
-    let mut warnings = Vec::new();
-    let problems = lossy_json(fragment);
-    let tree = check(
-        Type::Model(&PROJECT),
-        edit::from_json(fragment),
-        Scope::File,
-    );
-    let tree = tree.map_err(|mut more| {
-        more.splice(0..0, problems.clone());
-        refused(&more)
-    })?;
-    // Keys that are not known are told when the whole is loaded.
-    let tree = tree.value;
-    let mut problems = problems;
-    problems.extend(guard(dir, &tree, &mut warnings));
-    if !problems.is_empty() {
-        return Err(refused(&problems));
-    }
-    let touched = paths::leaves(&tree);
-    let addition = map_strings(tree, neutralise);
-    let what = format!("set {}", summary(&touched));
+    let addition = Addition::of(dir, fragment)?;
     let change = Change {
         dir,
         dry_run: options.dry_run,
-        what,
-        touched,
+        what: format!("set {}", summary(&addition.touched)),
+        touched: addition.touched,
         adds: true,
-        warnings,
+        warnings: addition.warnings,
     };
-    change.run(|mut patch, below, warnings| {
-        for dotted in &options.replace {
-            // The fragment knows where a dot ends a key: `/dev/x.read` may be another file of the
-            // patch.
-            let meant =
-                paths::resolve(&addition, dotted).or_else(|| paths::resolve(&patch, dotted));
-            if let Some(path) = meant {
-                paths::remove(&mut patch, &path);
-            }
+    let tree = addition.tree;
+    change.run(|patch, below, warnings| Ok(laid(patch, tree, &options.replace, below, warnings)))
+}
+
+/// The whole configuration as it would be with a fragment in the patch, by the rules of [`apply`].
+/// Nothing is written.
+pub fn tried(dir: &Path, fragment: &Json, replace: &[String]) -> Result<Value> {
+    let addition = Addition::of(dir, fragment)?;
+    let mut change = Change {
+        dir,
+        dry_run: true,
+        what: String::new(),
+        touched: addition.touched,
+        adds: true,
+        warnings: addition.warnings,
+    };
+    let old_text = read_patch(dir)?;
+    let mut patch = parse_patch(old_text.as_deref())?;
+    edit::number_commands(&mut patch);
+    let below = load(dir, Patch::OnDisk)?.below;
+    let new = laid(patch, addition.tree, replace, &below, &mut change.warnings);
+    let new_text = text_of(&new)?;
+    let new_patch = new_text.as_deref().map_or(Patch::Absent, Patch::Text);
+    let loaded = load(dir, new_patch).map_err(|refusal| unloadable(None, &refusal))?;
+    change.check_merged(&loaded.config)?;
+    Ok(loaded.config)
+}
+
+/// What a caller wants in the patch: checked alone, its strings made data.
+struct Addition {
+    tree: Value,
+    touched: Vec<Vec<String>>,
+    warnings: Vec<String>,
+}
+
+impl Addition {
+    fn of(dir: &Path, fragment: &Json) -> Result<Self> {
+        if !fragment.is_object() {
+            return Err(Error::InvalidArgument(
+                "the fragment must be an object of sections, such as {\"env\": {\"sxid\": \"1\"}}"
+                    .to_owned(),
+            ));
         }
-        Ok(edit::lay(patch, addition, below, warnings))
-    })
+        let mut warnings = Vec::new();
+        let mut problems = lossy_json(fragment);
+        let tree = check(
+            Type::Model(&PROJECT),
+            edit::from_json(fragment),
+            Scope::File,
+        );
+        let tree = tree.map_err(|mut more| {
+            more.splice(0..0, problems.clone());
+            refused(&more)
+        })?;
+        // Keys that are not known are told when the whole is loaded.
+        let tree = tree.value;
+        problems.extend(guard(dir, &tree, &mut warnings));
+        if !problems.is_empty() {
+            return Err(refused(&problems));
+        }
+        Ok(Self {
+            touched: paths::leaves(&tree),
+            tree: map_strings(tree, neutralise),
+            warnings,
+        })
+    }
+}
+
+/// The patch with an addition, after what it holds at the paths in `replace` was dropped.
+fn laid(
+    mut patch: Value,
+    addition: Value,
+    replace: &[String],
+    below: &Value,
+    warnings: &mut Vec<String>,
+) -> Value {
+    for dotted in replace {
+        // The fragment knows where a dot ends a key: `/dev/x.read` may be another file of the
+        // patch.
+        let meant = paths::resolve(&addition, dotted).or_else(|| paths::resolve(&patch, dotted));
+        if let Some(path) = meant {
+            paths::remove(&mut patch, &path);
+        }
+    }
+    edit::lay(patch, addition, below, warnings)
 }
 
 /// Take one key out of the patch.

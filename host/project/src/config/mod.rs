@@ -27,7 +27,7 @@ pub use layer::Layer;
 pub use load::{Loaded, Patch, load};
 pub use refusal::{Fault, Kind, Refusal};
 
-pub(crate) use change::{apply, remove};
+pub(crate) use change::{apply, remove, tried};
 pub(crate) use reset::reset;
 pub(crate) use set::set;
 pub(crate) use view::{effective, lookup, patch};

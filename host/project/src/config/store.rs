@@ -4,27 +4,23 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime};
+use std::path::Path;
+use std::time::SystemTime;
 
-use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, PATCH};
 use super::refusal::Kind;
-use crate::ground::fs::{clear_away, replace, try_lock};
+use crate::ground::fs::clear_away;
+use crate::ground::held::{Held, OWN, is_link};
 use crate::ground::regular;
 use crate::ground::time::rfc3339;
 use crate::ground::yaml;
 use crate::ground::yaml::value::Value;
 use crate::{Error, Result};
 
-const FOLDER: &str = ".rookery";
 const HISTORY: &str = "history.jsonl";
 const LOCK: &str = "lock";
-const PATIENCE: Duration = Duration::from_secs(30);
 /// A history that outgrows this is cut to the newest revisions that fit into half of it.
 const MAX_HISTORY: usize = 4 << 20;
 /// Revisions that are kept however large they are: undoing needs the one before.
@@ -61,32 +57,6 @@ pub struct Store<'a> {
     project: Held,
     folder: Held,
     _lock: File,
-}
-
-/// A directory that stays the same, whatever its name comes to mean.
-struct Held(OwnedFd);
-
-impl Held {
-    /// `dir` is canonical: what is opened must lie there and nowhere else.
-    fn open(dir: &Path) -> Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let held = rustix::fs::open(dir, flags, Mode::empty())
-            .map(Self)
-            .map_err(|errno| match errno {
-                rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR => is_link(dir),
-                errno => Error::io("open", dir, &errno.into()),
-            })?;
-        match fs::read_link(held.path("")) {
-            Ok(real) if real == dir => Ok(held),
-            _ => Err(is_link(dir)),
-        }
-    }
-
-    /// The path of `name` in it, for as long as it is held.
-    fn path(&self, name: &str) -> PathBuf {
-        let own = PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
-        if name.is_empty() { own } else { own.join(name) }
-    }
 }
 
 /// The text of the patch file, or nothing where it does not exist.
@@ -141,7 +111,7 @@ pub fn newest(dir: &Path) -> Result<Option<Revision>> {
 /// At most so many bytes of the history, from its end, and whether there is no more to be had. The
 /// first line may be half of one.
 fn end_of_history(dir: &Path, length: u64) -> Result<(String, bool)> {
-    let path = dir.join(FOLDER).join(HISTORY);
+    let path = dir.join(OWN).join(HISTORY);
     let io = |error: &_| Error::io("read the history", &path, error);
     let mut file = match regular::open(&path) {
         Ok(file) => file,
@@ -167,31 +137,12 @@ impl<'a> Store<'a> {
     /// Wait for other writers, then keep them out.
     pub fn lock(dir: &'a Path) -> Result<Self> {
         let project = Held::open(dir)?;
-        let name = dir.join(FOLDER);
-        match fs::create_dir(project.path(FOLDER)) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                return Err(Error::io("create", &name, &error));
-            }
-            _ => {}
-        }
-        let folder = Held::open(&name)?;
-        let lock = regular::create(&folder.path(LOCK))
-            .map_err(|error| Error::io("open", &name.join(LOCK), &error))?;
-        let start = Instant::now();
-        while try_lock(&lock).is_err() {
-            if start.elapsed() > PATIENCE {
-                return Err(Error::Conflict(format!(
-                    "another process is changing {}; try again later",
-                    dir.display()
-                )));
-            }
-            sleep(Duration::from_millis(2));
-        }
+        let folder = project.folder(OWN, &dir.join(OWN))?;
         let store = Self {
+            _lock: folder.lock(LOCK, dir)?,
             dir,
             project,
             folder,
-            _lock: lock,
         };
         store.sweep();
         Ok(store)
@@ -216,7 +167,7 @@ impl<'a> Store<'a> {
     /// Gives its new path.
     pub fn set_aside(&self) -> Result<String> {
         let next = newest(self.dir)?.map_or(1, |revision| revision.number + 1);
-        let target = format!("{FOLDER}/unreadable-{next}.yaml");
+        let target = format!("{OWN}/unreadable-{next}.yaml");
         fs::rename(self.project.path(PATCH), self.project.path(&target))
             .map_err(|error| Error::io("move away", &self.dir.join(PATCH), &error))?;
         Ok(target)
@@ -226,18 +177,18 @@ impl<'a> Store<'a> {
         refuse_link(self.dir, PATCH)?;
         let shown = self.dir.join(PATCH);
         match text {
-            Some(text) => write_whole(&self.project, PATCH, text, &shown),
+            Some(text) => self.project.write_whole(PATCH, text, &shown),
             None => match fs::remove_file(self.project.path(PATCH)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     Err(Error::io("remove", &shown, &error))
                 }
-                _ => sync(&self.project, &shown),
+                _ => self.project.sync(&shown),
             },
         }
     }
 
     fn note(&self, number: u64, change: &str, text: Option<&str>) -> Result<()> {
-        let shown = self.dir.join(FOLDER).join(HISTORY);
+        let shown = self.dir.join(OWN).join(HISTORY);
         let path = self.folder.path(HISTORY);
         let io = |error: &std::io::Error| Error::io("write the history", &shown, error);
         let entry = Revision {
@@ -250,7 +201,7 @@ impl<'a> Store<'a> {
             serde_json::to_string(&entry).map_err(|error| Error::Internal(error.to_string()))?;
         if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_HISTORY as u64) {
             let kept = fitting(&history(self.dir)?, MAX_HISTORY / 2);
-            write_whole(&self.folder, HISTORY, &kept, &shown)?;
+            self.folder.write_whole(HISTORY, &kept, &shown)?;
         }
         let mut file = regular::append(&path).map_err(|error| io(&error))?;
         // The first line end closes a line that a crash cut short; readers skip what it leaves.
@@ -285,25 +236,6 @@ fn refuse_link(dir: &Path, name: &str) -> Result<()> {
         Ok(metadata) if metadata.is_symlink() => Err(is_link(&path)),
         _ => Ok(()),
     }
-}
-
-fn is_link(path: &Path) -> Error {
-    Error::Denied(format!(
-        "{} is a symbolic link, or was moved; put what it leads to in its place: nothing is \
-         written through a link",
-        path.display()
-    ))
-}
-
-/// Write all of a file. `shown` is its name for people.
-fn write_whole(folder: &Held, name: &str, text: &str, shown: &Path) -> Result<()> {
-    replace(&folder.path(name), text.as_bytes(), true)
-        .map_err(|error| Error::io("write", shown, &error))?;
-    sync(folder, shown)
-}
-
-fn sync(folder: &Held, shown: &Path) -> Result<()> {
-    rustix::fs::fsync(&folder.0).map_err(|errno| Error::io("make durable", shown, &errno.into()))
 }
 
 #[cfg(test)]

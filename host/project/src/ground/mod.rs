@@ -4,6 +4,7 @@
 pub(crate) mod beneath;
 pub mod cancel;
 pub mod fs;
+pub(crate) mod held;
 mod not_regular;
 pub mod regular;
 pub mod roots;

@@ -110,6 +110,10 @@ impl Backend for PenguinBackend {
         true
     }
 
+    fn reads_the_project(&self) -> bool {
+        true
+    }
+
     fn open_ended_s(&self) -> Option<u64> {
         Some(StartOptions::PENGUIN_S.into())
     }

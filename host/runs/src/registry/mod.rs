@@ -4,6 +4,7 @@ mod launch;
 mod live;
 mod start;
 mod stop;
+mod trial;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

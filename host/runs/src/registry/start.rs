@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::backend::Live;
 use crate::plan::Plan;
-use crate::registry::{POLL, Registry, choose, launch};
+use crate::registry::{POLL, Registry, choose, launch, trial};
 use crate::state::lock::Attempt;
 use crate::state::record::{Request, Spec, State, Status};
 use crate::state::store::RunDir;
@@ -68,6 +68,7 @@ impl Registry {
             project_dir,
             backend: options.backend.clone(),
             timeout_s,
+            trial: options.fragment.as_ref().map(trial::keys),
         };
         let run_id = request.run_id.clone();
         let run = self.store.create(&request)?;
@@ -148,9 +149,13 @@ impl Starting {
             project_dir,
             backend,
             timeout_s,
+            trial,
         } = &self.request;
         let config = config()?;
         let (backend, availability) = choose((self.registry.backends)(), backend)?;
+        if trial.is_some() && backend.reads_the_project() {
+            return Err(trial::unavailable(backend.name()));
+        }
         let cache_dir = self.registry.state_dir.join("cache");
         let mut plan = Plan::from_config(&config, project_dir, &cache_dir, *timeout_s)?;
         plan.memory_max = self.registry.guest_memory.unwrap_or(plan.memory_max);
@@ -178,6 +183,7 @@ impl Starting {
                 ));
             }
         }
+        plan.notes.extend(trial.as_deref().map(trial::note));
         std::fs::create_dir_all(&cache_dir)
             .map_err(|error| Error::io("make", &cache_dir, &error))?;
         self.registry.sweep();

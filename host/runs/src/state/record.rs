@@ -20,6 +20,9 @@ pub(crate) struct Request {
     /// A name, or `auto`.
     pub(crate) backend: String,
     pub(crate) timeout_s: Option<u64>,
+    /// What is tried in it, by the names of the keys.
+    #[serde(default)]
+    pub(crate) trial: Option<Vec<String>>,
 }
 
 /// That the run was asked to stop. Never changes.

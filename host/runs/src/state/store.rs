@@ -57,6 +57,7 @@ impl RunDir {
                 project_dir: spec.plan.project_dir,
                 backend: spec.backend,
                 timeout_s: Some(spec.plan.timeout_s),
+                trial: None,
             }),
             read => read,
         }

@@ -40,6 +40,7 @@ fn a_stop_that_takes_long_is_answered_at_once_and_seen_through() {
     let options = StartOptions {
         timeout_s: Some(60),
         backend: "patient".into(),
+        ..StartOptions::default()
     };
     let run_id = world
         .registry()

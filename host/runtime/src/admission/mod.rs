@@ -219,6 +219,7 @@ impl Gate<'_> {
         let job = Job {
             name: "describe",
             pre,
+            caller: candidate.code.caller(),
             limits: &limits,
             origin: candidate.origin,
             share: &self.seats.for_describe(),

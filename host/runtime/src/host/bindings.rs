@@ -4,7 +4,7 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "tool-full",
+    world: "tool-keeper",
     // The instance blocks, the host does not: functions are plain in WIT and async here.
     imports: { default: async | trappable },
     exports: { default: async },
@@ -19,5 +19,5 @@ wasmtime::component::bindgen!({
 
 pub use exports::rookery::plugin::tools::ToolDefinition;
 pub use rookery::plugin::{
-    config, config_mutation, creation, emulation, firmware, live, log, results, types,
+    config, config_mutation, creation, emulation, firmware, live, log, notes, results, types,
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rookery_contract::options::{self, WaitOptions};
+use rookery_contract::options::{self, StartOptions, WaitOptions};
 use rookery_contract::shapes::RunStatus;
 use rookery_project::Error;
 use rookery_runs::waiting::Waiting;
@@ -24,9 +24,13 @@ impl emulation::Host for State {
     async fn start(&mut self, project: String, options: String) -> HostResult<String> {
         let aside = self.step_aside();
         let (progress, meter) = (self.progress.clone(), Arc::clone(&self.meter));
+        let caller = self.caller.clone();
         let started = self
             .blocking("emulation.start", move |host, cancel| {
-                let options = options::parse("options", &options)?;
+                let options: StartOptions = options::parse("options", &options)?;
+                if options.fragment.is_some() && !caller.may_change {
+                    return Err(no_trial(&caller.plugin));
+                }
                 let project = host.roots.project(&project)?;
                 // From here on the id is in whatever is said of the call, also where the caller
                 // does not hear of its end.
@@ -91,6 +95,14 @@ impl emulation::Host for State {
         self.step_back(aside).await?;
         status
     }
+}
+
+/// What is tried is a change, if only for one run.
+fn no_trial(plugin: &str) -> Error {
+    Error::Denied(format!(
+        "a run with a `fragment` tries a change, which the plugin {plugin} was not granted; the \
+         operator would add \"config-mutation\" to `grant` of [plugin.{plugin:?}] in the policy"
+    ))
 }
 
 impl State {

@@ -13,6 +13,7 @@ mod error;
 mod firmware;
 mod live;
 mod log;
+mod notes;
 mod results;
 mod tool_log;
 
@@ -53,6 +54,8 @@ pub(crate) struct State {
     pub(crate) services: Arc<Services>,
     pub(crate) wasi: WasiCtx,
     pub(crate) table: ResourceTable,
+    /// Who is called, for what belongs to it.
+    pub(crate) caller: Caller,
     pub(crate) memory: MemoryLimiter,
     pub(crate) limits: Limits,
     pub(crate) meter: Arc<Meter>,
@@ -62,6 +65,15 @@ pub(crate) struct State {
     /// Given back while the instance waits for a run, so that waiting instances do not keep others
     /// from running.
     pub(crate) seat: Option<Seat>,
+}
+
+/// The component of a call.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The plugin's name, which its notes are kept by.
+    pub(crate) plugin: String,
+    /// Whether it was granted to change configurations, which a trial does for one run.
+    pub(crate) may_change: bool,
 }
 
 /// An open result directory.
@@ -233,6 +245,9 @@ pub(crate) fn link(linker: &mut Linker<State>, interface: Interface) -> wasmtime
         }
         Interface::Firmware => {
             bindings::firmware::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+        }
+        Interface::Notes => {
+            bindings::notes::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
         }
         Interface::Emulation => {
             bindings::emulation::add_to_linker::<_, HasSelf<State>>(linker, |state| state)

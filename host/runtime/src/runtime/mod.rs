@@ -293,6 +293,7 @@ impl Runtime {
         let job = Job {
             name,
             pre,
+            caller: entry.caller.clone(),
             limits: &entry.limits,
             origin: entry.origin,
             share: &entry.share,

@@ -13,15 +13,15 @@ use crate::error::{Error, Result};
 use crate::host::{
     ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
     FindOptions, Firmware, HookOptions, HookOutputOptions, InitOptions, Level, ListOptions, Live,
-    Log, PluginOptions, QueryOptions, ReachOptions, RemoveOptions, ResetOptions, Results,
-    RootFilesystem, RunListOptions, RunResults, SearchOptions, SetOptions, SnapshotOptions,
-    StartOptions, UnhookOptions, WaitOptions,
+    Log, NoteOptions, Notes, PluginOptions, QueryOptions, ReachOptions, RemoveOptions,
+    ResetOptions, Results, RootFilesystem, RunListOptions, RunResults, SearchOptions, SetOptions,
+    SnapshotOptions, StartOptions, UnhookOptions, WaitOptions,
 };
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, HookOutput, Hooked,
-    Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Patch, PluginControl, Reached,
-    ResultsState, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Table, Text,
-    Unhooked,
+    Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Note, Patch, PluginControl,
+    Reached, ResultsState, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Table,
+    Text, Unhooked,
 };
 
 type Answerer = Rc<dyn Fn(&Value) -> Result<Value>>;
@@ -37,6 +37,7 @@ pub struct FakeHost {
     answers: BTreeMap<String, Answerer>,
     files: Files,
     calls: Rc<RefCell<Vec<(String, Value)>>>,
+    notes: Rc<RefCell<BTreeMap<(String, String), Note>>>,
 }
 
 impl FakeHost {
@@ -105,6 +106,11 @@ impl FakeHost {
             .filter(|(name, _)| name == function)
             .map(|(_, arguments)| arguments.clone())
             .collect()
+    }
+
+    fn kept(&self, project: &str, name: &str) -> Note {
+        let key = (project.to_owned(), name.to_owned());
+        self.notes.borrow().get(&key).cloned().unwrap_or_default()
     }
 
     fn ask<T: DeserializeOwned>(&self, function: &str, arguments: Value) -> Result<T> {
@@ -209,6 +215,41 @@ impl Creation for FakeHost {
             "creation.init-project",
             json!({ "rootfs": rootfs, "output": output, "options": options }),
         )
+    }
+}
+
+/// Notes are really kept, unless an answer is given.
+impl Notes for FakeHost {
+    fn read_note(&self, project: &str, name: &str) -> Result<Note> {
+        let arguments = json!({ "project": project, "name": name });
+        self.ask_or("notes.read", arguments, || Ok(self.kept(project, name)))
+    }
+    fn write_note(
+        &self,
+        project: &str,
+        name: &str,
+        note: &Value,
+        expected: Option<u32>,
+    ) -> Result<Note> {
+        let options = NoteOptions { expected };
+        let arguments =
+            json!({ "project": project, "name": name, "note": note, "options": options });
+        self.ask_or("notes.write", arguments, || {
+            let old = self.kept(project, name).revision;
+            if expected.is_some_and(|expected| expected != old) {
+                return Err(Error::Conflict("another call has written the note".into()));
+            }
+            let note = match note {
+                Value::Null => Note::default(),
+                note => Note {
+                    revision: old + 1,
+                    note: note.clone(),
+                },
+            };
+            let key = (project.to_owned(), name.to_owned());
+            self.notes.borrow_mut().insert(key, note.clone());
+            Ok(note)
+        })
     }
 }
 

@@ -41,6 +41,7 @@ impl Files {
             newer: None,
             perhaps_running: false,
             run_id: None,
+            guest_s: None,
             files: values.chain(texts).map(file).collect(),
             files_total: None,
         }

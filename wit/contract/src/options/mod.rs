@@ -7,6 +7,7 @@
 mod config;
 mod firmware;
 mod live;
+mod notes;
 mod number;
 mod results;
 mod running;
@@ -20,6 +21,7 @@ pub use self::live::{
     HookOptions, HookOutputOptions, PluginOp, PluginOptions, SnapshotAction, SnapshotOptions,
     UnhookOptions,
 };
+pub use self::notes::NoteOptions;
 pub use self::results::{CsvOptions, QueryOptions, RunListOptions, SearchOptions};
 pub use self::running::{CommandOptions, Payload, ReachOptions, StartOptions, WaitOptions};
 use crate::{Error, Result};

@@ -5,11 +5,12 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use super::number;
 
 /// `emulation.start`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StartOptions {
     /// Seconds after which the run ends, from 1 to [`Self::MAX_TIMEOUT_S`]; by default the
@@ -22,6 +23,12 @@ pub struct StartOptions {
     /// `auto`, `user` or `penguin`.
     #[serde(deserialize_with = "auto")]
     pub backend: String,
+    /// What is tried: the run is as if this were in the patch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fragment: Option<Map<String, Value>>,
+    /// Dotted paths whose value in the patch is left out of the trial first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replace: Vec<String>,
 }
 
 impl StartOptions {
@@ -40,6 +47,8 @@ impl Default for StartOptions {
         Self {
             timeout_s: None,
             backend: AUTO.to_owned(),
+            fragment: None,
+            replace: Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod answers;
 mod config;
 mod firmware;
 mod live;
+mod notes;
 mod results;
 mod running;
 mod words;
@@ -22,6 +23,7 @@ pub use self::live::{
     GuestPlugin, Hook, HookOutput, HookWay, Hooked, Hooks, PluginControl, Snapshot, Snapshots,
     Snapshotted, Unhooked,
 };
+pub use self::notes::Note;
 pub use self::results::{
     ListedRun, Match, Matches, NewerRun, ResultFile, ResultsStatus, Rows, RunList, Table, Text,
 };
