@@ -24,13 +24,17 @@ const LEFT_OUT: [&str; 9] = [
 /// Keywords whose value is a list of schemas.
 const MANY: [&str; 4] = ["anyOf", "oneOf", "allOf", "prefixItems"];
 
-/// `definition` as it is listed: without `examples`, which stand in error messages, and with its
-/// `inputSchema` made portable.
+/// `definition` as it is listed: without `examples`, which stand in error messages, with its
+/// `inputSchema` made portable, and without what only the host looks at.
 pub(crate) fn listed(mut definition: Value) -> Value {
     if let Some(map) = definition.as_object_mut() {
         map.shift_remove("examples");
         if let Some(schema) = map.get_mut("inputSchema") {
             *schema = portable(schema);
+        }
+        // The host holds a tool to it; a client reads what comes.
+        if let Some(Value::Object(schema)) = map.get_mut("outputSchema") {
+            schema.shift_remove("required");
         }
     }
     definition
@@ -52,6 +56,9 @@ fn portable(schema: &Value) -> Value {
             // "Not empty" is for the host: an empty value of what need not be there counts as left
             // out.
             "minLength" if *value == 1 => continue,
+            // Nobody counts below that, and no port is above.
+            "minimum" if *value == 0 || *value == 1 => continue,
+            "maximum" if *value == u16::MAX => continue,
             "const" | "enum" if !is_texts(value) => {
                 values = if keyword == "enum" {
                     list().to_vec()
@@ -112,7 +119,11 @@ mod tests {
     fn shown(schema: &Value) -> Value {
         let definition = json!({"inputSchema": schema, "outputSchema": schema, "examples": [{}]});
         let listed = listed(definition);
-        assert_eq!(listed["outputSchema"], *schema, "no client converts it");
+        let mut output = schema.clone();
+        if let Some(output) = output.as_object_mut() {
+            output.remove("required");
+        }
+        assert_eq!(listed["outputSchema"], output, "no client converts it");
         assert!(listed.get("examples").is_none());
         listed["inputSchema"].clone()
     }

@@ -2,10 +2,9 @@
 
 use rookery_plugin::args::ChangeTarget;
 use rookery_plugin::shapes::Change;
-use rookery_plugin::{ConfigMutation, Result, change, plugin, tool};
+use rookery_plugin::{ConfigMutation, Result, change, fragment, plugin, tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
@@ -28,12 +27,8 @@ struct Args {
     example(project_dir = "fw", name = "eth1")
 )]
 fn add_netdev(host: &impl ConfigMutation, args: Args) -> Result<Change> {
-    let mut change = json!({ "netdevs": [args.name] });
-    if let (Some(address), Some(sections)) = (args.address, change.as_object_mut()) {
-        let addresses = json!({ "addresses": { args.name: address } });
-        sections.insert("plugins".into(), json!({ "interfaces": addresses }));
-    }
-    change::apply(host, &args.target, &change, Vec::new())
+    let netdev = fragment::netdev(&args.name, args.address.as_deref());
+    change::apply(host, &args.target, netdev)
 }
 
 plugin!(add_netdev);
@@ -42,6 +37,7 @@ plugin!(add_netdev);
 mod tests {
     use rookery_plugin::Error;
     use rookery_plugin::testing::{FakeHost, call, check, definition};
+    use serde_json::json;
 
     use super::*;
 

@@ -5,10 +5,10 @@ mod models;
 
 use rookery_plugin::args::ChangeTarget;
 use rookery_plugin::shapes::Change;
-use rookery_plugin::{ConfigMutation, Result, change, plugin, tool};
+use rookery_plugin::{ConfigMutation, Result, change, fragment, plugin, tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::models::{Ioctl, Model, NameOr, Read, Write, ioctl_models};
 
@@ -39,29 +39,15 @@ struct Args {
     example(project_dir = "fw", path = "/dev/dsa", read = "zero", ioctl = {"*": 0})
 )]
 fn add_pseudofile(host: &impl ConfigMutation, args: Args) -> Result<Change> {
-    let path = &args.path;
-    let mut file = Map::new();
-    let mut replace = Vec::new();
+    let mut models = Map::new();
     for (operation, given) in [("read", args.read), ("write", args.write)] {
         if let Some(given) = given {
-            replace.push(format!("pseudofiles.{path}.{operation}"));
-            file.insert(operation.to_owned(), binary::as_map(given.full())?);
+            models.insert(operation.to_owned(), binary::as_map(given.full())?);
         }
     }
-    if let Some(given) = args.ioctl {
-        let commands = ioctl_models(given)?;
-        let replaced = commands
-            .keys()
-            .map(|command| format!("pseudofiles.{path}.ioctl.{command}"));
-        replace.extend(replaced);
-        file.insert("ioctl".to_owned(), Value::Object(commands));
-    }
-    change::apply(
-        host,
-        &args.target,
-        &json!({ "pseudofiles": { path: file } }),
-        replace,
-    )
+    let commands = args.ioctl.map(ioctl_models).transpose()?;
+    let file = fragment::pseudofile(&args.path, models, commands.map(Value::Object));
+    change::apply(host, &args.target, file)
 }
 
 plugin!(add_pseudofile);
@@ -70,6 +56,7 @@ plugin!(add_pseudofile);
 mod tests {
     use rookery_plugin::Error;
     use rookery_plugin::testing::{FakeHost, call, check};
+    use serde_json::json;
 
     use super::*;
 

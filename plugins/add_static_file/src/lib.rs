@@ -4,10 +4,10 @@ mod spec;
 
 use rookery_plugin::args::ChangeTarget;
 use rookery_plugin::shapes::Change;
-use rookery_plugin::{ConfigMutation, Result, change, plugin, tool};
+use rookery_plugin::{ConfigMutation, Result, change, fragment, plugin, tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use spec::Spec;
 
@@ -37,13 +37,8 @@ struct Args {
     )
 )]
 fn add_static_file(host: &impl ConfigMutation, args: Args) -> Result<Change> {
-    let replace = vec![format!("static_files.{}", args.path)];
-    change::apply(
-        host,
-        &args.target,
-        &json!({ "static_files": { args.path: spec::without_unused(args.spec) } }),
-        replace,
-    )
+    let file = fragment::static_file(&args.path, spec::without_unused(args.spec));
+    change::apply(host, &args.target, file)
 }
 
 plugin!(add_static_file);
@@ -51,6 +46,7 @@ plugin!(add_static_file);
 #[cfg(test)]
 mod tests {
     use rookery_plugin::testing::{FakeHost, call, check};
+    use serde_json::json;
 
     use super::*;
 

@@ -27,8 +27,7 @@ fn block_signal(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     change::apply(
         host,
         &args.target,
-        &json!({ "blocked_signals": [args.signum] }),
-        Vec::new(),
+        json!({ "blocked_signals": [args.signum] }),
     )
 }
 

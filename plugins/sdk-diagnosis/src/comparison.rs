@@ -1,6 +1,7 @@
 //! Whether a change helped: a run beside an earlier one.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rookery_plugin::{CsvOptions, Result, RunResults, optional};
 use schemars::JsonSchema;
@@ -51,6 +52,11 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// `better`, `same` or `worse`.
+    pub fn verdict(&self) -> &'static str {
+        self.verdict
+    }
+
     /// What a caller needs who did not ask: of each kind the first few, and of a run that did as
     /// the other only what was changed without effect.
     pub(crate) fn in_short(mut self) -> Self {
@@ -92,6 +98,39 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Whether a TCP service answers: that of `port`, or any.
+    pub fn answers(&self, port: Option<u16>) -> bool {
+        match port {
+            Some(port) => self.answers.contains(&port.to_string()),
+            None => !self.answers.is_empty(),
+        }
+    }
+
+    /// Whether this is in the way, by [`Blocker::key`](crate::Blocker::key).
+    pub fn is_blocked_by(&self, key: &str) -> bool {
+        self.blockers.contains(key)
+    }
+
+    /// Whether it has all services that `then` had, and no more crashes.
+    pub fn has_all_of(&self, then: &Self) -> bool {
+        self.answers.is_superset(&then.answers)
+            && self.listeners.is_superset(&then.listeners)
+            && self.crashes <= then.crashes
+    }
+
+    /// The same text for as long as nothing new is seen: a run that goes on without news.
+    pub fn signature(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        (
+            &self.listeners,
+            &self.answers,
+            &self.blockers,
+            &self.programs,
+        )
+            .hash(&mut hasher);
+        format!("{:x}", hasher.finish())
+    }
+
     /// What `run` left, and what `evidence` tells of it.
     pub fn of(run: &impl RunResults, evidence: &Evidence) -> Result<Self> {
         let only = Map::from_iter([("state".to_owned(), json!(["listening"]))]);

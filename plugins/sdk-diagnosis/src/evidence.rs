@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::blockers::{self, Blocker};
 use crate::files::Files;
 use crate::panic::Panic;
-use crate::shapes::{Crash, Record, Sockets, Summary, number};
+use crate::shapes::{Crash, Record, Sockets, Summary, milliseconds, number};
 use crate::timeline::Timeline;
 
 /// Lines of the console's end that are shown.
@@ -108,7 +108,8 @@ impl Evidence {
         let root = project_dir
             .as_deref()
             .and_then(|project| host.open_root_filesystem(project).ok());
-        let mut timeline = Timeline::read(run, record.guest_ms)?;
+        let so_far = status.guest_s.map(milliseconds);
+        let mut timeline = Timeline::read(run, record.guest_ms.or(so_far))?;
         if let Some(timeline) = &mut timeline {
             timeline.find_scripts(root.as_ref());
         }

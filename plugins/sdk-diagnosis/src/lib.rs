@@ -1,5 +1,6 @@
 //! What a run's files say about it, for the tools that judge a run: `health` tells all of it, `run`
-//! and `run_wait` whether the run did better than the one before.
+//! and `run_wait` whether the run did better than the one before, and `rehost` tries what may be
+//! tried.
 
 mod blockers;
 mod comparison;
@@ -9,8 +10,9 @@ mod judged;
 mod panic;
 mod shapes;
 mod timeline;
+mod trial;
 
-pub use blockers::{Blocker, DOES_NOTHING, cut, is_reboot_program, seconds};
+pub use blockers::{Blocker, DOES_NOTHING, Sure, cut, is_reboot_program, seconds};
 pub use comparison::{Comparison, Standing, compare};
 pub use evidence::Evidence;
 pub use judged::Judged;

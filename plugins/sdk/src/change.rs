@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::answer::{Next, USUAL_BYTES, few, fit, fitting, shorten};
 use crate::args::ChangeTarget;
 use crate::error::Result;
+use crate::fragment::Fragment;
 use crate::host::{ApplyOptions, Config, ConfigMutation};
 use crate::shapes::Change;
 
@@ -16,19 +17,18 @@ const LONGEST_TEXT: usize = 160;
 /// Bytes that the keys that were touched may take of an answer, and what is to be said of them.
 const BYTES: usize = USUAL_BYTES / 8;
 
-/// Merge `fragment` into the patch of the project, after dropping what the patch held at the paths
-/// in `replace`.
+/// Merge `fragment` into the patch of the project.
 pub fn apply(
     host: &impl ConfigMutation,
     target: &ChangeTarget,
-    fragment: &Value,
-    replace: Vec<String>,
+    fragment: impl Into<Fragment>,
 ) -> Result<Change> {
+    let fragment = fragment.into();
     let options = ApplyOptions {
         dry_run: target.dry_run,
-        replace,
+        replace: fragment.replace,
     };
-    host.apply(&target.project_dir, fragment, &options)
+    host.apply(&target.project_dir, &fragment.value, &options)
         .map(finish)
 }
 

@@ -51,7 +51,7 @@ fn set_config(host: &(impl Config + ConfigMutation), args: Args) -> Result<Chang
             .map(change::finish),
         (None, None, Some(preset)) => {
             let fragment = preset.missing(host, &target.project_dir)?;
-            change::apply(host, target, &fragment, Vec::new())
+            change::apply(host, target, fragment)
         }
         _ => Err(invalid("give path and value, or a preset alone")),
     }

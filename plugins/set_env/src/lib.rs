@@ -2,10 +2,9 @@
 
 use rookery_plugin::args::ChangeTarget;
 use rookery_plugin::shapes::Change;
-use rookery_plugin::{ConfigMutation, Result, change, plugin, tool};
+use rookery_plugin::{ConfigMutation, Result, change, fragment, plugin, tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
@@ -26,12 +25,7 @@ struct Args {
     example(project_dir = "fw", key = "igloo_init", value = "/sbin/init")
 )]
 fn set_env(host: &impl ConfigMutation, args: Args) -> Result<Change> {
-    change::apply(
-        host,
-        &args.target,
-        &json!({ "env": { args.key: args.value } }),
-        Vec::new(),
-    )
+    change::apply(host, &args.target, fragment::env(&args.key, &args.value))
 }
 
 plugin!(set_env);
@@ -40,6 +34,7 @@ plugin!(set_env);
 mod tests {
     use rookery_plugin::testing::{FakeHost, call, check};
     use rookery_plugin::{Error, invalid};
+    use serde_json::json;
 
     use super::*;
 

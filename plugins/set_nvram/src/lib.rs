@@ -29,8 +29,7 @@ fn set_nvram(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     change::apply(
         host,
         &args.target,
-        &json!({ "nvram": { args.key: args.value } }),
-        Vec::new(),
+        json!({ "nvram": { args.key: args.value } }),
     )
 }
 

@@ -29,8 +29,7 @@ fn set_uboot_env(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     change::apply(
         host,
         &args.target,
-        &json!({ "uboot_env": { args.key: args.value } }),
-        Vec::new(),
+        json!({ "uboot_env": { args.key: args.value } }),
     )
 }
 

@@ -10,6 +10,7 @@ mod hands;
 mod images;
 mod launchers;
 mod live;
+mod rehost;
 mod rehosting_loop;
 mod runs;
 
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         images::trials(),
         launchers::trials(),
         live::trials(),
+        rehost::trials(),
         rehosting_loop::trials(),
         runs::trials(),
     ];

@@ -17,6 +17,9 @@ const MAX_FILES: usize = 1000;
 /// Written once a run is over and judged: any of them, as the older ones were all there was.
 const OUTCOMES: [&str; 3] = ["summary.json", "score.txt", "scores.txt"];
 
+/// Written when the guest's init is started.
+const INIT: &str = "igloo_init.ready";
+
 pub(super) fn completed(dir: &Path) -> bool {
     is_complete(|file| {
         dir.join(file)
@@ -70,6 +73,9 @@ pub(super) fn status(results: &Results) -> Result<ResultsStatus> {
             ),
         )
     };
+    let guest_s = (state == ResultsState::Running)
+        .then(|| since_init(&files))
+        .flatten();
     let run = results
         .dir
         .file_name()
@@ -89,9 +95,16 @@ pub(super) fn status(results: &Results) -> Result<ResultsStatus> {
         perhaps_running: state == ResultsState::Died && matches!(life, Life::Unknown(_)),
         state,
         run_id,
+        guest_s,
         files,
         files_total: (total > MAX_FILES).then_some(total),
     })
+}
+
+/// How long the guest has been there: its init was told of once, when it was started.
+fn since_init(files: &[File]) -> Option<f64> {
+    let told = files.iter().find(|file| file.name == INIT)?.written?;
+    Some(told.elapsed().ok()?.as_secs_f64())
 }
 
 /// A file of a result directory.

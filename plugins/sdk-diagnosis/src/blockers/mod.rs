@@ -14,7 +14,7 @@ mod subject;
 mod untimed;
 mod words;
 
-pub use fix::{DOES_NOTHING, is_reboot_program};
+pub use fix::{DOES_NOTHING, Sure, is_reboot_program};
 pub use untimed::find as find_untimed;
 pub use words::{cut, seconds};
 
@@ -24,7 +24,7 @@ use serde::Serialize;
 
 use crate::blockers::argument::boot_argument;
 use crate::blockers::cause::{Cause, Services, State, causes};
-use crate::blockers::fix::{Project, Sure, fix};
+use crate::blockers::fix::{Project, fix};
 use crate::blockers::place::place;
 use crate::blockers::refine::refine;
 use crate::blockers::subject::Subject;
@@ -80,6 +80,31 @@ impl Blocker {
     /// Whether it says that the firmware rebooted itself.
     pub fn is_of_reboot(&self) -> bool {
         self.state == State::Rebooted
+    }
+
+    /// Whether a program was still at work when it was looked at.
+    pub fn is_of_start(&self) -> bool {
+        self.state == State::Starting
+    }
+
+    /// The calls that mend it, in order.
+    pub fn calls(&self) -> &[Next] {
+        &self.fix
+    }
+
+    /// How likely they mend it.
+    pub fn sure(&self) -> Option<Sure> {
+        self.sure
+    }
+
+    /// What happened, in our words; the name of the program and of what it lacks are the
+    /// firmware's.
+    pub fn sentence(&self) -> String {
+        let who = &self.who.program;
+        match &self.missing {
+            Some(subject) => format!("{who}: {} ({})", self.blocker, cut(subject.text(), NAME)),
+            None => format!("{who}: {}", self.blocker),
+        }
     }
 
     /// What it is about: the same in two runs where the same is missing.

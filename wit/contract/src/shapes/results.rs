@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::ResultsState;
 
 /// `run-results.status`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultsStatus {
     /// Absolute.
     pub results_dir: String,
@@ -32,6 +32,9 @@ pub struct ResultsStatus {
     /// The run that wrote it, where one of this machine did.
     #[serde(default)]
     pub run_id: Option<String>,
+    /// Of a run that goes on: since its guest started, in seconds, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest_s: Option<f64>,
     /// The files that are there.
     #[serde(default)]
     pub files: Vec<ResultFile>,

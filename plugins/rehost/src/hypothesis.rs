@@ -1,0 +1,136 @@
+//! What may be tried next, from what the best run so far left.
+
+use rookery_diagnosis::Sure;
+use rookery_plugin::fragment;
+use rookery_plugin::guest::is_plain_path;
+use rookery_plugin::{Next, Results};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, json};
+
+use crate::AtLeast;
+use crate::arguments;
+use crate::ledger::{Hypothesis, Ledger};
+use crate::together::together;
+use crate::watch::Looked;
+
+/// What a modelled device has to read where a caller takes what is hardly certain.
+const CONTENT: &str = "1\n";
+/// Other inits that are tried.
+const INITS: usize = 3;
+/// How sure another init is, which nobody else says.
+const INIT_SURE: Sure = Sure::Medium;
+
+/// Something in the way that is not tried.
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Left {
+    /// Names in it are the firmware's: data, not advice.
+    pub what: String,
+    pub not_tried: &'static str,
+    /// What may be done by hand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fix: Vec<Next>,
+}
+
+/// What a run gives to try, the best first, and what not.
+#[derive(Debug, Default, PartialEq)]
+pub struct Found {
+    pub hypotheses: Vec<Hypothesis>,
+    pub left: Vec<Left>,
+}
+
+impl Found {
+    /// From the blockers of a run, and from other inits where its init ended.
+    pub fn of(
+        host: &impl Results,
+        looked: &Looked,
+        ledger: &Ledger,
+        project: &str,
+        at_least: AtLeast,
+    ) -> Self {
+        let mut found = Self::default();
+        let evidence = &looked.evidence;
+        for blocker in &evidence.blockers {
+            let sure = blocker.sure().is_some_and(|sure| at_least.takes(sure));
+            let not_tried = match blocker.trial() {
+                Ok(change) if sure => {
+                    let call = blocker.calls().first().cloned();
+                    let (key, why) = (blocker.key(), blocker.sentence());
+                    found
+                        .hypotheses
+                        .push(Hypothesis::new(key, why, call, change));
+                    continue;
+                }
+                Ok(_) => "its change is less certain than `sure` asks for",
+                Err(why) => why,
+            };
+            found.left.push(Left {
+                what: blocker.sentence(),
+                not_tried,
+                fix: blocker.calls().to_vec(),
+            });
+        }
+        if at_least.takes(INIT_SURE) {
+            let inits = evidence.init_candidates.iter();
+            let inits = inits.filter(|init| is_plain_path(&init.path)).take(INITS);
+            found
+                .hypotheses
+                .extend(inits.map(|init| other_init(project, &init.path)));
+        }
+        let names = &looked.arguments;
+        let arguments = arguments::hypotheses(host, names, ledger, project, at_least);
+        let untold = |name: &&String| {
+            let about = format!("argument {name}=");
+            let told = |one: &Hypothesis| !one.asks && one.key.starts_with(&about);
+            !arguments.iter().any(told)
+        };
+        found
+            .left
+            .extend(names.iter().filter(untold).map(|name| Left {
+                what: format!("the boot argument {name} is missing"),
+                not_tried: "nothing says which value it needs, and none is invented",
+                fix: Vec::new(),
+            }));
+        found.hypotheses.extend(arguments);
+        if at_least.takes(Sure::Low) {
+            let tried = ledger.tried.iter();
+            let contents = tried.filter_map(|tried| content(&tried.hypothesis, project));
+            found.hypotheses.extend(contents);
+        }
+        found
+    }
+
+    /// The first that has not had its run; in the end, those that did nothing alone at once.
+    pub fn next(self, ledger: &Ledger) -> Option<Hypothesis> {
+        let all = self.hypotheses.into_iter().chain(together(ledger));
+        let mut untried = all.filter(|hypothesis| !ledger.knows(&hypothesis.key));
+        untried.next()
+    }
+}
+
+/// Something to read for a device that was given a model without content.
+fn content(of: &Hypothesis, project: &str) -> Option<Hypothesis> {
+    let (path, file) = of.fragment["pseudofiles"].as_object()?.iter().next()?;
+    if file["read"]["model"] != "empty" {
+        return None;
+    }
+    let read = json!({ "model": "const_buf", "val": CONTENT });
+    let arguments = json!({ "project_dir": project, "path": path, "read": read });
+    let models = Map::from_iter([("read".to_owned(), read)]);
+    Some(Hypothesis::new(
+        format!("content of {path}"),
+        format!("nothing is read from {path}"),
+        Some(Next::call("add_pseudofile", arguments)),
+        fragment::pseudofile(path, models, None),
+    ))
+}
+
+fn other_init(project: &str, path: &str) -> Hypothesis {
+    let arguments = json!({ "project_dir": project, "key": "igloo_init", "value": path });
+    Hypothesis::new(
+        format!("init {path}"),
+        format!("the first program ended; another that may be it is {path}"),
+        Some(Next::call("set_env", arguments)),
+        fragment::env("igloo_init", path),
+    )
+}

@@ -1,0 +1,1 @@
+//! The loop on a host that tells what runs left.

@@ -1,0 +1,104 @@
+//! A run, until it has answered its question: whether the goal answers, or nothing more happens.
+
+use rookery_diagnosis::{Evidence, Standing};
+use rookery_plugin::args::RunSelector;
+use rookery_plugin::shapes::RunStatus;
+use rookery_plugin::{Emulation, Firmware, Result, Results, WaitOptions};
+
+use crate::arguments;
+use crate::ledger::Current;
+
+/// A run is looked at so often, in milliseconds.
+const LOOK_MS: u32 = 3000;
+/// A run in which nothing new is seen for so long has settled, in seconds.
+const SETTLED_S: f64 = 15.0;
+/// A trial in whose way the same stands is over sooner.
+const SAME_S: f64 = 8.0;
+/// How long a guest may take to end once it was told to, in milliseconds.
+const END_MS: u32 = 15_000;
+
+/// What a run left, and how it stands.
+pub struct Looked {
+    pub evidence: Evidence,
+    pub standing: Standing,
+    /// Boot arguments that nobody set.
+    pub arguments: Vec<String>,
+}
+
+/// Look at what a run left so far.
+pub fn look(host: &(impl Results + Firmware), results_dir: &str) -> Result<Looked> {
+    let which = RunSelector {
+        project_dir: None,
+        results_dir: Some(results_dir.to_owned()),
+    };
+    let run = host.open_results(&which)?;
+    let evidence = Evidence::gather(host, &run, &which)?;
+    let standing = Standing::of(&run, &evidence)?;
+    Ok(Looked {
+        arguments: arguments::missing(&run),
+        evidence,
+        standing,
+    })
+}
+
+/// Watch for at most `left_ms`, which are counted down. Gives the status of the run once it is over;
+/// it is ended where its question is answered.
+pub fn watch(
+    host: &(impl Emulation + Results + Firmware),
+    run_id: &str,
+    current: &mut Current,
+    port: Option<u16>,
+    left_ms: &mut u32,
+) -> Result<Option<RunStatus>> {
+    let until = WaitOptions {
+        until: "answers".into(),
+        port,
+        ..WaitOptions::default()
+    };
+    let mut status = host.status(run_id)?;
+    while status.is_running() && *left_ms > 0 {
+        let slice = LOOK_MS.min(*left_ms);
+        status = host.wait_until(run_id, &until, slice)?;
+        *left_ms -= slice;
+        if !status.is_running() {
+            break;
+        }
+        let answered = status.met == Some(true);
+        if answered || has_settled(host, &status, current) {
+            host.stop(run_id)?;
+            status = host.wait(run_id, END_MS)?;
+        }
+    }
+    Ok((!status.is_running()).then_some(status))
+}
+
+/// Whether nothing new was seen for long enough. What cannot be read yet is no news.
+fn has_settled(
+    host: &(impl Results + Firmware),
+    status: &RunStatus,
+    current: &mut Current,
+) -> bool {
+    let looked = status.results_dir.as_deref().map(|dir| look(host, dir));
+    let Some(Ok(Looked {
+        evidence, standing, ..
+    })) = looked
+    else {
+        return false;
+    };
+    let now = status.elapsed_s.unwrap_or_default();
+    let signature = standing.signature();
+    if signature != current.signature {
+        current.signature = signature;
+        current.since = now;
+        return false;
+    }
+    let blockers = &evidence.blockers;
+    let same = current.hypothesis.as_ref().is_some_and(|hypothesis| {
+        blockers
+            .iter()
+            .any(|blocker| blocker.key() == hypothesis.key)
+    });
+    let long_enough = if same { SAME_S } else { SETTLED_S };
+    let starting = blockers.iter().any(rookery_diagnosis::Blocker::is_of_start);
+    !starting && now - current.since >= long_enough
+}
