@@ -1,1 +1,184 @@
-//! The loop on a host that tells what runs left.
+//! The loop on a host that tells what runs left, the same of every run.
+
+use rookery_diagnosis::Sure;
+use rookery_plugin::fragment;
+use rookery_plugin::testing::{FakeHost, call, check};
+use rookery_plugin::{Error, Notes};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::ledger::{Current, Effect, Hypothesis, Ledger, Tried};
+use crate::together::together;
+
+/// A project whose runs end at once, and miss a boot argument.
+fn host() -> FakeHost {
+    let ended = json!({ "run_id": "r1", "status": "finished", "project_dir": "/p",
+                        "results_dir": "/p/results/0", "elapsed_s": 7.0 });
+    FakeHost::new()
+        .answer(
+            "config.patch",
+            json!({ "patch_file": "/p/patch_90_mcp.yaml" }),
+        )
+        .answer("emulation.start", json!("r1"))
+        .answer("emulation.status", ended)
+        .yaml("env_missing.yaml", json!(["board_id"]))
+}
+
+fn played(host: &FakeHost, arguments: Value) -> Value {
+    call::<rehost>(host, arguments).unwrap()
+}
+
+fn hypothesis(key: &str) -> Hypothesis {
+    let change = fragment::env(key, "1");
+    Hypothesis::new(key.into(), "why".into(), None, change)
+}
+
+fn tried(key: &str, effect: Effect) -> Tried {
+    Tried {
+        hypothesis: hypothesis(key),
+        kept: effect.helps(),
+        effect,
+        results_dir: "/p/results/1".into(),
+        seconds: 1.0,
+    }
+}
+
+#[test]
+fn its_definition_is_sound() {
+    check::<rehost>();
+}
+
+#[test]
+fn what_did_not_help_is_tried_in_a_run_and_changes_nothing() {
+    let host = host();
+    let told = played(&host, json!({ "project_dir": "p", "goal": { "port": 80 } }));
+    assert_eq!(told["state"], "stuck", "{told}");
+    assert_eq!((&told["runs"], &told["seconds"]), (&json!(2), &json!(14.0)));
+    let starts = host.calls("emulation.start");
+    assert_eq!(starts[0]["options"].get("fragment"), None, "first as it is");
+    let asked = json!({ "env": { "board_id": "DYNVALDYNVALDYNVAL" } });
+    assert_eq!(starts[1]["options"]["fragment"], asked);
+    assert_eq!(host.calls("config-mutation.apply").len(), 0);
+    assert_eq!(told["next"]["tool"], "health");
+    let left = told["in_the_way"].to_string();
+    assert!(
+        left.contains("board_id") && left.contains("none is invented"),
+        "{left}"
+    );
+}
+
+#[test]
+fn a_value_is_tried_that_a_program_compares_with_the_placeholder() {
+    let host = host().text("env_cmp.txt", "rev-b\n");
+    let told = played(&host, json!({ "project_dir": "p", "goal": { "port": 80 } }));
+    let starts = host.calls("emulation.start");
+    let found = json!({ "env": { "board_id": "rev-b" } });
+    assert_eq!(starts[2]["options"]["fragment"], found, "{told}");
+    let bad = self::host().text("env_cmp.txt", "$(reboot)\n../x\n");
+    played(&bad, json!({ "project_dir": "p", "goal": { "port": 80 } }));
+    assert_eq!(
+        bad.calls("emulation.start").len(),
+        2,
+        "no value that is not plain"
+    );
+}
+
+#[test]
+fn a_call_without_time_starts_what_the_next_one_watches() {
+    let running = json!({ "run_id": "r1", "status": "running", "project_dir": "/p" });
+    let host = host().answer("emulation.status", running);
+    let told = played(&host, json!({ "project_dir": "p", "wait_s": 0 }));
+    assert_eq!(told["state"], "working");
+    assert_eq!(told["next"]["arguments"], json!({ "project_dir": "p" }));
+    let told = played(&host, json!({ "project_dir": "p", "wait_s": 0 }));
+    assert_eq!(host.calls("emulation.start").len(), 1, "{told}");
+}
+
+#[test]
+fn a_budget_ends_it_and_a_larger_one_goes_on() {
+    let host = host();
+    let arguments = |runs| {
+        json!({ "project_dir": "p", "goal": { "port": 80 },
+                                   "budget": { "runs": runs, "seconds": 1000 } })
+    };
+    let told = played(&host, arguments(1));
+    assert_eq!(
+        (&told["state"], &told["runs"]),
+        (&json!("spent"), &json!(1))
+    );
+    let told = played(&host, arguments(9));
+    assert_eq!(
+        (&told["state"], &told["runs"]),
+        (&json!("stuck"), &json!(2))
+    );
+}
+
+#[test]
+fn a_call_beside_another_says_so_and_changes_nothing() {
+    let host = host().fail("notes.write", Error::Conflict("revision 3".into()));
+    let refused = call::<rehost>(&host, json!({ "project_dir": "p" }));
+    assert!(
+        matches!(&refused, Err(Error::Conflict(why)) if why.contains("another call")),
+        "{refused:?}"
+    );
+    assert_eq!(host.calls("emulation.start").len(), 0);
+}
+
+#[test]
+fn a_goal_is_a_port_or_any_answer() {
+    let goal = json!({ "project_dir": "p", "goal": { "port": 80, "any_answer": true } });
+    assert!(matches!(
+        call::<rehost>(&host(), goal),
+        Err(Error::InvalidArgument(_))
+    ));
+}
+
+#[test]
+fn what_was_tried_before_a_change_that_helped_may_help_after_it() {
+    let mut ledger = Ledger::default();
+    ledger.tried = vec![tried("a", Effect::Same), tried("b", Effect::Better)];
+    assert!(!ledger.knows("a") && ledger.knows("b"));
+    ledger.tried.push(tried("a", Effect::Worse));
+    assert!(ledger.knows("a") && !ledger.knows("c"));
+    ledger.begin_anew(Some(4));
+    assert!(!ledger.knows("a") && ledger.knows("b"));
+}
+
+#[test]
+fn changes_that_did_nothing_alone_are_tried_at_once_and_others_are_not() {
+    let mut ledger = Ledger::default();
+    ledger.tried = vec![tried("a", Effect::Same), tried("b", Effect::Worse)];
+    assert_eq!(together(&ledger), None);
+    ledger.tried.push(tried("c", Effect::Same));
+    let both = together(&ledger).unwrap();
+    assert_eq!(both.fragment, json!({ "env": { "a": "1", "c": "1" } }));
+    assert!(both.is_of_many());
+}
+
+#[test]
+fn a_ledger_is_bounded_and_a_damaged_one_is_begun_anew() {
+    let host = FakeHost::new();
+    let (mut ledger, revision) = Ledger::read(&host, "p", false).unwrap();
+    ledger.tried = (0..100)
+        .map(|n| tried(&n.to_string(), Effect::Same))
+        .collect();
+    ledger.current = Some(Current::default());
+    ledger.write(&host, "p", revision).unwrap();
+    let (read, revision) = Ledger::read(&host, "p", false).unwrap();
+    assert_eq!(
+        (read.tried.len(), &read.tried[0].hypothesis.key),
+        (64, &"36".to_owned())
+    );
+    let (again, _) = Ledger::read(&host, "p", true).unwrap();
+    assert!(again.tried.is_empty() && again.current.is_some());
+    host.write_note("p", "ledger", &json!({ "version": 7 }), Some(revision))
+        .unwrap();
+    assert!(Ledger::read(&host, "p", false).unwrap().0.tried.is_empty());
+}
+
+#[test]
+fn only_what_is_certain_enough_is_tried() {
+    assert!(AtLeast::Medium.takes(Sure::High) && AtLeast::Medium.takes(Sure::Medium));
+    assert!(!AtLeast::Medium.takes(Sure::Low) && !AtLeast::High.takes(Sure::Medium));
+    assert!(AtLeast::Low.takes(Sure::Low));
+}
