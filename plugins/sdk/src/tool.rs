@@ -80,12 +80,17 @@ impl Output for Content {
 pub(crate) const DESCRIPTION_CHARS: usize = 1000;
 
 /// The definition of a tool, as `describe` gives it. An example that would make the description too
-/// long is left to error messages.
+/// long, or tells no more than that an argument is needed, is left to error messages.
 pub fn define<T: Tool>() -> ToolDefinition {
     let about = T::ABOUT;
     let examples = T::examples();
     let mut description = about.description.to_owned();
-    if let Some(example) = examples.first() {
+    let tells = |example: &&Value| {
+        example
+            .as_object()
+            .is_none_or(|arguments| arguments.len() > 1)
+    };
+    if let Some(example) = examples.first().filter(tells) {
         let example = format!(" Example: {example}");
         if description.chars().count() + example.chars().count() <= DESCRIPTION_CHARS {
             description.push_str(&example);
