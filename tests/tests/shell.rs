@@ -1,6 +1,7 @@
 //! The shell as a person uses it: runs are listed, watched and stopped, tools are called, and each
 //! command says what comes next.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -17,7 +18,11 @@ struct Shell<'a> {
 
 impl Shell<'_> {
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(places::dist().join("rookery"));
+        self.program(places::dist().join("rookery"), args)
+    }
+
+    fn program(&self, program: impl AsRef<OsStr>, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(args)
             .current_dir(self.home)
@@ -136,6 +141,32 @@ fn a_run_is_listed_watched_and_stopped_from_another_terminal() -> Result<()> {
     Ok(())
 }
 
+fn on_a_terminal_the_console_is_shown_while_the_guest_boots() -> Result<()> {
+    doctor::needs_emulator()?;
+    let home = tempfile::tempdir()?;
+    let shell = Shell { home: home.path() };
+    shell.project()?;
+    let run = format!(
+        "{} run router --timeout 3",
+        places::dist().join("rookery").display()
+    );
+    // It gives a command a terminal.
+    let mut script = shell.program("script", &["-qec", &run, "/dev/null"]);
+    let shown = script
+        .env("TERM", "xterm")
+        .output()
+        .context("bsdutils has `script`")?;
+    ensure!(shown.status.success(), "{shown:?}");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let (console, summary) = (
+        shown.find("the front panel does not"),
+        shown.find("no service listened"),
+    );
+    ensure!(console.is_some() && console < summary, "{shown}");
+    ensure!(shown.contains("\u{1b}[1m"), "there is colour: {shown}");
+    Ok(())
+}
+
 fn tools_are_called_with_words_an_object_or_stdin() -> Result<()> {
     let home = tempfile::tempdir()?;
     let shell = Shell { home: home.path() };
@@ -220,6 +251,7 @@ fn the_operators_policy_counts_in_the_shell_too() -> Result<()> {
 }
 
 rookery_tests::tests! {
+    on_a_terminal_the_console_is_shown_while_the_guest_boots,
     a_run_is_listed_watched_and_stopped_from_another_terminal,
     tools_are_called_with_words_an_object_or_stdin,
     a_wrong_call_says_what_is_right,

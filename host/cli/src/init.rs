@@ -11,6 +11,7 @@ use rookery_project::{Cancel, Roots};
 use rookery_report::word;
 use rookery_runs::penguin::make_project;
 
+use crate::advice;
 use crate::interrupt::Interrupt;
 use crate::places::{existing_parent, resolve, utf8};
 use crate::show::{self, Activity};
@@ -96,6 +97,7 @@ fn describe(made: &NewProject) -> Vec<String> {
         }
     }
     for warning in &made.warnings {
+        let warning = advice::sentence(warning);
         lines.push(format!("  warning       {warning}"));
     }
     lines.push(format!("next: rookery run {}", word(&made.project_dir)));

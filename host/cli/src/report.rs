@@ -150,6 +150,9 @@ fn made(options: &PluginOptions, roots: &Roots, results: &Results) -> anyhow::Re
     for rejected in &loaded.rejected {
         tracing::warn!("left out of the page: {}", rejected.reason);
     }
+    if loaded.plugins.is_empty() {
+        tracing::warn!("the page lacks what is in the way: no plugin is there to say so");
+    }
     let tools = Toolbox::of(runtime)?;
     let run = json!({ "results_dir": results.dir().to_string_lossy() });
     let with = |name: &str, value: Value| {
@@ -166,7 +169,7 @@ fn made(options: &PluginOptions, roots: &Roots, results: &Results) -> anyhow::Re
     let missing = tools.ask("missing_files", with("limit", MISSING_FILES.into()));
     let answer = |tool: &str, answer: anyhow::Result<Value>| {
         answer.unwrap_or_else(|error| {
-            tracing::warn!("the page lacks what `{tool}` says: {error:#}");
+            tracing::debug!("the page lacks what `{tool}` says: {error:#}");
             Value::Null
         })
     };

@@ -248,6 +248,20 @@ fn there_is_no_colour_where_nobody_sees_it() {
 }
 
 #[test]
+fn colour_can_be_asked_for_and_refused() {
+    let home = tempfile::tempdir().expect("a directory");
+    let ps = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rookery"));
+        command.arg("ps").env_clear().env("HOME", home.path());
+        let output = command.envs(variables.iter().copied()).output();
+        stdout(&output.expect("rookery starts"))
+    };
+    let forced = ("CLICOLOR_FORCE", "1");
+    assert!(ps(&[forced]).contains("\u{1b}["));
+    assert!(!ps(&[forced, ("NO_COLOR", "1")]).contains('\u{1b}'));
+}
+
+#[test]
 fn shells_and_man_know_every_command() {
     let home = tempfile::tempdir().expect("a directory");
     for shell in ["bash", "zsh", "fish"] {

@@ -41,7 +41,7 @@ impl Verdict {
         }
         let blockers = match health.blockers.len() {
             0 => ".".to_owned(),
-            some => format!(": {} in its way.", count(some, "thing stands")),
+            some => format!(": {} in the way.", count(some, "thing stands")),
         };
         match state {
             ResultsState::Running => Self::new("fair", "The run goes on; nothing answers yet."),
@@ -57,7 +57,7 @@ impl Verdict {
                 let silent = if services.asked > 0 {
                     ", and nothing answers"
                 } else {
-                    ", and nobody asked whether it answers"
+                    ", and none was asked for an answer"
                 };
                 Self::new("fair", format!("{open}{silent}{blockers}"))
             }

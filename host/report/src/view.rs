@@ -57,7 +57,6 @@ struct Shown {
     verdict: Verdict,
     facts: Vec<(&'static str, String)>,
     services: Services,
-    programs: u64,
     blockers: Vec<Blocker>,
     findings: Vec<Finding>,
     compared: Option<Comparison>,
@@ -116,7 +115,6 @@ fn gather(sources: Sources<'_>) -> Result<Shown> {
         title: title(sources.project, &status),
         verdict: Verdict::of(&status.state, &services, &health),
         facts: facts(&status, &record),
-        programs: processes.as_ref().map_or(0, |all| all.total),
         tree: processes.as_ref().map(Tree::of),
         devices: Devices::read(results, missing),
         patch: patch
