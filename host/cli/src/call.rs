@@ -69,7 +69,11 @@ impl Call {
         }
         let (config, dirs) = self.tooling.config(policy, Roots::new(roots)?)?;
         let runtime = Runtime::new(config)?;
-        report(&runtime.load(&dirs));
+        let activity = Activity::new(None, self.json);
+        activity.wait_for("loading the tools");
+        let loaded = runtime.load(&dirs);
+        activity.end();
+        report(&loaded);
         let tools = runtime.tools();
         let Some(name) = &self.tool else {
             show::result(&names(&tools), self.json, list);

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::places::{PluginOptions, existing_parent, project, project_of, resolve, utf8};
-use crate::show;
+use crate::show::{self, Activity};
 use crate::toolbox::{Toolbox, files};
 
 /// The tools that judge a run.
@@ -63,7 +63,7 @@ impl Report {
         let dir = project(&self.project)?;
         let roots = Roots::new([existing_parent(project_of(&dir).unwrap_or(&dir))])?;
         let results = self.results(&roots, &dir)?;
-        let text = made(&self.options, &roots, &results)?.html;
+        let text = made(&self.options, &roots, &results, self.json)?.html;
         if self.output.as_deref() == Some(Path::new("-")) {
             std::io::stdout()
                 .write_all(text.as_bytes())
@@ -127,10 +127,15 @@ pub struct PageOfRun {
 }
 
 /// Write the page of a run that has just ended. The run is no worse without it.
-pub fn of_run(options: &PluginOptions, roots: &Roots, results_dir: &str) -> Option<PageOfRun> {
+pub fn of_run(
+    options: &PluginOptions,
+    roots: &Roots,
+    results_dir: &str,
+    json: bool,
+) -> Option<PageOfRun> {
     let write = || {
         let results = roots.results(None, Some(results_dir))?;
-        let page = made(options, roots, &results)?;
+        let page = made(options, roots, &results, json)?;
         let file = results.dir().join(REPORT);
         written(&file, &page.html)?;
         let next = page.next;
@@ -142,7 +147,15 @@ pub fn of_run(options: &PluginOptions, roots: &Roots, results_dir: &str) -> Opti
 }
 
 /// The page of a run. Without the tools it says what the files say.
-fn made(options: &PluginOptions, roots: &Roots, results: &Results) -> anyhow::Result<Page> {
+fn made(
+    options: &PluginOptions,
+    roots: &Roots,
+    results: &Results,
+    json: bool,
+) -> anyhow::Result<Page> {
+    // Tools that nobody has used before are compiled first.
+    let activity = Activity::new(None, json);
+    activity.wait_for("writing the page");
     let policy = options.policy().read()?;
     let dirs = options.dirs(&policy)?;
     let runtime = Runtime::new(options.config(roots.clone(), policy)?)?;
@@ -175,12 +188,14 @@ fn made(options: &PluginOptions, roots: &Roots, results: &Results) -> anyhow::Re
     };
     let project = project_of(results.dir()).and_then(Path::to_str);
     let project = project.and_then(|dir| roots.project(dir).ok());
-    Ok(page(Sources {
+    let page = page(Sources {
         results,
         project: project.as_ref(),
         health: answer("health", health),
         missing_files: answer("missing_files", missing),
-    })?)
+    });
+    activity.end();
+    Ok(page?)
 }
 
 fn same(number: u64, text: &str) -> bool {

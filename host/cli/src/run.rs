@@ -88,7 +88,7 @@ impl Run {
         let status = self.follow(&roots, &runs, &run, &interrupt)?;
         let failed = status.status == RunState::Failed;
         let page = status.results_dir.as_deref();
-        let page = page.and_then(|dir| report::of_run(&self.options, &roots, dir));
+        let page = page.and_then(|dir| report::of_run(&self.options, &roots, dir, self.json));
         let (page, next) = page.map_or((None, None), |page| (Some(page.file), page.next));
         let ended = Ended {
             findings: summary::findings(&roots, &status),
