@@ -3,7 +3,7 @@
 //!
 //! What stands in the firmware's way is not judged here: the tools `health` and `missing_files`
 //! say that, and their answers are part of [`Sources`]. Everything else is read from the result
-//! files. All of it is hostile text, which [`render`] alone puts into the page.
+//! files. All of it is hostile text, which the module `render` alone puts into the page.
 
 mod command;
 mod console;
