@@ -1,6 +1,7 @@
 //! What the end-to-end tests, the demo and the benches share: where things are, and a client
 //! session.
 
+pub mod browser;
 pub mod doctor;
 pub mod firmware;
 pub mod http;

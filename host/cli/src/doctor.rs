@@ -180,11 +180,12 @@ fn describe(report: &Report) -> Vec<String> {
             );
         }
     }
-    lines.push(if report.ok {
-        "ready".to_owned()
+    if report.ok {
+        lines.push("ready".to_owned());
+        lines.push("next: rookery init FIRMWARE".to_owned());
     } else {
-        "not ready: see above".to_owned()
-    });
+        lines.push("not ready: see above".to_owned());
+    }
     lines
 }
 

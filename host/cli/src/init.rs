@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use rookery_contract::options::Maker;
 use rookery_contract::shapes::NewProject;
 use rookery_project::{Cancel, Roots};
+use rookery_report::word;
 use rookery_runs::penguin::make_project;
 
+use crate::advice;
 use crate::interrupt::Interrupt;
 use crate::places::{existing_parent, resolve, utf8};
 use crate::show::{self, Activity};
@@ -50,6 +52,9 @@ fn maker(name: &str) -> Result<Maker, String> {
 impl Init {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
         let rootfs = resolve(&self.rootfs)?;
+        if !rootfs.exists() {
+            bail!("there is no {}", rootfs.display());
+        }
         // A link is what the user calls it.
         let named = Some(&self.rootfs).filter(|path| path.file_name().is_some());
         let output = resolve(
@@ -92,9 +97,10 @@ fn describe(made: &NewProject) -> Vec<String> {
         }
     }
     for warning in &made.warnings {
+        let warning = advice::sentence(warning);
         lines.push(format!("  warning       {warning}"));
     }
-    lines.push(format!("next: rookery run {}", made.project_dir));
+    lines.push(format!("next: rookery run {}", word(&made.project_dir)));
     lines
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What a shell reports for a program that ctrl-c ended.
 const INTERRUPTED: i32 = 130;
@@ -23,13 +24,19 @@ impl Interrupt {
             .enable_all()
             .build()
             .context("cannot watch for ctrl-c")?;
+        // Here and not in the thread: from the moment that this returns, ctrl-c ends nothing.
+        let signals = {
+            let _inside = runtime.enter();
+            signal(SignalKind::interrupt())
+        };
+        let mut signals = signals.context("cannot watch for ctrl-c")?;
         std::thread::spawn(move || {
             runtime.block_on(async {
-                if tokio::signal::ctrl_c().await.is_ok() {
+                if signals.recv().await.is_some() {
                     pressed.0.store(true, Ordering::Relaxed);
                     then();
                 }
-                if tokio::signal::ctrl_c().await.is_ok() {
+                if signals.recv().await.is_some() {
                     crate::log::finish();
                     exit(INTERRUPTED);
                 }

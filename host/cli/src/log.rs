@@ -27,8 +27,12 @@ const SUPERVISOR_LOG: usize = 8 << 20;
 
 static QUEUED: OnceLock<Arc<Queue>> = OnceLock::new();
 
-/// Log to stderr by way of the queue, panics too.
-pub fn start() -> anyhow::Result<()> {
+/// Where the log says what a command of the shell says itself: why a call has failed.
+const TWICE: &str = "rookery::tool";
+
+/// Log to stderr by way of the queue, panics too. Calls that fail are logged where a server makes
+/// them for somebody else.
+pub fn start(serves: bool) -> anyhow::Result<()> {
     let queue = Arc::new(Queue::default());
     let writer = Arc::clone(&queue);
     std::thread::Builder::new()
@@ -37,7 +41,8 @@ pub fn start() -> anyhow::Result<()> {
         .context("cannot start the thread that writes the log")?;
     let _ = QUEUED.set(Arc::clone(&queue));
     std::panic::set_hook(Box::new(|panic| line(&words(panic))));
-    subscribe(move || Line(Arc::clone(&queue)));
+    let calls = if serves { "warn" } else { "error" };
+    subscribe(calls, move || Line(Arc::clone(&queue)));
     Ok(())
 }
 
@@ -45,7 +50,7 @@ pub fn start() -> anyhow::Result<()> {
 /// have a second thread.
 pub fn start_in_supervisor() {
     static ROOM: AtomicUsize = AtomicUsize::new(SUPERVISOR_LOG);
-    subscribe(|| Bounded(&ROOM));
+    subscribe("warn", || Bounded(&ROOM));
 }
 
 /// A line for people on stderr.
@@ -67,9 +72,9 @@ pub fn finish() {
     }
 }
 
-fn subscribe<W: for<'a> MakeWriter<'a> + Send + Sync + 'static>(writer: W) {
+fn subscribe<W: for<'a> MakeWriter<'a> + Send + Sync + 'static>(calls: &str, writer: W) {
     let filter = EnvFilter::try_from_env("ROOKERY_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,rmcp=error"));
+        .unwrap_or_else(|_| EnvFilter::new(format!("warn,rmcp=error,{TWICE}={calls}")));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)

@@ -1,20 +1,34 @@
 //! Command line. Nothing but wiring: one file a subcommand.
 
+mod advice;
 mod backends;
+mod call;
+mod completions;
+mod console;
 mod doctor;
 mod init;
 mod interrupt;
 mod log;
+mod logs;
+mod paint;
 mod penguin;
 mod pid1;
 mod places;
 mod plugins;
 mod policy;
+mod prune;
+mod ps;
+mod rehost;
+mod report;
 mod run;
 mod serve;
 mod show;
 mod signals;
+mod stop;
 mod summary;
+mod toolbox;
+mod tooling;
+mod which;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -41,10 +55,20 @@ Example:
 enum Command {
     Init(init::Init),
     Run(run::Run),
+    Rehost(rehost::Rehost),
+    Ps(ps::Ps),
+    Attach(logs::Attach),
+    Logs(logs::Logs),
+    Stop(stop::Stop),
+    Report(report::Report),
+    Call(call::Call),
+    Prune(prune::Prune),
     Serve(serve::Serve),
     #[command(subcommand)]
     Plugins(plugins::Plugins),
     Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+    Man(completions::Man),
 }
 
 fn main() -> ExitCode {
@@ -77,7 +101,7 @@ fn main() -> ExitCode {
         }
     };
     let code = if pid1::is_first() {
-        log::start()
+        log::start(false)
             .and_then(|()| pid1::run())
             .unwrap_or_else(|error| {
                 show::error(&error, false);
@@ -91,13 +115,24 @@ fn main() -> ExitCode {
 }
 
 fn execute(cli: Cli) -> ExitCode {
-    if let Err(error) = log::start() {
+    let serves = matches!(cli.command, Command::Serve(_));
+    if let Err(error) = log::start(serves) {
         show::error(&error, false);
         return ExitCode::FAILURE;
     }
     let (result, json) = match cli.command {
         Command::Init(init) => (init.execute(), init.json),
         Command::Run(run) => (run.execute(), run.json),
+        Command::Rehost(rehost) => (rehost.execute(), rehost.json),
+        Command::Ps(ps) => (ps.execute(), ps.json),
+        Command::Attach(attach) => (attach.execute(), false),
+        Command::Logs(logs) => (logs.execute(), false),
+        Command::Stop(stop) => (stop.execute(), stop.json),
+        Command::Prune(prune) => (prune.execute(), prune.json),
+        Command::Completions(completions) => (completions.execute(), false),
+        Command::Man(man) => (man.execute(), false),
+        Command::Report(report) => (report.execute(), report.json),
+        Command::Call(call) => (call.execute(), call.json),
         Command::Serve(serve) => (serve.execute(), false),
         Command::Plugins(plugins) => (plugins.execute(), plugins.json()),
         Command::Doctor(doctor) => (doctor.execute(), doctor.json),

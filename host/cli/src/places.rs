@@ -12,6 +12,9 @@ use rookery_runtime::{GUEST_MEMORY_MIB, LoadReport, Policy, Runtime, RuntimeConf
 use crate::backends;
 use crate::policy::PolicyFile;
 
+/// What names the roots, beside the options of a command.
+pub const ROOTS: &str = "ROOKERY_ROOT";
+
 /// Where the state of runs is.
 #[derive(Args, Clone)]
 pub struct StateDir {
@@ -37,6 +40,17 @@ impl StateDir {
             || user_dir("XDG_STATE_HOME", ".local/state", "--state-dir"),
             Ok,
         )
+    }
+
+    /// Every run of this user, wherever its project is: the shell is the user's own.
+    pub fn all_runs(&self, policy: &Policy) -> anyhow::Result<Runs> {
+        self.runs(Roots::new([PathBuf::from("/")])?, policy)
+    }
+
+    /// The project of a run that is known.
+    pub fn project_of(&self, run: &str) -> Option<PathBuf> {
+        let runs = self.all_runs(&Policy::default()).ok()?;
+        runs.status(run).ok()?.project_dir.map(PathBuf::from)
     }
 
     /// The runs below `roots`.
@@ -225,6 +239,29 @@ pub fn resolve(path: &Path) -> anyhow::Result<PathBuf> {
 pub fn utf8(path: &Path) -> anyhow::Result<&str> {
     path.to_str()
         .with_context(|| format!("{} is not valid UTF-8; rename it", path.display()))
+}
+
+/// The full path of a project's directory, which is there.
+pub fn project(path: &Path) -> anyhow::Result<PathBuf> {
+    let dir = resolve(path)?;
+    if !dir.is_dir() {
+        let what = if dir.exists() {
+            "is not a project's directory"
+        } else {
+            "is not there"
+        };
+        bail!(
+            "{} {what}; `rookery init FIRMWARE` makes a project",
+            dir.display()
+        );
+    }
+    Ok(dir)
+}
+
+/// The project whose run has this result directory.
+pub fn project_of(results_dir: &Path) -> Option<&Path> {
+    let all = results_dir.parent()?;
+    all.parent().filter(|_| all.ends_with("results"))
 }
 
 /// The nearest directory above `path` that exists.

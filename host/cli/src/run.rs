@@ -8,12 +8,14 @@ use clap::Args;
 use rookery_contract::options::StartOptions;
 use rookery_contract::shapes::{RunState, RunStatus};
 use rookery_project::{Cancel, Roots};
+use rookery_report::word;
 use rookery_runs::Runs;
 use serde::Serialize;
 
+use crate::console::Console;
 use crate::interrupt::Interrupt;
-use crate::places::{PortOptions, StateDir, existing_parent, resolve, utf8};
-use crate::policy::PolicyFile;
+use crate::places::{PluginOptions, PortOptions, existing_parent, project, utf8};
+use crate::report;
 use crate::show::{self, Activity};
 use crate::summary::{self, Findings};
 
@@ -23,6 +25,10 @@ const POLL: Duration = Duration::from_millis(250);
 /// Run a project until its timeout, and print a summary
 #[derive(Args)]
 #[command(after_help = "\
+On a terminal the guest's console is shown while it boots. At the end the run is summed up, and a \
+page about it written into its
+result directory.
+
 Ctrl-c stops the run and keeps its results; a second ctrl-c leaves at once, with 130. However else \
 this program ends (SIGTERM, a closed
 terminal), the run goes on until its timeout.
@@ -47,11 +53,9 @@ pub struct Run {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    policy: PolicyFile,
-    #[command(flatten)]
     ports: PortOptions,
     #[command(flatten)]
-    state: StateDir,
+    options: PluginOptions,
 }
 
 /// What is printed with `--json`.
@@ -59,15 +63,19 @@ pub struct Run {
 struct Ended {
     run: RunStatus,
     findings: Findings,
+    /// The page about the run, where one could be made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<PathBuf>,
+    next: String,
 }
 
 impl Run {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
-        let dir = resolve(&self.project)?;
+        let dir = project(&self.project)?;
         let roots = Roots::new([existing_parent(&dir)])?;
-        let project = roots.project(utf8(&dir)?)?;
-        let policy = self.policy.read()?;
-        let runs = self.state.runs(roots.clone(), &policy)?;
+        let opened = roots.project(utf8(&dir)?)?;
+        let policy = self.options.policy().read()?;
+        let runs = self.options.state().runs(roots.clone(), &policy)?;
         let runs = runs.with_ports(self.ports.ports(&policy));
         let options = StartOptions {
             timeout_s: self
@@ -77,18 +85,20 @@ impl Run {
             ..StartOptions::default()
         };
         let interrupt = Interrupt::watch(|| {})?;
-        let run = runs.start(&project, &options, |_| {}, &Cancel::default())?;
-        let status = self.follow(&runs, &run, &interrupt)?;
-        let findings = summary::findings(&roots, &status);
-
+        let run = runs.start(&opened, &options, |_| {}, &Cancel::default())?;
+        let status = self.follow(&roots, &runs, &run, &interrupt)?;
         let failed = status.status == RunState::Failed;
+        let page = status.results_dir.as_deref();
+        let page = page.and_then(|dir| report::of_run(&self.options, &roots, dir, self.json));
+        let (page, next) = page.map_or((None, None), |page| (Some(page.file), page.next));
         let ended = Ended {
+            findings: summary::findings(&roots, &status),
+            page,
+            next: next
+                .unwrap_or_else(|| format!("rookery report {}", word(&dir.to_string_lossy()))),
             run: status,
-            findings,
         };
-        show::result(&ended, self.json, |ended| {
-            summary::describe(&ended.run, &ended.findings)
-        });
+        show::result(&ended, self.json, describe);
         Ok(if failed {
             ExitCode::FAILURE
         } else {
@@ -97,8 +107,15 @@ impl Run {
     }
 
     /// Wait for the end of the run, showing how it goes on; stop it at ctrl-c.
-    fn follow(&self, runs: &Runs, run: &str, interrupt: &Interrupt) -> anyhow::Result<RunStatus> {
+    fn follow(
+        &self,
+        roots: &Roots,
+        runs: &Runs,
+        run: &str,
+        interrupt: &Interrupt,
+    ) -> anyhow::Result<RunStatus> {
         let mut status = runs.status(run)?;
+        let mut console = None;
         let mut activity = Activity::new(Some(status.timeout_s.unwrap_or(0)), self.json);
         let mut stopping = false;
         while status.is_running() {
@@ -109,6 +126,12 @@ impl Run {
                 continue;
             }
             activity.phase(&phase(&status));
+            if activity.is_watched() {
+                console = console.or_else(|| Console::of(roots, &status));
+                if let Some(console) = &mut console {
+                    console.new_lines(false, |lines| activity.above(lines));
+                }
+            }
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -117,9 +140,20 @@ impl Run {
             activity.at(status.elapsed_s.unwrap_or(0.0) as u64);
             status = runs.wait(run, POLL, &Cancel::default())?;
         }
+        if let Some(console) = &mut console {
+            console.new_lines(true, |lines| activity.above(lines));
+        }
         activity.end();
         Ok(status)
     }
+}
+
+fn describe(ended: &Ended) -> Vec<String> {
+    let mut lines = summary::describe(&ended.run, &ended.findings);
+    let page = ended.page.iter();
+    lines.extend(page.map(|page| format!("page at {}", page.display())));
+    lines.push(format!("next: {}", ended.next));
+    lines
 }
 
 fn phase(status: &RunStatus) -> String {

@@ -9,15 +9,14 @@ use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _};
 use rookery_project::Roots;
-use rookery_runtime::{Audit, LoadReport, Runtime, RuntimeConfig};
+use rookery_runtime::{Runtime, RuntimeConfig};
 use rookery_server::{Loaded, Rest};
 use tokio::runtime;
 
-use crate::places::{PluginOptions, PortOptions, given_or};
-use crate::policy::{Served, out_of_reach};
+use crate::places::{ROOTS, given_or};
+use crate::tooling::{Tooling, report};
 use crate::{Cli, signals};
 
-const ROOTS: &str = "ROOKERY_ROOT";
 const NO_ROOT: &str = "there is no root: name a directory that holds projects with `--root DIR`, \
                        or put into the policy, under [serve]: roots = [\"DIR\"]";
 
@@ -40,16 +39,8 @@ pub struct Serve {
     /// at the first [default: the policy's `roots`] [env: `ROOKERY_ROOT`, separated by `:`]
     #[arg(long = "root", value_name = "DIR")]
     roots: Vec<PathBuf>,
-    /// Append a line of JSON to this file for each call and each decision: what was granted or
-    /// refused, and by which rule
-    #[arg(long, value_name = "FILE", env = "ROOKERY_AUDIT")]
-    audit: Option<PathBuf>,
     #[command(flatten)]
-    served: Served,
-    #[command(flatten)]
-    ports: PortOptions,
-    #[command(flatten)]
-    plugins: PluginOptions,
+    tooling: Tooling,
 }
 
 impl Serve {
@@ -104,7 +95,7 @@ impl Serve {
 
     /// What is served, and the plugins' directories: as the policy says, and the command line.
     fn config(&self) -> anyhow::Result<(RuntimeConfig, Vec<PathBuf>)> {
-        let policy = self.plugins.policy().read()?;
+        let policy = self.tooling.policy()?;
         let mut roots = given_or(&self.roots, ROOTS);
         if roots.is_empty() {
             roots.clone_from(&policy.serve().roots);
@@ -114,48 +105,6 @@ impl Serve {
                 .error(ErrorKind::MissingRequiredArgument, NO_ROOT)
                 .exit();
         }
-        let dirs = self.plugins.dirs(&policy)?;
-        let ports = self.ports.ports(&policy);
-        let mut config = self.plugins.config(Roots::new(roots)?, policy)?;
-        config.runs = config.runs.with_ports(ports);
-        self.served.apply(&mut config)?;
-        let audit = self.audit.as_ref().or(config.policy.serve().audit.as_ref());
-        let audit = audit.cloned();
-        if config.lock.is_some() {
-            let lock = self.served.lock(&config.policy)?;
-            let mut files = vec![("the lock", lock.as_path())];
-            files.extend(
-                self.plugins
-                    .policy()
-                    .path()
-                    .map(|file| ("the policy", file)),
-            );
-            files.extend(audit.as_deref().map(|file| ("the audit", file)));
-            files.extend(
-                dirs.iter()
-                    .map(|dir| ("the plugin directory", dir.as_path())),
-            );
-            out_of_reach(&config, &files)?;
-        }
-        if let Some(file) = audit {
-            let audit = Audit::open(&file)
-                .with_context(|| format!("cannot write the audit to {}", file.display()))?;
-            config.audit = Some(audit);
-        }
-        Ok((config, dirs))
-    }
-}
-
-/// Tell the operator what is missing. It goes to stderr: clients show that, or keep it.
-fn report(loaded: &LoadReport) {
-    for rejected in &loaded.rejected {
-        tracing::warn!("skipped {}: {}", rejected.file.display(), rejected.reason);
-    }
-    let withheld = loaded.plugins.iter().flat_map(|plugin| &plugin.withheld);
-    for withheld in withheld {
-        tracing::debug!("withheld `{}`: {}", withheld.tool, withheld.reason);
-    }
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
+        self.tooling.config(policy, Roots::new(roots)?)
     }
 }

@@ -8,16 +8,47 @@ use rookery_server::{make_visible, visible};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::log;
+use crate::{advice, log, paint};
 
 /// A result: one JSON object for scripts, or lines for people. Text from a guest cannot reach the
 /// terminal unescaped.
 pub fn result<T: Serialize>(value: &T, json: bool, lines: impl FnOnce(&T) -> Vec<String>) {
-    line(&if json {
-        json_text(value)
+    if json {
+        line(&json_text(value));
     } else {
-        visible(&lines(value).join("\n")).into_owned()
-    });
+        line(&paint::text(
+            &visible(&lines(value).join("\n")),
+            &io::stdout(),
+        ));
+    }
+}
+
+/// Lines of a guest's, on stdout as they come.
+pub fn lines(lines: &[String]) {
+    line(&visible(&lines.join("\n")));
+}
+
+/// Lines about what was done, on stderr: stdout is for something else.
+pub fn notes(lines: &[String]) {
+    log::line(&paint::text(&visible(&lines.join("\n")), &io::stderr()));
+}
+
+/// Rows as lines, each column as wide as its widest cell.
+pub fn table<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> Vec<String> {
+    let rows: Vec<[String; N]> = rows.collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(&widths);
+        let cells: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }
 
 /// Escaped before it is written as JSON: an escape of ours in the text would be none of JSON's.
@@ -45,8 +76,20 @@ pub fn error(error: &anyhow::Error, json: bool) {
     if json {
         line(&json_text(&json!({"error": format!("{error:#}")})));
     } else {
-        log::line(&format!("error: {}", visible(&format!("{error:#}"))));
+        notes(&[format!("error: {}", advice::sentence(&causes(error)))]);
     }
+}
+
+/// What happened and why, without a cause that the words before it have told already.
+fn causes(error: &anyhow::Error) -> String {
+    let mut told: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if !told.iter().any(|before| before.contains(cause.trim())) {
+            told.push(cause);
+        }
+    }
+    told.join(": ")
 }
 
 /// A string field for people: `-` where it is missing.
@@ -93,9 +136,33 @@ impl Activity {
         self.bar.set_message(message);
     }
 
+    /// That a call of `tool` takes long; one that does not is not worth a line.
+    pub fn wait_for(&self, tool: &str) {
+        self.bar.set_message(tool.to_owned());
+    }
+
+    /// Takes what a call says of its progress.
+    pub fn notes(&self) -> impl Fn(f64, String) + Send + Sync + use<> {
+        let bar = self.bar.clone();
+        move |_, message| bar.set_message(visible(&message).into_owned())
+    }
+
     /// Seconds of the total.
     pub fn at(&self, seconds: u64) {
         self.bar.set_position(seconds);
+    }
+
+    /// Whether a person watches, who wants to see what the guest prints.
+    pub fn is_watched(&self) -> bool {
+        !self.bar.is_hidden()
+    }
+
+    /// Show lines of a guest's above the bar.
+    pub fn above(&self, lines: &[String]) {
+        self.bar.suspend(|| {
+            log::line(&visible(&lines.join("\n")));
+            log::finish();
+        });
     }
 
     /// Take the bar away.
@@ -108,4 +175,25 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::{Context as _, anyhow};
+
+    #[test]
+    fn one_cause_is_told_once() {
+        let error = Err::<(), _>(anyhow!("no such file"))
+            .context("cannot read x: no such file")
+            .context("no project was made");
+        let told = causes(&error.unwrap_err());
+        assert_eq!(told, "no project was made: cannot read x: no such file");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["RUN", "é"], ["a", "longer"]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(rows.into_iter()), ["RUN  é", "a    longer"]);
+    }
 }

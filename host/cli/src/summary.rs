@@ -6,6 +6,7 @@ use rookery_project::{Cancel, Results, Roots};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::advice;
 use crate::show::text;
 
 /// Lines of each kind; the rest is counted.
@@ -233,7 +234,7 @@ pub fn describe(status: &RunStatus, findings: &Findings) -> Vec<String> {
         &mut lines,
         "this backend did not honour",
         &status.notes,
-        Clone::clone,
+        |note| advice::sentence(note),
     );
     lines.push(format!(
         "results in {}",

@@ -31,6 +31,15 @@ fn every_subcommand_explains_itself_with_an_example() {
         &["plugins", "lock"],
         &["plugins", "compile"],
         &["doctor"],
+        &["report"],
+        &["call"],
+        &["ps"],
+        &["attach"],
+        &["logs"],
+        &["stop"],
+        &["prune"],
+        &["completions"],
+        &["man"],
     ] {
         let output = rookery(home.path(), &[command, &["--help"]].concat());
         assert_eq!(output.status.code(), Some(0), "{command:?}");
@@ -57,6 +66,13 @@ fn a_wrong_command_line_exits_with_2_and_leaves_stdout_empty() {
         &["run", "p", "--ports", "80=8080,81=8080"],
         &["serve", "--root", ".", "--ports", "9000-8000"],
         &["supervise"],
+        &["stop"],
+        &["stop", "x", "--all"],
+        &["logs"],
+        &["report"],
+        &["prune", "--keep", "0"],
+        &["prune", "--older-than", "30"],
+        &["completions", "tcsh"],
     ] {
         let output = rookery(home.path(), args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
@@ -72,6 +88,11 @@ fn a_failure_exits_with_1_and_says_why() {
         &["plugins", "check", "x.wasm"][..],
         &["plugins", "list", "--plugins", "nowhere"],
         &["serve", "--root", "nowhere"],
+        &["report", "nowhere"],
+        &["stop", "nowhere"],
+        &["logs", "nowhere"],
+        &["call", "nothing"],
+        &["prune", "nowhere"],
     ] {
         let output = rookery(home.path(), args);
         assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
@@ -194,4 +215,129 @@ fn doctor_tells_of_a_cache_that_serve_does_not_use() {
             .is_some_and(|detail| detail.contains("open to others")),
         "{cache}"
     );
+}
+
+#[test]
+fn an_error_names_commands_and_tells_one_cause_once() {
+    let home = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(home.path().join("fw")).expect("a directory");
+    for args in [
+        &["run", "fw"][..],
+        &["init", "nowhere.tar"],
+        &["call", "x", "y"],
+    ] {
+        let output = rookery(home.path(), args);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(text.matches("error:").count(), 1, "{text}");
+        assert!(!text.contains("init_project"), "{text}");
+        let mut parts: Vec<&str> = text.trim().split(": ").collect();
+        let all = parts.len();
+        parts.sort_unstable();
+        parts.dedup();
+        assert_eq!(parts.len(), all, "{text}");
+    }
+}
+
+#[test]
+fn there_is_no_colour_where_nobody_sees_it() {
+    let home = tempfile::tempdir().expect("a directory");
+    for args in [&["ps"][..], &["stop", "x"], &["call"]] {
+        let output = rookery(home.path(), args);
+        assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
+    }
+}
+
+#[test]
+fn colour_can_be_asked_for_and_refused() {
+    let home = tempfile::tempdir().expect("a directory");
+    let ps = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rookery"));
+        command.arg("ps").env_clear().env("HOME", home.path());
+        let output = command.envs(variables.iter().copied()).output();
+        stdout(&output.expect("rookery starts"))
+    };
+    let forced = ("CLICOLOR_FORCE", "1");
+    assert!(ps(&[forced]).contains("\u{1b}["));
+    assert!(!ps(&[forced, ("NO_COLOR", "1")]).contains('\u{1b}'));
+}
+
+#[test]
+fn shells_and_man_know_every_command() {
+    let home = tempfile::tempdir().expect("a directory");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = stdout(&rookery(home.path(), &["completions", shell]));
+        for command in ["report", "attach", "prune"] {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+    let page = stdout(&rookery(home.path(), &["man"]));
+    assert!(
+        page.contains(".TH rookery 1") && page.contains("attach"),
+        "{page}"
+    );
+    let written = rookery(home.path(), &["man", "--dir", "man1"]);
+    assert_eq!(written.status.code(), Some(0), "{written:?}");
+    assert!(home.path().join("man1/rookery-report.1").is_file());
+}
+
+/// A project that was run so often, without a firmware.
+fn project_with_runs(home: &Path, runs: usize) {
+    let project = home.join("fw");
+    for run in 0..runs {
+        let results = project.join(format!("results/{run}"));
+        std::fs::create_dir_all(&results).expect("a directory");
+        for file in [".ran", "score.txt", "console.log"] {
+            std::fs::write(results.join(file), "1\n").expect("a file");
+        }
+    }
+    std::fs::write(project.join("config.yaml"), "").expect("a file");
+}
+
+#[test]
+fn prune_removes_what_is_beyond_the_quota_and_says_so_before() {
+    let home = tempfile::tempdir().expect("a directory");
+    project_with_runs(home.path(), 5);
+    let left = || {
+        let results = std::fs::read_dir(home.path().join("fw/results")).expect("results");
+        let mut names: Vec<_> = results.flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
+    };
+    let nothing = stdout(&rookery(home.path(), &["prune"]));
+    assert!(nothing.contains("next: rookery prune --keep"), "{nothing}");
+    assert_eq!(left().len(), 5);
+    let dry = stdout(&rookery(
+        home.path(),
+        &["prune", "fw", "--keep", "3", "--dry-run"],
+    ));
+    assert!(
+        dry.contains("would remove") && dry.contains("results/1"),
+        "{dry}"
+    );
+    assert!(dry.ends_with("next: rookery prune fw --keep 3\n"), "{dry}");
+    assert_eq!(left().len(), 5);
+    let done = stdout(&rookery(home.path(), &["prune", "--keep", "3", "--json"]));
+    let done: serde_json::Value = serde_json::from_str(&done).expect("JSON");
+    assert_eq!(done["removed"].as_array().map(Vec::len), Some(2), "{done}");
+    assert_eq!(left(), ["2", "3", "4"]);
+    std::fs::write(home.path().join("policy.toml"), "[keep]\nruns = 1\n").expect("a file");
+    let quota = rookery(home.path(), &["prune", "--policy", "policy.toml"]);
+    assert_eq!(quota.status.code(), Some(0), "{quota:?}");
+    assert_eq!(left(), ["4"]);
+}
+
+#[test]
+fn prune_never_follows_a_link_out_of_the_results() {
+    let home = tempfile::tempdir().expect("a directory");
+    project_with_runs(home.path(), 2);
+    let precious = home.path().join("precious");
+    std::fs::create_dir(&precious).expect("a directory");
+    std::fs::write(precious.join(".ran"), "").expect("a file");
+    for link in ["fw/results/0/link", "fw/results/7"] {
+        std::os::unix::fs::symlink(&precious, home.path().join(link)).expect("a link");
+    }
+    let output = rookery(home.path(), &["prune", "fw", "--keep", "1"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(precious.join(".ran").is_file());
+    assert!(!home.path().join("fw/results/0").exists());
 }

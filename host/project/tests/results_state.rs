@@ -121,6 +121,26 @@ fn only_a_file_that_changes_beside_older_ones_is_a_run_that_goes_on() {
 }
 
 #[test]
+fn a_page_about_a_run_does_not_make_it_go_on() {
+    let project = Project::new(&[("0", &["console.log", "core_config.yaml", "report.html"])]);
+    let hours_ago = |hours| SystemTime::now() - Duration::from_hours(hours);
+    date(&project.run("0").join("core_config.yaml"), hours_ago(20));
+    date(&project.run("0").join("console.log"), hours_ago(19));
+    assert_eq!(project.state(), "died");
+    let roots = Roots::new([project.0.path().to_owned()]).unwrap();
+    let runs = roots.runs(".", &json!({})).unwrap();
+    let written = runs["runs"][0]["written"].as_str().unwrap().to_owned();
+    let started = runs["runs"][0]["started"].as_str().unwrap();
+    assert!(started < &*written, "{runs}");
+    fs::remove_file(project.run("0").join("report.html")).unwrap();
+    let runs = roots.runs(".", &json!({})).unwrap();
+    assert_eq!(
+        runs["runs"][0]["written"], written,
+        "the page counts for nothing"
+    );
+}
+
+#[test]
 fn a_run_that_may_only_be_quiet_is_not_called_dead_for_sure() {
     let project = Project::new(&[("0", &["console.log", "core_config.yaml"])]);
     let age = |file: &str, seconds: u64| {

@@ -111,6 +111,15 @@ impl Runs {
     pub fn stop(&self, run_id: &str) -> Result<RunStatus> {
         self.visible(run_id)?.stop(run_id)
     }
+    /// Every run that is visible, those under way first.
+    pub fn list(&self) -> Vec<RunStatus> {
+        let mut runs = self.registry.list();
+        runs.retain(|run| {
+            let project = run.project_dir.as_deref();
+            project.is_some_and(|project| self.roots.contains(project.as_ref()))
+        });
+        runs
+    }
     /// `live.running`
     pub fn running(&self, project: &Project) -> Result<String> {
         self.registry.running(project.dir())

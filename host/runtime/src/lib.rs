@@ -47,7 +47,7 @@ pub use compiler::{COMPILE, compile_component};
 pub use interface::Interface;
 pub use load::Pending;
 pub use outcome::{Failure, FailureKind, ProgressSink, Success, Usage};
-pub use policy::{GUEST_MEMORY_MIB, Lock, Policy, PolicyError, Serving};
+pub use policy::{GUEST_MEMORY_MIB, Keep, Lock, Policy, PolicyError, Serving, built_in_tools};
 use rookery_project::Roots;
 use rookery_runs::Runs;
 pub use runtime::Runtime;

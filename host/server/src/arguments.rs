@@ -34,6 +34,13 @@ impl Usage {
 
     /// The message for `violations` of `tool`'s input schema.
     pub fn explain(&self, tool: &str, violations: &[String]) -> String {
+        let mut text = self.violated(tool, violations);
+        text.push_str(&self.example(tool));
+        text
+    }
+
+    /// The same without the call.
+    pub fn violated(&self, tool: &str, violations: &[String]) -> String {
         let mut text = format!("Invalid arguments for `{tool}`:");
         for violation in violations.iter().take(MAX_LISTED) {
             let _ = write!(text, "\n- {}", excerpt(violation, MAX_VIOLATION));
@@ -42,7 +49,6 @@ impl Usage {
             let _ = write!(text, "\n- and {} more", violations.len() - MAX_LISTED);
         }
         let _ = write!(text, "\nAllowed:{}", self.allowed);
-        text.push_str(&self.example(tool));
         text
     }
 

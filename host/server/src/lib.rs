@@ -31,6 +31,7 @@ use rmcp::service::ServerInitializeError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
+pub use arguments::Usage;
 pub use catalogue::listed;
 pub use escape::{make_visible, visible};
 pub use reply::MAX_REPLY;

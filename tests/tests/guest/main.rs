@@ -12,7 +12,9 @@ mod launchers;
 mod live;
 mod rehost;
 mod rehosting_loop;
+mod report;
 mod runs;
+mod shell;
 
 use std::process::ExitCode;
 
@@ -28,7 +30,9 @@ fn main() -> ExitCode {
         live::trials(),
         rehost::trials(),
         rehosting_loop::trials(),
+        report::trials(),
         runs::trials(),
+        shell::trials(),
     ];
     rookery_tests::run(all.into_iter().flatten().collect())
 }

@@ -106,6 +106,7 @@ impl List {
                     }
                 ));
             }
+            lines.push("next: rookery call, which lists the tools".to_owned());
             lines
         });
         Ok(ExitCode::SUCCESS)

@@ -10,6 +10,8 @@ pub const PLUGINS: &str = "core_plugins.yaml";
 pub const DATABASE: &str = "plugins.db";
 /// The file of a result directory in which real Penguin's output is kept, once that has ended.
 pub const PENGUIN_LOG: &str = "penguin.log";
+/// The page that is made of a run, by whoever looks at it. No run writes it.
+pub const REPORT: &str = "report.html";
 /// The file of a project that names the run which last took it.
 pub const RUN_LOCK: &str = ".rookery-run.lock";
 

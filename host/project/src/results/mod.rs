@@ -31,7 +31,7 @@ pub(crate) use self::place::absent;
 use crate::ground::regular::read_at_most;
 use crate::ground::roots::Roots;
 use crate::penguin::result_files::DATABASE;
-pub use crate::penguin::result_files::{PENGUIN_LOG, RUN_LOCK};
+pub use crate::penguin::result_files::{PENGUIN_LOG, REPORT, RUN_LOCK};
 use crate::{Cancel, Error, Result};
 use rookery_contract::text;
 

@@ -9,7 +9,7 @@ use super::alive::{self, Life, Times};
 use super::directory::Results;
 use super::newer::Newer;
 use super::numbers::number;
-use crate::penguin::result_files;
+use crate::penguin::result_files::{self, REPORT};
 use crate::{Error, Result};
 
 /// The most files that are listed.
@@ -125,10 +125,12 @@ pub(super) fn files(results: &Results) -> Result<Vec<File>> {
             continue;
         };
         if meta.is_file() {
+            // Whoever looks at a run does not prolong its life.
+            let written = meta.modified().ok().filter(|_| name != REPORT);
             files.push(File {
                 name,
                 bytes: meta.len(),
-                written: meta.modified().ok(),
+                written,
             });
         }
     }

@@ -19,7 +19,7 @@ mod netbinds;
 mod nvram;
 mod processes;
 mod pseudofiles;
-mod rows;
+pub(crate) mod rows;
 mod signals;
 mod start;
 mod summary;

@@ -200,6 +200,38 @@ pub(super) fn python_list(values: &[String]) -> String {
     format!("[{}]", items.join(", "))
 }
 
+/// The texts of such a list, also of one whose end was cut off.
+pub fn python_texts(list: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut rest = list.chars();
+    while let Some(quote) = rest.by_ref().find(|c| matches!(c, '\'' | '"')) {
+        let mut text = String::new();
+        while let Some(character) = rest.next() {
+            match character {
+                '\\' => text.extend(escaped(&mut rest)),
+                _ if character == quote => break,
+                _ => text.push(character),
+            }
+        }
+        texts.push(text);
+    }
+    texts
+}
+
+/// The character that an escape stands for, behind its backslash.
+fn escaped(rest: &mut std::str::Chars<'_>) -> Option<char> {
+    Some(match rest.next()? {
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'x' => {
+            let digits: String = rest.by_ref().take(2).collect();
+            char::from(u8::from_str_radix(&digits, 16).ok()?)
+        }
+        other => other,
+    })
+}
+
 /// `{'PATH': '/sbin'}`, as Python writes a dictionary; `variables` are `NAME=value`.
 pub(super) fn python_dict(variables: &[String]) -> String {
     let item = |variable: &String| {
@@ -347,6 +379,8 @@ mod tests {
             python_list(&strings),
             r#"['plain', "it's", '"both" it\'s', 'tab\tline\n\x01\\']"#
         );
+        assert_eq!(python_texts(&python_list(&strings)), strings);
+        assert_eq!(python_texts("['/bin/sh', '/etc/in"), ["/bin/sh", "/etc/in"]);
         let variables = ["PATH=/sbin:/bin", "sxid=", "odd"].map(str::to_owned);
         assert_eq!(
             python_dict(&variables),

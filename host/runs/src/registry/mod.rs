@@ -1,6 +1,7 @@
 //! The lifecycle of runs: start a detached supervisor, watch it through its state on disk, stop it.
 
 mod launch;
+mod list;
 mod live;
 mod start;
 mod stop;

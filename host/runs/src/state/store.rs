@@ -236,6 +236,13 @@ impl Store {
             .is_ok_and(|state| !state.has_ended() && state.owner.is_alive())
     }
 
+    /// The ids of all runs whose state is kept.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.runs).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| id::is_valid(name)).collect()
+    }
+
     /// Forget runs that ended long ago, and give to `orphan` those of dead supervisors that were
     /// not cleared up.
     pub(crate) fn sweep(&self, mut orphan: impl FnMut(&RunDir)) {

@@ -1,5 +1,6 @@
 //! What the operator allows: which interfaces a plugin may import, and what a call may use.
 
+mod keep;
 mod lock;
 mod selection;
 mod serving;
@@ -17,9 +18,11 @@ use crate::interface::Interface;
 use crate::limits::{ADDED_MEMORY_MIB, Limits, MAX_OUTPUT_KIB, SHARED_MEMORY_MIB};
 use crate::text;
 
+pub use keep::Keep;
 pub use lock::Lock;
 pub(crate) use selection::Selection;
 use selection::Toolsets;
+pub use selection::built_in_tools;
 use serving::Penguin;
 pub use serving::{GUEST_MEMORY_MIB, Serving};
 
@@ -47,6 +50,8 @@ pub struct Policy {
     toolsets: Toolsets,
     #[serde(default)]
     penguin: Penguin,
+    #[serde(default)]
+    keep: Keep,
     /// SHA-256 of the text, where it was read from one.
     #[serde(skip)]
     sha256: Option<String>,
@@ -162,6 +167,11 @@ impl Policy {
     /// What it says of the server as a whole.
     pub fn serve(&self) -> &Serving {
         &self.serve
+    }
+
+    /// How much is kept on the disk.
+    pub fn keep(&self) -> &Keep {
+        &self.keep
     }
 
     /// The analysis plugins of a Penguin guest that an agent may turn on and off: none, unless the

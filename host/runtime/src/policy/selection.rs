@@ -26,6 +26,11 @@ pub(super) fn built_in() -> Toolsets {
         .expect("the file was read by a test of this module")
 }
 
+/// The names of the tools that come with the program.
+pub fn built_in_tools() -> BTreeSet<String> {
+    built_in().into_values().flatten().collect()
+}
+
 impl Policy {
     /// Serve these toolsets, whatever the policy says.
     pub fn choose_toolsets(&mut self, names: Vec<String>) -> Result<(), PolicyError> {

@@ -4,7 +4,7 @@
 //! has both: `event.time_ms`, milliseconds since init was started, and `event.proc_id`. A call that
 //! is only counted any more has a row each time that its count is told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -114,6 +114,8 @@ pub(super) struct Database {
     /// How much more text there may be.
     room: usize,
     programs: HashMap<u32, Program>,
+    /// Processes that have ended and were not followed by one of their number.
+    ended: HashSet<u32>,
     next_id: i64,
     dropped: u64,
 }
@@ -137,6 +139,7 @@ impl Database {
             write_at: BATCH_BYTES,
             room: MAX_BYTES,
             programs: HashMap::new(),
+            ended: HashSet::new(),
             next_id: 1,
             dropped: 0,
         })
@@ -181,9 +184,12 @@ impl Database {
     fn seen(&mut self, event: &Event) {
         let process = &event.process;
         let known = process.pid == 0 || self.programs.contains_key(&process.pid);
-        if known || self.programs.len() >= MAX_PROCESSES {
+        // How often something happened is told later, also of a process that has ended.
+        let late = matches!(event.what, What::Repeated { .. }) && self.ended.contains(&process.pid);
+        if known || late || self.programs.len() >= MAX_PROCESSES {
             return;
         }
+        self.ended.remove(&process.pid);
         let program = Program {
             argv0: None,
             started: milliseconds(event.at),
@@ -310,6 +316,9 @@ impl Collector for Database {
             self.push(event, procname, Row::Syscall(call));
         }
         if let What::Exit { code, signal } = event.what {
+            if self.ended.len() < MAX_PROCESSES {
+                self.ended.insert(event.process.pid);
+            }
             let started = self
                 .programs
                 .remove(&event.process.pid)

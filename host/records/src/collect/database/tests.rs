@@ -199,3 +199,30 @@ fn a_process_that_was_only_forked_is_a_process_and_a_counted_call_has_a_row() {
     assert_eq!(count(&reader, "proc_start"), 1);
     assert_eq!(count(&reader, "syscall"), 1);
 }
+
+#[test]
+fn a_count_that_is_told_after_the_end_starts_no_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut database = Database::create(directory.path()).unwrap();
+    let end = || What::Exit {
+        code: Some(0),
+        signal: None,
+    };
+    let counted = || What::Repeated {
+        what: Box::new(path("/dev/x")),
+        times: 40,
+    };
+    for what in [path("/dev/x"), end(), counted()] {
+        happen(&mut database, 7, what);
+    }
+    database.finish(Duration::ZERO).unwrap();
+    let reader = Connection::open(directory.path().join("plugins.db")).unwrap();
+    assert_eq!(count(&reader, "proc_start"), 1);
+    assert_eq!(count(&reader, "syscall"), 2, "the count has its row");
+    // Another process of that number is one.
+    for what in [path("/dev/y"), counted(), end()] {
+        happen(&mut database, 7, what);
+    }
+    database.finish(Duration::ZERO).unwrap();
+    assert_eq!(count(&reader, "proc_start"), 2);
+}
