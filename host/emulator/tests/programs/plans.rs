@@ -1,7 +1,8 @@
 //! What the plan of a program has that wants more than the usual machine.
 
 use rookery_runs::plan::{
-    Address, Flash, Held, Ioctl, IoctlCommand, Plan, Poll, Pseudofile, Read, Write,
+    Address, Flash, Held, Ioctl, IoctlCommand, Plan, Poll, Pseudofile, Read, Time,
+    Uplink, Write,
 };
 
 /// A program that takes long by itself: tried once, and only where it is asked for.
@@ -19,6 +20,9 @@ pub const INTERFACES: &str = "interfaces";
 pub const OPTIONS: &str = "options";
 pub const HOTPLUG: &str = "hotplug";
 pub const CAPTURE: &str = "capture";
+
+/// A program for which somebody answers beyond an interface.
+pub const UPLINK: &str = "uplink";
 
 /// Where the program's models write to.
 pub const WRITTEN: &str = "out/led.txt";
@@ -48,6 +52,16 @@ pub fn fit(plan: &mut Plan, program: &str) {
         INTERFACES => {
             plan.netdevs = ["eth0", "br0", "br9"].map(str::to_owned).into();
             plan.addresses = vec![address("br9", [192, 168, 9, 1])];
+        }
+        UPLINK => {
+            plan.netdevs = vec!["eth0".to_owned()];
+            plan.uplink = Some(Uplink {
+                interface: "eth1".to_owned(),
+                mac: [0x52, 0x54, 0, 0x12, 0x34, 0x56],
+                way_out: false,
+                dns: Some([192, 0, 2, 77].into()),
+                ntp: Some(Time::From(1_700_000_000)),
+            });
         }
         _ => {}
     }

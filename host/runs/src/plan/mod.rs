@@ -9,6 +9,7 @@ mod models;
 pub mod notes;
 mod paths;
 mod unsupported;
+mod uplink;
 mod usual;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::ports::Ports;
 
 pub use addresses::Address;
 pub use flash::{Flash, Held};
+pub use uplink::{Time, Uplink};
 
 /// Everything that a backend needs to know. Built from the effective configuration before the
 /// supervisor starts.
@@ -43,6 +45,9 @@ pub struct Plan {
     /// Addresses that network devices have.
     #[serde(default)]
     pub addresses: Vec<Address>,
+    /// The interface behind which something answers, where there is one.
+    #[serde(default)]
+    pub uplink: Option<Uplink>,
     /// Record what goes over them.
     #[serde(default)]
     pub capture: bool,

@@ -14,6 +14,7 @@ pub fn plan() -> Plan {
         ],
         netdevs: vec![],
         addresses: vec![],
+        uplink: None,
         capture: false,
         blocked_signals: vec![],
         pseudofiles: vec![],
