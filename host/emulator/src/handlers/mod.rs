@@ -22,6 +22,7 @@ mod ipc;
 mod kernel_log;
 mod launch;
 mod limits;
+mod listed;
 mod log;
 mod loops;
 mod model;

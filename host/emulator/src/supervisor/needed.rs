@@ -122,7 +122,8 @@ pub fn environment(plan: &Plan) -> Vec<String> {
 pub fn filter_of(plan: &Plan, has_nvram: bool) -> Vec<Instruction> {
     let models = || plan.pseudofiles.iter();
     let watched = filter::Options {
-        model_ioctls: models().any(|(_, model)| !model.ioctl.is_empty()),
+        model_ioctls: !plan.interface_ioctls.is_empty()
+            || models().any(|(_, model)| !model.ioctl.is_empty()),
         model_files: has_nvram || !plan.pseudofiles.is_empty(),
         model_devices: has_nvram
             || !plan.flash.is_empty()

@@ -1,7 +1,7 @@
 //! What the plan of a program has that wants more than the usual machine.
 
 use rookery_runs::plan::{
-    Address, Flash, Held, Ioctl, IoctlCommand, Plan, Poll, Pseudofile, Read, Time,
+    Address, Flash, Held, InterfaceIoctl, Ioctl, IoctlCommand, Plan, Poll, Pseudofile, Read, Time,
     Uplink, Write,
 };
 
@@ -20,6 +20,9 @@ pub const INTERFACES: &str = "interfaces";
 pub const OPTIONS: &str = "options";
 pub const HOTPLUG: &str = "hotplug";
 pub const CAPTURE: &str = "capture";
+
+/// A program for which the plan has models of drivers of interfaces.
+pub const DRIVERS: &str = "drivers";
 
 /// A program for which somebody answers beyond an interface.
 pub const UPLINK: &str = "uplink";
@@ -52,6 +55,10 @@ pub fn fit(plan: &mut Plan, program: &str) {
         INTERFACES => {
             plan.netdevs = ["eth0", "br0", "br9"].map(str::to_owned).into();
             plan.addresses = vec![address("br9", [192, 168, 9, 1])];
+        }
+        DRIVERS => {
+            plan.netdevs = ["eth0", "eth1"].map(str::to_owned).into();
+            plan.interface_ioctls = interface_ioctls();
         }
         UPLINK => {
             plan.netdevs = vec!["eth0".to_owned()];
@@ -124,6 +131,23 @@ fn models() -> Vec<(String, Pseudofile)> {
     ]
     .map(|(path, model)| (path.to_owned(), model))
     .into()
+}
+
+fn interface_ioctls() -> Vec<InterfaceIoctl> {
+    let model = |interface: Option<&str>, command, answer, by_pointer| InterfaceIoctl {
+        interface: interface.map(str::to_owned),
+        command: IoctlCommand::Number(command),
+        answer,
+        by_pointer,
+    };
+    let data = |bytes: &[u8], value| Ioctl::WriteData(bytes.to_vec(), value);
+    vec![
+        model(None, 0x8B1A, Ioctl::Return(0), false),
+        model(Some("eth0"), 0x8B1A, Ioctl::Return(-16), false),
+        model(Some("eth0"), 0x89F1, data(b"v1.2\0", 7), true),
+        model(Some("eth0"), 0x8BE1, data(b"\x03\0\0\x01", 0), false),
+        model(Some("eth0"), 0x6B6F, Ioctl::Return(5), false),
+    ]
 }
 
 fn partition(number: u32, name: &str, holds: Held) -> Flash {

@@ -91,6 +91,7 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
         netdevs: vec![],
         addresses: vec![],
         uplink: None,
+        interface_ioctls: vec![],
         capture: false,
         blocked_signals: vec![],
         pseudofiles: vec![],

@@ -64,6 +64,7 @@ impl Plan {
                 project_dir,
                 &mut notes,
             )?,
+            interface_ioctls: models::interface_ioctls(config, project_dir, &mut notes),
             flash: flash::partitions(config, project_dir, &mut notes)?,
             static_files: files::static_files(
                 section(config, "static_files"),

@@ -55,6 +55,9 @@ pub struct Plan {
     pub blocked_signals: Vec<i32>,
     /// Modelled files of `/dev`, `/proc` and `/sys`, by path.
     pub pseudofiles: Vec<(String, Pseudofile)>,
+    /// What drivers of network interfaces answer.
+    #[serde(default)]
+    pub interface_ioctls: Vec<InterfaceIoctl>,
     /// Flash partitions, by their numbers.
     #[serde(default)]
     pub flash: Vec<Flash>,
@@ -198,6 +201,19 @@ pub enum Ioctl {
     Unhandled,
     /// The time as a `struct rtc_time`: what no configuration can say.
     Time,
+}
+
+/// What a command answers that is about an interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceIoctl {
+    /// The interface's name; every interface, where there is none.
+    pub interface: Option<String>,
+    /// The command.
+    pub command: IoctlCommand,
+    /// Its answer.
+    pub answer: Ioctl,
+    /// Data goes where the pointer behind the interface's name leads, else behind the name.
+    pub by_pointer: bool,
 }
 
 /// One static file. Modes are permission bits.
