@@ -20,6 +20,7 @@ pub const INTERFACES: &str = "interfaces";
 pub const OPTIONS: &str = "options";
 pub const HOTPLUG: &str = "hotplug";
 pub const CAPTURE: &str = "capture";
+pub const PPP: &str = "ppp";
 
 /// A program for which the plan has models of drivers of interfaces.
 pub const DRIVERS: &str = "drivers";
@@ -39,6 +40,12 @@ pub fn fit(plan: &mut Plan, program: &str) {
             plan.flash = vec![
                 partition(0, "boot", Held::Bytes(b"boot".to_vec())),
                 partition(2, "factory", Held::Zeros),
+                Flash {
+                    write_size: 2048,
+                    oob_size: 64,
+                    nand: true,
+                    ..partition(3, "data", Held::Zeros)
+                },
             ];
             let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
             plan.uboot_env = vec![
@@ -60,6 +67,7 @@ pub fn fit(plan: &mut Plan, program: &str) {
             plan.netdevs = ["eth0", "eth1"].map(str::to_owned).into();
             plan.interface_ioctls = interface_ioctls();
         }
+        PPP => plan.netdevs = vec!["ppp0".to_owned()],
         UPLINK => {
             plan.netdevs = vec!["eth0".to_owned()];
             plan.uplink = Some(Uplink {
