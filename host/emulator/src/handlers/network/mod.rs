@@ -5,6 +5,7 @@ mod argument;
 mod bridges;
 mod drivers;
 mod modelled;
+mod tunnels;
 mod vlans;
 
 use rustix::io::Errno;
@@ -165,6 +166,9 @@ fn carry_out(
         }
         SIOCGIFVLAN..=SIOCSIFVLAN => vlans::control(network, links, argument),
         _ => {
+            if let Some(done) = tunnels::control(network, links, command, argument) {
+                return done;
+            }
             let link = network
                 .link(&argument.name(0))
                 .map_err(|error| code(&error))?;
