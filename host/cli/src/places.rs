@@ -63,6 +63,7 @@ impl StateDir {
             backends: backends::all,
             roots,
             guest_memory: guest_memory.map(|mib| mib << 20),
+            way_out: policy.serve().way_out,
         }))
     }
 }

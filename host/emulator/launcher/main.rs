@@ -3,19 +3,22 @@
 //!
 //! The supervisor lets the guest's `execve` run this program and answers its one `open` with a file
 //! that holds what to execute: two native-endian `u64` (number of arguments, number of environment
-//! strings), then NUL-terminated strings: the program, the arguments, the environment. No
-//! allocator, no libc, nothing but five system calls.
+//! strings), then NUL-terminated strings: the program, the arguments, the environment. Where there
+//! are no arguments, the second number is the status to end with, and the rest is text to print. No
+//! allocator, no libc, nothing but six system calls.
 #![no_std]
 #![no_main]
 
 use core::arch::{asm, global_asm};
 
+const WRITE: usize = 1;
 const OPEN: usize = 2;
 const LSEEK: usize = 8;
 const MMAP: usize = 9;
 const EXECVE: usize = 59;
 const EXIT_GROUP: usize = 231;
 
+const STDOUT: usize = 1;
 const SEEK_END: usize = 2;
 const O_CLOEXEC: usize = 0o2_000_000;
 const PROT_READ_WRITE: usize = 3;
@@ -57,6 +60,11 @@ fn run() -> Option<usize> {
         let header = data as *const usize;
         let (arguments, variables) = (header.read(), header.add(1).read());
         if arguments == 0 {
+            let text = 2 * size_of::<usize>();
+            if size > text {
+                // Who does not read it does not miss it.
+                syscall(WRITE, [STDOUT, data + text, size - text, 0, 0, 0]);
+            }
             return Some(variables);
         }
         let bytes = (arguments + variables + 2) * size_of::<usize>();

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         a_program_is_executed_by_its_descriptor,
         a_process_that_is_killed_has_not_exited,
         a_script_is_executed_whatever_its_name,
+        tables_without_rules_are_listed,
         limits_are_raised_as_far_as_they_can_be_and_lowered_at_will,
         a_set_user_id_program_of_the_archive_has_roots_rights,
         a_mips_program_may_use_dsp_instructions,
@@ -250,6 +251,14 @@ fn a_script_is_executed_whatever_its_name() {
     let script = "mkdir /tmp/d; printf '#!/bin/sh\\necho own script $1\\n' >/tmp/d/iptables; chmod \
         755 /tmp/d/iptables; /tmp/d/iptables start\n";
     run(script, |_| {}).says("own script start\n");
+}
+
+fn tables_without_rules_are_listed() {
+    let script = "cp /bin/busybox /tmp/iptables\n/tmp/iptables -t raw -S | sed 's/^/rule /'\n\
+                  /tmp/iptables -A INPUT -j DROP && echo taken\n";
+    let run = run(script, |_| {});
+    run.says("rule -P PREROUTING ACCEPT\n");
+    run.says("rule -P OUTPUT ACCEPT\ntaken\n");
 }
 
 fn limits_are_raised_as_far_as_they_can_be_and_lowered_at_will() {

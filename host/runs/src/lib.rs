@@ -57,6 +57,8 @@ pub struct RunsConfig {
     pub roots: Roots,
     /// The bytes of memory that a guest may have, where that is not what it has by default.
     pub guest_memory: Option<u64>,
+    /// Whether guests whose projects ask for it get a way out of their network.
+    pub way_out: bool,
 }
 
 /// All runs of this user on this machine.
@@ -71,7 +73,8 @@ impl Runs {
     pub fn new(config: RunsConfig) -> Self {
         Self {
             registry: Registry::new(config.state_dir, config.program, config.backends)
-                .with_guest_memory(config.guest_memory),
+                .with_guest_memory(config.guest_memory)
+                .with_way_out(config.way_out),
             roots: config.roots,
         }
     }

@@ -15,6 +15,7 @@ mod rehosting_loop;
 mod report;
 mod runs;
 mod shell;
+mod way_out;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         report::trials(),
         runs::trials(),
         shell::trials(),
+        way_out::trials(),
     ];
     rookery_tests::run(all.into_iter().flatten().collect())
 }

@@ -14,7 +14,8 @@ pub fn device(numbers: (u32, u32)) -> Backing {
         (1, 7) => Backing::Host("/dev/full"),
         (1, 8 | 9) => Backing::Host("/dev/urandom"),
         (1, 11) => Backing::KernelLog,
-        (10, 200) => Backing::Tunnel,
+        // `/dev/net/tun` and `/dev/ppp`.
+        (10, 200) | (108, 0) => Backing::Tunnel,
         // Virtual and serial terminals; the console.
         (TTY_MAJOR | 204, _) | (5, 0 | 1) => Backing::Console,
         _ => Backing::Nothing,

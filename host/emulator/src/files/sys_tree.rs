@@ -2,6 +2,7 @@
 //! what an event of the kernel (uevent) tells of it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
@@ -96,9 +97,10 @@ impl SysDevice {
     }
 }
 
-/// The devices among what the supervisor answers for that have a driver.
+/// The devices among what the supervisor answers for that have a driver. One with several nodes,
+/// such as `mtd0` and `mtd/0`, is shown once, as a kernel names it: `mdev -s` goes by the numbers.
 pub fn devices<'a>(all: impl Iterator<Item = (&'a String, &'a Device)>) -> Vec<SysDevice> {
-    let mut found = BTreeMap::new();
+    let mut by_numbers = BTreeMap::new();
     let mut add = |node: &str, numbers: (u32, u32), block: bool, size: u64| {
         let class = class_of(numbers.0, block);
         let name = if block {
@@ -106,13 +108,23 @@ pub fn devices<'a>(all: impl Iterator<Item = (&'a String, &'a Device)>) -> Vec<S
         } else {
             node.rsplit('/').next().unwrap_or(node).to_owned()
         };
-        found.entry((class, name.clone())).or_insert(SysDevice {
+        let device = SysDevice {
             class,
             name,
             node: node.to_owned(),
             numbers,
             size,
-        });
+        };
+        let depth = |node: &str| node.matches('/').count();
+        match by_numbers.entry((block, numbers)) {
+            Entry::Vacant(place) => drop(place.insert(device)),
+            Entry::Occupied(mut known) => {
+                let known: &mut SysDevice = known.get_mut();
+                if depth(node) < depth(&known.node) {
+                    *known = device;
+                }
+            }
+        }
     };
     for (node, numbers) in ALWAYS {
         add(node, *numbers, false, 0);
@@ -125,6 +137,11 @@ pub fn devices<'a>(all: impl Iterator<Item = (&'a String, &'a Device)>) -> Vec<S
             let block = device.mode & libc::S_IFMT == libc::S_IFBLK;
             add(node, device.numbers, block, device.size);
         }
+    }
+    let mut found = BTreeMap::new();
+    for device in by_numbers.into_values() {
+        let place = (device.class, device.name.clone());
+        found.entry(place).or_insert(device);
     }
     found.into_values().take(SHOWN_MAX).collect()
 }
@@ -214,6 +231,7 @@ mod tests {
             ("/dev/ttyS0", node(false, (4, 64))),
             ("/dev/loop0", node(true, (7, 0))),
             ("/dev/sda", node(true, (8, 0))),
+            ("/dev/loop/0", node(true, (7, 0))),
             ("/proc/mtd", node(false, (1, 1))),
         ]
         .map(|(path, device)| (path.to_owned(), device))
@@ -232,5 +250,7 @@ mod tests {
         assert_eq!(read("class/mem/null/dev"), "1:3\n");
         assert!(work.path().join("devices/virtual/net/lo/mtu").exists());
         assert!(!work.path().join("block/sda").exists(), "it has no driver");
+        assert!(read("dev/block/7:0/uevent").contains("DEVNAME=loop0\n"));
+        assert!(!work.path().join("block/loop!0").exists(), "it is the same");
     }
 }

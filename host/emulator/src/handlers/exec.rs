@@ -182,7 +182,7 @@ impl Request {
                         detail: words.join(" "),
                     },
                 );
-                return Ok(Resolved::Exit(0));
+                return Ok(Resolved::Exit(0, called.prints()));
             }
             match kind {
                 Kind::Elf { arch, cpu } => {
@@ -296,7 +296,7 @@ fn prepare<'a>(
                 library.clone(),
             )
         }
-        Resolved::Exit(_) => (Vec::new(), 0, None),
+        Resolved::Exit(..) => (Vec::new(), 0, None),
     };
     let envp = request.envp.clone();
     let envp = match &library {
@@ -344,7 +344,7 @@ fn become_first<'a>(
     let resolved = request.resolve(guest, call).unwrap_or_else(|errno| {
         program.fail(errno);
         guest.report_call(call, request.event(-errno.raw_os_error()));
-        Resolved::Exit(if errno == Errno::NOENT { 127 } else { 126 })
+        Resolved::Exit(if errno == Errno::NOENT { 127 } else { 126 }, String::new())
     });
     prepare(guest, call, &request, &resolved)
 }

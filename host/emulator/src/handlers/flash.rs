@@ -7,8 +7,8 @@ use rustix::io::Errno;
 
 use crate::files::flash;
 use crate::guest::access::{HasDevices, HasEmulators, Reports};
-use crate::handlers::behind;
 use crate::handlers::loops::{FLUSH, GET_BYTES, GET_READ_ONLY, GET_SECTOR_SIZE, GET_SECTORS};
+use crate::handlers::{behind, ioctl};
 use crate::process::call::{Action, Call};
 use crate::qemu::arch::Arch;
 
@@ -25,10 +25,24 @@ enum Command {
     SetBad,
     EccStatistics,
     FileMode,
+    ReadSpare(Spare),
+    WriteSpare(Spare),
+    SpareLayout,
+    Layout,
+}
+
+/// How a command says which spare bytes it means, and where in its argument how many were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spare {
+    /// `struct mtd_oob_buf` of an architecture with 32 bits, and with 64.
+    Short,
+    Long,
+    /// `struct mtd_oob_buf64`
+    Large,
 }
 
 /// Each with its direction, its number, and the size of its argument.
-const COMMANDS: [(Command, Direction, u8, u32); 11] = [
+const COMMANDS: [(Command, Direction, u8, u32); 19] = [
     (Command::Info, Direction::Read, 1, 32),
     (Command::Erase, Direction::Write, 2, 8),
     (Command::Lock, Direction::Write, 5, 8),
@@ -40,6 +54,39 @@ const COMMANDS: [(Command, Direction, u8, u32); 11] = [
     (Command::FileMode, Direction::None, 19, 0),
     (Command::Erase64, Direction::Write, 20, 16),
     (Command::IsLocked, Direction::Read, 23, 8),
+    (
+        Command::WriteSpare(Spare::Short),
+        Direction::ReadWrite,
+        3,
+        12,
+    ),
+    (
+        Command::ReadSpare(Spare::Short),
+        Direction::ReadWrite,
+        4,
+        12,
+    ),
+    (
+        Command::WriteSpare(Spare::Long),
+        Direction::ReadWrite,
+        3,
+        16,
+    ),
+    (Command::ReadSpare(Spare::Long), Direction::ReadWrite, 4, 16),
+    (
+        Command::WriteSpare(Spare::Large),
+        Direction::ReadWrite,
+        21,
+        24,
+    ),
+    (
+        Command::ReadSpare(Spare::Large),
+        Direction::ReadWrite,
+        22,
+        24,
+    ),
+    (Command::SpareLayout, Direction::Read, 10, 200),
+    (Command::Layout, Direction::Read, 17, 328),
 ];
 
 /// What the emulator is taught to pass on for an architecture.
@@ -115,9 +162,9 @@ fn of_character<'a>(
     let known = COMMANDS
         .iter()
         .find(|entry| number(arch, **entry) == command)?;
-    let mut argument = [0; 16];
+    let mut argument = [0; 24];
     let size = usize::try_from(known.3).unwrap_or(0);
-    if known.1 == Direction::Write {
+    if matches!(known.1, Direction::Write | Direction::ReadWrite) {
         let room = argument.get_mut(..size)?;
         let read = guest
             .memory(call)
@@ -125,6 +172,10 @@ fn of_character<'a>(
         if read != Some(true) {
             return Some(Err(Errno::FAULT));
         }
+    }
+    if let Command::ReadSpare(spare) | Command::WriteSpare(spare) = known.0 {
+        let reads = matches!(known.0, Command::ReadSpare(_));
+        return Some(spare_bytes(guest, call, partition, spare, reads, &argument));
     }
     let mut erase = |start, length| {
         let erased = guest
@@ -147,7 +198,70 @@ fn of_character<'a>(
         Command::SetBad => Err(Errno::OPNOTSUPP),
         Command::RegionCount => Ok(Answer::Bytes(vec![0; 4])),
         Command::EccStatistics => Ok(Answer::Bytes(vec![0; 16])),
+        Command::SpareLayout | Command::Layout if partition.oob_size == 0 => Err(Errno::OPNOTSUPP),
+        Command::SpareLayout => Ok(Answer::Bytes(all_free(arch, partition, 2, size))),
+        Command::Layout => Ok(Answer::Bytes(all_free(arch, partition, 66, size))),
+        Command::ReadSpare(_) | Command::WriteSpare(_) => return None,
     })
+}
+
+/// The layout of spare bytes none of which correct anything: `struct nand_oobinfo`, or
+/// `struct nand_ecclayout_user`, whose word `at` begins the list of free ones.
+fn all_free(arch: &Arch, partition: &Flash, at: usize, size: usize) -> Vec<u8> {
+    let mut words = vec![0; size / 4];
+    words[at + 1] = partition.oob_size;
+    if at > 2 {
+        // How many are free.
+        words[at - 1] = partition.oob_size;
+    }
+    words
+        .into_iter()
+        .flat_map(|word| arch.bytes_of(word))
+        .collect()
+}
+
+/// Spare bytes are as erased, whatever was written there.
+fn spare_bytes<'a>(
+    guest: &mut (impl Reports + HasDevices + HasEmulators<'a>),
+    call: &Call,
+    partition: &Flash,
+    spare: Spare,
+    reads: bool,
+    argument: &[u8; 24],
+) -> Result<Answer, Errno> {
+    const SPARE_MAX: u32 = 4096;
+    let arch = guest.emulators().first().ok_or(Errno::NODEV)?.arch;
+    let int = |at| arch.u32_of(argument, at);
+    let (start, length, pointer) = match spare {
+        Spare::Short => (int(0).into(), int(4), int(8).into()),
+        Spare::Long => (int(0).into(), int(4), arch.u64_of(argument, 8)),
+        Spare::Large => (arch.u64_of(argument, 0), int(12), arch.u64_of(argument, 16)),
+    };
+    if partition.oob_size == 0 {
+        return Err(Errno::OPNOTSUPP);
+    }
+    if length > SPARE_MAX || start >= partition.size {
+        return Err(Errno::INVAL);
+    }
+    let mut answer = argument.to_vec();
+    if reads {
+        let erased = vec![0xFF; usize::try_from(length).unwrap_or(0)];
+        let to = ioctl::address(guest, pointer);
+        let memory = guest.memory(call).ok_or(Errno::FAULT)?;
+        memory.write(call, to, &erased).map_err(|_| Errno::FAULT)?;
+        // The kernel tells how many they were in the place of where they begin.
+        if spare != Spare::Large
+            && let Some(place) = answer.get_mut(..4)
+        {
+            place.copy_from_slice(&arch.bytes_of(length));
+        }
+    }
+    answer.truncate(match spare {
+        Spare::Short => 12,
+        Spare::Long => 16,
+        Spare::Large => 24,
+    });
+    Ok(Answer::Bytes(answer))
 }
 
 /// `struct mtd_info_user`.

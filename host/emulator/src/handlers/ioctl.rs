@@ -9,7 +9,7 @@ use crate::guest::access::{
     Callers, HasDevices, HasEmulators, HasImages, HasNvram, HasPlan, HasServices, Reports,
 };
 use crate::handlers::behind::model_of;
-use crate::handlers::{flash, loops, network, nvram, tunnel};
+use crate::handlers::{flash, loops, network, nvram, ppp, tunnel};
 use crate::process::call::{Action, Call};
 use crate::qemu::arch::Arch;
 use crate::qemu::emulator::GUEST_BASE;
@@ -49,6 +49,9 @@ pub fn ioctl<'a>(guest: &mut impl Controls<'a>, call: &Call) -> Action {
         call.arg(2)
     };
     if let Some(action) = flash::ioctl(guest, call, command, address) {
+        return action;
+    }
+    if let Some(action) = ppp::control(guest, call, command, address) {
         return action;
     }
     if taught && let Some(action) = network::ioctl(guest, call, command, address) {

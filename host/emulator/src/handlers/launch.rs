@@ -23,8 +23,8 @@ pub enum Resolved {
         /// The library that it loads before its own.
         library: Option<Rc<OwnedFd>>,
     },
-    /// Nothing: it ends at once with this status.
-    Exit(u64),
+    /// Nothing: it prints something and ends at once with this status.
+    Exit(u64, String),
 }
 
 /// The emulator's options.
@@ -75,7 +75,10 @@ pub fn command_line(
 /// What the launcher reads; see `launcher/main.rs`.
 pub fn blob(resolved: &Resolved, command: &[Vec<u8>], envp: &[Vec<u8>]) -> Vec<u8> {
     let (program, command, envp): (String, &[Vec<u8>], Vec<&Vec<u8>>) = match resolved {
-        Resolved::Exit(status) => return [0_u64.to_ne_bytes(), status.to_ne_bytes()].concat(),
+        Resolved::Exit(status, prints) => {
+            let (none, status) = (0_u64.to_ne_bytes(), status.to_ne_bytes());
+            return [&none[..], &status, prints.as_bytes()].concat();
+        }
         // qemu would take its own variables from the guest's environment.
         Resolved::Program { qemu, .. } => (
             qemu.guest_path(),

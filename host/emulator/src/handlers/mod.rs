@@ -22,6 +22,7 @@ mod ipc;
 mod kernel_log;
 mod launch;
 mod limits;
+mod listed;
 mod log;
 mod loops;
 mod model;
@@ -32,6 +33,7 @@ mod network;
 mod nvram;
 mod options;
 mod pivot;
+mod ppp;
 mod preload;
 mod pretend;
 mod program_file;
@@ -61,7 +63,9 @@ use rookery_records::event::{Process, What};
 
 /// The ioctl commands that the emulator is taught to pass on, after those of models.
 pub fn commands(arch: &Arch) -> impl Iterator<Item = u32> {
-    flash::commands(arch).chain(network::commands())
+    flash::commands(arch)
+        .chain(ppp::commands(arch))
+        .chain(network::commands())
 }
 
 /// Answer one call.

@@ -1,6 +1,7 @@
 //! Programs whose work qemu-user cannot pass on to any kernel: they succeed without effect.
 
 use crate::guest::access::{Callers, HasDevices};
+use crate::handlers::listed;
 use crate::kernel::paths;
 use crate::process::call::Call;
 use crate::process::memory;
@@ -90,6 +91,11 @@ pub fn called(path: &str, busybox: bool, argv: &[Vec<u8>]) -> Option<Called> {
 }
 
 impl Called {
+    /// What it prints.
+    pub fn prints(&self) -> String {
+        listed::printed(self.name, &self.arguments)
+    }
+
     /// Let `/proc/modules` show what was loaded and unloaded.
     pub fn show(&self, guest: &mut impl HasDevices) {
         let Some(modules) = guest.devices().modules() else {

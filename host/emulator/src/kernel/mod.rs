@@ -1,6 +1,6 @@
 //! The kernel as types: system calls that no safe crate offers, netlink, and the text of paths.
 //! With the launcher, the only place with `unsafe`: `notify`, `packets`, `probe`,
-//! `process`, `sockopt`, `stopped` and `told`.
+//! `process`, `sockopt`, `stopped`, `tap` and `told`.
 //!
 //! Invariant 11: `unsafe` is here and where the others are listed.
 
@@ -20,5 +20,6 @@ pub mod sock_diag;
 pub mod sockios;
 pub mod sockopt;
 pub mod stopped;
+pub mod tap;
 pub mod told;
 pub mod uevent;

@@ -57,10 +57,15 @@ impl Prepared {
     /// What `plan` needs of the first of `qemus`; `others` are commands that it is to pass on
     /// besides those of models.
     pub fn new(plan: &Plan, qemus: &[Qemu], others: impl Iterator<Item = u32>) -> Result<Self> {
+        let of_interfaces = || {
+            let all = plan.interface_ioctls.iter().map(|model| model.command);
+            all.filter(|command| *command != IoctlCommand::Any)
+        };
         let commands = || {
             plan.pseudofiles
                 .iter()
                 .flat_map(|(_, model)| model.ioctl.iter().map(|(command, _)| *command))
+                .chain(of_interfaces())
         };
         let Some(qemu) = qemus.first() else {
             return Ok(Self::default());

@@ -14,6 +14,7 @@ use crate::limits::cgroup::Group;
 use crate::limits::{HANDLES, Handle};
 use crate::models::Mounted;
 use crate::network::capture::Capture;
+use crate::network::uplink::Uplink;
 use crate::process::call::Listener;
 use crate::sandbox::child;
 use crate::sandbox::child::Setup;
@@ -51,6 +52,8 @@ pub struct World {
     pub flash: Option<OwnedFd>,
     /// The process that records what goes over its interfaces.
     pub capture: Option<Capture>,
+    /// The interface behind which something answers.
+    pub uplink: Option<Uplink>,
     /// The namespace with the other ends of interface pairs; they vanish with it.
     pub outside: std::fs::File,
 }
@@ -167,6 +170,7 @@ impl World {
                             .map(|(device, root)| Mounted { device, root }),
                         flash,
                         capture: None,
+                        uplink: None,
                         outside,
                     });
                 }

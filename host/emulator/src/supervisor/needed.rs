@@ -23,6 +23,7 @@ use crate::kernel::paths;
 use crate::limits::Handle;
 use crate::models::{Models, Written};
 use crate::network::capture::Capture;
+use crate::network::uplink::Uplink;
 use crate::network::wanted::Elsewhere;
 use crate::process::view::View;
 use crate::qemu::arch::Arch;
@@ -121,7 +122,8 @@ pub fn environment(plan: &Plan) -> Vec<String> {
 pub fn filter_of(plan: &Plan, has_nvram: bool) -> Vec<Instruction> {
     let models = || plan.pseudofiles.iter();
     let watched = filter::Options {
-        model_ioctls: models().any(|(_, model)| !model.ioctl.is_empty()),
+        model_ioctls: !plan.interface_ioctls.is_empty()
+            || models().any(|(_, model)| !model.ioctl.is_empty()),
         model_files: has_nvram || !plan.pseudofiles.is_empty(),
         model_devices: has_nvram
             || !plan.flash.is_empty()
@@ -152,16 +154,48 @@ fn elsewhere(world: &mut World) -> Option<Elsewhere> {
     })
 }
 
-/// The process that records what goes over the guest's interfaces into a file, where there is one.
-pub fn captured(
-    world: &World,
-    file: Option<io::Result<File>>,
+/// What is beside the guest in its network: who records its packets into a file, where there is
+/// one, and who answers beyond it.
+pub fn beside(
+    plan: &Plan,
+    world: &mut World,
+    packets: Option<io::Result<File>>,
     notes: &mut Notes,
-) -> Option<Capture> {
+) {
+    world.capture = captured(world, packets, notes);
+    world.uplink = uplink(plan, world, notes);
+}
+
+/// The process that records what goes over the guest's interfaces into a file, where there is one.
+fn captured(world: &World, file: Option<io::Result<File>>, notes: &mut Notes) -> Option<Capture> {
     let started = file?.and_then(|file| Capture::start(&world.pidfd, &file));
     started
         .inspect_err(|error| notes.about("no packets are recorded", error.to_string()))
         .ok()
+}
+
+/// The interface behind which something answers, where the plan has one.
+fn uplink(plan: &Plan, world: &World, notes: &mut Notes) -> Option<Uplink> {
+    const NO_WAY_OUT: &str = "network.external is not honoured, and the guest has no way out of \
+                              its network";
+    let wanted = plan.uplink.as_ref()?;
+    match Uplink::start(&world.pidfd, wanted, guest_user::uid()) {
+        Ok((uplink, missing)) => {
+            if let Some(why) = missing {
+                notes.about(NO_WAY_OUT, why);
+            }
+            Some(uplink)
+        }
+        Err(error) => {
+            let interface = &wanted.interface;
+            notes.about(
+                "nothing answers beyond the guest's own network, because the interface for it \
+                 could not be made",
+                format!("{interface}: {error}"),
+            );
+            None
+        }
+    }
 }
 
 /// Make use of the file systems that have no place in the guest's tree: fill that of flash memory;

@@ -45,7 +45,7 @@ use crate::supervisor::command::Command;
 use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
 use crate::supervisor::needed::{
-    captured, complete, consoles, emulators, environment, fill_detached, filter_of, links,
+    beside, complete, consoles, emulators, environment, fill_detached, filter_of, links,
     not_to_be_had, unpacked,
 };
 use crate::supervisor::nvram;
@@ -123,7 +123,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let forwarder = Forwarder::start(&world.pidfd, plan.ports.clone(), reserved)
         .inspect_err(|error| notes.about("no port of the guest is forwarded", error.to_string()))
         .ok();
-    world.capture = captured(&world, packets, &mut notes);
+    beside(plan, &mut world, packets, &mut notes);
     let models = fill_detached(&mut world, devices.flash(), written, &mut notes);
     let (asking, error) = Asking::new(&world.pidfd);
     if let Some(error) = error {
@@ -475,6 +475,9 @@ impl Supervisor<'_> {
         handlers::report_sent(&mut self.guest);
         if let Some(capture) = self.world.capture.take() {
             capture.stop();
+        }
+        if let Some(uplink) = self.world.uplink.take() {
+            uplink.stop();
         }
         if let Some(models) = self.guest.kept().models() {
             models.stop();

@@ -46,6 +46,27 @@ static void disk(void)
     close(fd);
 }
 
+static void spare(void)
+{
+    unsigned char bytes[64] = "";
+    struct mtd_oob_buf some = {.start = 0, .length = sizeof bytes, .ptr = bytes};
+    struct mtd_oob_buf64 more = {.length = 16, .usr_ptr = (uintptr_t)bytes};
+    struct nand_oobinfo layout = {0};
+    int nand = open("/dev/mtd3", O_RDWR), nor = open("/dev/mtd0", O_RDWR);
+    say("spare bytes are as erased", ioctl(nand, MEMREADOOB, &some) == 0 && bytes[0] == 0xFF
+        && bytes[63] == 0xFF && some.start == 64);
+    bytes[0] = bytes[16] = 0;
+    say("so are those of large flash",
+        ioctl(nand, MEMREADOOB64, &more) == 0 && bytes[0] == 0xFF && bytes[16] == 0);
+    some.start = 0;
+    say("they take what is written", ioctl(nand, MEMWRITEOOB, &some) == 0);
+    say("they are free", ioctl(nand, MEMGETOOBSEL, &layout) == 0 && layout.oobfree[0][1] == 64);
+    say("other flash has none",
+        ioctl(nor, MEMREADOOB, &some) < 0 && errno == EOPNOTSUPP);
+    close(nand);
+    close(nor);
+}
+
 int main(void)
 {
     char text[16] = "";
@@ -100,6 +121,7 @@ int main(void)
         mknod("/tmp/flash", S_IFCHR | 0600, makedev(90, 0)) == 0 &&
             (fd = open("/tmp/flash", O_RDONLY)) >= 0 && pread(fd, text, 4, 0) == 4 &&
             memcmp(text, "boot", 4) == 0);
+    spare();
     printf("the end\n");
     return 0;
 }

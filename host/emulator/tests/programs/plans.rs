@@ -1,7 +1,8 @@
 //! What the plan of a program has that wants more than the usual machine.
 
 use rookery_runs::plan::{
-    Address, Flash, Held, Ioctl, IoctlCommand, Plan, Poll, Pseudofile, Read, Write,
+    Address, Flash, Held, InterfaceIoctl, Ioctl, IoctlCommand, Plan, Poll, Pseudofile, Read, Time,
+    Uplink, Write,
 };
 
 /// A program that takes long by itself: tried once, and only where it is asked for.
@@ -19,6 +20,13 @@ pub const INTERFACES: &str = "interfaces";
 pub const OPTIONS: &str = "options";
 pub const HOTPLUG: &str = "hotplug";
 pub const CAPTURE: &str = "capture";
+pub const PPP: &str = "ppp";
+
+/// A program for which the plan has models of drivers of interfaces.
+pub const DRIVERS: &str = "drivers";
+
+/// A program for which somebody answers beyond an interface.
+pub const UPLINK: &str = "uplink";
 
 /// Where the program's models write to.
 pub const WRITTEN: &str = "out/led.txt";
@@ -32,6 +40,12 @@ pub fn fit(plan: &mut Plan, program: &str) {
             plan.flash = vec![
                 partition(0, "boot", Held::Bytes(b"boot".to_vec())),
                 partition(2, "factory", Held::Zeros),
+                Flash {
+                    write_size: 2048,
+                    oob_size: 64,
+                    nand: true,
+                    ..partition(3, "data", Held::Zeros)
+                },
             ];
             let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
             plan.uboot_env = vec![
@@ -48,6 +62,21 @@ pub fn fit(plan: &mut Plan, program: &str) {
         INTERFACES => {
             plan.netdevs = ["eth0", "br0", "br9"].map(str::to_owned).into();
             plan.addresses = vec![address("br9", [192, 168, 9, 1])];
+        }
+        DRIVERS => {
+            plan.netdevs = ["eth0", "eth1"].map(str::to_owned).into();
+            plan.interface_ioctls = interface_ioctls();
+        }
+        PPP => plan.netdevs = vec!["ppp0".to_owned()],
+        UPLINK => {
+            plan.netdevs = vec!["eth0".to_owned()];
+            plan.uplink = Some(Uplink {
+                interface: "eth1".to_owned(),
+                mac: [0x52, 0x54, 0, 0x12, 0x34, 0x56],
+                way_out: false,
+                dns: Some([192, 0, 2, 77].into()),
+                ntp: Some(Time::From(1_700_000_000)),
+            });
         }
         _ => {}
     }
@@ -110,6 +139,23 @@ fn models() -> Vec<(String, Pseudofile)> {
     ]
     .map(|(path, model)| (path.to_owned(), model))
     .into()
+}
+
+fn interface_ioctls() -> Vec<InterfaceIoctl> {
+    let model = |interface: Option<&str>, command, answer, by_pointer| InterfaceIoctl {
+        interface: interface.map(str::to_owned),
+        command: IoctlCommand::Number(command),
+        answer,
+        by_pointer,
+    };
+    let data = |bytes: &[u8], value| Ioctl::WriteData(bytes.to_vec(), value);
+    vec![
+        model(None, 0x8B1A, Ioctl::Return(0), false),
+        model(Some("eth0"), 0x8B1A, Ioctl::Return(-16), false),
+        model(Some("eth0"), 0x89F1, data(b"v1.2\0", 7), true),
+        model(Some("eth0"), 0x8BE1, data(b"\x03\0\0\x01", 0), false),
+        model(Some("eth0"), 0x6B6F, Ioctl::Return(5), false),
+    ]
 }
 
 fn partition(number: u32, name: &str, holds: Held) -> Flash {

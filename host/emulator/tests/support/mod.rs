@@ -90,6 +90,8 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
         env: vec![],
         netdevs: vec![],
         addresses: vec![],
+        uplink: None,
+        interface_ioctls: vec![],
         capture: false,
         blocked_signals: vec![],
         pseudofiles: vec![],

@@ -75,6 +75,7 @@ const FILES: &[(&[&str], Source)] = &[
         &["shell_cov.csv", "shell_env.csv", "shell_cov_trace.csv"],
         event(&["shell"], "no instrumented shell ran a script"),
     ),
+    (&["env_cmp.txt"], event(&["env"], "nothing was compared with DYNVALDYNVALDYNVAL")),
     (&["uboot.log"], event(&["uboot"], "no U-Boot variable was asked for")),
     (&["bash_cov.csv"], event(&["bash_command"], "no bash ran a command")),
     (&[DATABASE], event(&["db"], "no event was recorded")),

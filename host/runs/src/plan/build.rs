@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::plan::notes::Notes;
 use crate::plan::paths::{in_project, is_guest_path, read_head};
 use crate::plan::unsupported::{is_enabled, note_ignored};
-use crate::plan::{Plan, addresses, files, flash, library, models};
+use crate::plan::{Plan, addresses, files, flash, library, models, uplink};
 use crate::ports::Ports;
 
 const DEFAULT_TIMEOUT_S: u64 = StartOptions::TIMEOUT_S as u64;
@@ -44,6 +44,8 @@ impl Plan {
             )
         })?;
         note_ignored(config, project_dir, &mut notes);
+        let mut netdevs = netdevs(config, &mut notes);
+        let uplink = uplink::uplink(config, &mut netdevs, &mut notes);
         let plan = Self {
             project_dir: project_dir.to_owned(),
             archive: archive(config, project_dir)?,
@@ -52,7 +54,8 @@ impl Plan {
             arch: arch.to_owned(),
             init: init(config, project_dir)?,
             env: env(config, &mut notes),
-            netdevs: netdevs(config, &mut notes),
+            netdevs,
+            uplink,
             addresses: addresses::addresses(config, &mut notes),
             capture: captures(config),
             blocked_signals: blocked_signals(config, &mut notes),
@@ -61,6 +64,7 @@ impl Plan {
                 project_dir,
                 &mut notes,
             )?,
+            interface_ioctls: models::interface_ioctls(config, project_dir, &mut notes),
             flash: flash::partitions(config, project_dir, &mut notes)?,
             static_files: files::static_files(
                 section(config, "static_files"),

@@ -9,6 +9,7 @@ mod models;
 pub mod notes;
 mod paths;
 mod unsupported;
+mod uplink;
 mod usual;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::ports::Ports;
 
 pub use addresses::Address;
 pub use flash::{Flash, Held};
+pub use uplink::{Time, Uplink};
 
 /// Everything that a backend needs to know. Built from the effective configuration before the
 /// supervisor starts.
@@ -43,6 +45,9 @@ pub struct Plan {
     /// Addresses that network devices have.
     #[serde(default)]
     pub addresses: Vec<Address>,
+    /// The interface behind which something answers, where there is one.
+    #[serde(default)]
+    pub uplink: Option<Uplink>,
     /// Record what goes over them.
     #[serde(default)]
     pub capture: bool,
@@ -50,6 +55,9 @@ pub struct Plan {
     pub blocked_signals: Vec<i32>,
     /// Modelled files of `/dev`, `/proc` and `/sys`, by path.
     pub pseudofiles: Vec<(String, Pseudofile)>,
+    /// What drivers of network interfaces answer.
+    #[serde(default)]
+    pub interface_ioctls: Vec<InterfaceIoctl>,
     /// Flash partitions, by their numbers.
     #[serde(default)]
     pub flash: Vec<Flash>,
@@ -193,6 +201,19 @@ pub enum Ioctl {
     Unhandled,
     /// The time as a `struct rtc_time`: what no configuration can say.
     Time,
+}
+
+/// What a command answers that is about an interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceIoctl {
+    /// The interface's name; every interface, where there is none.
+    pub interface: Option<String>,
+    /// The command.
+    pub command: IoctlCommand,
+    /// Its answer.
+    pub answer: Ioctl,
+    /// Data goes where the pointer behind the interface's name leads, else behind the name.
+    pub by_pointer: bool,
 }
 
 /// One static file. Modes are permission bits.

@@ -34,6 +34,7 @@ pub struct Registry {
     backends: Backends,
     guest_memory: Option<u64>,
     ports: Ports,
+    way_out: bool,
 }
 
 impl Registry {
@@ -47,6 +48,7 @@ impl Registry {
             backends,
             guest_memory: None,
             ports: Ports::default(),
+            way_out: false,
         }
     }
 
@@ -57,6 +59,12 @@ impl Registry {
             guest_memory,
             ..self
         }
+    }
+
+    /// Let guests out of their network where their projects ask for it.
+    #[must_use]
+    pub fn with_way_out(self, way_out: bool) -> Self {
+        Self { way_out, ..self }
     }
 
     /// Let runs have the ports of the host that the operator names.

@@ -160,6 +160,9 @@ impl Starting {
         let mut plan = Plan::from_config(&config, project_dir, &cache_dir, *timeout_s)?;
         plan.memory_max = self.registry.guest_memory.unwrap_or(plan.memory_max);
         plan.ports = self.registry.ports.clone();
+        if !self.registry.way_out {
+            plan.close_way_out();
+        }
         if let Some(seconds) = backend.open_ended_s().filter(|_| plan.is_open_ended()) {
             plan.timeout_s = seconds;
         }

@@ -22,6 +22,9 @@ pub struct Serving {
     pub ports: Option<Ports>,
     /// MiB of memory that a guest may have.
     pub guest_memory_mib: Option<u64>,
+    /// Whether guests whose projects ask for it get a way out of their network. Only the policy
+    /// says so.
+    pub way_out: bool,
     /// Where calls and decisions are recorded.
     pub audit: Option<PathBuf>,
     /// The file of digests outside which nothing is served.
@@ -103,7 +106,8 @@ mod tests {
     #[test]
     fn one_file_holds_what_the_command_line_can_say() {
         let text = "[serve]\nroots = ['fw', '/srv']\nports = '80=8080,9000-9100'\n\
-                    guest_memory_mib = 2048\naudit = 'calls.jsonl'\nlock = '/etc/l'\n\
+                    guest_memory_mib = 2048\nway_out = true\naudit = 'calls.jsonl'\n\
+                    lock = '/etc/l'\n\
                     [penguin]\nplugins = ['netbinds']";
         let policy = Policy::from_toml(text).unwrap().at("/etc/rookery".as_ref());
         let serve = policy.serve();
@@ -116,6 +120,7 @@ mod tests {
             "80=8080,9000-9100"
         );
         assert_eq!(serve.guest_memory_mib, Some(2048));
+        assert!(serve.way_out && !Policy::default().serve().way_out);
         assert_eq!(
             serve.audit.as_deref(),
             Some("/etc/rookery/calls.jsonl".as_ref())

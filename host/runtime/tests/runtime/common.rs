@@ -134,6 +134,7 @@ impl Place {
             backends: Vec::new,
             roots: roots.clone(),
             guest_memory: None,
+            way_out: false,
         });
         let policy = if policy.is_empty() {
             Policy::default()

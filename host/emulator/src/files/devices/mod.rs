@@ -156,6 +156,7 @@ impl Devices {
             ("/dev/ttyS0", (4, 64)),
             ("/dev/kmsg", (1, 11)),
             ("/dev/net/tun", (10, 200)),
+            ("/dev/ppp", (108, 0)),
         ] {
             devices.add_node(path, Device::node(false, numbers, 0o600));
         }

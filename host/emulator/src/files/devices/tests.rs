@@ -14,6 +14,8 @@ pub fn plan() -> Plan {
         ],
         netdevs: vec![],
         addresses: vec![],
+        uplink: None,
+        interface_ioctls: vec![],
         capture: false,
         blocked_signals: vec![],
         pseudofiles: vec![],

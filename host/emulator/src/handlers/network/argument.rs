@@ -13,7 +13,7 @@ use crate::qemu::emulator::GUEST_BASE;
 /// The longest structure: `struct vlan_ioctl_args`.
 const LENGTH: usize = 56;
 /// `IFNAMSIZ`
-const NAME: usize = 16;
+pub const NAME: usize = 16;
 
 pub struct Argument {
     pub address: u64,

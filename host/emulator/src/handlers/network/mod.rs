@@ -4,15 +4,16 @@
 mod argument;
 mod bridges;
 mod drivers;
+mod modelled;
+mod tunnels;
 mod vlans;
 
 use rustix::io::Errno;
 
 use crate::files::interfaces::VLAN_TABLE;
-use crate::guest::access::{HasDevices, HasEmulators, HasServices, Reports};
+use crate::guest::access::{HasDevices, HasEmulators, HasPlan, HasServices, Reports};
 use crate::guest::links::Links;
 use crate::kernel::netlink::Netlink;
-use crate::kernel::netlink::message::name_of;
 use crate::kernel::sockios::{
     SIOCBRADDBR, SIOCBRDELIF, SIOCDEVPRIVATE, SIOCETHTOOL, SIOCGIFBR, SIOCGIFVLAN, SIOCIWFIRST,
     SIOCIWFIRSTPRIV, SIOCIWLAST, SIOCIWLASTSTANDARD, SIOCSIFBR, SIOCSIFVLAN, SIOCSMIIREG,
@@ -36,6 +37,17 @@ pub fn commands() -> impl Iterator<Item = u32> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// Whether a command is a driver's own.
+fn is_of_drivers(command: u32) -> bool {
+    [
+        SIOCETHTOOL..=SIOCSMIIREG,
+        SIOCDEVPRIVATE..=SIOCDEVPRIVATE + 15,
+        SIOCIWFIRST..=SIOCIWLAST,
+    ]
+    .iter()
+    .any(|range| range.contains(&command))
 }
 
 /// What a command does for the guest.
@@ -68,19 +80,21 @@ impl Answer {
 /// `ioctl` with one of [`commands`]; `address` is where the guest's argument is. `None` where it is
 /// none of them.
 pub fn ioctl<'a>(
-    guest: &mut (impl Reports + HasEmulators<'a> + HasServices + HasDevices),
+    guest: &mut (impl Reports + HasPlan<'a> + HasEmulators<'a> + HasServices + HasDevices),
     call: &Call,
     command: u32,
     address: u64,
 ) -> Option<Action> {
-    if !commands().any(|known| known == command) {
+    if !commands().any(|known| known == command) && !modelled::is_command(guest.plan(), command) {
         return None;
     }
     let Some(argument) = Argument::read(guest, call, address) else {
         return Some(Errno::FAULT.into());
     };
     let name = argument.interface(command);
+    let model = modelled::answer(guest, command, &name, &argument);
     let result = match guest.services().interfaces() {
+        _ if model.is_some() => model.unwrap_or(Err(Errno::OPNOTSUPP)),
         Some((network, links)) => carry_out(network, links, command, &argument),
         None => Err(Errno::OPNOTSUPP),
     };
@@ -114,18 +128,21 @@ pub fn ioctl<'a>(
 
 /// A command of wireless interfaces that the emulator knows by itself: the kernel may know none of
 /// them, whatever the interface.
-pub fn wireless(
-    guest: &mut (impl Reports + HasServices),
+pub fn wireless<'a>(
+    guest: &mut (impl Reports + HasPlan<'a> + HasEmulators<'a> + HasServices),
     call: &Call,
     command: u32,
 ) -> Option<Action> {
     if !(SIOCIWFIRST..=SIOCIWLAST).contains(&command) {
         return None;
     }
-    let mut name = [0; libc::IFNAMSIZ];
-    let memory = guest.memory(call)?;
-    memory.read(call.arg(2), &mut name).ok()?;
-    let name = name_of(&name);
+    let argument = Argument::read(guest, call, call.arg(2))?;
+    if let Some(Ok(answer)) = modelled::answer(guest, command, &argument.name(0), &argument) {
+        let mut written = answer.writes.iter();
+        let failed = written.find_map(|(to, bytes)| argument.memory.write(call, *to, bytes).err());
+        return Some(failed.map_or(Action::Return(answer.value), Action::from));
+    }
+    let name = argument.name(0);
     let link = guest.services().network()?.link(&name);
     let errno = link.map_or_else(|error| code(&error), |_| Errno::OPNOTSUPP);
     let what = What::InterfaceMissing {
@@ -149,6 +166,9 @@ fn carry_out(
         }
         SIOCGIFVLAN..=SIOCSIFVLAN => vlans::control(network, links, argument),
         _ => {
+            if let Some(done) = tunnels::control(network, links, command, argument) {
+                return done;
+            }
             let link = network
                 .link(&argument.name(0))
                 .map_err(|error| code(&error))?;

@@ -16,7 +16,7 @@ use crate::guest::access::{Callers, HasDevices, HasEmulators, HasServices, Repor
 use crate::handlers::behind::pieces_of;
 use crate::handlers::{net, network};
 use crate::kernel::netlink::message::{
-    HEADER, Message, OF_LINK, attribute_of, long, name_of, short,
+    HEADER, Message, OF_LINK, attribute, attribute_of, long, name_of, short,
 };
 use crate::kernel::netlink::{ACK, CREATE, DUMP, REQUEST};
 use crate::network::wanted::Made;
@@ -26,6 +26,9 @@ use rookery_records::event::{Argument, What};
 
 /// More than the room that such a socket has.
 const LENGTH_MAX: u64 = 32 * 1024;
+/// The length of the fixed part of a message about a filter (`struct tcmsg`): whose socket checks
+/// strictly is refused a shorter one.
+const OF_FILTER: usize = 20;
 /// The kernel answers it, if at all, with success (`NLMSG_NOOP`).
 const NOTHING: u16 = 1;
 /// The command that asks for the number of an interface, as a message that names one does.
@@ -47,9 +50,10 @@ pub fn send<'a>(
         .first()
         .is_some_and(|qemu| qemu.arch.is_big_endian());
     let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-    let Some(mut message) = Message::only(&bytes) else {
+    let bytes = messages_of(&bytes);
+    let Some(mut message) = Message::only(bytes) else {
         // Several: each is looked at, and all are sent together.
-        let all = all_of(&bytes)?;
+        let all = all_of(bytes)?;
         let bytes: Vec<u8> = all
             .into_iter()
             .try_fold(Vec::new(), |mut sent, mut message| {
@@ -77,7 +81,7 @@ pub fn send<'a>(
         // it, it knows.
         let nothing = Message {
             kind: libc::RTM_GETTFILTER,
-            body: vec![0; 4],
+            body: vec![0; OF_FILTER],
             ..message
         };
         if nothing.flags & DUMP == 0 {
@@ -95,7 +99,7 @@ pub fn send<'a>(
             ..message.clone()
         }
     } else {
-        message.clone()
+        without_kind(guest, &message).unwrap_or_else(|| message.clone())
     };
     let waits = has_answer(&socket);
     if let Err(errno) = rustix::net::send(&socket, &sent.bytes(), SendFlags::empty()) {
@@ -124,6 +128,12 @@ fn is_route(socket: &OwnedFd) -> bool {
 fn message_of(guest: &mut impl Callers, call: &Call) -> Option<Vec<u8>> {
     let memory = guest.memory(call)?;
     let pieces = match call.number() {
+        // Version 7.2 of the emulator passes on a message that was written with no length.
+        libc::SYS_write if call.arg(2) == 0 => {
+            let mut length = [0; 4];
+            memory.read(call.arg(1), &mut length).ok()?;
+            vec![(call.arg(1), u32::from_ne_bytes(length).into())]
+        }
         libc::SYS_write => vec![(call.arg(1), call.arg(2))],
         libc::SYS_writev => pieces_of(guest, call)?,
         libc::SYS_sendto => {
@@ -169,6 +179,16 @@ fn is_kernel(memory: &crate::process::memory::Memory, address: u64, length: u64)
     (family && long(&name, 4) == Some(0) && long(&name, 8) == Some(0)).then_some(())
 }
 
+/// The messages at the beginning: what follows them, such as the rest of a buffer, the kernel
+/// leaves unread.
+fn messages_of(bytes: &[u8]) -> &[u8] {
+    let mut end = 0;
+    while let Some((_, length)) = bytes.get(end..).and_then(Message::first) {
+        end += length;
+    }
+    bytes.get(..end).unwrap_or_default()
+}
+
 fn all_of(bytes: &[u8]) -> Option<Vec<Message>> {
     let mut rest = bytes;
     let mut all = Vec::new();
@@ -210,6 +230,31 @@ fn make<'a>(
         Err(_) => return false,
     }
     true
+}
+
+/// A change of an interface that stands in for a kind, without what only that kind knows.
+fn without_kind(guest: &mut impl HasServices, message: &Message) -> Option<Message> {
+    let attributes = message.body.get(OF_LINK..)?;
+    let kind = attribute_of(attribute_of(attributes, IFLA_LINKINFO)?, IFLA_INFO_KIND)?;
+    let (network, links) = guest.services().interfaces()?;
+    let changes = [libc::RTM_NEWLINK, libc::RTM_SETLINK].contains(&message.kind);
+    let name = meaning::interface(message).or_else(|| {
+        let index = long(&message.body, 4)?;
+        network.link_at(index).ok().map(|link| link.name)
+    })?;
+    if !changes || !links.stands_for(&name, &name_of(kind)) {
+        return None;
+    }
+    let mut body = message.body.get(..OF_LINK)?.to_vec();
+    for (kind, value) in message.attributes(OF_LINK) {
+        if kind != IFLA_LINKINFO {
+            body.extend(attribute(kind, value));
+        }
+    }
+    Some(Message {
+        body,
+        ..message.clone()
+    })
 }
 
 fn peek(socket: &OwnedFd) -> Option<Vec<u8>> {

@@ -1,7 +1,7 @@
 //! Interfaces that are made, changed and removed.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd};
 
 use libc::{
@@ -92,6 +92,24 @@ impl Netlink {
         body.extend(attribute(IFLA_LINK, &self.link(on)?.index.to_ne_bytes()));
         body.extend(attribute(IFLA_LINKINFO, &info));
         self.request(RTM_NEWLINK, CREATE | EXCLUSIVE, body)
+    }
+
+    /// Give an interface an address on its link.
+    pub fn set_mac(&self, index: u32, mac: [u8; 6]) -> io::Result<()> {
+        let mut body = of_index(index);
+        body.extend(attribute(IFLA_ADDRESS, &mac));
+        self.request(RTM_NEWLINK, 0, body)
+    }
+
+    /// Have packets for everybody else go out by an interface, to `gateway`.
+    pub fn add_default_route(&self, index: u32, gateway: Ipv4Addr) -> io::Result<()> {
+        /// A `struct rtmsg` of IPv4, for every destination: in the main table, set when the machine
+        /// began, to be reached by others (`RT_TABLE_MAIN`, `RTPROT_BOOT`, `RTN_UNICAST`).
+        const ROUTE: [u8; 12] = [2, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
+        let mut body = ROUTE.to_vec();
+        body.extend(attribute(libc::RTA_GATEWAY, &gateway.octets()));
+        body.extend(attribute(libc::RTA_OIF, &index.to_ne_bytes()));
+        self.request(libc::RTM_NEWROUTE, CREATE | EXCLUSIVE, body)
     }
 
     /// Remove an interface.

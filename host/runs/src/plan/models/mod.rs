@@ -1,5 +1,7 @@
 //! Pseudofile models: Penguin's, turned into what the embedded emulator has.
 
+mod interfaces;
+
 use std::path::{Component, Path, PathBuf};
 
 use rookery_project::penguin::device_models::{IoctlModel, ReadModel, WriteModel};
@@ -9,6 +11,8 @@ use serde_json::{Map, Value};
 use crate::plan::notes::Notes;
 use crate::plan::paths::{in_project, is_guest_path, read_head};
 use crate::plan::{Ioctl, IoctlCommand, Poll, Pseudofile, Read, Write};
+
+pub(super) use interfaces::interface_ioctls;
 
 /// Bytes of a path that a write model may name.
 const NAME_MAX: usize = 200;
@@ -176,14 +180,16 @@ impl Reader<'_> {
         }
         let mut answers = Vec::new();
         for (command, model) in value.as_object().into_iter().flatten() {
-            let command = if command == "*" {
-                IoctlCommand::Any
-            } else {
-                IoctlCommand::Number(self.command(command)?)
-            };
-            answers.push((command, self.answer(model, notes)?));
+            answers.push((self.commanded(command)?, self.answer(model, notes)?));
         }
         Ok(answers)
+    }
+
+    fn commanded(&self, text: &str) -> Result<IoctlCommand> {
+        match text {
+            "*" => Ok(IoctlCommand::Any),
+            text => self.command(text).map(IoctlCommand::Number),
+        }
     }
 
     fn command(&self, text: &str) -> Result<u32> {
