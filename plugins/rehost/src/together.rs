@@ -27,7 +27,7 @@ pub fn together(ledger: &Ledger) -> Option<Hypothesis> {
         .collect();
     Some(Hypothesis::new(
         format!("{}{}", Hypothesis::MANY, keys.join(" + ")),
-        format!("{} changes that did nothing alone, at once", alone.len()),
+        format!("these did nothing alone: {}", keys.join(" and ")),
         None,
         change,
     ))

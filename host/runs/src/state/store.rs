@@ -317,6 +317,7 @@ mod tests {
             project_dir: PathBuf::from("/nowhere"),
             backend: "auto".to_owned(),
             timeout_s: None,
+            trial: None,
         }
     }
 
