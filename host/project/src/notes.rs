@@ -40,7 +40,7 @@ impl Project {
     ) -> Result<Note> {
         let file = file_of(name)?;
         let (folder, shown) = self.notes_of(owner)?;
-        let _lock = folder.lock(LOCK, &shown)?;
+        let _lock = folder.lock(LOCK, &shown, &shown)?;
         clear_away(&folder.path(""), None);
         let shown = shown.join(&file);
         let old = read(&folder.path(&file), &shown)?;

@@ -137,9 +137,10 @@ impl<'a> Store<'a> {
     /// Wait for other writers, then keep them out.
     pub fn lock(dir: &'a Path) -> Result<Self> {
         let project = Held::open(dir)?;
-        let folder = project.folder(OWN, &dir.join(OWN))?;
+        let own = dir.join(OWN);
+        let folder = project.folder(OWN, &own)?;
         let store = Self {
-            _lock: folder.lock(LOCK, dir)?,
+            _lock: folder.lock(LOCK, &own, dir)?,
             dir,
             project,
             folder,

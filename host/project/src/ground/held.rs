@@ -55,17 +55,17 @@ impl Held {
         if name.is_empty() { own } else { own.join(name) }
     }
 
-    /// Keep other writers out, after those that are at it, for as long as the file is open. `shown`
-    /// is what they write.
-    pub(crate) fn lock(&self, name: &str, shown: &Path) -> Result<fs::File> {
+    /// Keep other writers out, after those that are at it, for as long as the file `name` is open.
+    /// `shown` is this directory's name for people, and `changed` what the writers change.
+    pub(crate) fn lock(&self, name: &str, shown: &Path, changed: &Path) -> Result<fs::File> {
         let lock = regular::create(&self.path(name))
-            .map_err(|error| Error::io("open the lock of", shown, &error))?;
+            .map_err(|error| Error::io("open", &shown.join(name), &error))?;
         let start = Instant::now();
         while try_lock(&lock).is_err() {
             if start.elapsed() > PATIENCE {
                 return Err(Error::Conflict(format!(
                     "another process is changing {}; try again later",
-                    shown.display()
+                    changed.display()
                 )));
             }
             sleep(Duration::from_millis(2));
