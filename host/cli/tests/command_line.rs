@@ -30,6 +30,9 @@ fn every_subcommand_explains_itself_with_an_example() {
         &["plugins", "check"],
         &["plugins", "lock"],
         &["plugins", "compile"],
+        &["plugins", "new"],
+        &["plugins", "test"],
+        &["plugins", "componentize"],
         &["doctor"],
     ] {
         let output = rookery(home.path(), &[command, &["--help"]].concat());
