@@ -177,7 +177,7 @@ impl PluginOptions {
 }
 
 /// The directory of the built-in plugins.
-fn built_in() -> Option<PathBuf> {
+pub fn built_in() -> Option<PathBuf> {
     let exe = std::env::current_exe().ok()?;
     Some(exe.parent()?.join("plugins"))
 }

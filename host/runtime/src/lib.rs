@@ -39,6 +39,7 @@ mod work;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use admission::check_name;
 #[doc(hidden)]
 pub use admission::look_into_component;
 pub use audit::Audit;

@@ -202,10 +202,8 @@ impl<S: ToolSource> ServerHandler for Server<S> {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut seen = match self.subscribed.load(Ordering::Relaxed) {
-            0 => self.loading.count().await,
-            seen => seen,
-        };
+        // Where there were none yet, the first are news: a count taken now may have more already.
+        let mut seen = self.subscribed.load(Ordering::Relaxed);
         loop {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),

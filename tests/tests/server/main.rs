@@ -6,6 +6,7 @@ mod bad_input;
 mod contract;
 mod examples;
 mod hostile_tools;
+mod kit;
 mod locked_down;
 mod old_tools;
 mod operator;

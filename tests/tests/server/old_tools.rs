@@ -7,7 +7,8 @@ use rookery_tests::session::Options;
 use rookery_tests::{Session, places};
 use serde_json::{Value, json};
 
-/// `plugins/examples/c`, built against the contract as it was in 0.1.0; never built again.
+/// The example in C that is now a template, built against the contract as it was in 0.1.0; never
+/// built again.
 const DIGEST: &str = "873af2adc9277ec9ecd3131be8a5a38a0bd273cd16b03b892b4e8fa046b5fe47";
 
 #[tokio::test]

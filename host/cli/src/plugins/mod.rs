@@ -1,7 +1,10 @@
 //! `rookery plugins`: what is loaded, and whether a file would be.
 
 mod compile;
+mod componentize;
 mod lock;
+mod new;
+mod test;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,14 +20,17 @@ use crate::places::PluginOptions;
 use crate::policy::Served;
 use crate::show;
 
-/// List plugins, or check files before they are used
+/// Make, test and check tools of your own, and list those that are there
 #[derive(Subcommand)]
 #[command(after_help = "Example:\n  rookery plugins check my_tool.wasm")]
 pub enum Plugins {
+    New(new::New),
+    Test(test::Test),
     List(List),
     Check(Check),
     Lock(lock::Lock),
     Compile(compile::Compile),
+    Componentize(componentize::Componentize),
 }
 
 /// Show the plugins that `serve` would load, and those it would skip
@@ -73,6 +79,9 @@ impl Plugins {
             Self::Check(check) => check.json,
             Self::Lock(lock) => lock.json,
             Self::Compile(compile) => compile.json,
+            Self::Componentize(componentize) => componentize.json,
+            Self::New(new) => new.json,
+            Self::Test(test) => test.json,
         }
     }
 
@@ -82,6 +91,9 @@ impl Plugins {
             Self::Check(check) => check.execute(),
             Self::Lock(lock) => lock.execute(),
             Self::Compile(compile) => compile.execute(),
+            Self::Componentize(componentize) => componentize.execute(),
+            Self::New(new) => new.execute(),
+            Self::Test(test) => test.execute(),
         }
     }
 }

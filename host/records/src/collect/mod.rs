@@ -9,7 +9,7 @@ pub(crate) mod bridges;
 mod collector;
 mod console;
 mod crashes;
-mod database;
+pub(crate) mod database;
 mod environment;
 mod errno;
 mod health;

@@ -82,8 +82,8 @@ pub(super) fn imports(bytes: &[u8]) -> Result<Vec<String>, String> {
             } if depth == 0 => {
                 return Err(
                     "it is a core WebAssembly module, not a component. For Rust build with \
-                     `--target wasm32-wasip2`; for other languages see `plugins/examples` in \
-                     Rookery's sources"
+                     `--target wasm32-wasip2`; for C use `rookery plugins componentize`, and for \
+                     other languages do as the project that `rookery plugins new` writes"
                         .to_owned(),
                 );
             }

@@ -31,13 +31,7 @@ pub(super) fn normalise(tools: Vec<ToolDefinition>) -> Result<Vec<(String, Value
     let mut seen: Vec<(String, Value)> = Vec::new();
     for tool in tools {
         let name = tool.name;
-        if !is_legal(&name) {
-            return Err(format!(
-                "the tool name {:?} is not allowed: a name is a lower-case letter, followed by at \
-                 most 39 lower-case letters, digits and underscores",
-                name.chars().take(80).collect::<String>()
-            ));
-        }
+        check_legal(&name)?;
         if seen.iter().any(|(other, _)| *other == name) {
             return Err(format!("it describes the tool `{name}` twice"));
         }
@@ -56,6 +50,18 @@ pub(super) fn normalise(tools: Vec<ToolDefinition>) -> Result<Vec<(String, Value
         ));
     }
     Ok(seen)
+}
+
+/// Why a tool cannot have this name, whatever its plugin.
+pub(super) fn check_legal(name: &str) -> Result<(), String> {
+    if is_legal(name) {
+        return Ok(());
+    }
+    Err(format!(
+        "the tool name {:?} is not allowed: a name is a lower-case letter, followed by at most 39 \
+         lower-case letters, digits and underscores",
+        name.chars().take(80).collect::<String>()
+    ))
 }
 
 fn is_legal(name: &str) -> bool {

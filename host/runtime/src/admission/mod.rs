@@ -31,6 +31,7 @@ use crate::policy::{Lock, Policy, Terms};
 use crate::seats::{Origin, Seats};
 pub(crate) use built_in::BuiltIn;
 use hints::Effect;
+pub use names::check_name;
 use record::{Broken, Found, Outcome, Record};
 
 /// Look into a component as is done before it is compiled; for `tests/fuzz`.

@@ -2,6 +2,10 @@
 //! for the other.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::built_in::BuiltIn;
+use super::definition::check_legal;
 
 /// Words beside a name that say "the same tool, but another one": `health_v2`, `new_health`,
 /// `health_fixed`.
@@ -15,6 +19,17 @@ const WORDS: [&str; 61] = [
 ];
 /// Of a built-in name with so many letters, one that differs in one place reads the same.
 const LONG: usize = 6;
+
+/// Why a tool of a stranger could not have this name, beside the built-in ones of `built_in`.
+pub fn check_name(name: &str, built_in: Option<&Path>) -> Result<(), String> {
+    check_legal(name)?;
+    match read_alike(name, BuiltIn::in_dir(built_in).names()) {
+        Some(known) => Err(format!(
+            "a tool `{name}` reads like the built-in tool `{known}`; choose another name"
+        )),
+        None => Ok(()),
+    }
+}
 
 /// The built-in name that `name` reads like, if there is one. The name itself reads like itself.
 pub(super) fn read_alike<'a>(name: &str, built_in: &'a BTreeSet<String>) -> Option<&'a str> {

@@ -17,7 +17,8 @@ use crate::collect::rows;
 use crate::collect::rows::{Syscall, python_dict, python_list};
 use crate::event::{Event, What};
 
-const SCHEMA: &str = "
+/// The tables.
+pub const SCHEMA: &str = "
 CREATE TABLE event (id INTEGER NOT NULL, type VARCHAR NOT NULL, procname VARCHAR NOT NULL, \
 proc_id INTEGER NOT NULL, time_ms INTEGER, PRIMARY KEY (id));
 CREATE TABLE read (id INTEGER NOT NULL, fd INTEGER NOT NULL, fname VARCHAR NOT NULL, buffer BLOB,
