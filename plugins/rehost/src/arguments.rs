@@ -7,7 +7,7 @@ use rookery_plugin::args::RunSelector;
 use rookery_plugin::{Next, Results, RunResults, fragment};
 use serde_json::{Value, json};
 
-use crate::AtLeast;
+use crate::args::AtLeast;
 use crate::ledger::{Hypothesis, Ledger};
 
 /// Stands for a value that is looked for.

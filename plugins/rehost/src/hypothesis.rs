@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, json};
 
-use crate::AtLeast;
+use crate::args::AtLeast;
 use crate::arguments;
 use crate::ledger::{Hypothesis, Ledger};
 use crate::together::together;

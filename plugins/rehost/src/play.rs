@@ -9,8 +9,8 @@ use rookery_plugin::{
 };
 use serde_json::{Value, json};
 
-use crate::Args;
 use crate::answer::Told;
+use crate::args::Args;
 use crate::hypothesis::Found;
 use crate::ledger::{Current, Effect, Hypothesis, Ledger, State, Tried};
 use crate::watch::{Looked, look, watch};

@@ -7,6 +7,7 @@ use rookery_plugin::{Error, Notes};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::args::AtLeast;
 use crate::ledger::{Current, Effect, Hypothesis, Ledger, Tried};
 use crate::together::together;
 

@@ -41,8 +41,8 @@ pub fn look(host: &(impl Results + Firmware), results_dir: &str) -> Result<Looke
     })
 }
 
-/// Watch for at most `left_ms`, which are counted down. Gives the status of the run once it is over;
-/// it is ended where its question is answered.
+/// Watch for at most `left_ms`, which are counted down, and end the run where its question is
+/// answered. Gives its status once it is over.
 pub fn watch(
     host: &(impl Emulation + Results + Firmware),
     run_id: &str,
