@@ -24,7 +24,7 @@ Rookery rehosts firmware: it runs a device's root filesystem in an emulator and 
      the keys it changed; show_patch lists all, unset takes one back, reset_patch all of them; \
      dry_run only tries one.
 5. Run again; health(with: previous) tells whether it helped. Done when the device's \
-     services answer. rehost plays 2 to 5 by itself: try it first.
+     services answer. rehost plays 2 to 5: try it first.
 
 Results come from the project's newest complete run unless results_dir says otherwise. \
      Answers are cut to fit: total and truncated say so; narrower arguments, or the file that \
