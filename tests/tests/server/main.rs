@@ -14,6 +14,5 @@ mod penguin;
 mod penguin_init;
 mod penguin_mcp;
 mod portable;
-mod starvation;
 mod strangers;
 mod strict_clients;

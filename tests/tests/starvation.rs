@@ -1,7 +1,8 @@
 //! A plugin delays or starves nobody: whatever it makes the host do, pings and built-in tools are
 //! answered meanwhile.
 //!
-//! Times are generous, since the machine may be busy; `make bench` measures them.
+//! Times are generous, since the machine may be busy; `make bench` measures them. A program of its
+//! own, because it keeps the machine busy itself.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
