@@ -37,7 +37,7 @@ struct Args {
     )
 )]
 fn add_static_file(host: &impl ConfigMutation, args: Args) -> Result<Change> {
-    let file = fragment::static_file(&args.path, spec::without_unused(args.spec));
+    let file = fragment::static_file(&args.path, &spec::without_unused(args.spec));
     change::apply(host, &args.target, file)
 }
 

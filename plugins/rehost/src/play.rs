@@ -10,9 +10,9 @@ use rookery_plugin::{
 use serde_json::{Value, json};
 
 use crate::answer::Told;
-use crate::args::Args;
+use crate::args::{Args, AtLeast};
 use crate::hypothesis::Found;
-use crate::ledger::{Current, Effect, Hypothesis, Ledger, State, Tried};
+use crate::ledger::{Budget, Current, Effect, Goal, Hypothesis, Ledger, State, Tried};
 use crate::watch::{Looked, look, watch};
 
 /// Play for as long as the call may take.
@@ -46,13 +46,13 @@ where
 /// The arguments that go on with the loop.
 fn again(args: &Args) -> Value {
     let mut again = json!({ "project_dir": args.project_dir });
-    if args.goal != Default::default() {
+    if args.goal != Goal::default() {
         again["goal"] = json!(args.goal);
     }
-    if args.budget != Default::default() {
+    if args.budget != Budget::default() {
         again["budget"] = json!(args.budget);
     }
-    if args.sure != Default::default() {
+    if args.sure != AtLeast::default() {
         again["sure"] = json!(args.sure);
     }
     again

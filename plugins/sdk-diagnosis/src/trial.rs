@@ -33,7 +33,7 @@ fn change(call: &Next) -> Result<Fragment, Untried> {
         "run" => return Err("it only needs more time"),
         "add_netdev" => text("name").map(|name| fragment::netdev(name, text("address"))),
         "add_static_file" => match (text("path"), object("spec")) {
-            (Some(path), Some(spec)) if adds(&spec) => Some(fragment::static_file(path, spec)),
+            (Some(path), Some(spec)) if adds(&spec) => Some(fragment::static_file(path, &spec)),
             _ => return Err("what takes the place of a program hides why it fails"),
         },
         "add_pseudofile" => text("path").map(|path| {

@@ -36,7 +36,7 @@ pub fn netdev(name: &str, address: Option<&str>) -> Fragment {
 }
 
 /// A file of the guest's, as `spec` says; it replaces the one before.
-pub fn static_file(path: &str, spec: Map<String, Value>) -> Fragment {
+pub fn static_file(path: &str, spec: &Map<String, Value>) -> Fragment {
     Fragment {
         value: json!({ "static_files": { path: spec } }),
         replace: vec![format!("static_files.{path}")],
