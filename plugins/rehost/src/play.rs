@@ -5,7 +5,7 @@ use rookery_diagnosis::compare;
 use rookery_plugin::shapes::{ResultsState, RunStatus};
 use rookery_plugin::{
     ApplyOptions, Config, ConfigMutation, Emulation, Error, Firmware, Notes, Result, Results,
-    StartOptions,
+    RunListOptions, StartOptions,
 };
 use serde_json::{Value, json};
 
@@ -27,6 +27,10 @@ where
         args,
         port: args.goal.port()?,
         kept: ledger.clone(),
+        taken_up: ledger
+            .current
+            .as_ref()
+            .is_some_and(|current| current.run_id.is_none()),
         ledger,
         revision,
         left_ms: args.wait_s * 1000,
@@ -66,6 +70,8 @@ struct Player<'a, H> {
     /// What the note holds, and its revision.
     kept: Ledger,
     revision: u32,
+    /// Another call decided on the run that is to be started, and did not come back.
+    taken_up: bool,
     /// What is left of this call.
     left_ms: u32,
 }
@@ -158,19 +164,25 @@ where
         let Some(current) = &mut self.ledger.current else {
             return Ok(());
         };
+        let (host, project) = (self.host, &self.args.project_dir);
         let mut options = StartOptions::default();
         if let Some(hypothesis) = &current.hypothesis {
             options.fragment = hypothesis.fragment.as_object().cloned();
             options.replace.clone_from(&hypothesis.replace);
         }
-        match self.host.start(&self.args.project_dir, &options) {
-            Ok(run) => current.run_id = Some(run),
+        current.run_id = match host.start(project, &options) {
+            Ok(run) => Some(run),
+            // A call that was cut off between its decision and this may have started it.
+            Err(Error::Conflict(why)) if self.taken_up => {
+                Some(under_way(host, project)?.ok_or(Error::Conflict(why))?)
+            }
             // A change that the project does not take is none.
             Err(Error::InvalidArgument(_)) if current.hypothesis.is_some() => {
                 return self.close(Effect::Failed, String::new(), 0.0);
             }
             Err(error) => return Err(error),
-        }
+        };
+        self.taken_up = false;
         self.keep()
     }
 
@@ -272,6 +284,17 @@ where
         self.host.apply(project, &hypothesis.fragment, &options)?;
         Ok(())
     }
+}
+
+/// The run of the project that is going on.
+fn under_way(host: &impl Results, project: &str) -> Result<Option<String>> {
+    let newest = RunListOptions {
+        limit: 1,
+        ..RunListOptions::default()
+    };
+    let runs = host.runs(project, &newest)?.runs.into_iter();
+    let mut running = runs.filter(|run| run.state == ResultsState::Running);
+    Ok(running.next().and_then(|run| run.run_id))
 }
 
 /// A project that does not run as it is gives nothing to compare with.

@@ -96,6 +96,26 @@ fn a_call_without_time_starts_what_the_next_one_watches() {
 }
 
 #[test]
+fn a_run_that_a_call_started_which_was_cut_off_is_taken_up() {
+    let busy = Error::Conflict("the project is already running".into());
+    let going_on = json!({ "run": 3, "state": "running", "run_id": "r9" });
+    let runs = json!({ "runs": [going_on], "total": 1, "truncated": false });
+    let ended = json!({ "run_id": "r9", "status": "finished", "results_dir": "/p/results/3" });
+    let host = host()
+        .fail("emulation.start", busy.clone())
+        .answer("results.runs", runs)
+        .answer("emulation.status", ended);
+    let arguments = json!({ "project_dir": "p", "budget": { "runs": 1 } });
+    // The run is somebody else's, as far as this call knows.
+    assert_eq!(call::<rehost>(&host, arguments.clone()), Err(busy));
+    let told = played(&host, arguments);
+    assert_eq!(
+        (&told["state"], &told["runs"]),
+        (&json!("spent"), &json!(1))
+    );
+}
+
+#[test]
 fn a_budget_ends_it_and_a_larger_one_goes_on() {
     let host = host();
     let arguments = |runs| {

@@ -205,7 +205,7 @@ fn a_name_that_would_not_be_admitted_and_a_folder_in_use_are_refused() -> Result
     let home = tempfile::tempdir()?;
     for (name, words) in [
         ("Flash", "lower-case"),
-        ("health_v2", "built-in tool `health`"),
+        ("health_v2", "reads like the built-in tool"),
         ("type", "Rust"),
     ] {
         let output = rookery(&["new", name, "--lang", "rust"], home.path())?;
