@@ -30,8 +30,7 @@ fn server() -> Result<String> {
         for client in listener.incoming() {
             let mut client = client?;
             let asked = BufReader::new(client.try_clone()?).lines();
-            // To its end: a connection that is closed before is reset, and passt of Debian 12 then
-            // repeats what was sent.
+            // To its end: a connection that is closed before is reset.
             asked.map_while(Result::ok).find(String::is_empty);
             client.write_all(format!("HTTP/1.0 200 OK\r\n\r\n{HELLO}\n").as_bytes())?;
             client.shutdown(Shutdown::Write)?;
@@ -84,15 +83,17 @@ async fn a_guest_gets_out_only_where_its_project_asks_and_the_policy_allows() ->
     let server = server()?;
     // By the gateway's address, some such networks lead to the host's loopback interface.
     let (host, port) = server.rsplit_once(':').context("a port")?;
+    // The end of a connection does not always come through Debian 12's passt.
     let script = format!(
         "for at in {host} 10.0.2.2; do echo asking $at\n\
-         printf 'GET / HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 5 $at {port} || echo nobody at $at\n\
-         done"
+         printf 'GET / HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 5 $at {port} & sleep 5\n\
+         kill $! 2>/dev/null; done"
     );
     let asked = [("network.external", json!({}))];
     let (console, notes) = boot(&script, &asked, ALLOWED).await?;
-    assert_eq!(console.matches(HELLO).count(), 1, "{console}\n{notes}");
-    assert!(console.contains("nobody at 10.0.2.2"), "{console}");
+    let (outside, loopback) = console.split_once("asking 10.0.2.2").context("both")?;
+    assert!(outside.contains(HELLO), "{console}\n{notes}");
+    assert!(!loopback.contains(HELLO), "{console}");
     assert!(!notes.contains("network.external"), "{notes}");
 
     let (console, notes) = boot(&script, &asked, "").await?;
