@@ -44,6 +44,12 @@ impl Project {
         config::effective(&self.dir)
     }
 
+    /// The whole configuration as the embedded emulator uses it: without the patches that are for
+    /// Penguin alone.
+    pub fn for_embedded(&self) -> Result<Value> {
+        config::for_embedded(&self.dir)
+    }
+
     /// `config.lookup`: the value at a dotted path, the last file that sets it, and what every file
     /// sets there.
     pub fn lookup(&self, path: &str) -> Result<Lookup> {

@@ -96,9 +96,10 @@ impl Runs {
     ) -> Result<String> {
         let reader = project.clone();
         let (trial, replace) = (options.fragment.clone(), options.replace.clone());
-        let config = move || match trial {
+        let config = move |by_penguin: bool| match trial {
             Some(fragment) => reader.tried(&Value::Object(fragment), &replace),
-            None => Ok(Value::Object(reader.effective()?.config)),
+            None if by_penguin => Ok(Value::Object(reader.effective()?.config)),
+            None => reader.for_embedded(),
         };
         self.registry
             .begin(project.dir(), options, config, named, cancel)

@@ -4,14 +4,14 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use rookery_project::penguin::library::PREFIX;
+
 use crate::qemu::arch::{Abi, Arch};
 use crate::qemu::elf::Elf;
 
 /// Where every program of the guest finds it: only the supervisor answers this path.
 pub const PATH: &str = "/.rookery/lib_inject.so";
 
-/// What the names of its functions begin with, which are Penguin's.
-const PREFIX: &str = "libinject_";
 /// What the names begin with that a run may give to functions.
 const SLOT: &str = "rookery_slot_";
 
@@ -178,7 +178,23 @@ fn give(library: &mut Elf<'_>, names: &[(String, String)]) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
+    use rookery_project::penguin::library::NAMES;
+
     use super::*;
+
+    #[test]
+    fn the_vendors_names_are_those_that_a_project_for_penguin_lists() {
+        let source = include_str!("../../guest-library/names.h");
+        let lines = source.lines().filter_map(|line| line.strip_prefix("NAME("));
+        let pairs = lines.filter_map(|line| line.strip_suffix(");")?.split_once(", "));
+        assert_eq!(pairs.collect::<Vec<_>>(), NAMES);
+        for (name, function) in NAMES {
+            assert!(
+                has(name) && has_function(&format!("{PREFIX}{function}")),
+                "{name}"
+            );
+        }
+    }
     use crate::qemu::arch::ARCHES;
 
     fn libraries() -> impl Iterator<Item = (&'static Arch, &'static [u8])> {

@@ -5,23 +5,18 @@ use std::fs;
 use std::path::Path;
 
 use memchr::memmem::Finder;
-use rookery_project::{Cancel, Result, regular, rules};
+use rookery_project::firmware::nvram::{self, Table, Trust};
+use rookery_project::{Cancel, Result, regular};
 use serde::{Deserialize, Serialize};
-
-use crate::sandbox::nvram_table;
 
 /// A file's size; programs and tables of defaults are smaller.
 const FILE_MAX: u64 = 16 << 20;
 /// Files that are looked at.
 const FILES_MAX: usize = 200_000;
-/// Values of all tables together, and the bytes of one.
+/// Values of all tables together.
 const VALUES_MAX: usize = 20_000;
-const VALUE_MAX: usize = 16 << 10;
 /// Programs that are named.
 const READERS_MAX: usize = 20;
-/// Values that a file must have for its name alone to make it a table.
-const ENOUGH: usize = 6;
-
 /// What is in every program that asks: as names of functions, one of them at least.
 const GETTERS: &[&str] = &[
     "nvram_get",
@@ -37,30 +32,6 @@ const GETTERS: &[&str] = &[
     "apmib_get",
 ];
 
-/// Where firmware keeps its tables, as Penguin and firmadyne know them. The last part alone counts
-/// elsewhere.
-const TABLES: &[&str] = &[
-    "/var/etc/nvram.default",
-    "/etc/nvram.default",
-    "/etc/nvram.conf",
-    "/etc/nvram.deft",
-    "/etc/nvram.update",
-    "/etc/wlan/nvram_params",
-    "/etc/system_nvram_defaults",
-    "/image/mnt/nvram_ap.default",
-    "/image/mnt/nvram_whp.default",
-    "/image/mnt/nvram_rt.default",
-    "/image/mnt/nvram_rpt.default",
-    "/image/mnt/nvram.default",
-    "/usr/etc/default",
-    "/etc/nvram.ini",
-    "/etc/Wireless/RT2860/RT2860_default_vlan",
-    "/etc/Wireless/RT2860/RT2860_default_novlan",
-    "/etc_ro/Wireless/RT2860AP/RT2860_default_vlan",
-    "/etc_ro/Wireless/RT2860AP/RT2860_default_novlan",
-    "/etc_ro/Wireless/RT2860AP/RT2860AP.dat",
-];
-
 /// What was found.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirmwareNvram {
@@ -72,19 +43,12 @@ pub struct FirmwareNvram {
     pub tables: Vec<Table>,
 }
 
-/// The values of one file.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Table {
-    pub file: String,
-    pub values: Vec<(String, String)>,
-}
-
 /// Look through the unpacked files.
 pub fn look(root: &Path, cancel: &Cancel) -> Result<FirmwareNvram> {
     let mut found = FirmwareNvram::default();
     let getters: Vec<Finder<'_>> = GETTERS.iter().map(Finder::new).collect();
     let device = Finder::new("/dev/nvram");
-    let mut ranked: Vec<(usize, Table)> = Vec::new();
+    let mut ranked: Vec<(Trust, Table)> = Vec::new();
     let mut pending = vec![root.to_owned()];
     let (mut files, mut left) = (0, VALUES_MAX);
     while let Some(directory) = pending.pop() {
@@ -106,86 +70,31 @@ pub fn look(root: &Path, cancel: &Cancel) -> Result<FirmwareNvram> {
             let Some(guest_path) = guest_path(root, &path) else {
                 continue;
             };
-            let rank = rank(&guest_path);
             let Ok(contents) = regular::read(&path, FILE_MAX) else {
                 continue;
             };
             if contents.starts_with(b"\x7fELF") {
                 found.driver |= device.find(&contents).is_some();
                 let asks = |getter: &Finder<'_>| getter.find(&contents).is_some();
-                let reads = getters.iter().any(asks);
-                let mut values = nvram_table::values(&contents);
-                values.truncate(left);
-                if !values.is_empty() {
-                    left -= values.len();
-                    let file = guest_path.clone();
-                    ranked.push((0, Table { file, values }));
+                if getters.iter().any(asks) && found.readers.len() < READERS_MAX {
+                    found.readers.push(guest_path.clone());
                 }
-                if reads && found.readers.len() < READERS_MAX {
-                    found.readers.push(guest_path);
-                }
-            } else if let Some(rank) = rank {
-                let mut values = parse(&contents);
-                values.truncate(left);
-                let enough = rank < TABLES.len() || values.len() >= ENOUGH;
-                if enough && !values.is_empty() {
-                    left -= values.len();
-                    ranked.push((
-                        rank,
-                        Table {
-                            file: guest_path,
-                            values,
-                        },
-                    ));
-                }
+            }
+            if let Some((trust, mut table)) = nvram::table(&guest_path, &contents) {
+                table.values.truncate(left);
+                left -= table.values.len();
+                ranked.push((trust, table));
             }
         }
     }
     found.readers.sort();
-    ranked.sort_by(|(rank, table), (other, than)| (rank, &table.file).cmp(&(other, &than.file)));
+    ranked.sort_by(|(trust, table), (other, than)| (trust, &table.file).cmp(&(other, &than.file)));
     found.tables = ranked.into_iter().map(|(_, table)| table).collect();
     Ok(found)
 }
 
 fn guest_path(root: &Path, path: &Path) -> Option<String> {
     Some(format!("/{}", path.strip_prefix(root).ok()?.to_str()?))
-}
-
-/// A table's place among all, the most trusted first: those at their own place come before those
-/// that only have the name.
-fn rank(path: &str) -> Option<usize> {
-    let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
-    if let Some(rank) = TABLES.iter().position(|known| *known == path) {
-        return Some(rank);
-    }
-    let named = TABLES.iter().position(|known| name(known) == name(path))?;
-    // `default` is a name of much else.
-    (name(path)?.len() > "default".len()).then_some(TABLES.len() + named)
-}
-
-/// `key=value`, each on a line or before a NUL, whichever gives more.
-fn parse(contents: &[u8]) -> Vec<(String, String)> {
-    let of = |separator: u8| {
-        let pieces = contents.split(move |byte| *byte == separator);
-        pieces.filter_map(pair).collect::<Vec<_>>()
-    };
-    let (lines, strings) = (of(b'\n'), of(0));
-    if strings.len() > lines.len() {
-        strings
-    } else {
-        lines
-    }
-}
-
-fn pair(piece: &[u8]) -> Option<(String, String)> {
-    let text = std::str::from_utf8(piece)
-        .ok()?
-        .trim_end_matches(['\r', '\0']);
-    let (key, value) = text.split_once('=')?;
-    let key = key.trim();
-    let is_key = rules::is_nvram_key(key) && !key.starts_with('#') && !key.contains(' ');
-    let is_value = value.len() <= VALUE_MAX && !value.contains('\0');
-    (is_key && is_value).then(|| (key.to_owned(), value.to_owned()))
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ pub mod firmware_nvram;
 pub mod guest_user;
 pub mod message;
 pub mod mounting;
-pub mod nvram_table;
 pub mod parent;
 pub mod privileges;
 pub mod programs;

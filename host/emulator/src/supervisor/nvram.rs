@@ -106,7 +106,7 @@ fn names(plan: &Plan, notes: &mut Notes) -> Vec<(String, String)> {
 mod tests {
     use super::*;
     use crate::files::devices::tests::plan;
-    use crate::sandbox::firmware_nvram::Table;
+    use rookery_project::firmware::nvram::Table;
 
     fn firmware(reads: bool) -> FirmwareNvram {
         let table = Table {

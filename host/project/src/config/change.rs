@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::answer::Answer;
 use super::files::PATCH;
 use super::guard::{guard, lossy_json};
-use super::load::{Patch, load};
+use super::load::{Patch, load, load_for_embedded};
 use super::refusal::{Fault, Refusal, dotted};
 use super::schema::{PROJECT, Problem, Scope, Type, check};
 use super::store::{Store, newest, parse_patch, read_patch};
@@ -39,8 +39,8 @@ pub fn apply(dir: &Path, fragment: &Json, options: &ApplyOptions) -> Result<shap
     change.run(|patch, below, warnings| Ok(laid(patch, tree, &options.replace, below, warnings)))
 }
 
-/// The whole configuration as it would be with a fragment in the patch, by the rules of [`apply`].
-/// Nothing is written.
+/// The whole configuration as the embedded emulator would use it with a fragment in the patch, by the
+/// rules of [`apply`]. Nothing is written.
 pub fn tried(dir: &Path, fragment: &Json, replace: &[String]) -> Result<Value> {
     let addition = Addition::of(dir, fragment)?;
     let mut change = Change {
@@ -58,7 +58,7 @@ pub fn tried(dir: &Path, fragment: &Json, replace: &[String]) -> Result<Value> {
     let new = laid(patch, addition.tree, replace, &below, &mut change.warnings);
     let new_text = text_of(&new)?;
     let new_patch = new_text.as_deref().map_or(Patch::Absent, Patch::Text);
-    let loaded = load(dir, new_patch).map_err(|refusal| unloadable(None, &refusal))?;
+    let loaded = load_for_embedded(dir, new_patch).map_err(|refusal| unloadable(None, &refusal))?;
     change.check_merged(&loaded.config)?;
     Ok(loaded.config)
 }

@@ -11,6 +11,7 @@ use super::schema::{PROJECT, Problem, Scope, Type, check, merge};
 use super::templates::{Context, Renderer, TemplateError};
 use crate::ground::yaml;
 use crate::ground::yaml::value::{Key, Map, Value};
+use crate::penguin::init_patches::is_for_penguin_alone;
 
 /// What to take for the content of the patch that changes go to.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +41,19 @@ pub struct Loaded {
 
 /// Load the project in `dir`, an absolute path.
 pub fn load(dir: &Path, patch: Patch<'_>) -> Result<Loaded, Refusal> {
+    load_without(dir, patch, |_| false)
+}
+
+/// [`load`] as the embedded emulator uses a project: without what is for Penguin alone.
+pub fn load_for_embedded(dir: &Path, patch: Patch<'_>) -> Result<Loaded, Refusal> {
+    load_without(dir, patch, is_for_penguin_alone)
+}
+
+fn load_without(
+    dir: &Path,
+    patch: Patch<'_>,
+    left_out: fn(&str) -> bool,
+) -> Result<Loaded, Refusal> {
     let mut loader = Loader {
         dir,
         patch,
@@ -71,7 +85,7 @@ pub fn load(dir: &Path, patch: Patch<'_>) -> Result<Loaded, Refusal> {
     };
     let queue = loader.patches(&mut merged, auto_patching);
     let mut below = None;
-    for file in queue {
+    for file in queue.into_iter().filter(|file| !left_out(file)) {
         let text = match (file == PATCH, patch) {
             (true, Patch::Text(text)) => Some(text.to_owned()),
             (true, Patch::Absent) => None,

@@ -30,4 +30,5 @@ pub use refusal::{Fault, Kind, Refusal};
 pub(crate) use change::{apply, remove, tried};
 pub(crate) use reset::reset;
 pub(crate) use set::set;
-pub(crate) use view::{effective, lookup, patch};
+pub(crate) use templates::neutralise;
+pub(crate) use view::{effective, for_embedded, lookup, patch};

@@ -7,7 +7,7 @@ use rookery_contract::shapes::{Effective, EffectiveConfig, Lookup, Revision};
 use serde_json::Value as Json;
 
 use super::files::PATCH;
-use super::load::{Loaded, Patch, load};
+use super::load::{Loaded, Patch, load, load_for_embedded};
 use super::schema::{PROJECT, did_you_mean};
 use super::store::{history, parse_patch, read_patch};
 use super::templates::{map_strings, restore};
@@ -39,6 +39,11 @@ pub fn effective(dir: &Path) -> Result<EffectiveConfig> {
         layers,
         warnings: loaded.warnings,
     })
+}
+
+/// The whole configuration as the embedded emulator uses it.
+pub fn for_embedded(dir: &Path) -> Result<Json> {
+    Ok(load_for_embedded(dir, Patch::OnDisk)?.config.to_json())
 }
 
 /// `config.lookup`

@@ -192,7 +192,7 @@ fn unwanted(tree: &Tree) -> Map<String, Value> {
 }
 
 /// The absolute path, if each of its characters means itself everywhere.
-fn plain(path: &[u8]) -> Option<String> {
+pub(super) fn plain(path: &[u8]) -> Option<String> {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(byte);
     let path = path.iter().all(is_plain).then_some(path)?;
     Some(format!("/{}", std::str::from_utf8(path).ok()?))

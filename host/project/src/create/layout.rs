@@ -6,17 +6,47 @@
 use rookery_contract::shapes::InitCandidate;
 use serde_json::{Map, Value, json};
 
+use super::for_penguin;
 use super::survey::Survey;
 use crate::device_kinds::DeviceKind;
 use crate::firmware::Repair;
+use crate::firmware::tree::Tree;
 use crate::ground::yaml;
 use crate::penguin::architectures::Architecture;
+use crate::penguin::init_patches::{self, FOR_PENGUIN_ALONE};
 use crate::penguin::plugins::{DIAGNOSTICS, ENABLED};
 use crate::penguin::project::{DEFAULT_FS, MAIN};
 
-/// Nodes of many vendors' own drivers, whose content programs ignore. Modelled only where the
-/// firmware names them, as the usual devices are.
-const HARMLESS: [&str; 3] = ["/dev/acos_nat_cli", "/dev/brcmboard", "/dev/ticfg"];
+/// Files of many vendors' own drivers, whose content programs ignore, as firmadyne and `FirmAE` found
+/// them. Modelled only where the firmware names them, as the usual devices are.
+const HARMLESS: [&str; 23] = [
+    "/dev/acos_nat_cli",
+    "/dev/brcmboard",
+    "/dev/dsl_cpe_api",
+    "/dev/pib",
+    "/dev/sc_led",
+    "/dev/tca0",
+    "/dev/ticfg",
+    "/dev/zybtnio",
+    "/proc/BtnMode",
+    "/proc/RstBtnCnt",
+    "/proc/blankstatus",
+    "/proc/br_igmpProxy",
+    "/proc/btnCnt",
+    "/proc/gpio",
+    "/proc/led",
+    "/proc/push_button",
+    "/proc/quantum/drv_ctl",
+    "/proc/rt3052/mii/ctrl",
+    "/proc/rt3052/mii/data",
+    "/proc/rtk_promiscuous",
+    "/proc/rtk_vlan_support",
+    "/proc/simple_config/reset_button_s",
+    "/proc/sw_nat",
+];
+
+/// Heads the patches that only Penguin uses.
+const ABOUT: &str = "# For Penguin; the embedded emulator leaves this file out.\n";
 
 /// Starts what the project adds, then the guest's init, without the variables that are for tools:
 /// of those that Penguin sets at boot, the guest keeps what tools read from within its processes.
@@ -59,6 +89,7 @@ exec "$1"
 pub(super) fn files(
     arch: &Architecture,
     inits: &[InitCandidate],
+    tree: &Tree,
     survey: &Survey,
     repairs: &[Repair],
     expected: Vec<(&'static str, Value)>,
@@ -70,6 +101,7 @@ pub(super) fn files(
     ];
     patches.extend(expected);
     let devices = known_devices(arch, survey);
+    patches.extend(for_penguin::patches(tree, survey, &devices));
     if !devices.is_empty() {
         patches.push((
             "pseudofiles.expert_knowledge",
@@ -98,13 +130,22 @@ pub(super) fn files(
     ];
     let repairs: Vec<_> = repairs.iter().map(repair).collect();
     let repairs = (!repairs.is_empty()).then(|| ("Repairs", json!(repairs)));
-    let listed: Vec<_> = patches.iter().map(|(name, _)| patch_path(name)).collect();
+    let listed: Vec<_> = patches
+        .iter()
+        .map(|(name, _)| init_patches::file(name))
+        .collect();
     let mut files = vec![(MAIN.to_owned(), to_yaml(&config(arch.name, &listed)))];
-    files.extend(
-        patches
-            .iter()
-            .map(|(name, patch)| (patch_path(name), to_yaml(patch))),
-    );
+    files.extend(patches.iter().map(|(name, patch)| {
+        let about = if FOR_PENGUIN_ALONE.contains(name) {
+            ABOUT
+        } else {
+            ""
+        };
+        (
+            init_patches::file(name),
+            format!("{about}{}", to_yaml(patch)),
+        )
+    }));
     files.extend(
         statics
             .iter()
@@ -127,10 +168,6 @@ fn repair(repair: &Repair) -> Value {
 
 fn to_yaml(value: &Value) -> String {
     yaml::write(&yaml::value::Value::from_json(value))
-}
-
-fn patch_path(name: &str) -> String {
-    format!("static_patches/{name}.yaml")
 }
 
 fn config(arch: &str, patches: &[String]) -> Value {
@@ -216,22 +253,26 @@ fn enabled(plugins: &[&str]) -> Value {
         .into()
 }
 
-/// The devices that the firmware names whose answers are known: what the usual ones are at rest.
+/// The files that the firmware names whose answers are known: what the usual ones are at rest.
 fn known_devices(arch: &Architecture, survey: &Survey) -> Map<String, Value> {
     let model = |path: &String| {
-        let of_vendor = || HARMLESS.contains(&path.as_str()).then(harmless);
+        let of_vendor = || HARMLESS.contains(&path.as_str()).then(|| harmless(path));
         let kind = DeviceKind::of_path(path);
         let model = kind.map_or_else(of_vendor, |kind| kind.at_rest(Some(arch)));
         Some((path.clone(), model?))
     };
-    survey.devices.iter().filter_map(model).collect()
+    let named = survey.devices.iter().chain(&survey.procs);
+    named.filter_map(model).collect()
 }
 
-/// A node that reads as `0`, swallows what is written, and says yes to every command.
-fn harmless() -> Value {
-    json!({
+/// A file that reads as `0`, swallows what is written, and says yes to every command.
+fn harmless(path: &str) -> Value {
+    let mut models = json!({
         "read": { "model": "zero" },
         "write": { "model": "discard" },
-        "ioctl": { "*": { "model": "return_const", "val": 0 } },
-    })
+    });
+    if path.starts_with("/dev/") {
+        models["ioctl"] = json!({ "*": { "model": "return_const", "val": 0 } });
+    }
+    models
 }

@@ -3,6 +3,8 @@
 mod archive;
 mod expected;
 mod flash;
+mod for_penguin;
+mod kernel_files;
 mod layout;
 mod root;
 mod survey;
@@ -71,7 +73,7 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Ne
     let expected = expected::patches(&image)?;
     place(
         &image,
-        &layout::files(known, &inits, &survey, &repaired.repairs, expected),
+        &layout::files(known, &inits, &image.tree, &survey, &repaired.repairs, expected),
         output,
         cancel,
     )

@@ -1,13 +1,16 @@
 //! What the firmware mentions: network interfaces in its configuration, device nodes and proc files
 //! in all that it holds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use regex::bytes::Regex;
 
 use super::flash::{Finder, Partitions};
+use super::kernel_files;
 use crate::firmware::Image;
-use crate::firmware::tree::Content;
+use crate::firmware::nvram::{self, Table, Trust};
+use crate::firmware::tree::{Content, shown};
+use crate::penguin::library;
 use crate::{Cancel, Error, Result};
 
 /// Longer files in `etc` and `lib` are no configuration.
@@ -18,6 +21,10 @@ const MAX_SEARCHED: usize = 32 << 20;
 const MAX_NAMES: usize = 200;
 /// The most interfaces.
 const MAX_INTERFACES: usize = 24;
+/// The most bytes of NVRAM keys and values: a configuration that is much larger does not load.
+const MAX_NVRAM: usize = 1 << 20;
+/// The longest name of a function, of those that are looked for.
+const MAX_FUNCTION: usize = 64;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -30,6 +37,10 @@ pub(super) struct Survey {
     pub procs: BTreeSet<String>,
     /// Flash partitions.
     pub flash: Partitions,
+    /// Tables of NVRAM values, the most trusted first.
+    pub nvram: Vec<(Trust, Table)>,
+    /// Functions that the injected library has too, by the firmware's names for them.
+    pub functions: BTreeSet<&'static str>,
 }
 
 pub(super) fn survey(image: &Image, cancel: &Cancel) -> Result<Survey> {
@@ -45,8 +56,10 @@ pub(super) fn survey(image: &Image, cancel: &Cancel) -> Result<Survey> {
         r"\s+([A-Za-z0-9_.-]{1,15})|vconfig\s+add\s+(\S{1,15})\s+([0-9]{1,4})",
     ))?;
     let flash = Finder::new().map_err(|e| Error::Internal(e.to_string()))?;
+    let functions = Functions::new();
     let mut survey = Survey::default();
     let mut made = BTreeSet::new();
+    let mut nvram_left = MAX_NVRAM;
     survey.interfaces.insert("eth0".to_owned());
     for (path, entry) in image
         .tree
@@ -62,6 +75,13 @@ pub(super) fn survey(image: &Image, cancel: &Cancel) -> Result<Survey> {
             path.starts_with(b"etc/") || path.starts_with(b"lib/") || path.starts_with(b"etc_ro/");
         let is_script = configures && bytes <= MAX_TEXT && !content.contains(&0);
         flash.look(&content, is_script, &mut survey.flash);
+        if content.starts_with(b"\x7fELF") {
+            functions.look(&content, &mut survey.functions);
+        }
+        if let Some((trust, mut table)) = nvram::table(&shown(path), &content) {
+            cut(&mut table, &mut nvram_left);
+            survey.nvram.push((trust, table));
+        }
         if is_script {
             for found in making.captures_iter(&content) {
                 let part = |group| found.get(group).map(|part| part.as_bytes());
@@ -85,12 +105,12 @@ pub(super) fn survey(image: &Image, cancel: &Cancel) -> Result<Survey> {
             let path = path.strip_suffix(b"/").unwrap_or(path);
             if path
                 .strip_prefix(b"/dev/")
-                .is_some_and(|name| !is_known(name, &DEVICES))
+                .is_some_and(|name| !kernel_files::is_device(name))
             {
                 keep(&mut survey.devices, path, MAX_NAMES);
             } else if path
                 .strip_prefix(b"/proc/")
-                .is_some_and(|name| !is_known(name, &PROCS))
+                .is_some_and(|name| !kernel_files::is_proc(name))
             {
                 keep(&mut survey.procs, path, MAX_NAMES);
             }
@@ -100,6 +120,9 @@ pub(super) fn survey(image: &Image, cancel: &Cancel) -> Result<Survey> {
     // makes those that begin with `br-`.
     let by_itself = |name: &String| made.contains(name) || name.starts_with("br-");
     survey.interfaces.retain(|name| !by_itself(name));
+    survey
+        .nvram
+        .sort_by(|(trust, table), (other, than)| (trust, &table.file).cmp(&(other, &than.file)));
     Ok(survey)
 }
 
@@ -113,65 +136,68 @@ fn keep(set: &mut BTreeSet<String>, name: &[u8], most: usize) {
     }
 }
 
-/// First parts of paths that every Linux system has.
-const DEVICES: [&str; 22] = [
-    "null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "pts", "pty", "fd",
-    "stdin", "stdout", "stderr", "shm", "log", "mtd", "mtdblock", "mem", "kmem", "kmsg", "loop",
-];
-const PROCS: [&str; 40] = [
-    "self",
-    "sys",
-    "net",
-    "mounts",
-    "cpuinfo",
-    "meminfo",
-    "cmdline",
-    "version",
-    "stat",
-    "uptime",
-    "loadavg",
-    "filesystems",
-    "modules",
-    "mtd",
-    "partitions",
-    "devices",
-    "interrupts",
-    "kmsg",
-    "kallsyms",
-    "kcore",
-    "bus",
-    "fs",
-    "tty",
-    "misc",
-    "iomem",
-    "ioports",
-    "slabinfo",
-    "diskstats",
-    "swaps",
-    "vmstat",
-    "zoneinfo",
-    "crypto",
-    "key-users",
-    "keys",
-    "locks",
-    "softirqs",
-    "timer_list",
-    "config.gz",
-    "sysrq-trigger",
-    "driver",
-];
+/// Keep of a table what there is room `left` for.
+fn cut(table: &mut Table, left: &mut usize) {
+    table.values.retain(|(key, value)| {
+        let rest = left.checked_sub(key.len() + value.len());
+        *left = rest.unwrap_or(*left);
+        rest.is_some()
+    });
+}
 
-/// Whether the first part of a path is a known name, possibly numbered, or a process.
-fn is_known(name: &[u8], known: &[&str]) -> bool {
-    let first = name.split(|b| *b == b'/').next().unwrap_or_default();
-    let end = first
-        .iter()
-        .rposition(|b| !b.is_ascii_digit())
-        .map_or(0, |last| last + 1);
-    let stem = first.get(..end).unwrap_or_default();
-    stem.is_empty()
-        || stem.starts_with(b"tty")
-        || known
-            .iter()
-            .any(|k| k.as_bytes() == first || k.as_bytes() == stem)
+/// Finds the names of the functions that are of interest in programs and libraries.
+struct Functions {
+    names: HashMap<&'static [u8], &'static str>,
+}
+
+impl Functions {
+    fn new() -> Self {
+        let vendors = library::NAMES.iter().map(|(name, _)| *name);
+        let names = vendors.chain(library::COMPARISONS);
+        Self {
+            names: names.map(|name| (name.as_bytes(), name)).collect(),
+        }
+    }
+
+    /// A name stands in an ELF file as a string, or as the end of a longer one: linkers keep one
+    /// copy of both. One too many is no harm: nothing calls it.
+    fn look(&self, content: &[u8], found: &mut BTreeSet<&'static str>) {
+        for string in content.split(|byte| *byte == 0) {
+            let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+            if string.len() > MAX_FUNCTION || !string.iter().all(is_name) {
+                continue;
+            }
+            let ends = (0..string.len()).filter_map(|start| string.get(start..));
+            found.extend(ends.filter_map(|end| self.names.get(end)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_found_in_a_table_that_shares_the_ends_of_names() {
+        let mut found = BTreeSet::new();
+        let table = b"\0acos_nvram_get\0my strcmp\0nvram_getter\0apmib_set\0";
+        Functions::new().look(table, &mut found);
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            ["_nvram_get", "acos_nvram_get", "apmib_set", "nvram_get"]
+        );
+    }
+
+    #[test]
+    fn a_firmware_with_too_much_nvram_gives_what_a_configuration_can_hold() {
+        let pair = |key: &str| (key.to_owned(), "12345".to_owned());
+        let values = vec![pair("a"), pair("longer"), pair("b")];
+        let mut table = Table {
+            file: "/x".into(),
+            values,
+        };
+        let mut left = 12;
+        cut(&mut table, &mut left);
+        assert_eq!((table.values, left), (vec![pair("a"), pair("b")], 0));
+    }
 }

@@ -8,6 +8,7 @@ mod image;
 mod image_file;
 mod init;
 mod limits;
+pub mod nvram;
 mod opened;
 mod programs;
 mod repair;

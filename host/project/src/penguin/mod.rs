@@ -6,7 +6,9 @@
 pub mod architectures;
 pub mod device_models;
 pub mod env;
+pub mod init_patches;
 pub mod kernels;
+pub mod library;
 pub mod nvram;
 pub mod plugins;
 pub mod project;

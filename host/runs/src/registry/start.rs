@@ -40,7 +40,7 @@ impl Registry {
         self.begin(
             project_dir,
             options,
-            move || Ok(config),
+            move |_| Ok(config),
             |_| {},
             &Cancel::default(),
         )
@@ -55,7 +55,7 @@ impl Registry {
         &self,
         project_dir: &Path,
         options: &StartOptions,
-        config: impl FnOnce() -> Result<Value> + Send + 'static,
+        config: impl FnOnce(bool) -> Result<Value> + Send + 'static,
         named: impl FnOnce(&str),
         cancel: &Cancel,
     ) -> Result<String> {
@@ -121,7 +121,7 @@ struct Starting {
 }
 
 impl Starting {
-    fn go(&self, config: impl FnOnce() -> Result<Value>, verdict: &SyncSender<Result<()>>) {
+    fn go(&self, config: impl FnOnce(bool) -> Result<Value>, verdict: &SyncSender<Result<()>>) {
         let launched = catch_unwind(AssertUnwindSafe(|| self.launch(config)))
             .unwrap_or_else(|_| Err(Error::Internal("a defect of Rookery".into())));
         let (begun, supervisor) = match launched {
@@ -143,7 +143,7 @@ impl Starting {
 
     /// Everything up to the supervisor's report. There is no supervisor where the run was stopped
     /// before.
-    fn launch(&self, config: impl FnOnce() -> Result<Value>) -> Result<Option<Child>> {
+    fn launch(&self, config: impl FnOnce(bool) -> Result<Value>) -> Result<Option<Child>> {
         let Request {
             run_id,
             project_dir,
@@ -151,8 +151,8 @@ impl Starting {
             timeout_s,
             trial,
         } = &self.request;
-        let config = config()?;
         let (backend, availability) = choose((self.registry.backends)(), backend)?;
+        let config = config(backend.reads_the_project())?;
         if trial.is_some() && backend.reads_the_project() {
             return Err(trial::unavailable(backend.name()));
         }
