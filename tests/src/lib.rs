@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod firmware;
 pub mod http;
 pub mod liar;
+pub mod penguin;
 pub mod processes;
 pub mod session;
 pub mod wire;

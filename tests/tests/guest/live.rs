@@ -3,17 +3,15 @@
 //! itself is not run here.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use rookery_tests::wire::Wire;
-use rookery_tests::{Session, doctor, places, processes};
+use rookery_tests::{penguin, places, processes};
 use serde_json::{Value, json};
 
 /// Writes what Penguin writes of its run, and goes on until it is interrupted.
@@ -64,7 +62,7 @@ impl Penguin {
         let files = penguin.path("files");
         fs::create_dir(&files)?;
         let socket = penguin.path("vsocket");
-        serve_commands(UnixListener::bind(&socket)?);
+        penguin::serve_commands(UnixListener::bind(&socket)?);
         let runtime = format!(
             "guest_cmd: true\nvpn_enabled: true\nvsock_uds_path: {}\n",
             socket.display()
@@ -77,7 +75,10 @@ impl Penguin {
         )?;
         let snapshots = "core: {snapshot: {save_at: manual, tag: warm}}\n";
         fs::write(files.join("core_config.yaml"), snapshots)?;
-        let (answers, closes) = (bridge(b"HTTP/1.0 200 OK\r\n\r\nhi")?, bridge(b"")?);
+        let (answers, closes) = (
+            penguin::bridge(b"HTTP/1.0 200 OK\r\n\r\nhi")?,
+            penguin::bridge(b"")?,
+        );
         let bridges = format!(
             "procname,ipvn,domain,guest_ip,guest_port,host_port\n\
              httpd,ipv4,tcp,0.0.0.0,80,{answers}\nhttpd,ipv4,tcp,0.0.0.0,81,{closes}\n"
@@ -126,76 +127,10 @@ impl Penguin {
         ensure!(up, "the stand-in was not started: {run}");
         let out = fs::read_to_string(self.path("out"))?;
         let socket = Path::new(out.trim()).join("remotectrl.sock");
-        serve_remote_control(UnixListener::bind(socket)?);
+        penguin::serve_remote_control(UnixListener::bind(socket)?);
         let run_id = run["run_id"].as_str().context("a run id")?.to_owned();
         Ok((client, run_id))
     }
-}
-
-/// A bridge as of Penguin's plugin `vpn`, which takes every connection; its guest says this.
-fn bridge(says: &'static [u8]) -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let port = listener.local_addr()?.port();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            if !says.is_empty() {
-                let _ = stream.read(&mut [0; 1024]);
-            }
-            let _ = stream.write_all(says);
-        }
-    });
-    Ok(port)
-}
-
-/// Guesthopper, whose guest is this machine's shell.
-fn serve_commands(listener: UnixListener) {
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || answer_command(&stream));
-        }
-    });
-}
-
-fn answer_command(stream: &UnixStream) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let mut writer = stream;
-    writer.write_all(b"OK 12341234\n").ok()?;
-    let mut command = vec![0; 64 << 10];
-    let length = reader.read(&mut command).ok()?;
-    let mut shell = Command::new("sh")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    shell.stdin.take()?.write_all(command.get(..length)?).ok()?;
-    let output = shell.wait_with_output().ok()?;
-    let answer = json!({
-        "stdout": String::from_utf8(output.stdout).ok()?, "stderr": "", "exit_code": 0
-    });
-    writer.write_all(answer.to_string().as_bytes()).ok()
-}
-
-/// Penguin's remote control: a reply once the other side is closed.
-fn serve_remote_control(listener: UnixListener) {
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut request = String::new();
-            let _ = stream.read_to_string(&mut request);
-            let request: Value = serde_json::from_str(&request).unwrap_or_default();
-            let reply = match request["type"].as_str().unwrap_or_default() {
-                "syscall" | "uprobe" => json!({"status": "success", "id": 1}),
-                "list" => json!({"status": "success", "hooks": [
-                    {"id": 1, "type": "syscall", "action": request["action"], "logfile": null}
-                ]}),
-                "bogus" => json!({"status": "error", "message": "Unknown command: bogus"}),
-                _ => json!({"status": "success", "message": "done"}),
-            };
-            let _ = stream.write_all(reply.to_string().as_bytes());
-        }
-    });
 }
 
 /// What a call that must fail says.
@@ -318,67 +253,11 @@ async fn a_tool_that_no_backend_here_can_serve_is_not_listed() -> Result<()> {
     Ok(())
 }
 
-async fn calls_in_the_embedded_guest_are_printed_and_what_is_not_seen_is_named() -> Result<()> {
-    doctor::needs_emulator()?;
-    let root = tempfile::tempdir()?;
-    fs::copy(places::demo_rootfs(), root.path().join("rootfs.tar.gz"))?;
-    let client = Session::new(root.path()).await?;
-    let make = json!({"rootfs": "rootfs.tar.gz", "output": "router"});
-    client.ok("init_project", make).await?;
-    let run = json!({"project_dir": "router", "timeout": 120, "wait_s": 1});
-    let run = client.ok("run", run).await?;
-    let run_id = run["run_id"].as_str().context("a run id")?.to_owned();
-    let hook = |more: Value| {
-        let mut arguments = json!({"run_id": run_id});
-        if let (Value::Object(all), Value::Object(more)) = (&mut arguments, more) {
-            all.extend(more);
-        }
-        arguments
-    };
-    let add = hook(json!({
-        "op": "add", "at": "sys_openat", "action": "print %fd, %s, %x", "process": "cat"
-    }));
-    let hook_id = client.ok("guest_hook", add).await?["hook_id"].clone();
-    let line = "cat /etc/passwd /no/such; ls /";
-    client
-        .ok("guest_cmd", json!({"run_id": run_id, "command": line}))
-        .await?;
-    let read = hook(json!({"op": "read", "hook_id": hook_id}));
-    let read = client.ok("guest_hook", read).await?;
-    let text = read["text"].as_str().unwrap_or_default();
-    assert!(
-        text.contains("sys_openat(-100(/), \"/no/such\", "),
-        "{text}"
-    );
-    assert!(text.lines().all(|line| line.starts_with("cat:")), "{text}");
-
-    let listed = client.ok("guest_hook", hook(json!({"op": "list"}))).await?;
-    assert_eq!(listed["hooks"][0]["target"], "sys_openat", "{listed}");
-    assert_eq!(listed["ways"][2]["offered"], false, "{listed}");
-    for (at, why) in [
-        ("sys_mprotect", "unseen"),
-        ("sys_read", "only some of its calls"),
-        ("/lib/libc.so.0:strlen", "uprobe"),
-    ] {
-        let add = hook(json!({"op": "add", "at": at, "action": "print %d"}));
-        let refused = client.error("guest_hook", add).await?;
-        assert!(refused.contains(why), "{at}: {refused}");
-    }
-    let remove = hook(json!({"op": "remove", "hook_id": hook_id}));
-    assert_eq!(
-        client.ok("guest_hook", remove).await?["removed"],
-        json!([hook_id])
-    );
-    client.ok("run_stop", json!({"run_id": run_id})).await?;
-    client.close().await
-}
-
 /// All of them.
 pub fn trials() -> Vec<rookery_tests::Trial> {
     rookery_tests::trials![
         a_guest_of_penguin_executes_commands_and_answers_at_its_ports,
         a_guest_of_penguin_is_hooked_saved_and_its_plugins_are_the_operators,
         a_tool_that_no_backend_here_can_serve_is_not_listed,
-        calls_in_the_embedded_guest_are_printed_and_what_is_not_seen_is_named,
     ]
 }
