@@ -192,6 +192,13 @@ pub enum What {
         /// With what.
         value: String,
     },
+    /// A hook has printed a line, which ends as such.
+    Hooked {
+        /// The hook's number.
+        hook: u32,
+        /// The line.
+        line: String,
+    },
     /// A network interface was used that does not exist, or asked for an address that it does not
     /// have (an ioctl such as `SIOCGIFADDR` failed).
     InterfaceMissing {

@@ -7,11 +7,13 @@ mod blockers;
 mod boots;
 mod first_process;
 mod hands;
+mod hooks;
 mod images;
 mod launchers;
 mod live;
 mod rehost;
 mod rehosting_loop;
+mod remodel;
 mod report;
 mod runs;
 mod shell;
@@ -26,11 +28,13 @@ fn main() -> ExitCode {
         boots::trials(),
         first_process::trials(),
         hands::trials(),
+        hooks::trials(),
         images::trials(),
         launchers::trials(),
         live::trials(),
         rehost::trials(),
         rehosting_loop::trials(),
+        remodel::trials(),
         report::trials(),
         runs::trials(),
         shell::trials(),

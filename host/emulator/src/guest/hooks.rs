@@ -1,20 +1,61 @@
-//! Hooks of supervised calls: where they are, and the text that they have printed, which is kept
-//! here within a bound.
+//! Hooks of system calls: where they are, and the text that they have printed, which is kept here
+//! within a bound.
+
+use std::collections::{HashMap, HashSet};
 
 use rookery_contract::options::HookOptions;
 use rookery_contract::shapes::{Hook, HookOutput};
-use rookery_runs::live::Hooking;
+use rookery_runs::live::{Action as Printing, Hooking};
+
+use crate::process::call::{Action, Call};
 
 /// Of all hooks of a run at the same time.
 pub const MOST: usize = 16;
 /// What one hook keeps; of what is more, the older half goes.
 const KEPT: usize = 1 << 20;
+/// Threads whose calls are waited for.
+const THREADS: usize = 1024;
+
+/// How a hook sees its calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// The supervisor is asked about them.
+    Notified,
+    /// The processes are traced.
+    Traced,
+}
+
+/// What whoever traces is to do.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Tracing {
+    /// Calls that are looked at, and those whose results are.
+    pub entries: HashSet<i64>,
+    pub results: HashSet<i64>,
+    /// Processes that are traced from now on, or no longer.
+    pub processes: Vec<(u32, bool)>,
+}
+
+/// A call that a hook has begun to print: the rest is known when it returns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    pub id: u32,
+    pub text: String,
+    /// How the result is printed.
+    pub item: String,
+}
 
 /// All hooks of a run.
 #[derive(Debug, Default)]
 pub struct Hooks {
     made: Vec<Made>,
     last: u32,
+    /// What changed of traced ones since it was asked for.
+    processes: Vec<(u32, bool)>,
+    changed: bool,
+    /// By thread.
+    begun: HashMap<u32, Vec<Begun>>,
+    /// Calls of processes that are to be traced from here on, which wait until they are.
+    held: Vec<(u32, Call, Action)>,
 }
 
 #[derive(Debug)]
@@ -25,15 +66,17 @@ struct Made {
     number: i64,
     name: &'static str,
     hooking: Hooking,
+    way: Way,
     text: Vec<u8>,
     /// How much came before `text`.
     gone: u64,
 }
 
 impl Hooks {
-    /// Whether any hook is at this call. Asked at every call of the guest.
+    /// Whether a hook is at this call, of which the supervisor is asked. Asked at every such call.
     pub fn watches(&self, number: i64) -> bool {
-        self.made.iter().any(|hook| hook.number == number)
+        let here = |hook: &Made| hook.number == number && hook.way == Way::Notified;
+        self.made.iter().any(here)
     }
 
     /// Make one; its number.
@@ -42,6 +85,7 @@ impl Hooks {
         options: HookOptions,
         hooking: Hooking,
         (name, number): (&'static str, i64),
+        way: Way,
     ) -> Option<u32> {
         if self.made.len() >= MOST {
             return None;
@@ -53,21 +97,85 @@ impl Hooks {
             number,
             name,
             hooking,
+            way,
             text: Vec::new(),
             gone: 0,
         });
+        self.changed |= way == Way::Traced;
         Some(self.last)
     }
 
-    /// Those that print a call of `process`: their numbers, the call's name, and how each argument
-    /// is printed.
-    pub fn of(&self, number: i64, process: &str) -> Vec<(u32, &'static str, Vec<String>)> {
+    /// Those that print a call of `process`: their numbers, the call's name, and what they print.
+    pub fn of(&self, number: i64, process: &str, way: Way) -> Vec<(u32, &'static str, Printing)> {
         let here = self.made.iter().filter(|hook| {
             let wanted = hook.hooking.process.as_deref();
-            hook.number == number && wanted.is_none_or(|wanted| wanted == process)
+            (hook.number, hook.way) == (number, way) && wanted.is_none_or(|name| name == process)
         });
-        here.map(|hook| (hook.id, hook.name, hook.hooking.action.arguments.clone()))
+        here.map(|hook| (hook.id, hook.name, hook.hooking.action.clone()))
             .collect()
+    }
+
+    /// A process is called `name` from now on, or is traced because it already is.
+    pub fn named(&mut self, pid: u32, name: &str) {
+        let mut traced = self.made.iter().filter(|hook| hook.way == Way::Traced);
+        if traced.clone().next().is_some() {
+            let is_wanted = traced.any(|hook| hook.hooking.process.as_deref() == Some(name));
+            self.processes.push((pid, is_wanted));
+        }
+    }
+
+    /// Whether a call is held back because its process is about to be traced; else it is given
+    /// back, to be answered now.
+    pub fn hold(&mut self, call: Call, answer: Action) -> Option<(Call, Action)> {
+        let process = call
+            .process
+            .filter(|pid| self.processes.contains(&(*pid, true)));
+        match process {
+            Some(process) => {
+                self.held.push((process, call, answer));
+                None
+            }
+            None => Some((call, answer)),
+        }
+    }
+
+    /// A process is traced, or cannot be; without one, all of them: what was held is answered.
+    pub fn let_go(&mut self, process: Option<u32>) {
+        let is_meant =
+            |(pid, ..): &mut (u32, Call, Action)| process.is_none_or(|meant| meant == *pid);
+        for (_, call, answer) in self.held.extract_if(.., is_meant) {
+            call.answer(&answer);
+        }
+    }
+
+    /// What changed for whoever traces, if anything did. Without any call there is nothing to
+    /// trace.
+    pub fn take_tracing(&mut self) -> Option<Tracing> {
+        if !self.changed && self.processes.is_empty() {
+            return None;
+        }
+        self.changed = false;
+        let traced = || self.made.iter().filter(|hook| hook.way == Way::Traced);
+        let results = traced().filter(|hook| hook.hooking.action.result.is_some());
+        Some(Tracing {
+            entries: traced().map(|hook| hook.number).collect(),
+            results: results.map(|hook| hook.number).collect(),
+            processes: std::mem::take(&mut self.processes),
+        })
+    }
+
+    /// A thread is in a call whose result is to be printed.
+    pub fn begin(&mut self, thread: u32, begun: Vec<Begun>) {
+        // One that ended in a call never comes back to it.
+        if self.begun.len() > THREADS {
+            self.begun.clear();
+        }
+        self.begun.insert(thread, begun);
+    }
+
+    /// What was begun for the call that a thread returns from.
+    pub fn returned(&mut self, thread: u32) -> Vec<Begun> {
+        self.begun.remove(&thread).unwrap_or_default()
     }
 
     /// A hook has printed this.
@@ -104,6 +212,7 @@ impl Hooks {
         let is_wanted = |hook: &Made| id.is_none_or(|id| hook.id == id);
         let removed = self.made.iter().filter(|hook| is_wanted(hook));
         let removed = removed.map(|hook| hook.id).collect();
+        self.changed |= self.made.iter().any(|hook| hook.way == Way::Traced);
         self.made.retain(|hook| !is_wanted(hook));
         removed
     }
@@ -141,16 +250,52 @@ mod tests {
             process: Some("httpd".into()),
         };
         let hooking = Hooking::read(&options).unwrap();
-        assert_eq!(hooks.add(options, hooking, ("openat", 257)), Some(1));
+        let added = hooks.add(options, hooking, ("openat", 257), Way::Notified);
+        assert_eq!(added, Some(1));
         hooks
+    }
+
+    #[test]
+    fn a_process_is_traced_while_a_hook_wants_one_of_its_name() {
+        let mut hooks = hooks();
+        hooks.named(7, "httpd");
+        assert_eq!(hooks.take_tracing(), None);
+        let options = HookOptions {
+            target: "sys_read".into(),
+            action: "print %fd = %d".into(),
+            process: Some("httpd".into()),
+            kind: "syscall".into(),
+        };
+        let hooking = Hooking::read(&options).unwrap();
+        hooks.add(options, hooking, ("read", 0), Way::Traced);
+        hooks.named(7, "httpd");
+        hooks.named(8, "sh");
+        let tracing = hooks.take_tracing().unwrap();
+        assert_eq!(tracing.processes, [(7, true), (8, false)]);
+        assert!(tracing.entries.contains(&0) && tracing.results.contains(&0));
+        assert_eq!(hooks.take_tracing(), None);
+        assert!(!hooks.watches(0) && hooks.of(0, "httpd", Way::Notified).is_empty());
+        let begun = Begun {
+            id: 2,
+            text: "read(3".into(),
+            item: "%d".into(),
+        };
+        hooks.begin(70, vec![begun.clone()]);
+        assert_eq!(
+            (hooks.returned(70), hooks.returned(70)),
+            (vec![begun], vec![])
+        );
+        hooks.remove(Some(2));
+        assert_eq!(hooks.take_tracing(), Some(Tracing::default()));
     }
 
     #[test]
     fn a_hook_prints_calls_of_its_process_only() {
         let hooks = hooks();
         assert!(hooks.watches(257) && !hooks.watches(0));
-        assert_eq!(hooks.of(257, "httpd").len(), 1);
-        assert!(hooks.of(257, "sh").is_empty() && hooks.of(0, "httpd").is_empty());
+        assert_eq!(hooks.of(257, "httpd", Way::Notified).len(), 1);
+        let none = |number, process| hooks.of(number, process, Way::Notified).is_empty();
+        assert!(none(257, "sh") && none(0, "httpd"));
     }
 
     #[test]

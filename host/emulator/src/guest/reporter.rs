@@ -172,6 +172,7 @@ impl<'a> Reporter<'a> {
             | What::Answered { .. }
             | What::Note(_)
             | What::Repeated { .. }
+            | What::Hooked { .. }
             | What::Forward { .. } => return None,
         }
         let most = if matches!(what, What::Exec { .. } | What::Exit { .. }) {

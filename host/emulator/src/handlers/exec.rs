@@ -7,7 +7,8 @@ use rustix::io::Errno;
 
 use crate::files::private;
 use crate::guest::access::{
-    Callers, HasDevices, HasEmulators, HasNvram, HasOwners, HasPlan, HasRespawns, Paths, Reports,
+    Callers, HasDevices, HasEmulators, HasHooks, HasNvram, HasOwners, HasPlan, HasRespawns, Paths,
+    Reports,
 };
 use crate::handlers::launch::{Resolved, blob, command_line, memory_file, options};
 use crate::handlers::program_file::{IMAGE, ProgramFile};
@@ -45,9 +46,9 @@ impl<'a, T> Executes<'a> for T where
 }
 
 /// What is known of how programs start.
-pub trait Starts<'a>: HasEmulators<'a> + HasRespawns + HasNvram {}
+pub trait Starts<'a>: HasEmulators<'a> + HasRespawns + HasNvram + HasHooks {}
 
-impl<'a, T> Starts<'a> for T where T: HasEmulators<'a> + HasRespawns + HasNvram {}
+impl<'a, T> Starts<'a> for T where T: HasEmulators<'a> + HasRespawns + HasNvram + HasHooks {}
 
 /// `execve`, `execveat`.
 pub fn execute<'a>(guest: &mut impl Executes<'a>, call: &Call, file: PathArg) -> Action {
@@ -379,7 +380,7 @@ pub fn hand_over<'a>(guest: &mut impl Executes<'a>, call: &Call) -> Action {
 }
 
 /// The launcher executes the emulator: the guest's exec has worked.
-fn started<'a>(guest: &mut (impl Reports + HasPlan<'a>), call: &Call) {
+fn started<'a>(guest: &mut (impl Reports + HasHooks + HasPlan<'a>), call: &Call) {
     let Some(record) = guest.caller(call) else {
         return;
     };
@@ -397,7 +398,8 @@ fn started<'a>(guest: &mut (impl Reports + HasPlan<'a>), call: &Call) {
     record.take_rights(pending.mode);
     record.argv.clone_from(&pending.argv);
     record.start = pending.key.map(Start::now);
-    let who = record.who.clone();
+    let (who, process) = (record.who.clone(), record.process.pid());
+    guest.hooks().named(process, &who.name);
     boot_arguments::looks_for_variables(guest, &who, &pending.argv);
     let what = What::Exec {
         path: pending.path.clone(),

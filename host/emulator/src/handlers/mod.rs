@@ -12,7 +12,7 @@ mod faked;
 mod file_system;
 mod flash;
 mod fs;
-mod hooked;
+mod hooks;
 mod host_name;
 mod hotplug;
 mod identity;
@@ -38,6 +38,7 @@ mod preload;
 mod pretend;
 mod program_file;
 mod refused;
+mod remodel;
 mod resources;
 mod route;
 mod signal;
@@ -47,15 +48,16 @@ mod threads;
 mod transfer;
 mod tunnel;
 
-pub use hooked::take as take_hook_request;
+pub use hooks::{entered, returned, take as take_hook_request};
 pub use image_mount::{tidy as tidy_images, unpacked as image_unpacked};
 pub use model::report_sent;
 pub use nvram::driver::COMMANDS as NVRAM_COMMANDS;
+pub use remodel::set_model;
 pub use table::{always as always_answered, modelled as also_modelled, recorded as also_recorded};
 
 use rustix::io::Errno;
 
-use crate::guest::access::Reports;
+use crate::guest::access::{HasHooks as _, Reports};
 use crate::guest::state::Guest;
 use crate::process::call::{Action, Call};
 use crate::qemu::arch::Arch;
@@ -77,13 +79,15 @@ pub fn answer(guest: &mut Guest<'_>, mut call: Call) {
         return answer_nobody(guest, &call, errno);
     }
     exec::settle(guest, &call);
-    hooked::print(guest, &call);
+    hooks::print(guest, &call);
     let action = refused::refuse(guest, &call).unwrap_or_else(|| {
         let handler = table::handler(call.number());
         handler.map_or_else(|| Errno::NOSYS.into(), |handler| handler(guest, &call))
     });
     clock::follow(guest, &call);
-    call.answer(&action);
+    if let Some((call, action)) = guest.hooks().hold(call, action) {
+        call.answer(&action);
+    }
 }
 
 /// Answer a caller of whom nothing is known. One that is gone needs no answer.

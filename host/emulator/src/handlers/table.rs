@@ -332,12 +332,6 @@ pub fn supervised(records: bool, models: bool) -> impl Iterator<Item = (&'static
     rows.map(|row| (row.name.trim_start_matches("SYS_"), row.number))
 }
 
-/// Whether a call of this name is seen at some time.
-pub fn is_known(name: &str) -> bool {
-    ROWS.iter()
-        .any(|row| row.name.strip_prefix("SYS_") == Some(name))
-}
-
 fn seen(when: Seen) -> impl Iterator<Item = i64> {
     let rows = ROWS.iter().filter(move |row| row.seen == when);
     rows.map(|row| row.number)

@@ -22,4 +22,5 @@ pub mod sockopt;
 pub mod stopped;
 pub mod tap;
 pub mod told;
+pub mod trace;
 pub mod uevent;

@@ -9,4 +9,5 @@ pub mod record;
 pub mod start;
 pub mod table;
 pub mod threads;
+pub mod tracer;
 pub mod view;

@@ -56,6 +56,19 @@ impl Table {
         }
     }
 
+    /// The processes of this name, also those that have made no call yet.
+    pub fn named(&mut self, name: &str) -> Vec<u32> {
+        let of_name = |table: &Self| -> Vec<u32> {
+            let all = table.by_pid.iter();
+            let named = all.filter(|(_, record)| record.who.name == name);
+            named.map(|(pid, _)| *pid).collect()
+        };
+        for pid in of_name(self) {
+            self.meet_children(pid);
+        }
+        of_name(self)
+    }
+
     /// A process that was identified and not removed since.
     pub fn get(&mut self, pid: u32) -> Option<&mut Record> {
         self.by_pid.get_mut(&pid)

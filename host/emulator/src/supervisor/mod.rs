@@ -8,6 +8,6 @@ mod lasting;
 pub mod listening;
 mod needed;
 mod nvram;
-mod ready;
 mod reboot;
 pub mod serve;
+mod tracing;

@@ -13,6 +13,7 @@ pub(crate) mod database;
 mod environment;
 mod errno;
 mod health;
+mod hooks;
 mod interfaces;
 mod mounts;
 mod netbinds;
@@ -49,6 +50,7 @@ pub struct Collectors {
     database: Option<database::Database>,
     crashes: crashes::Crashes,
     health: health::Health,
+    hooks: hooks::Hooks,
     signals: signals::Signals,
     mounts: mounts::Mounts,
     interfaces: interfaces::Interfaces,
@@ -81,6 +83,7 @@ impl Collectors {
             database: None,
             crashes: crashes::Crashes::new(&directory),
             health: health::Health::new(&directory),
+            hooks: hooks::Hooks::new(&directory),
             signals: signals::Signals::new(&directory),
             mounts: mounts::Mounts::new(&directory),
             interfaces: interfaces::Interfaces::new(&directory),
@@ -180,6 +183,7 @@ impl Collectors {
             database,
             crashes,
             health,
+            hooks,
             signals,
             mounts,
             interfaces,
@@ -199,6 +203,7 @@ impl Collectors {
             pseudofiles,
             crashes,
             health,
+            hooks,
             signals,
             mounts,
             interfaces,

@@ -18,7 +18,7 @@ const LONGEST: usize = 400;
 /// What kind of hook prints it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Of a system call, at its entry.
+    /// Of a system call.
     Syscall,
     /// Of a function.
     Function,
@@ -50,11 +50,7 @@ impl Action {
         }
         let printed = arguments.iter().filter(|item| *item != "%proc").count();
         match (kind, &result) {
-            (Kind::Syscall, Some(_)) => refuse(
-                "a hook of a system call sees its entry only, so that nothing after `=` is \
-                 printed: leave that out",
-            ),
-            (Kind::Syscall, None) if printed > MOST_OF_A_SYSCALL => refuse(format!(
+            (Kind::Syscall, _) if printed > MOST_OF_A_SYSCALL => refuse(format!(
                 "a system call has at most {MOST_OF_A_SYSCALL} arguments"
             )),
             (_, None) if arguments.iter().any(|item| item.ends_with(":out")) => refuse(
@@ -192,7 +188,6 @@ mod tests {
             ("break", Kind::Syscall, "breakpoint"),
             ("print %s, outBREAK", Kind::Syscall, "breakpoint"),
             ("print %s,subp", Kind::Function, "`bp`"),
-            ("print %d = %d", Kind::Syscall, "entry only"),
             ("print %s:out", Kind::Function, "when a function returns"),
             ("print %s = %d, %d", Kind::Function, "one item after"),
             ("print %s = ", Kind::Function, "nothing stands"),

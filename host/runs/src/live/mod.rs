@@ -6,13 +6,14 @@ mod hook;
 use std::time::Duration;
 
 use rookery_contract::options::{
-    HookOptions, HookOutputOptions, PluginOptions, SnapshotOptions, UnhookOptions,
+    HookOptions, HookOutputOptions, ModelOptions, PluginOptions, SnapshotOptions, UnhookOptions,
 };
 use rookery_contract::shapes::{
     HookOutput, Hooked, Hooks, PluginControl, Snapshots, Snapshotted, Unhooked,
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::action::Action;
 pub use self::hook::{Hooking, Target};
 
 /// Run a command inside the guest.
@@ -54,6 +55,7 @@ pub enum LiveRequest {
     Hooks,
     Unhook(UnhookOptions),
     HookOutput(HookOutputOptions),
+    Model(ModelOptions),
     Plugin(PluginOptions),
     Snapshot(SnapshotOptions),
     Snapshots,
@@ -64,6 +66,7 @@ impl LiveRequest {
     pub fn needs(&self) -> &'static str {
         match self {
             Self::Hook(_) | Self::Hooks | Self::Unhook(_) | Self::HookOutput(_) => "hook",
+            Self::Model(_) => "model",
             Self::Plugin(_) => "plugin",
             Self::Snapshot(_) | Self::Snapshots => "snapshot",
         }
@@ -79,6 +82,8 @@ pub enum LiveAnswer {
     Hooks(Hooks),
     Unhooked(Unhooked),
     HookOutput(HookOutput),
+    /// Notes.
+    Model(Vec<String>),
     Plugin(PluginControl),
     Snapshotted(Snapshotted),
     Snapshots(Snapshots),

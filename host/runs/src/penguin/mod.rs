@@ -123,6 +123,8 @@ impl Backend for PenguinBackend {
             command: true,
             reach: true,
             hook: true,
+            // Penguin reads them when a run begins.
+            model: false,
             plugin: true,
             snapshot: true,
         }

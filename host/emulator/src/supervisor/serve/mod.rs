@@ -2,12 +2,14 @@
 //!
 //! Invariant 10: nothing a run started outlives its supervisor.
 
+mod wait;
+
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rookery_project::{Error, Result};
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::process::Signal;
 
@@ -49,10 +51,11 @@ use crate::supervisor::needed::{
     not_to_be_had, unpacked,
 };
 use crate::supervisor::nvram;
-use crate::supervisor::ready::Ready;
 use crate::supervisor::reboot;
+use crate::supervisor::tracing::Tracing;
 use rookery_records::event::{Process, What};
 use rookery_runs::backend::{Control, Outcome, Request};
+use rookery_runs::live::{LiveAnswer, LiveRequest};
 use rookery_runs::plan::Plan;
 
 /// How often processes and sockets that ended unseen are looked for.
@@ -163,6 +166,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         listeners: Vec::new(),
         commands: Vec::new(),
         reaches: Vec::new(),
+        tracing: Tracing::default(),
         asking,
         starting: true,
         lasting,
@@ -183,6 +187,7 @@ struct Supervisor<'a> {
     listeners: Vec<Rc<Listener>>,
     commands: Vec<Command>,
     reaches: Vec<Reach>,
+    tracing: Tracing,
     asking: Asking,
     /// Init was not yet seen to be executed.
     starting: bool,
@@ -242,6 +247,10 @@ impl Supervisor<'_> {
             if ready.answers {
                 self.asking.advance(&mut self.guest);
             }
+            if ready.traced {
+                self.tracing.advance(&mut self.guest);
+            }
+            self.tracing.follow(&mut self.guest);
             if let Some(reboot) = self.guest.take_reboot()
                 && let Some(end) = self.start_again(&reboot)
             {
@@ -285,6 +294,8 @@ impl Supervisor<'_> {
 
     /// The guest has asked for a reboot. Gives how the run ends, where it does.
     fn start_again(&mut self, reboot: &Reboot) -> Option<Outcome> {
+        // Its init is stopped by the same means.
+        self.tracing.stop();
         let (listener, call) = (&self.world.listener, reboot.call());
         let guest = &mut self.guest;
         let init = guest.plan().init.clone();
@@ -308,60 +319,6 @@ impl Supervisor<'_> {
                 None
             }
             Err(error) => Some(reboot.as_end(&format!("; it could not be started again: {error}"))),
-        }
-    }
-
-    /// Wait for anything to do, at most until `until`. A guest's system call costs what happens
-    /// here and in the loop: nothing is asked of the kernel that this wait already told.
-    fn wait(&self, until: Instant) -> Ready {
-        let until = self
-            .commands
-            .iter()
-            .map(|command| command.deadline)
-            .chain(self.reaches.iter().map(|reach| reach.deadline))
-            .fold(until, Instant::min);
-        let left = until.saturating_duration_since(Instant::now());
-        let timeout = Timespec {
-            tv_sec: left.as_secs().cast_signed(),
-            tv_nsec: left.subsec_nanos().into(),
-        };
-        let listeners = || std::iter::once(&self.world.listener).chain(&self.listeners);
-        let mut fds: Vec<_> = [
-            self.guest.changes(),
-            self.guest.requests(),
-            self.world.pidfd.as_fd(),
-            self.console.as_fd(),
-        ]
-        .into_iter()
-        .chain(self.asking.descriptor())
-        .chain(listeners().map(|listener| listener.as_ref().as_fd()))
-        .chain(self.starting.then(|| self.world.socket.as_fd()))
-        .chain(self.commands.iter().flat_map(Command::pipes))
-        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-        .collect();
-        for reach in &self.reaches {
-            let (fd, flags) = reach.interest();
-            fds.push(PollFd::from_borrowed_fd(fd, flags));
-        }
-        let image = self.guest.unpacked();
-        fds.extend(image.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        // After an interruption nothing is ready, and the next wait tells.
-        let _ = rustix::event::poll(&mut fds, Some(&timeout));
-        let image = image.and_then(|_| fds.last().map(PollFd::revents));
-        let mut events = fds.iter().map(PollFd::revents);
-        let mut any = || events.next().is_some_and(|events| !events.is_empty());
-        Ready {
-            network: any(),
-            requests: any(),
-            init: any(),
-            console: any(),
-            answers: self.asking.descriptor().is_some() && any(),
-            image: image.is_some_and(|events| !events.is_empty()),
-            listeners: listeners()
-                .map(Rc::clone)
-                .zip(events)
-                .filter(|(_, events)| !events.is_empty())
-                .collect(),
         }
     }
 
@@ -434,6 +391,10 @@ impl Supervisor<'_> {
                     Err(error) => reply.send(Err(error)),
                 }
             }
+            Request::Live(LiveRequest::Model(options), reply) => {
+                let notes = handlers::set_model(&mut self.guest, &options);
+                reply.send(notes.map(LiveAnswer::Model));
+            }
             Request::Live(request, reply) => {
                 reply.send(handlers::take_hook_request(&mut self.guest, &request));
             }
@@ -472,6 +433,7 @@ impl Supervisor<'_> {
             forwarder.stop();
         }
         self.asking.stop();
+        self.tracing.stop();
         handlers::report_sent(&mut self.guest);
         if let Some(capture) = self.world.capture.take() {
             capture.stop();

@@ -40,6 +40,13 @@ impl Installed {
             action,
             process,
         } = Hooking::read(options)?;
+        if matches!(target, Target::Syscall(_)) && action.result.is_some() {
+            return Err(Error::InvalidArgument(
+                "action: Penguin's hook of a system call sees its entry only, so that nothing \
+                 after `=` is printed: leave that out"
+                    .to_owned(),
+            ));
+        }
         let mut options = HookOptions {
             process,
             ..options.clone()

@@ -45,7 +45,7 @@ struct Kept {
 
 impl Kept {
     fn answer(&self, files: &RunFiles, request: &LiveRequest) -> Result<LiveAnswer> {
-        use LiveRequest::{Hook, HookOutput, Hooks, Plugin, Snapshot, Snapshots, Unhook};
+        use LiveRequest::{Hook, HookOutput, Hooks, Model, Plugin, Snapshot, Snapshots, Unhook};
         match request {
             Hook(options) => self.hooks.add(files, options).map(LiveAnswer::Hooked),
             Hooks => self.hooks.list(files).map(LiveAnswer::Hooks),
@@ -54,6 +54,11 @@ impl Kept {
                 let read = self.hooks.read(files, *options);
                 read.map(LiveAnswer::HookOutput)
             }
+            Model(_) => Err(Error::unavailable(
+                request.needs(),
+                "Penguin reads its models when a run begins",
+                "Make the change without run_id, and run again",
+            )),
             Plugin(options) => plugins::control(files, options).map(LiveAnswer::Plugin),
             Snapshot(options) => {
                 let asked = self.snapshots.ask(files, options);
