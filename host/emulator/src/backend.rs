@@ -33,6 +33,7 @@ impl Backend for UserBackend {
             command: true,
             reach: true,
             hook: true,
+            model: true,
             ..Live::default()
         }
     }

@@ -9,7 +9,7 @@ mod images;
 
 use std::fs;
 
-use creating::create;
+use creating::{create, names};
 use images::small_root;
 use rookery_project::Roots;
 use serde_json::{Value, json};
@@ -40,8 +40,9 @@ fn project() -> (tempfile::TempDir, rookery_project::Project) {
             0o644,
             b"lan_ipaddr=10.9.8.7\nbanner={{ 7 * 7 }}${#x}\n",
         );
-    fs::write(dir.path().join("fw.tar"), archive.tar()).unwrap();
-    create(dir.path(), "fw.tar", "out").unwrap();
+    fs::write(dir.path().join("fw.tgz"), archive.gz()).unwrap();
+    create(dir.path(), "fw.tgz", "out").unwrap();
+    assert_eq!(names(dir.path()), ["fw.tgz", "out"]);
     let roots = Roots::new([dir.path().to_owned()]).unwrap();
     let project = roots.project("out").unwrap();
     (dir, project)

@@ -77,6 +77,9 @@ pub struct Live {
     /// [`Request::Live`], of hooks.
     #[serde(default)]
     pub hook: bool,
+    /// Of models of files.
+    #[serde(default)]
+    pub model: bool,
     /// Of analysis plugins.
     #[serde(default)]
     pub plugin: bool,
@@ -92,6 +95,7 @@ impl Live {
             "command" => self.command,
             "reach" => self.reach,
             "hook" => self.hook,
+            "model" => self.model,
             "plugin" => self.plugin,
             "snapshot" => self.snapshot,
             _ => false,
@@ -105,6 +109,7 @@ impl Live {
             command: self.command || other.command,
             reach: self.reach || other.reach,
             hook: self.hook || other.hook,
+            model: self.model || other.model,
             plugin: self.plugin || other.plugin,
             snapshot: self.snapshot || other.snapshot,
         }

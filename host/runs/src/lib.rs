@@ -16,6 +16,7 @@ pub mod penguin;
 pub mod plan;
 pub mod ports;
 mod registry;
+mod remodel;
 mod state;
 mod supervisor;
 pub mod waiting;
@@ -24,8 +25,12 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rookery_contract::options::{CommandOptions, PluginOptions, ReachOptions, StartOptions};
-use rookery_contract::shapes::{Capabilities, CommandOutput, PluginControl, Reached, RunStatus};
+use rookery_contract::options::{
+    ApplyOptions, CommandOptions, PluginOptions, ReachOptions, StartOptions,
+};
+use rookery_contract::shapes::{
+    Capabilities, Change, CommandOutput, PluginControl, Reached, RunStatus,
+};
 use rookery_project::{Cancel, Project, Result, Roots};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -124,6 +129,25 @@ impl Runs {
             project.is_some_and(|project| self.roots.contains(project.as_ref()))
         });
         runs
+    }
+    /// `config-mutation.apply` with a run: change the models of its guest's files. `fragment` is
+    /// checked as one of the patch; the answer says what such a change would make of the project.
+    pub fn remodel(
+        &self,
+        run_id: &str,
+        project: &Project,
+        fragment: &Value,
+        options: &ApplyOptions,
+        cancel: &Cancel,
+    ) -> Result<Change> {
+        remodel::remodel(
+            self.visible(run_id)?,
+            run_id,
+            project,
+            fragment,
+            options,
+            cancel,
+        )
     }
     /// `live.running`
     pub fn running(&self, project: &Project) -> Result<String> {

@@ -28,6 +28,8 @@ struct Args {
     write: Option<Model>,
     /// Command or "*" to return value or model: {"0x5401":{"model":"write_data","data":"x"}}
     ioctl: Option<Ioctl>,
+    /// Try it in this running guest first; again without, to keep it
+    run_id: Option<String>,
 }
 
 /// Make a device, /proc or /sys file exist (`pseudofiles`) or change how it behaves, for paths that
@@ -47,7 +49,7 @@ fn add_pseudofile(host: &impl ConfigMutation, args: Args) -> Result<Change> {
     }
     let commands = args.ioctl.map(ioctl_models).transpose()?;
     let file = fragment::pseudofile(&args.path, models, commands.map(Value::Object));
-    change::apply(host, &args.target, file)
+    change::apply_in(host, &args.target, args.run_id, file)
 }
 
 plugin!(add_pseudofile);

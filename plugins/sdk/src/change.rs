@@ -23,13 +23,30 @@ pub fn apply(
     target: &ChangeTarget,
     fragment: impl Into<Fragment>,
 ) -> Result<Change> {
+    apply_in(host, target, None, fragment)
+}
+
+/// [`apply`], or where there is a run, change its guest and not the patch.
+pub fn apply_in(
+    host: &impl ConfigMutation,
+    target: &ChangeTarget,
+    run_id: Option<String>,
+    fragment: impl Into<Fragment>,
+) -> Result<Change> {
     let fragment = fragment.into();
     let options = ApplyOptions {
         dry_run: target.dry_run,
         replace: fragment.replace,
+        run: run_id,
     };
-    host.apply(&target.project_dir, &fragment.value, &options)
-        .map(finish)
+    let change = host.apply(&target.project_dir, &fragment.value, &options)?;
+    let mut change = finish(change);
+    if let Some(run_id) = options.run {
+        change.revision = None;
+        let look = || Next::call("run_wait", json!({ "run_id": run_id, "wait_s": 5 }));
+        change.next = change.next.map(|_| look());
+    }
+    Ok(change)
 }
 
 /// Several keys that are set at once.

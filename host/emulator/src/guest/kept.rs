@@ -50,6 +50,12 @@ impl Kept {
         self.by_path.get(path)
     }
 
+    /// Nothing of a path is kept any more.
+    pub fn forget(&mut self, path: &str) {
+        self.by_path.remove(path);
+        self.turns.remove(path);
+    }
+
     /// Keep the file of a path.
     pub fn insert(&mut self, path: &str, file: Rc<OwnedFd>) {
         self.by_path.insert(path.to_owned(), file);

@@ -1,7 +1,9 @@
 //! Which model is behind a descriptor, and what a call hands over.
 
+use std::rc::Rc;
+
 use crate::files::devices::Backing;
-use crate::guest::access::{Callers, HasDevices, HasPlan};
+use crate::guest::access::{Callers, HasDevices};
 use crate::models;
 use crate::process::call::Call;
 use rookery_runs::plan::Pseudofile;
@@ -23,36 +25,29 @@ pub fn path_of(link: &str) -> Option<&str> {
 }
 
 /// The modelled path behind a descriptor of the caller, and its model.
-pub fn model_of<'a>(
-    guest: &mut (impl Callers + HasPlan<'a> + HasDevices),
+pub fn model_of(
+    guest: &mut (impl Callers + HasDevices),
     call: &Call,
     fd: i32,
-) -> Option<(String, &'a Pseudofile)> {
+) -> Option<(String, Rc<Pseudofile>)> {
     let link = guest.caller(call)?.directory(fd)?;
     of_link(guest, &link)
 }
 
 /// The model that a descriptor with this link was given as.
-fn of_link<'a>(
-    guest: &mut (impl HasPlan<'a> + HasDevices),
-    link: &str,
-) -> Option<(String, &'a Pseudofile)> {
+fn of_link(guest: &mut impl HasDevices, link: &str) -> Option<(String, Rc<Pseudofile>)> {
     let path = path_of(link)?;
-    let plan = guest.plan();
     match guest.devices().get(path)?.backing {
-        Backing::Model(index) => plan
-            .pseudofiles
-            .get(index)
-            .map(|(path, model)| (path.clone(), model)),
+        Backing::Model(index) => {
+            let (path, model) = guest.devices().models().get(index)?;
+            Some((path.clone(), Rc::clone(model)))
+        }
         _ => None,
     }
 }
 
 /// The modelled paths that the caller has open.
-pub fn open_models<'a>(
-    guest: &mut (impl Callers + HasPlan<'a> + HasDevices),
-    call: &Call,
-) -> Vec<String> {
+pub fn open_models(guest: &mut (impl Callers + HasDevices), call: &Call) -> Vec<String> {
     let links: Vec<String> = guest.caller(call).map_or_else(Vec::new, |record| {
         let numbers = record.descriptors().into_iter();
         numbers

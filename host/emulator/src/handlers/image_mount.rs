@@ -134,9 +134,9 @@ fn of_device<'a>(
         Backing::Model(index) => {
             let file = match guest.kept().get(path) {
                 Some(kept) => std::rc::Rc::clone(kept),
-                None => match guest.plan().pseudofiles.get(index) {
-                    Some((_, model)) => {
-                        memory_file(path, devices::contents(model, 0).unwrap_or_default())?
+                None => match guest.devices().model(index) {
+                    Some(model) => {
+                        memory_file(path, devices::contents(&model, 0).unwrap_or_default())?
                     }
                     None => return Ok(None),
                 },

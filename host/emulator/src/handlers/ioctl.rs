@@ -31,7 +31,7 @@ impl<'a, T> Controls<'a> for T where
 pub fn ioctl<'a>(guest: &mut impl Controls<'a>, call: &Call) -> Action {
     let command = call.int(1).cast_unsigned();
     if let Some((path, model)) = model_of(guest, call, call.int(0)) {
-        return answer_model(guest, call, &path, model, command);
+        return answer_model(guest, call, &path, &model, command);
     }
     if let Some(action) = nvram::driver::control(guest, call) {
         return action;

@@ -13,7 +13,7 @@ use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 
 use crate::files::devices;
-use crate::guest::access::{Callers, HasDevices, HasKept, HasPlan, Reports};
+use crate::guest::access::{Callers, HasDevices, HasKept, Reports};
 use crate::guest::kept::STATE_MAX;
 use crate::handlers::behind::{MEMORY_FILE, model_of, pieces_of};
 use crate::kernel::shortage;
@@ -61,17 +61,17 @@ pub fn reopen(file: &OwnedFd, flags: i32) -> Result<Rc<OwnedFd>, Errno> {
 }
 
 /// `open` of the model `index`. Its contents are private to this open, unless it is stateful.
-pub fn open<'a>(
-    guest: &mut (impl Reports + HasPlan<'a> + HasKept),
+pub fn open(
+    guest: &mut (impl Reports + HasDevices + HasKept),
     call: &Call,
     path: &str,
     index: usize,
     flags: i32,
 ) -> Action {
-    let plan = guest.plan();
-    let Some((_, model)) = plan.pseudofiles.get(index) else {
+    let Some(model) = guest.devices().model(index) else {
         return Errno::NXIO.into();
     };
+    let model = &*model;
     let access = flags & libc::O_ACCMODE;
     let (reads, writes) = (access != libc::O_WRONLY, access != libc::O_RDONLY);
     let fails_reads = reads && devices::contents(model, 0).is_none();
@@ -116,13 +116,16 @@ pub fn report_sent(guest: &mut (impl Reports + HasKept)) {
 }
 
 /// A file of the models' file system, where there is one.
-fn file_of_its_own<'a>(
-    guest: &mut (impl Reports + HasPlan<'a> + HasKept),
+fn file_of_its_own(
+    guest: &mut (impl Reports + HasDevices + HasKept),
     path: &str,
     flags: i32,
 ) -> Option<Rc<OwnedFd>> {
-    let plan = guest.plan();
-    let opened = guest.kept().models()?.open(plan, path, flags)?;
+    let files = match guest.kept().models()?.begins() {
+        true => guest.devices().models().to_vec(),
+        false => Vec::new(),
+    };
+    let opened = guest.kept().models()?.open(&files, path, flags)?;
     let failed = |error: &std::io::Error| {
         let note = format!(
             "the models' file system could not be asked for {path} ({error}): from now on each \
@@ -156,8 +159,8 @@ fn give(file: Result<Rc<OwnedFd>, Errno>, number: Option<u32>, flags: i32) -> Ac
     }
 }
 
-fn file<'a>(
-    guest: &mut (impl Reports + HasPlan<'a> + HasKept),
+fn file(
+    guest: &mut (impl Reports + HasDevices + HasKept),
     path: &str,
     model: &Pseudofile,
     flags: i32,
@@ -200,8 +203,8 @@ fn sink(path: &str, flags: i32) -> Result<Rc<OwnedFd>, Errno> {
 
 /// The one file of a path that remembers what is written. Whoever opens it to write only, means to
 /// replace what it holds.
-pub fn kept<'a>(
-    guest: &mut (impl Reports + HasPlan<'a> + HasKept),
+pub fn kept(
+    guest: &mut (impl Reports + HasDevices + HasKept),
     path: &str,
     initial: &[u8],
     flags: i32,
@@ -226,11 +229,11 @@ pub fn kept<'a>(
 
 /// Settings that are kept beside the models of the plan: each is a descriptor of the supervisor's,
 /// of which it needs most for else.
-fn kept_max<'a>(guest: &mut impl HasPlan<'a>) -> usize {
+fn kept_max(guest: &mut impl HasDevices) -> usize {
     const SETTINGS_MAX: u64 = 256;
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let settings = limit.map_or(SETTINGS_MAX, |limit| SETTINGS_MAX.min(limit / 8));
-    guest.plan().pseudofiles.len() + usize::try_from(settings).unwrap_or(0)
+    guest.devices().models().len() + usize::try_from(settings).unwrap_or(0)
 }
 
 const NOT_KEPT: &str = "the guest wrote to more settings of the kernel than are kept: what it \
@@ -252,18 +255,15 @@ pub fn number_of(
 }
 
 /// A read from a watched descriptor.
-pub fn read<'a>(guest: &mut (impl Callers + HasPlan<'a> + HasDevices), call: &Call) -> Action {
+pub fn read(guest: &mut (impl Callers + HasDevices), call: &Call) -> Action {
     match model_of(guest, call, call.int(0)) {
-        Some((_, model)) if devices::contents(model, 0).is_none() => Errno::INVAL.into(),
+        Some((_, model)) if devices::contents(&model, 0).is_none() => Errno::INVAL.into(),
         _ => Action::Continue,
     }
 }
 
 /// A write to a watched descriptor: where reading goes on is left as it is, unlike in a file.
-pub fn write<'a>(
-    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasKept),
-    call: &Call,
-) -> Action {
+pub fn write(guest: &mut (impl Reports + HasDevices + HasKept), call: &Call) -> Action {
     let Some((path, model)) = model_of(guest, call, call.int(0)) else {
         return Action::Continue;
     };
@@ -304,11 +304,7 @@ pub fn write<'a>(
 
 /// A copy within the kernel, from the descriptor that is the argument `from`. Of a model the caller
 /// is told that it cannot be made so, as a driver would say that has no such copies: it reads.
-pub fn copy<'a>(
-    guest: &mut (impl Callers + HasPlan<'a> + HasDevices),
-    call: &Call,
-    from: usize,
-) -> Action {
+pub fn copy(guest: &mut (impl Callers + HasDevices), call: &Call, from: usize) -> Action {
     match model_of(guest, call, call.int(from)) {
         Some(_) => Errno::INVAL.into(),
         None => Action::Continue,

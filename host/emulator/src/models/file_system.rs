@@ -1,9 +1,8 @@
 //! The file system of the models, as the kernel asks for it.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{
@@ -12,11 +11,9 @@ use fuser::{
     PollNotifier, ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyPoll,
     ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
-use rookery_runs::plan::Poll;
 
-use crate::models::DIRECTORY;
-use crate::models::model::Model;
 use crate::models::sent::Log;
+use crate::models::tree::{Entry, Tree};
 
 /// Names never change. What a file holds does: its size is asked for each time.
 const NAMES_LAST: Duration = Duration::from_secs(1 << 20);
@@ -24,57 +21,9 @@ const NAMES_LAST: Duration = Duration::from_secs(1 << 20);
 /// What one write hands over at most: the kernel's own usual size (`fuse(4)`).
 const WRITE_MAX: u32 = 128 << 10;
 
-/// Those that wait until a file is ready, by the kernel's number for the wait.
-type Waiting = BTreeMap<u64, PollNotifier>;
-
-/// A file, and who waits for it.
-pub struct Entry {
-    path: String,
-    model: Mutex<Model>,
-    waiting: Mutex<Waiting>,
-}
-
-impl Entry {
-    pub fn new(path: String, model: Model) -> Self {
-        Self {
-            path,
-            model: Mutex::new(model),
-            waiting: Mutex::default(),
-        }
-    }
-
-    fn model(&self) -> MutexGuard<'_, Model> {
-        // A panic has left it as a model can be.
-        self.model.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How often it becomes ready.
-    pub fn interval(&self) -> Option<Duration> {
-        match self.model().poll {
-            Poll::Periodic(ms) => Some(Duration::from_millis(ms.into())),
-            Poll::Always | Poll::Never => None,
-        }
-    }
-
-    /// It becomes ready.
-    pub fn tick(&self) {
-        self.model().tick();
-        for (_, notifier) in std::mem::take(&mut *self.waiting()) {
-            // Its waiter may be gone.
-            let _ = notifier.notify();
-        }
-    }
-}
-
-/// The files, and the directories of their paths.
+/// The files, as the kernel asks for them.
 pub struct FileSystem {
-    /// By inode number, from [`INodeNo::ROOT`] on; a directory has no entry.
-    nodes: Vec<Option<Arc<Entry>>>,
-    names: HashMap<(u64, OsString), u64>,
+    tree: Arc<Tree>,
     /// How many opens there were.
     opens: AtomicU64,
     sent: Arc<Log>,
@@ -83,39 +32,25 @@ pub struct FileSystem {
 impl FileSystem {
     /// What is written to those that do not say what writing does is kept in `sent`.
     pub fn new(entries: &[Arc<Entry>], sent: Arc<Log>) -> Self {
-        let mut tree = Self {
-            nodes: vec![None],
-            names: HashMap::new(),
+        Self {
+            tree: Arc::new(Tree::new(entries)),
             opens: AtomicU64::new(1),
             sent,
-        };
-        let top = tree.node(INodeNo::ROOT.0, DIRECTORY);
-        for entry in entries {
-            let parts = entry.path.split('/').filter(|part| !part.is_empty());
-            let at = parts.fold(top, |at, part| tree.node(at, part));
-            if let Some(node) = tree.nodes.get_mut(index(at)) {
-                *node = Some(Arc::clone(entry));
-            }
         }
-        tree
     }
 
-    fn node(&mut self, parent: u64, name: &str) -> u64 {
-        let next = self.nodes.len() as u64 + INodeNo::ROOT.0;
-        let known = *self.names.entry((parent, name.into())).or_insert(next);
-        if known == next {
-            self.nodes.push(None);
-        }
-        known
+    /// The files, which can be changed while they are served.
+    pub fn tree(&self) -> Arc<Tree> {
+        Arc::clone(&self.tree)
     }
 
-    fn entry(&self, inode: INodeNo) -> Result<&Entry, Errno> {
-        let node = self.nodes.get(index(inode.0)).ok_or(Errno::ENOENT)?;
-        node.as_deref().ok_or(Errno::EISDIR)
+    fn entry(&self, inode: INodeNo) -> Result<Arc<Entry>, Errno> {
+        let node = self.tree.node(inode.0).ok_or(Errno::ENOENT)?;
+        node.ok_or(Errno::EISDIR)
     }
 
     fn attributes(&self, inode: INodeNo) -> Result<FileAttr, Errno> {
-        let node = self.nodes.get(index(inode.0)).ok_or(Errno::ENOENT)?;
+        let node = self.tree.node(inode.0).ok_or(Errno::ENOENT)?;
         let (kind, perm, size) = match node {
             Some(entry) => (FileType::RegularFile, 0o666, entry.model().size()),
             None => (FileType::Directory, 0o755, 0),
@@ -147,10 +82,6 @@ impl FileSystem {
     }
 }
 
-fn index(inode: u64) -> usize {
-    usize::try_from(inode.wrapping_sub(INodeNo::ROOT.0)).unwrap_or(usize::MAX)
-}
-
 fn errno(errno: rustix::io::Errno) -> Errno {
     Errno::from_i32(errno.raw_os_error())
 }
@@ -164,8 +95,8 @@ impl Filesystem for FileSystem {
     }
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let known = self.names.get(&(parent.0, name.to_owned()));
-        match known.map(|inode| self.attributes(INodeNo(*inode))) {
+        let known = self.tree.child(parent.0, name);
+        match known.map(|inode| self.attributes(INodeNo(inode))) {
             Some(Ok(attributes)) => {
                 let (names, sizes) = (NAMES_LAST, Duration::ZERO);
                 reply.entry_with_ttls(&names, &sizes, &attributes, Generation(0));
@@ -229,7 +160,7 @@ impl Filesystem for FileSystem {
         _owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let read = |entry: &Entry| {
+        let read = |entry: Arc<Entry>| {
             let size = usize::try_from(size).unwrap_or(usize::MAX);
             entry.model().read(handle.0, offset, size).map_err(errno)
         };
@@ -251,10 +182,10 @@ impl Filesystem for FileSystem {
         _owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let write = |entry: &Entry| {
+        let write = |entry: Arc<Entry>| {
             let mut model = entry.model();
             if model.lacks_writing() {
-                self.sent.keep(&entry.path, request.pid(), data);
+                self.sent.keep(entry.path(), request.pid(), data);
             }
             model.write(offset, data).map_err(errno)
         };

@@ -10,6 +10,7 @@ mod model;
 mod on_demand;
 mod sent;
 mod server;
+mod tree;
 mod written;
 
 pub use model::lacks_writing;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use rookery_runs::plan::Plan;
+use rookery_runs::plan::Pseudofile;
 
 use crate::models::sent::Sent;
 use crate::models::server::{Mounted, Server};
@@ -36,13 +36,23 @@ impl Models {
         }
     }
 
-    /// Open the model of a path; `None` where it is not a file there, as one that is a directory
-    /// for another. After an error nothing is.
-    pub fn open(&mut self, plan: &Plan, path: &str, flags: i32) -> Option<io::Result<Rc<OwnedFd>>> {
+    /// Whether it begins with the next open, and needs all files.
+    pub fn begins(&self) -> bool {
+        matches!(self.state, State::Idle(..))
+    }
+
+    /// Open the model of a path; with the first, there are these `files`. `None` where it is not a file there, as one that is
+    /// a directory for another. After an error nothing is.
+    pub fn open(
+        &mut self,
+        files: &[(String, Rc<Pseudofile>)],
+        path: &str,
+        flags: i32,
+    ) -> Option<io::Result<Rc<OwnedFd>>> {
         if let State::Idle(..) = &self.state
             && let State::Idle(mounted, written) = std::mem::replace(&mut self.state, State::Gone)
         {
-            match Server::start(&self.guest, plan, mounted, written) {
+            match Server::start(&self.guest, files, mounted, written) {
                 Ok(server) => self.state = State::Served(server),
                 Err(error) => return Some(Err(error)),
             }
@@ -56,6 +66,16 @@ impl Models {
                 self.stop();
                 Some(Err(error))
             }
+        }
+    }
+
+    /// A path is modelled so from now on; what was held there is forgotten. An error is that it
+    /// cannot be a file there.
+    pub fn change(&mut self, path: &str, file: &Pseudofile) -> io::Result<()> {
+        match &self.state {
+            State::Served(server) => server.change(path, file),
+            // It begins with all models.
+            State::Idle(..) | State::Gone => Ok(()),
         }
     }
 

@@ -4,7 +4,8 @@
 //! supervisor is one thread, and opening a file waits for the answer. It has joined the guest's
 //! user namespace, whose file system it is.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -12,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuser::{Config, Session, SessionACL};
-use rookery_runs::plan::{Plan, Write};
-use rustix::fs::{Mode, OFlags};
+use rookery_runs::plan::{Pseudofile, Write};
+use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::process::{Pid, Signal};
@@ -22,9 +23,10 @@ use crate::kernel::ending::await_end;
 use crate::kernel::passing::{packet_pair, receive_with_fd, send_with_fd};
 use crate::kernel::{enter, paths, process};
 use crate::models::DIRECTORY;
-use crate::models::file_system::{Entry, FileSystem};
+use crate::models::file_system::FileSystem;
 use crate::models::model::Model;
 use crate::models::sent::{self, Log, Sent};
+use crate::models::tree::{Entry, Tree};
 use crate::models::written::Written;
 
 /// A file system that nobody serves yet.
@@ -41,7 +43,9 @@ const OPENS_WITHIN: Duration = Duration::from_secs(5);
 const ENDS_WITHIN: Duration = Duration::from_millis(200);
 /// The other question than for a file.
 const WHAT_WAS_SENT: &[u8] = b"sent";
-/// For an answer to it; what has no content at all is one byte.
+/// And what changes one, which comes as a file.
+const CHANGE: &[u8] = b"change";
+/// For an answer to the first; what has no content at all is one byte.
 const ANSWER_ROOM: usize = 64 << 10;
 const NOTHING: &[u8] = b"-";
 /// Flags, and a path.
@@ -59,9 +63,9 @@ impl Server {
     /// those that are `written`.
     pub fn start(
         pidfd: &OwnedFd,
-        plan: &Plan,
+        files: &[(String, Rc<Pseudofile>)],
         mounted: Mounted,
-        mut written: Written,
+        written: Written,
     ) -> io::Result<Self> {
         let (ours, theirs) = packet_pair()?;
         let Some(process) = process::fork_into(0)? else {
@@ -76,7 +80,7 @@ impl Server {
             // A defect must not go on as a second supervisor.
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 if enter::enter(pidfd, libc::CLONE_NEWUSER).is_ok() {
-                    let entries = entries(plan, &mut written);
+                    let entries = entries(files, &written);
                     let _ = serve(entries, mounted.device, &mounted.root, &theirs);
                 }
             }));
@@ -106,6 +110,23 @@ impl Server {
         }
     }
 
+    /// Change the model of a path, or add one.
+    pub fn change(&self, path: &str, file: &Pseudofile) -> io::Result<()> {
+        let told = serde_json::to_vec(&(path, file))?;
+        let memory = rustix::fs::memfd_create("model", MemfdFlags::CLOEXEC)?;
+        let mut memory = File::from(memory);
+        memory.write_all(&told)?;
+        send_with_fd(&self.socket, CHANGE, Some(memory.as_fd()))?;
+        let mut answer = [0; 4];
+        match receive_with_fd(&self.socket, &mut answer)? {
+            (4, None) => match i32::from_ne_bytes(answer) {
+                0 => Ok(()),
+                errno => Err(io::Error::from_raw_os_error(errno)),
+            },
+            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
     /// What was written since the last question to models that do not say what writing does.
     pub fn sent(&self) -> io::Result<Vec<Sent>> {
         rustix::net::send(&self.socket, WHAT_WAS_SENT, SendFlags::NOSIGNAL)?;
@@ -121,9 +142,8 @@ impl Server {
     }
 }
 
-fn entries(plan: &Plan, written: &mut Written) -> Vec<Arc<Entry>> {
-    let entry = |(path, file): &(String, _)| {
-        let file: &rookery_runs::plan::Pseudofile = file;
+fn entries(files: &[(String, Rc<Pseudofile>)], written: &Written) -> Vec<Arc<Entry>> {
+    let entry = |(path, file): &(String, Rc<Pseudofile>)| {
         let written = match &file.write {
             // Two models may write to one file.
             Write::ToFile(path) => written.get(path).and_then(|file| file.try_clone().ok()),
@@ -134,7 +154,7 @@ fn entries(plan: &Plan, written: &mut Written) -> Vec<Arc<Entry>> {
             Model::new(file, written),
         ))
     };
-    plan.pseudofiles.iter().map(entry).collect()
+    files.iter().map(entry).collect()
 }
 
 /// The process's life: threads of its own answer the kernel, this one the supervisor.
@@ -146,29 +166,30 @@ fn serve(
 ) -> io::Result<()> {
     let sent = Arc::new(Log::default());
     let files = FileSystem::new(&entries, Arc::clone(&sent));
+    let tree = files.tree();
     let session = Session::from_fd(files, device, SessionACL::All, Config::default())?;
     let _session = session.spawn()?;
     for entry in entries {
-        if let Some(interval) = entry.interval() {
-            std::thread::Builder::new().spawn(move || {
-                loop {
-                    std::thread::sleep(interval);
-                    entry.tick();
-                }
-            })?;
-        }
+        tick(entry)?;
     }
     let mut buffer = [0; MESSAGE_MAX];
     loop {
-        let length =
-            match rustix::net::recv(supervisor, &mut buffer, rustix::net::RecvFlags::empty()) {
-                Err(Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
-                // The supervisor is gone.
-                Ok((0, _)) => return Ok(()),
-                Ok((length, _)) => length,
-            };
+        let (length, file) = match receive_with_fd(supervisor, &mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+            // The supervisor is gone.
+            Ok((0, _)) => return Ok(()),
+            Ok(received) => received,
+        };
         let question = buffer.get(..length).unwrap_or_default();
+        if let Some(file) = file.filter(|_| question == CHANGE) {
+            let errno = match change(&tree, file) {
+                Ok(entry) => tick(entry).map_or(libc::EAGAIN, |()| 0),
+                Err(errno) => errno.raw_os_error(),
+            };
+            send_with_fd(supervisor, &errno.to_ne_bytes(), None)?;
+            continue;
+        }
         if question == WHAT_WAS_SENT {
             let answer = sent.answer();
             let answer = if answer.is_empty() { NOTHING } else { &answer };
@@ -180,6 +201,33 @@ fn serve(
             Err(errno) => send_with_fd(supervisor, &errno.raw_os_error().to_ne_bytes(), None)?,
         }
     }
+}
+
+/// Change or add what a file says.
+fn change(tree: &Tree, file: OwnedFd) -> Result<Arc<Entry>, Errno> {
+    let mut file = File::from(file);
+    let mut told = Vec::new();
+    file.rewind()
+        .and_then(|()| file.read_to_end(&mut told))
+        .map_err(|_| Errno::IO)?;
+    let (path, model): (String, Pseudofile) =
+        serde_json::from_slice(&told).map_err(|_| Errno::INVAL)?;
+    tree.set(&paths::normalise(&path), Model::new(&model, None))
+}
+
+/// Let a model become ready as often as it does, while it does.
+fn tick(entry: Arc<Entry>) -> io::Result<()> {
+    if entry.interval().is_none() || entry.has_clock() {
+        return Ok(());
+    }
+    let run = move || {
+        while let Some(interval) = entry.interval() {
+            std::thread::sleep(interval);
+            entry.tick();
+        }
+        entry.stop_clock();
+    };
+    std::thread::Builder::new().spawn(run).map(drop)
 }
 
 fn open(root: &OwnedFd, question: &[u8]) -> Result<OwnedFd, Errno> {

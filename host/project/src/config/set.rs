@@ -40,6 +40,7 @@ pub fn set(dir: &Path, path: &str, value: &Json, options: &SetOptions) -> Result
     let value = meant.as_ref().unwrap_or(value);
     let options = ApplyOptions {
         dry_run: options.dry_run,
+        run: None,
         replace: match value {
             Json::Object(_) => Vec::new(),
             _ => vec![steps.join(".")],

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::expected::plain;
 use super::kernel_files;
+use super::layout::harmless;
 use super::survey::Survey;
 use crate::config::neutralise;
 use crate::firmware::nvram::Trust;
@@ -17,6 +18,9 @@ use crate::penguin::{init_patches, library, nvram};
 const STOPS: [&[u8]; 2] = [b"reboot", b"halt"];
 /// Programs that load a module, which is for another kernel.
 const LOADS: [&[u8]; 1] = [b"insmod"];
+
+/// Serial lines that are Penguin's own: the guest must not talk into them.
+const OWN_LINES: [&str; 2] = ["/dev/ttyS1", "/dev/ttyAMA1"];
 
 /// The patches, by name; those with nothing in them are left out. Devices and files that are
 /// `modelled` already are not guessed at.
@@ -102,9 +106,9 @@ fn guesses(survey: &Survey, modelled: &Map<String, Value>) -> Value {
         }
         models
     };
-    unknown
-        .map(|path| ((*path).clone(), guess(&path)))
-        .collect()
+    let guessed = unknown.map(|path| ((*path).clone(), guess(&path)));
+    let own = OWN_LINES.map(|line| (line.to_owned(), harmless(line)));
+    guessed.chain(own).collect()
 }
 
 fn is_comparison(name: &str) -> bool {

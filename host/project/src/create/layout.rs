@@ -266,7 +266,7 @@ fn known_devices(arch: &Architecture, survey: &Survey) -> Map<String, Value> {
 }
 
 /// A file that reads as `0`, swallows what is written, and says yes to every command.
-fn harmless(path: &str) -> Value {
+pub(super) fn harmless(path: &str) -> Value {
     let mut models = json!({
         "read": { "model": "zero" },
         "write": { "model": "discard" },

@@ -5,7 +5,7 @@ mod build;
 mod files;
 mod flash;
 mod library;
-mod models;
+pub mod models;
 pub mod notes;
 mod paths;
 mod unsupported;

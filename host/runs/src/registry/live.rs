@@ -301,6 +301,9 @@ fn unavailable(spec: &Spec, what: &str) -> Error {
                 Next::call("set_config", on)
             )
         }
+        "model" => {
+            "Make the change without run_id, which is for the next run, and run again".into()
+        }
         "plugin" => "Penguin has analysis plugins that can be changed while its guest runs: run \
                      the project with the backend penguin"
             .to_owned(),

@@ -18,10 +18,17 @@ impl config_mutation::Host for State {
         fragment: String,
         options: String,
     ) -> HostResult<String> {
-        self.blocking("config-mutation.apply", move |host, _| {
+        self.blocking("config-mutation.apply", move |host, cancel| {
             let fragment = Value::Object(options::parse("fragment", &fragment)?);
             let options: ApplyOptions = options::parse("options", &options)?;
-            told(&host.roots.project(&project)?.apply(&fragment, &options)?)
+            let project = host.roots.project(&project)?;
+            let change = match &options.run {
+                None => project.apply(&fragment, &options),
+                Some(run) => host
+                    .runs
+                    .remodel(run, &project, &fragment, &options, cancel),
+            };
+            told(&change?)
         })
         .await
     }

@@ -11,6 +11,9 @@ pub struct ApplyOptions {
     pub dry_run: bool,
     /// Dotted paths whose old value in the patch is dropped first.
     pub replace: Vec<String>,
+    /// Change the guest of this run, and not the patch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
 }
 
 /// `config-mutation.set`

@@ -18,8 +18,8 @@ use serde_json::Value;
 pub use self::config::{ApplyOptions, InitOptions, Maker, RemoveOptions, ResetOptions, SetOptions};
 pub use self::firmware::{FindOptions, ListOptions, Place};
 pub use self::live::{
-    HookOptions, HookOutputOptions, PluginOp, PluginOptions, SnapshotAction, SnapshotOptions,
-    UnhookOptions,
+    HookOptions, HookOutputOptions, ModelOptions, PluginOp, PluginOptions, SnapshotAction,
+    SnapshotOptions, UnhookOptions,
 };
 pub use self::notes::NoteOptions;
 pub use self::results::{CsvOptions, QueryOptions, RunListOptions, SearchOptions};

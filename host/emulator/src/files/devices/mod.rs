@@ -2,6 +2,7 @@
 //! `/proc` that would show the host.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 use rookery_project::Node;
 
@@ -123,6 +124,8 @@ pub struct Devices {
     by_path: HashMap<String, Device>,
     /// Of these, the paths that answer only where their file is.
     placed: HashSet<String>,
+    /// The models that a [`Backing::Model`] is the number of.
+    models: Vec<(String, Rc<Pseudofile>)>,
     /// Flash memory.
     flash: Partitions,
     /// The files that stand for devices, whatever they come to be called, with the path that each
@@ -196,10 +199,40 @@ impl Devices {
         let log = Device::file(0o400, Backing::KernelLog);
         devices.by_path.insert("/proc/kmsg".to_owned(), log);
         devices.set_contents(VLAN_TABLE, NO_VLANS.into());
-        for (index, (path, file)) in plan.pseudofiles.iter().enumerate() {
-            devices.add_model(&paths::normalise(path), index, file);
+        for (path, file) in &plan.pseudofiles {
+            devices.set_model(path, Rc::new(file.clone()));
         }
         devices
+    }
+
+    /// All models, by their paths.
+    pub fn models(&self) -> &[(String, Rc<Pseudofile>)] {
+        &self.models
+    }
+
+    /// A model by its number.
+    pub fn model(&self, index: usize) -> Option<Rc<Pseudofile>> {
+        self.models.get(index).map(|(_, file)| Rc::clone(file))
+    }
+
+    /// The model of a path.
+    pub fn model_at(&self, path: &str) -> Option<Rc<Pseudofile>> {
+        let known = self.models.iter().find(|(known, _)| known == path)?;
+        Some(Rc::clone(&known.1))
+    }
+
+    /// A path is modelled so from now on.
+    pub fn set_model(&mut self, path: &str, file: Rc<Pseudofile>) {
+        let path = paths::normalise(path);
+        let index = self.models.iter().position(|(known, _)| *known == path);
+        let index = index.unwrap_or_else(|| {
+            self.models.push((path.clone(), Rc::clone(&file)));
+            self.models.len() - 1
+        });
+        self.add_model(&path, index, &file);
+        if let Some((_, known)) = self.models.get_mut(index) {
+            *known = file;
+        }
     }
 
     /// Flash memory has these partitions.
@@ -392,20 +425,24 @@ impl Devices {
         sys_tree::devices(self.by_path.iter())
     }
 
-    /// The paths that must show in listings, and the permission bits there. `/proc` is the kernel's
-    /// and takes none: its models are listed elsewhere.
+    /// The paths that must show in listings, and the permission bits there.
     pub fn placeholders(&self) -> Vec<(String, u32)> {
-        let shown = |(path, device): (&String, &Device)| {
-            let listed = if !paths::is_below(path, "/proc") {
-                path.clone()
-            } else if is_listed(path, device) {
-                format!("{LISTINGS}{path}")
-            } else {
-                return None;
-            };
-            Some((listed, device.mode))
+        let all = self.by_path.keys();
+        all.filter_map(|path| self.placeholder(path)).collect()
+    }
+
+    /// Where a path shows in listings, and the permission bits there. `/proc` is the kernel's and
+    /// takes none: its models are listed elsewhere.
+    pub fn placeholder(&self, path: &str) -> Option<(String, u32)> {
+        let device = self.by_path.get(path)?;
+        let listed = if !paths::is_below(path, "/proc") {
+            path.to_owned()
+        } else if is_listed(path, device) {
+            format!("{LISTINGS}{path}")
+        } else {
+            return None;
         };
-        self.by_path.iter().filter_map(shown).collect()
+        Some((listed, device.mode))
     }
 }
 

@@ -43,6 +43,41 @@ pub(crate) fn pseudofiles(
     Ok(models)
 }
 
+/// A file with those of its models replaced that `models` has, in a guest that runs.
+pub fn remodelled(
+    old: Option<&Pseudofile>,
+    path: &str,
+    models: &Map<String, Value>,
+    project_dir: &Path,
+    notes: &mut Notes,
+) -> Result<Pseudofile> {
+    let reader = Reader { path, project_dir };
+    let new = reader.pseudofile(&Value::Object(models.clone()), notes)?;
+    let mut file = old.cloned().unwrap_or_default();
+    for operation in models.keys() {
+        match operation.as_str() {
+            "read" => file.read.clone_from(&new.read),
+            "write" => file.write.clone_from(&new.write),
+            "size" => file.size = new.size,
+            "poll" => file.poll = new.poll,
+            "lseek" => file.unseekable = new.unseekable,
+            "ioctl" => {
+                let given: Vec<_> = new.ioctl.iter().map(|(command, _)| *command).collect();
+                file.ioctl.retain(|(command, _)| !given.contains(command));
+                file.ioctl.extend(new.ioctl.iter().cloned());
+            }
+            _ => {}
+        }
+    }
+    if matches!(&file.write, Write::ToFile(_)) && old.is_none_or(|old| old.write != file.write) {
+        return Err(Error::InvalidArgument(format!(
+            "write of {path} goes to a file, which is made when a run begins: make this change \
+             without run_id, and run again"
+        )));
+    }
+    Ok(file)
+}
+
 struct Reader<'a> {
     path: &'a str,
     project_dir: &'a Path,
