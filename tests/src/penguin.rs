@@ -1,5 +1,5 @@
-//! Stand-ins for what Penguin serves of a running guest: the bridges of its plugin `vpn`, guesthopper
-//! and its remote control.
+//! Stand-ins for what Penguin serves of a running guest: the bridges of its plugin `vpn`,
+//! guesthopper and its remote control.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;

@@ -1,7 +1,7 @@
 //! What `tests/container/run` does in Penguin's image, and beside it.
 //!
-//! `penguin-image play PROJECTS COMMAND…`: a project is run, reached into and stopped by a server in
-//! that image, as a client starts it; `PROJECTS` is the directory whose projects the server sees.
+//! `penguin-image play PROJECTS COMMAND…`: a project is run, reached into and stopped by a server
+//! in that image, as a client starts it; `PROJECTS` is the directory whose projects it sees.
 //!
 //! `penguin-image guest OUT`: in the image, a stand-in for what Penguin serves of a running guest.
 //!

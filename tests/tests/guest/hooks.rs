@@ -1,5 +1,5 @@
-//! Hooks of calls in a guest of the embedded emulator, which is real: of calls that the supervisor is
-//! asked about, and of processes that are traced.
+//! Hooks of calls in a guest of the embedded emulator, which is real: of calls that the supervisor
+//! is asked about, and of processes that are traced.
 
 use std::fs;
 use std::time::Duration;

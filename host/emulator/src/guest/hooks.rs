@@ -1,13 +1,14 @@
 //! Hooks of system calls: where they are, and the text that they have printed, which is kept here
 //! within a bound.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rookery_contract::options::HookOptions;
 use rookery_contract::shapes::{Hook, HookOutput};
 use rookery_runs::live::{Action as Printing, Hooking};
 
 use crate::process::call::{Action, Call};
+use crate::process::tracer::Order;
 
 /// Of all hooks of a run at the same time.
 pub const MOST: usize = 16;
@@ -25,23 +26,29 @@ pub enum Way {
     Traced,
 }
 
-/// What whoever traces is to do.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Tracing {
-    /// Calls that are looked at, and those whose results are.
-    pub entries: HashSet<i64>,
-    pub results: HashSet<i64>,
-    /// Processes that are traced from now on, or no longer.
-    pub processes: Vec<(u32, bool)>,
-}
-
 /// A call that a hook has begun to print: the rest is known when it returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begun {
-    pub id: u32,
-    pub text: String,
+    hook: u32,
+    text: String,
+    item: String,
+}
+
+impl Begun {
+    /// `item` says how the result is printed.
+    pub fn new(hook: u32, text: String, item: String) -> Self {
+        Self { hook, text, item }
+    }
+
     /// How the result is printed.
-    pub item: String,
+    pub fn item(&self) -> &str {
+        &self.item
+    }
+
+    /// The hook, and its line with the result.
+    pub fn with(&self, result: &str) -> (u32, String) {
+        (self.hook, format!("{} = {result}\n", self.text))
+    }
 }
 
 /// All hooks of a run.
@@ -148,20 +155,28 @@ impl Hooks {
         }
     }
 
-    /// What changed for whoever traces, if anything did. Without any call there is nothing to
-    /// trace.
-    pub fn take_tracing(&mut self) -> Option<Tracing> {
+    /// What whoever traces is to do, if anything changed; nothing, where no hook traces any more.
+    pub fn take_orders(&mut self) -> Option<Vec<Order>> {
         if !self.changed && self.processes.is_empty() {
             return None;
         }
         self.changed = false;
+        let processes = std::mem::take(&mut self.processes);
         let traced = || self.made.iter().filter(|hook| hook.way == Way::Traced);
+        if traced().next().is_none() {
+            return Some(Vec::new());
+        }
         let results = traced().filter(|hook| hook.hooking.action.result.is_some());
-        Some(Tracing {
+        let watch = Order::Watch {
             entries: traced().map(|hook| hook.number).collect(),
             results: results.map(|hook| hook.number).collect(),
-            processes: std::mem::take(&mut self.processes),
-        })
+        };
+        let follow = |(pid, is_wanted)| match is_wanted {
+            true => Order::Follow(pid),
+            false => Order::Leave(pid),
+        };
+        let processes = processes.into_iter().map(follow);
+        Some(std::iter::once(watch).chain(processes).collect())
     }
 
     /// A thread is in a call whose result is to be printed.
@@ -239,6 +254,8 @@ impl Hooks {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn hooks() -> Hooks {
@@ -259,7 +276,7 @@ mod tests {
     fn a_process_is_traced_while_a_hook_wants_one_of_its_name() {
         let mut hooks = hooks();
         hooks.named(7, "httpd");
-        assert_eq!(hooks.take_tracing(), None);
+        assert_eq!(hooks.take_orders(), None);
         let options = HookOptions {
             target: "sys_read".into(),
             action: "print %fd = %d".into(),
@@ -270,23 +287,24 @@ mod tests {
         hooks.add(options, hooking, ("read", 0), Way::Traced);
         hooks.named(7, "httpd");
         hooks.named(8, "sh");
-        let tracing = hooks.take_tracing().unwrap();
-        assert_eq!(tracing.processes, [(7, true), (8, false)]);
-        assert!(tracing.entries.contains(&0) && tracing.results.contains(&0));
-        assert_eq!(hooks.take_tracing(), None);
-        assert!(!hooks.watches(0) && hooks.of(0, "httpd", Way::Notified).is_empty());
-        let begun = Begun {
-            id: 2,
-            text: "read(3".into(),
-            item: "%d".into(),
+        let numbers = HashSet::from([0]);
+        let watch = Order::Watch {
+            entries: numbers.clone(),
+            results: numbers,
         };
+        let orders = vec![watch, Order::Follow(7), Order::Leave(8)];
+        assert_eq!(hooks.take_orders(), Some(orders));
+        assert_eq!(hooks.take_orders(), None);
+        assert!(!hooks.watches(0) && hooks.of(0, "httpd", Way::Notified).is_empty());
+        let begun = Begun::new(2, "read(3)".into(), "%d".into());
+        assert_eq!(begun.with("7"), (2, "read(3) = 7\n".to_owned()));
         hooks.begin(70, vec![begun.clone()]);
         assert_eq!(
             (hooks.returned(70), hooks.returned(70)),
             (vec![begun], vec![])
         );
         hooks.remove(Some(2));
-        assert_eq!(hooks.take_tracing(), Some(Tracing::default()));
+        assert_eq!(hooks.take_orders(), Some(Vec::new()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rookery_runs::plan::models;
 use rookery_runs::plan::notes::Notes;
 use rustix::io::Errno;
 
-use crate::guest::access::{Callers, HasDevices, HasEmulators, HasKept, HasNamespaces, HasPlan};
+use crate::guest::access::{HasDevices, HasEmulators, HasKept, HasNamespaces, HasPlan};
 use crate::kernel::{enter, paths};
 use crate::sandbox::mounting;
 
@@ -17,10 +17,10 @@ use crate::sandbox::mounting;
 const MODELS_MAX: usize = 10_000;
 
 /// Change a model, or add one. Gives what is to be known of it.
-pub fn set_model<'a>(
-    guest: &mut (impl Callers + HasDevices + HasKept + HasNamespaces + HasEmulators<'a> + HasPlan<'a>),
-    options: &ModelOptions,
-) -> Result<Vec<String>> {
+pub fn set_model<'a, T>(guest: &mut T, options: &ModelOptions) -> Result<Vec<String>>
+where
+    T: HasDevices + HasKept + HasNamespaces + HasEmulators<'a> + HasPlan<'a>,
+{
     let path = paths::normalise(&options.path);
     let project_dir = &guest.plan().project_dir;
     let old = guest.devices().model_at(&path);

@@ -41,8 +41,8 @@ impl Models {
         matches!(self.state, State::Idle(..))
     }
 
-    /// Open the model of a path; with the first, there are these `files`. `None` where it is not a file there, as one that is
-    /// a directory for another. After an error nothing is.
+    /// Open the model of a path; with the first, there are these `files`. `None` where it is not a
+    /// file there, as one that is a directory for another. After an error nothing is.
     pub fn open(
         &mut self,
         files: &[(String, Rc<Pseudofile>)],

@@ -3,8 +3,8 @@
 //!
 //! It is a process of its own because only one that traces may be told of stops, and by a signal:
 //! the supervisor blocks none that its children would inherit. When it ends, for whatever reason,
-//! the kernel lets every thread go. Tested by `tests/tests/guest/hooks.rs`: a process is forked from one
-//! with a single thread, as no unit test is.
+//! the kernel lets every thread go. Tested by `tests/tests/guest/hooks.rs`: a process is forked
+//! from one with a single thread, as no unit test is.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -32,7 +32,7 @@ const TURN: usize = 64;
 const THREADS_MAX: usize = 256;
 
 /// What the supervisor wants.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
     /// These calls are of interest, and of these the results, in place of those before.
     Watch {

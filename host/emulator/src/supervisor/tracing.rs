@@ -25,10 +25,10 @@ impl Tracing {
 
     /// Pass on what changed of the hooks.
     pub fn follow(&mut self, guest: &mut Guest<'_>) {
-        let Some(wanted) = guest.hooks().take_tracing() else {
+        let Some(orders) = guest.hooks().take_orders() else {
             return;
         };
-        if wanted.entries.is_empty() {
+        if orders.is_empty() {
             guest.hooks().let_go(None);
             return self.stop();
         }
@@ -38,22 +38,9 @@ impl Tracing {
                 Err(error) => return self.give_up(guest, &error.to_string()),
             }
         }
-        let watch = Order::Watch {
-            entries: wanted.entries,
-            results: wanted.results,
-        };
-        let follow = |(pid, is_wanted)| match is_wanted {
-            true => Order::Follow(pid),
-            false => Order::Leave(pid),
-        };
-        let processes = wanted.processes.into_iter().map(follow);
-        let mut orders = std::iter::once(watch).chain(processes);
-        let takes = |order| {
-            self.tracer
-                .as_ref()
-                .is_some_and(|tracer| tracer.order(&order))
-        };
-        if !orders.all(takes) {
+        let tracer = self.tracer.as_ref();
+        let takes = |order| tracer.is_some_and(|tracer| tracer.order(order));
+        if !orders.iter().all(takes) {
             self.give_up(guest, NO_MORE_ORDERS);
         }
     }

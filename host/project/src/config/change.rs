@@ -39,8 +39,8 @@ pub fn apply(dir: &Path, fragment: &Json, options: &ApplyOptions) -> Result<shap
     change.run(|patch, below, warnings| Ok(laid(patch, tree, &options.replace, below, warnings)))
 }
 
-/// The whole configuration as the embedded emulator would use it with a fragment in the patch, by the
-/// rules of [`apply`]. Nothing is written.
+/// The whole configuration as the embedded emulator would use it with a fragment in the patch, by
+/// the rules of [`apply`]. Nothing is written.
 pub fn tried(dir: &Path, fragment: &Json, replace: &[String]) -> Result<Value> {
     let addition = Addition::of(dir, fragment)?;
     let mut change = Change {

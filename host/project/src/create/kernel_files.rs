@@ -100,8 +100,8 @@ static FAMILY: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(families).ok()
 });
 
-/// Whether a node of this path below `/dev` or `/proc` is, where it exists, of a driver of Linux, or
-/// lies beneath one, which is no directory.
+/// Whether a node of this path below `/dev` or `/proc` is, where it exists, of a driver of Linux,
+/// or lies beneath one, which is not a directory.
 pub(super) fn is_of_a_driver(path: &str) -> bool {
     const PROCS: [&str; 4] = [
         "/proc/cpu/alignment",

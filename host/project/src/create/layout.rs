@@ -17,8 +17,8 @@ use crate::penguin::init_patches::{self, FOR_PENGUIN_ALONE};
 use crate::penguin::plugins::{DIAGNOSTICS, ENABLED};
 use crate::penguin::project::{DEFAULT_FS, MAIN};
 
-/// Files of many vendors' own drivers, whose content programs ignore, as firmadyne and `FirmAE` found
-/// them. Modelled only where the firmware names them, as the usual devices are.
+/// Files of many vendors' own drivers, whose content programs ignore, as firmadyne and `FirmAE`
+/// found them. Modelled only where the firmware names them, as the usual devices are.
 const HARMLESS: [&str; 23] = [
     "/dev/acos_nat_cli",
     "/dev/brcmboard",

@@ -1,4 +1,5 @@
-//! `rookery_hook_N.log`: what each hook has printed, under the name that such a file has with Penguin.
+//! `rookery_hook_N.log`: what each hook has printed, under the name that such a file has with
+//! Penguin.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,6 +1,6 @@
-//! Hooks: what a call was made with, and what it gave, is printed. A call that the supervisor is asked
-//! about is printed before it is answered; for any other, and for results, the processes of one name
-//! are traced.
+//! Hooks: what a call was made with, and what it gave, is printed. A call that the supervisor is
+//! asked about is printed before it is answered; for any other, and for results, the processes of
+//! one name are traced.
 
 mod printed;
 mod seen;

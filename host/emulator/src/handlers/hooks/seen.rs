@@ -38,18 +38,15 @@ pub fn entered<'a>(
 /// The call that a thread of a traced process was in returns.
 pub fn returned<'a>(guest: &mut (impl Reports + HasHooks + HasPlan<'a>), thread: u32, result: i64) {
     let big_endian = is_big_endian(guest);
-    for Begun { id, text, item } in guest.hooks().returned(thread) {
-        let Some(record) = guest
-            .procs()
-            .identify(thread)
-            .ok()
-            .and_then(|pid| guest.procs().get(pid))
-        else {
+    for begun in guest.hooks().returned(thread) {
+        let process = guest.procs().identify(thread).ok();
+        let Some(record) = process.and_then(|pid| guest.procs().get(pid)) else {
             return;
         };
-        let result = value(record, result.cast_unsigned(), &item, big_endian);
         let who = record.who.clone();
-        show(guest, who, id, format!("{text} = {result}\n"));
+        let result = value(record, result.cast_unsigned(), begun.item(), big_endian);
+        let (hook, line) = begun.with(&result);
+        show(guest, who, hook, line);
     }
 }
 
@@ -75,7 +72,7 @@ fn begin<'a>(
         let process = quoted(who.name.as_bytes(), 40);
         let text = format!("{process}:{} sys_{name}({arguments})", who.pid);
         match action.result {
-            Some(item) => begun.push(Begun { id, text, item }),
+            Some(item) => begun.push(Begun::new(id, text, item)),
             None => show(guest, who.clone(), id, format!("{text}\n")),
         }
     }

@@ -1,5 +1,5 @@
-//! The values that a firmware would give its NVRAM itself, in the places where Penguin and firmadyne
-//! found vendors to keep them: tables in text, and arrays in programs and libraries.
+//! The values that a firmware would give its NVRAM itself, in the places where Penguin and
+//! firmadyne found vendors to keep them: tables in text, and arrays in programs and libraries.
 
 mod array;
 
