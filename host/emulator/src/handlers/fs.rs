@@ -178,7 +178,7 @@ fn open_device<'a>(
 /// A file in which nothing is ever found: who reads it waits. It is a pipe that holds its own other
 /// end.
 fn silence(flags: i32) -> Result<Rc<OwnedFd>, Errno> {
-    let (pipe, _) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(shortage::of)?;
+    let (pipe, _) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(shortage::of("pipe2"))?;
     let nonblocking = flags & libc::O_NONBLOCK;
     model::reopen(&pipe, libc::O_RDWR | nonblocking)
 }
