@@ -62,6 +62,16 @@ pub fn change_own(guest: &mut impl Callers, call: &Call) -> Action {
     answer(guest.caller(call), call)
 }
 
+/// `prctl` by which root keeps its capabilities when it becomes another user.
+pub fn keep_rights(guest: &mut impl Callers, call: &Call) -> Action {
+    if let Some(record) = guest.caller(call)
+        && record.is_root()
+    {
+        record.keeps_rights = call.arg(1) == 1;
+    }
+    Action::Continue
+}
+
 /// The calls that read or change the caller's own identity.
 pub fn answer(record: Option<&mut Record>, call: &Call) -> Action {
     let number = call.number();

@@ -224,6 +224,8 @@ const ROWS: &[Row] = rows! { |guest, call|
     SYS_setfsuid Always IDENTITY => identity::answer(guest.caller(call), call);
     SYS_setfsgid Always IDENTITY => identity::answer(guest.caller(call), call);
     SYS_setgroups Always IDENTITY => identity::answer(guest.caller(call), call);
+    SYS_prctl Sometimes "who becomes another user may keep the right to set the clock" =>
+        identity::keep_rights(guest, call);
     // The network.
     SYS_bind Always "services are reported, and a port that is not the guest's is refused" =>
         net::bind(guest, call);

@@ -38,6 +38,8 @@ pub struct Record {
     pub start: Option<Start>,
     /// The program that it could not execute, and its arguments.
     pub unstarted: Option<(Key, Vec<String>)>,
+    /// As root it has asked to keep its capabilities when it becomes another user.
+    pub keeps_rights: bool,
     /// Its emulator asks the kernel for the time.
     pub asks_time: bool,
     /// What it has asked for last, the newest at the end.
@@ -152,6 +154,7 @@ impl Record {
             fatal: None,
             start: None,
             unstarted: None,
+            keeps_rights: parent.is_some_and(|parent| parent.keeps_rights),
             asks_time: parent.is_some_and(|parent| parent.asks_time),
             last: VecDeque::new(),
             log_line: String::new(),
@@ -321,7 +324,7 @@ impl Record {
     /// Another program runs in it: what belonged to the old one is dropped.
     pub fn changed_program(&mut self) {
         (self.memory, self.fatal, self.catches_all) = (None, None, false);
-        (self.unstarted, self.asks_time) = (None, false);
+        (self.unstarted, self.asks_time, self.keeps_rights) = (None, false, false);
         self.threads = Threads::default();
         self.learned.clear();
         self.log_line.clear();

@@ -145,6 +145,7 @@ const TESTS: &[Test] = &[
     test(libc::SYS_prctl, 0, Equals(libc::PR_SET_SECUREBITS as u32), Answer(0)),
     test(libc::SYS_prctl, 0, Equals(libc::PR_CAP_AMBIENT as u32), Answer(0)),
     test(libc::SYS_prctl, 0, Equals(libc::PR_SET_SECCOMP as u32), Answer(libc::EINVAL)),
+    test(libc::SYS_prctl, 0, Equals(libc::PR_SET_KEEPCAPS as u32), Notify),
     test(libc::SYS_ioctl, 1, Equals(low(libc::TIOCSTI)), Answer(libc::EPERM)),
     test(libc::SYS_ioctl, 1, Equals(low(libc::TIOCLINUX)), Answer(libc::EPERM)),
     test(libc::SYS_write, 0, Equals(LOG_FD), Notify),
