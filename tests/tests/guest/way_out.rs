@@ -148,7 +148,7 @@ async fn a_firmwares_time_client_sets_the_guests_clock_and_not_the_hosts() -> Re
     let (console, notes) = boot_archive(root, &settings, "").await?;
     assert!(console.contains("status 0\n2023\n"), "{console}\n{notes}");
     let passed = clock.elapsed()?.abs_diff(counter.elapsed());
-    assert!(passed < Duration::from_secs(60), "{passed:?}");
+    assert!(passed < Duration::from_mins(1), "{passed:?}");
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use rustix::time::{ClockId, Timespec};
 
 use crate::guest::access::{Callers, HasClock, HasEmulators, Reports};
 use crate::process::call::{Action, Call};
+use crate::process::record::Capabilities;
 use crate::qemu::clock::{ask_kernel, find};
 
 const NANOSECONDS: i64 = 1_000_000_000;
@@ -66,7 +67,7 @@ fn set(
 /// (`CAP_SYS_TIME`).
 fn may_set(guest: &mut impl Callers, call: &Call) -> bool {
     let record = guest.caller(call);
-    record.is_some_and(|record| record.is_root() || record.keeps_rights)
+    record.is_some_and(|record| record.is_root() || record.capabilities == Capabilities::Kept)
 }
 
 /// `struct timex` of `linux/timex.h`, as far as it is more than zeros.

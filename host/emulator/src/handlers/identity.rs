@@ -7,7 +7,7 @@ use crate::guest::access::{Callers, HasOwners, Paths};
 use crate::guest::tree::Found;
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
-use crate::process::record::Record;
+use crate::process::record::{Capabilities, Record};
 
 /// "Do not change", as `setresuid` and `chown` say it.
 const UNCHANGED: u32 = u32::MAX;
@@ -67,7 +67,10 @@ pub fn keep_rights(guest: &mut impl Callers, call: &Call) -> Action {
     if let Some(record) = guest.caller(call)
         && record.is_root()
     {
-        record.keeps_rights = call.arg(1) == 1;
+        record.capabilities = match call.arg(1) {
+            1 => Capabilities::Kept,
+            _ => Capabilities::Lost,
+        };
     }
     Action::Continue
 }

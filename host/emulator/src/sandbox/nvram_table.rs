@@ -47,7 +47,7 @@ pub fn values(contents: &[u8]) -> Vec<(String, String)> {
 }
 
 /// The pointers of a table that the file does not hold where they belong, but beside the
-/// instruction to put them there (RELA): on AArch64, RISC-V, PowerPC, x86-64. Others hold them
+/// instruction to put them there (RELA): on `AArch64`, RISC-V, PowerPC, x86-64. Others hold them
 /// already (REL).
 fn relocated(file: &File<'_>, table: u64, length: u64) -> HashMap<u64, u64> {
     let within = table..table.saturating_add(length);

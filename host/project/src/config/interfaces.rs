@@ -41,12 +41,12 @@ pub(super) fn problems(entry: &Value, warnings: &mut Vec<String>) -> Vec<Problem
     problems
 }
 
-fn problem<'a>(path: impl IntoIterator<Item = &'a str>, message: &str) -> Option<Problem> {
+fn problem<'a>(path: impl IntoIterator<Item = &'a str>, message: &str) -> Problem {
     let at = ["plugins", PLUGIN_NAME].into_iter().chain(path);
-    Some(Problem {
+    Problem {
         path: at.map(str::to_owned).collect(),
         message: message.to_owned(),
-    })
+    }
 }
 
 /// Those of a plugin's own entry, and those that Penguin gives itself, are judged elsewhere.
@@ -67,7 +67,7 @@ fn dns(value: &Value) -> Option<Problem> {
         return None;
     }
     let message = "is not an IPv4 address; write the one that every name has: 192.0.2.1";
-    problem(["dns"], message)
+    Some(problem(["dns"], message))
 }
 
 fn ntp(value: &Value) -> Option<Problem> {
@@ -75,11 +75,11 @@ fn ntp(value: &Value) -> Option<Problem> {
     match value {
         Value::Bool(true) => None,
         Value::Int(seconds) if is_time(*seconds) => None,
-        _ => problem(
+        _ => Some(problem(
             ["ntp"],
             "is not a time; write true for the host's, or the seconds from 1970 to when the run \
              begins, as a number below 4294967296",
-        ),
+        )),
     }
 }
 
@@ -88,19 +88,19 @@ fn uplink(value: &Value) -> Option<Problem> {
     if value.as_str().is_some_and(is_name) {
         return None;
     }
-    problem(
+    Some(problem(
         ["uplink"],
         "is not the name of an interface that can be made; write eth1",
-    )
+    ))
 }
 
 fn addresses(all: &Value) -> Option<Problem> {
     const KEY: &str = "addresses";
     let Some(all) = all.as_map() else {
-        return problem(
+        return Some(problem(
             [KEY],
             "is a map from names of interfaces to their addresses",
-        );
+        ));
     };
     for (name, value) in all {
         let name = name.text();
@@ -111,11 +111,11 @@ fn addresses(all: &Value) -> Option<Problem> {
         };
         let is_address = |text: &Value| text.as_str().and_then(interface_address).is_some();
         if !is_interface_name(&name) {
-            return problem([KEY, name.as_str()], "is not an interface's name");
+            return Some(problem([KEY, name.as_str()], "is not an interface's name"));
         }
         if !texts.iter().all(is_address) {
             let message = "is not an address of one: write 192.168.1.1/24";
-            return problem([KEY, name.as_str()], message);
+            return Some(problem([KEY, name.as_str()], message));
         }
     }
     None
@@ -124,22 +124,22 @@ fn addresses(all: &Value) -> Option<Problem> {
 fn ioctls(all: &Value) -> Option<Problem> {
     const KEY: &str = "ioctl";
     let Some(all) = all.as_map() else {
-        return problem(
+        return Some(problem(
             [KEY],
             "is a map from names of interfaces, or \"*\", to commands",
-        );
+        ));
     };
     for (name, commands) in all {
         let name = name.text();
         if name != EVERY && !is_interface_name(&name) {
-            return problem(
+            return Some(problem(
                 [KEY, name.as_str()],
                 "is not an interface's name, and not \"*\"",
-            );
+            ));
         }
         let Some(commands) = commands.as_map() else {
             let message = "is a map from numbers of commands, or \"*\", to models";
-            return problem([KEY, name.as_str()], message);
+            return Some(problem([KEY, name.as_str()], message));
         };
         if let Some(wrong) = commanded(&name, commands) {
             return Some(wrong);
@@ -153,16 +153,16 @@ fn commanded(interface: &str, commands: &Map) -> Option<Problem> {
         let command = command.text();
         let at = ["ioctl", interface, command.as_str()];
         if command != EVERY && ioctl_number(&command).is_none() {
-            return problem(
+            return Some(problem(
                 at,
                 "is not a number of 32 bits, such as \"0x8b01\", and not \"*\"",
-            );
+            ));
         }
         let name = model.get("model").and_then(Value::as_str);
         if name.and_then(IoctlModel::by_name).is_none() {
             let names: Vec<_> = IoctlModel::ALL.iter().map(|model| model.name()).collect();
             let message = format!("has no 'model' that answers an ioctl: {}", names.join(", "));
-            return problem(at, &message);
+            return Some(problem(at, &message));
         }
     }
     None

@@ -59,7 +59,7 @@ pub fn receive<'a>(
         (told, SocketAddrNetlink::new(0, 0))
     };
     let length = i64::try_from(told.len()).unwrap_or(i64::MAX);
-    let written = reader.write(call, &told, &sender);
+    let written = reader.write(call, &told, sender);
     Some(written.map_or_else(Action::from, |()| Action::Return(length)))
 }
 
@@ -155,7 +155,7 @@ impl Reader {
     }
 
     /// Give the caller what it reads.
-    fn write(&self, call: &Call, bytes: &[u8], sender: &SocketAddrNetlink) -> Result<(), Errno> {
+    fn write(&self, call: &Call, bytes: &[u8], sender: SocketAddrNetlink) -> Result<(), Errno> {
         let mut rest = bytes;
         for (address, length) in &self.pieces {
             let length = usize::try_from(*length).unwrap_or(usize::MAX);
@@ -175,7 +175,7 @@ impl Reader {
     }
 
     /// `struct sockaddr_nl`
-    fn write_sender(&self, call: &Call, sender: &SocketAddrNetlink) -> Result<(), Errno> {
+    fn write_sender(&self, call: &Call, sender: SocketAddrNetlink) -> Result<(), Errno> {
         const LENGTH: u32 = 12;
         let mut room = [0; 4];
         let read = self.memory.read(self.sender_length, &mut room);

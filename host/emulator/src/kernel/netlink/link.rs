@@ -90,6 +90,7 @@ impl Link {
     }
 
     /// The same interface, as one of a kind that is made of another.
+    #[must_use]
     pub fn as_one(self, made_as: String, below: u32) -> Self {
         Self {
             made_as,
