@@ -42,7 +42,8 @@ MACHINES = {
 # Programs that say how the sandbox itself behaves, that are about events, or about devices that a
 # plan describes. Octeon and NaNs of 2008 need a processor that none of these machines has.
 ONLY_OURS = {"respawns", "services", "failures", "models", "flash", "nvram", "usual_devices",
-             "interfaces", "options", "hotplug", "capture", "octeon", "nan2008", "computes"}
+             "interfaces", "links", "options", "hotplug", "coldplug", "capture", "octeon",
+             "nan2008", "computes"}
 
 # Where Rookery answers otherwise on purpose: program, architecture, line, reason.
 DIFFERENCES = [

@@ -48,6 +48,65 @@ fn an_interface_has_addresses_of_its_own_only() {
 }
 
 #[test]
+fn what_answers_behind_an_interface_is_refused_where_it_could_not() {
+    let fixture = fixture(&[]);
+    let of = |key: &str, value: Value| json!({"plugins": {"interfaces": {key: value}}});
+    for value in [
+        json!("nowhere"),
+        json!(5),
+        json!(true),
+        json!("fd00::1"),
+        json!({}),
+    ] {
+        fixture.refuses(of("dns", value), "plugins.interfaces.dns");
+    }
+    for value in [
+        json!("noon"),
+        json!(-1),
+        json!(4_294_967_296_u64),
+        json!(1.5),
+        json!([]),
+    ] {
+        fixture.refuses(of("ntp", value), "seconds from 1970");
+    }
+    for value in [json!("lo"), json!("a b"), json!(7)] {
+        fixture.refuses(of("uplink", value), "plugins.interfaces.uplink");
+    }
+    for (value, text) in [
+        (json!([]), "is a map"),
+        (json!({"a b": {}}), "not an interface's name"),
+        (json!({"ra0": 7}), "numbers of commands"),
+        (json!({"ra0": {"many": {"model": "zero"}}}), "32 bits"),
+        (
+            json!({"ra0": {"0x8b01": {"model": "none"}}}),
+            "return_const",
+        ),
+        (json!({"*": {"*": {}}}), "return_const"),
+    ] {
+        fixture.refuses(of("ioctl", value), text);
+    }
+    let whole = json!({
+        "dns": "192.0.2.1", "ntp": 1_700_000_000, "uplink": "eth1", "addresses": {"br0": "::2/64"},
+        "ioctl": {"*": {"0x8b01": {"model": "return_const", "val": 0}}},
+    });
+    let change = fixture
+        .apply(json!({"plugins": {"interfaces": whole}}))
+        .unwrap();
+    assert_eq!(change["warnings"], json!([]), "{change}");
+    let off = json!({"dns": null, "ntp": false, "uplink": null, "enabled": true});
+    fixture
+        .apply(json!({"plugins": {"interfaces": off}}))
+        .unwrap();
+    let odd = fixture.apply(of("dsn", json!("192.0.2.1"))).unwrap();
+    assert!(
+        odd["warnings"]
+            .to_string()
+            .contains("interfaces.dsn is read by nobody"),
+        "{odd}"
+    );
+}
+
+#[test]
 fn what_would_tear_the_command_line_apart_is_refused() {
     let fixture = fixture(&[]);
     for (key, value) in [

@@ -41,6 +41,19 @@ fn a_table_without_a_header_loses_no_row() {
         (&nvram["total"], &nvram["rows"][1]["value"]),
         (&json!(2), &json!("1"))
     );
+    let nvram = read(
+        "nvram.csv",
+        "key,operation,value,origin\nlan,hit,,/etc/nvram.default\nboot,set,1,guest\nx,miss,,\n",
+    );
+    let row =
+        |at: usize| ["key", "value", "origin"].map(|column| nvram["rows"][at][column].clone());
+    assert_eq!(nvram["total"], 3, "{nvram}");
+    assert_eq!(
+        row(0),
+        [json!("lan"), json!(""), json!("/etc/nvram.default")]
+    );
+    assert_eq!(row(1), [json!("boot"), json!("1"), json!("guest")]);
+    assert_eq!(row(2), [json!("x"), json!(""), json!("")]);
     let bridges = read("vpn_bridges.csv", "a,ipv4,tcp,0.0.0.0,80,1080\n");
     assert_eq!(bridges["rows"][0]["host_port"], "1080");
 }

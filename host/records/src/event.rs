@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rookery_contract::shapes::ServiceAnswer;
@@ -186,6 +187,8 @@ pub enum What {
         key: String,
         /// What it was set to; empty for other operations.
         value: String,
+        /// Where the value is from that was found, or is set now; none of one that is missing.
+        origin: Option<NvramOrigin>,
     },
     /// Something was compared with the value that stands for one that is looked for.
     Compared {
@@ -239,6 +242,31 @@ pub enum NvramOperation {
     Set,
     /// It was removed.
     Clear,
+}
+
+/// Where a value of the NVRAM is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NvramOrigin {
+    /// The project's configuration.
+    Configuration,
+    /// A file of the firmware's, by its path in the guest.
+    Firmware(Arc<str>),
+    /// What Penguin gives to every firmware.
+    Penguin,
+    /// A program of the guest has set it in this run.
+    Guest,
+}
+
+impl NvramOrigin {
+    /// The word for it in `nvram.csv`.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::Firmware(file) => file,
+            Self::Penguin => "penguin",
+            Self::Guest => "guest",
+        }
+    }
 }
 
 /// What is known of an argument.

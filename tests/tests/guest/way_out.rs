@@ -4,11 +4,13 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, TcpListener, UdpSocket};
 use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use rookery_tests::session::Options;
-use rookery_tests::{Session, Skip, doctor, firmware};
+use rookery_tests::{Session, Skip, doctor, firmware, places};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 const HELLO: &str = "the host says hello";
 
@@ -47,6 +49,15 @@ async fn boot(script: &str, settings: &[(&str, Value)], policy: &str) -> Result<
     let script = format!("{script}\necho the end; sleep 60");
     let tree = firmware::with_start(root.path(), "fw", &script)?;
     firmware::pack(&tree, "fw")?;
+    boot_archive(root, settings, policy).await
+}
+
+/// As [`boot`], of the archive `fw.tar.gz` in a directory.
+async fn boot_archive(
+    root: TempDir,
+    settings: &[(&str, Value)],
+    policy: &str,
+) -> Result<(String, String)> {
     let desk = tempfile::tempdir()?;
     let file = desk.path().join("policy.toml");
     std::fs::write(&file, policy)?;
@@ -116,10 +127,36 @@ async fn firmware_that_waits_for_a_name_gets_one_from_a_model() -> Result<()> {
     Ok(())
 }
 
+/// The busybox of a firmware, told by a name where the time is.
+async fn a_firmwares_time_client_sets_the_guests_clock_and_not_the_hosts() -> Result<()> {
+    doctor::needs_emulator()?;
+    let firmware = places::shared("fw/openwrt-19.07-aarch64-musl.rootfs.tar.gz")?;
+    let root = tempfile::tempdir()?;
+    std::fs::copy(firmware, root.path().join("fw.tar.gz"))?;
+    let script = "#!/bin/sh\nexec >/dev/console 2>&1\nb=/bin/busybox\n\
+                  echo nameserver 9.9.9.9 >/tmp/resolv.conf\n\
+                  $b ntpd -n -q -p pool.ntp.example; echo status $?\n$b date -u +%Y; echo the end\n\
+                  $b sleep 60\n";
+    let start = json!({ "type": "inline_file", "contents": script, "mode": "0755" });
+    let settings = [
+        ("static_files", json!({ "/etc/try": start })),
+        ("env.igloo_init", json!("/etc/try")),
+        ("plugins.interfaces.dns", json!("192.0.2.77")),
+        ("plugins.interfaces.ntp", json!(1_700_000_000)),
+    ];
+    let (clock, counter) = (SystemTime::now(), Instant::now());
+    let (console, notes) = boot_archive(root, &settings, "").await?;
+    assert!(console.contains("status 0\n2023\n"), "{console}\n{notes}");
+    let passed = clock.elapsed()?.abs_diff(counter.elapsed());
+    assert!(passed < Duration::from_mins(1), "{passed:?}");
+    Ok(())
+}
+
 /// All of them.
 pub fn trials() -> Vec<rookery_tests::Trial> {
     rookery_tests::trials![
         a_guest_gets_out_only_where_its_project_asks_and_the_policy_allows,
         firmware_that_waits_for_a_name_gets_one_from_a_model,
+        a_firmwares_time_client_sets_the_guests_clock_and_not_the_hosts,
     ]
 }

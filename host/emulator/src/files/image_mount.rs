@@ -97,9 +97,9 @@ impl Unpacking {
         most: u64,
         until: Instant,
     ) -> Result<Self, Errno> {
-        let failed = |_| shortage::of(Errno::MFILE);
+        let failed = |_| shortage::of("socketpair")(Errno::MFILE);
         let (ours, theirs) = packet_pair().map_err(failed)?;
-        let child = process::fork_into(0).map_err(|_| shortage::of(Errno::AGAIN))?;
+        let child = process::fork_into(0).map_err(|_| shortage::of("fork")(Errno::AGAIN))?;
         let Some(child) = child else {
             let needed = [image.as_raw_fd(), wanted.at.as_raw_fd(), guest.as_raw_fd()];
             process::close_all_except(&[&needed[..], &[theirs.as_raw_fd()]].concat());

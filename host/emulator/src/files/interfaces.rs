@@ -3,11 +3,13 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where they are.
 pub const CLASS: &str = "/sys/class/net";
 /// Where VLANs are listed, which the kernel has with a module only, and what is there without any.
+/// Each has a file beside it.
+pub const VLANS: &str = "/proc/net/vlan";
 pub const VLAN_TABLE: &str = "/proc/net/vlan/config";
 pub const NO_VLANS: &str =
     "VLAN Dev name\t | VLAN ID\nName-Type: VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD\n";
@@ -90,11 +92,21 @@ const OF_BRIDGE: Files = &[
 const PORTS: &str = "brif";
 const PORT: &str = "brport";
 const OF_PORT: Files = &[
+    ("bpdu_guard", "0\n"),
+    ("flush", ""),
     ("hairpin_mode", "0\n"),
+    ("isolated", "0\n"),
+    ("learning", "1\n"),
+    ("multicast_fast_leave", "0\n"),
+    ("multicast_flood", "1\n"),
     ("multicast_router", "1\n"),
+    ("multicast_to_unicast", "0\n"),
     ("path_cost", "100\n"),
+    ("port_id", "0x8001\n"),
     ("port_no", "0x1\n"),
     ("priority", "32\n"),
+    ("proxyarp", "0\n"),
+    ("root_block", "0\n"),
     ("state", "3\n"),
     ("unicast_flood", "1\n"),
 ];
@@ -146,6 +158,29 @@ pub fn part(class: &Path, port: &str, bridge: &str) {
     unmake(&own.join(PORT), OF_PORT);
 }
 
+/// The links in the directory `class` that say that an interface is made of another.
+fn links(class: &Path, lower: &str, upper: &str) -> [(PathBuf, String); 2] {
+    [
+        (class.join(lower).join(format!("upper_{upper}")), upper),
+        (class.join(upper).join(format!("lower_{lower}")), lower),
+    ]
+    .map(|(link, to)| (link, format!("../{to}")))
+}
+
+/// Let an interface of the directory `class` be above another, which it is made of.
+pub fn stack(class: &Path, lower: &str, upper: &str) {
+    for (link, to) in links(class, lower, upper) {
+        let _ = symlink(to, link);
+    }
+}
+
+/// Let it be so no more.
+pub fn unstack(class: &Path, lower: &str, upper: &str) {
+    for (link, _) in links(class, lower, upper) {
+        let _ = fs::remove_file(link);
+    }
+}
+
 /// Remove the directory of an interface, but nothing that others put there.
 pub fn remove(directory: &Path) {
     let statistics: Vec<_> = STATISTICS.iter().map(|name| (*name, "")).collect();
@@ -180,6 +215,9 @@ mod tests {
         describe(&at("eth0"), false).unwrap();
         join(work.path(), "eth0", "br7").unwrap();
         assert!(at("br7/brif/eth0/bridge/mtu").is_file() && at("eth0/master/brif").is_dir());
+        stack(work.path(), "eth0", "br7");
+        assert!(at("eth0/upper_br7/bridge").is_dir() && at("br7/lower_eth0/mtu").is_file());
+        unstack(work.path(), "eth0", "br7");
         part(work.path(), "eth0", "br7");
         assert!(!at("eth0/brport").exists() && !at("br7/brif/eth0").exists());
         remove(&at("br7"));

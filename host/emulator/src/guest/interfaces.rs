@@ -22,6 +22,8 @@ const SHOWN_MAX: usize = 256;
 pub struct Shown {
     /// The bridges that interfaces are ports of.
     bridges: BTreeMap<String, String>,
+    /// Interfaces that others are made of, each with that.
+    stacked: BTreeSet<(String, String)>,
     /// The interfaces that are shown as bridges.
     as_bridges: BTreeSet<String>,
 }
@@ -40,17 +42,20 @@ impl Shown {
         };
         let links = services
             .interfaces()
-            .map_or_else(Vec::new, |(network, _)| network.links().unwrap_or_default());
+            .map_or_else(Vec::new, |(network, known)| {
+                let links = network.links().unwrap_or_default().into_iter();
+                links.map(|link| known.as_known(network, link)).collect()
+            });
         let bridges = bridges(&links);
+        let stacked = stacked(&links);
         // Others may have made directories there, too.
         let is_ours = |name: &str| {
             let file = format!("{CLASS}/{name}/ifindex");
             view.find_link(&file).is_ok()
         };
-        let mut is_bridge = |name: &str| {
-            let link = links.iter().find(|link| link.name == name);
-            let known = services.interfaces();
-            known.is_some_and(|(_, kinds)| link.is_some_and(|link| kinds.is(link, "bridge")))
+        let is_bridge = |name: &str| {
+            let mut bridges = links.iter().filter(|link| link.is_bridge());
+            bridges.any(|link| link.name == name)
         };
         let as_bridges: BTreeSet<_> = there
             .iter()
@@ -69,17 +74,22 @@ impl Shown {
             .iter()
             .filter(|name| !shown.contains(*name) || is_other(name))
             .collect();
-        if gone.is_empty() && new.is_empty() && bridges == self.bridges {
+        let same = bridges == self.bridges && stacked == self.stacked;
+        if gone.is_empty() && new.is_empty() && same {
             return;
         }
         let class = Path::new(CLASS);
         let before = std::mem::replace(&mut self.bridges, bridges);
+        let before_stacked = std::mem::replace(&mut self.stacked, stacked);
         let of = |port: &String, all: &BTreeMap<String, String>| all.get(port).cloned();
         let _ = enter::run(pidfd, || {
             for (port, bridge) in &before {
                 if of(port, &self.bridges).as_ref() != Some(bridge) {
                     interfaces::part(class, port, bridge);
                 }
+            }
+            for (lower, upper) in &before_stacked {
+                interfaces::unstack(class, lower, upper);
             }
             for name in &gone {
                 interfaces::remove(&class.join(name));
@@ -92,6 +102,9 @@ impl Shown {
                 if of(port, &before).as_ref() != Some(bridge) {
                     let _ = interfaces::join(class, port, bridge);
                 }
+            }
+            for (lower, upper) in &self.stacked {
+                interfaces::stack(class, lower, upper);
             }
             Ok(())
         });
@@ -109,6 +122,23 @@ fn bridges(links: &[Link]) -> BTreeMap<String, String> {
             Some((link.name.clone(), bridge.name.clone()))
         })
         .collect()
+}
+
+/// Interfaces that others are made of: ports of bridges, and what VLANs are of.
+fn stacked(links: &[Link]) -> BTreeSet<(String, String)> {
+    let name = |index: u32| {
+        let mut all = links
+            .iter()
+            .filter(|link| index != 0 && link.index == index);
+        all.next().map(|link| link.name.clone())
+    };
+    let pairs = links.iter().take(SHOWN_MAX).flat_map(|link| {
+        let above = name(link.master).map(|above| (link.name.clone(), above));
+        // Two ends of a pair are of each other.
+        let of_another = name(link.below).filter(|_| link.made_as != "veth");
+        [above, of_another.map(|below| (below, link.name.clone()))]
+    });
+    pairs.flatten().collect()
 }
 
 /// The names in a table of interfaces, as the kernel writes it.

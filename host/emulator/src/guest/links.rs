@@ -20,6 +20,9 @@ const NUMBERS_OF_KINDS: usize = 16;
 /// The numbers of VLANs are below this.
 const VLANS: u16 = 4095;
 
+/// What interfaces are made as of which the guest is told another kind, or none.
+pub const MADE_AS: [&str; 2] = ["veth", "dummy"];
+
 /// The interfaces.
 #[derive(Debug, Default)]
 pub struct Links {
@@ -138,6 +141,26 @@ impl Links {
         }
     }
 
+    /// Whether the guest is told of interfaces what the kernel does not say.
+    pub fn pretend(&self) -> bool {
+        !self.stand_ins.is_empty() || !self.beforehand.is_empty()
+    }
+
+    /// An interface as the guest knows it: of the kind that it stands in for, and above what it is
+    /// made of; one of the plan is a plain one, whatever it is made as.
+    pub fn as_known(&self, network: &Netlink, link: Link) -> Link {
+        let (made_as, below) = if let Some(kind) = self.stand_ins.get(&link.name) {
+            let vlan = self.vlans.get(&link.name);
+            let below = vlan.and_then(|vlan| network.link(&vlan.on).ok());
+            (kind.clone(), below.map_or(0, |below| below.index))
+        } else if self.beforehand.contains(&link.name) && MADE_AS.contains(&link.made_as.as_str()) {
+            (String::new(), 0)
+        } else {
+            return link;
+        };
+        link.as_one(made_as, below)
+    }
+
     /// Whether an interface stands in for a kind.
     pub fn stands_for(&self, name: &str, kind: &str) -> bool {
         self.stand_ins.get(name).is_some_and(|known| known == kind)
@@ -207,6 +230,11 @@ impl Links {
     /// The name that a VLAN gets where nobody chooses one.
     pub fn vlan_name(&self, vlan: &Vlan) -> String {
         self.naming.name(vlan)
+    }
+
+    /// The VLANs, by their names.
+    pub fn vlans(&self) -> impl Iterator<Item = (&String, &Vlan)> {
+        self.vlans.iter()
     }
 
     /// `/proc/net/vlan/config`

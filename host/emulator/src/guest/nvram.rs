@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use rookery_records::event::NvramOrigin;
+
 use crate::guest::nvram_area::Area;
 use crate::qemu::library::Library;
 
@@ -16,8 +18,8 @@ const BYTES_MAX: usize = 4 << 20;
 /// What an entry takes beyond its key and value.
 const ENTRY: usize = 64;
 
-/// Keys and values.
-type Values = BTreeMap<Vec<u8>, Vec<u8>>;
+/// Keys, each with its value and where that is from.
+type Values = BTreeMap<Vec<u8>, (Vec<u8>, NvramOrigin)>;
 
 /// The values, and what they are set back to.
 #[derive(Debug, Default)]
@@ -36,10 +38,10 @@ pub struct Nvram {
 }
 
 impl Nvram {
-    /// With `values`, of which the first of a key counts. `is_asked` is whether programs are given
-    /// the library, and `names` which further names its functions have.
+    /// With `values` and where each is from, of which the first of a key counts. `is_asked` is
+    /// whether programs are given the library, and `names` which further names its functions have.
     pub fn new<'a>(
-        values: impl IntoIterator<Item = (&'a str, &'a str)>,
+        values: impl IntoIterator<Item = (&'a str, &'a str, NvramOrigin)>,
         is_asked: bool,
         names: Vec<(String, String)>,
     ) -> Self {
@@ -48,9 +50,9 @@ impl Nvram {
             names,
             ..Self::default()
         };
-        for (key, value) in values {
+        for (key, value, origin) in values {
             if !nvram.values.contains_key(key.as_bytes()) {
-                nvram.set(key.as_bytes(), value.as_bytes());
+                nvram.put(key.as_bytes(), value.as_bytes(), origin);
             }
         }
         nvram.initial = nvram.values.clone();
@@ -84,11 +86,20 @@ impl Nvram {
 
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.values.get(key).map(Vec::as_slice)
+        self.values.get(key).map(|(value, _)| value.as_slice())
     }
 
-    /// Give a key a value. `false` where there is no room for it.
+    /// Where the value of a key is from.
+    pub fn origin(&self, key: &[u8]) -> Option<NvramOrigin> {
+        self.values.get(key).map(|(_, origin)| origin.clone())
+    }
+
+    /// A program of the guest gives a key a value. `false` where there is no room for it.
     pub fn set(&mut self, key: &[u8], value: &[u8]) -> bool {
+        self.put(key, value, NvramOrigin::Guest)
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8], origin: NvramOrigin) -> bool {
         if key.is_empty() || key.len() > KEY_MAX || value.len() > VALUE_MAX {
             return false;
         }
@@ -98,13 +109,13 @@ impl Nvram {
             return false;
         }
         self.bytes = bytes;
-        self.values.insert(key.to_vec(), value.to_vec());
+        self.values.insert(key.to_vec(), (value.to_vec(), origin));
         true
     }
 
     /// Remove a key.
     pub fn unset(&mut self, key: &[u8]) {
-        if let Some(value) = self.values.remove(key) {
+        if let Some((value, _)) = self.values.remove(key) {
             self.bytes -= size(key, &value);
         }
     }
@@ -121,14 +132,14 @@ impl Nvram {
         self.bytes = self
             .values
             .iter()
-            .map(|(key, value)| size(key, value))
+            .map(|(key, (value, _))| size(key, value))
             .sum();
     }
 
     /// `key=value`, each with a NUL, as many as have room in `most` bytes.
     pub fn all(&self, most: usize) -> Vec<u8> {
         let mut all = Vec::new();
-        for (key, value) in &self.values {
+        for (key, (value, _)) in &self.values {
             if all.len() + key.len() + value.len() + 2 > most {
                 break;
             }
@@ -150,15 +161,24 @@ mod tests {
 
     #[test]
     fn the_first_value_of_a_key_counts_and_comes_back() {
-        let given = [("lan", "configured"), ("wan", "x"), ("lan", "firmware's")];
+        let firmware = || NvramOrigin::Firmware("/etc/nvram.default".into());
+        let given = [
+            ("lan", "configured", NvramOrigin::Configuration),
+            ("wan", "x", firmware()),
+            ("lan", "firmware's", firmware()),
+        ];
         let mut nvram = Nvram::new(given, true, Vec::new());
+        assert_eq!(nvram.origin(b"lan"), Some(NvramOrigin::Configuration));
+        assert_eq!(nvram.origin(b"wan"), Some(firmware()));
         assert_eq!(nvram.get(b"lan"), Some(&b"configured"[..]));
         assert!(nvram.set(b"lan", b"new") && nvram.set(b"own", b""));
+        assert_eq!(nvram.origin(b"lan"), Some(NvramOrigin::Guest));
         nvram.unset(b"wan");
         assert_eq!(nvram.all(100), b"lan=new\0own=\0");
         assert_eq!(nvram.all(9), b"lan=new\0");
         nvram.reset();
         assert_eq!(nvram.all(100), b"lan=configured\0wan=x\0");
+        assert_eq!(nvram.origin(b"lan"), Some(NvramOrigin::Configuration));
         nvram.clear();
         assert_eq!((nvram.get(b"lan"), nvram.bytes), (None, 0));
     }

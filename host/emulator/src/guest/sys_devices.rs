@@ -83,8 +83,10 @@ fn of_path(path: &str) -> Option<(&str, Files)> {
 
 /// As `devicename:color:function`, or a part of it; no pattern of a shell.
 fn is_lamp(name: &str) -> bool {
+    // Whoever asks for events of all devices looks for one of the class itself.
+    let is_other = name.starts_with('.') || name == "uevent";
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.');
-    (1..=NAME_MAX).contains(&name.len()) && name.chars().all(legal) && !name.starts_with('.')
+    (1..=NAME_MAX).contains(&name.len()) && name.chars().all(legal) && !is_other
 }
 
 fn make(directory: &Path, files: Files) -> io::Result<()> {
@@ -119,6 +121,7 @@ mod tests {
             ("/sys/class/leds/*/trigger", None),
             ("/sys/class/leds/../net", None),
             ("/sys/class/leds/", None),
+            ("/sys/class/leds/uevent", None),
             ("/sys/class/net/eth0", None),
         ] {
             assert_eq!(

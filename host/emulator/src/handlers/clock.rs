@@ -10,6 +10,7 @@ use rustix::time::{ClockId, Timespec};
 
 use crate::guest::access::{Callers, HasClock, HasEmulators, Reports};
 use crate::process::call::{Action, Call};
+use crate::process::record::Capabilities;
 use crate::qemu::clock::{ask_kernel, find};
 
 const NANOSECONDS: i64 = 1_000_000_000;
@@ -49,7 +50,7 @@ fn set(
         Ok(_) => return Errno::INVAL.into(),
         Err(errno) => return errno.into(),
     };
-    if !is_root(guest, call) {
+    if !may_set(guest, call) {
         return Errno::PERM.into();
     }
     guest.clock().set(time);
@@ -62,8 +63,11 @@ fn set(
     Action::Return(0)
 }
 
-fn is_root(guest: &mut impl Callers, call: &Call) -> bool {
-    guest.caller(call).is_some_and(|record| record.is_root())
+/// Whether a caller is root, or a time server that has become another user and has kept this right
+/// (`CAP_SYS_TIME`).
+fn may_set(guest: &mut impl Callers, call: &Call) -> bool {
+    let record = guest.caller(call);
+    record.is_some_and(|record| record.is_root() || record.capabilities == Capabilities::Kept)
 }
 
 /// `struct timex` of `linux/timex.h`, as far as it is more than zeros.
@@ -118,7 +122,7 @@ fn adjusted(
     let once = modes & ADJTIME != 0;
     let reads = modes == 0 || (once && modes & READ_ONLY != 0);
     if !reads {
-        if !is_root(guest, call) {
+        if !may_set(guest, call) {
             return Err(Errno::PERM);
         }
         let unit = if modes & NANO != 0 && !once {

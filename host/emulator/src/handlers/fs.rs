@@ -64,7 +64,7 @@ pub fn open<'a>(guest: &mut impl Opens<'a>, call: &Call, file: PathArg, flags: i
         return Action::Continue;
     }
     if let Some(action) =
-        setting(guest, call, &path, flags).or_else(|| described(guest, &path, flags))
+        setting(guest, call, &path, flags).or_else(|| described(guest, call, &path, flags))
     {
         guest.report_lookup(call, syscall, &path, flags, Some(0));
         return action;
@@ -178,7 +178,7 @@ fn open_device<'a>(
 /// A file in which nothing is ever found: who reads it waits. It is a pipe that holds its own other
 /// end.
 fn silence(flags: i32) -> Result<Rc<OwnedFd>, Errno> {
-    let (pipe, _) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(shortage::of)?;
+    let (pipe, _) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(shortage::of("pipe2"))?;
     let nonblocking = flags & libc::O_NONBLOCK;
     model::reopen(&pipe, libc::O_RDWR | nonblocking)
 }
@@ -233,16 +233,23 @@ fn setting<'a>(guest: &mut impl Opens<'a>, call: &Call, path: &str, flags: i32) 
     Some(give(model::kept(guest, path, &initial, flags), flags))
 }
 
-/// What `/sys` tells that changes by itself.
+/// What `/sys` tells that changes by itself, however one gets there: it is full of links.
 fn described(
-    guest: &mut (impl HasDevices + HasServices),
+    guest: &mut (impl Paths + HasDevices + HasServices),
+    call: &Call,
     path: &str,
     flags: i32,
 ) -> Option<Action> {
-    if let Some(last) = hotplug::last(guest, path) {
-        return Some(give(memory_file(path, last.as_bytes()), flags));
+    if !paths::is_below(path, "/sys") {
+        return None;
     }
-    interface(guest, path, flags)
+    let Ok(Found::File(real, _)) = guest.resolve(call, path, true) else {
+        return None;
+    };
+    if let Some(last) = hotplug::last(guest, &real) {
+        return Some(give(memory_file(&real, last.as_bytes()), flags));
+    }
+    interface(guest, &real, flags)
 }
 
 /// What `/sys/class/net` tells about an interface: `/sys` is not the kernel's, the interfaces are.
@@ -255,7 +262,8 @@ fn interface(
     if flags & libc::O_ACCMODE != libc::O_RDONLY || guest.devices().get(path).is_some() {
         return None;
     }
-    let link = guest.services().network()?.link(name).ok()?;
+    let (network, links) = guest.services().interfaces()?;
+    let link = links.as_known(network, network.link(name).ok()?);
     let counted = || {
         let counter = file.strip_prefix("statistics/")?;
         let place = STATISTICS.iter().position(|known| *known == counter)?;

@@ -51,12 +51,16 @@ fn tell_of_all(guest: &mut (impl HasServices + HasDevices)) {
     if !services.is_first_listener() {
         return;
     }
-    let network = services.network();
-    let links = network.and_then(|network| network.links().ok());
+    let interfaces = services
+        .interfaces()
+        .map_or_else(Vec::new, |(network, links)| {
+            let all = network.links().unwrap_or_default().into_iter();
+            all.map(|link| links.as_known(network, link)).collect()
+        });
     let Some(uevents) = services.uevents() else {
         return;
     };
-    for link in links.unwrap_or_default().iter().take(TOLD_MAX / 2) {
+    for link in interfaces.iter().take(TOLD_MAX / 2) {
         let about = link.describe(FILE).unwrap_or_default();
         let _ = uevents.send("add", &of_interface(&link.name), "net", &about);
     }
@@ -82,9 +86,10 @@ pub fn request(guest: &mut (impl Paths + HasServices + HasDevices), call: &Call,
     let services = guest.services();
     let told = if paths::parent(&directory) == CLASS {
         let name = paths::basename(&directory);
-        let network = services.network();
-        let link = network.and_then(|network| network.link(name).ok());
-        let about = link.and_then(|link| link.describe(FILE));
+        let about = services.interfaces().and_then(|(network, links)| {
+            let link = links.as_known(network, network.link(name).ok()?);
+            link.describe(FILE)
+        });
         about.map(|about| (of_interface(name), "net".to_owned(), about))
     } else {
         let of = directory.strip_prefix("/sys").unwrap_or_default();

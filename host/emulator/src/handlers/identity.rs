@@ -7,7 +7,7 @@ use crate::guest::access::{Callers, HasOwners, Paths};
 use crate::guest::tree::Found;
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
-use crate::process::record::Record;
+use crate::process::record::{Capabilities, Record};
 
 /// "Do not change", as `setresuid` and `chown` say it.
 const UNCHANGED: u32 = u32::MAX;
@@ -60,6 +60,19 @@ pub fn change_own(guest: &mut impl Callers, call: &Call) -> Action {
         guest.procs().meet_children(caller);
     }
     answer(guest.caller(call), call)
+}
+
+/// `prctl` by which root keeps its capabilities when it becomes another user.
+pub fn keep_rights(guest: &mut impl Callers, call: &Call) -> Action {
+    if let Some(record) = guest.caller(call)
+        && record.is_root()
+    {
+        record.capabilities = match call.arg(1) {
+            1 => Capabilities::Kept,
+            _ => Capabilities::Lost,
+        };
+    }
+    Action::Continue
 }
 
 /// The calls that read or change the caller's own identity.

@@ -43,7 +43,7 @@ fn open_to_change(path: &str, contents: &[u8]) -> Result<Rc<OwnedFd>, Errno> {
     }
     let name = format!("{MEMORY_FILE}{}", path.get(..end).unwrap_or_default());
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let fd = rustix::fs::memfd_create(name, flags).map_err(shortage::of)?;
+    let fd = rustix::fs::memfd_create(name, flags).map_err(shortage::of("memfd_create"))?;
     let mut written = 0;
     while let Some(rest) = contents.get(written..).filter(|rest| !rest.is_empty()) {
         written += rustix::io::pwrite(&fd, rest, written as u64)?;
@@ -56,7 +56,7 @@ pub fn reopen(file: &OwnedFd, flags: i32) -> Result<Rc<OwnedFd>, Errno> {
     let kept = libc::O_ACCMODE | libc::O_NONBLOCK | libc::O_APPEND;
     let flags = OFlags::from_bits_retain((flags & kept).cast_unsigned()) | OFlags::CLOEXEC;
     let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-    let opened = rustix::fs::open(path, flags, Mode::empty()).map_err(shortage::of);
+    let opened = rustix::fs::open(path, flags, Mode::empty()).map_err(shortage::of("open"));
     opened.map(Rc::new)
 }
 

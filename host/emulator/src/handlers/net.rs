@@ -137,9 +137,10 @@ pub fn descriptor(
     if descriptor < 0 {
         return Err(Errno::BADF);
     }
-    let process = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(shortage::of)?;
+    let process = rustix::process::pidfd_open(pid, PidfdFlags::empty())
+        .map_err(shortage::of("pidfd_open"))?;
     let socket = rustix::process::pidfd_getfd(&process, descriptor, PidfdGetfdFlags::empty())
-        .map_err(shortage::of)?;
+        .map_err(shortage::of("pidfd_getfd"))?;
     if call.is_valid() {
         Ok(socket)
     } else {

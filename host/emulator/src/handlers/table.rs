@@ -6,8 +6,8 @@ use crate::guest::access::{Callers, HasLimits};
 use crate::guest::state::Guest;
 use crate::handlers::{
     answered, chroot, clock, connect, ending, exec, faked, file_system, fs, host_name, identity,
-    ioctl, ipc, kernel_log, limits, model, mount, names, net, nvram, pivot, resources, route,
-    signal, status, threads, transfer,
+    ioctl, ipc, kernel_log, limits, model, mount, names, net, pivot, resources, route, signal,
+    status, threads, transfer,
 };
 use crate::kernel::ipc::Kind::{Messages, Semaphores, SharedMemory};
 use crate::kernel::numbers;
@@ -71,6 +71,7 @@ const TIME: &str = "the guest may have set its clock, which is another than the 
 const SWAP: &str = "the host's swap is not the guest's; firmware expects success";
 const TRANSFERS: &str = "models answer for watched descriptors, and the emulator's log has one";
 const ROUTES: &str = "interfaces that the host cannot make are asked for, and failures reported";
+const ANSWERS: &str = "what stands in for a kind of interface is told as one of that kind";
 const COPIES: &str = "the kernel would copy a model by what it once read of it";
 const LIMITS: &str = "root may raise any limit; here it gets what the sandbox has left";
 const NAMES: &str = "a directory that is missing is why nothing is made there";
@@ -154,8 +155,7 @@ const ROWS: &[Row] = rows! { |guest, call|
     SYS_mmap Sometimes "shared memory is counted from the first on" =>
         resources::map(guest.limits());
     // What is read and written.
-    SYS_read Sometimes TRANSFERS =>
-        nvram::driver::read(guest, call).unwrap_or_else(|| model::read(guest, call));
+    SYS_read Sometimes TRANSFERS => transfer::read(guest, call);
     SYS_readv Sometimes TRANSFERS => model::read(guest, call);
     SYS_pread64 Sometimes TRANSFERS => model::read(guest, call);
     SYS_preadv Sometimes TRANSFERS => model::read(guest, call);
@@ -224,6 +224,8 @@ const ROWS: &[Row] = rows! { |guest, call|
     SYS_setfsuid Always IDENTITY => identity::answer(guest.caller(call), call);
     SYS_setfsgid Always IDENTITY => identity::answer(guest.caller(call), call);
     SYS_setgroups Always IDENTITY => identity::answer(guest.caller(call), call);
+    SYS_prctl Sometimes "who becomes another user may keep the right to set the clock" =>
+        identity::keep_rights(guest, call);
     // The network.
     SYS_bind Always "services are reported, and a port that is not the guest's is refused" =>
         net::bind(guest, call);
@@ -232,6 +234,8 @@ const ROWS: &[Row] = rows! { |guest, call|
     SYS_listen Always "services are reported and forwarded" => net::listen(guest, call);
     SYS_sendto Sometimes ROUTES => route::send(guest, call).unwrap_or(Action::Continue);
     SYS_sendmsg Sometimes ROUTES => route::send(guest, call).unwrap_or(Action::Continue);
+    SYS_recvfrom Sometimes ANSWERS => route::receive(guest, call).unwrap_or(Action::Continue);
+    SYS_recvmsg Sometimes ANSWERS => route::receive(guest, call).unwrap_or(Action::Continue);
     SYS_socket Sometimes "one message of routing netlink asks for as many interfaces as fit" =>
         resources::route_socket(guest, call);
     SYS_setsockopt Sometimes "buffers beyond the limits, and rings that nothing counts" =>

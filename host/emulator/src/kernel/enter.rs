@@ -23,7 +23,7 @@ pub const MOUNTS: i32 = libc::CLONE_NEWUSER | libc::CLONE_NEWNS;
 /// Run `work` as the guest's root, with all capabilities there. It must end soon: the guest waits.
 pub fn run(guest: &OwnedFd, work: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
     let Ok(child) = process::fork_into(0) else {
-        return Err(shortage::of(Errno::AGAIN));
+        return Err(shortage::of("fork")(Errno::AGAIN));
     };
     let Some(child) = child else {
         let result = enter(guest, NAMESPACES).and_then(|()| work());
@@ -46,8 +46,9 @@ pub fn make(
     work: impl FnOnce() -> Result<OwnedFd, Errno>,
 ) -> Result<OwnedFd, Errno> {
     let code = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-    let (ours, theirs) = packet_pair().map_err(|error| shortage::of(code(error)))?;
-    let Some(child) = process::fork_into(0).map_err(|error| shortage::of(code(error)))? else {
+    let (ours, theirs) = packet_pair().map_err(|error| shortage::of("socketpair")(code(error)))?;
+    let Some(child) = process::fork_into(0).map_err(|error| shortage::of("fork")(code(error)))?
+    else {
         let made = enter(guest, namespaces).and_then(|()| work());
         let sent =
             made.and_then(|made| send_with_fd(&theirs, b"made", Some(made.as_fd())).map_err(code));
@@ -64,7 +65,9 @@ pub fn make(
         _ => return Err(Errno::IO),
     }
     let received = receive_with_fd(&ours, &mut [0; 8]).map_err(code)?;
-    received.1.ok_or_else(|| shortage::of(Errno::MFILE))
+    received
+        .1
+        .ok_or_else(|| shortage::of("recvmsg")(Errno::MFILE))
 }
 
 /// Join namespaces of the guest as its root. The caller must have a single thread, and dies with

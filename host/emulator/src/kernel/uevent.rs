@@ -1,14 +1,20 @@
 //! Events of the kernel about devices (uevents): sent by the kernel to who listens in the guest's
 //! network namespace, on the request of who has the rights there (Linux 4.18).
 
-use std::io;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
 use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
+    SocketType, UCred,
+};
+use rustix::thread::{Gid, Uid};
 
 use crate::kernel::netlink::REQUEST;
 use crate::kernel::netlink::message::Message;
+use crate::kernel::process::file_user;
 
 /// The group that listens.
 const GROUP: u32 = 1;
@@ -54,7 +60,29 @@ impl Uevents {
             port: 0,
             body: text.into_bytes(),
         };
-        rustix::net::send(&self.socket, &message.bytes(), SendFlags::DONTWAIT)?;
+        self.send_as_guest(&message.bytes())
+    }
+
+    /// Those who listen believe root only (udev, `ueventd`): the guest's, whose user is among those
+    /// of this process.
+    fn send_as_guest(&self, message: &[u8]) -> io::Result<()> {
+        let own = rustix::process::getuid();
+        let uid = Uid::from_raw(file_user());
+        let gid = if uid == own {
+            rustix::process::getgid()
+        } else {
+            Gid::from_raw(uid.as_raw())
+        };
+        let pid = rustix::process::getpid();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+        let mut sender = SendAncillaryBuffer::new(&mut space);
+        sender.push(SendAncillaryMessage::ScmCredentials(UCred {
+            pid,
+            uid,
+            gid,
+        }));
+        let pieces = [IoSlice::new(message)];
+        rustix::net::sendmsg(&self.socket, &pieces, &mut sender, SendFlags::DONTWAIT)?;
         Ok(())
     }
 

@@ -8,7 +8,6 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::kernel::shortage;
 use crate::process::call::Call;
 use crate::process::proc_dir::ProcDir;
 
@@ -33,9 +32,7 @@ impl Memory {
     /// The memory that the thread `thread` of a process sees. The first thread of a process may
     /// have ended and has none then.
     pub fn open(process: &ProcDir, thread: u32) -> Result<Self, Errno> {
-        let file = process
-            .file(&format!("task/{thread}/mem"), OFlags::RDWR)
-            .map_err(shortage::of)?;
+        let file = process.file(&format!("task/{thread}/mem"), OFlags::RDWR)?;
         Ok(Self(file.into()))
     }
 

@@ -72,7 +72,7 @@ impl ProcDir {
         let directory = rustix::fs::openat(CWD, format!("/proc/{pid}"), flags, Mode::empty())
             .map_err(|errno| match errno {
                 Errno::NOENT => Errno::SRCH,
-                errno => shortage::of(errno),
+                errno => shortage::of("openat")(errno),
             })?;
         Ok(Self { directory, pid })
     }
@@ -111,13 +111,14 @@ impl ProcDir {
             flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
             Mode::empty(),
         )
-        .map_err(shortage::of)
+        .map_err(shortage::of("openat"))
     }
 
     /// Look at what a link below it leads to: nothing is opened that could act on it.
     pub fn target(&self, name: &str) -> Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.directory, name, flags, Mode::empty()).map_err(shortage::of)
+        rustix::fs::openat(&self.directory, name, flags, Mode::empty())
+            .map_err(shortage::of("openat"))
     }
 
     /// The status of what a link below it leads to.

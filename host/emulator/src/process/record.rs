@@ -38,6 +38,8 @@ pub struct Record {
     pub start: Option<Start>,
     /// The program that it could not execute, and its arguments.
     pub unstarted: Option<(Key, Vec<String>)>,
+    /// What it has asked for as root.
+    pub capabilities: Capabilities,
     /// Its emulator asks the kernel for the time.
     pub asks_time: bool,
     /// What it has asked for last, the newest at the end.
@@ -57,6 +59,15 @@ pub struct Record {
     /// Its threads that are processes to the guest.
     pub threads: Threads,
     memory: Option<Rc<Memory>>,
+}
+
+/// What becomes of root's capabilities once it becomes another user (`PR_SET_KEEPCAPS`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capabilities {
+    /// They are lost.
+    Lost,
+    /// The process has them all the same.
+    Kept,
 }
 
 /// An exec whose path string was overwritten.
@@ -152,6 +163,7 @@ impl Record {
             fatal: None,
             start: None,
             unstarted: None,
+            capabilities: parent.map_or(Capabilities::Lost, |parent| parent.capabilities),
             asks_time: parent.is_some_and(|parent| parent.asks_time),
             last: VecDeque::new(),
             log_line: String::new(),
@@ -322,6 +334,7 @@ impl Record {
     pub fn changed_program(&mut self) {
         (self.memory, self.fatal, self.catches_all) = (None, None, false);
         (self.unstarted, self.asks_time) = (None, false);
+        self.capabilities = Capabilities::Lost;
         self.threads = Threads::default();
         self.learned.clear();
         self.log_line.clear();

@@ -20,6 +20,8 @@ use crate::kernel::{paths, shortage};
 const LINKS_MAX: u32 = 40;
 /// Steps that are gone by ourselves in one path.
 const STEPS_MAX: u32 = 512;
+/// How often a path is looked at while others change the tree.
+const RACES_MAX: u32 = 1000;
 
 /// Where a process stands.
 #[derive(Debug)]
@@ -91,14 +93,20 @@ impl View {
     fn look(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         let relative = path.trim_start_matches('/');
         let relative = if relative.is_empty() { "." } else { relative };
-        rustix::fs::openat2(
-            &self.root,
-            relative,
-            flags | OFlags::PATH | OFlags::CLOEXEC,
-            Mode::empty(),
-            ResolveFlags::IN_ROOT,
-        )
-        .map_err(shortage::of)
+        let open = || {
+            rustix::fs::openat2(
+                &self.root,
+                relative,
+                flags | OFlags::PATH | OFlags::CLOEXEC,
+                Mode::empty(),
+                ResolveFlags::IN_ROOT,
+            )
+        };
+        // The kernel does not follow `..` while anybody renames or mounts anything (`openat2(2)`,
+        // EAGAIN): it can be followed the next moment.
+        let mut all = (0..RACES_MAX).map(|_| open());
+        let found = all.find(|found| !matches!(found, Err(Errno::AGAIN)));
+        found.unwrap_or_else(open).map_err(shortage::of("openat2"))
     }
 
     /// Where the link `found`, whose name is `name`, leads the process.
@@ -221,6 +229,32 @@ mod tests {
         assert!(is_link(
             &paths::status(view.find_link("/up").unwrap()).unwrap()
         ));
+    }
+
+    #[test]
+    fn a_way_up_is_found_while_others_rename() {
+        // In memory others are fast enough to come between.
+        let root = tempfile::tempdir_in("/dev/shm").unwrap();
+        std::fs::create_dir_all(root.path().join("a/b")).unwrap();
+        std::fs::write(root.path().join("file"), "x").unwrap();
+        let names = ["one", "two"].map(|name| root.path().join(name));
+        std::fs::write(&names[0], "x").unwrap();
+        let view = view_of(root.path());
+        let ends = std::sync::atomic::AtomicBool::new(false);
+        let ended = || ends.load(std::sync::atomic::Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended() {
+                    std::fs::rename(&names[0], &names[1]).unwrap();
+                    std::fs::rename(&names[1], &names[0]).unwrap();
+                }
+            });
+            let path = format!("/{}file", "a/b/../../".repeat(20));
+            let lost = (0..20_000).filter(|_| view.find(&path).is_err());
+            let lost = lost.count();
+            ends.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(lost, 0);
+        });
     }
 
     #[test]

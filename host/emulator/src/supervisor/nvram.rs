@@ -3,6 +3,7 @@
 
 use rookery_project::penguin::env::MAGIC;
 use rookery_project::penguin::nvram;
+use rookery_records::event::NvramOrigin;
 use rookery_runs::plan::Plan;
 use rookery_runs::plan::notes::Notes;
 
@@ -53,15 +54,25 @@ pub fn of(plan: &Plan, firmware: &FirmwareNvram, notes: &mut Notes) -> Nvram {
         return Nvram::default();
     }
     let defaults = nvram::defaults();
-    let pair = |(key, value): &'_ (String, String)| (key.clone(), value.clone());
-    let own = firmware.tables.iter().flat_map(|table| &table.values);
-    let values: Vec<(String, String)> = plan.nvram.iter().chain(own).map(pair).collect();
-    let values = values.iter().chain(&defaults);
-    Nvram::new(
-        values.map(|(key, value)| (key.as_str(), value.as_str())),
-        is_asked,
-        names_given,
-    )
+    let from = |values: &'_ [(String, String)], origin: NvramOrigin| {
+        let each = values
+            .iter()
+            .map(move |pair| (pair.clone(), origin.clone()));
+        each.collect::<Vec<_>>()
+    };
+    let own = firmware.tables.iter().flat_map(|table| {
+        let file = NvramOrigin::Firmware(table.file.as_str().into());
+        from(&table.values, file)
+    });
+    let values: Vec<_> = from(&plan.nvram, NvramOrigin::Configuration)
+        .into_iter()
+        .chain(own)
+        .chain(from(&defaults, NvramOrigin::Penguin))
+        .collect();
+    let values = values
+        .iter()
+        .map(|((key, value), origin)| (key.as_str(), value.as_str(), origin.clone()));
+    Nvram::new(values, is_asked, names_given)
 }
 
 /// The names that the library's functions get in this run.
@@ -146,6 +157,14 @@ mod tests {
             (value("own"), value("lan_if")),
             (b"1".to_vec(), b"br0".to_vec())
         );
+        let table = NvramOrigin::Firmware("/etc/nvram.default".into());
+        for (key, origin) in [
+            ("lan_ipaddr", NvramOrigin::Configuration),
+            ("own", table),
+            ("lan_if", NvramOrigin::Penguin),
+        ] {
+            assert_eq!(nvram.origin(key.as_bytes()), Some(origin), "{key}");
+        }
         assert!(nvram.is_asked() && notes.is_empty(), "{notes:?}");
         let (nvram, _) = of_plan(|_| {}, &firmware(true));
         assert_eq!(nvram.get(b"lan_ipaddr"), Some(&b"10.0.0.1"[..]));

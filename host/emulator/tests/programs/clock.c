@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/timex.h>
 #include <sys/wait.h>
@@ -109,6 +110,14 @@ int main(int argc, char **argv)
     int status = -1;
     wait(&status);
     say("only root sets it", status == 0);
+    if (fork() == 0) {
+        day.tv_sec = SET;
+        prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+        setuid(99);
+        _exit(settimeofday(&day, NULL) == 0 && shows(SET) ? 0 : 1);
+    }
+    wait(&status);
+    say("so does who was root and has kept the right", status == 0);
     printf("the end\n");
     return 0;
 }

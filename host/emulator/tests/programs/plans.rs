@@ -19,6 +19,8 @@ pub const FLASH: &str = "flash";
 pub const INTERFACES: &str = "interfaces";
 pub const OPTIONS: &str = "options";
 pub const HOTPLUG: &str = "hotplug";
+pub const COLDPLUG: &str = "coldplug";
+pub const LINKS: &str = "links";
 pub const CAPTURE: &str = "capture";
 pub const PPP: &str = "ppp";
 
@@ -53,7 +55,7 @@ pub fn fit(plan: &mut Plan, program: &str) {
                 variable("bootdelay", "3"),
             ];
         }
-        HOTPLUG => plan.netdevs = vec!["eth0".to_owned()],
+        HOTPLUG | COLDPLUG | LINKS => plan.netdevs = vec!["eth0".to_owned()],
         OPTIONS | CAPTURE => {
             plan.capture = program == CAPTURE;
             plan.netdevs = vec!["eth0".to_owned()];

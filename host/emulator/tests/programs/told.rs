@@ -1,6 +1,6 @@
 //! What a run tells of a program: its events, as the sources name them, and its packets.
 
-use rookery_records::event::{Argument, Event, Operation, What};
+use rookery_records::event::{Argument, Event, NvramOrigin, Operation, What};
 
 /// Read a record of packets as its readers do (`pcap-savefile(5)`, with `LINUX_SLL2`): what was
 /// sent by an interface is there, by its number, and what the guest sent itself has come in only.
@@ -83,8 +83,11 @@ pub fn describe(event: &Event) -> Option<String> {
             operation,
             key,
             value,
+            origin,
         } => {
+            let origin = origin.as_ref().map_or("", NvramOrigin::name);
             let told = format!("nvram {operation:?} {key} {value}").to_lowercase();
+            let told = format!("{} {origin}", told.trim_end());
             Some(told.trim_end().to_owned())
         }
         What::Unmodelled {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::addresses;
+use super::interfaces;
 use super::plugins::declared_arguments;
 use super::schema::Problem;
 use crate::ground::yaml::value::{Key, Map, Value};
@@ -435,9 +435,9 @@ impl Guard<'_> {
                 "a plugin's name has only letters, digits, '_' and '-'",
             );
         }
-        if name == "interfaces" {
-            self.problems
-                .extend(entry.get("addresses").and_then(addresses::problem));
+        if name == interfaces::PLUGIN_NAME {
+            let problems = interfaces::problems(entry, self.warnings);
+            self.problems.extend(problems);
         }
         let declared = declared_arguments(name, self.project).unwrap_or_default();
         for key in entry

@@ -1,7 +1,6 @@
 //! A project's configuration: read as Penguin reads it, merged as Penguin merges it, changed
 //! without bricking it.
 
-mod addresses;
 mod answer;
 mod change;
 mod command_line;
@@ -9,6 +8,7 @@ mod edit;
 mod files;
 mod finish;
 mod guard;
+mod interfaces;
 mod layer;
 mod load;
 mod models;

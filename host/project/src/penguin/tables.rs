@@ -38,6 +38,9 @@ impl Table {
     }
 }
 
+/// The column that says where a value of the NVRAM is from.
+pub(crate) const ORIGIN: &str = "origin";
+
 /// Columns whose values the guest chooses; the first of them that a table has is its free column.
 const FREE: [&str; 8] = [
     "procname",
@@ -65,6 +68,11 @@ const NETBINDS: &[&[&str]] = &[
         "state", "closed_time",
     ],
 ];
+/// Penguin has no `origin`.
+const NVRAM: &[&[&str]] = &[
+    &["key", "operation", "value"],
+    &["key", "operation", "value", ORIGIN],
+];
 #[rustfmt::skip]
 const LIFECYCLE: &[&str] = &[
     "procname", "ipvn", "domain", "guest_ip", "guest_port", "pid", "state", "transient",
@@ -89,7 +97,7 @@ pub(crate) fn table(file: &str) -> Table {
         "console_times.csv" => &[&["line", "time_ms"]],
         "mounts.csv" => &[&["source", "target", "fs", "retval"]],
         "iface_ioctl.log" => &[&["ioctl", "iface", "retval"]],
-        "nvram.csv" => &[&["key", "operation", "value"]],
+        "nvram.csv" => NVRAM,
         "shell_cov.csv" => &[&["filename", "lineno", "pid"]],
         "shell_cov_trace.csv" => &[&["filename:lineno", "contents"]],
         "shell_env.csv" => &[&["filename", "lineno", "pid", "envs"]],

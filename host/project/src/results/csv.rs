@@ -11,7 +11,7 @@ use rookery_contract::options::CsvOptions;
 use rookery_contract::shapes::Table;
 use serde_json::{Map, Value};
 
-use crate::penguin::tables::{Table as Dialect, free_column, table as dialect};
+use crate::penguin::tables::{ORIGIN, Table as Dialect, free_column, table as dialect};
 use crate::{Cancel, Error, Result};
 
 /// The most that all rows together may hold, in bytes.
@@ -28,6 +28,7 @@ pub(super) fn read(file: File, name: &str, options: &CsvOptions, cancel: &Cancel
             lines: BufReader::new(file),
             name,
             anchor: dialect.anchor,
+            has_origin: false,
             ahead: None,
         })
     };
@@ -203,6 +204,8 @@ struct Unquoted<'a> {
     lines: BufReader<File>,
     name: &'a str,
     anchor: Option<fn(&str) -> bool>,
+    /// Its header has the column behind the value.
+    has_origin: bool,
     /// The first line of the next record.
     ahead: Option<String>,
 }
@@ -247,12 +250,19 @@ impl Unquoted<'_> {
             return Ok(Some(vec![record]));
         };
         let (before, after) = fields.split_at(at);
-        let value = after.get(1..).unwrap_or_default().join(",");
-        Ok(Some(vec![
-            before.join(","),
-            after.first().unwrap_or(&"").to_string(),
-            value,
-        ]))
+        let (operation, mut value) = after.split_first().unwrap_or((&"", &[]));
+        let mut record = vec![before.join(","), (*operation).to_owned()];
+        // Whoever writes this column writes no commas within any.
+        let last = value.split_last().filter(|(last, rest)| {
+            self.has_origin |= **last == ORIGIN && *rest == ["value"];
+            self.has_origin
+        });
+        if let Some((_, rest)) = last {
+            value = rest;
+        }
+        record.push(value.join(","));
+        record.extend(last.map(|(last, _)| (*last).to_owned()));
+        Ok(Some(record))
     }
 
     /// The next line that is not empty, cut at [`MAX_LINE`].

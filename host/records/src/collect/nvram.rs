@@ -7,10 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::collect::collector::Collector;
-use crate::event::{Event, NvramOperation, What};
+use crate::event::{Event, NvramOperation, NvramOrigin, What};
 use crate::file::{Log, field, one_line};
 
-const HEADER: &str = "key,operation,value\n";
+/// Penguin's columns, and where a value is from.
+const HEADER: &str = "key,operation,value,origin\n";
 const LIMIT: u64 = 4 << 20;
 const COMPARED_LIMIT: u64 = 1 << 20;
 const MAX_COMPARED: usize = 5000;
@@ -33,6 +34,7 @@ impl Collector for Values {
             operation,
             key,
             value,
+            origin,
         } = &event.what
         else {
             return;
@@ -43,7 +45,13 @@ impl Collector for Values {
             NvramOperation::Set => "set",
             NvramOperation::Clear => "clear",
         };
-        let row = format!("{},{operation},{}\n", field(key), field(value));
+        let origin = origin.as_ref().map_or("", NvramOrigin::name);
+        let row = format!(
+            "{},{operation},{},{}\n",
+            field(key),
+            field(value),
+            field(origin)
+        );
         self.rows.push(row.as_bytes());
     }
 
@@ -115,26 +123,43 @@ mod tests {
     fn no_key_or_value_breaks_a_row() {
         let directory = tempfile::tempdir().unwrap();
         let mut values = Values::new(directory.path());
-        for (operation, key, value) in [
-            (NvramOperation::Miss, "lan_ipaddr", ""),
-            (NvramOperation::Set, "a,hit,\n", "1\u{1b}[2J"),
+        let table = NvramOrigin::Firmware("/etc/a,b".into());
+        for (operation, key, value, origin) in [
+            (NvramOperation::Miss, "lan_ipaddr", "", None),
+            (
+                NvramOperation::Set,
+                "a,hit,\n",
+                "1\u{1b}[2J",
+                Some(NvramOrigin::Guest),
+            ),
+            (NvramOperation::Hit, "x", "", Some(table)),
+            (
+                NvramOperation::Hit,
+                "y",
+                "",
+                Some(NvramOrigin::Configuration),
+            ),
         ] {
             let (key, value) = (key.to_owned(), value.to_owned());
             values.event(&event(What::Nvram {
                 operation,
                 key,
                 value,
+                origin,
             }));
         }
         values.flush(Duration::ZERO).unwrap();
         let text = std::fs::read_to_string(directory.path().join("nvram.csv")).unwrap();
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[..2], ["key,operation,value", "lan_ipaddr,miss,"]);
         assert_eq!(
-            (lines.len(), lines[2].matches(',').count()),
-            (3, 2),
-            "{text}"
+            lines[..2],
+            ["key,operation,value,origin", "lan_ipaddr,miss,,"]
         );
+        assert_eq!(lines.len(), 5, "{text}");
+        for line in lines {
+            assert_eq!(line.matches(',').count(), 3, "{text}");
+        }
+        assert!(text.ends_with("y,hit,,configuration\n"), "{text}");
     }
 
     #[test]

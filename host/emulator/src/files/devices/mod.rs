@@ -304,6 +304,14 @@ impl Devices {
         }
     }
 
+    /// Forget the files of `/proc` below a directory whose contents change, unless one `stays`.
+    pub fn keep_contents(&mut self, directory: &str, stays: impl Fn(&str) -> bool) {
+        self.by_path.retain(|path, device| {
+            let changes = matches!(device.backing, Backing::Contents(_));
+            !changes || !paths::is_below(path, directory) || stays(path)
+        });
+    }
+
     fn add_model(&mut self, path: &str, index: usize, file: &Pseudofile) {
         let size = file.size.unwrap_or(0);
         let (mode, numbers) = match self.by_path.get(path) {

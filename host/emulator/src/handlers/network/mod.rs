@@ -8,9 +8,11 @@ mod modelled;
 mod tunnels;
 mod vlans;
 
+use std::collections::BTreeMap;
+
 use rustix::io::Errno;
 
-use crate::files::interfaces::VLAN_TABLE;
+use crate::files::interfaces::{VLAN_TABLE, VLANS};
 use crate::guest::access::{HasDevices, HasEmulators, HasPlan, HasServices, Reports};
 use crate::guest::links::Links;
 use crate::kernel::netlink::Netlink;
@@ -18,7 +20,7 @@ use crate::kernel::sockios::{
     SIOCBRADDBR, SIOCBRDELIF, SIOCDEVPRIVATE, SIOCETHTOOL, SIOCGIFBR, SIOCGIFVLAN, SIOCIWFIRST,
     SIOCIWFIRSTPRIV, SIOCIWLAST, SIOCIWLASTSTANDARD, SIOCSIFBR, SIOCSIFVLAN, SIOCSMIIREG,
 };
-use crate::network::wanted::{Made, Wanted};
+use crate::network::wanted::{Made, Vlan, Wanted};
 use crate::process::call::{Action, Call};
 use argument::Argument;
 use rookery_records::event::{Process, What};
@@ -185,11 +187,38 @@ fn code(error: &std::io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
-/// Let `/proc/net/vlan/config` show the VLANs that there are.
+/// The path and the text of a VLAN's file. What a stand-in has counted says nothing of it.
+fn vlan_file((name, vlan): (&String, &Vlan)) -> (String, String) {
+    let none = |what: &str| format!("{what:>30} {:>12}\n", 0);
+    let received = [
+        "total frames received",
+        "total bytes received",
+        "Broadcast/Multicast Rcvd",
+    ];
+    let sent = ["total frames transmitted", "total bytes transmitted"];
+    let text = format!(
+        "{name}  VID: {}\t REORDER_HDR: 1  dev->priv_flags: 1\n{}\n{}Device: {}\n\
+         INGRESS priority mappings: 0:0  1:0  2:0  3:0  4:0  5:0  6:0 7:0\n \
+         EGRESS priority mappings: \n",
+        vlan.id,
+        received.map(none).concat(),
+        sent.map(none).concat(),
+        vlan.on,
+    );
+    (format!("{VLANS}/{name}"), text)
+}
+
+/// Let `/proc/net/vlan` show the VLANs that there are.
 pub fn show_vlans(guest: &mut (impl HasServices + HasDevices)) {
     if let Some((_, links)) = guest.services().interfaces() {
         let table = links.vlan_table().into_bytes();
-        guest.devices().set_contents(VLAN_TABLE, table);
+        let all: BTreeMap<_, _> = links.vlans().map(vlan_file).collect();
+        let devices = guest.devices();
+        devices.set_contents(VLAN_TABLE, table);
+        devices.keep_contents(VLANS, |path| path == VLAN_TABLE || all.contains_key(path));
+        for (path, text) in all {
+            devices.set_contents(&path, text.into_bytes());
+        }
     }
 }
 

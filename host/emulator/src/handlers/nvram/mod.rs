@@ -5,7 +5,7 @@ pub mod driver;
 
 use std::rc::Rc;
 
-use rookery_records::event::{NvramOperation, What};
+use rookery_records::event::{NvramOperation, NvramOrigin, What};
 use rustix::io::Errno;
 
 use crate::guest::access::{HasNvram, HasPlan, Reports};
@@ -159,7 +159,7 @@ fn looked_for<'a>(
 }
 
 fn report(
-    guest: &mut impl Reports,
+    guest: &mut (impl Reports + HasNvram),
     call: &Call,
     operation: NvramOperation,
     key: &[u8],
@@ -169,6 +169,10 @@ fn report(
         operation,
         key: memory::text(key),
         value: memory::text(value),
+        origin: match operation {
+            NvramOperation::Clear => Some(NvramOrigin::Guest),
+            _ => guest.nvram().origin(key),
+        },
     };
     guest.report_call(call, what);
 }

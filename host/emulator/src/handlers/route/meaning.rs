@@ -9,14 +9,11 @@ use libc::{
 };
 
 use crate::kernel::netlink::message::{
-    Message, OF_ADDRESS, OF_LINK, attribute_of, attributes, long, name_of, short,
+    IFLA_LINK_NETNSID, IFLA_TARGET_NETNSID, Message, OF_ADDRESS, OF_LINK, attribute_of, attributes,
+    long, name_of, short,
 };
 use crate::kernel::netlink::{IFLA_VLAN_ID, Netlink};
 use crate::network::wanted::{Vlan, Wanted};
-
-/// `linux/if_link.h`, which libc does not have.
-const IFLA_LINK_NETNSID: u16 = 37;
-const IFLA_TARGET_NETNSID: u16 = 46;
 
 /// Kinds whose data names another interface, which may be put into any namespace.
 const WITH_PEER: [&str; 3] = ["veth", "vxcan", "netkit"];

@@ -1,12 +1,18 @@
 //! Requests of routing netlink: the guest's sockets have numbers that the filter watches, so each
 //! request is sent here, on the guest's own socket, and its answer arrives there.
 //!
+//! An answer is read here too, where it is about an interface that is something else to the guest.
+//!
 //! What names a namespace or a process by a number of the caller's is left to the kernel.
 
+mod answers;
+mod guise;
 mod meaning;
 mod order;
 
 use std::os::fd::OwnedFd;
+
+pub use answers::receive;
 
 use libc::{IFLA_INFO_KIND, IFLA_LINKINFO};
 use rustix::io::Errno;
@@ -45,10 +51,7 @@ pub fn send<'a>(
     }
     let bytes = message_of(guest, call)?;
     let socket = net::socket(guest, call).ok().filter(is_route)?;
-    let big_endian = guest
-        .emulators()
-        .first()
-        .is_some_and(|qemu| qemu.arch.is_big_endian());
+    let big_endian = is_big_endian(guest);
     let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
     let bytes = messages_of(&bytes);
     let Some(mut message) = Message::only(bytes) else {
@@ -114,6 +117,11 @@ pub fn send<'a>(
         network::show_vlans(guest);
     }
     Some(Action::Return(length))
+}
+
+fn is_big_endian<'a>(guest: &mut impl HasEmulators<'a>) -> bool {
+    let first = guest.emulators().first();
+    first.is_some_and(|qemu| qemu.arch.is_big_endian())
 }
 
 /// Whether a descriptor is what its number is kept for.

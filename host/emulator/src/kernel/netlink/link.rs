@@ -1,12 +1,12 @@
 //! An interface as a message tells of it, and as `/sys/class/net` would.
 
 use libc::{
-    IFLA_ADDRESS, IFLA_CARRIER, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
-    IFLA_OPERSTATE, IFLA_STATS64, IFLA_TXQLEN,
+    IFLA_ADDRESS, IFLA_CARRIER, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINKINFO, IFLA_MASTER,
+    IFLA_MTU, IFLA_OPERSTATE, IFLA_STATS64, IFLA_TXQLEN,
 };
 
 use crate::kernel::netlink::message::{
-    HEADER, OF_LINK, attribute_of, attributes, long, name_of, short,
+    HEADER, IFLA_LINK_NETNSID, OF_LINK, attribute_of, attributes, long, name_of, short,
 };
 
 /// What is known of an interface.
@@ -20,6 +20,8 @@ pub struct Link {
     pub master: u32,
     /// The kind that a netlink message gave when it was made.
     pub made_as: String,
+    /// The number of the interface that it is made of, 0 for none that the guest can see.
+    pub below: u32,
     kind: u16,
     flags: u32,
     address: Vec<u8>,
@@ -35,6 +37,9 @@ pub struct Link {
 /// bits.
 const DRIVERS_FLAGS: u32 = 0xFFFF_0040;
 
+/// Kinds that the kernel tells of in events (`DEVTYPE`).
+const TYPES: [&str; 6] = ["bond", "bridge", "macvlan", "ppp", "vlan", "vxlan"];
+
 impl Link {
     /// What a message (`RTM_NEWLINK`) tells.
     pub fn parse(answer: &[u8]) -> Option<Self> {
@@ -49,6 +54,7 @@ impl Link {
             flags: long(body, 8)? & !DRIVERS_FLAGS,
             ..Self::default()
         };
+        let mut is_elsewhere = false;
         for (kind, value) in attributes(body.get(OF_LINK..)?) {
             let number = || long(value, 0);
             let byte = value.first().copied().unwrap_or(0);
@@ -58,6 +64,8 @@ impl Link {
                 IFLA_MTU => link.mtu = number()?,
                 IFLA_TXQLEN => link.queue = number()?,
                 IFLA_MASTER => link.master = number()?,
+                IFLA_LINK => link.below = number()?,
+                IFLA_LINK_NETNSID => is_elsewhere = true,
                 IFLA_STATS64 => {
                     let (counts, _) = value.as_chunks::<8>();
                     link.counts = counts
@@ -74,7 +82,21 @@ impl Link {
                 _ => {}
             }
         }
+        // The other end of a pair is in a namespace that the guest knows nothing of.
+        if is_elsewhere {
+            link.below = 0;
+        }
         Some(link)
+    }
+
+    /// The same interface, as one of a kind that is made of another.
+    #[must_use]
+    pub fn as_one(self, made_as: String, below: u32) -> Self {
+        Self {
+            made_as,
+            below,
+            ..self
+        }
     }
 
     /// Whether it is a bridge.
@@ -123,7 +145,7 @@ impl Link {
             "mtu" => self.mtu.to_string(),
             "tx_queue_len" => self.queue.to_string(),
             "flags" => format!("{:#x}", self.flags),
-            // The other end of a pair is in a namespace that the guest knows nothing of.
+            "iflink" if self.below != 0 => self.below.to_string(),
             "ifindex" | "iflink" => self.index.to_string(),
             "type" => self.kind.to_string(),
             "operstate" => (*states.get(usize::from(self.state))?).to_owned(),
@@ -131,10 +153,18 @@ impl Link {
                 format!("8000.{}", hexadecimal(&self.address).replace(':', ""))
             }
             "carrier" => self.carrier.to_string(),
-            "uevent" => return Some(format!("INTERFACE={}\nIFINDEX={}\n", self.name, self.index)),
+            "uevent" => return Some(self.about()),
             _ => return None,
         };
         Some(value + "\n")
+    }
+
+    fn about(&self) -> String {
+        let kind = match self.made_as.as_str() {
+            kind if TYPES.contains(&kind) => format!("DEVTYPE={kind}\n"),
+            _ => String::new(),
+        };
+        format!("{kind}INTERFACE={}\nIFINDEX={}\n", self.name, self.index)
     }
 }
 
@@ -173,6 +203,19 @@ mod tests {
             assert_eq!(link.describe(file).as_deref(), Some(text));
         }
         assert_eq!(link.describe("statistics/rx_bytes"), None);
+        assert_eq!(link.describe("iflink").as_deref(), Some("2\n"));
+        answer.extend(attribute(IFLA_LINK, &[7, 0, 0, 0]));
+        let of_another = Link::parse(&answer).unwrap();
+        assert_eq!(of_another.describe("iflink").as_deref(), Some("7\n"));
+        answer.extend(attribute(IFLA_LINK_NETNSID, &[0; 4]));
+        let elsewhere = Link::parse(&answer).unwrap();
+        assert_eq!(elsewhere.describe("iflink").as_deref(), Some("2\n"));
+        let vlan = Link {
+            made_as: "vlan".into(),
+            ..elsewhere
+        };
+        let told = "DEVTYPE=vlan\nINTERFACE=eth0\nIFINDEX=2\n";
+        assert_eq!(vlan.describe("uevent").as_deref(), Some(told));
         assert_eq!(Link::parse(&answer[..20]), None);
     }
 }

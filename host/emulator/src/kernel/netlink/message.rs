@@ -8,6 +8,12 @@ pub const OF_LINK: usize = 16;
 /// The length of that about an address (`struct ifaddrmsg`).
 pub const OF_ADDRESS: usize = 8;
 
+/// Attributes that name a namespace (`linux/if_link.h`), which libc does not have: that of the
+/// interface that another is made of.
+pub const IFLA_LINK_NETNSID: u16 = 37;
+/// The namespace that a request is about.
+pub const IFLA_TARGET_NETNSID: u16 = 46;
+
 /// Set on the kind of an attribute that holds attributes, which says nothing more.
 const FLAGS: u16 = 0xC000;
 
@@ -73,13 +79,18 @@ impl Message {
 
 /// The kinds of attributes, and what they hold. What is cut off ends them.
 pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    whole_attributes(bytes).map(|(kind, whole)| (kind, whole.get(4..).unwrap_or_default()))
+}
+
+/// Attributes as they are, with their headers: their kinds, and their bytes without what pads them.
+pub fn whole_attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         let length = usize::from(short(rest, 0)?);
         let kind = short(rest, 2)? & !FLAGS;
-        let value = rest.get(4..length)?;
+        let whole = rest.get(..length).filter(|whole| whole.len() >= 4)?;
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((kind, value))
+        Some((kind, whole))
     })
 }
 

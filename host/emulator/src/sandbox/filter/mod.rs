@@ -113,6 +113,10 @@ const TESTS: &[Test] = &[
     test(libc::SYS_sendmsg, 0, TO_ROUTE, Notify),
     test(libc::SYS_write, 0, TO_ROUTE, Notify),
     test(libc::SYS_writev, 0, TO_ROUTE, Notify),
+    // What it answers.
+    test(libc::SYS_read, 0, TO_ROUTE, Notify),
+    test(libc::SYS_recvfrom, 0, TO_ROUTE, Notify),
+    test(libc::SYS_recvmsg, 0, TO_ROUTE, Notify),
     test(libc::SYS_socketpair, 0, Equals(libc::AF_UNIX as u32), Allow),
     test(libc::SYS_socketpair, 0, Within(0, u32::MAX), Answer(FAMILY)),
     // Rings of packets are memory of the kernel's that nothing counts.
@@ -141,6 +145,7 @@ const TESTS: &[Test] = &[
     test(libc::SYS_clone, 0, AnyBit(libc::CLONE_THREAD as u32), Allow),
     // A guest that cleared it would outlive its supervisor.
     test(libc::SYS_prctl, 0, Equals(libc::PR_SET_PDEATHSIG as u32), Answer(0)),
+    test(libc::SYS_prctl, 0, Equals(libc::PR_SET_KEEPCAPS as u32), Notify),
     test(libc::SYS_prctl, 0, Equals(libc::PR_CAPBSET_DROP as u32), Answer(0)),
     test(libc::SYS_prctl, 0, Equals(libc::PR_SET_SECUREBITS as u32), Answer(0)),
     test(libc::SYS_prctl, 0, Equals(libc::PR_CAP_AMBIENT as u32), Answer(0)),

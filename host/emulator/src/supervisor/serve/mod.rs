@@ -417,9 +417,9 @@ impl Supervisor<'_> {
     }
 
     fn note_shortage(&mut self) {
-        if shortage::seen() {
-            self.guest
-                .report(Process::default(), What::Note(shortage::NOTE.into()));
+        if let Some(shortage) = shortage::seen() {
+            let note = What::Note(shortage.note().into());
+            self.guest.report(Process::default(), note);
         }
     }
 

@@ -1,19 +1,22 @@
 //! Tables of NVRAM values in vendors' libraries and programs: arrays of `{ name, value, next }`,
 //! three pointers each, that symbols of known names lead to.
 
+use std::collections::HashMap;
+
 use memchr::memmem;
-use object::read::File;
-use object::{Endianness, Object as _, ObjectSegment as _, ObjectSymbol};
+use object::read::{File, RelocationTarget};
+use object::{Endianness, Object as _, ObjectSegment as _, ObjectSymbol, ObjectSymbolTable as _};
 
 /// The names, as Penguin and firmadyne know them.
 const NAMES: [&str; 2] = ["router_defaults", "Nvrams"];
 
-/// Entries of one table, and the bytes of one string.
+/// Entries of one table, the pointers in them, and the bytes of one string.
 const ENTRIES_MAX: u64 = 5000;
+const POINTERS_MAX: usize = 15_000;
 const STRING_MAX: usize = 4096;
 
-/// The values of the first table in an ELF file. Where a loader makes the pointers, those that the
-/// file itself does not hold are no values.
+/// The values of the first table in an ELF file. Where a loader makes the pointers, they are what
+/// it would make, loaded at 0.
 pub fn values(contents: &[u8]) -> Vec<(String, String)> {
     let named = NAMES
         .iter()
@@ -29,16 +32,40 @@ pub fn values(contents: &[u8]) -> Vec<(String, String)> {
         return Vec::new();
     };
     let size = if file.is_64() { 8 } else { 4 };
+    let relocated = relocated(&file, table, ENTRIES_MAX * 3 * size);
+    let pointer = |at: u64| relocated.get(&at).copied().or_else(|| pointer(&file, at));
     let entry = |index: u64| {
         let at = table.checked_add(index * 3 * size)?;
-        let key = text(&file, pointer(&file, at)?)?;
-        let value = match pointer(&file, at.checked_add(size)?)? {
+        let key = text(&file, pointer(at)?)?;
+        let value = match pointer(at.checked_add(size)?)? {
             0 => String::new(),
             value => text(&file, value)?,
         };
         is_key(&key).then_some((key, value))
     };
     (0..ENTRIES_MAX).map_while(entry).collect()
+}
+
+/// The pointers of a table that the file does not hold where they belong, but beside the
+/// instruction to put them there (RELA): on `AArch64`, RISC-V, PowerPC, x86-64. Others hold them
+/// already (REL).
+fn relocated(file: &File<'_>, table: u64, length: u64) -> HashMap<u64, u64> {
+    let within = table..table.saturating_add(length);
+    let symbols = file.dynamic_symbol_table();
+    let all = file.dynamic_relocations().into_iter().flatten();
+    let pointers = all.filter_map(|(at, relocation)| {
+        let target = match relocation.target() {
+            RelocationTarget::Absolute => 0,
+            RelocationTarget::Symbol(index) => {
+                let symbol = symbols.as_ref()?.symbol_by_index(index).ok()?;
+                symbol.is_definition().then(|| symbol.address())?
+            }
+            _ => return None,
+        };
+        let beside = within.contains(&at) && !relocation.has_implicit_addend();
+        beside.then(|| (at, target.wrapping_add_signed(relocation.addend())))
+    });
+    pointers.take(POINTERS_MAX).collect()
 }
 
 fn is_key(key: &str) -> bool {
