@@ -1,6 +1,7 @@
 //! Command line. Nothing but wiring: one file a subcommand.
 
 mod advice;
+mod arguments;
 mod backends;
 mod call;
 mod completions;
@@ -16,6 +17,7 @@ mod pid1;
 mod places;
 mod plugins;
 mod policy;
+mod protocol;
 mod prune;
 mod ps;
 mod rehost;

@@ -94,6 +94,15 @@ impl Code {
         linked.await.cloned()
     }
 
+    /// Link the code now: when a call needs it, its file may be another one's.
+    pub(crate) fn make_ready(&self, machine: &Machine) -> Result<(), String> {
+        if !self.linked.initialized() {
+            // Somebody else may have been faster; the result is the same.
+            let _ = self.linked.set(self.load(machine)?);
+        }
+        Ok(())
+    }
+
     fn load(&self, machine: &Machine) -> Result<ToolKeeperPre<State>, String> {
         if let Some(component) = machine.cache.code(&machine.engine, &self.digest) {
             return self.link(machine, &component);

@@ -28,12 +28,14 @@ mod meter;
 mod outcome;
 mod policy;
 mod registry;
+mod reload;
 mod runtime;
 mod seats;
 mod stderr;
 mod text;
 mod threads;
 mod wasi;
+mod watch;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -55,6 +57,7 @@ pub use runtime::Runtime;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 pub use text::is_hidden;
+pub use watch::Watch;
 
 /// What a runtime needs.
 pub struct RuntimeConfig {

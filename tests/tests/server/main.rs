@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod contract;
+mod developing;
 mod examples;
 mod hostile_tools;
 mod kit;
@@ -14,5 +15,6 @@ mod penguin;
 mod penguin_init;
 mod penguin_mcp;
 mod portable;
+mod reloading;
 mod strangers;
 mod strict_clients;

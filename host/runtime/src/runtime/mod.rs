@@ -130,6 +130,10 @@ impl Runtime {
         }
     }
 
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
     pub(crate) fn origin(&self, file: &Path) -> Origin {
         if self.built_in.holds(file) {
             Origin::BuiltIn

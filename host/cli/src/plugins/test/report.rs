@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::expect::Difference;
+use crate::plugins::one::used;
 
 /// What came of one call.
 #[derive(Debug, Serialize)]
@@ -89,18 +90,7 @@ impl Report {
         let mut lines = Vec::new();
         for Tried { name, outcome } in &self.tried {
             let word = if outcome.passed { "ok  " } else { "FAIL" };
-            let Usage {
-                wall_ms,
-                memory_bytes,
-                host_calls,
-                output_bytes,
-                ..
-            } = &outcome.usage;
-            lines.push(format!(
-                "{word} {name}  ({wall_ms} ms, {} KiB of memory, {host_calls} host calls, \
-                 {output_bytes} bytes)",
-                memory_bytes.div_ceil(1024)
-            ));
+            lines.push(format!("{word} {name}  ({})", used(&outcome.usage)));
             let why = outcome.why.iter().chain(&outcome.differences);
             lines.extend(
                 why.flat_map(|text| text.lines())
