@@ -7,6 +7,8 @@ use std::rc::Rc;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+#[cfg(feature = "sqlite")]
+use super::database::Database;
 use super::files::Files;
 use crate::args::RunSelector;
 use crate::error::{Error, Result};
@@ -38,6 +40,8 @@ pub struct FakeHost {
     files: Files,
     calls: Rc<RefCell<Vec<(String, Value)>>>,
     notes: Rc<RefCell<BTreeMap<(String, String), Note>>>,
+    #[cfg(feature = "sqlite")]
+    database: Option<Rc<Database>>,
 }
 
 impl FakeHost {
@@ -81,6 +85,19 @@ impl FakeHost {
     #[must_use]
     pub fn text(mut self, file: &str, text: &str) -> Self {
         self.files.texts.insert(file.to_owned(), text.to_owned());
+        self
+    }
+
+    /// What is in `plugins.db`: statements such as `INSERT INTO event VALUES (1, 'exec', 'httpd',
+    /// 7, 250)`. Its tables are there already, and a query really runs, so wrong SQL fails.
+    ///
+    /// # Panics
+    ///
+    /// If a statement is wrong.
+    #[cfg(feature = "sqlite")]
+    #[must_use]
+    pub fn database(mut self, statements: &str) -> Self {
+        self.database = Some(Rc::new(Database::new(statements)));
         self
     }
 
@@ -328,10 +345,13 @@ impl RunResults for FakeHost {
         })
     }
     fn query(&self, sql: &str, params: &Value, options: &QueryOptions) -> Result<Rows> {
-        self.ask(
-            "run-results.query",
-            json!({ "sql": sql, "params": params, "options": options }),
-        )
+        let arguments = json!({ "sql": sql, "params": params, "options": options });
+        #[cfg(feature = "sqlite")]
+        if let Some(database) = &self.database {
+            let query = || database.query(sql, params, options);
+            return self.ask_or("run-results.query", arguments, query);
+        }
+        self.ask("run-results.query", arguments)
     }
 }
 

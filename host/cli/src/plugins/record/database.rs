@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use anyhow::Context;
 use rookery_contract::options::QueryOptions;
+use rookery_contract::penguin::DATABASE_TABLES;
+use rookery_contract::shapes::Rows;
 use rookery_project::{Cancel, Results};
-use rookery_records::DATABASE_TABLES;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -38,13 +39,19 @@ pub(super) fn statements(
         events,
         kept: 0,
     };
-    for (table, columns) in tables()? {
-        let listed = columns.join(", ");
-        let quoted: Vec<String> = columns
+    for (table, ours) in tables()? {
+        // Not every run has every table, and Penguin's have no times.
+        let Ok(theirs) = query(results, &format!("SELECT * FROM {table}"), 1) else {
+            continue;
+        };
+        let columns = theirs.columns.iter().filter(|column| ours.contains(column));
+        let names: Vec<&str> = columns.map(String::as_str).collect();
+        let listed = names.join(", ");
+        let quoted: Vec<String> = names
             .iter()
             .map(|column| {
-                if CONTENTS.contains(&column.as_str()) {
-                    "''".to_owned()
+                if CONTENTS.contains(column) {
+                    "quote('')".to_owned()
                 } else {
                     format!("quote({column})")
                 }
@@ -54,10 +61,7 @@ pub(super) fn statements(
             "SELECT {} FROM {table} WHERE id <= {last} ORDER BY id",
             quoted.join(", ")
         );
-        // A table that this run has not, or has otherwise, is none of a case's.
-        let Ok(rows) = rows(results, &select, limit) else {
-            continue;
-        };
+        let rows = query(results, &select, limit)?.rows;
         if table == "event" {
             statements.kept = rows.len() as u64;
         }
@@ -107,17 +111,16 @@ fn tables() -> anyhow::Result<Vec<(String, Vec<String>)>> {
     Ok(tables)
 }
 
-fn rows(results: &Results, sql: &str, limit: u32) -> anyhow::Result<Vec<Vec<Value>>> {
+fn query(results: &Results, sql: &str, limit: u32) -> anyhow::Result<Rows> {
     let options = QueryOptions {
         max_bytes: Some(QueryOptions::MAX_BYTES),
         ..QueryOptions::rows(limit)
     };
-    let found = results.query(sql, &json!([]), &options, &Cancel::default())?;
-    Ok(found.rows)
+    Ok(results.query(sql, &json!([]), &options, &Cancel::default())?)
 }
 
 fn number(results: &Results, sql: &str) -> anyhow::Result<u64> {
-    let rows = rows(results, sql, 1)?;
+    let rows = query(results, sql, 1)?.rows;
     let value = rows.first().and_then(|row| row.first());
     value.and_then(Value::as_u64).context("it is not a number")
 }
