@@ -401,7 +401,7 @@ fn fitting(entry: &Entry, output: Value) -> Result<Value, Reason> {
     if entry.output.is_too_much(&output) {
         return Err(Reason::TooMuchToCheck);
     }
-    match entry.output.violations(&output).as_slice() {
+    match entry.output.broken_by(&output).as_slice() {
         [] => Ok(output),
         found => Err(Reason::Malformed(found.join("; "))),
     }
