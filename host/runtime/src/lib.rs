@@ -31,6 +31,7 @@ mod registry;
 mod reload;
 mod runtime;
 mod seats;
+mod stand_in;
 mod stderr;
 mod text;
 mod threads;
@@ -56,6 +57,7 @@ use rookery_runs::Runs;
 pub use runtime::Runtime;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+pub use stand_in::StandIn;
 pub use text::is_hidden;
 pub use watch::Watch;
 
@@ -81,6 +83,8 @@ pub struct RuntimeConfig {
     pub roots: Roots,
     /// The runs that tools may reach.
     pub runs: Runs,
+    /// What answers in their place.
+    pub stand_in: Option<Arc<dyn StandIn>>,
 }
 
 /// One admitted tool.

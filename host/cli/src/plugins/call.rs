@@ -103,7 +103,7 @@ impl Subject {
             arguments.insert("project_dir".to_owned(), utf8(project)?.into());
         }
         let roots = Roots::new(arguments::reach(&arguments, options.state())?)?;
-        let one = One::admit(file, options, roots)?;
+        let one = One::admit(file, options, roots, None)?;
         let tool = one.tool(self.tool.as_deref())?;
         let answer = one.call(&tool, Value::Object(arguments), cancel, progress)?;
         Ok(Called::of(tool, answer))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use rookery_project::Roots;
-use rookery_runtime::{Failure, FailureKind, ProgressSink, Runtime, Success, Usage};
+use rookery_runtime::{Failure, FailureKind, ProgressSink, Runtime, StandIn, Success, Usage};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing::subscriber::{NoSubscriber, with_default};
@@ -20,14 +20,18 @@ pub(super) struct One {
 }
 
 impl One {
-    /// Admit the component in `file` for projects below `roots`.
+    /// Admit the component in `file` for projects below `roots`. `stand_in` answers in the place of
+    /// runs.
     pub(super) fn admit(
         file: &Path,
         options: &PluginOptions,
         roots: Roots,
+        stand_in: Option<Arc<dyn StandIn>>,
     ) -> anyhow::Result<Self> {
         let policy = options.policy().read()?;
-        let runtime = Runtime::new(options.config(roots, policy)?)?;
+        let mut config = options.config(roots, policy)?;
+        config.stand_in = stand_in;
+        let runtime = Runtime::new(config)?;
         let report = runtime.check(&[], &[file.to_owned()]);
         if let Some(rejected) = report.rejected.first() {
             bail!("{} is refused: {}", file.display(), rejected.reason);

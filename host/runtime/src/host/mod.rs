@@ -15,6 +15,7 @@ mod live;
 mod log;
 mod notes;
 mod results;
+mod stand_in;
 mod tool_log;
 
 use std::collections::BTreeSet;
@@ -33,6 +34,7 @@ use crate::interface::Interface;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::meter::Meter;
 use crate::seats::{Seat, Share};
+use crate::stand_in::StandIn;
 use crate::{Audit, text};
 
 pub(crate) use tool_log::{Progress, ToolLog};
@@ -47,6 +49,7 @@ pub(crate) struct Services {
     /// What of a guest's analysis plugins the operator lets tools change.
     pub(crate) penguin_plugins: BTreeSet<String>,
     pub(crate) audit: Option<Arc<Audit>>,
+    pub(crate) stand_in: Option<Arc<dyn StandIn>>,
 }
 
 /// The state of one call. It is dropped with its store when the call ends.

@@ -88,6 +88,7 @@ impl Runtime {
                 runs: config.runs,
                 penguin_plugins: config.policy.penguin_plugins().clone(),
                 audit: audit.clone(),
+                stand_in: config.stand_in,
             },
             Threads::new(cores(), seats),
             SharedMemory::new(config.policy.shared_memory()),

@@ -1,13 +1,15 @@
 //! Calls of the component, each in a runtime of its own: the roots are a runtime's.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use rookery_project::Roots;
-use rookery_runtime::{Failure, FailureKind, Success, Usage};
+use rookery_runtime::{Failure, FailureKind, StandIn, Success, Usage};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use super::answers::Answers;
 use super::case::{Case, Expected};
 use super::expect::{Difference, differences};
 use super::project;
@@ -35,17 +37,19 @@ impl Bench<'_> {
         let case = Case::read(folder)?;
         let root = tempfile::tempdir()?;
         project::make(Some(folder), &root.path().join(project::NAME))?;
-        let one = self.admit(&root)?;
+        let answers = Answers::read(folder)?.map(Arc::new);
+        let one = self.admit(&root, answers.clone())?;
         let tool = one.tool(case.tool.as_deref())?;
         let expected = case.expected();
         let answer = call(&one, &tool, Value::Object(case.arguments))?;
-        Ok(judged(&expected, answer))
+        let complaints = answers.map_or_else(Vec::new, |answers| answers.complaints());
+        Ok(judged(&expected, answer).but(complaints))
     }
 
     /// Try the examples of every tool, on the project of the case in `folder`.
     pub(super) fn examples(&self, folder: Option<&Path>) -> anyhow::Result<Vec<Tried>> {
         let root = tempfile::tempdir()?;
-        let one = self.admit(&root)?;
+        let one = self.admit(&root, None)?;
         let mut tried = Vec::new();
         for tool in &one.tools {
             let definition = one.definition(tool);
@@ -73,7 +77,9 @@ impl Bench<'_> {
         for project in projects(example) {
             project::make(folder, &root.path().join(project))?;
         }
-        let answer = call(&self.admit(root)?, tool, example.clone())?;
+        let answers = folder.map(Answers::read).transpose()?.flatten();
+        let one = self.admit(root, answers.map(Arc::new))?;
+        let answer = call(&one, tool, example.clone())?;
         Ok(match answer {
             // What the project does not have is no defect of the tool.
             Err(failure) if is_defect(failure.kind) => {
@@ -85,9 +91,10 @@ impl Bench<'_> {
     }
 
     /// The component, for projects below `root`.
-    fn admit(&self, root: &TempDir) -> anyhow::Result<One> {
+    fn admit(&self, root: &TempDir, answers: Option<Arc<Answers>>) -> anyhow::Result<One> {
         let roots = Roots::new([root.path().to_owned()])?;
-        One::admit(self.file, self.options, roots)
+        let stand_in = answers.map(|answers| -> Arc<dyn StandIn> { answers });
+        One::admit(self.file, self.options, roots, stand_in)
     }
 }
 

@@ -45,6 +45,17 @@ impl Outcome {
         Self::failed(format!("{error:#}"), Vec::new(), Usage::default())
     }
 
+    /// The same, but failed where something else was wrong, too.
+    pub(super) fn but(mut self, complaints: Vec<String>) -> Self {
+        if !complaints.is_empty() {
+            self.passed = false;
+            let why = "the calls of the host are not those of the case";
+            self.why.get_or_insert_with(|| why.to_owned());
+            self.differences.extend(complaints);
+        }
+        self
+    }
+
     pub(super) fn named(self, name: String) -> Tried {
         Tried {
             name,
