@@ -91,6 +91,9 @@ fn main() -> ExitCode {
         Some(command) if command == rookery_images::READ_IMAGE => {
             return rookery_images::read_image(args);
         }
+        Some(command) if command == rookery_images::READ_SYMBOLS => {
+            return rookery_images::read_symbols(args);
+        }
         _ => {}
     }
     // Before this process becomes a container's first: Penguin's own command may be meant.

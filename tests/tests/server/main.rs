@@ -3,6 +3,7 @@
 //! One program for all of them: each would be linked with the whole client again.
 
 mod bad_input;
+mod binaries;
 mod cases;
 mod contract;
 mod developing;

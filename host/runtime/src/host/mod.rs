@@ -4,6 +4,7 @@
 //! Every one goes through [`State::blocking`], which counts it, stops it when the call ends, and
 //! keeps a defect of the host from taking more than the call with it.
 
+mod binaries;
 pub(crate) mod bindings;
 mod config;
 mod config_mutation;
@@ -251,6 +252,9 @@ pub(crate) fn link(linker: &mut Linker<State>, interface: Interface) -> wasmtime
         }
         Interface::Notes => {
             bindings::notes::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+        }
+        Interface::Binaries => {
+            bindings::binaries::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
         }
         Interface::Emulation => {
             bindings::emulation::add_to_linker::<_, HasSelf<State>>(linker, |state| state)

@@ -13,17 +13,18 @@ use super::files::Files;
 use crate::args::RunSelector;
 use crate::error::{Error, Result};
 use crate::host::{
-    ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
-    FindOptions, Firmware, HookOptions, HookOutputOptions, InitOptions, Level, ListOptions, Live,
-    Log, NoteOptions, Notes, PluginOptions, QueryOptions, ReachOptions, RemoveOptions,
-    ResetOptions, Results, RootFilesystem, RunListOptions, RunResults, SearchOptions, SetOptions,
-    SnapshotOptions, StartOptions, UnhookOptions, WaitOptions,
+    ApplyOptions, Binaries, CommandOptions, Config, ConfigMutation, Creation, CsvOptions,
+    Emulation, FindOptions, Firmware, HookOptions, HookOutputOptions, InitOptions, Level,
+    ListOptions, Live, Log, NoteOptions, Notes, PluginOptions, QueryOptions, ReachOptions,
+    RemoveOptions, ResetOptions, Results, RootFilesystem, RunListOptions, RunResults,
+    SearchOptions, SetOptions, SnapshotOptions, StartOptions, StringOptions, SymbolOptions,
+    UnhookOptions, WaitOptions,
 };
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, HookOutput, Hooked,
     Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Note, Patch, PluginControl,
-    Reached, ResultsState, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Table,
-    Text, Unhooked,
+    Reached, ResultsState, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted,
+    Strings, Symbols, Table, Text, Unhooked,
 };
 
 type Answerer = Rc<dyn Fn(&Value) -> Result<Value>>;
@@ -232,6 +233,17 @@ impl Creation for FakeHost {
             "creation.init-project",
             json!({ "rootfs": rootfs, "output": output, "options": options }),
         )
+    }
+}
+
+impl Binaries for FakeHost {
+    fn symbols(&self, project: &str, path: &str, options: &SymbolOptions) -> Result<Symbols> {
+        let arguments = json!({ "project": project, "path": path, "options": options });
+        self.ask("binaries.symbols", arguments)
+    }
+    fn strings(&self, project: &str, path: &str, options: &StringOptions) -> Result<Strings> {
+        let arguments = json!({ "project": project, "path": path, "options": options });
+        self.ask("binaries.strings", arguments)
     }
 }
 
