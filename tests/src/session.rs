@@ -27,7 +27,9 @@ pub struct Options {
     pub home: PathBuf,
     /// `--cache-dir`
     pub cache: PathBuf,
-    /// More arguments of `rookery serve`.
+    /// What serves: `serve`, or another command that does.
+    pub command: Vec<String>,
+    /// More arguments of it.
     pub arguments: Vec<String>,
 }
 
@@ -56,6 +58,7 @@ impl Options {
             plugins: vec![places::dist().join("plugins")],
             home: root.join(".home"),
             cache: places::dist().join("cache"),
+            command: vec!["serve".to_owned()],
             arguments: Vec::new(),
         }
     }
@@ -71,7 +74,7 @@ impl Options {
     /// first start.
     pub fn command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(places::dist().join("rookery"));
-        command.arg("serve").arg("--root").arg(&self.root);
+        command.args(&self.command).arg("--root").arg(&self.root);
         command
             .arg("--state-dir")
             .arg(self.home.join("state"))

@@ -1,12 +1,11 @@
 //! `rookery call`: one tool, called from the shell.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use rookery_contract::Next;
 use rookery_project::Roots;
@@ -16,17 +15,12 @@ use rookery_server::Usage;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::advice;
 use crate::interrupt::Interrupt;
-use crate::places::{ROOTS, StateDir, existing_parent, given_or, project_of, resolve};
+use crate::places::{ROOTS, given_or};
 use crate::show::{self, Activity};
 use crate::toolbox::Toolbox;
 use crate::tooling::{Tooling, report};
-
-/// Bytes of arguments that are read from stdin.
-const STDIN: u64 = 16 << 20;
-/// Arguments that name a place which the caller wants to be reached.
-const PLACES: [&str; 4] = ["project_dir", "results_dir", "rootfs", "output"];
+use crate::{advice, arguments};
 
 /// Call a tool, or list the tools
 #[derive(Args)]
@@ -59,13 +53,13 @@ pub struct Call {
 impl Call {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
         let policy = self.tooling.policy()?;
-        let arguments = self.given()?;
+        let arguments = arguments::given(&self.arguments)?;
         let mut roots = given_or(&self.roots, ROOTS);
         if roots.is_empty() {
             roots.clone_from(&policy.serve().roots);
         }
         if roots.is_empty() {
-            roots = here(&arguments, self.tooling.plugins.state())?;
+            roots = arguments::reach(&arguments, self.tooling.plugins.state())?;
         }
         let (config, dirs) = self.tooling.config(policy, Roots::new(roots)?)?;
         let runtime = Runtime::new(config)?;
@@ -113,55 +107,6 @@ impl Call {
         activity.end();
         answer
     }
-
-    /// The arguments as they were given. The tools' own rules make numbers and lists of text.
-    fn given(&self) -> anyhow::Result<Map<String, Value>> {
-        let object = |text: &str| {
-            serde_json::from_str(text).context(
-                "the arguments are not a JSON object; words such as key=value are understood, too",
-            )
-        };
-        match self.arguments.as_slice() {
-            [only] if only == "-" => {
-                let stdin = std::io::stdin().lock().take(STDIN);
-                object(&std::io::read_to_string(stdin).context("cannot read stdin")?)
-            }
-            [only] if only.trim_start().starts_with('{') => object(only),
-            words => {
-                let pair = |(n, word): (usize, &String)| {
-                    let (key, value) = match word.split_once('=') {
-                        Some(pair) => pair,
-                        // What most tools are about.
-                        None if n == 0 && word.starts_with("run-") => ("run_id", word.as_str()),
-                        None if n == 0 => ("project_dir", word.as_str()),
-                        None => {
-                            bail!("{word:?} is not key=value; or give one JSON object, in quotes")
-                        }
-                    };
-                    Ok((key.to_owned(), Value::from(value)))
-                };
-                words.iter().enumerate().map(pair).collect()
-            }
-        }
-    }
-}
-
-/// The current directory, and what the arguments name: whoever types a path wants it to be reached.
-fn here(arguments: &Map<String, Value>, state: &StateDir) -> anyhow::Result<Vec<PathBuf>> {
-    let mut roots = vec![std::env::current_dir().context("there is no current directory")?];
-    let named = PLACES
-        .iter()
-        .filter_map(|name| arguments.get(*name)?.as_str());
-    for place in named {
-        let place = resolve(Path::new(place))?;
-        let parent = existing_parent(project_of(&place).unwrap_or(&place));
-        // Of a path that leads nowhere the tool says so.
-        roots.extend(Some(parent).filter(|parent| place.exists() || parent.parent().is_some()));
-    }
-    let run = arguments.get("run_id").and_then(Value::as_str);
-    // Of one that is not known the tool says so.
-    roots.extend(run.and_then(|run| Some(existing_parent(&state.project_of(run)?))));
-    Ok(roots)
 }
 
 /// Each tool with the first sentence of its description.
@@ -201,7 +146,7 @@ fn example(tool: &Tool) -> String {
 }
 
 /// An answer as YAML, which a person reads more easily than JSON; what to do next at its end.
-fn lines(answer: &Value) -> Vec<String> {
+pub fn lines(answer: &Value) -> Vec<String> {
     let mut answer = answer.clone();
     let next = answer
         .as_object_mut()

@@ -1,6 +1,7 @@
 //! Command line. Nothing but wiring: one file a subcommand.
 
 mod advice;
+mod arguments;
 mod backends;
 mod call;
 mod completions;
@@ -16,6 +17,7 @@ mod pid1;
 mod places;
 mod plugins;
 mod policy;
+mod protocol;
 mod prune;
 mod ps;
 mod rehost;
@@ -88,6 +90,9 @@ fn main() -> ExitCode {
         }
         Some(command) if command == rookery_images::READ_IMAGE => {
             return rookery_images::read_image(args);
+        }
+        Some(command) if command == rookery_images::READ_SYMBOLS => {
+            return rookery_images::read_symbols(args);
         }
         _ => {}
     }

@@ -151,6 +151,7 @@ impl PluginOptions {
             audit: None,
             roots,
             runs,
+            stand_in: None,
         })
     }
 

@@ -6,10 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use rookery_contract::options::RunListOptions;
-use rookery_contract::shapes::ListedRun;
 use rookery_project::results::REPORT;
-use rookery_project::{Cancel, Results, Roots, regular};
+use rookery_project::{Results, Roots, regular};
 use rookery_report::{Page, Sources, page, word};
 use rookery_runtime::Runtime;
 use serde::Serialize;
@@ -18,6 +16,7 @@ use serde_json::{Value, json};
 use crate::places::{PluginOptions, existing_parent, project, project_of, resolve, utf8};
 use crate::show::{self, Activity};
 use crate::toolbox::{Toolbox, files};
+use crate::which;
 
 /// The tools that judge a run.
 const TOOLS: [&str; 2] = ["health", "missing_files"];
@@ -99,23 +98,7 @@ impl Report {
             }
             return Ok(roots.results(None, Some(utf8(dir)?))?);
         }
-        let project = utf8(dir)?;
-        let Some(run) = &self.run else {
-            return Ok(roots.results(Some(project), None)?);
-        };
-        let options = RunListOptions {
-            limit: RunListOptions::MAX_RUNS,
-            ..RunListOptions::default()
-        };
-        let listed = roots.runs(project, &options, &Cancel::default())?.runs;
-        let is_meant = |one: &&ListedRun| one.run_id.as_ref() == Some(run) || same(one.run, run);
-        let named = listed.iter().find(is_meant).with_context(|| {
-            let newest = listed
-                .first()
-                .map_or("none".to_owned(), |one| one.run.to_string());
-            format!("{project} has no run {run}; its newest is {newest}")
-        })?;
-        Ok(roots.results(None, Some(&named.results_dir))?)
+        which::results(roots, utf8(dir)?, self.run.as_deref())
     }
 }
 
@@ -196,10 +179,6 @@ fn made(
     });
     activity.end();
     Ok(page?)
-}
-
-fn same(number: u64, text: &str) -> bool {
-    text.parse() == Ok(number)
 }
 
 /// Whether the run of a result directory has one before it, to be compared with.

@@ -5,18 +5,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _};
 use rookery_project::Roots;
-use rookery_runtime::{Runtime, RuntimeConfig};
+use rookery_runtime::{Runtime, RuntimeConfig, Watch};
 use rookery_server::{Loaded, Rest};
-use tokio::runtime;
 
+use crate::Cli;
 use crate::places::{ROOTS, given_or};
+use crate::protocol::{load_rest, reloaded, speak};
 use crate::tooling::{Tooling, report};
-use crate::{Cli, signals};
 
+/// How often the plugins' directories are looked at.
+const LOOK: Duration = Duration::from_millis(250);
 const NO_ROOT: &str = "there is no root: name a directory that holds projects with `--root DIR`, \
                        or put into the policy, under [serve]: roots = [\"DIR\"]";
 
@@ -39,6 +40,10 @@ pub struct Serve {
     /// at the first [default: the policy's `roots`] [env: `ROOKERY_ROOT`, separated by `:`]
     #[arg(long = "root", value_name = "DIR")]
     roots: Vec<PathBuf>,
+    /// Reload plugins whose files change, appear or go. One that would not be admitted changes
+    /// nothing, and the log says why
+    #[arg(long, env = "ROOKERY_WATCH")]
+    watch: bool,
     #[command(flatten)]
     tooling: Tooling,
 }
@@ -46,51 +51,26 @@ pub struct Serve {
 impl Serve {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
         let (config, dirs) = self.config()?;
-        if !config.policy.serve().is_read_only() {
-            config.roots.clear_away();
-        }
-        let load = move || {
-            let tools = Arc::new(Runtime::new(config)?);
+        let watched = self.watch;
+        speak(config, move |tools| {
+            // Before they are loaded: what changes meanwhile is seen.
+            let watch = watched.then(|| Watch::new(&dirs));
             let (known, pending) = tools.load_known(&dirs);
             report(&known);
             let rest: Rest = Box::new({
                 let tools = Arc::clone(&tools);
-                move |changed| {
-                    tools.load_new(pending, |loaded| {
-                        report(&loaded);
-                        changed();
-                    });
-                    for warning in tools.misspelt_tools() {
-                        tracing::warn!("{warning}");
-                    }
-                    if tools.tools().is_empty() {
-                        tracing::warn!(
-                            "no plugin was loaded, so there are no tools: see \
-                             `rookery plugins list`"
-                        );
-                    }
-                }
+                move |changed| load_rest(&tools, pending, changed)
+            });
+            let watch = watch.map(|watch| -> Rest {
+                let tools = Arc::clone(&tools);
+                Box::new(move |changed| follow(&tools, watch, changed))
             });
             Ok(Loaded {
                 tools,
                 rest: Some(rest),
+                watch,
             })
-        };
-        // One thread for the protocol: tools and runs have their own, and a second one would be
-        // woken for every message.
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start the protocol's loop")?;
-        let served = runtime.block_on(rookery_server::serve_stdio(
-            load,
-            env!("CARGO_PKG_VERSION"),
-            signals::end_asked(),
-        ));
-        // Whatever still runs was told to end; a read from a terminal never does.
-        runtime.shutdown_timeout(Duration::from_millis(50));
-        served?;
-        Ok(ExitCode::SUCCESS)
+        })
     }
 
     /// What is served, and the plugins' directories: as the policy says, and the command line.
@@ -106,5 +86,20 @@ impl Serve {
                 .exit();
         }
         self.tooling.config(policy, Roots::new(roots)?)
+    }
+}
+
+/// Exchange the plugins whose files change, until the program ends.
+fn follow(tools: &Runtime, mut watch: Watch, changed: &(dyn Fn() + Sync)) {
+    loop {
+        std::thread::sleep(LOOK);
+        let reports = watch.reload(tools);
+        if reports.is_empty() {
+            continue;
+        }
+        for loaded in &reports {
+            reloaded(tools, loaded);
+        }
+        changed();
     }
 }

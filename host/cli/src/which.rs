@@ -1,7 +1,9 @@
 //! Which run is meant: people name it by its id, the beginning of that, or its project.
 
-use anyhow::{bail, ensure};
-use rookery_contract::shapes::RunStatus;
+use anyhow::{Context, bail, ensure};
+use rookery_contract::options::RunListOptions;
+use rookery_contract::shapes::{ListedRun, RunStatus};
+use rookery_project::{Cancel, Results, Roots};
 use rookery_runs::Runs;
 
 use crate::places::resolve;
@@ -42,4 +44,25 @@ pub fn run(runs: &Runs, name: &str) -> anyhow::Result<RunStatus> {
             )
         }
     }
+}
+
+/// The results of a project's run: of its number or its id, else of the newest that is complete.
+pub fn results(roots: &Roots, project: &str, run: Option<&str>) -> anyhow::Result<Results> {
+    let Some(run) = run else {
+        return Ok(roots.results(Some(project), None)?);
+    };
+    let options = RunListOptions {
+        limit: RunListOptions::MAX_RUNS,
+        ..RunListOptions::default()
+    };
+    let listed = roots.runs(project, &options, &Cancel::default())?.runs;
+    let number = run.parse().ok();
+    let is_meant = |one: &&ListedRun| one.run_id.as_deref() == Some(run) || Some(one.run) == number;
+    let named = listed.iter().find(is_meant).with_context(|| {
+        let newest = listed
+            .first()
+            .map_or("none".to_owned(), |one| one.run.to_string());
+        format!("{project} has no run {run}; its newest is {newest}")
+    })?;
+    Ok(roots.results(None, Some(&named.results_dir))?)
 }

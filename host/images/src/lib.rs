@@ -3,7 +3,7 @@
 //! A reader of file systems believes what the image says of itself, so a hostile one may keep it
 //! busy, blow it up or take it over. It therefore works in a process of its own, confined as
 //! `rookery-confined` says: the image is its stdin, and what it gives is a tar stream, which
-//! whoever asked for it checks as any other archive.
+//! whoever asked for it checks as any other archive. The symbols of a program are read so, too.
 
 mod cpio;
 mod ext;
@@ -12,6 +12,7 @@ mod packed;
 mod process;
 mod source;
 mod squashfs;
+mod symbols;
 mod tarball;
 
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ use anyhow::{Result, bail};
 pub use self::format::{Format, HEAD, TAKEN, format};
 pub use self::process::{MEMORY_BYTES, Reading, Unread};
 use self::source::Source;
+pub use self::symbols::{READ_SYMBOLS, read_symbols, write_symbols};
 use self::tarball::Tarball;
 
 /// What the process is called with, before its limits.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rookery_confined::{Ended, Limits};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::READ_IMAGE;
+use crate::{READ_IMAGE, READ_SYMBOLS};
 
 /// This program, also after its file was replaced.
 const OWN: &str = "/proc/self/exe";
@@ -18,6 +18,9 @@ pub const MEMORY_BYTES: u64 = 1 << 30;
 /// What it may take of the processor: this, and a second for each MiB. Unpacking xz takes 0.1 s.
 const CPU: Duration = Duration::from_secs(30);
 const MAX_CPU: Duration = Duration::from_mins(15);
+/// What reading the symbols of a file of 64 MiB may take.
+const SYMBOLS_MEMORY: u64 = 256 << 20;
+const SYMBOLS_CPU: Duration = Duration::from_secs(5);
 /// It may take so many times its processor time on a machine that has other things to do.
 const PATIENCE: u32 = 6;
 /// How often it is asked whether somebody still wants the answer.
@@ -27,7 +30,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The most bytes that it says on stderr.
 const MAX_SAID: u64 = 16 << 10;
 
-/// A tar stream that a process makes of an image. The process ends with it.
+/// What a process makes of a file: of an image a tar stream. The process ends with it.
 pub struct Reading {
     child: Child,
     limits: Limits,
@@ -60,13 +63,32 @@ impl Reading {
     ) -> io::Result<Self> {
         let cpu = (CPU + Duration::from_secs(bytes >> 20)).min(MAX_CPU);
         let limits = Limits { memory_bytes, cpu };
-        let child = rookery_confined::command(OWN.as_ref(), READ_IMAGE, limits)
-            .stdin(image)
+        Self::of(READ_IMAGE, image, limits, cancelled)
+    }
+
+    /// Start to read the symbols of `file`, an ELF file. The program must call
+    /// [`read_symbols`](crate::read_symbols) when its first argument is [`READ_SYMBOLS`].
+    pub fn start_symbols(file: File, cancelled: impl Fn() -> bool + 'static) -> io::Result<Self> {
+        let limits = Limits {
+            memory_bytes: SYMBOLS_MEMORY,
+            cpu: SYMBOLS_CPU,
+        };
+        Self::of(READ_SYMBOLS, file, limits, cancelled)
+    }
+
+    fn of(
+        process: &str,
+        stdin: File,
+        limits: Limits,
+        cancelled: impl Fn() -> bool + 'static,
+    ) -> io::Result<Self> {
+        let child = rookery_confined::command(OWN.as_ref(), process, limits)
+            .stdin(stdin)
             .spawn()?;
         Ok(Self {
             child,
             limits,
-            deadline: Instant::now() + cpu * PATIENCE,
+            deadline: Instant::now() + limits.cpu * PATIENCE,
             cancelled: Box::new(cancelled),
             ended: false,
         })

@@ -13,7 +13,6 @@ mod subject;
 
 pub use self::collect::Collectors;
 pub use self::collect::answers::Answers;
-pub use self::collect::database::SCHEMA as DATABASE_TABLES;
 pub use self::collect::rows::python_texts;
 pub use self::outcome::Outcome;
 pub use self::record::Record;

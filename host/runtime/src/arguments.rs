@@ -33,15 +33,46 @@ pub(crate) fn validator(schema: &Value) -> Result<Validator, ValidationError<'st
 
 /// Ways in which `value` does not fit, in words, up to what is shown; empty when it does.
 pub(crate) fn violations(validator: &Validator, schema: &Value, value: &Value) -> Vec<String> {
+    found(validator, schema, value, None)
+}
+
+/// The same for who wrote the schema, which stands at `pointer` of a definition: each with the JSON
+/// pointer of the keyword that `value` breaks.
+pub(crate) fn violations_in(
+    pointer: &str,
+    validator: &Validator,
+    schema: &Value,
+    value: &Value,
+) -> Vec<String> {
+    found(validator, schema, value, Some(pointer))
+}
+
+fn found(
+    validator: &Validator,
+    schema: &Value,
+    value: &Value,
+    pointer: Option<&str>,
+) -> Vec<String> {
     if validator.is_valid(value) {
         return Vec::new();
     }
     let mut found = Found {
         sentences: Vec::new(),
         left: work::MOST,
+        with_pointers: pointer.is_some(),
     };
-    found.explain(validator, schema, value, "");
+    let place = Place {
+        value: String::new(),
+        schema: pointer.unwrap_or_default().to_owned(),
+    };
+    found.explain(validator, schema, value, &place);
     found.sentences
+}
+
+/// Where a part of a value lies, and its schema, as JSON pointers.
+struct Place {
+    value: String,
+    schema: String,
 }
 
 /// Violations that were found.
@@ -49,6 +80,8 @@ struct Found {
     sentences: Vec<String>,
     /// Units of [`Work`] that may still go into looking for where they are.
     left: u64,
+    /// Whether each is told with the place of its keyword.
+    with_pointers: bool,
 }
 
 impl Found {
@@ -56,7 +89,7 @@ impl Found {
     ///
     /// The validator collects all errors of a value, however many, so it is asked for those of
     /// small ones only; in a large one the places that break the schema are looked for first.
-    fn explain(&mut self, validator: &Validator, schema: &Value, value: &Value, at: &str) {
+    fn explain(&mut self, validator: &Validator, schema: &Value, value: &Value, at: &Place) {
         if Work::of(schema).on(value) <= EXPLAINED {
             self.add(validator, schema, value, at);
             return;
@@ -66,7 +99,7 @@ impl Found {
         if let Ok(validator) = self::validator(&own) {
             self.add(&validator, &own, value, at);
         }
-        for (schema, parts) in parts(schema, value) {
+        for (step, schema, parts) in parts(schema, value) {
             let (Ok(validator), work) = (self::validator(schema), Work::of(schema)) else {
                 continue;
             };
@@ -77,23 +110,29 @@ impl Found {
                 }
                 self.left -= units;
                 if !validator.is_valid(part) {
-                    self.explain(&validator, schema, part, &format!("{at}/{name}"));
+                    let place = Place {
+                        value: format!("{}/{name}", at.value),
+                        schema: format!("{}{step}", at.schema),
+                    };
+                    self.explain(&validator, schema, part, &place);
                 }
             }
         }
         if self.sentences.len() == before {
-            self.say(&format!(
+            let sentence = format!(
                 "{} is {}, and does not fit its schema",
-                place(at),
+                place(&at.value),
                 show(value)
-            ));
+            );
+            self.say(&sentence, &at.schema);
         }
     }
 
-    fn add(&mut self, validator: &Validator, schema: &Value, value: &Value, at: &str) {
+    fn add(&mut self, validator: &Validator, schema: &Value, value: &Value, at: &Place) {
         for error in validator.iter_errors(value) {
-            for sentence in sentences_for(&error, schema, at) {
-                self.say(&sentence);
+            let keyword = format!("{}{}", at.schema, error.schema_path());
+            for sentence in sentences_for(&error, schema, &at.value) {
+                self.say(&sentence, &keyword);
             }
             if self.is_full() {
                 break;
@@ -101,9 +140,16 @@ impl Found {
         }
     }
 
-    fn say(&mut self, sentence: &str) {
+    fn say(&mut self, sentence: &str, keyword: &str) {
         match self.sentences.len() {
-            0..MAX_VIOLATIONS => self.sentences.push(text::clean(sentence, SENTENCE_CHARS)),
+            0..MAX_VIOLATIONS => {
+                let mut sentence = text::clean(sentence, SENTENCE_CHARS);
+                if self.with_pointers {
+                    let keyword = text::clean(keyword, PLACE_CHARS);
+                    sentence = format!("{sentence} (`{keyword}`)");
+                }
+                self.sentences.push(sentence);
+            }
             MAX_VIOLATIONS => self.sentences.push("… and more".to_owned()),
             _ => {}
         }
@@ -143,15 +189,18 @@ fn own(schema: &Value) -> Value {
 
 type Parts<'a> = Box<dyn Iterator<Item = (String, &'a Value)> + 'a>;
 
-/// The schemas for parts of `value`, each with the parts that it is for and their names.
-fn parts<'a>(schema: &'a Value, value: &'a Value) -> Vec<(&'a Value, Parts<'a>)> {
-    let mut found: Vec<(&Value, Parts<'_>)> = Vec::new();
+/// The schemas for parts of `value`, each with its place in `schema`, and the parts that it is for
+/// with their names.
+fn parts<'a>(schema: &'a Value, value: &'a Value) -> Vec<(String, &'a Value, Parts<'a>)> {
+    let mut found: Vec<(String, &Value, Parts<'_>)> = Vec::new();
     match value {
         Value::Object(members) => {
             let known = schema.get("properties").and_then(Value::as_object);
             for (name, schema) in known.into_iter().flatten() {
                 if let Some(member) = members.get(name) {
-                    found.push((schema, Box::new(std::iter::once((name.clone(), member)))));
+                    let step = format!("/properties/{name}");
+                    let member = std::iter::once((name.clone(), member));
+                    found.push((step, schema, Box::new(member)));
                 }
             }
             if let Some(schema) = schema.get("additionalProperties")
@@ -161,21 +210,20 @@ fn parts<'a>(schema: &'a Value, value: &'a Value) -> Vec<(&'a Value, Parts<'a>)>
                     .iter()
                     .filter(move |(name, _)| known.is_none_or(|known| !known.contains_key(*name)))
                     .map(|(name, member)| (name.clone(), member));
-                found.push((schema, Box::new(others)));
+                found.push(("/additionalProperties".to_owned(), schema, Box::new(others)));
             }
         }
         Value::Array(items) => {
             let first = schema.get("prefixItems").and_then(Value::as_array);
             let first = first.map_or(&[][..], Vec::as_slice);
             for (n, (schema, item)) in first.iter().zip(items).enumerate() {
-                found.push((schema, Box::new(std::iter::once((n.to_string(), item)))));
+                let item = std::iter::once((n.to_string(), item));
+                found.push((format!("/prefixItems/{n}"), schema, Box::new(item)));
             }
             if let Some(schema) = schema.get("items") {
                 let rest = items.iter().enumerate().skip(first.len());
-                found.push((
-                    schema,
-                    Box::new(rest.map(|(n, item)| (n.to_string(), item))),
-                ));
+                let rest = rest.map(|(n, item)| (n.to_string(), item));
+                found.push(("/items".to_owned(), schema, Box::new(rest)));
             }
         }
         _ => {}
@@ -398,6 +446,40 @@ mod tests {
             ["the value is a list of 1 items, and must be an object"]
         );
         assert!(check(&json!({"project_dir": "x", "mode": "fast"})).is_empty());
+    }
+
+    #[test]
+    fn whoever_wrote_the_schema_is_told_which_keyword_is_broken() {
+        let told = |value: &Value| {
+            let validator = validator(&schema()).unwrap();
+            violations_in("/outputSchema", &validator, &schema(), value)
+        };
+        assert_eq!(
+            told(&json!({"project_dir": "x", "mode": "fast", "model": {"kind": 7}})),
+            ["`model/kind` is 7, and must be a string \
+                 (`/outputSchema/properties/model/properties/kind/type`)"]
+        );
+        assert_eq!(
+            told(&json!({"mode": "fast"})),
+            ["`project_dir` is missing: the project (`/outputSchema/required`)"]
+        );
+        // In what is too large to be asked for all errors, too.
+        let schema = json!({
+            "type": "object",
+            "properties": {"rows": {"type": "array", "items": {"type": "integer"}}}
+        });
+        let rows: Vec<Value> = (0..300_000).map(|n| json!(n)).chain([json!("x")]).collect();
+        let found = violations_in(
+            "/outputSchema",
+            &validator(&schema).unwrap(),
+            &schema,
+            &json!({"rows": rows}),
+        );
+        let last = found.last().unwrap();
+        assert!(
+            last.contains("/outputSchema/properties/rows/items/type"),
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -83,4 +83,12 @@ impl Schema {
             arguments::violations(&made.validator, text, value)
         })
     }
+
+    /// The same of a tool's own answer: its author is told where the schema says so.
+    pub(crate) fn broken_by(&self, value: &Value) -> Vec<String> {
+        self.made().map_or_else(Vec::new, |(text, made)| {
+            let pointer = format!("/{}", self.part);
+            arguments::violations_in(&pointer, &made.validator, text, value)
+        })
+    }
 }

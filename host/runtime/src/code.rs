@@ -12,7 +12,7 @@ use wasmtime::component::Component;
 use crate::cache::Cache;
 use crate::compiler::{CompileLimits, Compiler, Uncompiled};
 use crate::component_file;
-use crate::host::bindings::ToolKeeperPre;
+use crate::host::bindings::ToolInspectorPre;
 use crate::host::{Caller, State};
 use crate::interface::Interface;
 use crate::linker;
@@ -32,7 +32,7 @@ pub(crate) struct Code {
     digest: String,
     grants: BTreeSet<Interface>,
     limits: CompileLimits,
-    linked: OnceCell<ToolKeeperPre<State>>,
+    linked: OnceCell<ToolInspectorPre<State>>,
 }
 
 impl Code {
@@ -69,7 +69,7 @@ impl Code {
         &self,
         machine: &Machine,
         bytes: &[u8],
-    ) -> Result<ToolKeeperPre<State>, Uncompiled> {
+    ) -> Result<ToolInspectorPre<State>, Uncompiled> {
         let component = match machine.cache.code(&machine.engine, &self.digest) {
             Some(component) => component,
             None => self.make(machine, bytes)?,
@@ -84,7 +84,7 @@ impl Code {
     pub(crate) async fn linked(
         self: &Arc<Self>,
         machine: &Arc<Machine>,
-    ) -> Result<ToolKeeperPre<State>, String> {
+    ) -> Result<ToolInspectorPre<State>, String> {
         let linked = self.linked.get_or_try_init(async || {
             let (code, machine) = (Arc::clone(self), Arc::clone(machine));
             tokio::task::spawn_blocking(move || code.load(&machine))
@@ -94,7 +94,16 @@ impl Code {
         linked.await.cloned()
     }
 
-    fn load(&self, machine: &Machine) -> Result<ToolKeeperPre<State>, String> {
+    /// Link the code now: when a call needs it, its file may be another one's.
+    pub(crate) fn make_ready(&self, machine: &Machine) -> Result<(), String> {
+        if !self.linked.initialized() {
+            // Somebody else may have been faster; the result is the same.
+            let _ = self.linked.set(self.load(machine)?);
+        }
+        Ok(())
+    }
+
+    fn load(&self, machine: &Machine) -> Result<ToolInspectorPre<State>, String> {
         if let Some(component) = machine.cache.code(&machine.engine, &self.digest) {
             return self.link(machine, &component);
         }
@@ -116,7 +125,7 @@ impl Code {
         &self,
         machine: &Machine,
         component: &Component,
-    ) -> Result<ToolKeeperPre<State>, String> {
+    ) -> Result<ToolInspectorPre<State>, String> {
         machine
             .linkers
             .link(component, &self.grants)

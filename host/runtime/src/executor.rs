@@ -25,7 +25,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use crate::engine::TickingEngine;
 use crate::failure::{CpuSpent, Reason, Stop};
-use crate::host::bindings::{ToolDefinition, ToolKeeperPre};
+use crate::host::bindings::{ToolDefinition, ToolInspectorPre};
 use crate::host::{Caller, Progress, Services, State, ToolLog};
 use crate::limits::{HOST_CALL_BYTES, Limits, MemoryLimiter, RESOURCES, SharedMemory};
 use crate::meter::{Meter, Metered};
@@ -76,7 +76,7 @@ pub(crate) enum Answer {
 pub(crate) struct Job<'a> {
     /// For the log.
     pub(crate) name: &'a str,
-    pub(crate) pre: ToolKeeperPre<State>,
+    pub(crate) pre: ToolInspectorPre<State>,
     pub(crate) caller: Caller,
     pub(crate) limits: &'a Limits,
     pub(crate) origin: Origin,
@@ -230,7 +230,7 @@ impl Executor {
 /// The instance's side of a call.
 async fn run(
     engine: TickingEngine,
-    pre: ToolKeeperPre<State>,
+    pre: ToolInspectorPre<State>,
     state: State,
     ask: Ask,
 ) -> wasmtime::Result<Answer> {

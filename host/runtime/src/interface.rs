@@ -22,6 +22,8 @@ pub enum Interface {
     Results,
     /// Read a project's root filesystem.
     Firmware,
+    /// Look into programs of a project's root filesystem.
+    Binaries,
     /// Keep notes of a project between calls.
     Notes,
     /// Run projects.
@@ -32,7 +34,7 @@ pub enum Interface {
 
 impl Interface {
     /// All interfaces of this version of the contract.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Types,
         Self::Log,
         Self::Config,
@@ -40,6 +42,7 @@ impl Interface {
         Self::Creation,
         Self::Results,
         Self::Firmware,
+        Self::Binaries,
         Self::Notes,
         Self::Emulation,
         Self::Live,
@@ -55,6 +58,7 @@ impl Interface {
             Self::Creation => "creation",
             Self::Results => "results",
             Self::Firmware => "firmware",
+            Self::Binaries => "binaries",
             Self::Notes => "notes",
             Self::Emulation => "emulation",
             Self::Live => "live",
@@ -78,6 +82,7 @@ impl Interface {
             Self::Creation => "make projects",
             Self::Results => "read what runs left behind",
             Self::Firmware => "read a project's root filesystem",
+            Self::Binaries => "look into programs of a root filesystem",
             Self::Notes => "keep notes of a project",
             Self::Emulation => "run projects",
             Self::Live => "reach into running guests",
@@ -91,7 +96,10 @@ impl Interface {
 
     /// Whether it only reads: it starts nothing, changes nothing, and reaches no running guest.
     pub(crate) fn only_reads(self) -> bool {
-        matches!(self, Self::Config | Self::Results | Self::Firmware)
+        matches!(
+            self,
+            Self::Config | Self::Results | Self::Firmware | Self::Binaries
+        )
     }
 }
 

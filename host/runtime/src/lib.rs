@@ -28,12 +28,15 @@ mod meter;
 mod outcome;
 mod policy;
 mod registry;
+mod reload;
 mod runtime;
 mod seats;
+mod stand_in;
 mod stderr;
 mod text;
 mod threads;
 mod wasi;
+mod watch;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -54,7 +57,9 @@ use rookery_runs::Runs;
 pub use runtime::Runtime;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+pub use stand_in::StandIn;
 pub use text::is_hidden;
+pub use watch::Watch;
 
 /// What a runtime needs.
 pub struct RuntimeConfig {
@@ -78,6 +83,8 @@ pub struct RuntimeConfig {
     pub roots: Roots,
     /// The runs that tools may reach.
     pub runs: Runs,
+    /// What answers in their place.
+    pub stand_in: Option<Arc<dyn StandIn>>,
 }
 
 /// One admitted tool.

@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
-use crate::host::bindings::ToolKeeperPre;
+use crate::admission::CONTRACT;
+use crate::host::bindings::ToolInspectorPre;
 use crate::host::{self, State};
 use crate::interface::Interface;
 
@@ -31,7 +32,7 @@ impl Linkers {
         &self,
         component: &Component,
         grants: &BTreeSet<Interface>,
-    ) -> wasmtime::Result<ToolKeeperPre<State>> {
+    ) -> wasmtime::Result<ToolInspectorPre<State>> {
         let linker = {
             let mut by_grants = self
                 .by_grants
@@ -45,7 +46,7 @@ impl Linkers {
                     .clone(),
             }
         };
-        ToolKeeperPre::new(linker.instantiate_pre(component)?)
+        ToolInspectorPre::new(linker.instantiate_pre(component)?)
     }
 
     fn build(&self, grants: &BTreeSet<Interface>) -> wasmtime::Result<Linker<State>> {
@@ -60,8 +61,40 @@ impl Linkers {
 
 /// What is said of a component that cannot be linked.
 pub(crate) fn does_not_link(error: &wasmtime::Error) -> String {
-    format!(
-        "it does not fit this host's version of the contract: {}",
-        crate::text::clean(&format!("{error:#}"), 600)
-    )
+    let why = crate::text::clean(&format!("{error:#}"), 600);
+    let needed = needed(&why).filter(|version| *version != CONTRACT);
+    let needed = needed.map_or_else(String::new, |version| {
+        format!(
+            ". It was built against version {version} of the contract, and this host has \
+             {CONTRACT}: use a newer release of Rookery, or build it against this one's `wit/`"
+        )
+    });
+    format!("it does not fit this host's version of the contract: {why}{needed}")
+}
+
+/// The version of the contract that an interface in wasmtime's words has.
+fn needed(why: &str) -> Option<&str> {
+    let (_, ours) = why.split_once("rookery:plugin/")?;
+    let (_, version) = ours.split_once('@')?;
+    let end = version.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let version = version.get(..end.unwrap_or(version.len()))?;
+    Some(version.trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_of_a_later_contract_is_refused_with_both_versions() {
+        let error = wasmtime::Error::msg(
+            "component imports instance `rookery:plugin/notes@0.1.9`, but a matching \
+             implementation was not found in the linker",
+        );
+        let said = does_not_link(&error);
+        assert!(
+            said.contains("built against version 0.1.9") && said.contains(CONTRACT),
+            "{said}"
+        );
+    }
 }

@@ -215,7 +215,7 @@ impl Runtime {
         }
     }
 
-    fn gate(&self, again: bool) -> Gate<'_> {
+    pub(crate) fn gate(&self, again: bool) -> Gate<'_> {
         Gate {
             again,
             ..self.parts()

@@ -1,7 +1,8 @@
 //! What was admitted: the tools by their names, and what a call of each needs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::admission::Admitted;
@@ -13,7 +14,7 @@ use crate::interface::Interface;
 use crate::limits::Limits;
 use crate::policy::Selection;
 use crate::seats::{Origin, Seats, Share};
-use crate::{Plugin, Tool, Withheld, text};
+use crate::{Plugin, Tool, Withheld, component_file, text};
 
 /// All tools.
 #[derive(Clone, Default)]
@@ -68,8 +69,22 @@ impl Registry {
         text::nearest(name, self.entries.keys().map(String::as_str)).map(str::to_owned)
     }
 
-    /// Add the tools of the component in `file` that are selected, or none of them if one's name is
-    /// taken. Gives also what was withheld.
+    /// The files whose tools are served, and that have this name.
+    pub(crate) fn files(&self, name: &OsStr) -> BTreeSet<PathBuf> {
+        let files = self.tools.values().map(|tool| &tool.plugin.file);
+        let named = files.filter(|file| file.file_name() == Some(name));
+        named.cloned().collect()
+    }
+
+    /// Serve the tools of the component in `file` no more. Calls of them that are under way go on.
+    pub(crate) fn withdraw(&mut self, file: &Path) {
+        self.tools.retain(|_, tool| tool.plugin.file != file);
+        self.entries
+            .retain(|_, entry| entry.tool.plugin.file != file);
+    }
+
+    /// Add the tools of the component in `file` that are selected, in the place of those that the
+    /// file had, or change nothing if one's name is taken. Gives also what was withheld.
     pub(crate) fn add(
         &mut self,
         file: &Path,
@@ -78,7 +93,8 @@ impl Registry {
         seats: &Seats,
     ) -> Result<(Plugin, Vec<(String, Refusal)>), Refusal> {
         for (name, _) in &admitted.tools {
-            if let Some(other) = self.tools.get(name) {
+            let taken = self.tools.get(name);
+            if let Some(other) = taken.filter(|other| other.plugin.file != file) {
                 let reason = format!(
                     "its tool `{name}` is already served by {}, which comes first: built-in tools \
                      come before others, known plugins before new ones, and after that the order \
@@ -97,10 +113,19 @@ impl Registry {
                 Some((name.clone(), refusal))
             })
             .collect();
+        // Calls of the earlier version still count.
+        let mut earlier = self.entries.values();
+        let earlier = earlier.find(|entry| entry.tool.plugin.file == file);
+        let share = earlier.map(|entry| entry.share.clone());
+        let share = share.unwrap_or_else(|| seats.share(admitted.origin));
+        self.withdraw(file);
+        self.refused.remove(&component_file::name(file));
+        for (name, _) in &admitted.tools {
+            self.refused.remove(name);
+        }
         self.refused.extend(withheld.iter().cloned());
         let plugin = Arc::new(plugin(file, &admitted, &withheld));
         let code = Arc::new(admitted.code);
-        let share = seats.share(admitted.origin);
         let served = |name: &String| !withheld.iter().any(|(tool, _)| tool == name);
         for (name, definition) in admitted.tools.into_iter().filter(|(name, _)| served(name)) {
             let tool = Arc::new(Tool {

@@ -62,9 +62,11 @@ impl Catalogue {
         self.entries.get(name)
     }
 
-    /// How many tools there are.
-    pub fn len(&self) -> usize {
-        self.entries.len()
+    /// Whether clients see the same tools in both.
+    pub fn looks_like(&self, other: &Self) -> bool {
+        let (ours, others) = (self.entries.values(), other.entries.values());
+        let others = others.map(|entry| &entry.tool);
+        ours.map(|entry| &entry.tool).eq(others)
     }
 
     /// All tools, by name.

@@ -53,9 +53,9 @@ pub struct Server<S> {
     /// Fires when the client is gone: all calls end.
     pub(crate) stop: CancellationToken,
     config: ServerConfig,
-    /// Tools in the last list that the client was given.
+    /// The revision of the last list that the client was given; 0 where it was given none.
     listed: Arc<AtomicUsize>,
-    /// Tools that there were when a client last asked to be told of others.
+    /// The revision of the list when a client last asked to be told of others.
     subscribed: Arc<AtomicUsize>,
     /// `_meta` of results in the era without a handshake.
     identity: MetaObject,
@@ -160,14 +160,17 @@ impl<S: ToolSource> ServerHandler for Server<S> {
     ) -> Result<ListToolsResult, ErrorData> {
         let Toolbox {
             catalogue,
+            revision,
             complete,
+            watched,
             ..
         } = self.loading.for_list().await;
-        self.listed.store(catalogue.len(), Ordering::Relaxed);
+        self.listed.store(revision, Ordering::Relaxed);
         let list: Result<_, ErrorData> =
             list!(self, request, context, ListToolsResult, catalogue.list());
-        // A list that is about to grow is not worth keeping.
-        list.map(|list| if complete { list } else { list.with_ttl_ms(0) })
+        // A list that may change at any time is not worth keeping.
+        let lasts = complete && !watched;
+        list.map(|list| if lasts { list } else { list.with_ttl_ms(0) })
     }
 
     /// Before the era without a handshake a client need not ask to be told.
@@ -175,7 +178,7 @@ impl<S: ToolSource> ServerHandler for Server<S> {
         let (loading, stop) = (self.loading.clone(), self.stop.clone());
         let listed = Arc::clone(&self.listed);
         tokio::spawn(stop.run_until_cancelled_owned(async move {
-            let mut seen = loading.count().await;
+            let mut seen = loading.revision().await;
             loop {
                 seen = loading.changed(seen).await;
                 // Who has no list yet, or has this one, need not ask for it again.
@@ -196,13 +199,13 @@ impl<S: ToolSource> ServerHandler for Server<S> {
         requested: &SubscriptionFilter,
     ) -> Option<SubscriptionFilter> {
         // Before it is acknowledged: from then on the client relies on being told.
-        let now = self.loading.count_now();
+        let now = self.loading.revision_now();
         self.subscribed.store(now, Ordering::Relaxed);
         Some(requested.clone())
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        // Where there were none yet, the first are news: a count taken now may have more already.
+        // Where there was none yet, the first is news: the one that is there now may be later.
         let mut seen = self.subscribed.load(Ordering::Relaxed);
         loop {
             tokio::select! {

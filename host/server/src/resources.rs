@@ -24,6 +24,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("firmware", include_str!("../../../wit/firmware.wit")),
     ("live", include_str!("../../../wit/live.wit")),
     ("log", include_str!("../../../wit/log.wit")),
+    ("binaries", include_str!("../../../wit/binaries.wit")),
     ("notes", include_str!("../../../wit/notes.wit")),
     ("results", include_str!("../../../wit/results.wit")),
 ];

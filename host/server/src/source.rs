@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-/// A set of tools. It may grow while the server runs, as [`Loaded::rest`] says.
+/// A set of tools. It may change while the server runs, as [`Loaded`] says.
 ///
 /// [`Runtime`] is the one that matters; tests have their own, so that the protocol can be tried
 /// without components.
@@ -56,9 +56,12 @@ pub struct Loaded<S> {
     /// Adds the others, on a thread where that may take long, and says each time that there are
     /// more.
     pub rest: Option<Rest>,
+    /// Exchanges tools while the server runs, once all are there, and says each time that there
+    /// are others. It may go on for as long as the server does.
+    pub watch: Option<Rest>,
 }
 
-/// See [`Loaded::rest`].
+/// See [`Loaded::rest`] and [`Loaded::watch`].
 pub type Rest = Box<dyn FnOnce(&(dyn Fn() + Sync)) + Send>;
 
 impl<S> From<S> for Loaded<S> {
@@ -66,6 +69,7 @@ impl<S> From<S> for Loaded<S> {
         Self {
             tools: Arc::new(tools),
             rest: None,
+            watch: None,
         }
     }
 }

@@ -24,8 +24,12 @@ const CALL: Duration = Duration::from_secs(30);
 pub struct Toolbox<S> {
     pub tools: Arc<S>,
     pub catalogue: Arc<Catalogue>,
-    /// Whether no more will come.
+    /// Of the list of tools: another number wherever clients see another list. The first is 1.
+    pub revision: usize,
+    /// Whether no more will come, but for what is exchanged.
     pub complete: bool,
+    /// Whether tools may be exchanged later.
+    pub watched: bool,
 }
 
 impl<S> Clone for Toolbox<S> {
@@ -33,7 +37,9 @@ impl<S> Clone for Toolbox<S> {
         Self {
             tools: Arc::clone(&self.tools),
             catalogue: Arc::clone(&self.catalogue),
+            revision: self.revision,
             complete: self.complete,
+            watched: self.watched,
         }
     }
 }
@@ -64,29 +70,32 @@ impl<S: ToolSource> Loading<S> {
     ) -> (Self, impl Future<Output = Result<(), LoadError>>) {
         let (sender, state) = watch::channel(None);
         let handle = spawn_blocking(move || {
-            let Loaded { tools, rest } = load()?;
+            let Loaded { tools, rest, watch } = load()?;
+            let watched = watch.is_some();
             let publish = |complete| {
-                let toolbox = Toolbox {
-                    catalogue: Arc::new(Catalogue::new(tools.tools())),
-                    tools: Arc::clone(&tools),
-                    complete,
-                };
-                sender.send_replace(Some(toolbox));
+                let catalogue = Arc::new(Catalogue::new(tools.tools()));
+                sender.send_modify(|state: &mut Option<Toolbox<S>>| {
+                    let revision = state.as_ref().map_or(1, |before| {
+                        let same = before.catalogue.looks_like(&catalogue);
+                        before.revision + usize::from(!same)
+                    });
+                    *state = Some(Toolbox {
+                        tools: Arc::clone(&tools),
+                        catalogue,
+                        revision,
+                        complete,
+                        watched,
+                    });
+                });
             };
-            match rest {
-                None => publish(true),
-                Some(rest) => {
-                    publish(false);
-                    // What is there goes on whatever happens to the rest.
-                    let all = catch_unwind(AssertUnwindSafe(|| rest(&|| publish(false))));
-                    if all.is_err() {
-                        tracing::error!(
-                            "a defect ended the loading of plugins early; those loaded so far are \
-                             served"
-                        );
-                    }
-                    publish(true);
-                }
+            publish(rest.is_none());
+            if let Some(rest) = rest {
+                // What is there goes on whatever happens to the rest.
+                going_on("the loading of plugins", || rest(&|| publish(false)));
+                publish(true);
+            }
+            if let Some(watch) = watch {
+                going_on("the watch of plugins", || watch(&|| publish(true)));
             }
             Ok(())
         });
@@ -138,30 +147,37 @@ impl<S: ToolSource> Loading<S> {
         .await
     }
 
-    /// Ends when there are other tools than those of `seen`, and gives how many; never, if there
-    /// will be none.
+    /// Ends when there is another list of tools than that of the revision `seen`, and gives its
+    /// own; never, if there will be none.
     pub async fn changed(&self, seen: usize) -> usize {
         let mut state = self.state.clone();
-        let count = |state: &Option<Toolbox<S>>| {
+        let revision = |state: &Option<Toolbox<S>>| {
             let toolbox = state.as_ref();
-            toolbox.map_or(seen, |toolbox| toolbox.catalogue.len())
+            toolbox.map_or(seen, |toolbox| toolbox.revision)
         };
-        let changed = state.wait_for(|state| count(state) != seen).await;
-        let changed = changed.map(|state| count(&state)).ok();
+        let changed = state.wait_for(|state| revision(state) != seen).await;
+        let changed = changed.map(|state| revision(&state)).ok();
         match changed {
-            Some(count) => count,
+            Some(revision) => revision,
             None => std::future::pending().await,
         }
     }
 
-    /// How many tools there are now.
-    pub fn count_now(&self) -> usize {
+    /// The revision of the list now; 0 where there is none yet.
+    pub fn revision_now(&self) -> usize {
         let state = self.state.borrow();
-        state.as_ref().map_or(0, |toolbox| toolbox.catalogue.len())
+        state.as_ref().map_or(0, |toolbox| toolbox.revision)
     }
 
-    /// How many tools there are, once there are some.
-    pub async fn count(&self) -> usize {
-        self.some().await.catalogue.len()
+    /// The revision of the list, once there is one.
+    pub async fn revision(&self) -> usize {
+        self.some().await.revision
+    }
+}
+
+/// Do work whose defects must not end the server.
+fn going_on(what: &str, work: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        tracing::error!("a defect ended {what} early; the tools that are there are served");
     }
 }

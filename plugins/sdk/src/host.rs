@@ -8,7 +8,8 @@ pub use rookery_contract::options::{
     ApplyOptions, CommandOptions, CsvOptions, FindOptions, HookOptions, HookOutputOptions,
     InitOptions, ListOptions, Maker, NoteOptions, Payload, Place, PluginOp, PluginOptions,
     QueryOptions, ReachOptions, RemoveOptions, ResetOptions, RunListOptions, SearchOptions,
-    SetOptions, SnapshotAction, SnapshotOptions, StartOptions, UnhookOptions, WaitOptions,
+    SetOptions, SnapshotAction, SnapshotOptions, StartOptions, StringOptions, SymbolOptions,
+    UnhookOptions, WaitOptions, WhichSymbols,
 };
 use serde_json::Value;
 
@@ -18,8 +19,8 @@ use crate::error::Result;
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, HookOutput, Hooked,
     Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Note, Patch, PluginControl,
-    Reached, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Table, Text,
-    Unhooked,
+    Reached, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Strings, Symbols,
+    Table, Text, Unhooked,
 };
 
 /// Interface `log`.
@@ -63,6 +64,14 @@ pub trait Creation {
     /// The same, made by who is named.
     fn make_project(&self, rootfs: &str, output: &str, options: &InitOptions)
     -> Result<NewProject>;
+}
+
+/// Interface `binaries`: programs and libraries of the firmware, looked into.
+pub trait Binaries {
+    /// The symbols of an ELF file.
+    fn symbols(&self, project: &str, path: &str, options: &SymbolOptions) -> Result<Symbols>;
+    /// Runs of printable characters in any file.
+    fn strings(&self, project: &str, path: &str, options: &StringOptions) -> Result<Strings>;
 }
 
 /// Interface `notes`: what this component keeps of a project between its calls.
@@ -183,12 +192,31 @@ pub trait Live {
 }
 
 /// Everything that the host offers.
-pub trait Host:
-    Log + Config + ConfigMutation + Creation + Notes + Emulation + Results + Firmware + Live
+pub trait Host
+where
+    Self: Log
+        + Config
+        + ConfigMutation
+        + Creation
+        + Notes
+        + Emulation
+        + Results
+        + Firmware
+        + Binaries
+        + Live,
 {
 }
 
-impl<T: Log + Config + ConfigMutation + Creation + Notes + Emulation + Results + Firmware + Live>
-    Host for T
+impl<T> Host for T where
+    T: Log
+        + Config
+        + ConfigMutation
+        + Creation
+        + Notes
+        + Emulation
+        + Results
+        + Firmware
+        + Binaries
+        + Live
 {
 }

@@ -7,21 +7,22 @@ use serde_json::Value;
 
 use crate::args::RunSelector;
 use crate::bindings::rookery::plugin::{
-    config, config_mutation, creation, emulation, firmware, live, log, notes, results,
+    binaries, config, config_mutation, creation, emulation, firmware, live, log, notes, results,
 };
 use crate::error::{Result, from_host, to_json};
 use crate::host::{
-    ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
-    FindOptions, Firmware, HookOptions, HookOutputOptions, InitOptions, Level, ListOptions, Live,
-    Log, NoteOptions, Notes, PluginOptions, QueryOptions, ReachOptions, RemoveOptions,
-    ResetOptions, Results, RootFilesystem, RunListOptions, RunResults, SearchOptions, SetOptions,
-    SnapshotOptions, StartOptions, UnhookOptions, WaitOptions,
+    ApplyOptions, Binaries, CommandOptions, Config, ConfigMutation, Creation, CsvOptions,
+    Emulation, FindOptions, Firmware, HookOptions, HookOutputOptions, InitOptions, Level,
+    ListOptions, Live, Log, NoteOptions, Notes, PluginOptions, QueryOptions, ReachOptions,
+    RemoveOptions, ResetOptions, Results, RootFilesystem, RunListOptions, RunResults,
+    SearchOptions, SetOptions, SnapshotOptions, StartOptions, StringOptions, SymbolOptions,
+    UnhookOptions, WaitOptions,
 };
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, HookOutput, Hooked,
     Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Note, Patch, PluginControl,
-    Reached, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Table, Text,
-    Unhooked,
+    Reached, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Strings, Symbols,
+    Table, Text, Unhooked,
 };
 
 /// The imports of a component.
@@ -96,6 +97,17 @@ impl Creation for Imports {
             "creation.init-project",
             &creation::init_project(rootfs, output, &to_json(options)?)?,
         )
+    }
+}
+
+impl Binaries for Imports {
+    fn symbols(&self, project: &str, path: &str, options: &SymbolOptions) -> Result<Symbols> {
+        let symbols = binaries::symbols(project, path, &to_json(options)?)?;
+        from_host("binaries.symbols", &symbols)
+    }
+    fn strings(&self, project: &str, path: &str, options: &StringOptions) -> Result<Strings> {
+        let strings = binaries::strings(project, path, &to_json(options)?)?;
+        from_host("binaries.strings", &strings)
     }
 }
 

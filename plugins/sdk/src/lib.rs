@@ -110,11 +110,12 @@ pub use answer::{Answer, Next};
 pub use content::Content;
 pub use error::{Error, Result, Unavailable, invalid, optional};
 pub use host::{
-    ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
-    FindOptions, Firmware, HookOptions, HookOutputOptions, Host, InitOptions, Level, ListOptions,
-    Live, Log, Maker, NoteOptions, Notes, Payload, Place, PluginOp, PluginOptions, QueryOptions,
-    ReachOptions, Results, RootFilesystem, RunListOptions, RunResults, SearchOptions,
-    SnapshotAction, SnapshotOptions, StartOptions, UnhookOptions, WaitOptions,
+    ApplyOptions, Binaries, CommandOptions, Config, ConfigMutation, Creation, CsvOptions,
+    Emulation, FindOptions, Firmware, HookOptions, HookOutputOptions, Host, InitOptions, Level,
+    ListOptions, Live, Log, Maker, NoteOptions, Notes, Payload, Place, PluginOp, PluginOptions,
+    QueryOptions, ReachOptions, Results, RootFilesystem, RunListOptions, RunResults, SearchOptions,
+    SnapshotAction, SnapshotOptions, StartOptions, StringOptions, SymbolOptions, UnhookOptions,
+    WaitOptions, WhichSymbols,
 };
 pub use imports::Imports;
 pub use rookery_contract::{shapes, text};

@@ -8,6 +8,7 @@ pub mod component_file;
 pub mod control_socket;
 pub mod firmware_archive;
 pub mod firmware_image;
+pub mod firmware_symbols;
 pub mod json_rpc;
 mod mutate;
 pub mod netlink;

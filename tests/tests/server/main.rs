@@ -3,7 +3,10 @@
 //! One program for all of them: each would be linked with the whole client again.
 
 mod bad_input;
+mod binaries;
+mod cases;
 mod contract;
+mod developing;
 mod examples;
 mod hostile_tools;
 mod kit;
@@ -14,5 +17,6 @@ mod penguin;
 mod penguin_init;
 mod penguin_mcp;
 mod portable;
+mod reloading;
 mod strangers;
 mod strict_clients;

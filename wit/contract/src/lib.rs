@@ -5,6 +5,7 @@
 //! missing has a default.
 
 mod error;
+pub mod guest_path;
 mod next;
 pub mod options;
 pub mod penguin;

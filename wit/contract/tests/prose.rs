@@ -9,22 +9,24 @@ use rookery_contract::options::{
     ApplyOptions, CommandOptions, CsvOptions, FindOptions, HookOptions, HookOutputOptions,
     InitOptions, ListOptions, NoteOptions, PluginOptions, QueryOptions, ReachOptions,
     RemoveOptions, ResetOptions, RunListOptions, SearchOptions, SetOptions, SnapshotOptions,
-    StartOptions, UnhookOptions, WaitOptions,
+    StartOptions, StringOptions, SymbolOptions, UnhookOptions, WaitOptions,
 };
 use rookery_contract::shapes::{
     AskedService, AskedServices, Capabilities, Change, CommandOutput, DirectoryEntry, Effective,
-    EffectiveConfig, ElfHeaders, Endpoint, FileStat, FoundFile, FoundFiles, GuestPlugin, Hook,
-    HookOutput, HookWay, Hooked, Hooks, InitCandidate, InitCandidates, Layer, ListedRun, Listing,
-    Lookup, Match, Matches, NewProject, NewerRun, Note, Patch, PluginControl, Reached, Received,
-    ResultFile, ResultsStatus, Revision, Rows, RunList, RunStatus, ServiceAnswer, ServiceAnswers,
-    ServiceCounts, Snapshot, Snapshots, Snapshotted, Table, Text, ToldChange, Unhooked,
+    EffectiveConfig, ElfHeaders, Endpoint, FileStat, FoundFile, FoundFiles, FoundString,
+    GuestPlugin, Hook, HookOutput, HookWay, Hooked, Hooks, InitCandidate, InitCandidates, Layer,
+    ListedRun, Listing, Lookup, Match, Matches, NewProject, NewerRun, Note, Patch, PluginControl,
+    Reached, Received, ResultFile, ResultsStatus, Revision, Rows, RunList, RunStatus,
+    ServiceAnswer, ServiceAnswers, ServiceCounts, Snapshot, Snapshots, Snapshotted, Strings,
+    Symbol, Symbols, Table, Text, ToldChange, Unhooked,
 };
 use rookery_contract::{Error, Unavailable};
 use schemars::{JsonSchema, schema_for};
 use serde_json::Value;
 
 /// The files of the contract.
-const INTERFACES: [&str; 9] = [
+const INTERFACES: [&str; 10] = [
+    "binaries",
     "config",
     "emulation",
     "firmware",
@@ -121,6 +123,8 @@ fn check_whole<T: JsonSchema>(interface: &str, known_by: &[&str]) {
 
 #[test]
 fn every_option_is_in_prose_and_type() {
+    check_whole::<SymbolOptions>("binaries", &["pattern", "which"]);
+    check_whole::<StringOptions>("binaries", &["pattern", "min"]);
     check_whole::<ApplyOptions>("config", &["dry_run", "replace"]);
     check_whole::<RemoveOptions>("config", &["dry_run"]);
     check_whole::<SetOptions>("config", &["dry_run"]);
@@ -155,6 +159,17 @@ fn what_an_option_left_out_means_is_in_prose_and_type() {
             .any(|end| prose.contains(&format!("{said}{end}")));
         assert!(is_said, "{interface}.wit: {said}");
     };
+    let symbols = SymbolOptions::default();
+    default("binaries", "limit", symbols.limit.into());
+    default("binaries", "offset", symbols.offset.into());
+    default("binaries", "pattern", symbols.pattern.into());
+    default("binaries", "min", StringOptions::default().min.into());
+    for said in [
+        format!("`limit` at most {}", SymbolOptions::MAX_SYMBOLS),
+        format!("at least {}", StringOptions::MIN_CHARS),
+    ] {
+        assert!(prose("binaries").contains(&said), "{said}");
+    }
     let list = ListOptions::default();
     default("firmware", "limit", list.limit.into());
     default("firmware", "limit", FindOptions::default().limit.into());
@@ -191,6 +206,14 @@ fn what_an_option_left_out_means_is_in_prose_and_type() {
     ] {
         assert!(prose("emulation").contains(&said), "{said}");
     }
+}
+
+#[test]
+fn every_field_of_a_binary_is_in_prose_and_type() {
+    check_whole::<Symbols>("binaries", &["symbols"]);
+    check_whole::<Symbol>("binaries", &["address"]);
+    check_whole::<Strings>("binaries", &["strings"]);
+    check_whole::<FoundString>("binaries", &["at"]);
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! `rookery plugins`: what is loaded, and whether a file would be.
 
+mod call;
 mod compile;
 mod componentize;
+mod dev;
 mod lock;
 mod new;
+mod one;
+mod record;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +30,9 @@ use crate::show;
 pub enum Plugins {
     New(new::New),
     Test(test::Test),
+    Call(call::Call),
+    Dev(dev::Dev),
+    Record(record::Record),
     List(List),
     Check(Check),
     Lock(lock::Lock),
@@ -82,6 +89,9 @@ impl Plugins {
             Self::Componentize(componentize) => componentize.json,
             Self::New(new) => new.json,
             Self::Test(test) => test.json,
+            Self::Call(call) => call.json,
+            Self::Dev(_) => false,
+            Self::Record(record) => record.json,
         }
     }
 
@@ -94,6 +104,9 @@ impl Plugins {
             Self::Componentize(componentize) => componentize.execute(),
             Self::New(new) => new.execute(),
             Self::Test(test) => test.execute(),
+            Self::Call(call) => call.execute(),
+            Self::Dev(dev) => dev.execute(),
+            Self::Record(record) => record.execute(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The firmware's root filesystem, as data.
 
+mod binaries;
 mod damage;
 mod directory;
 mod elf;

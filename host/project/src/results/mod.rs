@@ -5,7 +5,6 @@ mod choose;
 mod csv;
 mod database;
 mod directory;
-mod guest_path;
 mod limits;
 mod list;
 mod missing;

@@ -16,6 +16,8 @@ use crate::policy::Terms;
 const PACKAGE: &str = "rookery:plugin/";
 /// The compatible line of the contract that this host serves.
 const LINE: &str = "0.1.";
+/// The contract as this host has it.
+pub(crate) const CONTRACT: &str = "0.1.1";
 /// What of WASI is linked.
 const WASI: [&str; 6] = [
     "wasi:cli/",
@@ -212,8 +214,9 @@ pub(super) fn interfaces(imports: &[String]) -> Result<Vec<Interface>, String> {
         }
         interfaces.push(Interface::from_name(name).ok_or_else(|| {
             format!(
-                "it imports `{import}`, an interface that this host does not know; a newer release \
-                 of Rookery may know it"
+                "it imports `{import}`, an interface that this host does not know: it needs \
+                 version {version} of the contract, and this host has {CONTRACT}. Use a newer \
+                 release of Rookery, or build against a world without it"
             )
         })?);
     }
@@ -248,6 +251,12 @@ pub(super) fn granted(interfaces: &[Interface], terms: &Terms) -> Result<(), Ref
 mod tests {
     use super::*;
     use crate::policy::Policy;
+
+    #[test]
+    fn the_version_that_refusals_name_is_the_contracts() {
+        let types = include_str!("../../../../wit/types.wit");
+        assert!(types.starts_with(&format!("package rookery:plugin@{CONTRACT};")));
+    }
 
     #[test]
     fn what_is_no_component_is_told_apart() {
@@ -292,7 +301,12 @@ mod tests {
         let refused = |name: &str| interfaces(&names(&[name])).unwrap_err();
         assert!(refused("wasi:http/outgoing-handler@0.2.0").contains("no network"));
         assert!(refused("rookery:plugin/config@0.2.0").contains("0.1.x"));
-        assert!(refused("rookery:plugin/future@0.1.3").contains("newer release"));
+        let future = refused("rookery:plugin/future@0.1.3");
+        assert!(
+            future.contains("needs version 0.1.3 of the contract"),
+            "{future}"
+        );
+        assert!(future.contains("newer release"), "{future}");
         assert!(refused("acme:thing/x").contains("acme:thing/x"));
 
         let terms = Policy::default().terms("set_env", "", false).unwrap();

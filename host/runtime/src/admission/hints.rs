@@ -74,6 +74,7 @@ const FUNCTIONS: &[(Interface, &[&str], Effect)] = &[
         ],
         Effect::NONE,
     ),
+    (Interface::Binaries, &["symbols", "strings"], Effect::NONE),
     (Interface::Notes, &["read"], Effect::NONE),
     // A note is replaced; nothing else reads it.
     (Interface::Notes, &["write"], Effect::CHANGES),

@@ -30,6 +30,7 @@ use crate::limits::Limits;
 use crate::policy::{Lock, Policy, Terms};
 use crate::seats::{Origin, Seats};
 pub(crate) use built_in::BuiltIn;
+pub(crate) use component::CONTRACT;
 use hints::Effect;
 pub use names::check_name;
 use record::{Broken, Found, Outcome, Record};

@@ -4,7 +4,7 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "tool-keeper",
+    world: "tool-inspector",
     // The instance blocks, the host does not: functions are plain in WIT and async here.
     imports: { default: async | trappable },
     exports: { default: async },
@@ -19,5 +19,6 @@ wasmtime::component::bindgen!({
 
 pub use exports::rookery::plugin::tools::ToolDefinition;
 pub use rookery::plugin::{
-    config, config_mutation, creation, emulation, firmware, live, log, notes, results, types,
+    binaries, config, config_mutation, creation, emulation, firmware, live, log, notes, results,
+    types,
 };

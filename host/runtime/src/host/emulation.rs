@@ -8,6 +8,7 @@ use rookery_contract::shapes::RunStatus;
 use rookery_project::Error;
 use rookery_runs::waiting::Waiting;
 
+use super::stand_in::stand_in;
 use super::{HostError, HostResult, State, to_json};
 use crate::host::bindings::emulation;
 use crate::meter::{Paused, WallClock};
@@ -22,6 +23,7 @@ const REPORTED: Duration = Duration::from_secs(5);
 
 impl emulation::Host for State {
     async fn start(&mut self, project: String, options: String) -> HostResult<String> {
+        stand_in!(self, "emulation.start", project, options);
         let aside = self.step_aside();
         let (progress, meter) = (self.progress.clone(), Arc::clone(&self.meter));
         let caller = self.caller.clone();
@@ -53,11 +55,13 @@ impl emulation::Host for State {
     }
 
     async fn status(&mut self, run: String) -> HostResult<String> {
+        stand_in!(self, "emulation.status", run);
         self.json("emulation.status", move |host, _| host.runs.status(&run))
             .await
     }
 
     async fn wait(&mut self, run: String, milliseconds: u32) -> HostResult<String> {
+        stand_in!(self, "emulation.wait", run, milliseconds);
         let aside = self.step_aside();
         let status = self
             .wait_in_slices(run, Duration::from_millis(milliseconds.into()))
@@ -72,6 +76,7 @@ impl emulation::Host for State {
         condition: String,
         milliseconds: u32,
     ) -> HostResult<String> {
+        stand_in!(self, "emulation.wait-until", run, condition, milliseconds);
         let options: WaitOptions = options::parse("condition", &condition)?;
         let waiting = Waiting::new(&options)?;
         let longest = if self.progress.is_wanted() {
@@ -88,6 +93,7 @@ impl emulation::Host for State {
     }
 
     async fn stop(&mut self, run: String) -> HostResult<String> {
+        stand_in!(self, "emulation.stop", run);
         let aside = self.step_aside();
         let status = self
             .json("emulation.stop", move |host, _| host.runs.stop(&run))

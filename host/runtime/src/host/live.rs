@@ -3,11 +3,13 @@
 use rookery_contract::{options, shapes};
 use rookery_runs::live::LiveRequest;
 
+use super::stand_in::stand_in;
 use super::{HostResult, State};
 use crate::host::bindings::live;
 
 impl live::Host for State {
     async fn running(&mut self, project: String) -> HostResult<String> {
+        stand_in!(self, "live.running", project);
         self.blocking("live.running", move |host, _| {
             host.runs.running(&host.roots.project(&project)?)
         })
@@ -15,6 +17,7 @@ impl live::Host for State {
     }
 
     async fn capabilities(&mut self, run: String) -> HostResult<String> {
+        stand_in!(self, "live.capabilities", run);
         self.json("live.capabilities", move |host, _| {
             host.runs.capabilities(&run)
         })
@@ -27,6 +30,7 @@ impl live::Host for State {
         argv: Vec<String>,
         options: String,
     ) -> HostResult<String> {
+        stand_in!(self, "live.command", run, argv, options);
         self.json("live.command", move |host, cancel| {
             host.runs
                 .command(&run, &argv, &options::parse("options", &options)?, cancel)
@@ -35,6 +39,7 @@ impl live::Host for State {
     }
 
     async fn reach(&mut self, run: String, port: u16, request: String) -> HostResult<String> {
+        stand_in!(self, "live.reach", run, port, request);
         self.json("live.reach", move |host, cancel| {
             host.runs
                 .reach(&run, port, &options::parse("request", &request)?, cancel)
@@ -43,6 +48,7 @@ impl live::Host for State {
     }
 
     async fn hook(&mut self, run: String, request: String) -> HostResult<String> {
+        stand_in!(self, "live.hook", run, request);
         self.json("live.hook", move |host, cancel| {
             let request = LiveRequest::Hook(options::parse("request", &request)?);
             host.runs.live::<shapes::Hooked>(&run, request, cancel)
@@ -51,6 +57,7 @@ impl live::Host for State {
     }
 
     async fn hooks(&mut self, run: String) -> HostResult<String> {
+        stand_in!(self, "live.hooks", run);
         self.json("live.hooks", move |host, cancel| {
             host.runs
                 .live::<shapes::Hooks>(&run, LiveRequest::Hooks, cancel)
@@ -59,6 +66,7 @@ impl live::Host for State {
     }
 
     async fn unhook(&mut self, run: String, options: String) -> HostResult<String> {
+        stand_in!(self, "live.unhook", run, options);
         self.json("live.unhook", move |host, cancel| {
             let request = LiveRequest::Unhook(options::parse("options", &options)?);
             host.runs.live::<shapes::Unhooked>(&run, request, cancel)
@@ -67,6 +75,7 @@ impl live::Host for State {
     }
 
     async fn hook_output(&mut self, run: String, options: String) -> HostResult<String> {
+        stand_in!(self, "live.hook-output", run, options);
         self.json("live.hook-output", move |host, cancel| {
             let request = LiveRequest::HookOutput(options::parse("options", &options)?);
             host.runs.live::<shapes::HookOutput>(&run, request, cancel)
@@ -75,6 +84,7 @@ impl live::Host for State {
     }
 
     async fn control_plugin(&mut self, run: String, request: String) -> HostResult<String> {
+        stand_in!(self, "live.control-plugin", run, request);
         self.json("live.control-plugin", move |host, cancel| {
             let request = options::parse("request", &request)?;
             host.runs
@@ -84,6 +94,7 @@ impl live::Host for State {
     }
 
     async fn snapshot(&mut self, run: String, request: String) -> HostResult<String> {
+        stand_in!(self, "live.snapshot", run, request);
         self.json("live.snapshot", move |host, cancel| {
             let request = LiveRequest::Snapshot(options::parse("request", &request)?);
             host.runs.live::<shapes::Snapshotted>(&run, request, cancel)
@@ -92,6 +103,7 @@ impl live::Host for State {
     }
 
     async fn snapshots(&mut self, run: String) -> HostResult<String> {
+        stand_in!(self, "live.snapshots", run);
         self.json("live.snapshots", move |host, cancel| {
             host.runs
                 .live::<shapes::Snapshots>(&run, LiveRequest::Snapshots, cancel)

@@ -4,6 +4,7 @@
 //! Every one goes through [`State::blocking`], which counts it, stops it when the call ends, and
 //! keeps a defect of the host from taking more than the call with it.
 
+mod binaries;
 pub(crate) mod bindings;
 mod config;
 mod config_mutation;
@@ -15,6 +16,7 @@ mod live;
 mod log;
 mod notes;
 mod results;
+mod stand_in;
 mod tool_log;
 
 use std::collections::BTreeSet;
@@ -33,6 +35,7 @@ use crate::interface::Interface;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::meter::Meter;
 use crate::seats::{Seat, Share};
+use crate::stand_in::StandIn;
 use crate::{Audit, text};
 
 pub(crate) use tool_log::{Progress, ToolLog};
@@ -47,6 +50,7 @@ pub(crate) struct Services {
     /// What of a guest's analysis plugins the operator lets tools change.
     pub(crate) penguin_plugins: BTreeSet<String>,
     pub(crate) audit: Option<Arc<Audit>>,
+    pub(crate) stand_in: Option<Arc<dyn StandIn>>,
 }
 
 /// The state of one call. It is dropped with its store when the call ends.
@@ -248,6 +252,9 @@ pub(crate) fn link(linker: &mut Linker<State>, interface: Interface) -> wasmtime
         }
         Interface::Notes => {
             bindings::notes::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+        }
+        Interface::Binaries => {
+            bindings::binaries::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
         }
         Interface::Emulation => {
             bindings::emulation::add_to_linker::<_, HasSelf<State>>(linker, |state| state)

@@ -1,5 +1,6 @@
 //! What is served and what is refused, and the record of both.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
@@ -70,6 +71,24 @@ impl Runtime {
         let registry = self.registry.write();
         let mut registry = registry.unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(&mut registry).refuse(&name, refusal);
+    }
+
+    /// Serve the tools of the component in `file` no more, and say why to whoever calls it.
+    pub(crate) fn withdraw(&self, file: &Path, why: Refusal, report: &mut LoadReport) {
+        {
+            let registry = self.registry.write();
+            let mut registry = registry.unwrap_or_else(PoisonError::into_inner);
+            Arc::make_mut(&mut registry).withdraw(file);
+        }
+        self.refuse(file, None, why, report);
+    }
+
+    /// The files of this name, except for built-in ones, whose tools are served.
+    pub(crate) fn added_files(&self, name: &OsStr) -> Vec<PathBuf> {
+        let files = self.registry().files(name).into_iter();
+        files
+            .filter(|file| self.origin(file) == Origin::Added)
+            .collect()
     }
 
     /// What the lock names and `files` lack.

@@ -88,6 +88,7 @@ impl Runtime {
                 runs: config.runs,
                 penguin_plugins: config.policy.penguin_plugins().clone(),
                 audit: audit.clone(),
+                stand_in: config.stand_in,
             },
             Threads::new(cores(), seats),
             SharedMemory::new(config.policy.shared_memory()),
@@ -128,6 +129,10 @@ impl Runtime {
             built_in: &self.built_in,
             again: false,
         }
+    }
+
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
     }
 
     pub(crate) fn origin(&self, file: &Path) -> Origin {
@@ -397,7 +402,7 @@ fn fitting(entry: &Entry, output: Value) -> Result<Value, Reason> {
     if entry.output.is_too_much(&output) {
         return Err(Reason::TooMuchToCheck);
     }
-    match entry.output.violations(&output).as_slice() {
+    match entry.output.broken_by(&output).as_slice() {
         [] => Ok(output),
         found => Err(Reason::Malformed(found.join("; "))),
     }

@@ -151,6 +151,7 @@ impl Place {
             audit: None,
             roots,
             runs,
+            stand_in: None,
         }
     }
 

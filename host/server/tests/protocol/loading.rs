@@ -67,6 +67,7 @@ fn without_slow() -> (mpsc::Sender<()>, Client) {
         Ok(Loaded {
             tools,
             rest: Some(rest),
+            watch: None,
         })
     });
     (go, client)
@@ -97,6 +98,41 @@ async fn the_first_list_does_not_wait_for_a_late_tool_and_the_client_is_told_of_
     assert_eq!(changed["method"], "notifications/tools/list_changed");
     let list = client.request(json!(2), "tools/list", json!({})).await;
     assert!(has_slow(&list), "{list}");
+}
+
+#[tokio::test]
+async fn a_client_is_told_of_an_exchanged_tool_once_and_of_none_that_stayed_the_same() {
+    let (go, wait) = mpsc::channel::<&str>();
+    let mut client = Client::with_tools(move || {
+        let tools = Arc::new(Fixtures::new());
+        let watched = Arc::clone(&tools);
+        let watch: Rest = Box::new(move |changed| {
+            for description in wait {
+                watched.describe("echo", description);
+                changed();
+            }
+        });
+        Ok(Loaded {
+            tools,
+            rest: None,
+            watch: Some(watch),
+        })
+    });
+    client
+        .request(json!(0), "initialize", initialize("2025-11-25"))
+        .await;
+    client
+        .send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
+        .await;
+    let list = client.request(json!(1), "tools/list", json!({})).await;
+    assert_ne!(list["result"]["tools"], json!([]));
+    go.send("Another echo.").expect("it waits");
+    let changed = client.receive().await;
+    assert_eq!(changed["method"], "notifications/tools/list_changed");
+    let list = client.request(json!(2), "tools/list", json!({})).await;
+    assert!(list.to_string().contains("Another echo."), "{list}");
+    go.send("Another echo.").expect("it waits");
+    assert!(client.hears_nothing().await);
 }
 
 #[tokio::test]

@@ -7,21 +7,24 @@ use std::rc::Rc;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+#[cfg(feature = "sqlite")]
+use super::database::Database;
 use super::files::Files;
 use crate::args::RunSelector;
 use crate::error::{Error, Result};
 use crate::host::{
-    ApplyOptions, CommandOptions, Config, ConfigMutation, Creation, CsvOptions, Emulation,
-    FindOptions, Firmware, HookOptions, HookOutputOptions, InitOptions, Level, ListOptions, Live,
-    Log, NoteOptions, Notes, PluginOptions, QueryOptions, ReachOptions, RemoveOptions,
-    ResetOptions, Results, RootFilesystem, RunListOptions, RunResults, SearchOptions, SetOptions,
-    SnapshotOptions, StartOptions, UnhookOptions, WaitOptions,
+    ApplyOptions, Binaries, CommandOptions, Config, ConfigMutation, Creation, CsvOptions,
+    Emulation, FindOptions, Firmware, HookOptions, HookOutputOptions, InitOptions, Level,
+    ListOptions, Live, Log, NoteOptions, Notes, PluginOptions, QueryOptions, ReachOptions,
+    RemoveOptions, ResetOptions, Results, RootFilesystem, RunListOptions, RunResults,
+    SearchOptions, SetOptions, SnapshotOptions, StartOptions, StringOptions, SymbolOptions,
+    UnhookOptions, WaitOptions,
 };
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, HookOutput, Hooked,
     Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Note, Patch, PluginControl,
-    Reached, ResultsState, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Table,
-    Text, Unhooked,
+    Reached, ResultsState, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted,
+    Strings, Symbols, Table, Text, Unhooked,
 };
 
 type Answerer = Rc<dyn Fn(&Value) -> Result<Value>>;
@@ -38,6 +41,8 @@ pub struct FakeHost {
     files: Files,
     calls: Rc<RefCell<Vec<(String, Value)>>>,
     notes: Rc<RefCell<BTreeMap<(String, String), Note>>>,
+    #[cfg(feature = "sqlite")]
+    database: Option<Rc<Database>>,
 }
 
 impl FakeHost {
@@ -81,6 +86,19 @@ impl FakeHost {
     #[must_use]
     pub fn text(mut self, file: &str, text: &str) -> Self {
         self.files.texts.insert(file.to_owned(), text.to_owned());
+        self
+    }
+
+    /// What is in `plugins.db`: statements such as `INSERT INTO event VALUES (1, 'exec', 'httpd',
+    /// 7, 250)`. Its tables are there already, and a query really runs, so wrong SQL fails.
+    ///
+    /// # Panics
+    ///
+    /// If a statement is wrong.
+    #[cfg(feature = "sqlite")]
+    #[must_use]
+    pub fn database(mut self, statements: &str) -> Self {
+        self.database = Some(Rc::new(Database::new(statements)));
         self
     }
 
@@ -218,6 +236,17 @@ impl Creation for FakeHost {
     }
 }
 
+impl Binaries for FakeHost {
+    fn symbols(&self, project: &str, path: &str, options: &SymbolOptions) -> Result<Symbols> {
+        let arguments = json!({ "project": project, "path": path, "options": options });
+        self.ask("binaries.symbols", arguments)
+    }
+    fn strings(&self, project: &str, path: &str, options: &StringOptions) -> Result<Strings> {
+        let arguments = json!({ "project": project, "path": path, "options": options });
+        self.ask("binaries.strings", arguments)
+    }
+}
+
 /// Notes are really kept, unless an answer is given.
 impl Notes for FakeHost {
     fn read_note(&self, project: &str, name: &str) -> Result<Note> {
@@ -328,10 +357,13 @@ impl RunResults for FakeHost {
         })
     }
     fn query(&self, sql: &str, params: &Value, options: &QueryOptions) -> Result<Rows> {
-        self.ask(
-            "run-results.query",
-            json!({ "sql": sql, "params": params, "options": options }),
-        )
+        let arguments = json!({ "sql": sql, "params": params, "options": options });
+        #[cfg(feature = "sqlite")]
+        if let Some(database) = &self.database {
+            let query = || database.query(sql, params, options);
+            return self.ask_or("run-results.query", arguments, query);
+        }
+        self.ask("run-results.query", arguments)
     }
 }
 

@@ -16,6 +16,8 @@
 //! ```
 
 mod check;
+#[cfg(feature = "sqlite")]
+mod database;
 mod fake;
 mod files;
 

@@ -4,6 +4,7 @@
 //! who misspells one is told. The host decides what a missing option means, so most options are not
 //! written where they are not set.
 
+mod binaries;
 mod config;
 mod firmware;
 mod live;
@@ -15,6 +16,7 @@ mod running;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use self::binaries::{StringOptions, SymbolOptions, WhichSymbols};
 pub use self::config::{ApplyOptions, InitOptions, Maker, RemoveOptions, ResetOptions, SetOptions};
 pub use self::firmware::{FindOptions, ListOptions, Place};
 pub use self::live::{

@@ -1,6 +1,7 @@
 //! What functions of the host give.
 
 mod answers;
+mod binaries;
 mod config;
 mod firmware;
 mod live;
@@ -12,6 +13,7 @@ mod words;
 pub use self::answers::{
     AskedService, AskedServices, SERVICE_ANSWERS, ServiceAnswer, ServiceAnswers, ServiceCounts,
 };
+pub use self::binaries::{FoundString, Strings, Symbol, SymbolKind, SymbolSide, Symbols};
 pub use self::config::{
     Change, Effective, EffectiveConfig, InitCandidate, Layer, Lookup, NewProject, Patch, Revision,
     ToldChange,

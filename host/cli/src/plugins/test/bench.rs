@@ -3,19 +3,19 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
 use rookery_project::Roots;
-use rookery_runtime::{Failure, FailureKind, Runtime, Success, Usage};
+use rookery_runtime::{Failure, FailureKind, StandIn, Success, Usage};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use tracing::subscriber::{NoSubscriber, with_default};
 
+use super::answers::Answers;
 use super::case::{Case, Expected};
 use super::expect::{Difference, differences};
 use super::project;
 use super::report::{Outcome, Tried};
 use crate::places::PluginOptions;
+use crate::plugins::one::One;
 
 /// What the calls have in common.
 pub(super) struct Bench<'a> {
@@ -37,33 +37,29 @@ impl Bench<'_> {
         let case = Case::read(folder)?;
         let root = tempfile::tempdir()?;
         project::make(Some(folder), &root.path().join(project::NAME))?;
-        let (runtime, tools) = self.runtime(&root)?;
-        let tool = match (&case.tool, tools.as_slice()) {
-            (Some(tool), _) | (None, [tool]) => tool.clone(),
-            (None, _) => bail!("say which `tool` is called: {}", tools.join(", ")),
-        };
+        let answers = Answers::read(folder)?.map(Arc::new);
+        let one = self.admit(&root, answers.clone())?;
+        let tool = one.tool(case.tool.as_deref())?;
         let expected = case.expected();
-        let answer = call(&runtime, &tool, Value::Object(case.arguments))?;
-        Ok(judged(&expected, answer))
+        let answer = call(&one, &tool, Value::Object(case.arguments))?;
+        let complaints = answers.map_or_else(Vec::new, |answers| answers.complaints());
+        Ok(judged(&expected, answer).but(complaints))
     }
 
     /// Try the examples of every tool, on the project of the case in `folder`.
     pub(super) fn examples(&self, folder: Option<&Path>) -> anyhow::Result<Vec<Tried>> {
         let root = tempfile::tempdir()?;
-        let (runtime, tools) = self.runtime(&root)?;
+        let one = self.admit(&root, None)?;
         let mut tried = Vec::new();
-        for tool in tools {
-            let definition = runtime
-                .tools()
-                .get(&tool)
-                .map(|tool| tool.definition.clone());
+        for tool in &one.tools {
+            let definition = one.definition(tool);
             let examples = definition
                 .as_ref()
                 .and_then(|all| all["examples"].as_array());
             for (index, example) in examples.into_iter().flatten().enumerate() {
                 let root = tempfile::tempdir()?;
                 let outcome = self
-                    .try_example(&tool, example, folder, &root)
+                    .try_example(tool, example, folder, &root)
                     .unwrap_or_else(|error| Outcome::unable(&error));
                 tried.push(outcome.named(format!("example {} of {tool}", index + 1)));
             }
@@ -81,8 +77,9 @@ impl Bench<'_> {
         for project in projects(example) {
             project::make(folder, &root.path().join(project))?;
         }
-        let (runtime, _) = self.runtime(root)?;
-        let answer = call(&runtime, tool, example.clone())?;
+        let answers = folder.map(Answers::read).transpose()?.flatten();
+        let one = self.admit(root, answers.map(Arc::new))?;
+        let answer = call(&one, tool, example.clone())?;
         Ok(match answer {
             // What the project does not have is no defect of the tool.
             Err(failure) if is_defect(failure.kind) => {
@@ -93,22 +90,11 @@ impl Bench<'_> {
         })
     }
 
-    /// A runtime with this component, and the names of its tools.
-    fn runtime(&self, root: &TempDir) -> anyhow::Result<(Runtime, Vec<String>)> {
-        let policy = self.options.policy().read()?;
-        let config = self
-            .options
-            .config(Roots::new([root.path().to_owned()])?, policy)?;
-        let runtime = Runtime::new(config)?;
-        let report = runtime.check(&[], &[self.file.to_owned()]);
-        if let Some(rejected) = report.rejected.first() {
-            bail!("{} is refused: {}", self.file.display(), rejected.reason);
-        }
-        let tools = report
-            .plugins
-            .iter()
-            .flat_map(|plugin| plugin.tools.clone());
-        Ok((runtime, tools.collect()))
+    /// The component, for projects below `root`.
+    fn admit(&self, root: &TempDir, answers: Option<Arc<Answers>>) -> anyhow::Result<One> {
+        let roots = Roots::new([root.path().to_owned()])?;
+        let stand_in = answers.map(|answers| -> Arc<dyn StandIn> { answers });
+        One::admit(self.file, self.options, roots, stand_in)
     }
 }
 
@@ -136,31 +122,8 @@ fn is_defect(kind: FailureKind) -> bool {
     )
 }
 
-fn call(
-    runtime: &Runtime,
-    tool: &str,
-    arguments: Value,
-) -> anyhow::Result<Result<Success, Failure>> {
-    let waiting = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    let arguments = Arc::new(arguments);
-    let call = async {
-        let violations = runtime.check_arguments(tool, &arguments).await;
-        if !violations.is_empty() {
-            return Err(Failure {
-                kind: FailureKind::InvalidArgument,
-                message: violations.join("; "),
-                usage: Usage::default(),
-            });
-        }
-        runtime
-            .call(tool, &arguments, CancellationToken::new(), None)
-            .await
-    };
-    // A failure is reported, and may be what is expected: it is not logged too.
-    Ok(with_default(NoSubscriber::new(), || waiting.block_on(call)))
+fn call(one: &One, tool: &str, arguments: Value) -> anyhow::Result<Result<Success, Failure>> {
+    one.call(tool, arguments, CancellationToken::new(), None)
 }
 
 fn judged(expected: &Expected, answer: Result<Success, Failure>) -> Outcome {

@@ -1,5 +1,6 @@
 //! `rookery plugins test`: call a component without a server, on projects made of files.
 
+mod answers;
 mod bench;
 mod case;
 mod database;
@@ -31,7 +32,9 @@ A case is a folder. `case.yaml` (or .json) has `tool`, `arguments`, and what is 
 is whatever else there is.
 Beside it lies what the project `fw` is made of: results/ (files of a run), plugins.sql and \
 tables/*.csv (plugins.db),
-rootfs/ or rootfs.tar.gz, config.yaml, patch_*.yaml.
+rootfs/ or rootfs.tar.gz, config.yaml, patch_*.yaml. With answers.yaml, a list of `call`, `with` \
+and `answer` or `error`,
+no run is started or reached: the functions of `emulation` and `live` answer what stands there.
 The tool's own examples are called too, on the first case's project. Exits with 1 if anything \
 failed.
 

@@ -7,6 +7,7 @@ use anyhow::{Context, bail, ensure};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::answers::is_answers;
 use super::case::is_case;
 use super::database;
 
@@ -16,7 +17,7 @@ pub(super) const NAME: &str = "fw";
 const CONFIG: &str = "core: {}\n";
 /// What a case may have beside the file that says what is asked.
 const PARTS: &str = "results, plugins.sql, tables, rootfs, rootfs.tar.gz, config.yaml, \
-                     patch_*.yaml, README.md";
+                     patch_*.yaml, answers.yaml, README.md";
 /// Most that is copied of a case.
 const MAX_FILES: usize = 10_000;
 const MAX_BYTES: u64 = 1 << 30;
@@ -66,7 +67,7 @@ fn part(name: &str, from: &Path, to: &Path, room: &mut Room) -> anyhow::Result<(
         "config.yaml" => room.copy(from, &to.join(name)),
         _ if is_patch => room.copy(from, &to.join(name)),
         "plugins.sql" | "tables" | "README.md" => Ok(()),
-        _ if is_case(name) => Ok(()),
+        _ if is_case(name) || is_answers(name) => Ok(()),
         _ => bail!("nothing is made of `{name}`; a case has {PARTS}"),
     }
 }

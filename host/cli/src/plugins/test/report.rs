@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::expect::Difference;
+use crate::plugins::one::used;
 
 /// What came of one call.
 #[derive(Debug, Serialize)]
@@ -42,6 +43,17 @@ impl Outcome {
     /// Of a call that could not be made.
     pub(super) fn unable(error: &anyhow::Error) -> Self {
         Self::failed(format!("{error:#}"), Vec::new(), Usage::default())
+    }
+
+    /// The same, but failed where something else was wrong, too.
+    pub(super) fn but(mut self, complaints: Vec<String>) -> Self {
+        if !complaints.is_empty() {
+            self.passed = false;
+            let why = "the calls of the host are not those of the case";
+            self.why.get_or_insert_with(|| why.to_owned());
+            self.differences.extend(complaints);
+        }
+        self
     }
 
     pub(super) fn named(self, name: String) -> Tried {
@@ -89,18 +101,7 @@ impl Report {
         let mut lines = Vec::new();
         for Tried { name, outcome } in &self.tried {
             let word = if outcome.passed { "ok  " } else { "FAIL" };
-            let Usage {
-                wall_ms,
-                memory_bytes,
-                host_calls,
-                output_bytes,
-                ..
-            } = &outcome.usage;
-            lines.push(format!(
-                "{word} {name}  ({wall_ms} ms, {} KiB of memory, {host_calls} host calls, \
-                 {output_bytes} bytes)",
-                memory_bytes.div_ceil(1024)
-            ));
+            lines.push(format!("{word} {name}  ({})", used(&outcome.usage)));
             let why = outcome.why.iter().chain(&outcome.differences);
             lines.extend(
                 why.flat_map(|text| text.lines())

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use rookery_contract::guest_path::path_of;
 use rookery_contract::options::QueryOptions;
 use rookery_contract::shapes::Rows;
 use rusqlite::config::DbConfig;
@@ -17,7 +18,6 @@ use super::cells::{cell, size};
 use super::failure::Failure;
 use super::limits::{BUSY, HEAP, MAX_BUILT};
 use super::params::bind;
-use crate::results::guest_path::path_of;
 use crate::{Cancel, Error};
 use rookery_contract::text;
 

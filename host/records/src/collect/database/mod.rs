@@ -9,6 +9,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use rookery_contract::penguin::DATABASE_TABLES;
 use rusqlite::{Connection, params};
 
 use crate::collect::collector::Collector;
@@ -16,34 +17,6 @@ use crate::collect::crashes::ending;
 use crate::collect::rows;
 use crate::collect::rows::{Syscall, python_dict, python_list};
 use crate::event::{Event, What};
-
-/// The tables.
-pub const SCHEMA: &str = "
-CREATE TABLE event (id INTEGER NOT NULL, type VARCHAR NOT NULL, procname VARCHAR NOT NULL, \
-proc_id INTEGER NOT NULL, time_ms INTEGER, PRIMARY KEY (id));
-CREATE TABLE read (id INTEGER NOT NULL, fd INTEGER NOT NULL, fname VARCHAR NOT NULL, buffer BLOB,
-    PRIMARY KEY (id), FOREIGN KEY(id) REFERENCES event (id));
-CREATE TABLE write (id INTEGER NOT NULL, fd INTEGER NOT NULL, fname VARCHAR, buffer BLOB,
-    PRIMARY KEY (id), FOREIGN KEY(id) REFERENCES event (id));
-CREATE TABLE syscall (id INTEGER NOT NULL, name VARCHAR NOT NULL, retno INTEGER, retno_repr VARCHAR,
-    arg0 INTEGER, arg0_repr VARCHAR, arg1 INTEGER, arg1_repr VARCHAR, arg2 INTEGER, \
-    arg2_repr VARCHAR,
-    arg3 INTEGER, arg3_repr VARCHAR, arg4 INTEGER, arg4_repr VARCHAR, arg5 INTEGER, \
-    arg5_repr VARCHAR,
-    PRIMARY KEY (id), FOREIGN KEY(id) REFERENCES event (id));
-CREATE TABLE exec (id INTEGER NOT NULL, calltree VARCHAR NOT NULL, argc VARCHAR NOT NULL, \
-argv VARCHAR NOT NULL,
-    envp VARCHAR NOT NULL, euid INTEGER NOT NULL, egid INTEGER NOT NULL,
-    PRIMARY KEY (id), FOREIGN KEY(id) REFERENCES event (id));
-CREATE TABLE proc_start (id INTEGER NOT NULL, pid INTEGER NOT NULL, ppid INTEGER NOT NULL, \
-create_time INTEGER NOT NULL,
-    comm VARCHAR NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL, euid INTEGER NOT NULL, \
-    egid INTEGER NOT NULL,
-    PRIMARY KEY (id), FOREIGN KEY(id) REFERENCES event (id));
-CREATE TABLE proc_exit (id INTEGER NOT NULL, pid INTEGER NOT NULL, create_time INTEGER NOT NULL, \
-code INTEGER NOT NULL,
-    reason VARCHAR NOT NULL, PRIMARY KEY (id), FOREIGN KEY(id) REFERENCES event (id));
-";
 
 const MAX_ROWS: i64 = 3_000_000;
 /// What the text of all rows takes together.
@@ -132,7 +105,7 @@ impl Database {
         // Else a transaction that outgrows the cache asks for the locked file page by page, with
         // patience for each.
         connection.pragma_update(None, "cache_spill", "OFF")?;
-        connection.execute_batch(SCHEMA)?;
+        connection.execute_batch(DATABASE_TABLES)?;
         Ok(Self {
             connection,
             queue: Vec::new(),

@@ -1,4 +1,4 @@
-//! The path among the arguments of a recorded system call.
+//! The path among the arguments of a recorded system call: the SQL function `guest_path`.
 
 /// Names that system calls give to an argument that is a path.
 const NAMES: [&[u8]; 15] = [
@@ -23,15 +23,15 @@ const NAMES: [&[u8]; 15] = [
 ///
 /// Penguin inserts strings as they are, so the path goes from the first `("` to the last `")`,
 /// whatever is between.
-pub(super) fn path_of(argument: &[u8]) -> Option<&[u8]> {
-    let name = memchr::memchr(b'=', argument)?;
+pub fn path_of(argument: &[u8]) -> Option<&[u8]> {
+    let name = argument.iter().position(|byte| *byte == b'=')?;
     if !NAMES.contains(&argument.get(..name)?) {
         return None;
     }
     let value = argument.get(name + 1..)?;
-    let open = memchr::memmem::find(value, b"(\"")? + 2;
+    let open = value.windows(2).position(|pair| pair == b"(\"")? + 2;
     let path = value.get(open..)?;
-    path.get(..memchr::memmem::rfind(path, b"\")")?)
+    path.get(..path.windows(2).rposition(|pair| pair == b"\")")?)
 }
 
 #[cfg(test)]

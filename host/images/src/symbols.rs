@@ -1,0 +1,133 @@
+//! The symbols of an ELF file, as lines of text.
+//!
+//! Firmware's files are whatever somebody made them: their tables may lie, overlap and be as large
+//! as the file. So they are followed in the confined process, as images are.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use object::read::elf::{ElfFile, FileHeader};
+use object::{Endianness, FileKind, Object, ObjectSymbol, SymbolKind, elf};
+
+/// What the process is called with, before its limits.
+pub const READ_SYMBOLS: &str = "read-symbols";
+
+/// Most symbols that are written.
+pub const MAX_SYMBOLS: usize = 200_000;
+/// Longest name, in bytes. The names of C++ are long.
+const MAX_NAME: usize = 1024;
+/// Most bytes of all names: each could be the whole table.
+const MAX_NAMES: usize = 16 << 20;
+
+/// The process: write the symbols of the file on stdin to stdout. `arguments` are what follows
+/// [`READ_SYMBOLS`].
+///
+/// The first line says whether there is a table of local symbols (`full` or `stripped`). Each of
+/// the others is a symbol: its kind, who has it, its address and its size in hexadecimal, and its
+/// name up to a zero byte.
+pub fn read_symbols(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    rookery_confined::work(arguments, || {
+        std::panic::set_hook(Box::new(|_| {}));
+        let mut file = Vec::new();
+        let read = std::io::stdin().lock().read_to_end(&mut file);
+        read.map_err(|error| error.to_string())?;
+        write_symbols(&file, std::io::stdout().lock()).map_err(|error| format!("{error:#}"))
+    })
+}
+
+/// This is the process's work without its limits, for tests.
+pub fn write_symbols(file: &[u8], to: impl Write) -> Result<()> {
+    // Whatever the crate does not expect is damage.
+    let write = std::panic::AssertUnwindSafe(|| match FileKind::parse(file) {
+        Ok(FileKind::Elf32) => write_of::<elf::FileHeader32<Endianness>>(file, to),
+        Ok(FileKind::Elf64) => write_of::<elf::FileHeader64<Endianness>>(file, to),
+        _ => bail!("it is not an ELF file"),
+    });
+    std::panic::catch_unwind(write).unwrap_or_else(|_| bail!("its structure makes no sense"))
+}
+
+fn write_of<H: FileHeader<Endian = Endianness>>(file: &[u8], mut to: impl Write) -> Result<()> {
+    let file = ElfFile::<H>::parse(file).context("its headers make no sense")?;
+    let is_full = file.symbols().next().is_some();
+    writeln!(to, "{}", if is_full { "full" } else { "stripped" })?;
+    let mut seen = BTreeSet::new();
+    let mut bytes = 0;
+    for symbol in file.dynamic_symbols().chain(file.symbols()) {
+        let Ok(name) = symbol.name_bytes() else {
+            continue;
+        };
+        let kind = match symbol.kind() {
+            SymbolKind::Text => "f",
+            SymbolKind::Data | SymbolKind::Tls => "o",
+            // Of no use to anybody: they name parts of the file.
+            SymbolKind::File | SymbolKind::Section => continue,
+            _ => "x",
+        };
+        let side = if symbol.is_undefined() {
+            "i"
+        } else if symbol.is_global() || symbol.is_weak() {
+            "e"
+        } else {
+            "l"
+        };
+        // Both tables have what is exported.
+        let is_new = seen.insert((name, symbol.address()));
+        if name.is_empty() || name.len() > MAX_NAME || !is_new {
+            continue;
+        }
+        bytes += name.len();
+        if seen.len() > MAX_SYMBOLS || bytes > MAX_NAMES {
+            bail!("it has more symbols than {MAX_SYMBOLS}, or longer names than are read");
+        }
+        write!(
+            to,
+            "{kind} {side} {:x} {:x} ",
+            symbol.address(),
+            symbol.size()
+        )?;
+        to.write_all(name)?;
+        to.write_all(b"\0")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_program_has_the_functions_that_it_imports_and_its_own() {
+        let own = std::fs::read("/proc/self/exe").expect("it is there");
+        let mut text = Vec::new();
+        write_symbols(&own, &mut text).expect("it is an ELF file");
+        let text = String::from_utf8_lossy(&text);
+        assert!(
+            text.lines().next().is_some_and(|line| line == "full"),
+            "{text:.200}"
+        );
+        let has = |line: &dyn Fn(&str) -> bool| text.split(['\0', '\n']).any(line);
+        assert!(has(
+            &|line| line.starts_with("f i ") && line.contains("memcpy")
+        ));
+        assert!(has(
+            &|line| line.ends_with(" main") && line.starts_with("f e ")
+        ));
+    }
+
+    #[test]
+    fn what_is_damaged_or_something_else_is_refused_and_never_a_crash() {
+        for other in [&b""[..], b"#!/bin/sh\n", b"\x7fELF", b"\x7fELF\x01\x01\x01"] {
+            assert!(write_symbols(other, std::io::sink()).is_err());
+        }
+        let own = std::fs::read("/proc/self/exe").expect("it is there");
+        let head = own.get(..4096).expect("it is longer");
+        for at in 0..head.len() {
+            let mut damaged = head.to_vec();
+            damaged[at] ^= 0xff;
+            let _ = write_symbols(&damaged, std::io::sink());
+        }
+    }
+}
