@@ -80,11 +80,11 @@ fn play(projects: &Path, line: &[String]) -> Result<()> {
         "init_project",
         &json!({"rootfs": "rootfs.tar.gz", "output": "router"}),
     )?;
-    for (key, value) in [
+    for (path, value) in [
         ("core.guest_cmd", true),
         ("plugins.remotectrl.enabled", true),
     ] {
-        let on = json!({"project_dir": "router", "key": key, "value": value});
+        let on = json!({"project_dir": "router", "path": path, "value": value});
         server.call("set_config", &on)?;
     }
     let run = json!({"project_dir": "router", "backend": "penguin", "wait_s": 0});
