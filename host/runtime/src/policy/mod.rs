@@ -266,7 +266,14 @@ impl Policy {
         let undenied: BTreeSet<Interface> = rules.keys().copied().collect();
         let denials: Vec<_> = sections
             .iter()
-            .map(|(section, rules)| (section.clone(), rules.deny.clone()))
+            .map(|(section, rules)| {
+                let mut deny = rules.deny.clone();
+                // What is in a program is in the firmware.
+                if deny.contains(&Interface::Firmware) {
+                    deny.insert(Interface::Binaries);
+                }
+                (section.clone(), deny)
+            })
             .collect();
         let denied =
             |interface: &Interface| denials.iter().any(|(_, deny)| deny.contains(interface));

@@ -1,7 +1,7 @@
 use super::*;
 
 const DIGEST: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
-const READING: [&str; 5] = ["types", "log", "config", "results", "firmware"];
+const READING: [&str; 6] = ["types", "log", "config", "results", "firmware", "binaries"];
 
 fn policy(text: &str) -> Policy {
     Policy::from_toml(text).unwrap()
@@ -40,16 +40,26 @@ fn grants_add_up_and_deny_wins_over_built_in_plugins_too() {
             "config",
             "config-mutation",
             "creation",
-            "firmware"
+            "firmware",
+            "binaries"
         ]
     );
     assert_eq!(
         grants(&policy, "other"),
-        ["types", "log", "config", "creation", "results", "firmware"]
+        [
+            "types", "log", "config", "creation", "results", "firmware", "binaries"
+        ]
     );
     assert_eq!(terms(&policy, "set_env").limits.memory_bytes, 8 << 20);
     let built_in = policy.terms("set_env", DIGEST, true).unwrap().grants;
     assert!(built_in.contains(&Interface::Emulation) && !built_in.contains(&Interface::Live));
+}
+
+#[test]
+fn whoever_may_not_read_the_firmware_may_not_look_into_its_programs() {
+    let policy = policy("[plugin.x]\ngrant = ['binaries']\ndeny = ['firmware']");
+    assert_eq!(grants(&policy, "x"), ["types", "log", "config", "results"]);
+    assert_eq!(grants(&policy, "other"), READING);
 }
 
 #[test]

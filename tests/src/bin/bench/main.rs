@@ -10,6 +10,7 @@ mod client;
 mod data;
 mod database;
 mod guests;
+mod languages;
 mod logs;
 mod opens;
 mod start;
@@ -38,7 +39,7 @@ fn main() -> Result<()> {
         .prefix("rookery-bench-")
         .tempdir()?;
     println!("| what | measured | yardstick | result | aim |\n|---|---|---|---|---|");
-    let sections: [(&str, Section); 8] = [
+    let sections: [(&str, Section); 9] = [
         ("calls", calls::measure),
         ("hostile", calls::measure_beside_hostile),
         ("start", start::measure),
@@ -47,6 +48,7 @@ fn main() -> Result<()> {
         ("boot", boot::measure),
         ("opens", opens::measure),
         ("guests", guests::measure),
+        ("languages", languages::measure),
     ];
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     for (name, section) in sections {

@@ -135,7 +135,7 @@ mod tests {
         let write = |name: &str, text: &str| {
             std::fs::write(dir.path().join(name), text).expect("written");
         };
-        write("Makefile", "a.wasm: source\n\tcp source $@\n");
+        write("Makefile", "a.wasm: FORCE\n\tcp source $@\nFORCE:\n");
         write(".gitignore", "/a.wasm\n");
         write("source", "1");
         let mut project = Project::open(dir.path()).expect("a project");
