@@ -7,6 +7,7 @@ mod database;
 mod directory;
 mod guest_path;
 mod limits;
+mod lines;
 mod list;
 mod missing;
 mod newer;
