@@ -10,6 +10,7 @@ mod limits;
 mod lines;
 mod list;
 mod missing;
+mod names;
 mod newer;
 mod numbers;
 mod parse;
