@@ -57,6 +57,12 @@ impl Results {
             .ok_or_else(|| missing::missing(self, file))
     }
 
+    /// The same as JSON text, for which no tree of a large file is made.
+    pub fn read_yaml_as_json(&self, file: &str) -> Result<String> {
+        self.find_json(file)?
+            .ok_or_else(|| missing::missing(self, file))
+    }
+
     /// `run-results.read-csv`
     pub fn read_csv(&self, file: &str, options: &CsvOptions, cancel: &Cancel) -> Result<Table> {
         csv::read(self.open_file(file)?.0, file, options, cancel)

@@ -4,6 +4,7 @@
 //! ([`parse_result`]); what [`write()`] emits means the same to readers of either version.
 
 mod characters;
+mod entries;
 mod error;
 mod read;
 mod relax;
@@ -16,6 +17,7 @@ pub mod value;
 mod write;
 
 pub use characters::decode;
+pub use entries::result_in_parts;
 pub use error::YamlError;
 pub use read::{locate, parse, parse_result};
 pub use scalar::resolve_core;
