@@ -6,6 +6,7 @@
 mod characters;
 mod entries;
 mod error;
+mod known;
 mod read;
 mod relax;
 mod scalar;
@@ -19,6 +20,7 @@ mod write;
 pub use characters::decode;
 pub use entries::result_in_parts;
 pub use error::YamlError;
+pub use known::parse_known;
 pub use read::{locate, parse, parse_result};
 pub use scalar::resolve_core;
 pub use write::{scalar, write};
