@@ -4,7 +4,7 @@
 mod addresses;
 mod answer;
 mod change;
-mod command_line;
+pub mod command_line;
 mod edit;
 mod files;
 mod finish;
