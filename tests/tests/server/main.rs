@@ -5,6 +5,7 @@
 mod bad_input;
 mod contract;
 mod examples;
+mod growth;
 mod hostile_tools;
 mod kit;
 mod locked_down;
