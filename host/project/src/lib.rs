@@ -30,7 +30,7 @@ pub use firmware::{FileSystem, Firmware, Node, Private, SetId, Unpacked, unpack}
 pub use ground::cancel::Cancel;
 pub use ground::fs::{share_lock, try_lock};
 pub use ground::roots::Roots;
-pub use ground::{scratch, yaml};
+pub use ground::{digest, scratch, yaml};
 pub use project::Project;
 pub use results::Results;
 pub use rookery_contract::text::{is_hidden, quoted};

@@ -119,3 +119,40 @@ fn of_two_at_once_one_wins_and_the_other_is_told() {
     }
     assert_eq!(names(dir.path()), ["fw.tar.gz", "new"]);
 }
+
+#[test]
+fn a_sound_archive_is_kept_byte_for_byte_and_any_other_is_packed_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = || {
+        Archive::new()
+            .dir("./")
+            .dir("./bin/")
+            .file("./bin/busybox", 0o4755, &elf(8, false, false))
+            .link("./bin/sh", "busybox")
+            .hard_link("./bin/[[", "./bin/busybox")
+            .dir("./etc/")
+            .file("./etc/passwd", 0o644, b"root")
+            .dir("./dev")
+            .device("./dev/dsa", 240, 3)
+    };
+    let kept = |name: &str, archive: Vec<u8>| {
+        fs::write(dir.path().join(name), &archive).unwrap();
+        create(dir.path(), name, &format!("new-{name}")).unwrap();
+        let own = dir.path().join(format!("new-{name}/base/fs.tar.gz"));
+        fs::read(own).unwrap() == archive
+    };
+    assert!(kept("sound", root().gz()));
+    for (name, archive) in [
+        ("twice", root().file("./etc/passwd", 0o644, b"other")),
+        ("no-parent", root().file("./var/log/x", 0o644, b"")),
+        (
+            "through-a-link",
+            root().link("./tmp", "etc").file("./tmp/x", 0o644, b""),
+        ),
+    ] {
+        assert!(!kept(name, archive.gz()), "{name}");
+    }
+    let mut followed = root().gz();
+    followed.extend_from_slice(b"something else");
+    assert!(!kept("followed", followed));
+}

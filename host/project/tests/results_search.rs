@@ -164,3 +164,45 @@ fn the_middle_of_a_very_long_line_is_not_its_start() {
     }
     assert_eq!(search(&results, "", Value::Null)["total"], 2);
 }
+
+#[test]
+fn only_the_ends_of_a_long_file_are_searched_and_lines_keep_their_numbers() {
+    let mut log = String::new();
+    for n in 1..=100_000 {
+        let word = if [2, 50_000, 99_999].contains(&n) {
+            "ERROR"
+        } else {
+            "ok"
+        };
+        let _ = writeln!(log, "line {n} {word}");
+    }
+    let (dir, results) = with_file("console.log", log.as_bytes());
+    let lines = |found: &Value| {
+        let matches = found["matches"].as_array().unwrap();
+        let lines = matches.iter().map(|found| found["line"].as_u64().unwrap());
+        lines.collect::<Vec<_>>()
+    };
+    let found = search(&results, "ERROR", json!({"ends_bytes": 4096}));
+    assert_eq!(lines(&found), [2, 99_999]);
+    assert_eq!(found["matches"][1]["text"], "line 99999 ERROR");
+    assert_eq!(
+        (&found["total"], &found["bytes"]),
+        (&json!(2), &json!(log.len()))
+    );
+    assert!(
+        found["lines"].as_u64().unwrap() < 1000,
+        "those that were searched"
+    );
+    let newest = search(&results, "ERROR", json!({"ends_bytes": 4096, "limit": 1}));
+    assert_eq!(
+        (lines(&newest), &newest["total"]),
+        (vec![99_999], &json!(2))
+    );
+    // A file that is not much longer is searched whole.
+    let all = search(&results, "ERROR", json!({"ends_bytes": log.len() / 2}));
+    assert_eq!(lines(&all), [2, 50_000, 99_999]);
+    // The middle of a file that is one line is no line's beginning.
+    fs::write(dir.path().join("console.log"), "x".repeat(3 << 20)).unwrap();
+    let one = search(&results, "x", json!({"ends_bytes": 4096}));
+    assert_eq!(lines(&one).last(), Some(&1));
+}

@@ -132,7 +132,8 @@ impl Cache {
         map(engine, code.bytes())
     }
 
-    fn load(&self, name: &str) -> Option<Vec<u8>> {
+    /// The content of a sealed file.
+    pub(crate) fn load(&self, name: &str) -> Option<Vec<u8>> {
         let place = self.place.as_ref()?;
         let mut bytes = match read(&place.dir.join(name), FILE_BYTES) {
             Ok(bytes) => bytes,
@@ -157,7 +158,8 @@ impl Cache {
         Some(bytes)
     }
 
-    fn keep(&self, name: &str, content: &[u8]) {
+    /// Seal a file of this content.
+    pub(crate) fn keep(&self, name: &str, content: &[u8]) {
         let Some(place) = &self.place else { return };
         let seal = place.seal(name, content);
         let sealed = [&seal, content].concat();

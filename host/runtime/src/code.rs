@@ -32,6 +32,8 @@ pub(crate) struct Code {
     digest: String,
     grants: BTreeSet<Interface>,
     limits: CompileLimits,
+    /// The file was read at this start, and has the digest.
+    is_read: bool,
     linked: OnceCell<ToolInspectorPre<State>>,
 }
 
@@ -41,12 +43,14 @@ impl Code {
         digest: &str,
         grants: &BTreeSet<Interface>,
         limits: CompileLimits,
+        is_read: bool,
     ) -> Self {
         Self {
             file: file.to_owned(),
             digest: digest.to_owned(),
             grants: grants.clone(),
             limits,
+            is_read,
             linked: OnceCell::new(),
         }
     }
@@ -104,6 +108,9 @@ impl Code {
     }
 
     fn load(&self, machine: &Machine) -> Result<ToolInspectorPre<State>, String> {
+        if !self.is_read {
+            component_file::read_again(&self.file, &self.digest)?;
+        }
         if let Some(component) = machine.cache.code(&machine.engine, &self.digest) {
             return self.link(machine, &component);
         }

@@ -21,6 +21,7 @@ mod failure;
 mod host;
 mod installed;
 mod interface;
+mod known_files;
 mod limits;
 mod linker;
 mod load;

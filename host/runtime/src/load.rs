@@ -198,6 +198,7 @@ impl Runtime {
                 }
             }
         }
+        self.keep_known_files();
         Pending(pending)
     }
 

@@ -113,15 +113,10 @@ fn folded(matches: Vec<Match>) -> (Vec<String>, Vec<u64>) {
 /// When each line came, as `console_times.csv` says: a line that is not there came with the one
 /// before it.
 fn times(run: &impl RunResults, lines: &[u64]) -> Result<Vec<u64>> {
-    let Some(table) = optional(run.read_csv("console_times.csv", &CsvOptions::default()))? else {
+    let Some(first) = lines.first() else {
         return Ok(Vec::new());
     };
-    let number = |row: &Map<String, Value>, name: &str| row.get(name)?.as_str()?.parse().ok();
-    let known: Vec<(u64, u64)> = table
-        .rows
-        .iter()
-        .filter_map(|row| Some((number(row, "line")?, number(row, "time_ms")?)))
-        .collect();
+    let known = known_times(run, *first)?;
     let time = |line: &u64| {
         let after = known.partition_point(|(first, _)| first <= line);
         let (_, time) = after.checked_sub(1).and_then(|index| known.get(index))?;
@@ -130,6 +125,39 @@ fn times(run: &impl RunResults, lines: &[u64]) -> Result<Vec<u64>> {
     // All or none: a list that lacks one says nothing of which.
     let times: Option<Vec<u64>> = lines.iter().map(time).collect();
     Ok(times.unwrap_or_default())
+}
+
+/// Lines and their times, at least from `first` on: read from the end, which most questions are
+/// about, and nothing where that is too far away.
+fn known_times(run: &impl RunResults, first: u64) -> Result<Vec<(u64, u64)>> {
+    const ROWS: u32 = 5000;
+    const READS: usize = 4;
+    let read = |offset: u32, limit: u32| {
+        let options = CsvOptions {
+            offset: Some(offset),
+            limit: Some(limit),
+            ..CsvOptions::default()
+        };
+        optional(run.read_csv("console_times.csv", &options))
+    };
+    let number = |row: &Map<String, Value>, name: &str| row.get(name)?.as_str()?.parse().ok();
+    let total = read(0, 0)?.map_or(0, |table| table.total);
+    let mut begin = u32::try_from(total).unwrap_or(u32::MAX);
+    let mut known: Vec<(u64, u64)> = Vec::new();
+    for _ in 0..READS {
+        let end = begin;
+        begin = end.saturating_sub(ROWS);
+        let rows = read(begin, end - begin)?.map(|table| table.rows);
+        let rows = rows.iter().flatten();
+        let before: Vec<_> = rows
+            .filter_map(|row| Some((number(row, "line")?, number(row, "time_ms")?)))
+            .collect();
+        known.splice(0..0, before);
+        if begin == 0 || known.first().is_some_and(|(line, _)| *line <= first) {
+            return Ok(known);
+        }
+    }
+    Ok(Vec::new())
 }
 
 plugin!(console);
@@ -178,6 +206,25 @@ mod tests {
         assert_eq!(answer["lines"], json!(["boot", "wait (3 times)", "ok"]));
         assert_eq!(answer["line_numbers"], json!([1, 2, 5]));
         assert_eq!(answer["times_ms"], json!([5, 700, 900]));
+    }
+
+    #[test]
+    fn the_newest_lines_have_their_times_however_many_came_before() {
+        let (mut log, mut times) = (String::new(), String::from("line,time_ms\n"));
+        for number in 1..=30_000 {
+            writeln!(log, "line {number}").unwrap();
+            writeln!(times, "{number},{}", number * 10).unwrap();
+        }
+        let host = FakeHost::new()
+            .text("console.log", &log)
+            .text("console_times.csv", &times);
+        let ask = |arguments| call::<console>(&host, arguments).unwrap();
+        let newest = ask(json!({ "results_dir": "r", "max_lines": 2 }));
+        assert_eq!(newest["times_ms"], json!([299_990, 300_000]));
+        let early = ask(json!({ "results_dir": "r", "pattern": "line 16000$" }));
+        assert_eq!(early["times_ms"], json!([160_000]));
+        let far = ask(json!({ "results_dir": "r", "pattern": "line 7$" }));
+        assert!(far.get("times_ms").is_none(), "not a wrong one");
     }
 
     #[test]

@@ -7,17 +7,17 @@ use rookery_plugin::shapes::{
     AskedService, AskedServices, FileStat, InitCandidate, ResultsState, ResultsStatus,
     SERVICE_ANSWERS,
 };
-use rookery_plugin::{Firmware, Result, Results, RootFilesystem, RunResults, SearchOptions};
+use rookery_plugin::{Firmware, Result, Results, RootFilesystem, RunResults};
 use serde_json::{Map, Value, json};
 
 use crate::blockers::{self, Blocker};
-use crate::files::Files;
+use crate::files::{Files, of_console};
 use crate::panic::Panic;
 use crate::shapes::{Crash, Record, Sockets, Summary, milliseconds, number};
 use crate::timeline::Timeline;
 
 /// Lines of the console's end that are shown.
-const TAIL: u32 = 5;
+const TAIL: usize = 5;
 /// Init candidates that are shown.
 const CANDIDATES: usize = 5;
 
@@ -82,16 +82,12 @@ impl Evidence {
             .or_else(|| status.project_dir().map(str::to_owned));
         let mut files = Files::of(run, &status);
         let record = Record::read(&files.yaml("rookery_run.json")?.unwrap_or_default());
-        let panic = run.search("console.log", "Kernel panic", &SearchOptions::newest(1));
+        let panic = run.search("console.log", "Kernel panic", &of_console(1, 500));
         let panic = files
             .part("console.log", panic)?
             .and_then(|found| found.matches.into_iter().next_back())
             .map(|line| Panic::read(&line.text));
-        let newest = SearchOptions {
-            max_line_bytes: 200,
-            ..SearchOptions::newest(TAIL)
-        };
-        let tail = files.part("console.log", run.search("console.log", "", &newest))?;
+        let console_tail = files.tail("console.log", TAIL)?;
         let in_question = panic.as_ref().is_some_and(Panic::is_of_init) || record.guest_ended;
         let mut summary = Summary::read(&files.yaml("summary.json")?.unwrap_or_default());
         if summary.score.is_none() {
@@ -141,19 +137,13 @@ impl Evidence {
                 .yaml("crashes.yaml")?
                 .as_ref()
                 .and_then(Crash::read_all),
-            failures: files
-                .yaml("pseudofiles_failures.yaml")?
-                .as_ref()
-                .and_then(Value::as_object)
-                .map(failures),
+            failures: failures(&mut files)?,
             missing_env: files
                 .yaml("env_missing.yaml")?
                 .as_ref()
                 .and_then(Value::as_array)
                 .map(Vec::len),
-            console_tail: tail
-                .map(|tail| tail.matches.into_iter().map(|line| line.text).collect())
-                .unwrap_or_default(),
+            console_tail,
             blockers,
             init_started_programs: timeline
                 .as_ref()
@@ -208,14 +198,19 @@ fn current_init<R: RunResults>(files: &mut Files<R>, record: &Record) -> Result<
         .map(str::to_owned))
 }
 
-fn failures(file: &Map<String, Value>) -> (usize, usize) {
-    let crashes = |entry: &&Value| {
-        entry
-            .pointer("/impact/crashing_callers")
-            .and_then(Value::as_u64)
-            .is_some_and(|count| count > 0)
-    };
-    (file.len(), file.values().filter(crashes).count())
+/// How many paths programs failed to use, and how many of them crash their callers.
+fn failures<R: RunResults>(files: &mut Files<R>) -> Result<Option<(usize, usize)>> {
+    let (mut all, mut crashing) = (0, 0);
+    let read = files.each_entry("pseudofiles_failures.yaml", &mut |_, entry| {
+        let callers = entry.pointer("/impact/crashing_callers");
+        all += 1;
+        crashing += usize::from(
+            callers
+                .and_then(Value::as_u64)
+                .is_some_and(|count| count > 0),
+        );
+    })?;
+    Ok(read.map(|()| (all, crashing)))
 }
 
 /// What the firmware says of its inits. A project whose firmware cannot be read says nothing; that

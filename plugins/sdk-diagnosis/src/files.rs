@@ -1,7 +1,7 @@
 //! The files of a run, each of which may be missing, and may be damaged without spoiling the rest.
 
 use rookery_plugin::shapes::ResultsStatus;
-use rookery_plugin::{CsvOptions, Error, Result, RunResults};
+use rookery_plugin::{CsvOptions, Error, Result, RunResults, SearchOptions};
 use serde_json::{Map, Value, json};
 
 use crate::shapes::Sockets;
@@ -9,8 +9,26 @@ use crate::shapes::Sockets;
 /// Bytes read of the small text files.
 const TEXT: u32 = 4096;
 
+/// Bytes read of a text file's end.
+const END: u32 = 16 << 10;
+/// What is shown of a line of it.
+const LINE: usize = 200;
+
+/// Bytes that are searched at the beginning and at the end of the console: a boot fails at the one
+/// or at the other, and a log of any length between them costs nothing.
+const CONSOLE: u32 = 1 << 20;
+
 /// Sockets that are looked at one by one.
 const LISTENING: u32 = 1000;
+
+/// The newest `limit` lines of the console that match, each cut after `max_line_bytes`.
+pub fn of_console(limit: u32, max_line_bytes: u32) -> SearchOptions {
+    SearchOptions {
+        max_line_bytes,
+        ends_bytes: Some(CONSOLE),
+        ..SearchOptions::newest(limit)
+    }
+}
 
 pub struct Files<'a, R> {
     run: &'a R,
@@ -50,11 +68,39 @@ impl<'a, R: RunResults> Files<'a, R> {
         self.part(file, self.run.read_yaml(file))
     }
 
+    /// Hand over each entry of a file; none where there is no such file.
+    pub fn each_entry(
+        &mut self,
+        file: &str,
+        entry: &mut dyn FnMut(String, Value),
+    ) -> Result<Option<()>> {
+        self.part(file, self.run.each_entry(file, entry))
+    }
+
     /// The first line of a file.
     pub fn line(&mut self, file: &str) -> Result<Option<String>> {
         let text = self.part(file, self.run.read_text(file, 0, TEXT))?;
         let line = text.and_then(|text| text.text.lines().next().map(|l| l.trim().to_owned()));
         Ok(line.filter(|line| !line.is_empty()))
+    }
+
+    /// The last lines of a file, each cut.
+    pub fn tail(&mut self, file: &str, lines: usize) -> Result<Vec<String>> {
+        let text = self.part(file, self.run.read_text(file, -i64::from(END), END))?;
+        let text = text.unwrap_or_default();
+        // What the range begins with may be half a line.
+        let whole = match text.text.split_once('\n') {
+            Some((_, rest)) if text.offset > 0 => rest,
+            _ => &text.text,
+        };
+        let mut newest: Vec<String> = whole
+            .lines()
+            .rev()
+            .take(lines)
+            .map(|line| line[..line.floor_char_boundary(LINE)].to_owned())
+            .collect();
+        newest.reverse();
+        Ok(newest)
     }
 
     /// The value of a name in `scores.txt`.

@@ -33,10 +33,13 @@ pub(crate) fn to_json(value: &impl Serialize) -> Result<String> {
 
 /// What the host answered, as a typed value.
 pub(crate) fn from_host<T: DeserializeOwned>(function: &str, json: &str) -> Result<T> {
-    serde_json::from_str(json).map_err(|error| {
-        Error::Internal(format!(
-            "the host's answer to `{function}` does not have the shape that the contract gives it: \
-             {error}"
-        ))
-    })
+    serde_json::from_str(json).map_err(|error| not_of_the_contract(function, &error))
+}
+
+/// What the host answered to `function` is not what the contract says.
+pub(crate) fn not_of_the_contract(function: &str, error: &serde_json::Error) -> Error {
+    Error::Internal(format!(
+        "the host's answer to `{function}` does not have the shape that the contract gives it: \
+         {error}"
+    ))
 }

@@ -127,6 +127,16 @@ pub trait RunResults {
     fn status(&self) -> Result<ResultsStatus>;
     /// A YAML or JSON file.
     fn read_yaml(&self, file: &str) -> Result<Value>;
+    /// The entries of a YAML or JSON file that is a mapping, one after the other: a file of tens of
+    /// thousands is not held as a whole.
+    fn each_entry(&self, file: &str, entry: &mut dyn FnMut(String, Value)) -> Result<()> {
+        if let Value::Object(entries) = self.read_yaml(file)? {
+            for (name, value) in entries {
+                entry(name, value);
+            }
+        }
+        Ok(())
+    }
     /// A CSV file by column name.
     fn read_csv(&self, file: &str, options: &CsvOptions) -> Result<Table>;
     /// Lines that match a regular expression; an empty one matches all.

@@ -9,6 +9,7 @@ use crate::args::RunSelector;
 use crate::bindings::rookery::plugin::{
     binaries, config, config_mutation, creation, emulation, firmware, live, log, notes, results,
 };
+use crate::entries;
 use crate::error::{Result, from_host, to_json};
 use crate::host::{
     ApplyOptions, Binaries, CommandOptions, Config, ConfigMutation, Creation, CsvOptions,
@@ -172,6 +173,9 @@ impl RunResults for results::RunResults {
     }
     fn read_yaml(&self, file: &str) -> Result<Value> {
         from_host("run-results.read-yaml", &self.read_yaml(file)?)
+    }
+    fn each_entry(&self, file: &str, entry: &mut dyn FnMut(String, Value)) -> Result<()> {
+        entries::each("run-results.read-yaml", &self.read_yaml(file)?, entry)
     }
     fn read_csv(&self, file: &str, options: &CsvOptions) -> Result<Table> {
         from_host(

@@ -8,6 +8,7 @@ mod cases;
 mod contract;
 mod developing;
 mod examples;
+mod growth;
 mod hostile_tools;
 mod kit;
 mod locked_down;

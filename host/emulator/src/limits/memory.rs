@@ -28,6 +28,11 @@ const FILLED_IN_A_NANOSECOND: u64 = 4;
 /// Bounds of how often it is looked at.
 const OFTEN: Duration = Duration::from_millis(10);
 const SELDOM: Duration = Duration::from_millis(250);
+/// One with much left that held no more at the last look than at the one before is looked at so
+/// often.
+const QUIET: Duration = Duration::from_millis(500);
+/// Less than this is no growth: the kernel counts by CPU and adds up now and then.
+const GROWTH: u64 = 1 << 20;
 /// A guest with much left may cost one part in so many of a processor.
 const SHARE: u32 = 2000;
 const SHARE_NEAR: u32 = 10;
@@ -46,6 +51,8 @@ pub struct Memory {
     /// What the host had in swap when it began.
     swap_before: u64,
     due: Instant,
+    /// What it held at the last look.
+    held: u64,
 }
 
 /// What there is, in bytes.
@@ -74,6 +81,7 @@ impl Memory {
             budget,
             swap_before: swap_in_use(),
             due: Instant::now(),
+            held: 0,
         }
     }
 
@@ -107,7 +115,8 @@ impl Memory {
         }
         let (excess, total) = self.look(mounted, exact);
         let cost = processor_time().saturating_sub(begin);
-        self.due = Instant::now() + pause(self.budget, total, cost);
+        let before = std::mem::replace(&mut self.held, total);
+        self.due = Instant::now() + pause(self.budget, before, total, cost);
         excess
     }
 
@@ -205,12 +214,13 @@ pub fn in_use(file_system: &OwnedFd) -> u64 {
     })
 }
 
-/// How long not to look, where a look took `cost`.
-fn pause(budget: u64, used: u64, cost: Duration) -> Duration {
+/// How long not to look at a guest that used so much `before` and now, where a look took `cost`.
+fn pause(budget: u64, before: u64, used: u64, cost: Duration) -> Duration {
     let left = budget.saturating_sub(used);
     let filled = Duration::from_nanos(left / FILLED_IN_A_NANOSECOND);
     let (pause, share) = if left > budget / 2 {
-        (SELDOM, SHARE)
+        let is_quiet = used <= before.saturating_add(GROWTH);
+        (if is_quiet { QUIET } else { SELDOM }, SHARE)
     } else {
         (filled.clamp(OFTEN, SELDOM), SHARE_NEAR)
     };
@@ -262,14 +272,22 @@ mod tests {
     fn the_less_is_left_the_sooner_it_is_looked_at() {
         let cheap = Duration::from_micros(100);
         let pauses =
-            [0, 600 << 20, 900 << 20, BUDGET, 2 * BUDGET].map(|used| pause(BUDGET, used, cheap));
+            [0, 600 << 20, 900 << 20, BUDGET, 2 * BUDGET].map(|used| pause(BUDGET, 0, used, cheap));
         assert!(pauses.is_sorted_by(|one, other| one >= other), "{pauses:?}");
-        assert_eq!((pauses[0], pauses[4]), (SELDOM, OFTEN));
+        assert_eq!((pauses[0], pauses[4]), (QUIET, OFTEN));
+        // One that grows is looked at sooner, and so is any that has little left.
+        for (before, used, expected) in [
+            (50 << 20, 100 << 20, SELDOM),
+            (100 << 20, 100 << 20, QUIET),
+            (900 << 20, 900 << 20, pauses[2]),
+        ] {
+            assert_eq!(pause(BUDGET, before, used, cheap), expected);
+        }
         // A look is a small part of what there is, and a guest with thousands of processes is still
         // looked at.
         let dear = Duration::from_millis(1);
-        assert_eq!(pause(BUDGET, 0, dear), AT_LEAST);
-        assert_eq!(pause(BUDGET, BUDGET, dear), dear * SHARE_NEAR);
+        assert_eq!(pause(BUDGET, 0, 0, dear), AT_LEAST);
+        assert_eq!(pause(BUDGET, 0, BUDGET, dear), dear * SHARE_NEAR);
     }
 
     #[test]

@@ -63,7 +63,8 @@ impl Processes {
 
     /// A file of the kernel's, of which a part is enough.
     pub fn read(&self, path: &str) -> Option<String> {
-        let mut bytes = Vec::new();
+        // Room for most files at once: each call of the kernel is a part of what a look costs.
+        let mut bytes = Vec::with_capacity(1024);
         let file = rustix::fs::openat(
             &self.0,
             path,

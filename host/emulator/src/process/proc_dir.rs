@@ -139,7 +139,7 @@ impl ProcDir {
 
     /// As [`ProcDir::text`], not decoded.
     pub fn bytes(&self, name: &str) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(1024);
         let file = File::from(self.file(name, OFlags::RDONLY)?);
         let length = file.take(TEXT_MAX + 1).read_to_end(&mut bytes)?;
         if length as u64 > TEXT_MAX {

@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod confine;
+mod content;
 mod detached;
 pub mod filter;
 pub mod firmware_dev;

@@ -1,8 +1,6 @@
 //! The unpacked root filesystem, kept between runs: the read-only lower layer of every guest.
 
 use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::sandbox::firmware_nvram::FirmwareNvram;
-use crate::sandbox::{firmware_nvram, guest_user};
+use crate::sandbox::{content, firmware_nvram, guest_user};
 
 /// How long an unpacked root filesystem is kept that no run uses.
 const KEPT: Duration = Duration::from_hours(7 * 24);
@@ -42,28 +40,18 @@ pub struct Rootfs {
 }
 
 /// Told apart from what earlier versions left: these lists have more in them.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// Where the root filesystem of `archive` is kept, unpacked for a guest that runs as `uid`: below
-/// it, `root/`, `unpacked.json` and `nvram.json`.
-pub fn slot(cache: &Path, archive: &Path, uid: u32) -> Result<PathBuf> {
-    let metadata = fs::metadata(archive).map_err(|error| Error::io("read", archive, &error))?;
-    let mut hasher = DefaultHasher::new();
-    (
-        FORMAT,
-        archive,
-        metadata.len(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-        metadata.ino(),
-    )
-        .hash(&mut hasher);
-    Ok(cache.join(format!("rootfs-{:016x}-{uid}", hasher.finish())))
+/// it, `root/`, `unpacked.json` and `nvram.json`. All archives of one content have one such place.
+pub fn slot(cache: &Path, archive: &Path, uid: u32, cancel: &Cancel) -> Result<PathBuf> {
+    let digest = content::digest_of(cache, archive, cancel)?;
+    Ok(cache.join(format!("rootfs-{FORMAT}-{digest}-{uid}")))
 }
 
 /// Unpack `archive`, unless that was done before, or `cancel` asks for an end.
 pub fn prepare(cache: &Path, archive: &Path, uid: u32, cancel: &Cancel) -> Result<Rootfs> {
-    let slot = slot(cache, archive, uid)?;
+    let slot = slot(cache, archive, uid, cancel)?;
     let list = slot.join("unpacked.json");
     let in_use = if let Some(held) = hold(&slot) {
         held
@@ -125,6 +113,8 @@ fn tidy(cache: &Path) {
         });
         if name.starts_with("rootfs-") && age > KEPT {
             remove_unused(&path, &cache.join(format!("{TEMPORARY}{name}")));
+        } else if name.starts_with(content::NOTE) && age > KEPT {
+            let _ = fs::remove_file(path);
         }
     }
 }
@@ -139,7 +129,7 @@ fn remove_unused(slot: &Path, aside: &Path) {
     }
 }
 
-fn unpack(cache: &Path, archive: &Path, uid: u32, slot: &Path, cancel: &Cancel) -> Result<()> {
+fn unpack(cache: &Path, archive: &Path, uid: u32, place: &Path, cancel: &Cancel) -> Result<()> {
     fs::create_dir_all(cache).map_err(|error| Error::io("create", cache, &error))?;
     let temporary =
         Scratch::make(cache, TEMPORARY).map_err(|error| Error::io("write to", cache, &error))?;
@@ -152,9 +142,16 @@ fn unpack(cache: &Path, archive: &Path, uid: u32, slot: &Path, cancel: &Cancel) 
     store(&temporary.path().join("unpacked.json"), &unpacked)?;
     let nvram = firmware_nvram::look(&root, cancel)?;
     store(&temporary.path().join("nvram.json"), &nvram)?;
-    match temporary.persist(slot) {
-        Err(_) if slot.join("unpacked.json").exists() => Ok(()), // Another run was faster.
-        Err(error) => Err(Error::io("create", slot, &error)),
+    // Others take what lies there for what its name says.
+    if slot(cache, archive, uid, cancel)? != place {
+        return Err(Error::Conflict(format!(
+            "{} was changed while it was unpacked; start the run again",
+            archive.display()
+        )));
+    }
+    match temporary.persist(place) {
+        Err(_) if place.join("unpacked.json").exists() => Ok(()), // Another run was faster.
+        Err(error) => Err(Error::io("create", place, &error)),
         Ok(()) => Ok(()),
     }
 }

@@ -8,6 +8,7 @@ mod lasting;
 pub mod listening;
 mod needed;
 mod nvram;
+mod pace;
 mod reboot;
 pub mod serve;
 mod tracing;

@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 
 use rookery_emulator::{UserBackend, rootfs};
 use rookery_harness::{Skip, places};
-use rookery_project::{Node, SetId, Unpacked};
+use rookery_project::{Cancel, Node, SetId, Unpacked};
 use rookery_records::event::{Event, What};
 use rookery_runs::backend::{Backend, Control, Request};
 use rookery_runs::plan::{Plan, StaticFile};
@@ -222,10 +222,15 @@ pub fn can_run_native() -> Result<(), Skip> {
     can_run()
 }
 
+/// Where the backend has the root filesystem of a plan unpacked.
+fn slot(plan: &Plan) -> PathBuf {
+    let (cache, uid) = (&plan.cache_dir, UserBackend::guest_uid());
+    rootfs::slot(cache, &plan.archive, uid, &Cancel::default()).expect("the archive is there")
+}
+
 /// Unpack with tar what the backend would unpack itself.
 pub fn unpack_with_tar(plan: &Plan) {
-    let slot = rootfs::slot(&plan.cache_dir, &plan.archive, UserBackend::guest_uid())
-        .expect("the archive is there");
+    let slot = slot(plan);
     if slot.join("unpacked.json").exists() {
         return;
     }
@@ -271,8 +276,7 @@ pub fn unpack_with_tar(plan: &Plan) {
 
 /// Let the archive say that a file of it gives its owner's rights.
 pub fn give_set_id(plan: &Plan, path: &str) {
-    let slot = rootfs::slot(&plan.cache_dir, &plan.archive, UserBackend::guest_uid())
-        .expect("the archive is there");
+    let slot = slot(plan);
     let list = slot.join("unpacked.json");
     let text = std::fs::read(&list).expect("it was unpacked");
     let mut unpacked: Unpacked = serde_json::from_slice(&text).expect("it is a list");

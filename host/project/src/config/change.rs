@@ -16,7 +16,7 @@ use super::store::{Store, newest, parse_patch, read_patch};
 use super::templates::{map_strings, neutralise};
 use super::{command_line, edit, models, paths};
 use crate::ground::yaml;
-use crate::ground::yaml::value::{Map, Value};
+use crate::ground::yaml::value::{Key, Map, Value};
 use crate::{Error, Result};
 
 /// Readers of YAML give up on longer keys.
@@ -330,7 +330,7 @@ fn text_of(tree: &Value) -> Result<Option<String>> {
             text.len()
         )));
     }
-    if has_long_key(tree) || yaml::parse(&text).as_ref() != Ok(tree) {
+    if has_long_key(tree) || yaml::parse_known(&text).as_ref() != Ok(tree) {
         return Err(Error::InvalidArgument(
             "a key is longer than 1000 bytes, or a value cannot be written as YAML; nothing was \
              written"
@@ -342,15 +342,18 @@ fn text_of(tree: &Value) -> Result<Option<String>> {
 
 fn has_long_key(tree: &Value) -> bool {
     match tree {
-        Value::Map(map) => map.iter().any(|(key, value)| {
-            let written = yaml::write(&Value::Map(
-                [(key.clone(), Value::Null)].into_iter().collect(),
-            ));
-            written.len() > MAX_KEY || has_long_key(value)
-        }),
+        Value::Map(map) => map
+            .iter()
+            .any(|(key, value)| is_long_key(key) || has_long_key(value)),
         Value::List(items) => items.iter().any(has_long_key),
         _ => false,
     }
+}
+
+fn is_long_key(key: &Key) -> bool {
+    let alone = || Value::Map([(key.clone(), Value::Null)].into_iter().collect());
+    // A byte is written as ten at most.
+    key.text().len() > MAX_KEY / 16 && yaml::write(&alone()).len() > MAX_KEY
 }
 
 fn summary(touched: &[Vec<String>]) -> String {

@@ -4,6 +4,11 @@ use crate::ground::yaml::value::Value;
 use crate::penguin::env::is_exported;
 use crate::penguin::sizes::{COMMAND_LINE, OWN_COMMAND_LINE};
 
+/// [`check`] of a configuration that was loaded before.
+pub fn check_loaded(config: &serde_json::Value) -> Result<Option<String>, String> {
+    check(&Value::from_json(config))
+}
+
 /// The command line of a merged configuration must fit; a warning where only our guess of Penguin's
 /// own part says that it does not.
 pub fn check(config: &Value) -> Result<Option<String>, String> {

@@ -135,7 +135,7 @@ impl Loader<'_> {
         text: String,
         main: Option<&Context>,
     ) -> Result<(Value, Context), Refusal> {
-        let raw = yaml::parse(&text).map_err(|error| Refusal::yaml(file, &error))?;
+        let raw = yaml::parse_known(&text).map_err(|error| Refusal::yaml(file, &error))?;
         let at = |kind, problems: &[Problem]| Refusal::at(kind, file, &text, problems);
         let template = |error: TemplateError| {
             at(

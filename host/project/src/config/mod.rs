@@ -3,7 +3,7 @@
 
 mod answer;
 mod change;
-mod command_line;
+pub mod command_line;
 mod edit;
 mod files;
 mod finish;

@@ -76,7 +76,7 @@ pub fn parse_patch(text: Option<&str>) -> Result<Value> {
         return Ok(Value::empty());
     };
     let advice = "repair it by hand, or reset the patch (its text stays in the history)";
-    match yaml::parse(text) {
+    match yaml::parse_known(text) {
         Ok(Value::Null) => Ok(Value::empty()),
         Ok(tree @ Value::Map(_)) => Ok(tree),
         Ok(other) => Err(Error::InvalidArgument(format!(

@@ -14,9 +14,12 @@ use crate::firmware::Image;
 use crate::firmware::tree::{Content, Entry};
 use crate::{Cancel, Error, Result};
 
-/// Write all entries, sorted, hard links after what they link to. Modes, owners, times and device
-/// nodes are kept.
+/// Write the archive that the image came from, where that is sound, else all entries, sorted, hard
+/// links after what they link to. Modes, owners, times and device nodes are kept.
 pub(super) fn write(image: &Image, file: File, cancel: &Cancel) -> Result<()> {
+    if let Some(original) = &image.original {
+        return original.copy(file, cancel);
+    }
     let failed = |e: &io::Error| {
         if cancel.is_cancelled() {
             Error::Cancelled

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 
+use super::sound::Original;
 use super::tree::{Content, Entry, Tree};
 use crate::{Cancel, Error, Result};
 
@@ -17,6 +18,8 @@ pub(crate) struct Image {
     data: File,
     /// What the reader should know, such as entries that were left out.
     pub warnings: Vec<String>,
+    /// The archive that it was read from, where that holds this very tree.
+    pub original: Option<Original>,
 }
 
 impl Image {
@@ -25,6 +28,7 @@ impl Image {
             tree,
             data,
             warnings,
+            original: None,
         }
     }
 
@@ -38,6 +42,7 @@ impl Image {
             tree,
             data,
             warnings: self.warnings.clone(),
+            original: None,
         })
     }
 

@@ -14,6 +14,7 @@ mod opened;
 mod programs;
 mod repair;
 mod search;
+mod sound;
 mod source;
 mod stream;
 pub(crate) mod tree;

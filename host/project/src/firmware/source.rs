@@ -12,9 +12,11 @@ use std::rc::Rc;
 
 use flate2::read::GzDecoder;
 use rookery_images::{Format, HEAD, TAKEN, format};
+use sha2::Digest;
 
 use super::image::Image;
 use super::limits::{MAX_ENTRIES, MAX_META};
+use super::sound::{self, Original};
 use super::stream::{Compressed, Gunzip, Meter, Metered};
 use super::tree::{Content, Entry, Tree, Unresolved, shown};
 use crate::{Cancel, Error, Result};
@@ -30,11 +32,14 @@ pub(super) fn read_archive(mut file: File, path: &Path, cancel: &Cancel) -> Resu
     }
     let packed = recognise(&mut file, path)?;
     let meter = Rc::new(Meter::new(cancel.clone()));
+    let digest = Rc::default();
+    let again = file.try_clone().map_err(|e| Error::io("read", path, &e))?;
     let counted = BufReader::with_capacity(
         256 << 10,
         Compressed {
             inner: file,
             meter: Rc::clone(&meter),
+            digest: Rc::clone(&digest),
         },
     );
     let plain: Box<dyn Read> = if packed {
@@ -49,7 +54,13 @@ pub(super) fn read_archive(mut file: File, path: &Path, cancel: &Cancel) -> Resu
         inner: plain,
         meter: Rc::clone(&meter),
     }) {
-        Ok(()) => builder.finish(),
+        Ok(()) => {
+            let is_sound = packed && builder.is_sound;
+            let mut image = builder.finish()?;
+            let digest = digest.borrow().clone().finalize().into();
+            image.original = is_sound.then(|| Original::new(again, digest));
+            Ok(image)
+        }
         Err(error) => Err(meter.refusal.take().unwrap_or(error)),
     }
 }
@@ -151,6 +162,8 @@ pub(super) struct Builder<'a> {
     data: BufWriter<File>,
     written: u64,
     warnings: Vec<String>,
+    /// Nothing was put right or left out so far.
+    is_sound: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -164,6 +177,7 @@ impl<'a> Builder<'a> {
             data: BufWriter::with_capacity(256 << 10, data),
             written: 0,
             warnings: Vec::new(),
+            is_sound: true,
         })
     }
 
@@ -187,6 +201,7 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn warn(&mut self, warning: String) {
+        self.is_sound = false;
         if self.warnings.len() < MAX_WARNINGS {
             self.warnings.push(warning);
         }
@@ -333,6 +348,7 @@ impl<'a> Builder<'a> {
         }
         let header = entry.header().clone();
         let kind = header.entry_type();
+        self.is_sound &= sound::is_plain(&self.tree, &path, kind) && has_harmless_pax(entry);
         if kind == EntryType::Link {
             if self.lacks(&link) {
                 self.warn(format!(
@@ -406,6 +422,17 @@ impl<'a> Builder<'a> {
             },
         )?;
         Ok(())
+    }
+}
+
+fn has_harmless_pax<R: Read>(entry: &mut tar::Entry<'_, R>) -> bool {
+    match entry.pax_extensions() {
+        Ok(Some(extensions)) => {
+            let mut keys = extensions.map(|e| e.is_ok_and(|e| sound::is_harmless(e.key_bytes())));
+            keys.all(|is_harmless| is_harmless)
+        }
+        Ok(None) => true,
+        Err(_) => false,
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use flate2::bufread::GzDecoder;
+use sha2::{Digest, Sha256};
 
 use super::limits::{MAX_BYTES, MAX_META, MAX_RATIO, RATIO_FROM};
 use crate::{Cancel, Error, Result};
@@ -81,11 +82,15 @@ impl Meter {
 pub(super) struct Compressed {
     pub inner: File,
     pub meter: Rc<Meter>,
+    /// Of all that was read.
+    pub digest: Rc<RefCell<Sha256>>,
 }
 
 impl Read for Compressed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
+        let read = buffer.get(..n).unwrap_or_default();
+        self.digest.borrow_mut().update(read);
         self.meter
             .compressed
             .set(self.meter.compressed.get() + n as u64);

@@ -3,6 +3,7 @@
 
 pub(crate) mod beneath;
 pub mod cancel;
+pub mod digest;
 pub mod fs;
 pub(crate) mod held;
 mod not_regular;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use super::directory::Results;
+use super::names;
 use super::numbers::number;
 use crate::ground::beneath::open_dir;
 use crate::ground::regular;
@@ -70,9 +71,8 @@ fn record(results: &Results) -> Option<(String, Option<u64>)> {
 fn supervised(results: &Results) -> Option<String> {
     let project = open_dir(results.project.as_ref()?).ok()?;
     let own = number(results.dir.file_name()?.to_str()?)?;
-    let runs = std::fs::read_dir(results.dir.parent()?).ok()?;
-    let newer = |name: &OsStr| name.to_str().and_then(number).is_some_and(|run| run > own);
-    if runs.flatten().any(|run| newer(&run.file_name())) {
+    let runs = names::newest_first(results.dir.parent()?).ok()?;
+    if runs.first().is_some_and(|(newest, _)| *newest > own) {
         return None;
     }
     let lock = std::io::Read::take(regular::open_beneath(&project, RUN_LOCK).ok()?, 200);

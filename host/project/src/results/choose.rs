@@ -7,6 +7,7 @@ use rookery_contract::shapes::ResultsState;
 use serde_json::json;
 
 use super::directory::Results;
+use super::names::{self, Names};
 use super::newer::Newer;
 use super::numbers::number;
 use super::place;
@@ -20,8 +21,12 @@ pub(super) struct Chosen {
     pub newer: Option<Newer>,
 }
 
-/// The directories of `results` with a number for a name, the highest first.
-pub(super) fn numbered(roots: &Roots, project: &Path) -> Result<Vec<(u64, PathBuf)>> {
+/// The directories of `results` with a number for a name, the highest first; each is looked at
+/// when it is asked for.
+pub(super) fn numbered(
+    roots: &Roots,
+    project: &Path,
+) -> Result<impl Iterator<Item = (u64, PathBuf)>> {
     let base = project.join("results");
     if !roots.contains(&base) {
         return Err(Error::Denied(format!(
@@ -29,46 +34,48 @@ pub(super) fn numbered(roots: &Roots, project: &Path) -> Result<Vec<(u64, PathBu
             base.display()
         )));
     }
-    let mut runs: Vec<(u64, PathBuf)> = match std::fs::read_dir(&base) {
-        Ok(entries) => entries
-            .flatten()
-            .filter_map(|entry| Some((number(entry.file_name().to_str()?)?, entry.path())))
-            .filter(|(_, path)| path.is_dir() && roots.contains(path))
-            .collect(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+    let names = match names::newest_first(&base) {
+        Ok(names) => names,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Names::default(),
         Err(error) => return Err(Error::io("list", &base, &error)),
     };
-    // Of two names of one number (`7`, `007`), the one that a run has by itself.
-    runs.sort_by_key(|(number, path)| (std::cmp::Reverse(*number), path.as_os_str().len()));
-    Ok(runs)
+    let count = names.len();
+    let run = move |at: usize| {
+        let (number, name) = names.get(at)?;
+        let path = base.join(name);
+        (path.is_dir() && roots.contains(&path)).then_some((*number, path))
+    };
+    Ok((0..count).filter_map(run))
 }
 
 /// The newest completed run of a project, else the newest.
 pub(super) fn choose(roots: &Roots, project: &Path) -> Result<Chosen> {
     let base = project.join("results");
-    let runs = numbered(roots, project)?;
+    let mut runs = numbered(roots, project)?;
+    let newest = runs.next();
     // Penguin points `latest` at a run before it checks the configuration.
     let refused = std::fs::read_link(base.join("latest"))
         .ok()
         .and_then(|to| number(to.file_name()?.to_str()?))
-        .filter(|latest| runs.first().is_none_or(|(newest, _)| latest > newest))
+        .filter(|latest| newest.as_ref().is_none_or(|(newest, _)| latest > newest))
         .map(|run| Newer {
             run,
             state: ResultsState::NeverRan,
             dir: None,
         });
-    let Some(newest) = runs.first() else {
+    let Some(newest) = newest else {
         return Err(no_run(project, refused.as_ref()));
     };
-    let chosen = runs
-        .iter()
-        .find(|(_, dir)| completed(dir))
-        .unwrap_or(newest);
-    let newer = (chosen.0 != newest.0).then(|| newer(roots, newest.0, &newest.1));
+    let chosen = if completed(&newest.1) {
+        None
+    } else {
+        runs.find(|(_, dir)| completed(dir))
+    };
+    let newer = chosen.is_some().then(|| newer(roots, newest.0, &newest.1));
+    let (_, chosen) = chosen.unwrap_or(newest);
     let dir = chosen
-        .1
         .canonicalize()
-        .map_err(|e| Error::io("open", &chosen.1, &e))?;
+        .map_err(|e| Error::io("open", &chosen, &e))?;
     Ok(Chosen {
         dir,
         newer: refused.or(newer),

@@ -54,6 +54,18 @@ impl Results {
 
     /// The value of a YAML or JSON file; none if there is no such file.
     pub(super) fn find_yaml(&self, file: &str) -> Result<Option<Value>> {
+        let raw = self.find_raw(file)?;
+        raw.map(|raw| parse::parse(file, &raw)).transpose()
+    }
+
+    /// The same as JSON text.
+    pub(super) fn find_json(&self, file: &str) -> Result<Option<String>> {
+        let raw = self.find_raw(file)?;
+        raw.map(|raw| parse::as_json(file, &raw)).transpose()
+    }
+
+    /// All of a file that is small enough to be parsed.
+    fn find_raw(&self, file: &str) -> Result<Option<Vec<u8>>> {
         let Some((handle, bytes)) = self.find_file(file)? else {
             return Ok(None);
         };
@@ -62,9 +74,9 @@ impl Results {
                 "{file} has {bytes} bytes; at most {MAX_YAML} are parsed"
             )));
         }
-        let raw = regular::read_all(handle, MAX_YAML)
-            .map_err(|e| Error::io("read", &self.dir.join(file), &e))?;
-        parse::parse(file, &raw).map(Some)
+        regular::read_all(handle, MAX_YAML)
+            .map(Some)
+            .map_err(|e| Error::io("read", &self.dir.join(file), &e))
     }
 
     /// Open one regular file of the directory, and give its size; none if there is no such file.

@@ -20,7 +20,7 @@ pub(crate) fn list(
     options: &RunListOptions,
     cancel: &Cancel,
 ) -> Result<RunList> {
-    let runs = numbered(roots, project)?;
+    let runs: Vec<_> = numbered(roots, project)?.collect();
     let limit = options.limit.min(RunListOptions::MAX_RUNS) as usize;
     let mut listed = Vec::new();
     for (run, dir) in runs.iter().skip(options.offset as usize).take(limit) {

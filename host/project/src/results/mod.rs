@@ -6,8 +6,10 @@ mod csv;
 mod database;
 mod directory;
 mod limits;
+mod lines;
 mod list;
 mod missing;
+mod names;
 mod newer;
 mod numbers;
 mod parse;
@@ -51,6 +53,12 @@ impl Results {
     /// `run-results.read-yaml`
     pub fn read_yaml(&self, file: &str) -> Result<Value> {
         self.find_yaml(file)?
+            .ok_or_else(|| missing::missing(self, file))
+    }
+
+    /// The same as JSON text, for which no tree of a large file is made.
+    pub fn read_yaml_as_json(&self, file: &str) -> Result<String> {
+        self.find_json(file)?
             .ok_or_else(|| missing::missing(self, file))
     }
 

@@ -4,15 +4,34 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::ground::yaml::parse_result;
+use crate::ground::yaml::{parse_result, result_in_parts};
 use crate::{Error, Result, Unavailable};
 use rookery_contract::text::escape;
+
+/// A smaller file is read whole.
+const LARGE: usize = 256 << 10;
+
+/// The value of a file as JSON text.
+pub(super) fn as_json(name: &str, raw: &[u8]) -> Result<String> {
+    let in_parts = (raw.len() > LARGE && !is_json(name))
+        .then(|| std::str::from_utf8(raw).ok().and_then(result_in_parts))
+        .flatten();
+    match in_parts {
+        Some(json) => Ok(json),
+        None => serde_json::to_string(&parse(name, raw)?)
+            .map_err(|error| Error::Internal(format!("{name} has no JSON form: {error}"))),
+    }
+}
+
+fn is_json(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|e| e == "json")
+}
 
 /// The value of a file named `name`. A byte order mark is no part of it.
 pub(super) fn parse(name: &str, raw: &[u8]) -> Result<Value> {
     let text = String::from_utf8_lossy(raw);
     let text = text.trim_start_matches('\u{feff}');
-    let is_json = Path::new(name).extension().is_some_and(|e| e == "json");
+    let is_json = is_json(name);
     let read = |text: &str| {
         if is_json {
             serde_json::from_str(text)

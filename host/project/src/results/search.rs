@@ -5,7 +5,8 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::time::{Duration, Instant};
+use std::ops::Range;
+use std::time::Duration;
 
 use grep_matcher::{LineMatchKind, Matcher};
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
@@ -13,6 +14,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use rookery_contract::options::SearchOptions;
 use rookery_contract::shapes::{Match, Matches};
 
+use super::lines::{self, Patience};
 use crate::ground::regular::read_at_most;
 use crate::{Cancel, Error, Result};
 use rookery_contract::text;
@@ -30,6 +32,7 @@ struct Wanted {
     from_end: bool,
     context: usize,
     max_line_bytes: usize,
+    ends_bytes: Option<u64>,
     timeout: Duration,
 }
 
@@ -40,6 +43,7 @@ impl Wanted {
             from_end: options.from_end,
             context: options.context.unwrap_or(0).min(SearchOptions::MAX_CONTEXT) as usize,
             max_line_bytes: (options.max_line_bytes as usize).clamp(16, CHUNK),
+            ends_bytes: options.ends_bytes.map(u64::from),
             timeout: Duration::from_millis(options.timeout_ms().into()),
         }
     }
@@ -66,7 +70,8 @@ pub(super) fn search(
         newlines: 0,
         last_hit: 0,
     };
-    let bytes = scan.run(file, name, cancel)?;
+    let patience = Patience::new(name, wanted.timeout, cancel);
+    let bytes = scan.whole(file, &patience)?;
 
     let mut output = 0;
     let mut shown = Vec::new();
@@ -79,7 +84,7 @@ pub(super) fn search(
     for hit in hits {
         let found = scan
             .show(file, hit)
-            .map_err(|e| Error::Internal(format!("cannot read {name}: {e}")))?;
+            .map_err(|error| patience.unreadable(&error))?;
         output += serde_json::to_string(&found).map_or(0, |text| text.len());
         if output > MAX_OUTPUT {
             break;
@@ -135,25 +140,71 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Search the whole file; gives the number of bytes searched. Afterwards `newlines` counts
-    /// lines.
-    fn run(&mut self, file: &File, name: &str, cancel: &Cancel) -> Result<u64> {
-        let deadline = Instant::now() + self.wanted.timeout;
+    /// Search all that is wanted of a file, and give its size. Afterwards `newlines` counts lines.
+    fn whole(&mut self, file: &File, patience: &Patience) -> Result<u64> {
+        let metadata = file.metadata().map_err(|e| patience.unreadable(&e))?;
+        let bytes = metadata.len();
+        if self.matcher.is_none() && self.wanted.from_end {
+            self.tail(file, bytes, patience)?;
+            return Ok(bytes);
+        }
+        match self.wanted.ends_bytes {
+            Some(ends) if bytes / 2 > ends => {
+                let begin = lines::end_of_line(file, ends, patience)?;
+                self.run(file, 0..begin, patience)?;
+                let end = lines::end_of_line(file, bytes - ends, patience)?;
+                self.end(file, begin.max(end)..bytes, patience)?;
+                Ok(bytes)
+            }
+            _ => self.run(file, 0..u64::MAX, patience),
+        }
+    }
+
+    /// The last lines, for which nothing but them is read.
+    fn tail(&mut self, file: &File, bytes: u64, patience: &Patience) -> Result<()> {
+        self.newlines = lines::total(file, bytes, patience)?;
+        self.total = self.newlines;
+        let last = lines::last(file, bytes, self.wanted.limit, patience)?;
+        for (line, (offset, length)) in (1..=self.newlines).rev().zip(last) {
+            self.hits.push_front(Hit {
+                line,
+                offset,
+                bytes: usize::try_from(length).map_or(CHUNK, |length| length.min(CHUNK)),
+            });
+        }
+        Ok(())
+    }
+
+    /// Search the end of a file whose middle is left out. All lines are counted only if one of them
+    /// matches, and is asked for by its number.
+    fn end(&mut self, file: &File, part: Range<u64>, patience: &Patience) -> Result<()> {
+        let before = std::mem::take(&mut self.newlines);
+        self.last_hit = 0;
+        self.run(file, part.clone(), patience)?;
+        let is_of_end = |hit: &Hit| hit.offset >= part.start;
+        if self.hits.iter().any(is_of_end) {
+            let all = lines::total(file, part.end, patience)?;
+            let left_out = all.saturating_sub(self.newlines);
+            for hit in self.hits.iter_mut().filter(|hit| is_of_end(hit)) {
+                hit.line += left_out;
+            }
+        }
+        self.newlines += before;
+        Ok(())
+    }
+
+    /// Search a part of the file, which begins with a line; gives where the search ended.
+    /// Afterwards `newlines` counts lines.
+    fn run(&mut self, file: &File, part: Range<u64>, patience: &Patience) -> Result<u64> {
         let mut buffer = vec![0; CHUNK];
-        let mut offset = 0;
+        let mut offset = part.start;
         let mut mid_line = false;
         let mut is_piece = false;
         loop {
-            cancel.check()?;
-            if Instant::now() > deadline {
-                return Err(Error::Limit(format!(
-                    "searching {name} took longer than {} ms; {offset} bytes were searched. Use a \
-                     simpler pattern, or read-text",
-                    self.wanted.timeout.as_millis()
-                )));
-            }
-            let filled = read_at_most(file, &mut buffer, offset)
-                .map_err(|e| Error::Internal(format!("cannot read {name}: {e}")))?;
+            patience.check(offset - part.start)?;
+            let want = usize::try_from(part.end - offset).map_or(CHUNK, |left| left.min(CHUNK));
+            let wanted = buffer.get_mut(..want).unwrap_or_default();
+            let filled = read_at_most(file, wanted, offset).map_err(|e| patience.unreadable(&e))?;
             let chunk = buffer.get(..filled).unwrap_or_default();
             let at_end = filled < CHUNK;
             // Whole lines only; what follows the last line end is read again with the next chunk.

@@ -28,8 +28,10 @@ pub fn read_control_line(line: &[u8]) {
 }
 
 /// How often [`Inbox::descriptor`] becomes readable with nothing else to do, so that results are
-/// flushed in a quiet run.
-pub(crate) const TICK: Duration = Duration::from_millis(200);
+/// flushed where there are any.
+const TICK: Duration = Duration::from_millis(200);
+/// The same where nothing waits to be written. A guest may be quiet for days.
+const QUIET_TICK: Duration = Duration::from_secs(2);
 
 const MAX_CONNECTIONS: usize = 32;
 /// A peer that has not sent its line by then is dropped.
@@ -46,6 +48,7 @@ pub(crate) struct Inbox {
     listener: UnixListener,
     signals: UnixStream,
     timer: OwnedFd,
+    is_quiet: bool,
     connections: BTreeMap<u64, Connection>,
     next_token: u64,
     requests: VecDeque<Request>,
@@ -70,18 +73,7 @@ impl Inbox {
             TimerfdClockId::Monotonic,
             TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
         )?;
-        let tick = Timespec {
-            tv_sec: 0,
-            tv_nsec: TICK.subsec_nanos().into(),
-        };
-        rustix::time::timerfd_settime(
-            &timer,
-            TimerfdTimerFlags::empty(),
-            &Itimerspec {
-                it_interval: tick,
-                it_value: tick,
-            },
-        )?;
+        set_interval(&timer, TICK)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(
             &epoll,
@@ -106,13 +98,27 @@ impl Inbox {
             listener,
             signals,
             timer,
+            is_quiet: false,
             connections: BTreeMap::new(),
             next_token: FIRST_CONNECTION,
             requests: VecDeque::new(),
         })
     }
 
-    /// Readable when there is something to do, at least every [`TICK`].
+    /// Whether nothing waits to be written.
+    pub(crate) fn set_quiet(&mut self, is_quiet: bool) {
+        // One that speaks slowly is dropped by the tick.
+        let is_quiet = is_quiet && self.connections.is_empty();
+        if self.is_quiet != is_quiet {
+            let interval = if is_quiet { QUIET_TICK } else { TICK };
+            // Where this fails, the tick stays as it was.
+            if set_interval(&self.timer, interval).is_ok() {
+                self.is_quiet = is_quiet;
+            }
+        }
+    }
+
+    /// Readable when there is something to do, and at every tick.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
@@ -202,6 +208,18 @@ impl Inbox {
             }
         }
     }
+}
+
+fn set_interval(timer: &OwnedFd, interval: Duration) -> rustix::io::Result<()> {
+    let interval = Timespec {
+        tv_sec: interval.as_secs().cast_signed(),
+        tv_nsec: interval.subsec_nanos().into(),
+    };
+    let both = Itimerspec {
+        it_interval: interval,
+        it_value: interval,
+    };
+    rustix::time::timerfd_settime(timer, TimerfdTimerFlags::empty(), &both).map(drop)
 }
 
 fn drain(fd: impl AsFd) {

@@ -9,6 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use rookery_contract::options::StartOptions;
+use rookery_project::config::command_line;
 use rookery_project::{Cancel, Error, Result};
 use serde_json::Value;
 
@@ -100,6 +101,17 @@ impl Registry {
     }
 }
 
+/// What is to be said of a configuration that Penguin's kernel has no room for: a file edited by
+/// hand may set what no tool would. With Penguin there is no run.
+fn about_command_line(config: &Value, is_penguin: bool) -> Result<Option<String>> {
+    match command_line::check_loaded(config) {
+        Err(problem) if is_penguin => Err(Error::InvalidArgument(problem)),
+        Ok(problem) if is_penguin => Ok(problem),
+        Err(problem) => Ok(Some(format!("Penguin cannot run this project: {problem}"))),
+        Ok(_) => Ok(None),
+    }
+}
+
 /// The seconds that the run may take, where they are given.
 fn timeout(options: &StartOptions) -> Result<Option<u64>> {
     const MAX: u32 = StartOptions::MAX_TIMEOUT_S;
@@ -187,6 +199,8 @@ impl Starting {
             }
         }
         plan.notes.extend(trial.as_deref().map(trial::note));
+        plan.notes
+            .extend(about_command_line(&config, backend.reads_the_project())?);
         std::fs::create_dir_all(&cache_dir)
             .map_err(|error| Error::io("make", &cache_dir, &error))?;
         self.registry.sweep();
@@ -258,6 +272,21 @@ mod tests {
     use rookery_contract::options::parse;
 
     use super::*;
+
+    #[test]
+    fn a_command_line_that_set_env_would_refuse_is_refused_or_told_of() {
+        let config = |bytes: usize| serde_json::json!({ "env": { "sxid": "x".repeat(bytes) } });
+        for is_penguin in [true, false] {
+            assert_eq!(about_command_line(&config(10), is_penguin), Ok(None));
+        }
+        let refused = about_command_line(&config(5000), true);
+        assert!(
+            matches!(refused, Err(Error::InvalidArgument(_))),
+            "{refused:?}"
+        );
+        let told = about_command_line(&config(5000), false).unwrap().unwrap();
+        assert!(told.contains("Penguin cannot run"), "{told}");
+    }
 
     #[test]
     fn options_are_checked_by_name_and_range() {

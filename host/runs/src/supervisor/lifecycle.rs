@@ -34,6 +34,8 @@ pub(crate) struct Lifecycle {
     record: Record,
     sockets: BTreeMap<Address, Socket>,
     state_dirty: bool,
+    /// Something has happened since the result files were flushed.
+    has_news: bool,
     state_written: Instant,
     flushed: Instant,
 }
@@ -95,6 +97,7 @@ impl Lifecycle {
             record,
             sockets: BTreeMap::new(),
             state_dirty: false,
+            has_news: true,
             state_written: now,
             flushed: now,
         })
@@ -239,11 +242,13 @@ impl Lifecycle {
         }
         if now.duration_since(self.flushed) >= FLUSH_EVERY {
             self.flushed = now;
+            self.has_news = false;
             if let Some(collectors) = &mut self.collectors {
                 collectors.flush();
             }
             self.flush_answers();
         }
+        self.inbox.set_quiet(!self.state_dirty && !self.has_news);
     }
 
     fn endpoints(&self) -> Vec<Endpoint> {
@@ -297,6 +302,7 @@ impl Lifecycle {
 
 impl Control for Lifecycle {
     fn event(&mut self, event: Event) {
+        self.has_news = true;
         self.observe(&event);
         if let Some(collectors) = &mut self.collectors {
             collectors.event(&event);

@@ -13,6 +13,7 @@ mod schema;
 mod steering;
 mod stranger;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -26,6 +27,7 @@ use crate::decision::Refusal;
 use crate::executor::{Answer, Ask, Executor, Job};
 use crate::failure::{Reason, Stop};
 use crate::interface::Interface;
+use crate::known_files::KnownFiles;
 use crate::limits::Limits;
 use crate::policy::{Lock, Policy, Terms};
 use crate::seats::{Origin, Seats};
@@ -77,6 +79,22 @@ pub(crate) enum Look {
     New(Candidate),
 }
 
+/// What a file holds, whose bytes are there if it was read.
+struct Contents {
+    digest: String,
+    length: u64,
+    bytes: Option<Vec<u8>>,
+}
+
+impl Contents {
+    fn read(&self, file: &Path) -> Result<Cow<'_, [u8]>, String> {
+        match &self.bytes {
+            Some(bytes) => Ok(Cow::from(bytes)),
+            None => read_again(file, &self.digest).map(Cow::from),
+        }
+    }
+}
+
 /// A component that nobody has examined yet.
 pub(crate) struct Candidate {
     digest: String,
@@ -99,14 +117,16 @@ pub(crate) struct Gate<'a> {
     pub(crate) built_in: &'a BuiltIn,
     /// Whether what was refused before is examined again.
     pub(crate) again: bool,
+    /// What earlier starts found out about files.
+    pub(crate) known_files: &'a KnownFiles,
 }
 
 impl Gate<'_> {
     /// Look at one file. A component that was examined before is neither compiled nor run; the
     /// policy is asked every time.
     pub(crate) fn look(&self, file: &Path, origin: Origin) -> Look {
-        let bytes = match read(file) {
-            Ok(bytes) => bytes,
+        let contents = match self.contents(file) {
+            Ok(contents) => contents,
             Err(reason) => {
                 return Look::Known(Err(Refused {
                     digest: None,
@@ -114,8 +134,8 @@ impl Gate<'_> {
                 }));
             }
         };
-        let digest = cache::digest(&bytes);
-        match self.look_at(file, &bytes, &digest, origin) {
+        let digest = contents.digest.clone();
+        match self.look_at(file, &contents, origin) {
             Ok(look) => look,
             Err(refusal) => Look::Known(Err(Refused {
                 digest: Some(digest),
@@ -124,13 +144,30 @@ impl Gate<'_> {
         }
     }
 
-    fn look_at(
-        &self,
-        file: &Path,
-        bytes: &[u8],
-        digest: &str,
-        origin: Origin,
-    ) -> Result<Look, Refusal> {
+    /// What a file holds. One that is as it was at an earlier start is not read, unless the
+    /// operator pins digests, or wants to know.
+    fn contents(&self, file: &Path) -> Result<Contents, String> {
+        let must_read = self.again || self.lock.is_some() || self.policy.pins();
+        if let Some((digest, length)) = self.known_files.digest(file).filter(|_| !must_read) {
+            return Ok(Contents {
+                digest,
+                length,
+                bytes: None,
+            });
+        }
+        let seen = KnownFiles::look(file);
+        let bytes = read(file)?;
+        let digest = cache::digest(&bytes);
+        self.known_files.remember(seen, &digest);
+        Ok(Contents {
+            digest,
+            length: bytes.len() as u64,
+            bytes: Some(bytes),
+        })
+    }
+
+    fn look_at(&self, file: &Path, contents: &Contents, origin: Origin) -> Result<Look, Refusal> {
+        let digest = contents.digest.as_str();
         let (name, is_built_in) = (name(file), origin == Origin::BuiltIn);
         if let Some(lock) = self.lock {
             lock.admit(&name, digest, is_built_in)?;
@@ -139,7 +176,7 @@ impl Gate<'_> {
         let known: Option<Record> = self.machine.cache.record(digest);
         let imports = match &known {
             Some(record) => record.imports.clone(),
-            None => component::imports(bytes)?,
+            None => component::imports(&contents.read(file)?)?,
         };
         let interfaces = component::interfaces(&imports)?;
         component::granted(&interfaces, &terms)?;
@@ -149,7 +186,8 @@ impl Gate<'_> {
                 file,
                 digest,
                 &terms.grants,
-                terms.compile_limits(bytes.len() as u64),
+                terms.compile_limits(contents.length),
+                contents.bytes.is_some(),
             ),
             file: file.to_owned(),
             imports,

@@ -41,8 +41,8 @@ impl results::HostRunResults for State {
 
     async fn read_yaml(&mut self, this: Resource<RunResults>, file: String) -> HostResult<String> {
         let results = self.run_results(&this)?;
-        self.json("run-results.read-yaml", move |_, _| {
-            results.read_yaml(&file)
+        self.blocking("run-results.read-yaml", move |_, _| {
+            results.read_yaml_as_json(&file)
         })
         .await
     }

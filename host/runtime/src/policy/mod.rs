@@ -203,6 +203,13 @@ impl Policy {
         u64::from(mib) << 20
     }
 
+    /// Whether it names any digest: then a file is what its bytes are now, and not what they were.
+    pub(crate) fn pins(&self) -> bool {
+        let by_digest =
+            |(key, rules): (&String, &Rules)| rules.digest.is_some() || digest(key).is_ok();
+        self.digests.is_some() || self.plugin.iter().any(by_digest)
+    }
+
     /// The terms for the plugin of this file name and digest, or why it may not load at all.
     pub(crate) fn terms(&self, name: &str, digest: &str, built_in: bool) -> Result<Terms, Refusal> {
         if self

@@ -24,6 +24,7 @@ use crate::executor::{Answer, Ask, Executor, Job};
 use crate::failure::{Reason, Stop};
 use crate::host::Services;
 use crate::installed::Installed;
+use crate::known_files::KnownFiles;
 use crate::limits::SharedMemory;
 use crate::linker::Linkers;
 use crate::meter::thread_cpu_ns;
@@ -51,6 +52,7 @@ pub struct Runtime {
     built_in: BuiltIn,
     /// What some backend of this machine has.
     offers: Live,
+    known_files: KnownFiles,
     registry: RwLock<Arc<Registry>>,
 }
 
@@ -101,6 +103,7 @@ impl Runtime {
             engine: engine.engine().clone(),
         };
         Ok(Self {
+            known_files: KnownFiles::load(&machine.cache),
             machine: Arc::new(machine),
             executor,
             seats: Seats::new(seats),
@@ -128,11 +131,17 @@ impl Runtime {
             lock: self.lock.as_ref(),
             built_in: &self.built_in,
             again: false,
+            known_files: &self.known_files,
         }
     }
 
     pub(crate) fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// Keep what was found out about files, for the next start.
+    pub(crate) fn keep_known_files(&self) {
+        self.known_files.keep(&self.machine.cache);
     }
 
     pub(crate) fn origin(&self, file: &Path) -> Origin {

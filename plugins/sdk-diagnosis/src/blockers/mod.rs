@@ -18,7 +18,7 @@ pub use fix::{DOES_NOTHING, Sure, is_reboot_program};
 pub use untimed::find as find_untimed;
 pub use words::{cut, seconds};
 
-use rookery_plugin::{Next, Result, RootFilesystem, RunResults, SearchOptions, optional};
+use rookery_plugin::{Next, Result, RootFilesystem, RunResults, optional};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -28,6 +28,7 @@ use crate::blockers::fix::{Project, fix};
 use crate::blockers::place::place;
 use crate::blockers::refine::refine;
 use crate::blockers::subject::Subject;
+use crate::files::of_console;
 use crate::timeline::{Process, Timeline};
 
 /// Blockers told of.
@@ -205,10 +206,7 @@ fn newest_line(run: &impl RunResults, name: &str) -> Result<Option<String>> {
     let Some(pattern) = literally(name) else {
         return Ok(None);
     };
-    let options = SearchOptions {
-        max_line_bytes: 160,
-        ..SearchOptions::newest(1)
-    };
+    let options = of_console(1, 160);
     let found = optional(run.search("console.log", &pattern, &options))?;
     let found = found.and_then(|found| found.matches.into_iter().next());
     Ok(found.map(|line| format!("console line {}: {}", line.line, line.text)))

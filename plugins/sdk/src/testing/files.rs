@@ -87,10 +87,12 @@ impl Files {
             })
             .collect();
         let total = rows.len();
-        let rows: Vec<_> = rows.into_iter().take(count(options.rows())).collect();
+        let offset = count(options.offset.unwrap_or(0));
+        let wanted = rows.into_iter().skip(offset).take(count(options.rows()));
+        let rows: Vec<_> = wanted.collect();
         Ok(Table {
             columns,
-            truncated: rows.len() < total,
+            truncated: offset + rows.len() < total,
             rows,
             total: total as u64,
         })

@@ -9,6 +9,7 @@ mod calls;
 mod client;
 mod data;
 mod database;
+mod growth;
 mod guests;
 mod languages;
 mod logs;
@@ -39,12 +40,13 @@ fn main() -> Result<()> {
         .prefix("rookery-bench-")
         .tempdir()?;
     println!("| what | measured | yardstick | result | aim |\n|---|---|---|---|---|");
-    let sections: [(&str, Section); 9] = [
+    let sections: [(&str, Section); 10] = [
         ("calls", calls::measure),
         ("hostile", calls::measure_beside_hostile),
         ("start", start::measure),
         ("logs", logs::measure),
         ("database", database::measure),
+        ("growth", growth::measure),
         ("boot", boot::measure),
         ("opens", opens::measure),
         ("guests", guests::measure),

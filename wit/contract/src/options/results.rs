@@ -99,6 +99,13 @@ pub struct SearchOptions {
         deserialize_with = "number::optional"
     )]
     pub timeout_ms: Option<u32>,
+    /// Search only so many bytes at the beginning and at the end of a file that is more than twice
+    /// as long: all of it by default.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "number::optional"
+    )]
+    pub ends_bytes: Option<u32>,
 }
 
 impl Default for SearchOptions {
@@ -122,6 +129,7 @@ impl SearchOptions {
             case_insensitive: false,
             context: None,
             timeout_ms: None,
+            ends_bytes: None,
         }
     }
 

@@ -51,6 +51,7 @@ use crate::supervisor::needed::{
     not_to_be_had, unpacked,
 };
 use crate::supervisor::nvram;
+use crate::supervisor::pace::Pace;
 use crate::supervisor::reboot;
 use crate::supervisor::tracing::Tracing;
 use rookery_records::event::{Process, What};
@@ -58,8 +59,6 @@ use rookery_runs::backend::{Control, Outcome, Request};
 use rookery_runs::live::{LiveAnswer, LiveRequest};
 use rookery_runs::plan::Plan;
 
-/// How often processes and sockets that ended unseen are looked for.
-const TICK: Duration = Duration::from_millis(500);
 /// After its deadline, a run is over this much later, whatever is still to be done: then its
 /// supervisor ends itself, and takes the guest along.
 pub const OVER_WITHIN: Duration = Duration::from_millis(1500);
@@ -196,7 +195,7 @@ struct Supervisor<'a> {
 
 impl Supervisor<'_> {
     fn serve(&mut self) -> Result<Outcome> {
-        let mut tick = Instant::now() + TICK;
+        let mut pace = Pace::new();
         let mut network_changed = false;
         loop {
             let now = Instant::now();
@@ -209,11 +208,10 @@ impl Supervisor<'_> {
             if self.lasting.end_begins(now) {
                 self.begin_end(now);
             }
-            if now >= tick {
+            if pace.ticks(now) {
                 self.housekeeping();
                 let guest = &self.guest;
                 self.lasting.watch(now, || guest.computed());
-                tick = now + TICK;
             }
             let due = self.guest.due();
             if (network_changed || now >= due)
@@ -222,7 +220,7 @@ impl Supervisor<'_> {
                 return Ok(Outcome::Exceeded { what });
             }
             let start_due = self.guest.start_due().unwrap_or(due);
-            let ready = self.wait(self.lasting.due().min(tick).min(due).min(start_due));
+            let ready = self.wait(self.lasting.due().min(pace.until(due)).min(start_due));
             for call in self.guest.take_due() {
                 handlers::answer(&mut self.guest, call);
             }

@@ -4,7 +4,9 @@
 //! ([`parse_result`]); what [`write()`] emits means the same to readers of either version.
 
 mod characters;
+mod entries;
 mod error;
+mod known;
 mod read;
 mod relax;
 mod scalar;
@@ -16,7 +18,9 @@ pub mod value;
 mod write;
 
 pub use characters::decode;
+pub use entries::result_in_parts;
 pub use error::YamlError;
+pub use known::parse_known;
 pub use read::{locate, parse, parse_result};
 pub use scalar::resolve_core;
 pub use write::{scalar, write};

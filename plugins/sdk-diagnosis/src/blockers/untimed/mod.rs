@@ -6,7 +6,7 @@ mod records;
 
 use std::collections::BTreeMap;
 
-use rookery_plugin::{Result, RootFilesystem, RunResults, SearchOptions};
+use rookery_plugin::{Result, RootFilesystem, RunResults};
 
 use self::records::{
     bad_ends, devices, failures, interfaces, missing_env, readable, short_name, traced,
@@ -17,6 +17,7 @@ use crate::blockers::noise::{is_noise, only_asks};
 use crate::blockers::refine::refine;
 use crate::blockers::subject::Subject;
 use crate::blockers::{BLOCKERS, Blocker, NAME, Who, literally, mounts, words};
+use crate::files;
 use crate::shapes::Crash;
 use crate::timeline::{Failure, Process, base};
 
@@ -165,10 +166,7 @@ impl<'a, R: RunResults> Known<'a, R> {
             return Ok(None);
         };
         let pattern = format!("(?i)(?:{COMPLAINTS}).*{name}|{name}.*(?:{COMPLAINTS})");
-        let options = SearchOptions {
-            max_line_bytes: 160,
-            ..SearchOptions::newest(1)
-        };
+        let options = files::of_console(1, 160);
         let found = readable(self.run.search("console.log", &pattern, &options))?;
         let line = found.and_then(|found| found.matches.into_iter().next());
         Ok(line.map(|line| format!("console line {}: {}", line.line, line.text)))
@@ -303,10 +301,7 @@ fn of_interfaces(known: &Known<impl RunResults>) -> Result<Vec<Suspect>> {
 fn of_console(known: &Known<impl RunResults>) -> Result<Vec<Suspect>> {
     let pattern =
         format!("(?i)(?:{COMPLAINTS}).*/(?:dev|proc|sys)/|/(?:dev|proc|sys)/.*(?:{COMPLAINTS})");
-    let options = SearchOptions {
-        max_line_bytes: 160,
-        ..SearchOptions::newest(LINES)
-    };
+    let options = files::of_console(LINES, 160);
     let found = readable(known.run.search("console.log", &pattern, &options))?.unwrap_or_default();
     let mut suspects = Vec::new();
     for line in &found.matches {

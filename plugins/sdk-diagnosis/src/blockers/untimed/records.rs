@@ -86,14 +86,23 @@ pub struct Device {
 
 /// `pseudofiles_failures.yaml`, in its order.
 pub fn devices(run: &impl RunResults) -> Result<Vec<Device>> {
-    let file = readable(run.read_yaml("pseudofiles_failures.yaml"))?.unwrap_or_default();
-    let devices = file.as_object().into_iter().flatten();
-    let device = |(path, entry): (&String, &Value)| {
+    let mut devices = Vec::new();
+    let read = run.each_entry("pseudofiles_failures.yaml", &mut |path, entry| {
+        if devices.len() < ROWS as usize {
+            devices.push(Device::read(path, &entry));
+        }
+    });
+    readable(read)?;
+    Ok(devices)
+}
+
+impl Device {
+    fn read(path: String, entry: &Value) -> Self {
         let impact = |name: &str| entry["impact"][name].as_u64().unwrap_or(0) > 0;
         let callers = entry["callers"].as_array().into_iter().flatten();
         let ioctls = entry["events"]["ioctl"].as_object().into_iter().flatten();
-        Device {
-            path: path.clone(),
+        Self {
+            path,
             callers: callers
                 .filter_map(Value::as_str)
                 .map(str::to_owned)
@@ -104,8 +113,7 @@ pub fn devices(run: &impl RunResults) -> Result<Vec<Device>> {
             opened: entry["events"].get("open").is_some(),
             crashing: impact("crashing_callers") || impact("crashing_callers_by_name"),
         }
-    };
-    Ok(devices.take(ROWS as usize).map(device).collect())
+    }
 }
 
 /// Interfaces that a program asked for and did not get: the name, and whether the interface is
