@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 /// How often processes and sockets that ended unseen are looked for.
 const TICK: Duration = Duration::from_millis(500);
-/// The tick comes so much earlier or later where the loop wakes then anyway.
-const NEAR: Duration = Duration::from_millis(200);
+/// The tick comes so much earlier or later where the loop wakes then anyway: together they are as
+/// long as a tick, so that what comes as often as it is always joined.
+const EARLIER: Duration = Duration::from_millis(200);
+const LATER: Duration = Duration::from_millis(310);
 
 /// The next tick.
 pub struct Pace {
@@ -32,10 +34,11 @@ impl Pace {
 
     /// Until when to wait, if something else is to be done at `due`.
     pub fn until(&mut self, due: Instant) -> Instant {
-        let apart = due
-            .saturating_duration_since(self.tick)
-            .max(self.tick.saturating_duration_since(due));
-        if apart < NEAR {
+        let (later, earlier) = (
+            due.saturating_duration_since(self.tick),
+            self.tick.saturating_duration_since(due),
+        );
+        if later < LATER && earlier < EARLIER {
             self.tick = due;
         }
         self.tick.min(due)
