@@ -12,6 +12,7 @@ use std::fs;
 use creating::{create, names};
 use images::small_root;
 use rookery_project::Roots;
+use rookery_project::penguin::init_patches::{FOR_PENGUIN_ALONE, file};
 use serde_json::{Value, json};
 
 /// A program or library with these strings.
@@ -111,4 +112,19 @@ fn the_embedded_emulator_sees_what_a_guess_would_hide() {
             .to_string()
             .contains("shim")
     );
+}
+
+#[test]
+fn what_the_embedded_emulator_leaves_out_has_no_list() {
+    let (dir, _project) = project();
+    let mut seen = 0;
+    for name in FOR_PENGUIN_ALONE {
+        let Ok(text) = fs::read_to_string(dir.path().join("out").join(file(name))) else {
+            continue;
+        };
+        let patch: Value = serde_yaml::from_str(&text).unwrap();
+        assert!(!patch.to_string().contains('['), "{name}: {patch}");
+        seen += 1;
+    }
+    assert!(seen > 5, "{seen}");
 }

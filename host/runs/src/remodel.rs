@@ -1,11 +1,11 @@
 //! A change of the configuration that is made in a running guest: of the models of its files.
 
-use rookery_contract::options::{ApplyOptions, ModelOptions};
+use rookery_contract::options::ApplyOptions;
 use rookery_contract::shapes::Change;
 use rookery_project::{Cancel, Error, Project, Result};
 use serde_json::{Map, Value};
 
-use crate::live::LiveRequest;
+use crate::live::{LiveRequest, ModelChange};
 use crate::registry::Registry;
 
 /// The only section that a running guest can follow.
@@ -45,7 +45,7 @@ pub(crate) fn remodel(
     for (path, models) in files {
         let models = models.as_object().cloned().unwrap_or_default();
         let path = path.clone();
-        let request = LiveRequest::Model(ModelOptions { path, models });
+        let request = LiveRequest::Model(ModelChange { path, models });
         let notes: Vec<String> = registry.live(run_id, request, cancel)?;
         change.warnings.extend(notes);
     }

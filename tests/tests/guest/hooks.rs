@@ -116,14 +116,13 @@ async fn calls_that_the_supervisor_sees_are_printed_and_functions_are_declined()
 
 async fn a_process_is_traced_from_its_first_call_on_with_results() -> Result<()> {
     let guest = Guest::start().await?;
+    guest.command("echo sieben > /etc/seven").await?;
     let read = guest
         .add("sys_read", "print %fd, %p, %u = %d", "wc")
         .await?;
     let opened = guest.add("sys_openat", "print %fd, %s = %d", "wc").await?;
     let ended = guest.add("sys_exit_group", "print %d", "wc").await?;
-    let said = guest
-        .command("cat /etc/passwd | wc -c; cat /no/such")
-        .await?;
+    let said = guest.command("wc -c /etc/seven; wc -c /no/such").await?;
     let text = guest
         .until(read, |text| text.contains("(/etc/seven)"))
         .await?;
@@ -142,7 +141,9 @@ async fn a_process_is_traced_from_its_first_call_on_with_results() -> Result<()>
     let text = guest.until(ended, |text| text.contains("(1)")).await?;
     assert!(text.contains("sys_exit_group(0)\n"), "{text}");
     // Others are left alone.
-    guest.command("cat /etc/passwd").await?;
+    guest
+        .command("ls /etc; cat /etc/seven; wc -c /etc/seven")
+        .await?;
     assert!(
         guest
             .read(read)

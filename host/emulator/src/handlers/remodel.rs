@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use rookery_contract::options::ModelOptions;
 use rookery_project::{Error, Result};
+use rookery_runs::live::ModelChange;
 use rookery_runs::plan::models;
 use rookery_runs::plan::notes::Notes;
 use rustix::io::Errno;
@@ -17,18 +17,18 @@ use crate::sandbox::mounting;
 const MODELS_MAX: usize = 10_000;
 
 /// Change a model, or add one. Gives what is to be known of it.
-pub fn set_model<'a, T>(guest: &mut T, options: &ModelOptions) -> Result<Vec<String>>
+pub fn set_model<'a, T>(guest: &mut T, change: &ModelChange) -> Result<Vec<String>>
 where
     T: HasDevices + HasKept + HasNamespaces + HasEmulators<'a> + HasPlan<'a>,
 {
-    let path = paths::normalise(&options.path);
+    let path = paths::normalise(&change.path);
     let project_dir = &guest.plan().project_dir;
     let old = guest.devices().model_at(&path);
     let mut notes = Notes::default();
     let file = models::remodelled(
         old.as_deref(),
         &path,
-        &options.models,
+        &change.models,
         project_dir,
         &mut notes,
     )?;

@@ -29,9 +29,7 @@ pub(super) fn patches(
     survey: &Survey,
     modelled: &Map<String, Value>,
 ) -> Vec<(&'static str, Value)> {
-    let interfaces = interfaces();
     let sections = [
-        (init_patches::INTERFACES, "netdevs", json!(interfaces)),
         (
             init_patches::GUESSES,
             "pseudofiles",
@@ -54,7 +52,7 @@ pub(super) fn patches(
             shims(tree, &LOADS),
         ),
     ];
-    let is_filled = |section: &Value| section.as_object().is_none_or(|map| !map.is_empty());
+    let is_filled = |section: &Value| section.as_object().is_some_and(|map| !map.is_empty());
     let patch = |section: &str, value: Value| match section {
         "aliases" => json!({ "lib_inject": { "aliases": value } }),
         section => json!({ section: value }),
@@ -69,16 +67,6 @@ pub(super) fn patches(
     patches
         .chain(nvram.map(|(name, values)| (name, json!({ "nvram": values }))))
         .collect()
-}
-
-/// Interfaces of usual machines, by the names that the kernel and systemd give them.
-fn interfaces() -> Vec<String> {
-    let numbered = |stem: &'static str| (0..6).map(move |number| format!("{stem}{number}"));
-    let others = [
-        "eno0", "eno1", "eno2", "ens33", "ens192", "enx0", "enp0s25", "wlp2s0",
-    ];
-    let all = numbered("eth").chain(numbered("wlan"));
-    all.chain(others.map(str::to_owned)).collect()
 }
 
 /// A node that reads as `0` and swallows what is written, where nothing is known of it. Penguin

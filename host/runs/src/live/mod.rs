@@ -6,12 +6,13 @@ mod hook;
 use std::time::Duration;
 
 use rookery_contract::options::{
-    HookOptions, HookOutputOptions, ModelOptions, PluginOptions, SnapshotOptions, UnhookOptions,
+    HookOptions, HookOutputOptions, PluginOptions, SnapshotOptions, UnhookOptions,
 };
 use rookery_contract::shapes::{
     HookOutput, Hooked, Hooks, PluginControl, Snapshots, Snapshotted, Unhooked,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 pub use self::action::Action;
 pub use self::hook::{Hooking, Target};
@@ -46,6 +47,15 @@ pub struct ReachRequest {
     pub max_bytes: usize,
 }
 
+/// A model of a file that is changed in a running guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelChange {
+    /// A file of the guest.
+    pub path: String,
+    /// As in the section `pseudofiles`; what is left out stays.
+    pub models: Map<String, Value>,
+}
+
 /// What watches or changes a guest from outside it, as `wit/live.wit` has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", content = "with", rename_all = "kebab-case")]
@@ -55,7 +65,7 @@ pub enum LiveRequest {
     Hooks,
     Unhook(UnhookOptions),
     HookOutput(HookOutputOptions),
-    Model(ModelOptions),
+    Model(ModelChange),
     Plugin(PluginOptions),
     Snapshot(SnapshotOptions),
     Snapshots,

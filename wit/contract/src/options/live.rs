@@ -81,15 +81,6 @@ impl PluginOp {
     }
 }
 
-/// What `config-mutation.apply` asks of a running guest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelOptions {
-    /// A file of the guest.
-    pub path: String,
-    /// As in the section `pseudofiles`; what is left out stays.
-    pub models: serde_json::Map<String, serde_json::Value>,
-}
-
 /// The request of `live.snapshot`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -20,8 +20,8 @@ pub use self::binaries::{StringOptions, SymbolOptions, WhichSymbols};
 pub use self::config::{ApplyOptions, InitOptions, Maker, RemoveOptions, ResetOptions, SetOptions};
 pub use self::firmware::{FindOptions, ListOptions, Place};
 pub use self::live::{
-    HookOptions, HookOutputOptions, ModelOptions, PluginOp, PluginOptions, SnapshotAction,
-    SnapshotOptions, UnhookOptions,
+    HookOptions, HookOutputOptions, PluginOp, PluginOptions, SnapshotAction, SnapshotOptions,
+    UnhookOptions,
 };
 pub use self::notes::NoteOptions;
 pub use self::results::{CsvOptions, QueryOptions, RunListOptions, SearchOptions};
