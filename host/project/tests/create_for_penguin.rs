@@ -11,6 +11,7 @@ use std::fs;
 
 use creating::{create, names};
 use images::small_root;
+use rookery_contract::options::ApplyOptions;
 use rookery_project::Roots;
 use rookery_project::penguin::init_patches::{FOR_PENGUIN_ALONE, file};
 use serde_json::{Value, json};
@@ -99,7 +100,7 @@ fn the_embedded_emulator_sees_what_a_guess_would_hide() {
     let tried = project.tried(&model, &[]).unwrap();
     let read = tried.pointer("/pseudofiles/~1dev~1acme~1io/read/model");
     assert_eq!(read, Some(&json!("zero")));
-    project.apply(&model, &Default::default()).unwrap();
+    project.apply(&model, &ApplyOptions::default()).unwrap();
     let config = project.for_embedded().unwrap();
     assert_eq!(
         config.pointer("/pseudofiles/~1dev~1acme~1io/write/model"),

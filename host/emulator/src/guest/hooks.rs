@@ -171,9 +171,12 @@ impl Hooks {
             entries: traced().map(|hook| hook.number).collect(),
             results: results.map(|hook| hook.number).collect(),
         };
-        let follow = |(pid, is_wanted)| match is_wanted {
-            true => Order::Follow(pid),
-            false => Order::Leave(pid),
+        let follow = |(pid, is_wanted)| {
+            if is_wanted {
+                Order::Follow(pid)
+            } else {
+                Order::Leave(pid)
+            }
         };
         let processes = processes.into_iter().map(follow);
         Some(std::iter::once(watch).chain(processes).collect())

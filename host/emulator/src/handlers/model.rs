@@ -121,9 +121,10 @@ fn file_of_its_own(
     path: &str,
     flags: i32,
 ) -> Option<Rc<OwnedFd>> {
-    let files = match guest.kept().models()?.begins() {
-        true => guest.devices().models().to_vec(),
-        false => Vec::new(),
+    let files = if guest.kept().models()?.begins() {
+        guest.devices().models().to_vec()
+    } else {
+        Vec::new()
     };
     let opened = guest.kept().models()?.open(&files, path, flags)?;
     let failed = |error: &std::io::Error| {

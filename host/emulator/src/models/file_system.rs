@@ -13,7 +13,7 @@ use fuser::{
 };
 
 use crate::models::sent::Log;
-use crate::models::tree::{Entry, Tree};
+use crate::models::tree::{Entry, Node, Tree};
 
 /// Names never change. What a file holds does: its size is asked for each time.
 const NAMES_LAST: Duration = Duration::from_secs(1 << 20);
@@ -45,15 +45,17 @@ impl FileSystem {
     }
 
     fn entry(&self, inode: INodeNo) -> Result<Arc<Entry>, Errno> {
-        let node = self.tree.node(inode.0).ok_or(Errno::ENOENT)?;
-        node.ok_or(Errno::EISDIR)
+        match self.tree.node(inode.0).ok_or(Errno::ENOENT)? {
+            Node::File(entry) => Ok(entry),
+            Node::Directory => Err(Errno::EISDIR),
+        }
     }
 
     fn attributes(&self, inode: INodeNo) -> Result<FileAttr, Errno> {
         let node = self.tree.node(inode.0).ok_or(Errno::ENOENT)?;
         let (kind, perm, size) = match node {
-            Some(entry) => (FileType::RegularFile, 0o666, entry.model().size()),
-            None => (FileType::Directory, 0o755, 0),
+            Node::File(entry) => (FileType::RegularFile, 0o666, entry.model().size()),
+            Node::Directory => (FileType::Directory, 0o755, 0),
         };
         Ok(FileAttr {
             ino: inode,

@@ -52,7 +52,7 @@ impl Models {
         if let State::Idle(..) = &self.state
             && let State::Idle(mounted, written) = std::mem::replace(&mut self.state, State::Gone)
         {
-            match Server::start(&self.guest, files, mounted, written) {
+            match Server::start(&self.guest, files, mounted, &written) {
                 Ok(server) => self.state = State::Served(server),
                 Err(error) => return Some(Err(error)),
             }

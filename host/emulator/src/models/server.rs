@@ -65,7 +65,7 @@ impl Server {
         pidfd: &OwnedFd,
         files: &[(String, Rc<Pseudofile>)],
         mounted: Mounted,
-        written: Written,
+        written: &Written,
     ) -> io::Result<Self> {
         let (ours, theirs) = packet_pair()?;
         let Some(process) = process::fork_into(0)? else {
@@ -80,7 +80,7 @@ impl Server {
             // A defect must not go on as a second supervisor.
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 if enter::enter(pidfd, libc::CLONE_NEWUSER).is_ok() {
-                    let entries = entries(files, &written);
+                    let entries = entries(files, written);
                     let _ = serve(entries, mounted.device, &mounted.root, &theirs);
                 }
             }));

@@ -87,6 +87,12 @@ impl Entry {
     }
 }
 
+/// What has a number.
+pub enum Node {
+    File(Arc<Entry>),
+    Directory,
+}
+
 /// All of them.
 pub struct Tree {
     nodes: RwLock<Nodes>,
@@ -116,9 +122,11 @@ impl Tree {
         }
     }
 
-    /// A file, or nothing for a directory, by its number.
-    pub fn node(&self, inode: u64) -> Option<Option<Arc<Entry>>> {
-        self.nodes().entries.get(index(inode)).cloned()
+    /// What has a number.
+    pub fn node(&self, inode: u64) -> Option<Node> {
+        let nodes = self.nodes();
+        let entry = nodes.entries.get(index(inode))?;
+        Some(entry.clone().map_or(Node::Directory, Node::File))
     }
 
     /// The number of what has this name in a directory.
@@ -198,7 +206,10 @@ mod tests {
             let at = path
                 .iter()
                 .try_fold(top, |at, part| tree.child(at, part.as_ref()))?;
-            let bytes = tree.node(at)??.model().read(1, 0, 9).unwrap();
+            let Node::File(entry) = tree.node(at)? else {
+                return None;
+            };
+            let bytes = entry.model().read(1, 0, 9).unwrap();
             Some((at, String::from_utf8(bytes).unwrap()))
         };
         let (number, _) = read(&["dev", "a"]).unwrap();

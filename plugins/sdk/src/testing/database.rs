@@ -48,11 +48,7 @@ impl Database {
             return Err(invalid("this statement gives no rows: send one SELECT"));
         }
         bind(&mut statement, params).map_err(wrong)?;
-        let columns: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = Rows::default();
         let mut found = statement.raw_query();
         while let Some(row) = found.next().map_err(wrong)? {

@@ -138,7 +138,6 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     world.privileges.check_results(&plan.results_dir)?;
     let init = Init::new(world.init, Rc::clone(&world.pidfd))
         .map_err(|error| Error::Backend(format!("cannot look at the guest's init: {error}")))?;
-    let nvram = nvram::of(plan, &rootfs.nvram, &mut notes);
     let mut guest = Guest::new(
         plan,
         Reporter::new(&mut control, plan.record_events),
@@ -149,7 +148,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         init,
     );
     *guest.kept() = Kept::new(models);
-    guest.give(links, nvram);
+    guest.give(links, nvram::of(plan, &rootfs.nvram, &mut notes));
     guest.find_files(&rootfs);
     world.start()?;
     guest.start();
