@@ -5,15 +5,12 @@
 //! whatever way, which nobody can set back. The record is sealed as everything in the cache is.
 
 use std::collections::BTreeMap;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
-
 use crate::cache::Cache;
+use crate::file_stamp::FileStamp;
 
 /// The sealed file of the cache.
 const NAME: &str = "files.json";
@@ -22,36 +19,6 @@ const MOST: usize = 4096;
 /// A file that was changed this short a time ago may change again without its times showing it.
 const SETTLES: Duration = Duration::from_secs(3);
 
-/// What identifies a file and its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Identity {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Identity {
-    fn of(file: &Metadata) -> Self {
-        Self {
-            device: file.dev(),
-            inode: file.ino(),
-            bytes: file.len(),
-            modified: (file.mtime(), file.mtime_nsec()),
-            changed: (file.ctime(), file.ctime_nsec()),
-        }
-    }
-
-    fn is_settled(&self, now: SystemTime) -> bool {
-        let changed = u64::try_from(self.changed.0).map(Duration::from_secs);
-        changed.is_ok_and(|changed| {
-            let since = now.duration_since(SystemTime::UNIX_EPOCH + changed);
-            since.is_ok_and(|since| since > SETTLES)
-        })
-    }
-}
-
 /// The files whose digests are known.
 pub(crate) struct KnownFiles {
     known: Mutex<Known>,
@@ -59,7 +26,7 @@ pub(crate) struct KnownFiles {
 
 #[derive(Default)]
 struct Known {
-    files: BTreeMap<String, (Identity, String)>,
+    files: BTreeMap<String, (FileStamp, String)>,
     is_changed: bool,
 }
 
@@ -84,16 +51,17 @@ impl KnownFiles {
         let file = name.metadata().ok()?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (identity, digest) = known.files.get(name.to_str()?)?;
-        let is_it = file.is_file() && *identity == Identity::of(&file);
-        is_it.then(|| (digest.clone(), identity.bytes))
+        let is_it = file.is_file() && *identity == FileStamp::of(&file);
+        is_it.then(|| (digest.clone(), identity.bytes()))
     }
 
     /// What a file is before it is read, to be given to [`Self::remember`].
     pub(crate) fn look(path: &Path) -> Option<Seen> {
         let name = path.canonicalize().ok()?;
-        let identity = Identity::of(&name.metadata().ok()?);
+        let identity = FileStamp::of(&name.metadata().ok()?);
         let name = name.to_str()?.to_owned();
-        (identity.is_settled(SystemTime::now())).then_some(Seen { name, identity })
+        let age = identity.age(SystemTime::now())?;
+        (age > SETTLES).then_some(Seen { name, identity })
     }
 
     /// A file that was seen before it was read has this digest.
@@ -123,7 +91,7 @@ impl KnownFiles {
 /// A file that is about to be read.
 pub(crate) struct Seen {
     name: String,
-    identity: Identity,
+    identity: FileStamp,
 }
 
 #[cfg(test)]
@@ -135,7 +103,7 @@ mod tests {
     /// A file whose last change lies so far back that it is remembered.
     fn settled(path: &Path) -> Seen {
         let name = path.canonicalize().unwrap();
-        let identity = Identity::of(&name.metadata().unwrap());
+        let identity = FileStamp::of(&name.metadata().unwrap());
         let name = name.to_str().unwrap().to_owned();
         Seen { name, identity }
     }
@@ -175,6 +143,6 @@ mod tests {
         std::fs::write(&file, "one").unwrap();
         assert!(KnownFiles::look(&file).is_none());
         let seen = settled(&file);
-        assert!(seen.identity.is_settled(SystemTime::now() + 2 * SETTLES));
+        assert!(seen.identity.age(SystemTime::now() + 2 * SETTLES) > Some(SETTLES));
     }
 }

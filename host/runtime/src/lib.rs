@@ -18,6 +18,7 @@ mod decision;
 mod engine;
 mod executor;
 mod failure;
+mod file_stamp;
 mod host;
 mod installed;
 mod interface;

@@ -5,12 +5,12 @@
 //! which are where plugins are written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::LoadReport;
 use crate::component_file::wasm_files;
+use crate::file_stamp::FileStamp;
 use crate::runtime::Runtime;
 
 /// A file that changes at every look is read nevertheless after this time.
@@ -20,26 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Watch {
     dirs: Vec<PathBuf>,
     /// As they were loaded, or refused.
-    loaded: BTreeMap<PathBuf, Stamp>,
+    loaded: BTreeMap<PathBuf, FileStamp>,
     /// What is different now and may still be being written.
     changing: BTreeMap<PathBuf, Changing>,
-}
-
-/// What tells a file from what it was: a new one has another inode, and one that was written anew
-/// another time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    written: (i64, i64),
-    changed: (i64, i64),
 }
 
 struct Changing {
     since: Instant,
     /// None where the file is not there any more.
-    stamp: Option<Stamp>,
+    stamp: Option<FileStamp>,
 }
 
 impl Watch {
@@ -78,7 +67,7 @@ impl Watch {
             if is_settled {
                 settled.push(file.clone());
             } else {
-                let stamp = stamp.cloned();
+                let stamp = stamp.copied();
                 self.changing
                     .insert(file.clone(), Changing { since, stamp });
             }
@@ -87,7 +76,7 @@ impl Watch {
             self.changing.remove(file);
             // A change from here on is seen at the next look.
             match here.get(file) {
-                Some(stamp) => self.loaded.insert(file.clone(), stamp.clone()),
+                Some(stamp) => self.loaded.insert(file.clone(), *stamp),
                 None => self.loaded.remove(file),
             };
         }
@@ -95,21 +84,11 @@ impl Watch {
     }
 }
 
-fn stamps(dirs: &[PathBuf]) -> BTreeMap<PathBuf, Stamp> {
+fn stamps(dirs: &[PathBuf]) -> BTreeMap<PathBuf, FileStamp> {
     let files = dirs.iter().filter_map(|dir| wasm_files(dir).ok()).flatten();
-    let stamped = files.filter_map(|file| Some((file.clone(), stamp(&file)?)));
+    let stamped =
+        files.filter_map(|file| Some((file.clone(), FileStamp::of(&file.metadata().ok()?))));
     stamped.collect()
-}
-
-fn stamp(file: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(file).ok()?;
-    Some(Stamp {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        bytes: metadata.len(),
-        written: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-    })
 }
 
 #[cfg(test)]

@@ -2,45 +2,29 @@
 //! is asked about, and of processes that are traced.
 
 use std::fs;
+use std::ops::Deref;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use rookery_tests::{Session, doctor, places, processes};
+use rookery_tests::processes;
 use serde_json::{Value, json};
 
-/// Longer than the slowest machine needs.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::demo_guest::{DemoGuest, PATIENCE};
 
-/// A guest of the demo firmware.
-struct Guest {
-    client: Session,
-    run_id: String,
-    root: tempfile::TempDir,
+/// A guest whose calls are hooked.
+struct Guest(DemoGuest);
+
+impl Deref for Guest {
+    type Target = DemoGuest;
+
+    fn deref(&self) -> &DemoGuest {
+        &self.0
+    }
 }
 
 impl Guest {
     async fn start() -> Result<Self> {
-        doctor::needs_emulator()?;
-        let root = tempfile::tempdir()?;
-        fs::copy(places::demo_rootfs(), root.path().join("rootfs.tar.gz"))?;
-        let client = Session::new(root.path()).await?;
-        let make = json!({"rootfs": "rootfs.tar.gz", "output": "router"});
-        client.ok("init_project", make).await?;
-        let run = json!({"project_dir": "router", "timeout": 120, "wait_s": 1});
-        let run = client.ok("run", run).await?;
-        Ok(Self {
-            run_id: run["run_id"].as_str().context("a run id")?.to_owned(),
-            client,
-            root,
-        })
-    }
-
-    fn arguments(&self, more: Value) -> Value {
-        let mut arguments = json!({"run_id": self.run_id});
-        if let (Value::Object(all), Value::Object(more)) = (&mut arguments, more) {
-            all.extend(more);
-        }
-        arguments
+        DemoGuest::start().await.map(Self)
     }
 
     async fn hook(&self, more: Value) -> Result<Value> {
@@ -72,16 +56,9 @@ impl Guest {
         }
     }
 
-    async fn command(&self, line: &str) -> Result<Value> {
-        let command = self.arguments(json!({"command": line}));
-        self.client.ok("guest_cmd", command).await
-    }
-
-    async fn stop(self) -> Result<()> {
-        self.client
-            .ok("run_stop", self.arguments(json!({})))
-            .await?;
-        self.client.close().await
+    async fn end(self) -> Result<()> {
+        self.stop().await?;
+        self.0.client.close().await
     }
 }
 
@@ -111,7 +88,7 @@ async fn calls_that_the_supervisor_sees_are_printed_and_functions_are_declined()
     }
     let removed = guest.hook(json!({"op": "remove", "hook_id": hook})).await?;
     assert_eq!(removed["removed"], json!([hook]));
-    guest.stop().await
+    guest.end().await
 }
 
 async fn a_process_is_traced_from_its_first_call_on_with_results() -> Result<()> {
@@ -152,12 +129,12 @@ async fn a_process_is_traced_from_its_first_call_on_with_results() -> Result<()>
             .all(|line| line.starts_with("wc:"))
     );
     let file = format!("router/results/latest/rookery_hook_{opened}.log");
-    let file = guest.root.path().join(file);
+    let file = guest.root().join(file);
     let logged = processes::eventually(PATIENCE, || {
         fs::read_to_string(&file).is_ok_and(|log| log.contains("\"/no/such\") = -2\n"))
     });
     assert!(logged, "{} lacks it", file.display());
-    guest.stop().await
+    guest.end().await
 }
 
 async fn a_process_that_runs_is_traced_and_left_as_it_was() -> Result<()> {
@@ -203,7 +180,7 @@ async fn a_process_that_runs_is_traced_and_left_as_it_was() -> Result<()> {
         .command(&format!("kill {pid}; sleep 1; kill -0 {pid}"))
         .await?;
     assert_ne!(said["exit_code"], 0, "{said}");
-    guest.stop().await
+    guest.end().await
 }
 
 /// All of them.

@@ -5,6 +5,7 @@
 mod answers;
 mod blockers;
 mod boots;
+mod demo_guest;
 mod first_process;
 mod hands;
 mod hooks;

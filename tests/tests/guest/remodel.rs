@@ -1,43 +1,35 @@
 //! Models of files that are changed while the guest runs, and kept once they helped.
 
-use std::fs;
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
-use rookery_tests::{Session, doctor, places};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-/// Longer than the slowest machine needs.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::demo_guest::{DemoGuest, PATIENCE};
 
-struct Guest {
-    client: Session,
-    run_id: String,
-    _root: tempfile::TempDir,
+/// A guest whose models are changed.
+struct Guest(DemoGuest);
+
+impl Deref for Guest {
+    type Target = DemoGuest;
+
+    fn deref(&self) -> &DemoGuest {
+        &self.0
+    }
 }
 
 impl Guest {
     async fn start() -> Result<Self> {
-        doctor::needs_emulator()?;
-        let root = tempfile::tempdir()?;
-        fs::copy(places::demo_rootfs(), root.path().join("rootfs.tar.gz"))?;
-        let client = Session::new(root.path()).await?;
-        for output in ["router", "other"] {
-            let make = json!({"rootfs": "rootfs.tar.gz", "output": output});
-            client.ok("init_project", make).await?;
-        }
-        let run = json!({"project_dir": "router", "timeout": 120, "wait_s": 1});
-        let run = client.ok("run", run).await?;
-        Ok(Self {
-            run_id: run["run_id"].as_str().context("a run id")?.to_owned(),
-            client,
-            _root: root,
-        })
+        let guest = DemoGuest::start().await?;
+        let make = json!({"rootfs": "rootfs.tar.gz", "output": "other"});
+        guest.client.ok("init_project", make).await?;
+        Ok(Self(guest))
     }
 
-    async fn command(&self, line: &str) -> Result<String> {
-        let command = json!({"run_id": self.run_id, "command": line});
-        let said = self.client.ok("guest_cmd", command).await?;
+    /// What a line of shell prints.
+    async fn prints(&self, line: &str) -> Result<String> {
+        let said = self.command(line).await?;
         Ok(said["stdout"].as_str().unwrap_or_default().to_owned())
     }
 
@@ -53,18 +45,18 @@ async fn a_program_that_waits_for_a_device_goes_on_when_its_model_is_changed() -
     let guest = Guest::start().await?;
     let waits = "(until [ \"$(cat /dev/panel 2>/dev/null)\" = ready ]; do sleep 0.1; done; \
                  echo up >/tmp/up) >/dev/null 2>&1 & ls /dev/panel; cat /dev/panel";
-    assert_eq!(guest.command(waits).await?, "");
+    assert_eq!(guest.prints(waits).await?, "");
     let busy = json!({"model": "const_buf", "val": "busy"});
     let told = guest.model(&busy).await?;
     let warnings = told["warnings"].to_string();
     assert!(warnings.contains("only the running guest"), "{told}");
     let seen = "ls /dev/panel; cat /dev/panel; cat < /dev/panel; cat /tmp/up";
-    assert_eq!(guest.command(seen).await?, "/dev/panel\nbusybusy");
+    assert_eq!(guest.prints(seen).await?, "/dev/panel\nbusybusy");
     guest
         .model(&json!({"model": "const_buf", "val": "ready"}))
         .await?;
     let start = Instant::now();
-    while guest.command("cat /tmp/up").await? != "up\n" {
+    while guest.prints("cat /tmp/up").await? != "up\n" {
         ensure!(start.elapsed() < PATIENCE, "the program still waits");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -74,7 +66,7 @@ async fn a_program_that_waits_for_a_device_goes_on_when_its_model_is_changed() -
     });
     guest.client.ok("add_pseudofile", file).await?;
     assert_eq!(
-        guest.command("echo 1 > /dev/panel; cat /dev/panel").await?,
+        guest.prints("echo 1 > /dev/panel; cat /dev/panel").await?,
         "ready"
     );
 
@@ -93,7 +85,7 @@ async fn a_program_that_waits_for_a_device_goes_on_when_its_model_is_changed() -
         .ok("show_patch", json!({"project_dir": "router"}))
         .await?;
     assert!(patch.to_string().contains("/dev/panel"), "{patch}");
-    guest.client.close().await
+    guest.0.client.close().await
 }
 
 async fn what_a_running_guest_cannot_follow_is_refused_and_changes_nothing() -> Result<()> {
@@ -116,20 +108,17 @@ async fn what_a_running_guest_cannot_follow_is_refused_and_changes_nothing() -> 
     refused(json!({"read": {"model": "no such"}}), "no such").await?;
     let to_file = json!({"write": {"model": "to_file", "filename": "x"}});
     refused(to_file, "when a run begins").await?;
-    assert_eq!(guest.command("ls /dev/panel; cat /dev/panel").await?, "");
+    assert_eq!(guest.prints("ls /dev/panel; cat /dev/panel").await?, "");
     let tried = json!({
         "project_dir": "router", "run_id": guest.run_id, "path": "/dev/panel", "read": "one",
         "dry_run": true,
     });
     let told = guest.client.ok("add_pseudofile", tried).await?;
     assert_eq!(told["dry_run"], true, "{told}");
-    assert_eq!(guest.command("cat /dev/panel").await?, "");
-    guest
-        .client
-        .ok("run_stop", json!({"run_id": guest.run_id}))
-        .await?;
+    assert_eq!(guest.prints("cat /dev/panel").await?, "");
+    guest.stop().await?;
     refused(json!({}), "has ended").await?;
-    guest.client.close().await
+    guest.0.client.close().await
 }
 
 /// All of them.

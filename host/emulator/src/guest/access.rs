@@ -289,11 +289,12 @@ pub trait HasKept {
     fn kept(&mut self) -> &mut Kept;
 }
 
-/// Its NVRAM.
+/// Hooks of its calls.
 pub trait HasHooks {
     fn hooks(&mut self) -> &mut Hooks;
 }
 
+/// Its NVRAM.
 pub trait HasNvram {
     fn nvram(&mut self) -> &mut Nvram;
 }
