@@ -8,8 +8,10 @@ use backhand::{BackhandError, FilesystemCompressor, SuperBlock};
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::Stream;
 
+use super::lzma::Settings;
+
 /// The largest block, of metadata or of a file.
-const MAX_BLOCK: u64 = 1 << 20;
+const MAX_BLOCK: usize = 1 << 20;
 /// The most memory that unpacking a block of lzma may take.
 const LZMA_BYTES: u64 = 64 << 20;
 
@@ -51,9 +53,17 @@ impl CompressionAction for Blocks {
     }
 }
 
+/// As squashfs-tools write it, or with another header, as vendors changed them.
 fn lzma(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), BackhandError> {
+    if let Some(settings) = Settings::of(bytes)
+        && settings != Settings::FILE
+    {
+        let block = settings.unpack(bytes, MAX_BLOCK);
+        out.extend(block.map_err(|_| BackhandError::CorruptedOrInvalidSquashfs)?);
+        return Ok(());
+    }
     let stream = Stream::new_lzma_decoder(LZMA_BYTES).map_err(std::io::Error::other)?;
-    let mut block = XzDecoder::new_stream(bytes, stream).take(MAX_BLOCK);
+    let mut block = XzDecoder::new_stream(bytes, stream).take(MAX_BLOCK as u64);
     block.read_to_end(out)?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod every;
+mod lzma;
 mod three;
 
 use std::collections::HashMap;

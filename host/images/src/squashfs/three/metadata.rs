@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::lzma::Settings;
 use crate::source::Source;
 use crate::squashfs::every::is_big;
+use crate::squashfs::lzma::Settings;
 
 /// What a block of metadata holds, unpacked.
 const METADATA: usize = 8192;

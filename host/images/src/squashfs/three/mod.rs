@@ -2,7 +2,6 @@
 //! before version 4 had that. Nothing in such an image says so, nor with which of lzma's settings.
 
 mod inode;
-mod lzma;
 mod metadata;
 
 use std::collections::{HashMap, HashSet};
@@ -11,9 +10,9 @@ use std::io::Write;
 use anyhow::{Result, bail, ensure};
 
 use self::inode::{File, Inode, Kind};
-use self::lzma::Settings;
 use self::metadata::Image;
 use super::every::{OTHERWISE, device};
+use super::lzma::Settings;
 use crate::source::Source;
 use crate::tarball::{Entry, Meta, Tarball};
 

@@ -33,12 +33,15 @@ impl Settings {
     /// What most have, and lzma's default.
     pub const USUAL: Self = Self::Bare(DEFAULT);
 
+    /// What a file of lzma has.
+    pub const FILE: Self = Self::Header(13);
+
     /// Those that are tried, in turn.
     pub fn all() -> impl Iterator<Item = Self> {
         let headers = [
             Self::USUAL,
             Self::Bytes,
-            Self::Header(13),
+            Self::FILE,
             Self::Header(5),
             Self::Marked(4),
         ];
@@ -48,17 +51,33 @@ impl Settings {
         headers.into_iter().chain(others)
     }
 
+    /// Those that a block tells by itself, since the data of lzma begins with a zero.
+    pub fn of(block: &[u8]) -> Option<Self> {
+        let whole = |before| match (before, block.get(5..13)) {
+            (13, Some(bytes)) => {
+                let bytes = bytes.try_into().map_or(0, u64::from_le_bytes);
+                bytes == UNKNOWN_LENGTH || bytes <= DICTIONARY.into()
+            }
+            _ => true,
+        };
+        let told = [Self::FILE, Self::Header(5), Self::Bytes, Self::USUAL];
+        told.into_iter().find(|one| {
+            let before = one.before();
+            block.get(before) == Some(&0) && whole(before)
+        })
+    }
+
     /// Unpack a block, of at most `most` bytes.
     pub fn unpack(self, block: &[u8], most: usize) -> Result<Vec<u8>> {
         let byte = |at: usize| block.get(at).copied().unwrap_or_default();
         let one = |[lc, lp, pb]: [u8; 3]| (pb.min(4) * 5 + lp.min(4)) * 9 + lc.min(8);
-        let (settings, before) = match self {
-            Self::Bare(own) => (one(own), 0),
-            Self::Marked(before) => (one(DEFAULT), before),
-            Self::Header(before) => (byte(0), before),
-            Self::Bytes => (one([byte(1), byte(2), byte(0)]), 4),
+        let settings = match self {
+            Self::Bare(own) => one(own),
+            Self::Marked(_) => one(DEFAULT),
+            Self::Header(_) => byte(0),
+            Self::Bytes => one([byte(1), byte(2), byte(0)]),
         };
-        let data = block.get(before..).unwrap_or_default();
+        let data = block.get(self.before()..).unwrap_or_default();
         let header = [
             &[settings][..],
             &DICTIONARY.to_le_bytes(),
@@ -77,5 +96,14 @@ impl Settings {
             _ => {}
         }
         Ok(unpacked)
+    }
+
+    /// How many bytes stand before the data.
+    fn before(self) -> usize {
+        match self {
+            Self::Bare(_) => 0,
+            Self::Marked(before) | Self::Header(before) => before,
+            Self::Bytes => 4,
+        }
     }
 }
