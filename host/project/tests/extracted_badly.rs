@@ -193,6 +193,41 @@ fn one_program_without_its_mode_is_left_as_the_device_has_it_and_said_if_it_is_c
 }
 
 #[test]
+fn what_init_runs_has_its_mode_again_even_alone() {
+    let archive = small_root("")
+        .file(
+            "etc/inittab",
+            0o644,
+            b"# ::sysinit:/etc/odd\n::sysinit:/etc_ro/rcS\n",
+        )
+        .file("etc/odd", 0o644, b"#!/bin/sh\n")
+        .file("etc_ro/rcS", 0o644, b"#!/bin/sh\n");
+    let (dir, told) = project(archive);
+    warns(&told, &["executable", "1 in all", "/etc_ro/rcS"]);
+    let mode_of = |path: &str| kept(&dir).0.stat(path).unwrap()["mode"].clone();
+    assert_eq!(mode_of("/etc_ro/rcS"), "0755");
+    assert_eq!(mode_of("/etc/odd"), "0644");
+}
+
+#[test]
+fn an_image_without_any_mode_has_those_of_its_programs_again() {
+    let archive = Archive::new()
+        .file("bin/busybox", 0o644, &mipsel())
+        .file("sbin/init", 0o644, &mipsel())
+        .file("etc/init.d/rcS", 0o644, b"#!/bin/sh\n")
+        .file("etc/passwd", 0o644, b"root:x:0:0::/:/bin/sh\n");
+    let (dir, told) = project(archive);
+    assert_eq!(
+        (&told["arch"], &told["init"]),
+        (&json!("mipsel"), &json!("/sbin/init"))
+    );
+    warns(&told, &["executable", "3 in all"]);
+    let mode_of = |path: &str| kept(&dir).0.stat(path).unwrap()["mode"].clone();
+    assert_eq!(mode_of("/etc/init.d/rcS"), "0755");
+    assert_eq!(mode_of("/etc/passwd"), "0644");
+}
+
+#[test]
 fn links_that_became_files_are_links_again_and_it_is_said() {
     let wide: Vec<u8> = "busybox\0"
         .encode_utf16()

@@ -51,14 +51,6 @@ fn what_keeps_programs_from_running_is_warned_of() {
             .contains("are for armel, not for mipsel"),
         "{mixed}"
     );
-    let modeless = Archive::new()
-        .file("bin/busybox", 0o644, &elf(8, false, false))
-        .file("etc/passwd", 0o644, b"x");
-    let error = made("modeless", modeless).unwrap_err().to_string();
-    assert!(
-        error.contains("none of the 2 files") && error.contains("modes were lost"),
-        "{error}"
-    );
 }
 
 #[test]

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use rookery_contract::shapes::NewProject;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
-use crate::firmware::tree::{Content, Entry};
 use crate::firmware::{self, Image};
 use crate::ground::scratch::{self, Scratch};
 use crate::penguin::architectures::{ARCHITECTURES, Architecture};
@@ -47,10 +46,9 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Ne
         source.with_tree(source.tree.rerooted(&root))?.into()
     };
 
-    // Where nothing can be executed, too much was lost to put it right.
-    let arch = image.arch()?.ok_or_else(|| no_program(&image, rootfs))?;
     let repaired = firmware::repair(&image)?;
     let image = repaired.image.map_or(image, Arc::new);
+    let arch = image.arch()?.ok_or_else(|| no_program(rootfs))?;
     let Some(known) = Architecture::by_name(&arch) else {
         return Err(Error::InvalidArgument(format!(
             "the programs in {} are for {arch}, which is not supported; {} are",
@@ -91,25 +89,12 @@ pub(crate) fn create(rootfs: &Path, output: &Path, cancel: &Cancel) -> Result<Ne
 }
 
 /// Why an image has no architecture.
-fn no_program(image: &Image, rootfs: &Path) -> Error {
-    let shown = rootfs.display();
-    let is_file = |entry: &&Entry| matches!(entry.content, Content::File { .. });
-    let entries = image.tree.iter().map(|(_, entry)| entry);
-    let files: Vec<&Entry> = entries.filter(is_file).collect();
-    let why = if !files.is_empty() && files.iter().all(|file| file.mode & 0o111 == 0) {
-        format!(
-            "none of the {} files in {shown} is executable: their modes were lost when it was \
-             unpacked or packed; unpack the firmware on a file system that keeps modes, and pack \
-             it with `tar czf`",
-            files.len()
-        )
-    } else {
-        format!(
-            "{shown} holds no program of any architecture: it is not a firmware's root \
-             filesystem, or only a part of one"
-        )
-    };
-    Error::InvalidArgument(why)
+fn no_program(rootfs: &Path) -> Error {
+    Error::InvalidArgument(format!(
+        "{} holds no program of any architecture: it is not a firmware's root filesystem, or only \
+         a part of one",
+        rootfs.display()
+    ))
 }
 
 /// The output must not exist, or be an empty directory, and not lie in a directory that is its

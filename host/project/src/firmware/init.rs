@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rookery_contract::shapes::InitCandidate;
 
 use super::image::Image;
+use super::inittab::{self, base};
 use super::tree::{Content, Entry, name, shown};
 use crate::Result;
 
@@ -332,29 +333,19 @@ impl Finder<'_> {
 
     /// The scripts that the inittab has run at start.
     fn sysinit(&self) -> Result<Vec<Vec<u8>>> {
-        let Some((_, entry)) = self.image.tree.follow(b"etc/inittab") else {
-            return Ok(Vec::new());
-        };
-        let text = self.image.read(entry, 0, MAX_SCRIPT)?;
-        let text = String::from_utf8_lossy(&text);
-        let scripts = text.lines().filter_map(|line| {
-            let mut fields = line.trim().splitn(4, ':');
-            let (id, _, action, process) = (
-                fields.next()?,
-                fields.next()?,
-                fields.next()?,
-                fields.next()?,
-            );
-            let mut words = process.split_whitespace();
-            let mut program = words.next()?.trim_start_matches('-');
-            if matches!(base(program), "sh" | "ash" | "bash") {
-                program = words.find(|word| !word.starts_with('-'))?;
-            }
-            let at_start = matches!(action, "sysinit" | "bootwait" | "boot" | "wait");
-            let is_script = program.starts_with('/') && !TOOLS.contains(&base(program));
-            (at_start && !id.starts_with('#') && is_script).then(|| program.as_bytes().to_vec())
-        });
-        Ok(scripts.take(4).collect())
+        let lines = inittab::lines(self.image)?;
+        let at_start = lines
+            .iter()
+            .filter(|line| matches!(&*line.action, "sysinit" | "bootwait" | "boot" | "wait"));
+        let is_script =
+            |program: &&str| program.starts_with('/') && !TOOLS.contains(&base(program));
+        let scripts = at_start
+            .filter_map(inittab::Line::program)
+            .filter(is_script);
+        Ok(scripts
+            .map(|script| script.as_bytes().to_vec())
+            .take(4)
+            .collect())
     }
 }
 
@@ -365,11 +356,6 @@ fn becomes_init(line: &str) -> bool {
         .take_while(|word| !word.starts_with('#'));
     words.any(|word| word == "exec")
         && words.any(|word| matches!(word, "/sbin/init" | "$init" | "${init}"))
-}
-
-/// The last part of a path.
-fn base(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Whether a path can stand on the guest's boot command line and in a shell unquoted.

@@ -8,6 +8,7 @@ mod file_system;
 mod image;
 mod image_file;
 mod init;
+mod inittab;
 mod limits;
 pub mod nvram;
 mod opened;

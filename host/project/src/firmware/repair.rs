@@ -3,6 +3,7 @@
 
 use super::damage::{BINS, PROGRAMS, named};
 use super::image::Image;
+use super::inittab;
 use super::tree::{Content, Entry, Tree, parent, shown};
 use crate::Result;
 
@@ -12,6 +13,8 @@ const SEVERAL: usize = 3;
 const ONE_OF: usize = 4;
 /// The longest text that can be a link's target.
 const MAX_TARGET: u64 = 4095;
+/// What busybox's init runs without an inittab.
+const RC: &str = "/etc/init.d/rcS";
 /// How a link begins that Cygwin keeps as a file.
 const CYGWIN: &[u8] = b"!<symlink>";
 
@@ -130,21 +133,10 @@ fn narrow(target: &[u8]) -> Vec<u8> {
 }
 
 fn modes(image: &Image, tree: &mut Tree, repaired: &mut Repaired) -> Result<()> {
-    let mut lost: Vec<Vec<u8>> = Vec::new();
-    for dir in BINS {
-        let mut programs = 0;
-        let mut lacking = Vec::new();
-        for (name, entry) in image.tree.children(dir.as_bytes()) {
-            if !matches!(entry.content, Content::File { .. }) || !image.starts_by_itself(entry)? {
-                continue;
-            }
-            programs += 1;
-            if entry.mode & 0o111 == 0 {
-                lacking.push([dir.as_bytes(), b"/", name].concat());
-            }
-        }
-        if lacking.len() > 1 && lacking.len() * ONE_OF >= programs {
-            lost.append(&mut lacking);
+    let mut lost = lost_modes(image)?;
+    for path in run_by_init(image)? {
+        if !lost.contains(&path) {
+            lost.push(path);
         }
     }
     if lost.is_empty() {
@@ -180,6 +172,58 @@ fn modes(image: &Image, tree: &mut Tree, repaired: &mut Repaired) -> Result<()> 
         named(&lost)
     ));
     Ok(())
+}
+
+/// Programs that nobody may execute where many others are: all of an image that knows no such
+/// modes, as on Windows, else those of directories where too many lack them.
+fn lost_modes(image: &Image) -> Result<Vec<Vec<u8>>> {
+    let mut lost: Vec<Vec<u8>> = Vec::new();
+    let files = || {
+        let all = image.tree.iter();
+        all.filter(|(_, entry)| matches!(entry.content, Content::File { .. }))
+    };
+    if files().all(|(_, entry)| entry.mode & 0o111 == 0) {
+        for (path, entry) in files() {
+            if image.starts_by_itself(entry)? {
+                lost.push(path.to_vec());
+            }
+        }
+        return Ok(lost);
+    }
+    for dir in BINS {
+        let mut programs = 0;
+        let mut lacking = Vec::new();
+        for (name, entry) in image.tree.children(dir.as_bytes()) {
+            if !matches!(entry.content, Content::File { .. }) || !image.starts_by_itself(entry)? {
+                continue;
+            }
+            programs += 1;
+            if entry.mode & 0o111 == 0 {
+                lacking.push([dir.as_bytes(), b"/", name].concat());
+            }
+        }
+        if lacking.len() > 1 && lacking.len() * ONE_OF >= programs {
+            lost.append(&mut lacking);
+        }
+    }
+    Ok(lost)
+}
+
+/// What init runs and nobody may execute: the device would not come up with it so.
+fn run_by_init(image: &Image) -> Result<Vec<Vec<u8>>> {
+    let lines = inittab::lines(image)?;
+    let programs = lines.iter().filter_map(inittab::Line::program);
+    let mut lost = Vec::new();
+    for program in programs.chain([RC]).filter(|path| path.starts_with('/')) {
+        if let Some((path, entry)) = image.tree.follow(program.as_bytes())
+            && entry.mode & 0o111 == 0
+            && matches!(entry.content, Content::File { .. })
+            && image.starts_by_itself(entry)?
+        {
+            lost.push(path);
+        }
+    }
+    Ok(lost)
 }
 
 /// The loaders that some programs ask for.
