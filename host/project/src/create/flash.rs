@@ -1,13 +1,15 @@
 //! Flash partitions that the firmware names: in a kernel's command line, or by their numbers in its
-//! scripts.
+//! scripts and programs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regex::bytes::Regex;
+use regex::bytes::{Match, Regex};
 use serde_json::{Map, Value, json};
 
 /// Higher numbers are none of a router's.
 const NUMBERS: u32 = 32;
+/// A program that names more of them tries each that there may be.
+const TRIED: usize = 8;
 /// The size of a partition of which only the number is known.
 const SIZE: u64 = 1 << 20;
 /// The smallest that `const_buf` makes.
@@ -25,6 +27,8 @@ pub(super) struct Partitions {
 pub(super) struct Finder {
     command_line: Regex,
     device: Regex,
+    /// The same, as a string of a program.
+    string: Regex,
 }
 
 impl Finder {
@@ -34,11 +38,11 @@ impl Finder {
                 r#"mtdparts=[^:\s"'\x00]{1,64}:([0-9A-Za-z@(),._+-]{1,1000})"#,
             )?,
             device: Regex::new(r"/dev/mtd(?:block)?/?([0-9]{1,2})(?:ro)?(?:$|[^0-9A-Za-z])")?,
+            string: Regex::new(r"/dev/mtd(?:block)?/?([0-9]{1,2})(?:ro)?")?,
         })
     }
 
-    /// Look at a file. Only a script means a device by the number that it names: a program may try
-    /// each.
+    /// Look at a file.
     pub(super) fn look(&self, content: &[u8], is_script: bool, found: &mut Partitions) {
         for line in self.command_line.captures_iter(content) {
             let parts = line
@@ -49,16 +53,23 @@ impl Finder {
                 found.named = named;
             }
         }
-        if is_script {
-            let numbers = self.device.captures_iter(content).filter_map(|found| {
-                std::str::from_utf8(found.get(1)?.as_bytes())
-                    .ok()?
-                    .parse()
-                    .ok()
-            });
-            found
-                .mentioned
-                .extend(numbers.filter(|number: &u32| *number < NUMBERS));
+        let names = if is_script {
+            &self.device
+        } else {
+            &self.string
+        };
+        let is_whole = |path: Match<'_>| {
+            let before = path.start().checked_sub(1).and_then(|at| content.get(at));
+            is_script || (before, content.get(path.end())) == (Some(&0), Some(&0))
+        };
+        let numbers = names.captures_iter(content).filter_map(|found| {
+            found.get(0).filter(|path| is_whole(*path))?;
+            let digits = std::str::from_utf8(found.get(1)?.as_bytes()).ok()?;
+            digits.parse().ok()
+        });
+        let numbers: BTreeSet<u32> = numbers.filter(|number| *number < NUMBERS).collect();
+        if is_script || numbers.len() <= TRIED {
+            found.mentioned.extend(numbers);
         }
     }
 }
@@ -158,12 +169,21 @@ mod tests {
     #[test]
     fn a_script_means_the_devices_that_it_numbers_and_a_program_does_not() {
         let script = "mount -t jffs2 /dev/mtdblock6 /config\ncat /dev/mtd3>/tmp/x # /dev/mtd99\n";
-        let devices = found(&[(script, true), ("\0/dev/mtd1\0", false)]);
+        let program = "\0/dev/mtd1\0/dev/mtd2x\0see /dev/mtd4\0";
+        let each: String = (10..20)
+            .map(|number| format!("\0/dev/mtd{number}\0"))
+            .collect();
+        let devices = found(&[(script, true), (program, false), (&each, false)]);
         let numbers: Vec<_> = devices
             .iter()
             .map(|(name, d)| (name.as_str(), &d["id"]))
             .collect();
-        assert_eq!(numbers, [("mtd3", &json!(3)), ("mtd6", &json!(6))]);
+        let expected = [
+            ("mtd1", &json!(1)),
+            ("mtd3", &json!(3)),
+            ("mtd6", &json!(6)),
+        ];
+        assert_eq!(numbers, expected);
         assert!(found(&[("/dev/mtdblockX /dev/mtd", true)]).is_empty());
     }
 }
