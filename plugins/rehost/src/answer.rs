@@ -41,6 +41,9 @@ struct Change {
     why: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<Next>,
+    /// Of several changes that were tried at once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    calls: Vec<Next>,
     effect: Effect,
     /// What its run took.
     seconds: f64,
@@ -52,6 +55,12 @@ impl From<&Tried> for Change {
         Self {
             why: tried.hypothesis.why.clone(),
             call: tried.hypothesis.call.clone(),
+            calls: tried
+                .hypothesis
+                .parts
+                .iter()
+                .filter_map(|part| part.call.clone())
+                .collect(),
             effect: tried.effect,
             seconds: tenths(tried.seconds),
             results_dir: tried.results_dir.clone(),

@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 use crate::args::AtLeast;
 use crate::arguments;
 use crate::ledger::{Hypothesis, Ledger};
-use crate::together::together;
+use crate::together::{at_once, together};
 use crate::watch::Looked;
 
 /// What a modelled device has to read where a caller takes what is hardly certain.
@@ -91,11 +91,14 @@ impl Found {
         });
     }
 
-    /// The first that has not had its run; in the end, those that did nothing alone at once.
+    /// The first that has not had its run, with others of its kind; in the end, those that did
+    /// nothing alone at once.
     pub fn next(self, ledger: &Ledger) -> Option<Hypothesis> {
-        let all = self.hypotheses.into_iter().chain(together(ledger));
-        let mut untried = all.filter(|hypothesis| !ledger.knows(&hypothesis.key));
-        untried.next()
+        let untried = |hypothesis: &Hypothesis| !ledger.knows(&hypothesis.key);
+        let mut all = self.hypotheses;
+        all.retain(untried);
+        let first = at_once(&all, ledger).or_else(|| all.into_iter().next());
+        first.or_else(|| together(ledger).filter(untried))
     }
 }
 

@@ -89,15 +89,39 @@ pub struct Hypothesis {
     /// Its run only finds something out: the change is not kept, whatever comes of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asks: bool,
+    /// Those that it is made of, where it is made of others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+}
+
+/// What a hypothesis that is made of others keeps of each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    pub key: String,
+    pub call: Option<Next>,
 }
 
 impl Hypothesis {
-    /// Begins the key of one that is made of others.
-    pub const MANY: &str = "together ";
-
     /// Whether it is made of others.
     pub fn is_of_many(&self) -> bool {
-        self.key.starts_with(Self::MANY)
+        !self.parts.is_empty()
+    }
+
+    /// The keys of what it changes something about.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let own = (!self.is_of_many()).then_some(&self.key);
+        let parts = self.parts.iter().map(|part| &part.key);
+        own.into_iter().chain(parts).map(String::as_str)
+    }
+
+    /// Whether it gives the firmware files that it has not, and takes nothing away.
+    pub fn only_adds_files(&self) -> bool {
+        let sections = self.fragment.as_object();
+        let adds = sections.is_some_and(|sections| {
+            let mut names = sections.keys();
+            names.all(|name| matches!(name.as_str(), "pseudofiles" | "static_files"))
+        });
+        adds && self.replace.is_empty() && !self.asks && !self.is_of_many()
     }
 
     pub fn new(key: String, why: String, call: Option<Next>, change: Fragment) -> Self {
@@ -108,6 +132,7 @@ impl Hypothesis {
             fragment: change.value,
             replace: change.replace,
             asks: false,
+            parts: Vec::new(),
         }
     }
 

@@ -240,7 +240,8 @@ where
         let hypothesis = current.and_then(|current| current.hypothesis.as_ref());
         // Behind what was in the way may stand the next thing: that is progress, too.
         let is_gone = hypothesis.is_some_and(|hypothesis| {
-            then.is_blocked_by(&hypothesis.key) && !now.is_blocked_by(&hypothesis.key)
+            let mut keys = hypothesis.keys();
+            keys.any(|key| then.is_blocked_by(key) && !now.is_blocked_by(key))
         });
         Ok(match compare(now, &then).verdict() {
             "better" => Effect::Better,

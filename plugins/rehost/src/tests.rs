@@ -4,10 +4,11 @@ use rookery_diagnosis::Sure;
 use rookery_plugin::fragment;
 use rookery_plugin::testing::{FakeHost, call, check};
 use rookery_plugin::{Error, Notes};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::args::AtLeast;
+use crate::hypothesis::Found;
 use crate::ledger::{Current, Effect, Hypothesis, Ledger, Tried};
 use crate::together::together;
 
@@ -176,7 +177,41 @@ fn changes_that_did_nothing_alone_are_tried_at_once_and_others_are_not() {
     ledger.tried.push(tried("c", Effect::Same));
     let both = together(&ledger).unwrap();
     assert_eq!(both.fragment, json!({ "env": { "a": "1", "c": "1" } }));
-    assert!(both.is_of_many());
+    assert_eq!(both.keys().collect::<Vec<_>>(), ["a", "c"]);
+}
+
+#[test]
+fn missing_files_are_tried_at_once_and_one_by_one_where_that_did_not_help() {
+    let file = |path: &str| {
+        let change = fragment::pseudofile(path, Map::new(), None);
+        Hypothesis::new(path.into(), "why".into(), None, change)
+    };
+    let untried = || vec![file("/dev/a"), hypothesis("x"), file("/dev/b")];
+    let mut ledger = Ledger::default();
+    let next = |ledger: &Ledger, hypotheses: Vec<Hypothesis>| {
+        let found = Found {
+            hypotheses,
+            ..Found::default()
+        };
+        found.next(ledger).unwrap()
+    };
+    let both = next(&ledger, untried());
+    assert_eq!(
+        both.fragment,
+        json!({ "pseudofiles": { "/dev/a": {}, "/dev/b": {} } })
+    );
+    let first = vec![hypothesis("x"), file("/dev/a"), file("/dev/b")];
+    assert_eq!(next(&ledger, first).key, "x", "what is surer comes first");
+    ledger.tried.push(Tried {
+        hypothesis: both,
+        ..tried("", Effect::Same)
+    });
+    assert_eq!(next(&ledger, untried()).key, "/dev/a");
+    ledger.tried.push(Tried {
+        hypothesis: file("/dev/a"),
+        ..tried("", Effect::Same)
+    });
+    assert_eq!(next(&ledger, untried()).key, "x");
 }
 
 #[test]

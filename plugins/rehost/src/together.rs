@@ -1,9 +1,25 @@
-//! Changes that did nothing alone, all at once: two things may be missing at the same place.
+//! Changes all at once: files that are missing at different places, which cost a run each alone, and
+//! what did nothing alone, since two things may be missing at the same place.
 
 use rookery_plugin::fragment::Fragment;
 use serde_json::Value;
 
-use crate::ledger::{Effect, Hypothesis, Ledger};
+use crate::ledger::{Effect, Hypothesis, Ledger, Part};
+
+/// How many are one: what is known of them has to fit into a note.
+const PARTS: usize = 16;
+
+/// Of `untried`, those that add files as the first does, as one: unless they were that already.
+pub fn at_once(untried: &[Hypothesis], ledger: &Ledger) -> Option<Hypothesis> {
+    let was_part = |key: &str| {
+        let mut tried = ledger.tried_now().map(|tried| &tried.hypothesis);
+        tried.any(|known| known.is_of_many() && known.keys().any(|part| part == key))
+    };
+    let fits = |one: &&Hypothesis| one.only_adds_files() && !was_part(&one.key);
+    untried.first().filter(fits)?;
+    let all: Vec<_> = untried.iter().filter(fits).take(PARTS).collect();
+    many(&all, "files are missing at several places")
+}
 
 /// The changes that had no effect on the project as it is now, as one.
 pub fn together(ledger: &Ledger) -> Option<Hypothesis> {
@@ -13,24 +29,31 @@ pub fn together(ledger: &Ledger) -> Option<Hypothesis> {
         .map(|tried| &tried.hypothesis)
         .filter(|hypothesis| !hypothesis.asks && !hypothesis.is_of_many())
         .collect();
-    if alone.len() < 2 {
+    many(&alone, "these did nothing alone")
+}
+
+/// Several as one; `None` of fewer than two.
+fn many(all: &[&Hypothesis], why: &str) -> Option<Hypothesis> {
+    if all.len() < 2 {
         return None;
     }
     let mut change = Fragment::default();
-    for hypothesis in &alone {
+    for hypothesis in all {
         merge(&mut change.value, &hypothesis.fragment);
         change.replace.extend(hypothesis.replace.iter().cloned());
     }
-    let keys: Vec<&str> = alone
-        .iter()
-        .map(|hypothesis| hypothesis.key.as_str())
-        .collect();
-    Some(Hypothesis::new(
-        format!("{}{}", Hypothesis::MANY, keys.join(" + ")),
-        format!("these did nothing alone: {}", keys.join(" and ")),
-        None,
-        change,
-    ))
+    let part = |one: &&Hypothesis| Part {
+        key: one.key.clone(),
+        call: one.call.clone(),
+    };
+    let mut keys: Vec<_> = all.iter().map(|one| one.key.as_str()).collect();
+    keys.sort_unstable();
+    let (key, why) = (keys.join(" + "), format!("{why}: {}", keys.join(" and ")));
+    let one = Hypothesis::new(format!("together {key}"), why, None, change);
+    Some(Hypothesis {
+        parts: all.iter().map(part).collect(),
+        ..one
+    })
 }
 
 /// Objects by their members, lists by their items; anything else takes the place of what was there.

@@ -10,6 +10,8 @@ use crate::ledger::Current;
 
 /// A run is looked at so often, in milliseconds.
 const LOOK_MS: u32 = 3000;
+/// Looking at what a busy guest left takes time: at most one part in so many of a call.
+const LOOKS: u32 = 4;
 /// A run in which nothing new is seen for so long has settled, in seconds.
 const SETTLED_S: f64 = 15.0;
 /// A trial in whose way the same stands is over sooner.
@@ -56,8 +58,9 @@ pub fn watch(
         ..WaitOptions::default()
     };
     let mut status = host.status(run_id)?;
+    let mut pause = LOOK_MS;
     while status.is_running() && *left_ms > 0 {
-        let slice = LOOK_MS.min(*left_ms);
+        let slice = pause.min(*left_ms);
         status = host.wait_until(run_id, &until, slice)?;
         *left_ms -= slice;
         if !status.is_running() {
@@ -67,9 +70,23 @@ pub fn watch(
         if answered || has_settled(host, &status, current) {
             host.stop(run_id)?;
             status = host.wait(run_id, END_MS)?;
+            continue;
         }
+        let looked_ms = since_ms(&status, &host.status(run_id)?);
+        *left_ms = left_ms.saturating_sub(looked_ms);
+        pause = LOOK_MS.max(looked_ms.saturating_mul(LOOKS));
     }
     Ok((!status.is_running()).then_some(status))
+}
+
+/// How long the run went on between two looks at its status.
+fn since_ms(then: &RunStatus, now: &RunStatus) -> u32 {
+    let elapsed = |status: &RunStatus| status.elapsed_s.unwrap_or_default().max(0.0);
+    let seconds = (elapsed(now) - elapsed(then)).clamp(0.0, 3600.0);
+    std::time::Duration::from_secs_f64(seconds)
+        .as_millis()
+        .try_into()
+        .unwrap_or(u32::MAX)
 }
 
 /// Whether nothing new was seen for long enough. What cannot be read yet is no news.
