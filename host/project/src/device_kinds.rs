@@ -28,6 +28,8 @@ pub enum DeviceKind {
     Nvram,
     /// Flash memory.
     Flash,
+    /// A whole chip of flash memory, which a vendor's driver reads and writes by ioctls.
+    FlashChip,
     /// What manages volumes in flash memory.
     Ubi,
     /// The machine's memory.
@@ -49,6 +51,7 @@ impl DeviceKind {
             "mem" | "kmem" | "port" => Self::Memory,
             "ubi" | "ubi_ctrl" => Self::Ubi,
             "input/event" | "input/mice" | "input/mouse" => Self::Button,
+            _ if stem.ends_with("flash_chrdev") => Self::FlashChip,
             _ if stem.starts_with("mtd") => Self::Flash,
             _ if stem.contains("nvram") => Self::Nvram,
             _ if has_word(name, &["led", "leds"]) => Self::Led,
@@ -87,6 +90,12 @@ impl DeviceKind {
                 "read": { "model": "empty" },
                 "write": discard,
                 "poll": { "model": "blocking" },
+                "ioctl": { "*": done() },
+            }),
+            // What it holds no configuration can say.
+            Self::FlashChip => json!({
+                "read": { "model": "empty" },
+                "write": discard,
                 "ioctl": { "*": done() },
             }),
             Self::I2c => json!({

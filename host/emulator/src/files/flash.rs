@@ -15,6 +15,7 @@ use rookery_runs::plan::{Flash, Held};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::files::flash_chip::FlashChip;
 use crate::models::DIRECTORY;
 
 /// The major numbers of flash (`Documentation/admin-guide/devices.txt`).
@@ -31,17 +32,27 @@ pub struct Partitions {
     all: Vec<Flash>,
     /// The root of the file system that they are in, once there is one.
     root: Option<OwnedFd>,
+    /// What firmware reads and writes of the whole chip, past all partitions.
+    chip: FlashChip,
 }
 
 impl Partitions {
     /// These.
     pub fn new(all: Vec<Flash>) -> Self {
-        Self { all, root: None }
+        Self {
+            all,
+            ..Self::default()
+        }
     }
 
     /// Each of them.
     pub fn all(&self) -> &[Flash] {
         &self.all
+    }
+
+    /// The whole chip.
+    pub fn chip(&mut self) -> &mut FlashChip {
+        &mut self.chip
     }
 
     /// The bytes of the file system that they need.

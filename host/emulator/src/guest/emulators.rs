@@ -18,6 +18,8 @@ pub struct Emulators<'a> {
     announces_ioctls: bool,
     tells: Option<u64>,
     abort: i32,
+    attaches: bool,
+    stack: Option<u64>,
     version: Option<(u32, u32)>,
     cpu: Option<String>,
 }
@@ -32,6 +34,8 @@ impl<'a> Emulators<'a> {
             announces_ioctls: prepared.announces_ioctls,
             tells: prepared.tells,
             abort: signals::abort_of(prepared.version),
+            attaches: prepared.attaches,
+            stack: prepared.stack,
             version: prepared.version,
             cpu: prepared.cpu,
         }
@@ -90,11 +94,20 @@ impl<'a> Emulators<'a> {
         self.cpu.as_deref().filter(|_| is_first)
     }
 
-    /// Whether the plan's own attaches shared memory at an address of the guest's choice. An older
-    /// one does so only where it has not set that address aside.
+    /// How large the stacks of programs are that `qemu` runs, in bytes.
+    pub fn stack(&self, qemu: &Qemu) -> Option<u64> {
+        self.stack.filter(|_| qemu.arch.is_32_bit())
+    }
+
+    /// Whether the plan's own attaches shared memory at an address of the guest's choice.
     pub fn attaches_anywhere(&self) -> bool {
-        let narrow = self.first().is_some_and(|first| first.arch.is_32_bit());
-        !narrow || self.version.is_none_or(|version| version >= COMPLETE)
+        self.attaches
+    }
+
+    /// Whether it does so because it was changed, and then over whatever is there.
+    pub fn attaches_over(&self) -> bool {
+        let older = self.version.is_some_and(|version| version < COMPLETE);
+        self.attaches && older && self.first().is_some_and(|first| first.arch.is_32_bit())
     }
 
     /// The host's number under which the guest's `SIGABRT` is sent.

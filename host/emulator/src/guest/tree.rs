@@ -98,6 +98,9 @@ impl<'a> Tree<'a> {
             Err(Errno::NOENT) if let Some(directory) = self.devices.directory(path) => {
                 return Ok(Found::Device(path.to_owned(), directory));
             }
+            Err(Errno::NOENT) if let Some(device) = self.hidden(&view, path) => {
+                return Ok(Found::Device(path.to_owned(), device));
+            }
             Err(error) => return Err(error),
         };
         let status = paths::status(&found)?;
@@ -128,6 +131,15 @@ impl<'a> Tree<'a> {
             Some(file) => Found::OfProcess(file),
             None => Found::File(real, status),
         })
+    }
+
+    /// What the configuration says of a device whose file the guest covered: where it mounts a file
+    /// system over `/dev`, it copies its own nodes there, which extractors lose.
+    fn hidden(&self, view: &View, path: &str) -> Option<Device> {
+        let (device, file_system) = self.devices.hidden(path)?;
+        let shown = paths::status(&view.find("/dev").ok()?).ok()?;
+        let covered = paths::is_below(path, "/dev") && shown.st_dev != file_system;
+        covered.then(|| device.clone())
     }
 
     /// Whether what was found is in `/proc` and belongs to one process.

@@ -18,6 +18,7 @@ use crate::guest::access::{
 use crate::guest::tree::Found;
 use crate::handlers::model::memory_file;
 use crate::kernel::{enter, paths};
+use crate::models::contents;
 use crate::process::call::{Action, Call};
 use crate::process::path_arg::PathArg;
 use crate::process::view;
@@ -135,9 +136,7 @@ fn of_device<'a>(
             let file = match guest.kept().get(path) {
                 Some(kept) => std::rc::Rc::clone(kept),
                 None => match guest.devices().model(index) {
-                    Some(model) => {
-                        memory_file(path, devices::contents(&model, 0).unwrap_or_default())?
-                    }
+                    Some(model) => memory_file(path, contents(&model, 0).unwrap_or_default())?,
                     None => return Ok(None),
                 },
             };

@@ -9,7 +9,7 @@ use crate::guest::access::{
     Callers, HasDevices, HasEmulators, HasImages, HasNvram, HasPlan, HasServices, Reports,
 };
 use crate::handlers::behind::model_of;
-use crate::handlers::{flash, loops, network, nvram, ppp, tunnel};
+use crate::handlers::{flash, flash_chip, loops, network, nvram, ppp, tunnel};
 use crate::process::call::{Action, Call};
 use crate::qemu::arch::Arch;
 use crate::qemu::emulator::GUEST_BASE;
@@ -80,7 +80,7 @@ pub fn ioctl<'a>(guest: &mut impl Controls<'a>, call: &Call) -> Action {
 }
 
 fn answer_model<'a>(
-    guest: &mut (impl Reports + HasEmulators<'a>),
+    guest: &mut (impl Reports + HasDevices + HasEmulators<'a>),
     call: &Call,
     path: &str,
     model: &Pseudofile,
@@ -100,6 +100,7 @@ fn answer_model<'a>(
             Some(arch) => write_data(guest, call, command, &rtc_time(arch), 0),
             None => Errno::NOTTY.into(),
         },
+        Some(Ioctl::FlashChip(does)) => flash_chip::control(guest, call, model, *does),
         Some(Ioctl::Unhandled) | None => {
             guest.report_call(
                 call,

@@ -4,10 +4,9 @@
 use rookery_records::event::{Argument, What};
 use rustix::io::Errno;
 
-use crate::guest::access::{HasEmulators, HasIpc, HasNamespaces, Reports};
+use crate::guest::access::{Callers, HasEmulators, HasIpc, HasNamespaces, Reports};
 use crate::kernel::ipc::{Kind, objects};
 use crate::process::call::{Action, Call};
-use crate::qemu::emulator::LACKS;
 
 /// The names that the kernel has for the arguments.
 type Names = &'static [&'static str];
@@ -80,7 +79,7 @@ pub fn operate(guest: &mut (impl Reports + HasIpc + HasNamespaces), call: &Call)
 }
 
 /// `shmat`. Where an older emulator cannot attach at the address that the caller wants, a note says
-/// so.
+/// so. One that was changed so that it can would also replace what the caller has there.
 pub fn attach<'a>(
     guest: &mut (impl Reports + HasIpc + HasNamespaces + HasEmulators<'a>),
     call: &Call,
@@ -91,14 +90,36 @@ pub fn attach<'a>(
     if at_fixed && !guest.emulators().attaches_anywhere() {
         let program = guest.who(call).program;
         let note = format!(
-            "{} attaches shared memory at a fixed address, which failed: {LACKS}",
+            "{} attaches shared memory at a fixed address, which failed: this emulator is older \
+             than qemu 9.0, and its code has an unknown layout",
             program.escape_debug()
         );
         guest.report_call(call, What::Note(note.into()));
         guest.report_numbers(call, "shmat", names, Some(Errno::INVAL));
         return Action::Continue;
     }
+    if at_fixed && guest.emulators().attaches_over() && is_in_use(guest, call) {
+        guest.report_numbers(call, "shmat", names, Some(Errno::INVAL));
+        return Errno::INVAL.into();
+    }
     of_object(guest, call, "shmat", Kind::SharedMemory, names)
+}
+
+/// Whether the caller has something where it wants to attach, which its emulator only set aside
+/// else.
+fn is_in_use(guest: &mut impl Callers, call: &Call) -> bool {
+    let maps = guest
+        .caller(call)
+        .and_then(|record| record.process.text("maps").ok());
+    let at = call.arg(1);
+    maps.is_some_and(|maps| {
+        maps.lines().any(|line| {
+            let (range, rest) = line.split_once(' ').unwrap_or_default();
+            let (low, high) = range.split_once('-').unwrap_or_default();
+            let bound = |hex| u64::from_str_radix(hex, 16).unwrap_or(0);
+            (bound(low)..bound(high)).contains(&at) && !rest.starts_with("---p")
+        })
+    })
 }
 
 fn table(guest: &mut (impl HasIpc + HasNamespaces), kind: Kind) -> Option<String> {

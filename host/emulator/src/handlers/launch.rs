@@ -46,6 +46,8 @@ pub fn options<'a>(
     ];
     let cpu = guest.emulators().cpu(qemu).or(cpu);
     options.extend(cpu.map(|cpu| ("-cpu", cpu.to_owned())));
+    let stack = guest.emulators().stack(qemu);
+    options.extend(stack.map(|bytes| ("-s", bytes.to_string())));
     if qemu.arch.is_32_bit() && guest.emulators().is_taught() {
         options.push(("-B", format!("{GUEST_BASE:#x}")));
     }

@@ -12,12 +12,11 @@ use std::rc::Rc;
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 
-use crate::files::devices;
 use crate::guest::access::{Callers, HasDevices, HasKept, Reports};
 use crate::guest::kept::STATE_MAX;
 use crate::handlers::behind::{MEMORY_FILE, model_of, pieces_of};
 use crate::kernel::shortage;
-use crate::models::lacks_writing;
+use crate::models::{contents, lacks_writing};
 use crate::process::call::{Action, Call};
 use crate::sandbox::filter::WATCHED_FDS;
 use rookery_records::event::{Operation, Process, What, Written};
@@ -74,7 +73,7 @@ pub fn open(
     let model = &*model;
     let access = flags & libc::O_ACCMODE;
     let (reads, writes) = (access != libc::O_WRONLY, access != libc::O_RDONLY);
-    let fails_reads = reads && devices::contents(model, 0).is_none();
+    let fails_reads = reads && contents(model, 0).is_none();
     let fails_writes =
         writes && matches!(model.write, Write::Unhandled | Write::Return(i32::MIN..0));
     if fails_reads {
@@ -173,7 +172,7 @@ fn file(
         }
         _ => 0,
     };
-    let contents = devices::contents(model, turn).unwrap_or_default();
+    let contents = contents(model, turn).unwrap_or_default();
     if matches!(model.read, Read::Stateful(_)) {
         return kept(guest, path, contents, flags);
     }
@@ -258,7 +257,7 @@ pub fn number_of(
 /// A read from a watched descriptor.
 pub fn read(guest: &mut (impl Callers + HasDevices), call: &Call) -> Action {
     match model_of(guest, call, call.int(0)) {
-        Some((_, model)) if devices::contents(&model, 0).is_none() => Errno::INVAL.into(),
+        Some((_, model)) if contents(&model, 0).is_none() => Errno::INVAL.into(),
         _ => Action::Continue,
     }
 }

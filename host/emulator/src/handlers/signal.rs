@@ -62,9 +62,11 @@ pub fn kill<'a>(
     call: &Call,
 ) -> Action {
     let (target, signal) = (call.int(0), call.int(1));
-    let itself = guest
-        .caller(call)
-        .is_some_and(|record| i64::from(record.who.pid) == i64::from(target));
+    // A thread that is a process of its own to the guest names itself by that number.
+    let itself = guest.caller(call).is_some_and(|record| {
+        let is = |pid: u32| i64::from(pid) == i64::from(target);
+        is(record.who.pid) || record.is_in_own_thread() && record.thread_number().is_some_and(is)
+    });
     if itself && Held::by(guest, call).is_some_and(|held| held.dies_of(signal)) {
         died(guest, call, signal);
         return Action::Continue;

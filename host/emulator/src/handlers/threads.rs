@@ -5,7 +5,7 @@ use rustix::io::Errno;
 
 use crate::guest::access::{Callers, HasDevices, HasEmulators, HasPlan, HasWaits, Reports};
 use crate::guest::waits::Wait;
-use crate::handlers::{log, options};
+use crate::handlers::{log, options, stacks};
 use crate::kernel::told;
 use crate::process::call::{Action, Call};
 use crate::process::table;
@@ -29,6 +29,7 @@ pub fn told<'a>(
         told::CLONED => made(guest, call),
         told::IOCTL => log::learn(guest, call, call.int(1), call.int(2).cast_unsigned()),
         told::OPTION => return options::set(guest, call),
+        told::GROWS => return stacks::grows(guest, call),
         _ => {}
     }
     Action::Return(0)

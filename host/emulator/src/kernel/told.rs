@@ -8,6 +8,10 @@
 //! Those that begin with `rookery_told_option` come before its function that sets an option of a
 //! socket, with that function's arguments. Where the supervisor has set the option, they return for
 //! it what became of that; else they do what stood where it leads to them, and go on there.
+//!
+//! Those that begin with `rookery_told_map` come before its function that maps memory, with that
+//! function's arguments. They ask the supervisor how much there is to map below a stack that is to
+//! grow, map that first by the same function, and go on as it would.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
@@ -75,6 +79,44 @@ std::arch::global_asm!(
     "    push r13",
     "    .byte 0xE9",
     "rookery_told_original: .long 0",
+    "rookery_told_map:",
+    "    mov eax, ecx",
+    "    and eax, {growing}",
+    "    cmp eax, {growing}",
+    "    jne 8f",
+    "    push rdi",
+    "    push rsi",
+    "    push rdx",
+    "    push rcx",
+    "    push r8",
+    "    push r9",
+    "    mov rdx, rsi",
+    "    mov rsi, rdi",
+    "    mov edi, {grows}",
+    "    mov eax, {told}",
+    "    syscall",
+    "    test rax, rax",
+    "    jle 7f",
+    "    mov rdi, qword ptr [rsp + 40]",
+    "    sub rdi, rax",
+    "    mov rsi, rax",
+    "    mov rdx, qword ptr [rsp + 24]",
+    "    mov ecx, {plain}",
+    "    mov r8d, -1",
+    "    xor r9d, r9d",
+    "    sub rsp, 8",
+    "    call 8f",
+    "    add rsp, 8",
+    "7:  pop r9",
+    "    pop r8",
+    "    pop rcx",
+    "    pop rdx",
+    "    pop rsi",
+    "    pop rdi",
+    "8:  push r15",
+    "    mov r15d, edx",
+    "    .byte 0xE9",
+    "rookery_told_map_original: .long 0",
     "rookery_told_exit: .long 0",
     "rookery_told_clone: .long 0",
     "rookery_told_ioctl: .long 0",
@@ -87,6 +129,9 @@ std::arch::global_asm!(
     cloned = const CLONED,
     ioctl = const IOCTL,
     option = const OPTION,
+    growing = const GROWING,
+    plain = const GROWING & !libc::MAP_GROWSDOWN,
+    grows = const GROWS,
     goes_on = const GOES_ON,
     told = const crate::kernel::numbers::SYS_TOLD,
 );
@@ -97,6 +142,8 @@ pub const CLONING: i32 = 2;
 pub const CLONED: i32 = 3;
 pub const IOCTL: i32 = 4;
 pub const OPTION: i32 = 5;
+/// The answer is how many bytes are to be mapped below.
+pub const GROWS: i32 = 6;
 
 /// The answer to [`OPTION`] that leaves an option to the emulator.
 pub const GOES_ON: i32 = 1;
@@ -104,6 +151,15 @@ pub const GOES_ON: i32 = 1;
 /// What the emulator's function that sets an option begins with: `push %rbp`, `mov %rsp, %rbp`,
 /// `push %r13`.
 pub const OPTION_BEGINS: [u8; 6] = [0x55, 0x48, 0x89, 0xE5, 0x41, 0x55];
+
+/// What the emulator's function that maps memory of a 32-bit guest begins with: `push %r15`,
+/// `mov %edx, %r15d`.
+pub const MAP_BEGINS: [u8; 5] = [0x41, 0x57, 0x41, 0x89, 0xD7];
+
+/// A stack that grows, at the place that the guest chose for it.
+#[cfg(target_arch = "x86_64")]
+const GROWING: i32 =
+    libc::MAP_GROWSDOWN | libc::MAP_FIXED | libc::MAP_ANONYMOUS | libc::MAP_PRIVATE;
 
 /// A thread that is a process of its own to the guest shares its memory, and is neither one of its
 /// threads nor a `vfork`.
@@ -130,6 +186,9 @@ pub struct Code {
     /// done then.
     pub option: usize,
     pub original: usize,
+    /// The same of those that come before memory is mapped.
+    pub map: usize,
+    pub map_original: usize,
 }
 
 /// The instructions for a guest with these numbers. `None` on other hosts than x86-64.
@@ -148,12 +207,17 @@ pub fn code(numbers: Numbers) -> Option<Code> {
         static OPTION: u8;
         #[link_name = "rookery_told_original"]
         static ORIGINAL: u8;
+        #[link_name = "rookery_told_map"]
+        static MAP: u8;
+        #[link_name = "rookery_told_map_original"]
+        static MAP_ORIGINAL: u8;
         #[link_name = "rookery_told_end"]
         static END: u8;
     }
     let begin = &raw const BEGIN;
     let offset = |of: *const u8| of.addr() - begin.addr();
     let (option, original) = (offset(&raw const OPTION), offset(&raw const ORIGINAL));
+    let (map, map_original) = (offset(&raw const MAP), offset(&raw const MAP_ORIGINAL));
     let (after, call, table, end) = (
         offset(&raw const AFTER),
         offset(&raw const CALL),
@@ -176,6 +240,8 @@ pub fn code(numbers: Numbers) -> Option<Code> {
         call,
         option,
         original,
+        map,
+        map_original,
     })
 }
 

@@ -13,7 +13,7 @@ mod server;
 mod tree;
 mod written;
 
-pub use model::lacks_writing;
+pub use model::{contents, lacks_writing};
 pub use on_demand::Models;
 pub use server::Mounted;
 pub use written::{Written, written_files};

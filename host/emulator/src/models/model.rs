@@ -213,6 +213,23 @@ fn end_of(offset: u64, data: &[u8]) -> u64 {
     offset.saturating_add(data.len() as u64)
 }
 
+/// What reading a model gives that was opened so often before; `None` where reading fails.
+pub fn contents(model: &Pseudofile, opened: usize) -> Option<&[u8]> {
+    match &model.read {
+        Read::Bytes(bytes) | Read::Cycle(bytes) | Read::Stateful(bytes) => Some(bytes),
+        Read::Sequence { entries, wraps } => {
+            let last = entries.len().saturating_sub(1);
+            let turn = if *wraps {
+                opened.checked_rem(entries.len()).unwrap_or(0)
+            } else {
+                opened.min(last)
+            };
+            Some(entries.get(turn).map(Vec::as_slice).unwrap_or_default())
+        }
+        Read::Default => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,7 @@ pub mod mapped;
 pub mod prepare;
 pub mod program;
 pub mod requests;
+pub mod shared_memory;
 pub mod signals;
 pub mod told;
 pub mod unknown_ioctls;

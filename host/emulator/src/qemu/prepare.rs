@@ -7,9 +7,9 @@ use std::path::Path;
 use rookery_project::{Error, Result};
 use rookery_runs::plan::{IoctlCommand, Plan};
 
-use crate::qemu::emulator::Qemu;
+use crate::qemu::emulator::{COMPLETE, Qemu};
 use crate::qemu::kept::Changed;
-use crate::qemu::{ioctl_table, requests, told, unknown_ioctls};
+use crate::qemu::{ioctl_table, requests, shared_memory, told, unknown_ioctls};
 
 /// What is changed about the emulator for the sake of ioctl models, and of ioctls of the network
 /// that it does not know.
@@ -25,6 +25,10 @@ pub struct Prepared {
     pub announces_ioctls: bool,
     /// Where its `syscall` is by which it tells of its guest's calls, where it was changed so.
     pub tells: Option<u64>,
+    /// It attaches shared memory wherever its guest wants it.
+    pub attaches: bool,
+    /// How large a program's stack is, in bytes, where that is not for the emulator to say.
+    pub stack: Option<u64>,
     /// Its version.
     pub version: Option<(u32, u32)>,
     /// The processor that the plan asks for.
@@ -76,7 +80,11 @@ impl Prepared {
         let any = commands().any(|command| command == IoctlCommand::Any);
         let tells = told::patch(&mut file, qemu.arch, any);
         let sends = requests::patch(&mut file, qemu.arch);
-        let changed = unknown_ioctls::patch(&mut file, qemu.arch) || tells.is_some() || sends;
+        let needs = version.is_some_and(|version| version < COMPLETE) && qemu.arch.is_32_bit();
+        let remaps = needs && shared_memory::patch(&mut file);
+        let attaches = !needs || remaps;
+        let changed =
+            unknown_ioctls::patch(&mut file, qemu.arch) || tells.is_some() || sends || remaps;
         let mut notes = Vec::new();
         let mut cpu = plan.cpu.clone();
         if let Some(name) = cpu.take_if(|name| !Qemu::has_cpu(&file, name)) {
@@ -92,6 +100,7 @@ impl Prepared {
             return Ok(Self {
                 file: changed.then_some(file),
                 tells,
+                attaches,
                 version,
                 cpu,
                 notes,
@@ -110,6 +119,8 @@ impl Prepared {
             patched,
             table: Some(table),
             announces_ioctls: any,
+            stack: None,
+            attaches,
             version,
             cpu,
             notes,

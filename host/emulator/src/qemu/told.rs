@@ -11,9 +11,10 @@
 //!
 //! It is also made to ask about every option of a socket that is set, before it looks for that
 //! among those that it knows: `do_setsockopt` then begins with a jump to further instructions of
-//! ours.
+//! ours. So does `target_mmap` (`linux-user/mmap.c`) of a 32-bit guest: it has no stacks that grow,
+//! which `LinuxThreads` gives each thread, and asks how far one may.
 
-use crate::kernel::told::{Numbers, OPTION_BEGINS, code};
+use crate::kernel::told::{MAP_BEGINS, Numbers, OPTION_BEGINS, code};
 use crate::qemu::arch::{Abi, Arch};
 use crate::qemu::code::{CALL_LENGTH, Code, put};
 
@@ -32,6 +33,10 @@ const UNKNOWN_OPTION: &[u8] = b"Unsupported setsockopt level=";
 /// socket in `r13d`, behind [`OPTION_BEGINS`], and the option in `r12d`.
 const OPTIONS_BEGINNING: usize = 4096;
 const KEEPS: [u8; 8] = [0x41, 0x89, 0xFD, 0x41, 0x54, 0x41, 0x89, 0xD4];
+
+/// The text that `target_mmap` alone prints, so far behind its beginning at most.
+const MAPPED: &[u8] = b"target_mmap start=0x";
+const MAP_BEGINNING: usize = 4096;
 
 /// The number of a system call that no guest has.
 const NONE: u32 = u32::MAX;
@@ -69,6 +74,8 @@ struct Found {
     length: usize,
     /// The function that sets an option, where it is found.
     option: Option<usize>,
+    /// The function that maps memory, likewise.
+    map: Option<usize>,
 }
 
 const PAGE: usize = 4096;
@@ -109,24 +116,42 @@ fn find(file: &[u8]) -> Option<Found> {
         calls: [before, after].map(|at| code.offset + at),
         room,
         length: padding.iter().take_while(|byte| **byte == 0).count(),
-        option: option(&code).map(|at| code.offset + at),
+        option: begins(
+            &code,
+            UNKNOWN_OPTION,
+            OPTIONS_BEGINNING,
+            &[&OPTION_BEGINS[..], &KEEPS].concat(),
+        ),
+        map: begins(&code, MAPPED, MAP_BEGINNING, &MAP_BEGINS),
     })
 }
 
-/// The function that sets an option of a socket.
-fn option(code: &Code<'_>) -> Option<usize> {
-    let use_of_text = code.use_of(UNKNOWN_OPTION)?;
+/// Where in the file the function begins that uses a text within so many bytes, if it has this
+/// shape.
+fn begins(code: &Code<'_>, text: &[u8], within: usize, shape: &[u8]) -> Option<usize> {
+    let use_of_text = code.use_of(text)?;
     let begins = code
         .calls(..code.text.len())
         .map(|(_, to)| to)
-        .filter(|to| *to <= use_of_text && use_of_text - to < OPTIONS_BEGINNING)
+        .filter(|to| *to <= use_of_text && use_of_text - to < within)
         .filter(|to| to % ALIGNED == 0)
         .max()?;
-    let shape = [&OPTION_BEGINS[..], &KEEPS].concat();
-    code.text
-        .get(begins..)?
-        .starts_with(&shape)
-        .then_some(begins)
+    let begins_so = code.text.get(begins..)?.starts_with(shape);
+    begins_so.then_some(code.offset + begins)
+}
+
+/// Let what is at `place` go to `to`, which goes on behind the first `length` bytes of it, by the
+/// distance at `back`.
+fn detour(file: &mut [u8], place: usize, length: usize, to: usize, back: usize) -> Option<()> {
+    const JUMP: u8 = 0xE9;
+    const NOTHING: u8 = 0x90;
+    let mut jump = vec![NOTHING; length];
+    jump.splice(
+        ..CALL_LENGTH,
+        [&[JUMP], &distance(place + CALL_LENGTH, to)?[..]].concat(),
+    );
+    put(file, place, &jump)?;
+    put(file, back, &distance(back + 4, place + length)?)
 }
 
 /// What a jump or a call behind which `from` lies holds to lead to `to`.
@@ -149,14 +174,14 @@ impl Found {
             put(file, at, &(flags & !OF_POSIX_THREADS).to_le_bytes())?;
         }
         put(file, self.room, &code.bytes)?;
+        let ours = |at: usize| self.room + at;
         if let Some(option) = self.option {
-            const JUMP: u8 = 0xE9;
-            const NOTHING: u8 = 0x90;
-            let to = distance(option + CALL_LENGTH, self.room + code.option)?;
-            put(file, option, &[&[JUMP], &to[..], &[NOTHING]].concat())?;
-            let original = self.room + code.original;
-            let to = distance(original + 4, option + OPTION_BEGINS.len())?;
-            put(file, original, &to)?;
+            let length = OPTION_BEGINS.len();
+            detour(file, option, length, ours(code.option), ours(code.original))?;
+        }
+        if let Some(map) = self.map {
+            let length = MAP_BEGINS.len();
+            detour(file, map, length, ours(code.map), ours(code.map_original))?;
         }
         Some((self.room + code.call) as u64)
     }
@@ -182,6 +207,13 @@ mod tests {
             assert_eq!(file[at..at + 2], [0x0F, 0x05]);
             let option = find(&original).and_then(|found| found.option);
             assert!(option.is_some(), "{}: options", qemu.arch.qemu);
+            let map = find(&original).and_then(|found| found.map);
+            assert_eq!(
+                map.is_some(),
+                qemu.arch.is_32_bit(),
+                "{}: memory",
+                qemu.arch.qemu
+            );
             let changed = original.iter().zip(&file).filter(|(a, b)| a != b).count();
             assert!(
                 (20..400).contains(&changed),

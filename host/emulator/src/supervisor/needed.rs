@@ -15,7 +15,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::files::consoles::of_firmware;
 use crate::files::flash::Partitions;
-use crate::files::uboot_env;
+use crate::files::{older_threads, uboot_env};
 use crate::guest::links::Links;
 use crate::handlers;
 use crate::kernel::notify::Instruction;
@@ -76,6 +76,12 @@ pub fn complete(plan: &Plan, rootfs: &Rootfs, arch: &Arch) -> Plan {
     );
     plan.flash = partitions;
     plan
+}
+
+/// How large the firmware's programs need their stacks, where that is unusual.
+pub fn stack(rootfs: &Rootfs) -> Option<u64> {
+    let firmware = firmware(rootfs)?;
+    older_threads::are_in(&firmware).then_some(older_threads::STACK)
 }
 
 fn firmware(rootfs: &Rootfs) -> Option<View> {

@@ -16,6 +16,8 @@
 
 #include "say.h"
 
+// node: /dev/ar7240_flash_chrdev 239 0
+
 static int holds(const char *path, const char *text)
 {
     char found[1024] = "";
@@ -65,6 +67,36 @@ static void spare(void)
         ioctl(nor, MEMREADOOB, &some) < 0 && errno == EOPNOTSUPP);
     close(nand);
     close(nor);
+}
+
+/* TP-Link's driver (ar7240_flash_ioctl.c). */
+static void chip(void)
+{
+    struct {
+        unsigned addr, len;
+        char *buf;
+        unsigned buflen, reset;
+    } part = {.addr = 0x7f0000, .buflen = 6};
+    char text[8] = "";
+    int fd = open("/dev/ar7240_flash_chrdev", O_RDWR | O_CREAT, 0600);
+    say("a chip is opened", fd >= 0);
+    if (sizeof part.buf == 8) {
+        for (int left = 4; left > 0; left--)
+            say("its driver is one of 32 bits", 1);
+        return;
+    }
+    part.buf = text;
+    say("it is read", ioctl(fd, _IOR(0xB3, 1, char), &part) == 0 &&
+                          memcmp(text, "\xff\xff\xff\xff\xff\xff", 7) == 0);
+    part.buf = "config";
+    say("it is written", ioctl(fd, _IOW(0xB3, 2, char), &part) == 0);
+    part.buf = text;
+    part.addr--;
+    say("what is written lasts", ioctl(fd, _IOR(0xB3, 1, char), &part) == 0 &&
+                                     memcmp(text, "\xff""confi", 7) == 0);
+    part.addr = 0xffffff;
+    say("nothing is beyond its end", ioctl(fd, _IOR(0xB3, 1, char), &part) == -1);
+    close(fd);
 }
 
 int main(void)
@@ -122,6 +154,7 @@ int main(void)
             (fd = open("/tmp/flash", O_RDONLY)) >= 0 && pread(fd, text, 4, 0) == 4 &&
             memcmp(text, "boot", 4) == 0);
     spare();
+    chip();
     printf("the end\n");
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -190,6 +191,32 @@ static void ends(void)
     say("or is ended", waitpid(program, &status, 0) == program && WTERMSIG(status) == SIGTERM);
 }
 
+/* As LinuxThreads gives one to each thread: some pages at a fixed place, two megabytes from the
+ * next. Emulators of 64-bit guests have none that grow. */
+static void stack_grows(void)
+{
+    const size_t apart = 2 << 20, first = 4 * sysconf(_SC_PAGESIZE);
+    const int kind = MAP_PRIVATE | MAP_ANONYMOUS;
+    char *place = mmap(NULL, 4 * apart, PROT_NONE, kind, -1, 0);
+    munmap(place, 4 * apart);
+    char *top = place + 3 * apart, *fence = top - apart / 2;
+    char *other = mmap(fence, 4096, PROT_READ | PROT_WRITE, kind | MAP_FIXED, -1, 0);
+    *other = 'o';
+    char *stack = mmap(top - first, first, PROT_READ | PROT_WRITE | PROT_EXEC,
+                       kind | MAP_FIXED | MAP_GROWSDOWN, -1, 0);
+    say("a stack is where it is wanted", stack == top - first);
+    if (sizeof stack == 8) {
+        say("a deep one is used", 1);
+        say("and leaves alone what is below", 1);
+        return;
+    }
+    /* The kernel leaves a megabyte free above what is below. */
+    for (char *at = top - 1; at > top - apart / 4; at -= 1024)
+        *at = 's';
+    say("a deep one is used", top[-1] == 's' && top[-(long)apart / 4 + 1024] == 's');
+    say("and leaves alone what is below", *other == 'o');
+}
+
 int main(void)
 {
     struct sigaction action;
@@ -200,6 +227,7 @@ int main(void)
     one_after_the_other();
     daemonised();
     ends();
+    stack_grows();
     write(1, "the end\n", 8);
     return 0;
 }

@@ -201,6 +201,19 @@ pub enum Ioctl {
     Unhandled,
     /// The time as a `struct rtc_time`: what no configuration can say.
     Time,
+    /// A vendor's flash chip does this, which no configuration can say either.
+    FlashChip(ChipCommand),
+}
+
+/// What a vendor's driver of a flash chip is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChipCommand {
+    /// Read bytes.
+    Read,
+    /// Write bytes, whatever was there.
+    Write,
+    /// Nothing: the drivers erase what they write.
+    Erase,
 }
 
 /// What a command answers that is about an interface.

@@ -1,7 +1,7 @@
 //! The files that the supervisor answers for: models of the plan, device nodes, and the parts of
 //! `/proc` that would show the host.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use rookery_project::Node;
@@ -14,7 +14,7 @@ use crate::files::sys_tree::SysDevice;
 use crate::files::{loops, machine, sys_tree};
 use crate::kernel::paths;
 use crate::qemu::arch::Arch;
-use rookery_runs::plan::{Plan, Pseudofile, Read, StaticFile};
+use rookery_runs::plan::{Plan, Pseudofile, StaticFile};
 
 /// What stands behind a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +122,8 @@ pub fn id(status: &rustix::fs::Stat) -> FileId {
 pub struct Devices {
     /// Those of the plan and of the archive.
     by_path: HashMap<String, Device>,
-    /// Of these, the paths that answer only where their file is.
-    placed: HashSet<String>,
+    /// Of these, the paths that answer only where their file is, and the file system of that.
+    placed: HashMap<String, u64>,
     /// The models that a [`Backing::Model`] is the number of.
     models: Vec<(String, Rc<Pseudofile>)>,
     /// Flash memory.
@@ -355,7 +355,7 @@ impl Devices {
     /// A file stands for a path, which answers where that file is from now on.
     pub fn place(&mut self, path: &str, file: FileId) {
         if let Some(device) = self.by_path.get(path) {
-            self.placed.insert(path.to_owned());
+            self.placed.insert(path.to_owned(), file.0);
             self.by_file.insert(file, (path.to_owned(), device.clone()));
         }
     }
@@ -407,7 +407,19 @@ impl Devices {
     pub fn without_file(&self, path: &str) -> Option<&Device> {
         self.by_path
             .get(path)
-            .filter(|_| !self.placed.contains(path))
+            .filter(|_| !self.placed.contains_key(path))
+    }
+
+    /// What a configured path answers where its file is out of sight, and the file system that has
+    /// that file.
+    pub fn hidden(&self, path: &str) -> Option<(&Device, u64)> {
+        let device = self.by_path.get(path)?;
+        let configured = matches!(
+            device.backing,
+            Backing::Model(_) | Backing::Flash { .. } | Backing::Nvram
+        );
+        let file_system = *self.placed.get(path)?;
+        configured.then_some((device, file_system))
     }
 
     /// What the supervisor answers for a path.
@@ -470,23 +482,6 @@ fn disk((major, minor): (u32, u32)) -> Backing {
         Backing::Loop(minor)
     } else {
         Backing::Nothing
-    }
-}
-
-/// What reading a model gives that was opened so often before; `None` where reading fails.
-pub fn contents(model: &Pseudofile, opened: usize) -> Option<&[u8]> {
-    match &model.read {
-        Read::Bytes(bytes) | Read::Cycle(bytes) | Read::Stateful(bytes) => Some(bytes),
-        Read::Sequence { entries, wraps } => {
-            let last = entries.len().saturating_sub(1);
-            let turn = if *wraps {
-                opened.checked_rem(entries.len()).unwrap_or(0)
-            } else {
-                opened.min(last)
-            };
-            Some(entries.get(turn).map(Vec::as_slice).unwrap_or_default())
-        }
-        Read::Default => None,
     }
 }
 

@@ -31,7 +31,9 @@ pub fn answer<'a>(
     let (data, value) = match &model.answer {
         Ioctl::Return(value) => (None, *value),
         Ioctl::WriteData(data, value) => (Some(data), *value),
-        Ioctl::Unhandled | Ioctl::Time => return Some(Err(Errno::OPNOTSUPP)),
+        Ioctl::Unhandled | Ioctl::Time | Ioctl::FlashChip(_) => {
+            return Some(Err(Errno::OPNOTSUPP));
+        }
     };
     let place = if model.by_pointer {
         argument.data()

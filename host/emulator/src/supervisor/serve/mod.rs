@@ -48,7 +48,7 @@ use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
 use crate::supervisor::needed::{
     beside, complete, consoles, emulators, environment, fill_detached, filter_of, links,
-    not_to_be_had, unpacked,
+    not_to_be_had, stack, unpacked,
 };
 use crate::supervisor::nvram;
 use crate::supervisor::pace::Pace;
@@ -91,6 +91,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let of_nvram = handlers::NVRAM_COMMANDS.into_iter().filter(|_| has_nvram);
     let commands = handlers::commands(arch).chain(of_nvram);
     let mut emulator = Prepared::new(plan, &qemus, commands)?;
+    emulator.stack = stack(&rootfs);
     let console = Console::open(guest_user::uid())
         .map_err(|error| Error::Backend(format!("cannot open a terminal: {error}")))?;
     let filter = filter_of(plan, has_nvram);
