@@ -13,7 +13,7 @@ use crate::answer::Told;
 use crate::args::{Args, AtLeast};
 use crate::hypothesis::Found;
 use crate::ledger::{Budget, Current, Effect, Goal, Hypothesis, Ledger, State, Tried};
-use crate::watch::{Looked, look, watch};
+use crate::watch::{self, Looked, look, watch};
 
 /// Play for as long as the call may take.
 pub fn play<H>(host: &H, args: &Args) -> Result<Told>
@@ -165,7 +165,11 @@ where
             return Ok(());
         };
         let (host, project) = (self.host, &self.args.project_dir);
-        let mut options = StartOptions::default();
+        let left = f64::from(self.args.budget.seconds) - self.ledger.seconds;
+        let mut options = StartOptions {
+            timeout_s: Some(watch::timeout_s(left)),
+            ..StartOptions::default()
+        };
         if let Some(hypothesis) = &current.hypothesis {
             options.fragment = hypothesis.fragment.as_object().cloned();
             options.replace.clone_from(&hypothesis.replace);

@@ -58,6 +58,10 @@ fn what_did_not_help_is_tried_in_a_run_and_changes_nothing() {
     assert_eq!((&told["runs"], &told["seconds"]), (&json!(2), &json!(14.0)));
     let starts = host.calls("emulation.start");
     assert_eq!(starts[0]["options"].get("fragment"), None, "first as it is");
+    assert_eq!(
+        starts[0]["options"]["timeout_s"], 240,
+        "it ends once it has settled"
+    );
     let asked = json!({ "env": { "board_id": "DYNVALDYNVALDYNVAL" } });
     assert_eq!(starts[1]["options"]["fragment"], asked);
     assert_eq!(host.calls("config-mutation.apply").len(), 0);

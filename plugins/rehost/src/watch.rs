@@ -16,6 +16,8 @@ const LOOKS: u32 = 4;
 const SETTLED_S: f64 = 15.0;
 /// A trial in whose way the same stands is over sooner.
 const SAME_S: f64 = 8.0;
+/// A run that goes on making news, as a slow boot does, is given so long, in seconds.
+const LONGEST_S: u32 = 240;
 /// A guest that was told to end is waited for so long, in milliseconds, and then by the next call.
 const END_MS: u32 = 5000;
 
@@ -77,6 +79,13 @@ pub fn watch(
         pause = LOOK_MS.max(looked_ms.saturating_mul(LOOKS));
     }
     Ok((!status.is_running()).then_some(status))
+}
+
+/// The deadline of a run, where so much of the budget is left: it is ended sooner, once it has
+/// settled.
+pub fn timeout_s(left_s: f64) -> u32 {
+    let left = std::time::Duration::from_secs_f64(left_s.clamp(1.0, LONGEST_S.into()));
+    u32::try_from(left.as_secs()).unwrap_or(LONGEST_S)
 }
 
 /// How long the run went on between two looks at its status.
