@@ -1,6 +1,6 @@
 //! A run, until it has answered its question: whether the goal answers, or nothing more happens.
 
-use rookery_diagnosis::{Evidence, Standing, Timeline};
+use rookery_diagnosis::{Evidence, Standing, steps};
 use rookery_plugin::args::RunSelector;
 use rookery_plugin::shapes::RunStatus;
 use rookery_plugin::{Emulation, Firmware, Result, Results, WaitOptions};
@@ -113,8 +113,7 @@ fn has_settled(
     };
     let now = status.elapsed_s.unwrap_or_default();
     let timeline = evidence.timeline.as_ref();
-    let command_lines = timeline.map_or(0, Timeline::command_lines);
-    let signature = format!("{command_lines} {}", standing.signature());
+    let signature = format!("{} {}", timeline.map_or(0, steps), standing.signature());
     if signature != current.signature {
         current.signature = signature;
         current.since = now;

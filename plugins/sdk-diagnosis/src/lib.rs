@@ -12,7 +12,7 @@ mod shapes;
 mod timeline;
 mod trial;
 
-pub use blockers::{Blocker, DOES_NOTHING, Sure, cut, is_reboot_program, seconds};
+pub use blockers::{Blocker, DOES_NOTHING, Sure, cut, is_reboot_program, seconds, steps};
 pub use comparison::{Comparison, Standing, compare};
 pub use evidence::Evidence;
 pub use judged::Judged;

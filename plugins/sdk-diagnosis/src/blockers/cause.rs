@@ -2,8 +2,9 @@
 //! or did nothing more.
 
 use crate::blockers::noise::{is_noise, makes_keys, only_asks, serves, waits_for_a_person};
+use crate::blockers::steps::new_since;
 use crate::blockers::subject::Subject;
-use crate::timeline::{Failure, Process, Timeline, base};
+use crate::timeline::{End, Failure, Process, Timeline, base};
 
 /// Failures of one kind that are a loop.
 const LOOP: u64 = 4;
@@ -139,9 +140,11 @@ fn of_process(timeline: &Timeline, services: &Services, index: usize) -> Option<
         Some((_, Subject::Interface(_) | Subject::InterfaceAddress(_)))
     );
     match end.signal.as_deref() {
+        // Everything ends with it.
+        Some(signal) if process.pid == 1 && is_fault(signal) => Some(cause(State::Crashed, 88)),
         // Nothing goes on without it, but what it has started.
         _ if process.pid == 1 => Some(cause(State::Ended, 66)),
-        Some("SIGSEGV" | "SIGBUS" | "SIGILL" | "SIGABRT" | "SIGFPE" | "SIGSYS" | "SIGTRAP") => {
+        Some(signal) if is_fault(signal) => {
             Some(cause(State::Crashed, 72 + i32::from(last.is_some()) * 6))
         }
         Some(_) => {
@@ -165,6 +168,14 @@ fn of_process(timeline: &Timeline, services: &Services, index: usize) -> Option<
             (last.is_some() || serves(process)).then(|| cause(State::Ended, weight))
         }
     }
+}
+
+/// Whether a program dies of a signal by its own fault.
+fn is_fault(signal: &str) -> bool {
+    matches!(
+        signal,
+        "SIGSEGV" | "SIGBUS" | "SIGILL" | "SIGABRT" | "SIGFPE" | "SIGSYS" | "SIGTRAP"
+    )
 }
 
 /// A process that is there and asks for the same again and again, to the last.
@@ -220,24 +231,20 @@ pub fn strength(failure: &Failure, subject: &Subject) -> i32 {
 /// Whatever was at work when the run ended, where much was.
 fn still_booting(timeline: &Timeline) -> Option<Cause> {
     const MANY: usize = 3;
-    let recent =
-        |process: &&Process| process.executed.is_some() && process.started >= timeline.over - LATE;
-    // A program that is started again and again is no progress.
-    let programs: std::collections::BTreeSet<_> = timeline
-        .processes
-        .iter()
-        .filter(recent)
-        .map(|process| &process.argv)
-        .collect();
+    // More time is of no use without an init.
+    let died = |end: &End| end.signal.is_some();
+    let mut inits = timeline.processes.iter().filter(|one| one.pid == 1);
+    if inits.any(|init| init.end.as_ref().is_some_and(died)) {
+        return None;
+    }
+    let new = new_since(timeline, LATE);
     let keys = |process: &Process| process.end.is_none() && makes_keys(process);
     let mut all = timeline.processes.iter();
     let at_work = all.rposition(keys).or_else(|| {
-        timeline
-            .processes
-            .iter()
-            .rposition(|process| recent(&process))
+        let mut all = timeline.processes.iter();
+        all.rposition(|process| new.contains(process.argv.as_slice()))
     });
-    let goes_on = programs.len() >= MANY || timeline.processes.iter().any(keys);
+    let goes_on = new.len() >= MANY || timeline.processes.iter().any(keys);
     Some(Cause {
         process: at_work.filter(|_| goes_on)?,
         state: State::Starting,

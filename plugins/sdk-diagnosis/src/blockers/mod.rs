@@ -10,11 +10,13 @@ mod fix;
 mod noise;
 mod place;
 mod refine;
+mod steps;
 mod subject;
 mod untimed;
 mod words;
 
 pub use fix::{DOES_NOTHING, Sure, is_reboot_program};
+pub use steps::steps;
 pub use untimed::find as find_untimed;
 pub use words::{cut, seconds};
 

@@ -178,6 +178,44 @@ fn a_boot_that_goes_on_is_all_that_is_told() {
 }
 
 #[test]
+fn an_init_that_crashed_is_what_ended_the_boot() {
+    let mut story = Story::new().runs(1, 0, 1, &["/sbin/init"]);
+    for pid in 10..15 {
+        let name = format!("/sbin/step{pid}");
+        story = story
+            .runs(pid, 1, pid * 100, &[&name])
+            .ends(pid, pid * 100 + 10, 0, EXIT);
+    }
+    let timeline = story.ends(1, 1500, 139, "signal:SIGSEGV").until(1500);
+    let causes = silent(&timeline);
+    assert_eq!(first(&causes).0, State::Crashed);
+    assert!(causes.iter().all(|cause| cause.state != State::Starting));
+}
+
+#[test]
+fn a_loop_that_asks_with_other_words_each_time_is_no_boot() {
+    let mut story = boot()
+        .runs(3, 2, 20, &["/usr/bin/cfgd"])
+        .fails(3, ("open", -2, "/etc/cfg.db"), (1, 100, 100))
+        .ends(3, 150, 3, EXIT);
+    for pid in 10..40 {
+        let load = pid.to_string();
+        story = story
+            .runs(pid, 2, pid * 400, &["[", &load, "-ge", "10"])
+            .ends(pid, pid * 400 + 10, 0, EXIT)
+            .runs(
+                pid + 100,
+                2,
+                pid * 400 + 20,
+                &["/usr/bin/rgdb", "-g", "/cpu"],
+            )
+            .ends(pid + 100, pid * 400 + 30, 0, EXIT);
+    }
+    let causes = silent(&story.until(16_100));
+    assert_eq!((causes.len(), first(&causes).0), (1, State::Ended));
+}
+
+#[test]
 fn a_reboot_comes_first_with_what_its_script_lacked() {
     let timeline = boot()
         .fails(2, ("stat", -2, "/dev/watchdog"), (1, 100, 100))

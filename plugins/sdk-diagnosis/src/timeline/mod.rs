@@ -2,7 +2,7 @@
 
 pub mod rows;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rookery_plugin::{Result, RootFilesystem, RunResults};
 
@@ -218,19 +218,6 @@ impl Timeline {
             .iter()
             .filter(|process| process.executed.is_some());
         executed.map(|process| process.script().unwrap_or(process.name()).to_owned())
-    }
-
-    /// How many different command lines were executed: a boot has new ones to its end, a loop the
-    /// same ones again.
-    pub fn command_lines(&self) -> usize {
-        let executed = self
-            .processes
-            .iter()
-            .filter(|process| process.executed.is_some());
-        executed
-            .map(|process| &process.argv)
-            .collect::<HashSet<_>>()
-            .len()
     }
 
     /// Whether the guest's first process has started others.
