@@ -109,27 +109,37 @@ impl PluginOptions {
     /// The directories that are searched: those given, which must exist, or the default ones that
     /// do.
     pub fn dirs(&self, policy: &Policy) -> anyhow::Result<Vec<PathBuf>> {
-        let mut given = given_or(&self.plugins, "ROOKERY_PLUGINS");
-        if given.is_empty() {
-            given.clone_from(&policy.serve().plugins);
-        }
+        let given = self.given_dirs(policy);
         if let Some(missing) = given.iter().find(|dir| !dir.is_dir()) {
             bail!(
                 "{} is not a directory; --plugins takes directories that hold *.wasm files",
                 missing.display()
             );
         }
+        let mut dirs = self.watched_dirs(policy);
+        dirs.retain(|dir| dir.is_dir());
+        Ok(dirs)
+    }
+
+    /// The same, and those that are not there yet.
+    pub fn watched_dirs(&self, policy: &Policy) -> Vec<PathBuf> {
+        let given = self.given_dirs(policy);
         if !given.is_empty() {
-            return Ok(given);
+            return given;
         }
         let own = user_dir("XDG_DATA_HOME", ".local/share", "--plugins")
             .ok()
             .map(|dir| dir.join("plugins"));
-        Ok([built_in(), own]
-            .into_iter()
-            .flatten()
-            .filter(|dir| dir.is_dir())
-            .collect())
+        [built_in(), own].into_iter().flatten().collect()
+    }
+
+    fn given_dirs(&self, policy: &Policy) -> Vec<PathBuf> {
+        let given = given_or(&self.plugins, "ROOKERY_PLUGINS");
+        if given.is_empty() {
+            policy.serve().plugins.clone()
+        } else {
+            given
+        }
     }
 
     /// The policy, with its file.

@@ -40,8 +40,8 @@ pub struct Serve {
     /// at the first [default: the policy's `roots`] [env: `ROOKERY_ROOT`, separated by `:`]
     #[arg(long = "root", value_name = "DIR")]
     roots: Vec<PathBuf>,
-    /// Reload plugins whose files change, appear or go. One that would not be admitted changes
-    /// nothing, and the log says why
+    /// Reload plugins whose files change, appear or go, also in directories that appear later. One
+    /// that would not be admitted changes nothing, and the log says why
     #[arg(long, env = "ROOKERY_WATCH")]
     watch: bool,
     #[command(flatten)]
@@ -55,7 +55,11 @@ impl Serve {
         speak(config, move |tools| {
             // Before they are loaded: what changes meanwhile is seen.
             let watch = watched.then(|| Watch::new(&dirs));
-            let (known, pending) = tools.load_known(&dirs);
+            let (here, absent): (Vec<_>, _) = dirs.into_iter().partition(|dir| dir.is_dir());
+            for dir in absent {
+                tracing::info!("{} is not there yet; it is watched", dir.display());
+            }
+            let (known, pending) = tools.load_known(&here);
             report(&known);
             let rest: Rest = Box::new({
                 let tools = Arc::clone(&tools);
@@ -85,7 +89,12 @@ impl Serve {
                 .error(ErrorKind::MissingRequiredArgument, NO_ROOT)
                 .exit();
         }
-        self.tooling.config(policy, Roots::new(roots)?)
+        let roots = Roots::new(roots)?;
+        if self.watch {
+            self.tooling.watched_config(policy, roots)
+        } else {
+            self.tooling.config(policy, roots)
+        }
     }
 }
 

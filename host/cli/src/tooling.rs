@@ -39,6 +39,25 @@ impl Tooling {
         roots: Roots,
     ) -> anyhow::Result<(RuntimeConfig, Vec<PathBuf>)> {
         let dirs = self.plugins.dirs(&policy)?;
+        Ok((self.config_with(policy, roots, &dirs)?, dirs))
+    }
+
+    /// The same, with the directories that are not there yet.
+    pub fn watched_config(
+        &self,
+        policy: Policy,
+        roots: Roots,
+    ) -> anyhow::Result<(RuntimeConfig, Vec<PathBuf>)> {
+        let dirs = self.plugins.watched_dirs(&policy);
+        Ok((self.config_with(policy, roots, &dirs)?, dirs))
+    }
+
+    fn config_with(
+        &self,
+        policy: Policy,
+        roots: Roots,
+        dirs: &[PathBuf],
+    ) -> anyhow::Result<RuntimeConfig> {
         let ports = self.ports.ports(&policy);
         let mut config = self.plugins.config(roots, policy)?;
         config.runs = config.runs.with_ports(ports);
@@ -66,7 +85,7 @@ impl Tooling {
                 .with_context(|| format!("cannot write the audit to {}", file.display()))?;
             config.audit = Some(audit);
         }
-        Ok((config, dirs))
+        Ok(config)
     }
 }
 

@@ -9,8 +9,10 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use object::read::elf::{ElfFile, FileHeader};
-use object::{Endianness, FileKind, Object, ObjectSymbol, SymbolKind, elf};
+use object::read::elf::{ElfFile, FileHeader, Sym};
+use object::{Endianness, FileKind, Object, ObjectSymbol, elf};
+
+use crate::dynamic;
 
 /// What the process is called with, before its limits.
 pub const READ_SYMBOLS: &str = "read-symbols";
@@ -53,45 +55,70 @@ fn write_of<H: FileHeader<Endian = Endianness>>(file: &[u8], mut to: impl Write)
     let file = ElfFile::<H>::parse(file).context("its headers make no sense")?;
     let is_full = file.symbols().next().is_some();
     writeln!(to, "{}", if is_full { "full" } else { "stripped" })?;
-    let mut seen = BTreeSet::new();
-    let mut bytes = 0;
+    let mut written = Written::default();
     for symbol in file.dynamic_symbols().chain(file.symbols()) {
         let Ok(name) = symbol.name_bytes() else {
             continue;
         };
-        let kind = match symbol.kind() {
-            SymbolKind::Text => "f",
-            SymbolKind::Data | SymbolKind::Tls => "o",
+        written.write(&mut to, name, symbol.elf_symbol(), file.endian())?;
+    }
+    if file.dynamic_symbols().next().is_none()
+        && let Some((symbols, names)) = dynamic::symbols(&file)
+    {
+        for symbol in symbols {
+            if let Ok(name) = symbol.name(file.endian(), names) {
+                written.write(&mut to, name, symbol, file.endian())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What was written so far.
+#[derive(Default)]
+struct Written<'a> {
+    seen: BTreeSet<(&'a [u8], u64)>,
+    bytes: usize,
+}
+
+impl<'a> Written<'a> {
+    fn write<S: Sym<Endian = Endianness>>(
+        &mut self,
+        to: &mut impl Write,
+        name: &'a [u8],
+        symbol: &S,
+        endian: Endianness,
+    ) -> Result<()> {
+        let kind = match symbol.st_type() {
+            elf::STT_FUNC | elf::STT_GNU_IFUNC => "f",
+            elf::STT_OBJECT | elf::STT_COMMON | elf::STT_TLS => "o",
             // Of no use to anybody: they name parts of the file.
-            SymbolKind::File | SymbolKind::Section => continue,
+            elf::STT_FILE | elf::STT_SECTION => return Ok(()),
             _ => "x",
         };
-        let side = if symbol.is_undefined() {
+        let side = if symbol.is_undefined(endian) {
             "i"
-        } else if symbol.is_global() || symbol.is_weak() {
+        } else if symbol.st_bind() != elf::STB_LOCAL {
             "e"
         } else {
             "l"
         };
+        let address: u64 = symbol.st_value(endian).into();
+        let bytes: u64 = symbol.st_size(endian).into();
         // Both tables have what is exported.
-        let is_new = seen.insert((name, symbol.address()));
+        let is_new = self.seen.insert((name, address));
         if name.is_empty() || name.len() > MAX_NAME || !is_new {
-            continue;
+            return Ok(());
         }
-        bytes += name.len();
-        if seen.len() > MAX_SYMBOLS || bytes > MAX_NAMES {
+        self.bytes += name.len();
+        if self.seen.len() > MAX_SYMBOLS || self.bytes > MAX_NAMES {
             bail!("it has more symbols than {MAX_SYMBOLS}, or longer names than are read");
         }
-        write!(
-            to,
-            "{kind} {side} {:x} {:x} ",
-            symbol.address(),
-            symbol.size()
-        )?;
+        write!(to, "{kind} {side} {address:x} {bytes:x} ")?;
         to.write_all(name)?;
         to.write_all(b"\0")?;
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -122,6 +149,34 @@ mod tests {
         }
     }
 
+    /// The symbols of a program of this machine's, each as it is written.
+    fn symbols(program: &[u8]) -> BTreeSet<String> {
+        let mut text = Vec::new();
+        write_symbols(program, &mut text).expect("it is an ELF file");
+        let text = String::from_utf8_lossy(&text);
+        let (_, symbols) = text.split_once('\n').expect("a line");
+        symbols.split_terminator('\0').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_program_without_section_headers_has_the_symbols_that_its_loader_uses() {
+        for file in ["/bin/true", "/proc/self/exe"] {
+            let whole = std::fs::read(file).expect("it is there");
+            // `e_shoff`, `e_shnum` and `e_shstrndx` of a 64-bit header, as `sstrip` leaves them.
+            let mut without = whole.clone();
+            without[0x28..0x30].fill(0);
+            without[0x3c..0x40].fill(0);
+            let (all, left) = (symbols(&whole), symbols(&without));
+            let imports = |all: &BTreeSet<String>| {
+                let imports = all.iter().filter(|symbol| symbol[2..].starts_with('i'));
+                imports.cloned().collect::<BTreeSet<_>>()
+            };
+            assert!(!imports(&left).is_empty(), "{file}");
+            assert_eq!(imports(&all), imports(&left), "{file}");
+            assert!(left.is_subset(&all), "{file}");
+        }
+    }
+
     #[test]
     fn what_is_damaged_or_something_else_is_refused_and_never_a_crash() {
         for other in [&b""[..], b"#!/bin/sh\n", b"\x7fELF", b"\x7fELF\x01\x01\x01"] {
@@ -133,6 +188,17 @@ mod tests {
             let mut damaged = head.to_vec();
             damaged[at] ^= 0xff;
             let _ = write_symbols(&damaged, std::io::sink());
+        }
+        // The same where only the program headers lead anywhere.
+        let mut without = own.clone();
+        without[0x28..0x30].fill(0);
+        without[0x3c..0x40].fill(0);
+        let of_headers = 0x40..0x400;
+        for at in of_headers {
+            let before = without[at];
+            without[at] ^= 0xff;
+            let _ = write_symbols(&without, std::io::sink());
+            without[at] = before;
         }
     }
 }

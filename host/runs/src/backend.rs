@@ -1,6 +1,6 @@
 //! What an emulation backend is.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rookery_contract::shapes::{CommandOutput, Reached};
@@ -146,6 +146,9 @@ pub enum Request {
     Command(crate::live::CommandRequest, Reply<CommandOutput>),
     /// `live.reach` of `wit/live.wit`.
     Reach(crate::live::ReachRequest, Reply<Reached>),
+    /// A connection to a TCP port of the guest, handed over once it stands. Nothing is sent, and
+    /// its `timeout` is how long that may take.
+    Connect(crate::live::ReachRequest, Reply<OwnedFd>),
     /// What watches or changes the guest from outside it.
     Live(crate::live::LiveRequest, Reply<crate::live::LiveAnswer>),
 }

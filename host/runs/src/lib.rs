@@ -11,6 +11,7 @@
 pub mod asking;
 pub mod backend;
 mod control;
+mod http;
 pub mod live;
 pub mod penguin;
 pub mod plan;
@@ -26,10 +27,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rookery_contract::options::{
-    ApplyOptions, CommandOptions, PluginOptions, ReachOptions, StartOptions,
+    ApplyOptions, CommandOptions, HttpOptions, PluginOptions, ReachOptions, StartOptions,
 };
 use rookery_contract::shapes::{
-    Capabilities, Change, CommandOutput, PluginControl, Reached, RunStatus,
+    Capabilities, Change, CommandOutput, HttpAnswer, PluginControl, Reached, RunStatus,
 };
 use rookery_project::{Cancel, Project, Result, Roots};
 use serde::de::DeserializeOwned;
@@ -38,6 +39,8 @@ use serde_json::Value;
 use crate::backend::{Availability, Live};
 #[doc(hidden)]
 pub use crate::control::read_control_line;
+#[doc(hidden)]
+pub use crate::http::read_http_answer;
 use crate::live::LiveRequest;
 use crate::ports::Ports;
 pub use crate::registry::{Backends, Registry};
@@ -176,6 +179,10 @@ impl Runs {
         cancel: &Cancel,
     ) -> Result<Reached> {
         self.visible(run_id)?.reach(run_id, port, request, cancel)
+    }
+    /// `http.request`
+    pub fn http(&self, run_id: &str, request: &HttpOptions, cancel: &Cancel) -> Result<HttpAnswer> {
+        self.visible(run_id)?.http(run_id, request, cancel)
     }
     /// The functions of `live` that watch or change the guest from outside it; `T` is the shape of
     /// the request's answer.

@@ -32,6 +32,8 @@ pub(crate) struct Call<'a> {
     pub(crate) failure: Option<FailureKind>,
     /// The rule that refused it, if one did.
     pub(crate) rule: Option<&'a str>,
+    /// The tool that made it, where an agent did not.
+    pub(crate) by: Option<&'a str>,
     pub(crate) usage: &'a Usage,
 }
 
@@ -76,8 +78,10 @@ impl Audit {
             "arguments": call.arguments,
             "outcome": call.failure.map_or_else(|| json!("ok"), |kind| json!(kind)),
         });
-        if let Some(rule) = call.rule {
-            members["rule"] = json!(rule);
+        for (member, value) in [("rule", call.rule), ("called_by", call.by)] {
+            if let Some(value) = value {
+                members[member] = json!(value);
+            }
         }
         members["usage"] = json!(call.usage);
         self.write("call", members);

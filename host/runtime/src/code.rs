@@ -12,7 +12,7 @@ use wasmtime::component::Component;
 use crate::cache::Cache;
 use crate::compiler::{CompileLimits, Compiler, Uncompiled};
 use crate::component_file;
-use crate::host::bindings::ToolInspectorPre;
+use crate::host::bindings::ToolPre;
 use crate::host::{Caller, State};
 use crate::interface::Interface;
 use crate::linker;
@@ -34,7 +34,7 @@ pub(crate) struct Code {
     limits: CompileLimits,
     /// The file was read at this start, and has the digest.
     is_read: bool,
-    linked: OnceCell<ToolInspectorPre<State>>,
+    linked: OnceCell<ToolPre<State>>,
 }
 
 impl Code {
@@ -63,6 +63,11 @@ impl Code {
         }
     }
 
+    /// What it was granted, be it imported or not.
+    pub(crate) fn grants(&self) -> &BTreeSet<Interface> {
+        &self.grants
+    }
+
     /// Of compiling it.
     pub(crate) fn limits(&self) -> CompileLimits {
         self.limits
@@ -73,7 +78,7 @@ impl Code {
         &self,
         machine: &Machine,
         bytes: &[u8],
-    ) -> Result<ToolInspectorPre<State>, Uncompiled> {
+    ) -> Result<ToolPre<State>, Uncompiled> {
         let component = match machine.cache.code(&machine.engine, &self.digest) {
             Some(component) => component,
             None => self.make(machine, bytes)?,
@@ -88,7 +93,7 @@ impl Code {
     pub(crate) async fn linked(
         self: &Arc<Self>,
         machine: &Arc<Machine>,
-    ) -> Result<ToolInspectorPre<State>, String> {
+    ) -> Result<ToolPre<State>, String> {
         let linked = self.linked.get_or_try_init(async || {
             let (code, machine) = (Arc::clone(self), Arc::clone(machine));
             tokio::task::spawn_blocking(move || code.load(&machine))
@@ -107,7 +112,7 @@ impl Code {
         Ok(())
     }
 
-    fn load(&self, machine: &Machine) -> Result<ToolInspectorPre<State>, String> {
+    fn load(&self, machine: &Machine) -> Result<ToolPre<State>, String> {
         if !self.is_read {
             component_file::read_again(&self.file, &self.digest)?;
         }
@@ -128,11 +133,7 @@ impl Code {
             .map_err(|error| Uncompiled::Unfit(format!("its code cannot be loaded: {error:#}")))
     }
 
-    fn link(
-        &self,
-        machine: &Machine,
-        component: &Component,
-    ) -> Result<ToolInspectorPre<State>, String> {
+    fn link(&self, machine: &Machine, component: &Component) -> Result<ToolPre<State>, String> {
         machine
             .linkers
             .link(component, &self.grants)

@@ -16,8 +16,9 @@ pub(crate) fn read_again(file: &Path, digest: &str) -> Result<Vec<u8>, String> {
         Ok(bytes)
     } else {
         Err(format!(
-            "its file {} has changed since the server started; restart the server to admit the \
-             new one",
+            "its file {} has changed since the server started, before it was first used; the new \
+             one is admitted when the server is started again, or at once by `rookery serve \
+             --watch`",
             file.display()
         ))
     }

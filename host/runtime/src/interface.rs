@@ -30,11 +30,15 @@ pub enum Interface {
     Emulation,
     /// Reach into running guests.
     Live,
+    /// Ask web services of running guests.
+    Http,
+    /// Call other tools.
+    Toolbox,
 }
 
 impl Interface {
     /// All interfaces of this version of the contract.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Types,
         Self::Log,
         Self::Config,
@@ -46,6 +50,8 @@ impl Interface {
         Self::Notes,
         Self::Emulation,
         Self::Live,
+        Self::Http,
+        Self::Toolbox,
     ];
 
     /// Its name in WIT.
@@ -62,6 +68,8 @@ impl Interface {
             Self::Notes => "notes",
             Self::Emulation => "emulation",
             Self::Live => "live",
+            Self::Http => "http",
+            Self::Toolbox => "toolbox",
         }
     }
 
@@ -86,6 +94,8 @@ impl Interface {
             Self::Notes => "keep notes of a project",
             Self::Emulation => "run projects",
             Self::Live => "reach into running guests",
+            Self::Http => "ask web services of running guests",
+            Self::Toolbox => "call other tools that do no more than what it is granted",
         }
     }
 

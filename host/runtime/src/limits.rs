@@ -82,6 +82,21 @@ impl Limits {
             ..call.clone()
         }
     }
+
+    /// Within what is left to somebody else.
+    #[must_use]
+    pub(crate) fn within(&self, left: &Self) -> Self {
+        // Every field, so that a new budget is not forgotten.
+        Self {
+            memory_bytes: self.memory_bytes.min(left.memory_bytes),
+            cpu: self.cpu.min(left.cpu),
+            wall: self.wall.min(left.wall),
+            host_calls: self.host_calls.min(left.host_calls),
+            output_bytes: self.output_bytes.min(left.output_bytes),
+            log_bytes: self.log_bytes.min(left.log_bytes),
+            argument_bytes: self.argument_bytes.min(left.argument_bytes),
+        }
+    }
 }
 
 /// Memory that instances may use together.
@@ -133,6 +148,18 @@ impl MemoryLimiter {
             table_elements: 0,
             meter,
         }
+    }
+}
+
+impl MemoryLimiter {
+    /// Bytes of all memories.
+    pub(crate) fn used(&self) -> u64 {
+        self.memory
+    }
+
+    /// Whether they count against what calls share.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.is_some()
     }
 }
 

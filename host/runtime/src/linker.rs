@@ -9,7 +9,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::admission::CONTRACT;
-use crate::host::bindings::ToolInspectorPre;
+use crate::host::bindings::ToolPre;
 use crate::host::{self, State};
 use crate::interface::Interface;
 
@@ -32,7 +32,7 @@ impl Linkers {
         &self,
         component: &Component,
         grants: &BTreeSet<Interface>,
-    ) -> wasmtime::Result<ToolInspectorPre<State>> {
+    ) -> wasmtime::Result<ToolPre<State>> {
         let linker = {
             let mut by_grants = self
                 .by_grants
@@ -46,7 +46,7 @@ impl Linkers {
                     .clone(),
             }
         };
-        ToolInspectorPre::new(linker.instantiate_pre(component)?)
+        ToolPre::new(linker.instantiate_pre(component)?)
     }
 
     fn build(&self, grants: &BTreeSet<Interface>) -> wasmtime::Result<Linker<State>> {

@@ -27,9 +27,26 @@ pub(crate) struct Meter {
     /// Runs that the call started, or is starting.
     runs: Mutex<Vec<String>>,
     pub(crate) wall: WallClock,
+    /// Of the call that made this one.
+    above: Option<Above>,
+}
+
+/// The meter of a caller. The processor time is on it already: the caller's thread does the work.
+struct Above {
+    meter: Arc<Meter>,
+    /// What its own memories hold.
+    memory: u64,
 }
 
 impl Meter {
+    /// Of a call that another one makes, whose memories hold so many bytes meanwhile.
+    pub(crate) fn within(meter: Arc<Self>, memory: u64) -> Self {
+        Self {
+            above: Some(Above { meter, memory }),
+            ..Self::default()
+        }
+    }
+
     /// The CPU time so far. To be called on the instance's thread, while the instance runs.
     pub(crate) fn cpu_now(&self) -> Duration {
         Duration::from_nanos(
@@ -49,10 +66,28 @@ impl Meter {
 
     /// Count one host call; gives the number so far.
     pub(crate) fn count_host_call(&self) -> u64 {
+        if let Some(above) = &self.above {
+            above.meter.count_host_call();
+        }
         self.host_calls.fetch_add(1, Relaxed) + 1
     }
 
+    pub(crate) fn host_calls(&self) -> u64 {
+        self.host_calls.load(Relaxed)
+    }
+
+    /// Count processor time that was used elsewhere.
+    pub(crate) fn add_cpu(&self, ns: u64) {
+        if let Some(above) = &self.above {
+            above.meter.add_cpu(ns);
+        }
+        self.cpu_ns.fetch_add(ns, Relaxed);
+    }
+
     pub(crate) fn memory_in_use(&self, bytes: u64) {
+        if let Some(Above { meter, memory }) = &self.above {
+            meter.memory_in_use(memory + bytes);
+        }
         self.memory_peak.fetch_max(bytes, Relaxed);
     }
 
@@ -66,11 +101,17 @@ impl Meter {
 
     /// The call starts a run.
     pub(crate) fn run_named(&self, run_id: &str) {
+        if let Some(above) = &self.above {
+            above.meter.run_named(run_id);
+        }
         self.lock_runs().push(run_id.to_owned());
     }
 
     /// There is no such run after all.
     pub(crate) fn run_refused(&self, run_id: &str) {
+        if let Some(above) = &self.above {
+            above.meter.run_refused(run_id);
+        }
         self.lock_runs().retain(|run| run != run_id);
     }
 
@@ -162,24 +203,34 @@ impl Default for WallClock {
     }
 }
 
-/// Lets a paused clock go on when it is dropped.
-pub(crate) struct Paused(Arc<Meter>);
+/// Lets a paused clock go on when it is dropped, and its callers'.
+pub(crate) struct Paused {
+    meter: Arc<Meter>,
+    _above: Option<Box<Paused>>,
+}
 
 impl Drop for Paused {
     fn drop(&mut self) {
-        self.0.wall.lock().running_since = Some(Instant::now());
-        self.0.wall.resumed.notify_one();
+        self.meter.wall.lock().running_since = Some(Instant::now());
+        self.meter.wall.resumed.notify_one();
     }
 }
 
 impl WallClock {
-    /// Stop the clock of `meter` until the result is dropped.
+    /// Stop the clock of `meter`, and of its callers, until the result is dropped.
     pub(crate) fn pause(meter: &Arc<Meter>) -> Paused {
-        let mut state = meter.wall.lock();
-        if let Some(since) = state.running_since.take() {
-            state.spent += since.elapsed();
+        {
+            let mut state = meter.wall.lock();
+            if let Some(since) = state.running_since.take() {
+                state.spent += since.elapsed();
+            }
         }
-        Paused(Arc::clone(meter))
+        let above = meter.above.as_ref();
+        let above = above.map(|above| Box::new(Self::pause(&above.meter)));
+        Paused {
+            meter: Arc::clone(meter),
+            _above: above,
+        }
     }
 
     pub(crate) fn spent(&self) -> Duration {

@@ -35,6 +35,8 @@ pub(crate) struct Entry {
     pub(crate) share: Share,
     pub(crate) input: Schema,
     pub(crate) output: Schema,
+    /// What its component imports.
+    pub(crate) imports: BTreeSet<Interface>,
 }
 
 impl Registry {
@@ -126,6 +128,8 @@ impl Registry {
         self.refused.extend(withheld.iter().cloned());
         let plugin = Arc::new(plugin(file, &admitted, &withheld));
         let code = Arc::new(admitted.code);
+        let imports: BTreeSet<Interface> =
+            admitted.interfaces.iter().map(|(one, _)| *one).collect();
         let served = |name: &String| !withheld.iter().any(|(tool, _)| tool == name);
         for (name, definition) in admitted.tools.into_iter().filter(|(name, _)| served(name)) {
             let tool = Arc::new(Tool {
@@ -139,6 +143,7 @@ impl Registry {
                 limits: admitted.limits.clone(),
                 origin: admitted.origin,
                 share: share.clone(),
+                imports: imports.clone(),
                 input: Schema::new(&tool, "inputSchema"),
                 output: Schema::new(&tool, "outputSchema"),
                 tool: Arc::clone(&tool),

@@ -4,7 +4,7 @@
 //! the other seats one plugin takes at most three quarters. Who finds no seat waits for one, in
 //! order; what a plugin has waiting beyond its share does not stand in the way of other plugins.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
@@ -14,6 +14,11 @@ pub(crate) const CALLS: usize = 256;
 /// Plugins that may be asked for their tools at the same time. Most of the time they take is
 /// waiting.
 const DESCRIBING: usize = 16;
+
+/// How deep calls of tools by tools are nested, the first call counted.
+pub(crate) const NESTED: usize = 4;
+/// Calls that may be calling other tools at the same time.
+pub(crate) const NESTS: usize = 8;
 
 /// Where a component comes from, which decides whose seats and threads it uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +57,13 @@ pub(crate) struct Seat {
     _shared: OwnedSemaphorePermit,
 }
 
+/// The seat of a call. The calls that it makes of other tools sit on it too: it waits for them, so
+/// one works at a time, and none waits for a seat that its own caller has.
+pub(crate) struct Chair {
+    share: Share,
+    seat: Mutex<Option<Seat>>,
+}
+
 impl Seats {
     /// So many built-in instances run at the same time, and as many others beside them.
     pub(crate) fn new(seats: usize) -> Self {
@@ -69,7 +81,7 @@ impl Seats {
 
     /// All instances that may run at the same time, where [`Self::new`] has so many seats.
     pub(crate) fn instances(seats: usize) -> usize {
-        2 * seats + DESCRIBING
+        2 * seats + DESCRIBING + NESTS * (NESTED - 1)
     }
 
     /// For the calls of a plugin.
@@ -109,6 +121,33 @@ impl Share {
             _own: Arc::clone(&self.own).acquire_owned().await?,
             _shared: Arc::clone(&self.all).acquire_owned().await?,
         })
+    }
+}
+
+impl Chair {
+    pub(crate) fn new(share: Share, seat: Seat) -> Self {
+        Self {
+            share,
+            seat: Mutex::new(Some(seat)),
+        }
+    }
+
+    /// Let another call have the seat.
+    pub(crate) fn leave(&self) {
+        drop(self.lock().take());
+    }
+
+    /// Wait for a seat, unless there is one.
+    pub(crate) async fn sit(&self) -> Result<(), AcquireError> {
+        if self.lock().is_none() {
+            let seat = self.share.seat().await?;
+            *self.lock() = Some(seat);
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Seat>> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

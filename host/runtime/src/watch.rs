@@ -124,6 +124,20 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_appears_later_is_watched_too() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let later = dir.path().join("a/b");
+        let mut watch = Watch::new(std::slice::from_ref(&later));
+        let begun = Instant::now();
+        assert!(watch.settled(begun).is_empty());
+        fs::create_dir_all(&later).expect("made");
+        let file = later.join("a.wasm");
+        fs::write(&file, "1").expect("written");
+        assert!(watch.settled(begun + TICK).is_empty());
+        assert_eq!(watch.settled(begun + TICK * 2), [file]);
+    }
+
+    #[test]
     fn a_file_that_never_rests_is_loaded_every_second() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("a.wasm");

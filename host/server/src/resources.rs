@@ -22,11 +22,13 @@ const CONTRACT: &[(&str, &str)] = &[
     ("config", include_str!("../../../wit/config.wit")),
     ("emulation", include_str!("../../../wit/emulation.wit")),
     ("firmware", include_str!("../../../wit/firmware.wit")),
+    ("http", include_str!("../../../wit/http.wit")),
     ("live", include_str!("../../../wit/live.wit")),
     ("log", include_str!("../../../wit/log.wit")),
     ("binaries", include_str!("../../../wit/binaries.wit")),
     ("notes", include_str!("../../../wit/notes.wit")),
     ("results", include_str!("../../../wit/results.wit")),
+    ("toolbox", include_str!("../../../wit/toolbox.wit")),
 ];
 
 /// All documents, the workflow first.

@@ -7,7 +7,7 @@
 
 wit_bindgen::generate!({
     path: "wit",
-    world: "tool-inspector",
+    world: "tool-caller",
     pub_export_macro: true,
     default_bindings_module: "rookery_plugin::bindings",
     additional_derives: [PartialEq],

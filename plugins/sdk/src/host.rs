@@ -6,10 +6,10 @@
 
 pub use rookery_contract::options::{
     ApplyOptions, CommandOptions, CsvOptions, FindOptions, HookOptions, HookOutputOptions,
-    InitOptions, ListOptions, Maker, NoteOptions, Payload, Place, PluginOp, PluginOptions,
-    QueryOptions, ReachOptions, RemoveOptions, ResetOptions, RunListOptions, SearchOptions,
-    SetOptions, SnapshotAction, SnapshotOptions, StartOptions, StringOptions, SymbolOptions,
-    UnhookOptions, WaitOptions, WhichSymbols,
+    HttpOptions, InitOptions, ListOptions, Maker, NoteOptions, Payload, Place, PluginOp,
+    PluginOptions, QueryOptions, ReachOptions, RemoveOptions, ResetOptions, RunListOptions,
+    SearchOptions, SetOptions, SnapshotAction, SnapshotOptions, StartOptions, StringOptions,
+    SymbolOptions, UnhookOptions, WaitOptions, WhichSymbols,
 };
 use serde_json::Value;
 
@@ -18,9 +18,9 @@ pub use crate::bindings::rookery::plugin::log::Level;
 use crate::error::Result;
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, HookOutput, Hooked,
-    Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Note, Patch, PluginControl,
-    Reached, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Strings, Symbols,
-    Table, Text, Unhooked,
+    Hooks, HttpAnswer, InitCandidates, Listing, Lookup, Matches, NewProject, Note, Patch,
+    PluginControl, Reached, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted,
+    Strings, Symbols, Table, Text, Unhooked,
 };
 
 /// Interface `log`.
@@ -201,6 +201,19 @@ pub trait Live {
     fn snapshots(&self, run_id: &str) -> Result<Snapshots>;
 }
 
+/// Interface `http`: web services of a running guest.
+pub trait Http {
+    /// Send a request, and give the answer to it or to the last redirect.
+    fn http(&self, run_id: &str, request: &HttpOptions) -> Result<HttpAnswer>;
+}
+
+/// Interface `toolbox`: the other tools of the server.
+pub trait Toolbox {
+    /// Call a tool, as far as this one was granted what that one uses, and within what this call
+    /// has left of its budgets. `arguments` is an object.
+    fn call_tool(&self, name: &str, arguments: &Value) -> Result<Value>;
+}
+
 /// Everything that the host offers.
 pub trait Host
 where
@@ -213,7 +226,9 @@ where
         + Results
         + Firmware
         + Binaries
-        + Live,
+        + Live
+        + Http
+        + Toolbox,
 {
 }
 
@@ -228,5 +243,7 @@ impl<T> Host for T where
         + Firmware
         + Binaries
         + Live
+        + Http
+        + Toolbox
 {
 }

@@ -7,23 +7,24 @@ use serde_json::Value;
 
 use crate::args::RunSelector;
 use crate::bindings::rookery::plugin::{
-    binaries, config, config_mutation, creation, emulation, firmware, live, log, notes, results,
+    binaries, config, config_mutation, creation, emulation, firmware, http, live, log, notes,
+    results, toolbox,
 };
 use crate::entries;
 use crate::error::{Result, from_host, to_json};
 use crate::host::{
     ApplyOptions, Binaries, CommandOptions, Config, ConfigMutation, Creation, CsvOptions,
-    Emulation, FindOptions, Firmware, HookOptions, HookOutputOptions, InitOptions, Level,
-    ListOptions, Live, Log, NoteOptions, Notes, PluginOptions, QueryOptions, ReachOptions,
-    RemoveOptions, ResetOptions, Results, RootFilesystem, RunListOptions, RunResults,
+    Emulation, FindOptions, Firmware, HookOptions, HookOutputOptions, Http, HttpOptions,
+    InitOptions, Level, ListOptions, Live, Log, NoteOptions, Notes, PluginOptions, QueryOptions,
+    ReachOptions, RemoveOptions, ResetOptions, Results, RootFilesystem, RunListOptions, RunResults,
     SearchOptions, SetOptions, SnapshotOptions, StartOptions, StringOptions, SymbolOptions,
-    UnhookOptions, WaitOptions,
+    Toolbox, UnhookOptions, WaitOptions,
 };
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, HookOutput, Hooked,
-    Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Note, Patch, PluginControl,
-    Reached, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted, Strings, Symbols,
-    Table, Text, Unhooked,
+    Hooks, HttpAnswer, InitCandidates, Listing, Lookup, Matches, NewProject, Note, Patch,
+    PluginControl, Reached, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted,
+    Strings, Symbols, Table, Text, Unhooked,
 };
 
 /// The imports of a component.
@@ -287,5 +288,17 @@ impl Live for Imports {
     }
     fn snapshots(&self, run_id: &str) -> Result<Snapshots> {
         from_host("live.snapshots", &live::snapshots(run_id)?)
+    }
+}
+
+impl Http for Imports {
+    fn http(&self, run_id: &str, request: &HttpOptions) -> Result<HttpAnswer> {
+        from_host("http.request", &http::request(run_id, &to_json(request)?)?)
+    }
+}
+
+impl Toolbox for Imports {
+    fn call_tool(&self, name: &str, arguments: &Value) -> Result<Value> {
+        from_host("toolbox.call", &toolbox::call(name, &to_json(arguments)?)?)
     }
 }

@@ -112,11 +112,11 @@ pub use content::Content;
 pub use error::{Error, Result, Unavailable, invalid, optional};
 pub use host::{
     ApplyOptions, Binaries, CommandOptions, Config, ConfigMutation, Creation, CsvOptions,
-    Emulation, FindOptions, Firmware, HookOptions, HookOutputOptions, Host, InitOptions, Level,
-    ListOptions, Live, Log, Maker, NoteOptions, Notes, Payload, Place, PluginOp, PluginOptions,
-    QueryOptions, ReachOptions, Results, RootFilesystem, RunListOptions, RunResults, SearchOptions,
-    SnapshotAction, SnapshotOptions, StartOptions, StringOptions, SymbolOptions, UnhookOptions,
-    WaitOptions, WhichSymbols,
+    Emulation, FindOptions, Firmware, HookOptions, HookOutputOptions, Host, Http, HttpOptions,
+    InitOptions, Level, ListOptions, Live, Log, Maker, NoteOptions, Notes, Payload, Place,
+    PluginOp, PluginOptions, QueryOptions, ReachOptions, Results, RootFilesystem, RunListOptions,
+    RunResults, SearchOptions, SnapshotAction, SnapshotOptions, StartOptions, StringOptions,
+    SymbolOptions, Toolbox, UnhookOptions, WaitOptions, WhichSymbols,
 };
 pub use imports::Imports;
 pub use rookery_contract::{shapes, text};

@@ -2,6 +2,6 @@
 
 pub use crate::{
     Answer, Binaries, Config, ConfigMutation, Content, Creation, Emulation, Error, Firmware, Host,
-    Live, Log, Next, Notes, Result, Results, RootFilesystem, RunResults, args, invalid, optional,
-    plugin, shapes, tool,
+    Http, Live, Log, Next, Notes, Result, Results, RootFilesystem, RunResults, Toolbox, args,
+    invalid, optional, plugin, shapes, tool,
 };

@@ -9,6 +9,7 @@ pub mod control_socket;
 pub mod firmware_archive;
 pub mod firmware_image;
 pub mod firmware_symbols;
+pub mod http_answer;
 pub mod json_rpc;
 mod mutate;
 pub mod netlink;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use rookery_fuzz::run::bounded;
 use rookery_fuzz::{
-    component_file, control_socket, firmware_archive, firmware_image, firmware_symbols, json_rpc,
-    netlink, patch_yaml, result_files,
+    component_file, control_socket, firmware_archive, firmware_image, firmware_symbols,
+    http_answer, json_rpc, netlink, patch_yaml, result_files,
 };
 use rookery_images::READ_IMAGE;
 
@@ -27,6 +27,10 @@ fn firmware_image_is_survived() {
 
 fn firmware_symbols_are_survived() {
     bounded("firmware_symbols", firmware_symbols::body);
+}
+
+fn http_answer_is_survived() {
+    bounded("http_answer", http_answer::body);
 }
 
 fn json_rpc_is_survived() {
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         firmware_archive_is_survived,
         firmware_image_is_survived,
         firmware_symbols_are_survived,
+        http_answer_is_survived,
         json_rpc_is_survived,
         netlink_is_survived,
         patch_yaml_is_survived,

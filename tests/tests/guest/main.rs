@@ -19,6 +19,7 @@ mod report;
 mod runs;
 mod shell;
 mod way_out;
+mod web;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         runs::trials(),
         shell::trials(),
         way_out::trials(),
+        web::trials(),
     ];
     rookery_tests::run(all.into_iter().flatten().collect())
 }

@@ -21,3 +21,4 @@ mod portable;
 mod reloading;
 mod strangers;
 mod strict_clients;
+mod toolbox;

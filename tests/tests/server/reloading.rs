@@ -103,6 +103,36 @@ async fn a_changed_plugin_is_served_and_told_of_while_running_calls_end_on_the_o
 }
 
 #[tokio::test]
+async fn a_directory_that_appears_after_the_start_is_watched() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let folder = root.path().join("later/plugins");
+    let mut options = Options::new(root.path());
+    options.plugins.push(folder.clone());
+    options.arguments = vec!["--watch".to_owned()];
+    let client = Session::with(&options).await?;
+    assert!(!client.tools().await?.contains(&"echo".to_owned()));
+    std::fs::create_dir_all(&folder)?;
+    std::fs::copy(test_plugin("echo"), folder.join("tool.wasm"))?;
+    until("the tool", async || {
+        Ok(client.tools().await?.contains(&"echo".to_owned()))
+    })
+    .await?;
+    client.ok("echo", json!({"message": "there"})).await?;
+    client.close().await?;
+
+    // Without a watch, a directory that is not there is a mistake.
+    std::fs::remove_dir_all(&folder)?;
+    let refused = std::process::Command::new(places::dist().join("rookery"))
+        .args(["serve", "--root"])
+        .arg(root.path())
+        .arg("--plugins")
+        .arg(&folder)
+        .output()?;
+    assert!(!refused.status.success());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_plugin_that_would_be_refused_changes_nothing_and_the_log_says_why() -> Result<()> {
     let watched = Watched::with("echo")?;
     let client = Session::with(&watched.options).await?;

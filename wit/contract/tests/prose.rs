@@ -7,33 +7,35 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use rookery_contract::options::{
     ApplyOptions, CommandOptions, CsvOptions, FindOptions, HookOptions, HookOutputOptions,
-    InitOptions, ListOptions, NoteOptions, PluginOptions, QueryOptions, ReachOptions,
+    HttpOptions, InitOptions, ListOptions, NoteOptions, PluginOptions, QueryOptions, ReachOptions,
     RemoveOptions, ResetOptions, RunListOptions, SearchOptions, SetOptions, SnapshotOptions,
     StartOptions, StringOptions, SymbolOptions, UnhookOptions, WaitOptions,
 };
 use rookery_contract::shapes::{
     AskedService, AskedServices, Capabilities, Change, CommandOutput, DirectoryEntry, Effective,
     EffectiveConfig, ElfHeaders, Endpoint, FileStat, FoundFile, FoundFiles, FoundString,
-    GuestPlugin, Hook, HookOutput, HookWay, Hooked, Hooks, InitCandidate, InitCandidates, Layer,
-    ListedRun, Listing, Lookup, Match, Matches, NewProject, NewerRun, Note, Patch, PluginControl,
-    Reached, Received, ResultFile, ResultsStatus, Revision, Rows, RunList, RunStatus,
-    ServiceAnswer, ServiceAnswers, ServiceCounts, Snapshot, Snapshots, Snapshotted, Strings,
-    Symbol, Symbols, Table, Text, ToldChange, Unhooked,
+    GuestPlugin, Hook, HookOutput, HookWay, Hooked, Hooks, HttpAnswer, HttpHeader, HttpRedirect,
+    InitCandidate, InitCandidates, Layer, ListedRun, Listing, Lookup, Match, Matches, NewProject,
+    NewerRun, Note, Patch, PluginControl, Reached, Received, ResultFile, ResultsStatus, Revision,
+    Rows, RunList, RunStatus, ServiceAnswer, ServiceAnswers, ServiceCounts, Snapshot, Snapshots,
+    Snapshotted, Strings, Symbol, Symbols, Table, Text, TlsPeer, ToldChange, Unhooked,
 };
 use rookery_contract::{Error, Unavailable};
 use schemars::{JsonSchema, schema_for};
 use serde_json::Value;
 
 /// The files of the contract.
-const INTERFACES: [&str; 10] = [
+const INTERFACES: [&str; 12] = [
     "binaries",
     "config",
     "emulation",
     "firmware",
+    "http",
     "live",
     "log",
     "notes",
     "results",
+    "toolbox",
     "tools",
     "types",
 ];
@@ -190,6 +192,11 @@ fn what_an_option_left_out_means_is_in_prose_and_type() {
     default("live", "timeout_ms", CommandOptions::TIMEOUT_MS.into());
     default("live", "timeout_ms", ReachOptions::TIMEOUT_MS.into());
     default("live", "max_bytes", CommandOptions::BYTES.into());
+    default("http", "timeout_ms", HttpOptions::TIMEOUT_MS.into());
+    default("http", "max_bytes", CommandOptions::BYTES.into());
+    default("http", "redirects", HttpOptions::REDIRECTS.into());
+    let most = format!("at most {}", HttpOptions::MAX_REDIRECTS);
+    assert!(prose("http").contains(&most), "{most}");
     for said in [
         format!("at most {} notes", NoteOptions::MAX_NOTES),
         format!("at most {} bytes", NoteOptions::MAX_BYTES),
@@ -214,6 +221,16 @@ fn every_field_of_a_binary_is_in_prose_and_type() {
     check_whole::<Symbol>("binaries", &["address"]);
     check_whole::<Strings>("binaries", &["strings"]);
     check_whole::<FoundString>("binaries", &["at"]);
+}
+
+#[test]
+fn every_field_of_a_web_answer_is_in_prose_and_type() {
+    check_whole::<HttpOptions>("http", &["url", "method"]);
+    check_whole::<HttpAnswer>("http", &["status", "tls"]);
+    check_whole::<HttpHeader>("http", &["name"]);
+    check_whole::<HttpRedirect>("http", &["location"]);
+    check::<TlsPeer>("http", &["subject"]);
+    check::<Received>("http", &["text", "bytes"]);
 }
 
 #[test]

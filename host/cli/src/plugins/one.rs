@@ -20,8 +20,8 @@ pub(super) struct One {
 }
 
 impl One {
-    /// Admit the component in `file` for projects below `roots`. `stand_in` answers in the place of
-    /// runs.
+    /// Admit the component in `file` for projects below `roots`, with the installed tools beside it
+    /// if it calls others. `stand_in` answers in the place of runs and of these.
     pub(super) fn admit(
         file: &Path,
         options: &PluginOptions,
@@ -29,12 +29,19 @@ impl One {
         stand_in: Option<Arc<dyn StandIn>>,
     ) -> anyhow::Result<Self> {
         let policy = options.policy().read()?;
+        let dirs = options.dirs(&policy)?;
         let mut config = options.config(roots, policy)?;
+        let is_alone = stand_in.is_some();
         config.stand_in = stand_in;
         let runtime = Runtime::new(config)?;
         let report = runtime.check(&[], &[file.to_owned()]);
         if let Some(rejected) = report.rejected.first() {
             bail!("{} is refused: {}", file.display(), rejected.reason);
+        }
+        let mut imports = report.plugins.iter().flat_map(|plugin| &plugin.imports);
+        if !is_alone && imports.any(|import| import == "toolbox") {
+            // What it may call. A tool that has the name of one of its own is not among them.
+            runtime.load(&dirs);
         }
         let tools = report
             .plugins

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gen/tool_inspector.h"
+#include "gen/tool_caller.h"
 #include "json.h"
 
 #define TROUBLE "(?i)error|fail|not found"
@@ -29,28 +29,28 @@ void exports_rookery_plugin_tools_describe(exports_rookery_plugin_tools_list_too
 {
     ret->len = 1;
     ret->ptr = calloc(1, sizeof *ret->ptr);
-    tool_inspector_string_dup(&ret->ptr[0].name, "my_tool");
-    tool_inspector_string_dup(&ret->ptr[0].definition, DEFINITION);
+    tool_caller_string_dup(&ret->ptr[0].name, "my_tool");
+    tool_caller_string_dup(&ret->ptr[0].definition, DEFINITION);
 }
 
-static json_t json_of(const tool_inspector_string_t *text)
+static json_t json_of(const tool_caller_string_t *text)
 {
     return (json_t){(const char *)text->ptr, text->len};
 }
 
 /* The newest line of the console that looks like trouble, and how many there are, as the host
    gives both. An error of the host is our error. */
-static bool search(tool_inspector_string_t *project, tool_inspector_string_t *found,
+static bool search(tool_caller_string_t *project, tool_caller_string_t *found,
                    exports_rookery_plugin_tools_error_t *err)
 {
-    tool_inspector_string_t file, pattern, options;
+    tool_caller_string_t file, pattern, options;
     rookery_plugin_results_own_run_results_t run;
 
     if (!rookery_plugin_results_open(project, NULL, &run, err))
         return false;
-    tool_inspector_string_set(&file, "console.log");
-    tool_inspector_string_set(&pattern, TROUBLE);
-    tool_inspector_string_set(&options, "{\"limit\":1,\"from_end\":true}");
+    tool_caller_string_set(&file, "console.log");
+    tool_caller_string_set(&pattern, TROUBLE);
+    tool_caller_string_set(&options, "{\"limit\":1,\"from_end\":true}");
     bool ok = rookery_plugin_results_method_run_results_search(
         rookery_plugin_results_borrow_run_results(run), &file, &pattern, &options, found, err);
     rookery_plugin_results_run_results_drop_own(run);
@@ -82,12 +82,12 @@ static char *answer(json_t found, json_t project)
     return written < 0 ? NULL : whole;
 }
 
-bool exports_rookery_plugin_tools_call(tool_inspector_string_t *name,
+bool exports_rookery_plugin_tools_call(tool_caller_string_t *name,
                                        exports_rookery_plugin_tools_json_t *arguments,
                                        exports_rookery_plugin_tools_json_t *ret,
                                        exports_rookery_plugin_tools_error_t *err)
 {
-    tool_inspector_string_t project_dir, found;
+    tool_caller_string_t project_dir, found;
     json_t project;
     (void)name;
 
@@ -99,7 +99,7 @@ bool exports_rookery_plugin_tools_call(tool_inspector_string_t *name,
     char *text = answer(json_of(&found), project);
     if (!text) {
         err->tag = ROOKERY_PLUGIN_TYPES_ERROR_INTERNAL;
-        tool_inspector_string_dup(&err->val.internal, "the host's answer is not as expected");
+        tool_caller_string_dup(&err->val.internal, "the host's answer is not as expected");
         return false;
     }
     ret->ptr = (uint8_t *)text;

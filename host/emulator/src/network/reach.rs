@@ -5,15 +5,14 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use data_encoding::BASE64;
-use rookery_contract::shapes::{Reached, Received};
+use rookery_contract::shapes::Reached;
 use rookery_project::{Error, Result};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use crate::network::forward::Forwarder;
 use rookery_runs::backend::Reply;
-use rookery_runs::live::ReachRequest;
+use rookery_runs::live::{self, ReachRequest};
 
 /// After a datagram, more are waited for this long.
 const UDP_IDLE: Duration = Duration::from_millis(300);
@@ -22,6 +21,8 @@ const UDP_IDLE: Duration = Duration::from_millis(300);
 pub struct Reach {
     socket: OwnedFd,
     reply: Option<Reply<Reached>>,
+    /// Who is given the connection instead of an answer.
+    taker: Option<Reply<OwnedFd>>,
     udp: bool,
     connected: bool,
     send: Vec<u8>,
@@ -80,6 +81,7 @@ impl Reach {
         Ok(Self {
             socket,
             reply: None,
+            taker: None,
             udp,
             connected,
             send: request.send.clone(),
@@ -94,6 +96,12 @@ impl Reach {
     /// Who waits for the answer.
     pub fn answers(mut self, reply: Reply<Reached>) -> Self {
         self.reply = Some(reply);
+        self
+    }
+
+    /// Who is given the connection as soon as it stands.
+    pub fn hands_over(mut self, taker: Reply<OwnedFd>) -> Self {
+        self.taker = Some(taker);
         self
     }
 
@@ -112,6 +120,9 @@ impl Reach {
 
     /// Go on; `false` once it is answered.
     pub fn advance(&mut self) -> bool {
+        if self.taker.is_some() {
+            return self.advance_handover();
+        }
         match self.step() {
             Ok(false) if Instant::now() < self.deadline => true,
             Ok(_) => {
@@ -125,14 +136,38 @@ impl Reach {
         }
     }
 
+    fn advance_handover(&mut self) -> bool {
+        let given = match self.connect() {
+            Ok(true) => self.socket.try_clone().map_err(|error| {
+                Error::Backend(format!("the connection cannot be handed over: {error}"))
+            }),
+            Ok(false) if Instant::now() < self.deadline => return true,
+            Ok(false) => Err(Error::Limit(
+                "no connection to the guest came about in time".into(),
+            )),
+            Err(errno) => Err(Error::NotFound(format!(
+                "nothing answers there in the guest: {errno}"
+            ))),
+        };
+        if let Some(taker) = self.taker.take() {
+            taker.send(given);
+        }
+        false
+    }
+
+    /// Whether the connection stands.
+    fn connect(&mut self) -> std::result::Result<bool, Errno> {
+        if !self.connected {
+            rustix::net::sockopt::socket_error(&self.socket)??;
+            self.connected = rustix::net::getpeername(&self.socket).is_ok();
+        }
+        Ok(self.connected)
+    }
+
     /// Whether all is there.
     fn step(&mut self) -> std::result::Result<bool, Errno> {
-        if !self.connected {
-            match rustix::net::sockopt::socket_error(&self.socket)? {
-                Ok(()) if rustix::net::getpeername(&self.socket).is_ok() => self.connected = true,
-                Ok(()) => return Ok(false),
-                Err(errno) => return Err(errno),
-            }
+        if !self.connect()? {
+            return Ok(false);
         }
         if !self.send.is_empty() {
             match rustix::net::send(&self.socket, &self.send, rustix::net::SendFlags::NOSIGNAL) {
@@ -172,13 +207,7 @@ impl Reach {
         let answer = Reached {
             guest_answered: None,
             connected: self.connected,
-            received: Received {
-                text: Some(String::from_utf8_lossy(&self.received).into_owned()),
-                bytes: self.received.len() as u64,
-                base64: std::str::from_utf8(&self.received)
-                    .is_err()
-                    .then(|| BASE64.encode(&self.received)),
-            },
+            received: live::received(&self.received),
             truncated,
             error: failure.map(|errno| errno.to_string()),
         };

@@ -1,8 +1,9 @@
 //! The other side: ask a supervisor something.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::fd::AsRawFd as _;
+use std::io::{ErrorKind, Write as _};
+use std::net::TcpStream;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant};
 use rookery_project::{Cancel, Error, Result};
 use serde::de::DeserializeOwned;
 
-use crate::control::wire;
 use crate::control::wire::{Answer, Ask, MAX_LINE};
+use crate::control::{handover, wire};
 
 /// The socket's name in a run's directory.
 pub(crate) const SOCKET: &str = "control.sock";
@@ -45,6 +46,37 @@ pub(crate) fn ask<T: DeserializeOwned>(
     timeout: Duration,
     cancel: &Cancel,
 ) -> Result<T> {
+    let (line, _) = exchange(run_dir, request, timeout, cancel)?;
+    answer(&line)
+}
+
+/// The same for a request that hands over a connection.
+pub(crate) fn connect(
+    run_dir: &Path,
+    request: &Ask,
+    timeout: Duration,
+    cancel: &Cancel,
+) -> Result<TcpStream> {
+    let (line, connection) = exchange(run_dir, request, timeout, cancel)?;
+    answer::<serde_json::Value>(&line)?;
+    let without = "the supervisor's answer came without its connection";
+    let connection = connection.ok_or_else(|| Error::Internal(without.to_owned()))?;
+    Ok(connection.into())
+}
+
+fn answer<T: DeserializeOwned>(line: &[u8]) -> Result<T> {
+    serde_json::from_slice::<Answer<T>>(line)
+        .map_err(|error| Error::Internal(format!("the supervisor's answer is malformed: {error}")))?
+        .into_result()
+}
+
+/// One line each way, and the descriptor that came with the answer.
+fn exchange(
+    run_dir: &Path,
+    request: &Ask,
+    timeout: Duration,
+    cancel: &Cancel,
+) -> Result<(Vec<u8>, Option<OwnedFd>)> {
     let deadline = Instant::now() + timeout;
     let gone = |error: &std::io::Error| {
         Error::Backend(format!(
@@ -62,7 +94,7 @@ pub(crate) fn ask<T: DeserializeOwned>(
     stream
         .set_read_timeout(Some(SLICE))
         .map_err(|error| gone(&error))?;
-    let mut line = Vec::new();
+    let (mut line, mut with) = (Vec::new(), None);
     let mut chunk = [0; 16 << 10];
     while !line.ends_with(b"\n") {
         cancel.check()?;
@@ -77,9 +109,12 @@ pub(crate) fn ask<T: DeserializeOwned>(
                 "the answer is larger than {MAX_LINE} bytes; ask for less with max_bytes"
             )));
         }
-        match stream.read(&mut chunk) {
-            Ok(0) => return Err(Error::Backend("the run ended before it answered".into())),
-            Ok(count) => line.extend(chunk.iter().take(count)),
+        match handover::receive(&stream, &mut chunk) {
+            Ok((0, _)) => return Err(Error::Backend("the run ended before it answered".into())),
+            Ok((count, descriptor)) => {
+                line.extend(chunk.iter().take(count));
+                with = with.or(descriptor);
+            }
             Err(error)
                 if matches!(
                     error.kind(),
@@ -88,7 +123,5 @@ pub(crate) fn ask<T: DeserializeOwned>(
             Err(error) => return Err(gone(&error)),
         }
     }
-    serde_json::from_slice::<Answer<T>>(&line)
-        .map_err(|error| Error::Internal(format!("the supervisor's answer is malformed: {error}")))?
-        .into_result()
+    Ok((line, with))
 }

@@ -1,6 +1,7 @@
 //! One peer on `control.sock`, from its first byte to its answer.
 
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::backend::{Reply, Request};
-use crate::control::wire;
 use crate::control::wire::{Answer, Ask, MAX_LINE};
+use crate::control::{handover, wire};
 use crate::live::{CommandRequest, LiveRequest, ReachRequest};
 
 /// A peer that does not read its answer for this long loses it: the supervisor has a guest to
@@ -82,6 +83,7 @@ impl Connection {
             }
             Ok(Parsed::Command(request)) => Some(Request::Command(request, self.into_reply())),
             Ok(Parsed::Reach(request)) => Some(Request::Reach(request, self.into_reply())),
+            Ok(Parsed::Connect(request)) => Some(Request::Connect(request, self.into_handover())),
             Ok(Parsed::Live(request)) => Some(Request::Live(request, self.into_reply())),
             Err(error) => {
                 self.answer(Err(error));
@@ -99,6 +101,26 @@ impl Connection {
                 })
             }));
         })
+    }
+
+    /// Where a connection goes along with the answer.
+    fn into_handover(self) -> Reply<OwnedFd> {
+        Reply::new(move |answer: Result<OwnedFd>| match answer {
+            Ok(connection) => self.hand_over(&connection),
+            Err(error) => self.answer(Err(error)),
+        })
+    }
+
+    fn hand_over(self, connection: &OwnedFd) {
+        let answer = wire::line(&Answer::Ok(json!({ "connected": true })));
+        let sent = answer.map_err(std::io::Error::other).and_then(|line| {
+            self.stream.set_nonblocking(false)?;
+            self.stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+            handover::send(&self.stream, &line, connection)
+        });
+        if let Err(error) = sent {
+            tracing::debug!(%error, "the peer did not take its connection");
+        }
     }
 
     fn answer(mut self, answer: Result<Value>) {
@@ -119,6 +141,7 @@ pub(super) enum Parsed {
     Stop,
     Command(CommandRequest),
     Reach(ReachRequest),
+    Connect(ReachRequest),
     Live(LiveRequest),
 }
 
@@ -137,6 +160,19 @@ pub(super) fn parse(line: &[u8]) -> Result<Parsed> {
             max_bytes,
         }),
         Ask::Live { request } => Parsed::Live(request),
+        Ask::Connect {
+            host,
+            port,
+            timeout_ms,
+        } => Parsed::Connect(ReachRequest {
+            proto: "tcp".to_owned(),
+            host: host.to_string(),
+            port,
+            send: Vec::new(),
+            timeout: Duration::from_millis(timeout_ms),
+            idle: None,
+            max_bytes: 0,
+        }),
         Ask::Reach {
             proto,
             host,

@@ -3,6 +3,7 @@
 
 mod client;
 mod connection;
+mod handover;
 pub(crate) mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,7 +18,7 @@ use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
 use crate::backend::Request;
-pub(crate) use crate::control::client::{SOCKET, ask, open_directory, via};
+pub(crate) use crate::control::client::{SOCKET, ask, connect, open_directory, via};
 use crate::control::connection::{Connection, Read};
 
 /// Read a line as both sides do; for `tests/fuzz`.

@@ -1,5 +1,6 @@
 //! The protocol on `control.sock`: one request a connection, one JSON line each way.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use data_encoding::BASE64;
@@ -33,6 +34,12 @@ pub(crate) enum Ask {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         idle_ms: Option<u64>,
         max_bytes: usize,
+    },
+    /// Hand over a connection to a TCP port of the guest, beside the line of the answer.
+    Connect {
+        host: IpAddr,
+        port: u16,
+        timeout_ms: u64,
     },
     /// Watch or change the guest from outside it.
     Live { request: LiveRequest },

@@ -5,11 +5,12 @@ mod hook;
 
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use rookery_contract::options::{
     HookOptions, HookOutputOptions, PluginOptions, SnapshotOptions, UnhookOptions,
 };
 use rookery_contract::shapes::{
-    HookOutput, Hooked, Hooks, PluginControl, Snapshots, Snapshotted, Unhooked,
+    HookOutput, Hooked, Hooks, PluginControl, Received, Snapshots, Snapshotted, Unhooked,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -97,6 +98,17 @@ pub enum LiveAnswer {
     Plugin(PluginControl),
     Snapshotted(Snapshotted),
     Snapshots(Snapshots),
+}
+
+/// Bytes of the guest, as the contract has them.
+pub fn received(bytes: &[u8]) -> Received {
+    Received {
+        text: Some(String::from_utf8_lossy(bytes).into_owned()),
+        bytes: bytes.len() as u64,
+        base64: std::str::from_utf8(bytes)
+            .is_err()
+            .then(|| BASE64.encode(bytes)),
+    }
 }
 
 /// Whether this can be the name of a Penguin plugin; a path, which Penguin would load code from,

@@ -6,14 +6,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use rookery_contract::Next;
-use rookery_contract::options::{CommandOptions, Payload, PluginOp, PluginOptions, ReachOptions};
-use rookery_contract::shapes::{Capabilities, CommandOutput, GuestPlugin, PluginControl, Reached};
+use rookery_contract::options::{
+    CommandOptions, HttpOptions, Payload, PluginOp, PluginOptions, ReachOptions,
+};
+use rookery_contract::shapes::{
+    Capabilities, CommandOutput, GuestPlugin, HttpAnswer, PluginControl, Reached,
+};
 use rookery_project::{Cancel, Error, Result, Unavailable, quoted};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::control;
 use crate::control::wire;
+use crate::http::{self, Bounds};
 use crate::live::{CommandRequest, LiveRequest, ReachRequest, is_plugin_name};
 use crate::registry::Registry;
 use crate::state::lock;
@@ -187,6 +192,26 @@ impl Registry {
             limits.timeout + SLACK,
             cancel,
         )
+    }
+
+    /// `http.request`
+    pub fn http(&self, run_id: &str, request: &HttpOptions, cancel: &Cancel) -> Result<HttpAnswer> {
+        let (run, spec, state) = self.live_run(run_id)?;
+        let default = HttpOptions::TIMEOUT_MS;
+        let limits = Limits::of(request.timeout_ms, default, request.max_bytes)?;
+        offered(&spec, "reach", state.live.reach)?;
+        let bounds = Bounds {
+            timeout: limits.timeout,
+            max_bytes: limits.max_bytes,
+        };
+        http::request(request, bounds, cancel, |host, port, left| {
+            let ask = wire::Ask::Connect {
+                host,
+                port,
+                timeout_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            };
+            control::connect(run.path(), &ask, left + SLACK, cancel)
+        })
     }
 
     /// The functions of `live` that watch or change the guest from outside it.

@@ -1,10 +1,11 @@
 //! Requests to a running guest, and their refusal.
 
 use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use rookery_contract::options::{self, CommandOptions, ReachOptions};
+use rookery_contract::options::{self, CommandOptions, HttpOptions, ReachOptions};
 use rookery_harness::{Trial, trials};
 use rookery_project::{Cancel, Error};
 use rookery_runs::live::LiveRequest;
@@ -16,6 +17,7 @@ use crate::world::World;
 pub fn tests() -> Vec<Trial> {
     trials![
         commands_and_ports_are_reached_through_the_supervisor,
+        a_web_service_is_asked_over_connections_that_the_supervisor_hands_over,
         wrong_requests_are_refused_before_they_are_sent,
         what_the_backend_lacks_is_said_in_words,
         only_plugins_that_the_operator_names_are_changed,
@@ -39,6 +41,34 @@ fn the_run_of_a_project_is_found_while_it_goes_on() {
     assert_eq!(running().as_ref(), Ok(&run_id));
     json!(registry.stop(&run_id).unwrap());
     missing(running());
+}
+
+fn a_web_service_is_asked_over_connections_that_the_supervisor_hands_over() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for (stream, answer) in listener.incoming().zip([
+            "HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        ]) {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1000]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    let world = World::new();
+    let run_id = world.start(&[]).unwrap();
+    let (registry, none) = (world.registry(), Cancel::default());
+    let ask = |port: u16| {
+        let url = format!("http://127.0.0.1:{port}/");
+        registry.http(&run_id, &HttpOptions::get(&url), &none)
+    };
+    let answer = ask(port).unwrap();
+    assert_eq!((answer.status, answer.redirects.len()), (200, 1));
+    assert_eq!(answer.body.text.as_deref(), Some("hi"));
+    assert!(matches!(ask(1), Err(Error::NotFound(_))));
+    json!(registry.stop(&run_id).unwrap());
+    assert!(matches!(ask(port), Err(Error::Unavailable(_))));
 }
 
 /// Options as a tool gives them.

@@ -3,6 +3,8 @@
 //! The script is the plan's `env`, in order: `("sleep_ms", "50")`, `("listen", "80")`, …
 
 use std::io::Write as _;
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -317,6 +319,12 @@ impl Guest {
                             },
                             ..Reached::default()
                         }));
+                    }
+                    // To what listens on this machine.
+                    Request::Connect(request, reply) => {
+                        let stream = TcpStream::connect(("127.0.0.1", request.port));
+                        let none = |error: std::io::Error| Error::NotFound(error.to_string());
+                        reply.send(stream.map(OwnedFd::from).map_err(none));
                     }
                     Request::Live(_, reply) => drop(reply),
                 }

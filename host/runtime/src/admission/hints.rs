@@ -110,6 +110,10 @@ const FUNCTIONS: &[(Interface, &[&str], Effect)] = &[
         &["command", "reach", "hook", "control-plugin", "snapshot"],
         Effect::WORST,
     ),
+    // What a request does is the service's to say.
+    (Interface::Http, &["request"], Effect::WORST),
+    // What the called tools can do depends on what the caller is granted: [`Effect::of_grants`].
+    (Interface::Toolbox, &["call"], Effect::NONE),
 ];
 
 impl Effect {
@@ -138,6 +142,15 @@ impl Effect {
             .fold(Self::default(), Self::and)
     }
 
+    /// Of all functions of these interfaces: what tools can do that are called by one which was
+    /// granted them.
+    pub(super) fn of_grants(grants: &BTreeSet<Interface>) -> Self {
+        let granted = FUNCTIONS.iter().filter(|(of, ..)| grants.contains(of));
+        granted
+            .map(|(.., effect)| *effect)
+            .fold(Self::NONE, Self::and)
+    }
+
     /// Whether it changes or starts something.
     pub(crate) fn changes(self) -> bool {
         self.changes
@@ -152,7 +165,7 @@ impl Effect {
         row.map_or(Self::WORST, |(.., effect)| *effect)
     }
 
-    fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         Self {
             changes: self.changes || other.changes,
             destroys: self.destroys || other.destroys,
@@ -240,7 +253,9 @@ mod tests {
 
     #[test]
     fn no_claim_stands_that_the_imports_disprove() {
-        use Interface::{Config, ConfigMutation, Creation, Emulation, Firmware, Live, Results};
+        use Interface::{
+            Config, ConfigMutation, Creation, Emulation, Firmware, Http, Live, Results,
+        };
         let best = [true, false, true, false];
         for reading in [
             &[][..],
@@ -263,6 +278,7 @@ mod tests {
             ((Emulation, "stop"), [false, false, true, false]),
             ((Live, "command"), [false, true, false, true]),
             ((Live, "reach"), [false, true, false, true]),
+            ((Http, "request"), [false, true, false, true]),
             ((ConfigMutation, "anything-new"), [false, true, false, true]),
             ((Emulation, "anything-new"), [false, true, false, true]),
             ((Config, "anything-new"), [false, true, false, true]),
@@ -328,6 +344,14 @@ mod tests {
         let rows: Vec<_> = rows.collect();
         assert_eq!(rows.len(), rows.iter().collect::<BTreeSet<_>>().len());
         assert_eq!(rows.into_iter().collect::<BTreeSet<_>>(), declared());
+    }
+
+    #[test]
+    fn whoever_calls_other_tools_is_told_by_what_it_was_granted() {
+        let of = |grants: &[Interface]| Effect::of_grants(&grants.iter().copied().collect());
+        assert_eq!(of(&[Interface::Results, Interface::Toolbox]), Effect::NONE);
+        assert!(of(&[Interface::Toolbox, Interface::ConfigMutation]).changes());
+        assert_eq!(of(&Interface::ALL), Effect::WORST);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::code::{Code, Machine};
 use crate::compiler::Uncompiled;
 use crate::component_file::{name, read, read_again};
 use crate::decision::Refusal;
-use crate::executor::{Answer, Ask, Executor, Job};
+use crate::executor::{Answer, Ask, Executor, Job, Turn};
 use crate::failure::{Reason, Stop};
 use crate::interface::Interface;
 use crate::known_files::KnownFiles;
@@ -262,11 +262,14 @@ impl Gate<'_> {
             caller: candidate.code.caller(),
             limits: &limits,
             origin: candidate.origin,
+            toolbox: None,
+        };
+        let turn = Turn {
             share: &self.seats.for_describe(),
             cancel: CancellationToken::new(),
             progress: None,
         };
-        let (answer, usage) = self.executor.ask_blocking(job, Ask::Describe);
+        let (answer, usage) = self.executor.ask_blocking(job, turn, Ask::Describe);
         let stop = match answer {
             Ok(Answer::Tools(tools)) => {
                 return definition::normalise(tools)
@@ -359,7 +362,13 @@ impl Candidate {
 
     /// With the tools that were found in it, where these may stand beside the built-in ones.
     fn admitted(self, found: Found, built_in: &BuiltIn) -> Result<Admitted, Refusal> {
-        let Found { effect, mut tools } = found;
+        let Found {
+            mut effect,
+            mut tools,
+        } = found;
+        if self.interfaces.contains(&Interface::Toolbox) {
+            effect = effect.and(Effect::of_grants(&self.terms.grants));
+        }
         let is_built_in = self.origin == Origin::BuiltIn;
         if !is_built_in {
             stranger::may_stand(&tools, &self.digest, built_in, &self.terms)?;

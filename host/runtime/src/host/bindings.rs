@@ -4,7 +4,7 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "tool-inspector",
+    world: "tool-caller",
     // The instance blocks, the host does not: functions are plain in WIT and async here.
     imports: { default: async | trappable },
     exports: { default: async },
@@ -17,8 +17,11 @@ wasmtime::component::bindgen!({
     },
 });
 
+/// A component that can be instantiated.
+pub type ToolPre<T> = ToolCallerPre<T>;
+
 pub use exports::rookery::plugin::tools::ToolDefinition;
 pub use rookery::plugin::{
-    binaries, config, config_mutation, creation, emulation, firmware, live, log, notes, results,
-    types,
+    binaries, config, config_mutation, creation, emulation, firmware, http, live, log, notes,
+    results, toolbox, types,
 };

@@ -114,13 +114,13 @@ fn no_trial(plugin: &str) -> Error {
 impl State {
     /// An instance that waits for a run uses nothing: neither its wall clock nor a seat.
     fn step_aside(&mut self) -> Paused {
-        drop(self.seat.take());
+        self.chair.leave();
         WallClock::pause(&self.meter)
     }
 
     async fn step_back(&mut self, aside: Paused) -> HostResult<()> {
-        let seat = self.share.seat().await;
-        self.seat = Some(seat.map_err(|closed| HostError::Trap(closed.into()))?);
+        let seated = self.chair.sit().await;
+        seated.map_err(|closed| HostError::Trap(closed.into()))?;
         drop(aside);
         Ok(())
     }

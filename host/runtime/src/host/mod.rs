@@ -6,18 +6,21 @@
 
 mod binaries;
 pub(crate) mod bindings;
+mod called;
 mod config;
 mod config_mutation;
 mod creation;
 mod emulation;
 mod error;
 mod firmware;
+mod http;
 mod live;
 mod log;
 mod notes;
 mod results;
 mod stand_in;
 mod tool_log;
+mod toolbox;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,10 +37,11 @@ use crate::host::bindings::types;
 use crate::interface::Interface;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::meter::Meter;
-use crate::seats::{Seat, Share};
+use crate::seats::Chair;
 use crate::stand_in::StandIn;
 use crate::{Audit, text};
 
+pub(crate) use called::{Left, Toolbox};
 pub(crate) use tool_log::{Progress, ToolLog};
 
 /// Longest reason in the audit.
@@ -65,10 +69,11 @@ pub(crate) struct State {
     pub(crate) meter: Arc<Meter>,
     pub(crate) log: ToolLog,
     pub(crate) progress: Progress,
-    pub(crate) share: Share,
-    /// Given back while the instance waits for a run, so that waiting instances do not keep others
-    /// from running.
-    pub(crate) seat: Option<Seat>,
+    /// Its seat is given back while the instance waits for a run, so that waiting instances do not
+    /// keep others from running.
+    pub(crate) chair: Arc<Chair>,
+    /// Where it may call other tools.
+    pub(crate) toolbox: Option<Arc<dyn Toolbox>>,
 }
 
 /// The component of a call.
@@ -261,6 +266,12 @@ pub(crate) fn link(linker: &mut Linker<State>, interface: Interface) -> wasmtime
         }
         Interface::Live => {
             bindings::live::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+        }
+        Interface::Http => {
+            bindings::http::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+        }
+        Interface::Toolbox => {
+            bindings::toolbox::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
         }
     }
 }

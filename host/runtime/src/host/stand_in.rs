@@ -1,11 +1,12 @@
-//! How an instance is given answers in the place of `emulation` and `live`.
+//! How an instance is given answers in the place of `emulation`, `live`, `http` and
+//! `toolbox`.
 
 use serde_json::{Map, Value};
 
 use super::{HostError, HostResult, State};
 
 /// Parameters that hold JSON.
-const JSON: [&str; 3] = ["condition", "options", "request"];
+const JSON: [&str; 4] = ["arguments", "condition", "options", "request"];
 
 impl State {
     /// What stands in for a function gives, if anything stands in. Counts as its call does.

@@ -1,5 +1,8 @@
 //! What a tool says while it works, bounded and made presentable.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use crate::outcome::ProgressSink;
 use crate::text;
 
@@ -11,7 +14,8 @@ const REPORT_CHARS: usize = 200;
 /// The server's log as one call sees it: under the tool's name, and bounded.
 pub(crate) struct ToolLog {
     tool: String,
-    bytes_left: usize,
+    /// Shared with the calls that the call makes.
+    bytes_left: Arc<AtomicUsize>,
     cut: bool,
 }
 
@@ -19,9 +23,22 @@ impl ToolLog {
     pub(crate) fn new(tool: &str, bytes: usize) -> Self {
         Self {
             tool: tool.to_owned(),
-            bytes_left: bytes,
+            bytes_left: Arc::new(AtomicUsize::new(bytes)),
             cut: false,
         }
+    }
+
+    /// Of a tool that this one calls, with what is left.
+    pub(crate) fn of_called(&self, tool: &str) -> Self {
+        Self {
+            tool: tool.to_owned(),
+            bytes_left: Arc::clone(&self.bytes_left),
+            cut: false,
+        }
+    }
+
+    pub(super) fn bytes_left(&self) -> usize {
+        self.bytes_left.load(Relaxed)
     }
 
     pub(super) fn tool(&self) -> &str {
@@ -29,14 +46,18 @@ impl ToolLog {
     }
 
     pub(super) fn write(&mut self, level: tracing::Level, message: &str) {
-        let Some(left) = self.bytes_left.checked_sub(message.len().max(1)) else {
+        let take = |left: usize| left.checked_sub(message.len().max(1));
+        if self
+            .bytes_left
+            .fetch_update(Relaxed, Relaxed, take)
+            .is_err()
+        {
             if !std::mem::replace(&mut self.cut, true) {
                 let spent = "the log budget of this call is spent; further lines are dropped";
                 tracing::warn!(target: "rookery::tool", tool = %self.tool, "{spent}");
             }
             return;
-        };
-        self.bytes_left = left;
+        }
         let (tool, line) = (&self.tool, text::clean(message, LINE_CHARS));
         match level {
             tracing::Level::TRACE => tracing::trace!(target: "rookery::tool", %tool, "{line}"),
@@ -56,6 +77,11 @@ pub(crate) struct Progress(ProgressSink);
 impl Progress {
     pub(crate) fn new(sink: ProgressSink) -> Self {
         Self(sink)
+    }
+
+    /// For a call that this one makes.
+    pub(super) fn sink(&self) -> ProgressSink {
+        self.0.clone()
     }
 
     /// Whether somebody is told.

@@ -273,17 +273,12 @@ impl Policy {
         let undenied: BTreeSet<Interface> = rules.keys().copied().collect();
         let denials: Vec<_> = sections
             .iter()
-            .map(|(section, rules)| {
-                let mut deny = rules.deny.clone();
-                // What is in a program is in the firmware.
-                if deny.contains(&Interface::Firmware) {
-                    deny.insert(Interface::Binaries);
-                }
-                (section.clone(), deny)
-            })
+            .map(|(section, rules)| (section.clone(), rules.deny.clone()))
             .collect();
-        let denied =
-            |interface: &Interface| denials.iter().any(|(_, deny)| deny.contains(interface));
+        let denied = |interface: &Interface| {
+            let mut denied = denials.iter().flat_map(|(_, deny)| deny);
+            denied.any(|deny| denies(*deny, *interface))
+        };
         Ok(Terms {
             grants: undenied
                 .iter()
@@ -365,7 +360,10 @@ impl Terms {
     /// The rule that keeps `missing` from being granted.
     pub(crate) fn refusing_rule(&self, missing: &[Interface]) -> String {
         let mut denials = self.denials.iter();
-        let denied = denials.find(|(_, deny)| missing.iter().any(|one| deny.contains(one)));
+        let denied = denials.find(|(_, deny)| {
+            let mut deny = deny.iter();
+            deny.any(|deny| missing.iter().any(|one| denies(*deny, *one)))
+        });
         denied.map_or_else(
             || format!("{} grant", self.section),
             |(section, _)| format!("{section} deny"),
@@ -386,7 +384,10 @@ impl Terms {
             .map(|(section, deny)| {
                 (
                     section,
-                    list(&mut missing.iter().filter(|i| deny.contains(i))),
+                    list(&mut deny.iter().filter(|deny| {
+                        let mut missing = missing.iter();
+                        missing.any(|one| denies(**deny, *one))
+                    })),
                 )
             })
             .filter(|(_, names)| !names.is_empty())
@@ -398,6 +399,12 @@ impl Terms {
         }
         steps.join(", and ")
     }
+}
+
+/// Whether an interface that stands in `deny` keeps another from being granted.
+fn denies(deny: Interface, interface: Interface) -> bool {
+    // What is in a program is in the firmware.
+    deny == interface || (deny == Interface::Firmware && interface == Interface::Binaries)
 }
 
 impl Rules {

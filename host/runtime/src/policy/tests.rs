@@ -60,6 +60,12 @@ fn whoever_may_not_read_the_firmware_may_not_look_into_its_programs() {
     let policy = policy("[plugin.x]\ngrant = ['binaries']\ndeny = ['firmware']");
     assert_eq!(grants(&policy, "x"), ["types", "log", "config", "results"]);
     assert_eq!(grants(&policy, "other"), READING);
+    // The advice names what stands in the policy.
+    let terms = terms(&policy, "x");
+    let way = terms.how_to_grant(&[Interface::Binaries]);
+    assert_eq!(way, "take \"firmware\" out of `deny` under [plugin.\"x\"]");
+    let rule = terms.refusing_rule(&[Interface::Binaries]);
+    assert_eq!(rule, "[plugin.\"x\"] deny");
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Runtime {
             .map(|(interface, rule)| (interface.to_string(), json!(rule)))
             .collect();
         let (plugin, withheld) = {
-            let registry = self.registry.write();
+            let registry = self.calls.registry.write();
             let mut registry = registry.unwrap_or_else(PoisonError::into_inner);
             let registry = Arc::make_mut(&mut registry);
             registry.add(file, admitted, &self.selection, &self.seats)?
@@ -68,7 +68,7 @@ impl Runtime {
             rule: refusal.rule.clone(),
             reason: refusal.reason.clone(),
         });
-        let registry = self.registry.write();
+        let registry = self.calls.registry.write();
         let mut registry = registry.unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(&mut registry).refuse(&name, refusal);
     }
@@ -76,7 +76,7 @@ impl Runtime {
     /// Serve the tools of the component in `file` no more, and say why to whoever calls it.
     pub(crate) fn withdraw(&self, file: &Path, why: Refusal, report: &mut LoadReport) {
         {
-            let registry = self.registry.write();
+            let registry = self.calls.registry.write();
             let mut registry = registry.unwrap_or_else(PoisonError::into_inner);
             Arc::make_mut(&mut registry).withdraw(file);
         }
@@ -147,6 +147,7 @@ impl Runtime {
             arguments: &cache::digest(arguments.to_string().as_bytes()),
             failure: Some(failure),
             rule,
+            by: None,
             usage: &Usage::default(),
         });
     }

@@ -28,7 +28,7 @@ impl Runtime {
                 .map_err(anyhow::Error::from)
                 .with_context(of_it)?;
             let record = self
-                .machine
+                .machine()
                 .cache
                 .record_text(&plugin.digest)
                 .context("the cache cannot be used: name one with --cache-dir")?;

@@ -1,40 +1,41 @@
 //! The runtime: what was admitted, and calls to it.
 
+mod calls;
 mod decisions;
 mod install;
+mod nest;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use rookery_runs::backend::Live;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use self::calls::{By, Calls, Prepared};
+use self::nest::Nest;
 use crate::admission::{BuiltIn, Gate};
 use crate::audit::Call;
-use crate::cache::{self, Cache};
-use crate::checks::SMALL;
+use crate::cache::Cache;
 use crate::code::Machine;
 use crate::compiler::Compiler;
 use crate::engine::TickingEngine;
-use crate::executor::{Answer, Ask, Executor, Job};
+use crate::executor::Executor;
 use crate::failure::{Reason, Stop};
 use crate::host::Services;
 use crate::installed::Installed;
 use crate::known_files::KnownFiles;
 use crate::limits::SharedMemory;
 use crate::linker::Linkers;
-use crate::meter::thread_cpu_ns;
 use crate::policy::{Selection, cores};
-use crate::registry::{Entry, Registry};
+use crate::registry::Registry;
 use crate::seats::{Origin, Seats};
 use crate::threads::Threads;
 use crate::{
-    Audit, Failure, Lock, Policy, ProgressSink, RuntimeConfig, Success, Tool, Usage, coerce,
-    component_file, text, work,
+    Audit, Failure, Lock, Policy, ProgressSink, RuntimeConfig, Success, Tool, Usage,
+    component_file, text,
 };
 
 /// Longest message of a failed call in the log.
@@ -42,8 +43,7 @@ const LOGGED_CHARS: usize = 500;
 
 /// All admitted components.
 pub struct Runtime {
-    machine: Arc<Machine>,
-    executor: Executor,
+    calls: Calls,
     seats: Seats,
     policy: Policy,
     selection: Selection,
@@ -53,15 +53,6 @@ pub struct Runtime {
     /// What some backend of this machine has.
     offers: Live,
     known_files: KnownFiles,
-    registry: RwLock<Arc<Registry>>,
-}
-
-/// Arguments on their way to an instance.
-struct Prepared {
-    /// JSON.
-    text: String,
-    /// Of the arguments as they came, where it is recorded.
-    digest: Option<String>,
 }
 
 impl Runtime {
@@ -104,8 +95,12 @@ impl Runtime {
         };
         Ok(Self {
             known_files: KnownFiles::load(&machine.cache),
-            machine: Arc::new(machine),
-            executor,
+            calls: Calls {
+                machine: Arc::new(machine),
+                executor: Arc::new(executor),
+                audit: audit.clone(),
+                registry: Arc::default(),
+            },
             seats: Seats::new(seats),
             policy: config.policy,
             selection,
@@ -113,7 +108,6 @@ impl Runtime {
             audit,
             built_in: BuiltIn::in_dir(config.built_in.as_deref()),
             offers,
-            registry: RwLock::default(),
         })
     }
 
@@ -124,8 +118,8 @@ impl Runtime {
     /// What admission works with.
     pub(crate) fn parts(&self) -> Gate<'_> {
         Gate {
-            machine: &self.machine,
-            executor: &self.executor,
+            machine: &self.calls.machine,
+            executor: &self.calls.executor,
             seats: &self.seats,
             policy: &self.policy,
             lock: self.lock.as_ref(),
@@ -136,12 +130,12 @@ impl Runtime {
     }
 
     pub(crate) fn machine(&self) -> &Machine {
-        &self.machine
+        &self.calls.machine
     }
 
     /// Keep what was found out about files, for the next start.
     pub(crate) fn keep_known_files(&self) {
-        self.known_files.keep(&self.machine.cache);
+        self.known_files.keep(&self.calls.machine.cache);
     }
 
     pub(crate) fn origin(&self, file: &Path) -> Origin {
@@ -153,8 +147,7 @@ impl Runtime {
     }
 
     fn registry(&self) -> Arc<Registry> {
-        let registry = self.registry.read();
-        Arc::clone(&registry.unwrap_or_else(PoisonError::into_inner))
+        self.calls.registry()
     }
 
     /// All tools by name.
@@ -164,39 +157,17 @@ impl Runtime {
 
     /// Threads for what takes long and must not hold up a protocol, such as shaping a large answer.
     pub fn threads(&self) -> Option<&Handle> {
-        self.executor.threads(Origin::BuiltIn)
+        self.calls.executor.threads(Origin::BuiltIn)
     }
 
     /// All violations of the tool's input schema, in words; empty when `arguments` fit. A member
     /// that is null and need not be there counts as left out. A tool that does not exist violates
     /// nothing: [`Self::call`] says so.
     pub async fn check_arguments(&self, tool: &str, arguments: &Arc<Value>) -> Vec<String> {
-        let registry = self.registry();
-        let Some((entry, schema)) = registry
-            .entry(tool)
-            .and_then(|entry| Some((entry, entry.input.text()?)))
-        else {
-            return Vec::new();
-        };
-        if work::is_small(arguments, SMALL) {
-            let meant = coerce::arguments(arguments, schema);
-            if entry.input.is_quick(&meant) {
-                return entry.input.violations(&meant);
-            }
+        match self.registry().entry(tool) {
+            Some(entry) => self.calls.violations(entry, arguments).await,
+            None => Vec::new(),
         }
-        let check = {
-            let (entry, arguments) = (Arc::clone(entry), Arc::clone(arguments));
-            move || {
-                let schema = entry.input.text()?;
-                Some(
-                    entry
-                        .input
-                        .violations(&coerce::arguments(&arguments, schema)),
-                )
-            }
-        };
-        let checked = self.executor.on_large(entry.origin, check).await.flatten();
-        checked.unwrap_or_else(|| vec!["the arguments could not be checked".to_owned()])
     }
 
     /// Call a tool. `arguments` must have passed [`Self::check_arguments`].
@@ -217,14 +188,17 @@ impl Runtime {
                 stop.into_failure(tool, Usage::default())
             }));
         };
-        if self.audit.as_ref().is_some_and(|audit| !audit.works()) {
+        if !self.calls.are_recorded() {
             let stop = Stop::from(Reason::Unrecorded);
             return Err(stop.into_failure(tool, Usage::default()));
         }
-        let prepared = self.prepare(entry, arguments).await;
+        let prepared = self.calls.prepare(entry, arguments).await;
         let (answer, usage) = match prepared {
             Some(Prepared { text, digest }) => {
-                let (answer, usage) = self.ask(entry, text, cancel, progress).await;
+                let toolbox = Nest::of(&self.calls, entry);
+                let by = By::Client { cancel, progress };
+                let asked = self.calls.ask(entry, &entry.limits, text, toolbox, by);
+                let (answer, usage) = asked.await;
                 if let (Some(audit), Some(digest)) = (&self.audit, digest) {
                     audit.call(&Call {
                         tool,
@@ -232,6 +206,7 @@ impl Runtime {
                         arguments: &digest,
                         failure: answer.as_ref().err().map(Stop::kind),
                         rule: None,
+                        by: None,
                         usage: &usage,
                     });
                 }
@@ -260,159 +235,5 @@ impl Runtime {
                 Err(failure)
             }
         }
-    }
-
-    async fn prepare(&self, entry: &Arc<Entry>, arguments: &Arc<Value>) -> Option<Prepared> {
-        let recorded = self.audit.is_some();
-        let prepare = {
-            let (entry, arguments) = (Arc::clone(entry), Arc::clone(arguments));
-            move || Prepared {
-                digest: recorded.then(|| cache::digest(arguments.to_string().as_bytes())),
-                text: match entry.input.text() {
-                    Some(schema) => coerce::arguments(&arguments, schema).to_string(),
-                    None => arguments.to_string(),
-                },
-            }
-        };
-        if work::is_small(arguments, SMALL) {
-            Some(prepare())
-        } else {
-            self.executor.on_large(entry.origin, prepare).await
-        }
-    }
-
-    async fn ask(
-        &self,
-        entry: &Arc<Entry>,
-        arguments: String,
-        cancel: CancellationToken,
-        progress: ProgressSink,
-    ) -> (Result<Value, Stop>, Usage) {
-        let stopped = |reason: Reason| (Err(reason.into()), Usage::default());
-        if arguments.len() > entry.limits.argument_bytes {
-            return stopped(Reason::ArgumentsTooLarge {
-                bytes: arguments.len(),
-                limit: entry.limits.argument_bytes,
-            });
-        }
-        let linked = tokio::select! {
-            linked = entry.code.linked(&self.machine) => linked,
-            () = cancel.cancelled() => return stopped(Reason::Cancelled),
-        };
-        let pre = match linked {
-            Ok(pre) => pre,
-            Err(reason) => return stopped(Reason::CodeUnavailable(reason)),
-        };
-        let name = entry.tool.name.as_str();
-        let job = Job {
-            name,
-            pre,
-            caller: entry.caller.clone(),
-            limits: &entry.limits,
-            origin: entry.origin,
-            share: &entry.share,
-            cancel: cancel.clone(),
-            progress,
-        };
-        let ask = Ask::Call {
-            name: name.to_owned(),
-            arguments,
-        };
-        let (answer, mut usage) = self.executor.ask(job, ask).await;
-        let output = match answer {
-            Ok(Answer::Output(Ok(output))) => {
-                usage.output_bytes = output.len() as u64;
-                tokio::select! {
-                    biased;
-                    checked = self.checked(entry, output, &mut usage) => {
-                        checked.map_err(Stop::from)
-                    }
-                    () = cancel.cancelled() => Err(Reason::Cancelled.into()),
-                }
-            }
-            Ok(Answer::Output(Err(error))) => Err(Reason::Tool(error).into()),
-            Ok(Answer::Tools(_)) => Err(Reason::HostDefect.into()),
-            Err(stop) => Err(stop),
-        };
-        (output, usage)
-    }
-
-    /// The output as a value that fits the tool's own schema. What that takes is the call's.
-    async fn checked(
-        &self,
-        entry: &Arc<Entry>,
-        output: String,
-        usage: &mut Usage,
-    ) -> Result<Value, Reason> {
-        if output.len() > entry.limits.output_bytes {
-            return Err(Reason::OutputBudget {
-                bytes: Some(output.len()),
-                limit: entry.limits.output_bytes,
-            });
-        }
-        let unread = if output.len() <= SMALL {
-            let value = read(entry, &output)?;
-            if entry.output.is_quick(&value) {
-                return fitting(entry, value);
-            }
-            Unread::Value(value)
-        } else {
-            Unread::Text(output)
-        };
-        let check = {
-            let entry = Arc::clone(entry);
-            move || {
-                let begun = thread_cpu_ns();
-                let value = match unread {
-                    Unread::Value(value) => Ok(value),
-                    Unread::Text(text) => read(&entry, &text),
-                };
-                let checked = value.and_then(|value| fitting(&entry, value));
-                (checked, thread_cpu_ns().saturating_sub(begun))
-            }
-        };
-        let left = entry
-            .limits
-            .wall
-            .saturating_sub(Duration::from_millis(usage.wall_ms));
-        let begun = std::time::Instant::now();
-        let checked = tokio::time::timeout(left, self.executor.on_large(entry.origin, check)).await;
-        usage.wall_ms += u64::try_from(begun.elapsed().as_millis()).unwrap_or(0);
-        match checked {
-            Ok(Some((checked, cpu_ns))) => {
-                usage.cpu_ms += cpu_ns / 1_000_000;
-                checked
-            }
-            Ok(None) => Err(Reason::HostDefect),
-            Err(_) => Err(Reason::WallBudget(entry.limits.wall)),
-        }
-    }
-}
-
-/// An output that was not checked yet.
-enum Unread {
-    Text(String),
-    Value(Value),
-}
-
-fn read(entry: &Entry, output: &str) -> Result<Value, Reason> {
-    let output: Value = serde_json::from_str(output)
-        .map_err(|error| Reason::Malformed(format!("it is not JSON ({error})")))?;
-    if !output.is_object() {
-        return Err(Reason::Malformed("it is not a JSON object".to_owned()));
-    }
-    Ok(match entry.output.text() {
-        Some(schema) => coerce::output(output, schema),
-        None => output,
-    })
-}
-
-fn fitting(entry: &Entry, output: Value) -> Result<Value, Reason> {
-    if entry.output.is_too_much(&output) {
-        return Err(Reason::TooMuchToCheck);
-    }
-    match entry.output.broken_by(&output).as_slice() {
-        [] => Ok(output),
-        found => Err(Reason::Malformed(found.join("; "))),
     }
 }

@@ -14,17 +14,17 @@ use crate::args::RunSelector;
 use crate::error::{Error, Result};
 use crate::host::{
     ApplyOptions, Binaries, CommandOptions, Config, ConfigMutation, Creation, CsvOptions,
-    Emulation, FindOptions, Firmware, HookOptions, HookOutputOptions, InitOptions, Level,
-    ListOptions, Live, Log, NoteOptions, Notes, PluginOptions, QueryOptions, ReachOptions,
-    RemoveOptions, ResetOptions, Results, RootFilesystem, RunListOptions, RunResults,
+    Emulation, FindOptions, Firmware, HookOptions, HookOutputOptions, Http, HttpOptions,
+    InitOptions, Level, ListOptions, Live, Log, NoteOptions, Notes, PluginOptions, QueryOptions,
+    ReachOptions, RemoveOptions, ResetOptions, Results, RootFilesystem, RunListOptions, RunResults,
     SearchOptions, SetOptions, SnapshotOptions, StartOptions, StringOptions, SymbolOptions,
-    UnhookOptions, WaitOptions,
+    Toolbox, UnhookOptions, WaitOptions,
 };
 use crate::shapes::{
     Capabilities, Change, CommandOutput, EffectiveConfig, FileStat, FoundFiles, HookOutput, Hooked,
-    Hooks, InitCandidates, Listing, Lookup, Matches, NewProject, Note, Patch, PluginControl,
-    Reached, ResultsState, ResultsStatus, Rows, RunList, RunStatus, Snapshots, Snapshotted,
-    Strings, Symbols, Table, Text, Unhooked,
+    Hooks, HttpAnswer, InitCandidates, Listing, Lookup, Matches, NewProject, Note, Patch,
+    PluginControl, Reached, ResultsState, ResultsStatus, Rows, RunList, RunStatus, Snapshots,
+    Snapshotted, Strings, Symbols, Table, Text, Unhooked,
 };
 
 type Answerer = Rc<dyn Fn(&Value) -> Result<Value>>;
@@ -244,6 +244,20 @@ impl Binaries for FakeHost {
     fn strings(&self, project: &str, path: &str, options: &StringOptions) -> Result<Strings> {
         let arguments = json!({ "project": project, "path": path, "options": options });
         self.ask("binaries.strings", arguments)
+    }
+}
+
+impl Http for FakeHost {
+    fn http(&self, run_id: &str, request: &HttpOptions) -> Result<HttpAnswer> {
+        let arguments = json!({ "run": run_id, "request": request });
+        self.ask("http.request", arguments)
+    }
+}
+
+impl Toolbox for FakeHost {
+    fn call_tool(&self, name: &str, arguments: &Value) -> Result<Value> {
+        let arguments = json!({ "name": name, "arguments": arguments });
+        self.ask("toolbox.call", arguments)
     }
 }
 

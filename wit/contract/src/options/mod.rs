@@ -7,6 +7,7 @@
 mod binaries;
 mod config;
 mod firmware;
+mod http;
 mod live;
 mod notes;
 mod number;
@@ -19,6 +20,7 @@ use serde_json::Value;
 pub use self::binaries::{StringOptions, SymbolOptions, WhichSymbols};
 pub use self::config::{ApplyOptions, InitOptions, Maker, RemoveOptions, ResetOptions, SetOptions};
 pub use self::firmware::{FindOptions, ListOptions, Place};
+pub use self::http::HttpOptions;
 pub use self::live::{
     HookOptions, HookOutputOptions, PluginOp, PluginOptions, SnapshotAction, SnapshotOptions,
     UnhookOptions,

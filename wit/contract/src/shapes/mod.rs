@@ -4,6 +4,7 @@ mod answers;
 mod binaries;
 mod config;
 mod firmware;
+mod http;
 mod live;
 mod notes;
 mod results;
@@ -21,6 +22,7 @@ pub use self::config::{
 pub use self::firmware::{
     DirectoryEntry, ElfHeaders, FileStat, FoundFile, FoundFiles, InitCandidates, Listing,
 };
+pub use self::http::{HttpAnswer, HttpHeader, HttpRedirect, TlsPeer};
 pub use self::live::{
     GuestPlugin, Hook, HookOutput, HookWay, Hooked, Hooks, PluginControl, Snapshot, Snapshots,
     Snapshotted, Unhooked,

@@ -9,7 +9,7 @@ use super::sdk::contract;
 use super::tree::Files;
 
 /// Both import what they call, so this is the world with all that can be called.
-pub const WORLD: &str = "tool-inspector";
+pub const WORLD: &str = "tool-caller";
 
 /// The bindings for C.
 pub(super) fn put_c(files: &mut Files) -> anyhow::Result<()> {

@@ -121,9 +121,9 @@ mod tests {
         }
         let c = of("flash_report", Language::C).expect("a project");
         for file in [
-            "gen/tool_inspector.c",
-            "gen/tool_inspector.h",
-            "gen/tool_inspector_component_type.o",
+            "gen/tool_caller.c",
+            "gen/tool_caller.h",
+            "gen/tool_caller_component_type.o",
             "wit/worlds.wit",
         ] {
             assert!(c.contains_key(file), "{file}");

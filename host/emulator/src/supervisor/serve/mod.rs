@@ -402,6 +402,12 @@ impl Supervisor<'_> {
                     Err(error) => reply.send(Err(error)),
                 }
             }
+            Request::Connect(request, reply) => {
+                match Reach::begin(self.guest.services().forwarder().as_deref(), &request) {
+                    Ok(reach) => self.reaches.push(reach.hands_over(reply)),
+                    Err(error) => reply.send(Err(error)),
+                }
+            }
         }
     }
 

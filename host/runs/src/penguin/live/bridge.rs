@@ -6,15 +6,15 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use data_encoding::BASE64;
-use rookery_contract::shapes::{Reached, Received};
+use rookery_contract::shapes::Reached;
 use rookery_project::{Error, Result, regular};
 use serde_json::json;
 
 use super::files::RunFiles;
-use crate::live::ReachRequest;
+use crate::live::{self, ReachRequest};
 use crate::penguin::watch::{Bridge, bridges};
 
 const MOST: u64 = 4 << 20;
@@ -49,16 +49,18 @@ pub(super) fn reach(files: &RunFiles, request: &ReachRequest) -> Result<Reached>
     Ok(Reached {
         connected: took,
         guest_answered: Some(is_answered),
-        received: Received {
-            text: Some(String::from_utf8_lossy(&received).into_owned()),
-            bytes: received.len() as u64,
-            base64: std::str::from_utf8(&received)
-                .is_err()
-                .then(|| BASE64.encode(&received)),
-        },
+        received: live::received(&received),
         truncated,
         error,
     })
+}
+
+/// A connection to a port of the guest. The bridge takes it also where nobody listens there.
+pub(super) fn connect(files: &RunFiles, request: &ReachRequest) -> Result<OwnedFd> {
+    let at = SocketAddr::new(files.host(), host_port(files, request)?);
+    let stream = TcpStream::connect_timeout(&at, request.timeout.max(SLICE));
+    let stream = stream.map_err(|error| Error::Backend(format!("Penguin's bridge: {error}")))?;
+    Ok(stream.into())
 }
 
 /// How an answer ended.

@@ -109,6 +109,10 @@ impl LiveControl {
                 let work = move || bridge::reach(&files, &request);
                 self.jobs.start(reply, work);
             }
+            Request::Connect(request, reply) => {
+                let work = move || bridge::connect(&files, &request);
+                self.jobs.start(reply, work);
+            }
             Request::Live(request, reply) => {
                 let kept = Arc::clone(&self.kept);
                 let work = move || kept.answer(&files, &request);
