@@ -114,13 +114,16 @@ impl Hypothesis {
         own.into_iter().chain(parts).map(String::as_str)
     }
 
-    /// Whether it gives the firmware files that it has not, and takes nothing away.
-    pub fn only_adds_files(&self) -> bool {
-        let sections = self.fragment.as_object();
-        let adds = sections.is_some_and(|sections| {
-            let mut names = sections.keys();
-            names.all(|name| matches!(name.as_str(), "pseudofiles" | "static_files"))
-        });
+    /// Whether it gives the firmware files or interfaces that it has not, and takes nothing away.
+    pub fn only_adds(&self) -> bool {
+        let only = |of: &Value, known: &[&str]| {
+            let mut names = of.as_object().into_iter().flatten();
+            names.all(|(name, _)| known.contains(&name.as_str()))
+        };
+        let adds = only(
+            &self.fragment,
+            &["pseudofiles", "static_files", "netdevs", "plugins"],
+        ) && only(&self.fragment["plugins"], &["interfaces"]);
         adds && self.replace.is_empty() && !self.asks && !self.is_of_many()
     }
 

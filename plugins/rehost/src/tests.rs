@@ -185,12 +185,16 @@ fn changes_that_did_nothing_alone_are_tried_at_once_and_others_are_not() {
 }
 
 #[test]
-fn missing_files_are_tried_at_once_and_one_by_one_where_that_did_not_help() {
+fn what_is_missing_is_given_at_once_and_one_by_one_where_that_did_not_help() {
     let file = |path: &str| {
         let change = fragment::pseudofile(path, Map::new(), None);
         Hypothesis::new(path.into(), "why".into(), None, change)
     };
-    let untried = || vec![file("/dev/a"), hypothesis("x"), file("/dev/b")];
+    let device = |name: &str| {
+        let change = fragment::netdev(name, None);
+        Hypothesis::new(name.into(), "why".into(), None, change)
+    };
+    let untried = || vec![file("/dev/a"), hypothesis("x"), device("br9")];
     let mut ledger = Ledger::default();
     let next = |ledger: &Ledger, hypotheses: Vec<Hypothesis>| {
         let found = Found {
@@ -202,7 +206,7 @@ fn missing_files_are_tried_at_once_and_one_by_one_where_that_did_not_help() {
     let both = next(&ledger, untried());
     assert_eq!(
         both.fragment,
-        json!({ "pseudofiles": { "/dev/a": {}, "/dev/b": {} } })
+        json!({ "pseudofiles": { "/dev/a": {} }, "netdevs": ["br9"] })
     );
     let first = vec![hypothesis("x"), file("/dev/a"), file("/dev/b")];
     assert_eq!(next(&ledger, first).key, "x", "what is surer comes first");

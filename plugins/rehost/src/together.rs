@@ -1,5 +1,5 @@
-//! Changes all at once: files that are missing at different places, which cost a run each alone, and
-//! what did nothing alone, since two things may be missing at the same place.
+//! Changes all at once: what is missing at different places, which costs a run each alone, and what
+//! did nothing alone, since two things may be missing at the same place.
 
 use rookery_plugin::fragment::Fragment;
 use serde_json::Value;
@@ -9,16 +9,16 @@ use crate::ledger::{Effect, Hypothesis, Ledger, Part};
 /// How many are one: what is known of them has to fit into a note.
 const PARTS: usize = 16;
 
-/// Of `untried`, those that add files as the first does, as one: unless they were that already.
+/// Of `untried`, those that add something, as the first does, as one: unless they were that already.
 pub fn at_once(untried: &[Hypothesis], ledger: &Ledger) -> Option<Hypothesis> {
     let was_part = |key: &str| {
         let mut tried = ledger.tried_now().map(|tried| &tried.hypothesis);
         tried.any(|known| known.is_of_many() && known.keys().any(|part| part == key))
     };
-    let fits = |one: &&Hypothesis| one.only_adds_files() && !was_part(&one.key);
+    let fits = |one: &&Hypothesis| one.only_adds() && !was_part(&one.key);
     untried.first().filter(fits)?;
     let all: Vec<_> = untried.iter().filter(fits).take(PARTS).collect();
-    many(&all, "files are missing at several places")
+    many(&all, "something is missing at several places")
 }
 
 /// The changes that had no effect on the project as it is now, as one.

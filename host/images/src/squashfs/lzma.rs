@@ -107,3 +107,35 @@ impl Settings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use liblzma::bufread::XzEncoder;
+    use liblzma::stream::LzmaOptions;
+
+    use super::*;
+
+    /// What a file of lzma holds.
+    fn packed(content: &[u8]) -> Vec<u8> {
+        let mut options = LzmaOptions::new_preset(6).unwrap();
+        options.literal_context_bits(1).literal_position_bits(2);
+        let stream = Stream::new_lzma_encoder(&options).unwrap();
+        let mut packed = Vec::new();
+        let mut encoder = XzEncoder::new_stream(content, stream);
+        encoder.read_to_end(&mut packed).unwrap();
+        packed
+    }
+
+    #[test]
+    fn a_block_tells_which_header_it_has() {
+        let content = b"squashfs of a vendor, of a vendor, of a vendor";
+        let file = packed(content);
+        let cut = [&file[..5], &file[13..]].concat();
+        for (block, settings) in [(file, Settings::FILE), (cut, Settings::Header(5))] {
+            assert_eq!(Settings::of(&block), Some(settings));
+            let unpacked = settings.unpack(&block, 1 << 20).unwrap();
+            assert_eq!(unpacked, content, "{settings:?}");
+        }
+        assert_eq!(Settings::of(b"\x78\xda\x01\x02\x03\x04"), None);
+    }
+}
