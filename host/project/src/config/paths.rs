@@ -1,6 +1,6 @@
 //! Dotted paths: `env.igloo_init`, `pseudofiles./dev/dsa.read`, `netdevs.eth0`.
 
-use super::templates::restore;
+use super::templates::{is_called, restore};
 use crate::ground::yaml::value::{Key, Value, command_number};
 
 /// The keys that a dotted path means in a tree, keys that contain dots matched longest first; items
@@ -41,7 +41,7 @@ pub fn get<'a>(tree: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(tree, |node, step| match node {
         Value::Map(map) => map
             .iter()
-            .find(|(key, _)| name(key) == *step)
+            .find(|(key, _)| is_called(key, step))
             .map(|(_, value)| value),
         Value::List(items) => items
             .iter()
@@ -67,7 +67,7 @@ fn take(tree: &mut Value, path: &[String], kept: usize) -> bool {
     };
     match tree {
         Value::Map(map) => {
-            let Some(index) = map.keys().position(|key| name(key) == *step) else {
+            let Some(index) = map.keys().position(|key| is_called(key, step)) else {
                 return false;
             };
             let Some((_, value)) = map.get_index_mut(index) else {
@@ -96,16 +96,31 @@ fn take(tree: &mut Value, path: &[String], kept: usize) -> bool {
 
 /// The paths of the leaves: scalars, lists, empty mappings, and models as a whole.
 pub fn leaves(tree: &Value) -> Vec<Vec<String>> {
-    fn walk(node: &Value, path: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
+    let mut out = Vec::new();
+    each_leaf(tree, &mut |path| out.push(path.to_vec()));
+    out
+}
+
+/// How many [`leaves`] there are.
+pub fn count_leaves(tree: &Value) -> usize {
+    let mut count = 0;
+    each_leaf(tree, &mut |_| count += 1);
+    count
+}
+
+fn each_leaf(tree: &Value, found: &mut dyn FnMut(&[String])) {
+    fn walk(node: &Value, path: &mut Vec<String>, found: &mut dyn FnMut(&[String])) {
         match node {
             Value::Map(map) if !map.is_empty() && !is_model(path, node) => {
                 for (key, value) in map {
                     path.push(name(key));
-                    walk(value, path, out);
+                    walk(value, path, found);
                     path.pop();
                 }
             }
-            _ => out.push(path.clone()),
+            // The tree itself is no key.
+            _ if path.is_empty() => {}
+            _ => found(path),
         }
     }
     // A variable may be called `model`, too.
@@ -113,10 +128,7 @@ pub fn leaves(tree: &Value) -> Vec<Vec<String>> {
         matches!(path, [section, _, ..] if section == "pseudofiles" || section == "static_files")
             && (node.get("model").is_some() || node.get("type").is_some())
     }
-    let mut out = Vec::new();
-    walk(tree, &mut Vec::new(), &mut out);
-    out.retain(|path| !path.is_empty());
-    out
+    walk(tree, &mut Vec::new(), found);
 }
 
 /// A key as a person means it: what was written so that Penguin renders it to the key given.
