@@ -31,6 +31,15 @@ pub struct StateDir {
         value_parser = clap::value_parser!(u64).range(GUEST_MEMORY_MIB)
     )]
     guest_memory: Option<u64>,
+    /// How many runs may be under way at once; others wait for their turn [default: 32 for each
+    /// processor, and no more than one for each 256 MiB of memory]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "ROOKERY_RUNS_AT_ONCE",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    runs_at_once: Option<u16>,
 }
 
 impl StateDir {
@@ -64,7 +73,13 @@ impl StateDir {
             roots,
             guest_memory: guest_memory.map(|mib| mib << 20),
             way_out: policy.serve().way_out,
-        }))
+        })
+        .with_at_once(
+            self.runs_at_once
+                .or(policy.serve().runs_at_once)
+                .map(usize::from),
+        )
+        .with_quota(policy.keep().limits()))
     }
 }
 
