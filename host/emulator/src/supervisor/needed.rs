@@ -6,9 +6,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Instant;
 
-use rookery_project::{Cancel, Error, Result};
+use rookery_project::{Error, Result};
 use rookery_runs::plan::notes::Notes;
 use rookery_runs::plan::{Plan, StaticFile};
 use rustix::fs::{Mode, OFlags};
@@ -32,20 +31,7 @@ use crate::qemu::prepare::Prepared;
 use crate::sandbox::filter;
 use crate::sandbox::guest_user;
 use crate::sandbox::parent::World;
-use crate::sandbox::rootfs::{self, Rootfs};
-
-/// The firmware's root filesystem, unpacked.
-pub fn unpacked(plan: &Plan, deadline: Instant) -> Result<Rootfs> {
-    let (uid, cancel) = (guest_user::uid(), Cancel::at(deadline));
-    rootfs::prepare(&plan.cache_dir, &plan.archive, uid, &cancel).map_err(|error| match error {
-        Error::Cancelled => Error::Backend(format!(
-            "the deadline of {} s passed while the root filesystem was unpacked, which happens \
-             only once; give the run more time",
-            plan.timeout_s
-        )),
-        error => error,
-    })
-}
+use crate::sandbox::rootfs::Rootfs;
 
 /// The names by which the firmware means its console.
 pub fn consoles(plan: &Plan, rootfs: &Rootfs) -> BTreeSet<String> {
