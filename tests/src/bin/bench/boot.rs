@@ -81,7 +81,8 @@ fn boot(client: &mut Client, project: &str, name: &str, aim: &str) -> Result<Row
     })
 }
 
-pub fn wait_for_page(client: &mut Client, run_id: &Value) -> Result<()> {
+/// Wait until a guest serves its page; the host's port that leads there.
+pub fn wait_for_page(client: &mut Client, run_id: &Value) -> Result<u16> {
     let end = Instant::now() + Duration::from_secs(30);
     while Instant::now() < end {
         let status = client.call("run_wait", &json!({"run_id": run_id, "wait_s": 0}))?;
@@ -89,10 +90,11 @@ pub fn wait_for_page(client: &mut Client, run_id: &Value) -> Result<()> {
             .as_array()
             .and_then(|all| all.iter().find(|e| e["guest_port"] == 80).cloned());
         if let Some(port) = web.and_then(|web| web["host_port"].as_u64()) {
-            let (code, _) = http::wait_for(u16::try_from(port)?, 200, Duration::from_secs(10))
+            let port = u16::try_from(port)?;
+            let (code, _) = http::wait_for(port, 200, Duration::from_secs(10))
                 .context("ask the guest's web server")?;
             ensure!(code == 200, "the guest answered {code}");
-            return Ok(());
+            return Ok(port);
         }
         std::thread::sleep(Duration::from_millis(5));
     }
