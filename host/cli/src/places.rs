@@ -20,8 +20,13 @@ pub const ROOTS: &str = "ROOKERY_ROOT";
 pub struct StateDir {
     /// Where the state of runs is kept [default: rookery below `$XDG_STATE_HOME` or
     /// ~/.local/state]
-    #[arg(long, value_name = "DIR", env = "ROOKERY_STATE_DIR")]
-    state_dir: Option<PathBuf>,
+    #[arg(
+        id = "state_dir",
+        long = "state-dir",
+        value_name = "DIR",
+        env = "ROOKERY_STATE_DIR"
+    )]
+    dir: Option<PathBuf>,
     /// How much memory a guest may use, in MiB, including files in memory; a run that uses more is
     /// ended [default: 1024]
     #[arg(
@@ -45,7 +50,7 @@ pub struct StateDir {
 impl StateDir {
     /// The directory. Not made here.
     pub fn path(&self) -> anyhow::Result<PathBuf> {
-        self.state_dir.clone().map_or_else(
+        self.dir.clone().map_or_else(
             || user_dir("XDG_STATE_HOME", ".local/state", "--state-dir"),
             Ok,
         )

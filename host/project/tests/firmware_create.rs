@@ -162,7 +162,7 @@ fn a_sound_archive_is_kept_byte_for_byte_and_any_other_is_packed_anew() {
 fn every_reader_of_archives_finds_the_same_in_one_that_was_packed_anew() {
     let dir = tempfile::tempdir().unwrap();
     let large: Vec<u8> = (0..5_000_000_u32)
-        .map(|n| (n * n >> 7).to_le_bytes()[0])
+        .map(|n| ((n * n) >> 7).to_le_bytes()[0])
         .collect();
     // Whoever unpacks this twice is packed anew, in several members.
     let root = Archive::new()

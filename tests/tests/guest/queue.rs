@@ -155,8 +155,8 @@ async fn a_stop_is_heard_while_a_root_filesystem_is_unpacked() -> Result<()> {
 }
 
 async fn projects_of_one_firmware_that_start_together_unpack_it_once() -> Result<()> {
-    doctor::needs_emulator()?;
     const PROJECTS: usize = 6;
+    doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let client = Session::new(root.path()).await?;
     let mut runs = Vec::new();

@@ -107,12 +107,11 @@ fn make(making: &Making<'_>, slot: &Path) -> Result<File> {
         cancel.check()?;
         sleep(POLL);
     }
-    let held = match hold(slot) {
-        Some(held) => held,
-        None => {
-            unpack(making, slot)?;
-            hold(slot).ok_or_else(|| Error::Internal(format!("{} is gone", slot.display())))?
-        }
+    let held = if let Some(held) = hold(slot) {
+        held
+    } else {
+        unpack(making, slot)?;
+        hold(slot).ok_or_else(|| Error::Internal(format!("{} is gone", slot.display())))?
     };
     let _ = fs::remove_file(path);
     // With the new one in use, so that it stays.

@@ -84,6 +84,12 @@ pub fn emulators(plan: &Plan) -> Result<Vec<Qemu>> {
     Ok(std::iter::once(own.clone()).chain(others).collect())
 }
 
+/// The architecture of the plan's own emulator.
+pub fn own_arch(qemus: &[Qemu]) -> Result<&'static Arch> {
+    let own = qemus.first().map(|qemu| qemu.arch);
+    own.ok_or_else(|| Error::Internal("no emulator".into()))
+}
+
 /// The environment of init: the plan's, and what the kernel gives.
 pub fn environment(plan: &Plan) -> Vec<String> {
     let defaults = [

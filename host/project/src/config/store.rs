@@ -175,7 +175,7 @@ mod tests {
         std::fs::write(&path, written + "{\"revision\": 2").unwrap();
         let history = History::read(&dir).unwrap();
         let count = history.revisions.len();
-        assert!(count < 10 && count >= KEPT);
+        assert!((KEPT..10).contains(&count));
         let numbers = history.revisions[count - KEPT..]
             .iter()
             .map(|last| last.number);

@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn what_is_packed_in_parts_is_unpacked_as_a_whole() {
-        let text: Vec<u8> = (0..9 * BLOCK / 2).map(|n| (n * n % 251) as u8).collect();
+        let byte = |n: usize| u8::try_from(n * n % 251).unwrap();
+        let text: Vec<u8> = (0..9 * BLOCK / 2).map(byte).collect();
         for length in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, text.len()] {
             let text = &text[..length];
             let archive = packed(3, text);

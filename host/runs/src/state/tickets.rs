@@ -161,9 +161,9 @@ mod tests {
         format!("run-router-{number:013x}")
     }
 
-    fn waits(place: usize, of: usize, behind: &[usize]) -> Option<Turn> {
+    fn waits(place: usize, of: usize, behind: &[usize]) -> Turn {
         let behind = behind.iter().map(|number| run_id(*number)).collect();
-        Some(Turn::Waits { place, of, behind })
+        Turn::Waits { place, of, behind }
     }
 
     #[test]
@@ -176,11 +176,11 @@ mod tests {
         }
         let turn =
             |tickets: &[Option<Ticket>], number: usize| tickets[number].as_ref().unwrap().turn(2);
-        assert_eq!(turn(&tickets, 3), waits(4, 4, &[]));
+        assert_eq!(turn(&tickets, 3), Some(waits(4, 4, &[])));
         assert_eq!(turn(&tickets, 0), Some(Turn::Begins));
         assert_eq!(turn(&tickets, 1), Some(Turn::Begins));
-        assert_eq!(turn(&tickets, 3), waits(2, 2, &[0, 1]));
-        assert_eq!(turn(&tickets, 2), waits(1, 2, &[0, 1]));
+        assert_eq!(turn(&tickets, 3), Some(waits(2, 2, &[0, 1])));
+        assert_eq!(turn(&tickets, 2), Some(waits(1, 2, &[0, 1])));
         // One ends, and one who waited first gives up: neither leaves a hole.
         tickets[0] = None;
         tickets[2] = None;

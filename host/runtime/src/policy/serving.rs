@@ -115,7 +115,8 @@ mod tests {
     #[test]
     fn one_file_holds_what_the_command_line_can_say() {
         let text = "[serve]\nroots = ['fw', '/srv']\nports = '80=8080,9000-9100'\n\
-                    guest_memory_mib = 2048\nruns_at_once = 9\nway_out = true\naudit = 'calls.jsonl'\n\
+                    guest_memory_mib = 2048\nruns_at_once = 9\n\
+                    way_out = true\naudit = 'calls.jsonl'\n\
                     lock = '/etc/l'\n\
                     [penguin]\nplugins = ['netbinds']";
         let policy = Policy::from_toml(text).unwrap().at("/etc/rookery".as_ref());

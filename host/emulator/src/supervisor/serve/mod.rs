@@ -48,7 +48,7 @@ use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
 use crate::supervisor::needed::{
     beside, complete, consoles, emulators, environment, fill_detached, filter_of, links,
-    not_to_be_had,
+    not_to_be_had, own_arch,
 };
 use crate::supervisor::nvram;
 use crate::supervisor::pace::Pace;
@@ -78,10 +78,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     process::end_after(timeout + OVER_WITHIN)
         .map_err(|error| Error::Backend(format!("cannot set the run's deadline: {error}")))?;
     let qemus = emulators(plan)?;
-    let arch = qemus
-        .first()
-        .map(|qemu| qemu.arch)
-        .ok_or_else(|| Error::Internal("no emulator".into()))?;
+    let arch = own_arch(&qemus)?;
     let Some(rootfs) = unpacked(plan, deadline, control)? else {
         return Ok(Outcome::Stopped);
     };
