@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::{Row, median, server};
 
+/// Many guests may boot side by side.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 pub fn measure(folder: &Path) -> Result<Vec<Row>> {
     if let Err(skip) = doctor::needs_emulator() {
         eprintln!("SKIPPED: {skip}");
@@ -83,7 +86,7 @@ fn boot(client: &mut Client, project: &str, name: &str, aim: &str) -> Result<Row
 
 /// Wait until a guest serves its page; the host's port that leads there.
 pub fn wait_for_page(client: &mut Client, run_id: &Value) -> Result<u16> {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
         let status = client.call("run_wait", &json!({"run_id": run_id, "wait_s": 0}))?;
         let web = status["endpoints"]
@@ -98,5 +101,5 @@ pub fn wait_for_page(client: &mut Client, run_id: &Value) -> Result<u16> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    bail!("no web server after 30 s")
+    bail!("no web server after {PATIENCE:?}")
 }

@@ -38,8 +38,18 @@ pub fn measure(folder: &Path) -> Result<Vec<Row>> {
     fs::copy(places::demo_rootfs(), folder.join("idle.tar.gz"))?;
     let (mut guests, mut rows) = (Vec::new(), Vec::new());
     for count in COUNTS {
-        while guests.len() < count {
-            guests.push(start(&mut client, guests.len())?);
+        // All are started before one is waited for: they boot side by side.
+        let mut started = Vec::new();
+        for number in guests.len()..count {
+            started.push(start(&mut client, number)?);
+        }
+        for (project, run_id) in started {
+            let port = boot::wait_for_page(&mut client, &run_id)?;
+            guests.push(Guest {
+                project,
+                run_id,
+                port,
+            });
         }
         std::thread::sleep(SETTLES);
         rows.extend(idle(&guests)?);
@@ -53,19 +63,15 @@ pub fn measure(folder: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn start(client: &mut Client, number: usize) -> Result<Guest> {
+/// The project and the id of a run that has begun.
+fn start(client: &mut Client, number: usize) -> Result<(String, Value)> {
     let project = format!("idle-{number}");
     let arguments = json!({"rootfs": "idle.tar.gz", "output": project});
     client.call("init_project", &arguments)?;
     boot::make_demo_answer(client, &project)?;
     let arguments = json!({"project_dir": project, "timeout": 600, "wait_s": 0});
     let run_id = client.call("run", &arguments)?["run_id"].take();
-    let port = boot::wait_for_page(client, &run_id)?;
-    Ok(Guest {
-        project,
-        run_id,
-        port,
-    })
+    Ok((project, run_id))
 }
 
 /// What guests take that nobody asks anything.

@@ -82,7 +82,8 @@ impl Checker {
 
     fn value(&mut self, ty: Type, value: Value) -> Value {
         match (ty, value) {
-            (Type::Any, value) | (Type::Str | Type::Joined(_), value @ Value::Str(_)) => value,
+            (Type::Any, value) => value,
+            (ty, value) if is_text(ty, &value) => value,
             (Type::Optional(_) | Type::Short(..), Value::Null)
             | (Type::Short(..), Value::Bool(false)) => Value::Null,
             (Type::NullIsEmpty(_), Value::Null) => Value::empty(),
@@ -152,6 +153,10 @@ impl Checker {
     /// A table whose keys are of its kind already needs no other in its place.
     fn table_of_kept_keys(&mut self, table: &Table, mut map: Map) -> Value {
         for (key, value) in &mut map {
+            // Of thousands of strings none needs its path.
+            if is_text(table.values, value) {
+                continue;
+            }
             let held = std::mem::replace(value, Value::Null);
             *value = self.below(key.text(), |this| this.value(table.values, held));
         }
@@ -258,6 +263,17 @@ impl Checker {
             self.problem(message);
         }
     }
+}
+
+/// Whether a value is the string that its type wants.
+fn is_text(ty: Type, value: &Value) -> bool {
+    let wanted = match ty {
+        Type::Str | Type::Joined(_) => true,
+        // The first that fits is taken.
+        Type::Either(types) => matches!(types.first(), Some(Type::Str)),
+        _ => false,
+    };
+    wanted && matches!(value, Value::Str(_))
 }
 
 /// Whether a key is as its table has it.

@@ -178,7 +178,7 @@ fn below(mut error: TemplateError, step: String) -> TemplateError {
 /// Put the version of the kernel where a template asked for it.
 pub fn resolve_kernel_version(value: &mut Value, version: &str) {
     match value {
-        Value::Str(text) if text.contains(KERNEL_VERSION) => {
+        Value::Str(text) if holds_kernel_version(text) => {
             *text = text.replace(KERNEL_VERSION, version);
         }
         Value::List(items) => items
@@ -189,7 +189,7 @@ pub fn resolve_kernel_version(value: &mut Value, version: &str) {
                 .for_each(|value| resolve_kernel_version(value, version));
             if map
                 .keys()
-                .any(|key| matches!(key, Key::Str(text) if text.contains(KERNEL_VERSION)))
+                .any(|key| matches!(key, Key::Str(text) if holds_kernel_version(text)))
             {
                 *map = std::mem::take(map)
                     .into_iter()
@@ -201,6 +201,11 @@ pub fn resolve_kernel_version(value: &mut Value, version: &str) {
         }
         _ => {}
     }
+}
+
+/// Most strings are too short to be searched.
+fn holds_kernel_version(text: &str) -> bool {
+    text.len() >= KERNEL_VERSION.len() && text.contains(KERNEL_VERSION)
 }
 
 fn item(value: &Value) -> Item {
