@@ -20,8 +20,13 @@ pub const ROOTS: &str = "ROOKERY_ROOT";
 pub struct StateDir {
     /// Where the state of runs is kept [default: rookery below `$XDG_STATE_HOME` or
     /// ~/.local/state]
-    #[arg(long, value_name = "DIR", env = "ROOKERY_STATE_DIR")]
-    state_dir: Option<PathBuf>,
+    #[arg(
+        id = "state_dir",
+        long = "state-dir",
+        value_name = "DIR",
+        env = "ROOKERY_STATE_DIR"
+    )]
+    dir: Option<PathBuf>,
     /// How much memory a guest may use, in MiB, including files in memory; a run that uses more is
     /// ended [default: 1024]
     #[arg(
@@ -31,12 +36,21 @@ pub struct StateDir {
         value_parser = clap::value_parser!(u64).range(GUEST_MEMORY_MIB)
     )]
     guest_memory: Option<u64>,
+    /// How many runs may be under way at once; others wait for their turn [default: 32 for each
+    /// processor, and no more than one for each 256 MiB of memory]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "ROOKERY_RUNS_AT_ONCE",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    runs_at_once: Option<u16>,
 }
 
 impl StateDir {
     /// The directory. Not made here.
     pub fn path(&self) -> anyhow::Result<PathBuf> {
-        self.state_dir.clone().map_or_else(
+        self.dir.clone().map_or_else(
             || user_dir("XDG_STATE_HOME", ".local/state", "--state-dir"),
             Ok,
         )
@@ -64,7 +78,13 @@ impl StateDir {
             roots,
             guest_memory: guest_memory.map(|mib| mib << 20),
             way_out: policy.serve().way_out,
-        }))
+        })
+        .with_at_once(
+            self.runs_at_once
+                .or(policy.serve().runs_at_once)
+                .map(usize::from),
+        )
+        .with_quota(policy.keep().limits()))
     }
 }
 

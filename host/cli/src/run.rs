@@ -158,6 +158,10 @@ fn describe(ended: &Ended) -> Vec<String> {
 
 fn phase(status: &RunStatus) -> String {
     let phase = status.phase.as_deref().unwrap_or("-");
+    // What a run waits for that has no guest yet.
+    if let Some(reason) = status.reason.as_ref().filter(|_| status.is_running()) {
+        return format!("{phase}: {reason}");
+    }
     let services = summary::services(status);
     match services.as_slice() {
         [] => phase.to_owned(),

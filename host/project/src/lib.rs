@@ -26,7 +26,9 @@ pub mod regular {
 
 /// What begins the name of a directory in which a project is being made.
 pub use create::SCRATCH as UNFINISHED_PROJECT;
-pub use firmware::{FileSystem, Firmware, Node, Private, SetId, Unpacked, unpack};
+pub use firmware::{
+    FileSystem, Firmware, Node, Private, Progress, SetId, Unpacked, unpack, unpack_telling,
+};
 pub use ground::cancel::Cancel;
 pub use ground::fs::{share_lock, try_lock};
 pub use ground::roots::Roots;

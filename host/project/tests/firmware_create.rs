@@ -8,6 +8,7 @@ mod images;
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use creating::{create, names};
 use images::{Archive, elf, small_root};
@@ -147,4 +148,54 @@ fn a_sound_archive_is_kept_byte_for_byte_and_any_other_is_packed_anew() {
     let mut followed = root().gz();
     followed.extend_from_slice(b"something else");
     assert!(!kept("followed", followed));
+}
+
+#[test]
+fn every_reader_of_archives_finds_the_same_in_one_that_was_packed_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let large: Vec<u8> = (0..5_000_000_u32)
+        .map(|n| ((n * n) >> 7).to_le_bytes()[0])
+        .collect();
+    // Whoever unpacks this twice is packed anew, in several members.
+    let root = Archive::new()
+        .dir("./")
+        .dir("./bin/")
+        .file("./bin/busybox", 0o4755, &elf(8, false, false))
+        .dir("./etc/")
+        .file("./etc/passwd", 0o644, b"root")
+        .file("./large", 0o644, b"before")
+        .file("./large", 0o644, &large);
+    fs::write(dir.path().join("fw.tar.gz"), root.gz()).unwrap();
+    create(dir.path(), "fw.tar.gz", "new").unwrap();
+    let archive = dir.path().join("new/base/fs.tar.gz");
+    let python = "import sys, tarfile\n\
+                  sys.stdout.buffer.write(tarfile.open(sys.argv[1]).extractfile('large').read())";
+    let readers = [
+        ("tar", vec!["-xzOf", "ARCHIVE", "large"]),
+        ("python3", vec!["-c", python, "ARCHIVE"]),
+    ];
+    for (program, arguments) in readers {
+        let mut command = Command::new(program);
+        for argument in arguments {
+            match argument {
+                "ARCHIVE" => command.arg(&archive),
+                argument => command.arg(argument),
+            };
+        }
+        let read = command.output().unwrap();
+        let said = String::from_utf8_lossy(&read.stderr);
+        assert!(
+            read.status.success() && read.stdout == large,
+            "{program}: {said}"
+        );
+    }
+    let magic = [0x1f, 0x8b, 8, 0];
+    let packed = fs::read(&archive).unwrap();
+    let members = packed.windows(4).filter(|bytes| *bytes == magic).count();
+    assert!(members >= 5, "{members}");
+    // Our own reader too: what it finds it would keep as it is.
+    fs::copy(&archive, dir.path().join("again.tar.gz")).unwrap();
+    create(dir.path(), "again.tar.gz", "again").unwrap();
+    let own = fs::read(dir.path().join("again/base/fs.tar.gz")).unwrap();
+    assert!(own == packed);
 }

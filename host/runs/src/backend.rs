@@ -4,7 +4,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rookery_contract::shapes::{CommandOutput, Reached};
-use rookery_project::Result;
+use rookery_project::{Error, Result};
 pub use rookery_records::Outcome;
 use serde::{Deserialize, Serialize};
 
@@ -135,6 +135,11 @@ pub trait Control {
     fn lasts(&mut self, timeout_s: u64) {
         let _ = timeout_s;
     }
+
+    /// What is being done before there is a guest, and how far it is.
+    fn preparing(&mut self, what: &str) {
+        let _ = what;
+    }
 }
 
 /// What another process asks of a running supervisor.
@@ -151,6 +156,19 @@ pub enum Request {
     Connect(crate::live::ReachRequest, Reply<OwnedFd>),
     /// What watches or changes the guest from outside it.
     Live(crate::live::LiveRequest, Reply<crate::live::LiveAnswer>),
+}
+
+impl Request {
+    /// Answer that it cannot be done now. Whoever asks for a stop waits for no answer.
+    pub fn refuse(self, why: Error) {
+        match self {
+            Self::Stop => {}
+            Self::Command(_, reply) => reply.send(Err(why)),
+            Self::Reach(_, reply) => reply.send(Err(why)),
+            Self::Connect(_, reply) => reply.send(Err(why)),
+            Self::Live(_, reply) => reply.send(Err(why)),
+        }
+    }
 }
 
 /// Answers one request. A backend may keep it and answer later, from its poll loop.

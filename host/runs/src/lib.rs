@@ -12,6 +12,7 @@ pub mod asking;
 pub mod backend;
 mod control;
 mod http;
+pub mod keeping;
 pub mod live;
 pub mod penguin;
 pub mod plan;
@@ -23,7 +24,8 @@ mod supervisor;
 pub mod waiting;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use rookery_contract::options::{
@@ -41,6 +43,7 @@ use crate::backend::{Availability, Live};
 pub use crate::control::read_control_line;
 #[doc(hidden)]
 pub use crate::http::read_http_answer;
+use crate::keeping::Limits;
 use crate::live::LiveRequest;
 use crate::ports::Ports;
 pub use crate::registry::{Backends, Registry};
@@ -74,6 +77,7 @@ pub struct RunsConfig {
 pub struct Runs {
     registry: Registry,
     roots: Roots,
+    keep: Limits,
 }
 
 impl Runs {
@@ -84,6 +88,7 @@ impl Runs {
                 .with_guest_memory(config.guest_memory)
                 .with_way_out(config.way_out),
             roots: config.roots,
+            keep: Limits::default(),
         }
     }
     /// Let guests have the ports of the host that the operator names.
@@ -91,6 +96,24 @@ impl Runs {
     pub fn with_ports(self, ports: Ports) -> Self {
         Self {
             registry: self.registry.with_ports(ports),
+            ..self
+        }
+    }
+    /// So many runs of this machine are under way at once, and the others wait for their turn; by
+    /// default as many as its processors and its memory can bear.
+    #[must_use]
+    pub fn with_at_once(self, at_once: Option<usize>) -> Self {
+        Self {
+            registry: self.registry.with_at_once(at_once),
+            ..self
+        }
+    }
+    /// So much is kept of runs that are over, and of what was unpacked for them.
+    #[must_use]
+    pub fn with_quota(self, keep: Limits) -> Self {
+        Self {
+            registry: self.registry.with_cache_max(keep.caches),
+            keep,
             ..self
         }
     }
@@ -109,8 +132,25 @@ impl Runs {
             None if by_penguin => Ok(Value::Object(reader.effective()?.config)),
             None => reader.for_embedded(),
         };
-        self.registry
-            .begin(project.dir(), options, config, named, cancel)
+        let begun = self
+            .registry
+            .begin(project.dir(), options, config, named, cancel)?;
+        self.keep_house(project.dir());
+        Ok(begun)
+    }
+    /// Remove what is beyond the quota, beside the run that has begun in `project`.
+    fn keep_house(&self, project: &Path) {
+        if self.keep == Limits::default() {
+            return;
+        }
+        let (roots, keep, project) = (self.roots.clone(), self.keep.clone(), project.to_owned());
+        let work = move || keeping::keep(&roots, &project, &keep);
+        if let Err(error) = thread::Builder::new()
+            .name("keeps-house".into())
+            .spawn(work)
+        {
+            tracing::warn!(%error, "nothing is removed that is beyond the quota");
+        }
     }
     /// `emulation.status`
     pub fn status(&self, run_id: &str) -> Result<RunStatus> {

@@ -12,6 +12,7 @@ mod hooks;
 mod images;
 mod launchers;
 mod live;
+mod queue;
 mod rehost;
 mod rehosting_loop;
 mod remodel;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         images::trials(),
         launchers::trials(),
         live::trials(),
+        queue::trials(),
         rehost::trials(),
         rehosting_loop::trials(),
         remodel::trials(),

@@ -1,7 +1,6 @@
 //! `rookery prune`: remove old results, and what is kept only to save time.
 
-mod items;
-mod limits;
+mod units;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,13 +9,13 @@ use anyhow::bail;
 use clap::Args;
 use rookery_project::Roots;
 use rookery_report::word;
+use rookery_runs::keeping::{self, Item, Limits};
 use rookery_runtime::Policy;
 use serde::Serialize;
 
 use crate::places::{ROOTS, StateDir, given_or, resolve, user_dir};
 use crate::policy::PolicyFile;
-use crate::prune::items::Item;
-use crate::prune::limits::{Limits, bytes, days};
+use crate::prune::units::{bytes, days};
 use crate::show;
 
 /// Removals that are told one by one.
@@ -88,10 +87,10 @@ struct Told {
 impl Prune {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
         let policy = self.policy.read()?;
-        let mut items = items::results(&self.roots(&policy)?)?;
+        let mut items = keeping::results(&self.roots(&policy)?)?;
         let cache = self.cache_dir.clone();
         let cache = cache.map_or_else(|| user_dir("XDG_CACHE_HOME", ".cache", "--cache-dir"), Ok);
-        items.extend(items::caches(&cache?, &self.state.path()?));
+        items.extend(keeping::caches(&cache?, &self.state.path()?));
         let limits = self.limits(&policy);
         let mut pruned = Pruned {
             dry_run: self.dry_run,
@@ -133,13 +132,12 @@ impl Prune {
     }
 
     fn limits(&self, policy: &Policy) -> Limits {
-        let keep = policy.keep();
-        let mib = |mib: Option<u64>| mib.map(|mib| mib.saturating_mul(1 << 20));
+        let keep = policy.keep().limits();
         Limits {
             runs: self.keep.or(keep.runs),
-            age: self.older_than.or_else(|| keep.age()),
-            results: self.max_size.or(mib(keep.results_mib)),
-            caches: self.cache_size.or(mib(keep.cache_mib)),
+            age: self.older_than.or(keep.age),
+            results: self.max_size.or(keep.results),
+            caches: self.cache_size.or(keep.caches),
         }
     }
 

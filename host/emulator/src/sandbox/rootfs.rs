@@ -1,12 +1,14 @@
 //! The unpacked root filesystem, kept between runs: the read-only lower layer of every guest.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
 use rookery_project::scratch::{self, Scratch};
 use rookery_project::{
-    Cancel, Error, Node, Private, Result, SetId, Unpacked, regular, share_lock, try_lock,
+    Cancel, Error, Node, Private, Progress, Result, SetId, Unpacked, regular, share_lock, try_lock,
 };
 use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
@@ -17,10 +19,16 @@ use crate::sandbox::{content, firmware_nvram, guest_user};
 
 /// How long an unpacked root filesystem is kept that no run uses.
 const KEPT: Duration = Duration::from_hours(7 * 24);
+/// How many bytes of them are kept where the operator says nothing.
+const MOST: u64 = 16 << 30;
+/// How often is looked whether another run has unpacked what this one waits for.
+const POLL: Duration = Duration::from_millis(20);
 /// Bytes of the list of what an archive holds.
 const LIST_MAX: u64 = 256 << 20;
 /// What begins the name of anything that is being made or removed.
 const TEMPORARY: &str = ".unpack-";
+/// What begins the name of the lock of who unpacks.
+const BEING_MADE: &str = "making-";
 
 /// An unpacked root filesystem.
 #[derive(Debug)]
@@ -49,16 +57,31 @@ pub fn slot(cache: &Path, archive: &Path, uid: u32, cancel: &Cancel) -> Result<P
     Ok(cache.join(format!("rootfs-{FORMAT}-{digest}-{uid}")))
 }
 
-/// Unpack `archive`, unless that was done before, or `cancel` asks for an end.
-pub fn prepare(cache: &Path, archive: &Path, uid: u32, cancel: &Cancel) -> Result<Rootfs> {
-    let slot = slot(cache, archive, uid, cancel)?;
+/// What is asked of [`prepare`].
+#[derive(Clone, Copy)]
+pub struct Making<'a> {
+    /// Where unpacked root filesystems are kept.
+    pub cache: &'a Path,
+    /// What is to be unpacked.
+    pub archive: &'a Path,
+    /// The user as whom the guest runs.
+    pub uid: u32,
+    /// How many bytes are kept there that no run uses.
+    pub most: Option<u64>,
+    /// Asks for an end.
+    pub cancel: &'a Cancel,
+    /// Is told how far it is.
+    pub progress: &'a Progress,
+}
+
+/// Unpack an archive, unless that was done before, or `cancel` asks for an end.
+pub fn prepare(making: &Making<'_>) -> Result<Rootfs> {
+    let (cache, cancel) = (making.cache, making.cancel);
+    let slot = slot(cache, making.archive, making.uid, cancel)?;
     let list = slot.join("unpacked.json");
-    let in_use = if let Some(held) = hold(&slot) {
-        held
-    } else {
-        tidy(cache);
-        unpack(cache, archive, uid, &slot, cancel)?;
-        hold(&slot).ok_or_else(|| Error::Internal(format!("{} is gone", slot.display())))?
+    let in_use = match hold(&slot) {
+        Some(held) => held,
+        None => make(making, &slot)?,
     };
     let unpacked: Unpacked = stored(&slot, &list)?;
     Ok(Rootfs {
@@ -70,6 +93,30 @@ pub fn prepare(cache: &Path, archive: &Path, uid: u32, cancel: &Cancel) -> Resul
             .or_else(|_| firmware_nvram::look(&slot.join("root"), cancel))?,
         _in_use: in_use,
     })
+}
+
+/// Unpack, while others who want the same wait for that.
+fn make(making: &Making<'_>, slot: &Path) -> Result<File> {
+    let (cache, cancel) = (making.cache, making.cancel);
+    fs::create_dir_all(cache).map_err(|error| Error::io("create", cache, &error))?;
+    let name = slot.file_name().unwrap_or_default().to_string_lossy();
+    let path = cache.join(format!("{BEING_MADE}{name}"));
+    let alone = regular::create(&path).map_err(|error| Error::io("make", &path, &error))?;
+    // Where there are no locks, several do the same work, and the first is taken.
+    while try_lock(&alone).is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+        cancel.check()?;
+        sleep(POLL);
+    }
+    let held = if let Some(held) = hold(slot) {
+        held
+    } else {
+        unpack(making, slot)?;
+        hold(slot).ok_or_else(|| Error::Internal(format!("{} is gone", slot.display())))?
+    };
+    let _ = fs::remove_file(path);
+    // With the new one in use, so that it stays.
+    tidy(cache, making.most.unwrap_or(MOST));
+    Ok(held)
 }
 
 /// What is known of an unpacked root filesystem.
@@ -101,9 +148,11 @@ fn open(directory: &Path) -> std::io::Result<File> {
     Ok(rustix::fs::open(directory, flags, Mode::empty())?.into())
 }
 
-/// Remove what no run uses any more.
-fn tidy(cache: &Path) {
+/// Remove what no run has used for long, and of the rest what was not used for longest, until all
+/// together is no larger than `most`.
+fn tidy(cache: &Path, most: u64) {
     scratch::clear_away(cache, TEMPORARY);
+    let mut kept: Vec<(Duration, PathBuf, u64)> = Vec::new();
     for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
         let (name, path) = (entry.file_name(), entry.path());
         let name = name.to_string_lossy();
@@ -112,30 +161,57 @@ fn tidy(cache: &Path) {
             changed.elapsed().unwrap_or_default()
         });
         if name.starts_with("rootfs-") && age > KEPT {
-            remove_unused(&path, &cache.join(format!("{TEMPORARY}{name}")));
+            remove_unused(&path);
+        } else if name.starts_with("rootfs-") {
+            let bytes = bytes_of(&path);
+            kept.push((age, path, bytes));
         } else if name.starts_with(content::NOTE) && age > KEPT {
             let _ = fs::remove_file(path);
         }
     }
-}
-
-/// Remove a root filesystem, by way of another name: half of one must not be found under its own.
-fn remove_unused(slot: &Path, aside: &Path) {
-    let Ok(directory) = open(slot) else {
-        return;
-    };
-    if try_lock(&directory).is_ok() && fs::rename(slot, aside).is_ok() {
-        let _ = fs::remove_dir_all(aside);
+    let mut sum: u64 = kept.iter().map(|(_, _, bytes)| bytes).sum();
+    kept.sort_unstable_by_key(|(age, _, _)| std::cmp::Reverse(*age));
+    for (_, slot, bytes) in kept {
+        if sum > most && remove_unused(&slot) {
+            sum -= bytes;
+        }
     }
 }
 
-fn unpack(cache: &Path, archive: &Path, uid: u32, place: &Path, cancel: &Cancel) -> Result<()> {
-    fs::create_dir_all(cache).map_err(|error| Error::io("create", cache, &error))?;
+/// What an unpacked root filesystem takes on the disk, by its list: to look at each of its files
+/// takes long.
+fn bytes_of(slot: &Path) -> u64 {
+    const BLOCK: u64 = 4096;
+    let unpacked = stored::<Unpacked>(slot, &slot.join("unpacked.json"));
+    unpacked.map_or(0, |list| list.bytes + list.entries * BLOCK)
+}
+
+/// Remove a root filesystem that no run uses, by way of another name: half of one must not be found
+/// under its own.
+fn remove_unused(slot: &Path) -> bool {
+    let (Ok(directory), Some(name)) = (open(slot), slot.file_name()) else {
+        return false;
+    };
+    let aside = slot.with_file_name(format!("{TEMPORARY}{}", name.to_string_lossy()));
+    try_lock(&directory).is_ok()
+        && fs::rename(slot, &aside).is_ok()
+        && fs::remove_dir_all(aside).is_ok()
+}
+
+fn unpack(making: &Making<'_>, place: &Path) -> Result<()> {
+    let Making {
+        cache,
+        archive,
+        uid,
+        cancel,
+        progress,
+        ..
+    } = *making;
     let temporary =
         Scratch::make(cache, TEMPORARY).map_err(|error| Error::io("write to", cache, &error))?;
     let root = temporary.path().join("root");
     fs::create_dir(&root).map_err(|error| Error::io("create", &root, &error))?;
-    let unpacked = rookery_project::unpack(archive, &root, cancel)?;
+    let unpacked = rookery_project::unpack_telling(archive, &root, cancel, progress)?;
     if guest_user::becomes_another_user() {
         hand_over(&root, uid, cancel)?;
     }
@@ -184,7 +260,11 @@ mod tests {
         let make = |name: &str, age: Duration| {
             let slot = cache.path().join(name);
             fs::create_dir_all(slot.join("root")).unwrap();
-            fs::write(slot.join("unpacked.json"), "{}").unwrap();
+            let list = Unpacked {
+                bytes: 1000,
+                ..Unpacked::default()
+            };
+            store(&slot.join("unpacked.json"), &list).unwrap();
             let directory = File::open(&slot).unwrap();
             directory.set_modified(SystemTime::now() - age).unwrap();
             slot
@@ -205,10 +285,17 @@ mod tests {
             make("plugins", days(90)),
             used,
         ];
-        tidy(cache.path());
+        tidy(cache.path(), MOST);
         assert!(gone.iter().all(|slot| !slot.exists()));
         assert!(kept.iter().all(|slot| slot.exists()));
         assert_eq!(fs::read_dir(cache.path()).unwrap().count(), kept.len());
         assert!(hold(&gone[1]).is_none());
+        // Where all is too large, what was not used for longest goes, but nothing that is in use.
+        let newest = make("rootfs-newest", hours(1));
+        tidy(cache.path(), 1500);
+        assert!(newest.exists() && kept[3].exists() && !kept[1].exists());
+        drop(in_use);
+        tidy(cache.path(), 0);
+        assert!(!newest.exists() && !kept[3].exists() && kept[2].exists());
     }
 }

@@ -12,3 +12,4 @@ mod pace;
 mod reboot;
 pub mod serve;
 mod tracing;
+mod unpacking;

@@ -6,9 +6,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Instant;
 
-use rookery_project::{Cancel, Error, Result};
+use rookery_project::{Error, Result};
 use rookery_runs::plan::notes::Notes;
 use rookery_runs::plan::{Plan, StaticFile};
 use rustix::fs::{Mode, OFlags};
@@ -32,20 +31,7 @@ use crate::qemu::prepare::Prepared;
 use crate::sandbox::filter;
 use crate::sandbox::guest_user;
 use crate::sandbox::parent::World;
-use crate::sandbox::rootfs::{self, Rootfs};
-
-/// The firmware's root filesystem, unpacked.
-pub fn unpacked(plan: &Plan, deadline: Instant) -> Result<Rootfs> {
-    let (uid, cancel) = (guest_user::uid(), Cancel::at(deadline));
-    rootfs::prepare(&plan.cache_dir, &plan.archive, uid, &cancel).map_err(|error| match error {
-        Error::Cancelled => Error::Backend(format!(
-            "the deadline of {} s passed while the root filesystem was unpacked, which happens \
-             only once; give the run more time",
-            plan.timeout_s
-        )),
-        error => error,
-    })
-}
+use crate::sandbox::rootfs::Rootfs;
 
 /// The names by which the firmware means its console.
 pub fn consoles(plan: &Plan, rootfs: &Rootfs) -> BTreeSet<String> {
@@ -102,6 +88,12 @@ pub fn emulators(plan: &Plan) -> Result<Vec<Qemu>> {
     let own = Qemu::for_plan(&plan.arch)?;
     let others = Qemu::all().into_iter().filter(|qemu| qemu.arch != own.arch);
     Ok(std::iter::once(own.clone()).chain(others).collect())
+}
+
+/// The architecture of the plan's own emulator.
+pub fn own_arch(qemus: &[Qemu]) -> Result<&'static Arch> {
+    let own = qemus.first().map(|qemu| qemu.arch);
+    own.ok_or_else(|| Error::Internal("no emulator".into()))
 }
 
 /// The environment of init: the plan's, and what the kernel gives.

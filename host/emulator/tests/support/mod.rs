@@ -85,6 +85,7 @@ pub fn plan(work: &Path, archive: &Path, arch: &str, init: &str) -> Plan {
         archive: archive.to_owned(),
         results_dir: work.join("results"),
         cache_dir: work.join("cache"),
+        cache_max: None,
         arch: arch.to_owned(),
         init: init.to_owned(),
         env: vec![],

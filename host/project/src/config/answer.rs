@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::files::PATCH;
 use super::load::Loaded;
-use super::templates::{map_strings, restore};
+use super::templates::{holds_template, map_strings, restore};
 use super::{paths, view};
 use crate::ground::yaml::value::{Map, Value};
 
@@ -53,8 +53,8 @@ impl Answer<'_> {
             patch_file: self.dir.join(PATCH).to_string_lossy().into_owned(),
             changed: self.changed,
             dry_run: self.dry_run,
-            patch: map_strings(self.patch.clone(), restore).to_json(),
-            patch_keys: paths::leaves(self.patch).len(),
+            patch: as_meant(self.patch),
+            patch_keys: paths::count_leaves(self.patch),
             effective,
             loads: self.loaded.is_some(),
             revision: self.revision,
@@ -63,5 +63,14 @@ impl Answer<'_> {
             effective_total: None,
             next: None,
         }
+    }
+}
+
+/// The patch with its strings as they reach the guest.
+fn as_meant(patch: &Value) -> Json {
+    if holds_template(patch) {
+        map_strings(patch.clone(), restore).to_json()
+    } else {
+        patch.to_json()
     }
 }

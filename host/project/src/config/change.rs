@@ -1,6 +1,7 @@
 //! Changes: planned in memory, proven on the whole configuration, then written.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rookery_contract::options::{ApplyOptions, RemoveOptions};
 use rookery_contract::shapes;
@@ -9,20 +10,17 @@ use serde_json::Value as Json;
 use super::answer::Answer;
 use super::files::PATCH;
 use super::guard::{guard, lossy_json};
-use super::load::{Patch, load, load_for_embedded};
+use super::history::newest;
+use super::load::{Loaded, Patch, load, load_for_embedded};
+use super::loaded_before::load_known;
 use super::refusal::{Fault, Refusal, dotted};
 use super::schema::{PROJECT, Problem, Scope, Type, check};
-use super::store::{Store, newest, parse_patch, read_patch};
+use super::store::{Store, parse_patch, read_patch};
 use super::templates::{map_strings, neutralise};
+use super::written::{Held, text_of};
 use super::{command_line, edit, models, paths};
-use crate::ground::yaml;
-use crate::ground::yaml::value::{Key, Map, Value};
+use crate::ground::yaml::value::{Map, Value};
 use crate::{Error, Result};
-
-/// Readers of YAML give up on longer keys.
-const MAX_KEY: usize = 1000;
-/// Larger patches are a mistake, and slow every run.
-const MAX_TEXT: usize = 1 << 20;
 
 /// Merge a fragment into the patch.
 pub fn apply(dir: &Path, fragment: &Json, options: &ApplyOptions) -> Result<shapes::Change> {
@@ -56,7 +54,7 @@ pub fn tried(dir: &Path, fragment: &Json, replace: &[String]) -> Result<Value> {
     edit::number_commands(&mut patch);
     let below = load(dir, Patch::OnDisk)?.below;
     let new = laid(patch, addition.tree, replace, &below, &mut change.warnings);
-    let new_text = text_of(&new)?;
+    let new_text = text_of(&new, None)?;
     let new_patch = new_text.as_deref().map_or(Patch::Absent, Patch::Text);
     let loaded = load_for_embedded(dir, new_patch).map_err(|refusal| unloadable(None, &refusal))?;
     change.check_merged(&loaded.config)?;
@@ -183,15 +181,16 @@ impl Change<'_> {
         let mut old = parse_patch(old_text.as_deref())?;
         edit::number_commands(&mut old);
         let before = self.before(old_text.as_deref());
-        let new = edit(old.clone(), &before.below, &mut self.warnings)?;
+        let new = edit(old.clone(), before.below(), &mut self.warnings)?;
         let changed = new != old || old_text.is_some() && new.as_map().is_none_or(Map::is_empty);
         let new_text = if changed {
-            text_of(&new)?
+            let held = old_text.as_deref().map(|text| Held { text, tree: &old });
+            text_of(&new, held)?
         } else {
             old_text.clone()
         };
         let new_patch = new_text.as_deref().map_or(Patch::Absent, Patch::Text);
-        let loaded = match (load(self.dir, new_patch), &before.broken) {
+        let loaded = match (self.load(new_patch), &before.broken) {
             (Ok(loaded), _) => Some(loaded),
             (Err(refusal), Some(before)) if self.repairs(before, &refusal) => {
                 self.warnings.push(format!(
@@ -225,8 +224,8 @@ impl Change<'_> {
             changed,
             dry_run: self.dry_run,
             patch: &new,
-            before: before.config.as_ref(),
-            loaded: loaded.as_ref(),
+            before: before.loaded.as_ref().map(|before| &before.config),
+            loaded: loaded.as_deref(),
             touched: &self.touched,
             revision,
             warnings: self.warnings,
@@ -253,26 +252,33 @@ impl Change<'_> {
         before.file == PATCH && (!self.adds || now.adds_nothing_to(before))
     }
 
+    /// The project with the patch that is to be written. The next change begins with it.
+    fn load(&self, patch: Patch<'_>) -> Result<Arc<Loaded>, Refusal> {
+        match patch {
+            Patch::Text(text) if !self.dry_run => load_known(self.dir, text),
+            patch => load(self.dir, patch).map(Arc::new),
+        }
+    }
+
     fn before(&self, text: Option<&str>) -> Before {
-        let now = load(self.dir, Patch::Text(text.unwrap_or("{}\n")));
-        match now {
+        match load_known(self.dir, text.unwrap_or("{}\n")) {
             Ok(loaded) => Before {
-                below: loaded.below,
-                config: Some(loaded.config),
+                lower: None,
+                loaded: Some(loaded),
                 broken: None,
             },
             Err(refusal) => match load(self.dir, Patch::Text("{}\n")) {
                 Ok(loaded) => Before {
-                    below: loaded.below,
-                    config: None,
+                    lower: Some(loaded.below),
+                    loaded: None,
                     broken: Some(Refusal {
                         file: PATCH.to_owned(),
                         ..refusal
                     }),
                 },
                 Err(refusal) => Before {
-                    below: Value::empty(),
-                    config: None,
+                    lower: Some(Value::empty()),
+                    loaded: None,
                     broken: Some(refusal),
                 },
             },
@@ -282,12 +288,21 @@ impl Change<'_> {
 
 /// The project before a change.
 struct Before {
-    /// What lower files set.
-    below: Value,
     /// All of it, if it loads.
-    config: Option<Value>,
+    loaded: Option<Arc<Loaded>>,
+    /// What lower files set, if it does not.
+    lower: Option<Value>,
     /// Why it does not load, if it does not.
     broken: Option<Refusal>,
+}
+
+impl Before {
+    /// What lower files set.
+    fn below(&self) -> &Value {
+        static NOTHING: Value = Value::Null;
+        let loaded = self.loaded.as_ref().map(|loaded| &loaded.below);
+        loaded.or(self.lower.as_ref()).unwrap_or(&NOTHING)
+    }
 }
 
 /// Why a change is refused, after which the project does not load; `before` is why it did not load
@@ -315,45 +330,6 @@ fn refused(problems: &[Problem]) -> Error {
         .map(|problem| Fault::from(problem).to_string())
         .collect();
     Error::InvalidArgument(format!("{}. Nothing was written", lines.join("; ")))
-}
-
-/// The text to write, or nothing for a patch that sets nothing.
-fn text_of(tree: &Value) -> Result<Option<String>> {
-    if tree.as_map().is_none_or(Map::is_empty) {
-        return Ok(None);
-    }
-    let text = yaml::write(tree);
-    if text.len() > MAX_TEXT {
-        return Err(Error::Limit(format!(
-            "the patch would have {} bytes, and {MAX_TEXT} is the limit; put large content into \
-             files of the project (static_files, type host_file)",
-            text.len()
-        )));
-    }
-    if has_long_key(tree) || yaml::parse_known(&text).as_ref() != Ok(tree) {
-        return Err(Error::InvalidArgument(
-            "a key is longer than 1000 bytes, or a value cannot be written as YAML; nothing was \
-             written"
-                .to_owned(),
-        ));
-    }
-    Ok(Some(text))
-}
-
-fn has_long_key(tree: &Value) -> bool {
-    match tree {
-        Value::Map(map) => map
-            .iter()
-            .any(|(key, value)| is_long_key(key) || has_long_key(value)),
-        Value::List(items) => items.iter().any(has_long_key),
-        _ => false,
-    }
-}
-
-fn is_long_key(key: &Key) -> bool {
-    let alone = || Value::Map([(key.clone(), Value::Null)].into_iter().collect());
-    // A byte is written as ten at most.
-    key.text().len() > MAX_KEY / 16 && yaml::write(&alone()).len() > MAX_KEY
 }
 
 fn summary(touched: &[Vec<String>]) -> String {

@@ -81,7 +81,9 @@ impl Editor<'_> {
         for (key, value) in new {
             self.path.push(key.text());
             let lower = below.and_then(Value::as_map).and_then(|map| map.get(&key));
-            let previous = old.get(&key).cloned();
+            let previous = old
+                .get_mut(&key)
+                .map(|held| std::mem::replace(held, Value::Null));
             match self.value(ty(&key), previous, value, lower) {
                 Some(value) => drop(old.insert(key, value)),
                 None => drop(old.shift_remove(&key)),

@@ -41,19 +41,6 @@ pub fn read(project: &Path, file: &str) -> Result<Option<String>, Refusal> {
         .map_err(|error| Refusal::yaml(file, &error))
 }
 
-/// The patches that are found by name, in the order in which they apply, relative to the project.
-pub fn discover(project: &Path) -> Vec<String> {
-    let mut found = names(project, |name| {
-        name.starts_with("patch_") && has_extension(name, "yaml")
-    });
-    found.extend(
-        names(&project.join("patches"), |name| has_extension(name, "yaml"))
-            .into_iter()
-            .map(|name| format!("patches/{name}")),
-    );
-    found
-}
-
 /// Names in a directory, in byte order; none where there is no such directory.
 pub fn names(dir: &Path, wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();

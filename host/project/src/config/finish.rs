@@ -1,9 +1,8 @@
 //! What Penguin does to a configuration after the merge: additions of its own, then the rules over
 //! the whole.
 
-use std::path::Path;
-
 use super::files::{self, MAIN};
+use super::inputs::Inputs;
 use super::layer::{Layer, origin};
 use super::plugins::unknown_arguments;
 use super::refusal::{Fault, Kind, Refusal};
@@ -17,7 +16,7 @@ use crate::penguin::project::{ARCHIVE, DEFAULT_FS, EMPTY_FS, STATIC_DIR};
 
 /// The final configuration out of the merged files.
 pub fn finish(
-    dir: &Path,
+    inputs: &Inputs<'_>,
     mut merged: Value,
     layers: &mut Vec<Layer>,
     warnings: &mut Vec<String>,
@@ -36,7 +35,7 @@ pub fn finish(
     if let (Some(arch), Some(core)) = (arch, section(&mut config, "core")) {
         core.insert("arch".into(), Value::from(arch.name));
     }
-    let additions = additions(dir, &config, arch.map(|arch| arch.name))?;
+    let additions = additions(inputs, &config, arch.map(|arch| arch.name))?;
     for (file, name, key, value) in additions {
         let Some(target) = section(&mut config, name) else {
             continue;
@@ -73,7 +72,7 @@ pub fn finish(
     let mut config = complete(Type::Model(&PROJECT), checked.value, Nulls::Drop);
     rules(&config, layers)?;
     let plugins = config.get("plugins").and_then(Value::as_map);
-    let unknown = plugins.map(|plugins| unknown_arguments(plugins, dir));
+    let unknown = plugins.map(|plugins| unknown_arguments(plugins, inputs));
     for unknown in unknown.unwrap_or_default() {
         if unknown.misspelt {
             let file = origin(layers, &["plugins".into(), unknown.plugin]);
@@ -85,8 +84,11 @@ pub fn finish(
     if let Some(core) = section(&mut config, "core")
         && !core.contains_key(&Key::from("fs"))
     {
-        let present = dir.join(ARCHIVE).exists();
-        let fs = if present { DEFAULT_FS } else { EMPTY_FS };
+        let fs = if inputs.exists(ARCHIVE) {
+            DEFAULT_FS
+        } else {
+            EMPTY_FS
+        };
         core.insert("fs".into(), Value::from(fs));
     }
     Ok(config)
@@ -129,7 +131,11 @@ fn legacy_timeout(config: &mut Map, warnings: &mut Vec<String>) {
 /// What Penguin adds, in order: the cause, the section, the key and the value.
 type Addition = (String, &'static str, String, Value);
 
-fn additions(dir: &Path, config: &Value, arch: Option<&str>) -> Result<Vec<Addition>, Refusal> {
+fn additions(
+    inputs: &Inputs<'_>,
+    config: &Value,
+    arch: Option<&str>,
+) -> Result<Vec<Addition>, Refusal> {
     let mut out = Vec::new();
     let core = |name: &str| config.get("core").and_then(|core| core.get(name));
     if core("guest_cmd") == Some(&Value::Bool(true)) {
@@ -153,10 +159,10 @@ fn additions(dir: &Path, config: &Value, arch: Option<&str>) -> Result<Vec<Addit
         ));
     }
     for folder in ["init.d", "source.d"] {
-        for name in files::names(&dir.join(folder), |name| !name.starts_with('.')) {
-            let path = dir.join(folder).join(&name);
+        for name in inputs.names(folder, |name| !name.starts_with('.')) {
+            let path = inputs.dir().join(folder).join(&name);
             let is_c = folder == "init.d" && files::has_extension(&name, "c");
-            if !path.is_file() || folder == "init.d" && files::has_extension(&name, "h") {
+            if !inputs.is_file(&path) || folder == "init.d" && files::has_extension(&name, "h") {
                 continue;
             }
             // Penguin compiles C; its output's name is known only there.
@@ -184,15 +190,13 @@ fn additions(dir: &Path, config: &Value, arch: Option<&str>) -> Result<Vec<Addit
             entry,
         ));
     }
-    for name in files::names(&dir.join("plugins.d"), |name| {
-        files::has_extension(name, "py")
-    }) {
-        if !dir.join("plugins.d").join(&name).is_file() {
+    for name in inputs.names("plugins.d", |name| files::has_extension(name, "py")) {
+        if !inputs.is_file(format!("plugins.d/{name}")) {
             continue;
         }
         let plugin = name.strip_suffix(".py").unwrap_or(&name);
         let sidecar = format!("plugins.d/{plugin}.yaml");
-        let arguments = match files::read(dir, &sidecar)? {
+        let arguments = match inputs.read(&sidecar)? {
             Some(text) => yaml::parse(&text).map_err(|error| Refusal::yaml(&sidecar, &error))?,
             None => Value::Null,
         };

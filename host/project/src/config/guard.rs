@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::inputs::Inputs;
 use super::interfaces;
 use super::plugins::declared_arguments;
 use super::schema::Problem;
@@ -439,7 +440,7 @@ impl Guard<'_> {
             let problems = interfaces::problems(entry, self.warnings);
             self.problems.extend(problems);
         }
-        let declared = declared_arguments(name, self.project).unwrap_or_default();
+        let declared = declared_arguments(name, &Inputs::new(self.project)).unwrap_or_default();
         for key in entry
             .as_map()
             .into_iter()

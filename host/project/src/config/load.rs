@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::files::{self, MAIN, PATCH};
 use super::finish::finish;
+use super::inputs::{Inputs, Seen};
 use super::layer::Layer;
 use super::plugins::promote;
 use super::refusal::{Kind, Refusal};
@@ -41,34 +42,41 @@ pub struct Loaded {
 
 /// Load the project in `dir`, an absolute path.
 pub fn load(dir: &Path, patch: Patch<'_>) -> Result<Loaded, Refusal> {
-    load_without(dir, patch, |_| false)
+    load_without(&Inputs::new(dir), patch, |_| false)
+}
+
+/// [`load`], with what it read of the disk.
+pub fn load_noting(dir: &Path, patch: Patch<'_>) -> Result<(Loaded, Vec<Seen>), Refusal> {
+    let inputs = Inputs::new(dir);
+    let loaded = load_without(&inputs, patch, |_| false)?;
+    Ok((loaded, inputs.into_seen()))
 }
 
 /// [`load`] as the embedded emulator uses a project: without what is for Penguin alone.
 pub fn load_for_embedded(dir: &Path, patch: Patch<'_>) -> Result<Loaded, Refusal> {
-    load_without(dir, patch, is_for_penguin_alone)
+    load_without(&Inputs::new(dir), patch, is_for_penguin_alone)
 }
 
 fn load_without(
-    dir: &Path,
+    inputs: &Inputs<'_>,
     patch: Patch<'_>,
     left_out: fn(&str) -> bool,
 ) -> Result<Loaded, Refusal> {
     let mut loader = Loader {
-        dir,
+        inputs,
         patch,
         renderer: Renderer::default(),
         layers: Vec::new(),
         warnings: Vec::new(),
         unknown: Vec::new(),
     };
-    let text = files::read(dir, MAIN)?.ok_or_else(|| {
+    let text = inputs.read(MAIN)?.ok_or_else(|| {
         Refusal::new(
             Kind::Missing,
             MAIN,
             format!(
                 "does not exist in {}, so this is not a project directory",
-                dir.display()
+                inputs.dir().display()
             ),
         )
     })?;
@@ -89,7 +97,7 @@ fn load_without(
         let text = match (file == PATCH, patch) {
             (true, Patch::Text(text)) => Some(text.to_owned()),
             (true, Patch::Absent) => None,
-            _ => files::read(dir, &file)?,
+            _ => inputs.read(&file)?,
         };
         let Some(text) = text else {
             if file != PATCH {
@@ -107,7 +115,7 @@ fn load_without(
         merged = loader.lay_over(&file, merged, tree)?;
     }
     let below = below.unwrap_or_else(|| merged.clone());
-    let config = finish(dir, merged, &mut loader.layers, &mut loader.warnings)?;
+    let config = finish(inputs, merged, &mut loader.layers, &mut loader.warnings)?;
     Ok(Loaded {
         config,
         layers: loader.layers,
@@ -118,7 +126,7 @@ fn load_without(
 }
 
 struct Loader<'a> {
-    dir: &'a Path,
+    inputs: &'a Inputs<'a>,
     patch: Patch<'a>,
     renderer: Renderer,
     layers: Vec<Layer>,
@@ -158,7 +166,7 @@ impl Loader<'_> {
             return Err(Refusal::new(Kind::Structure, file, message));
         };
         let reserved: Vec<_> = PROJECT.fields.iter().map(|field| field.name).collect();
-        promote(map, &reserved, self.dir, &mut self.warnings)
+        promote(map, &reserved, self.inputs, &mut self.warnings)
             .map_err(|problem| Refusal::new(Kind::Structure, file, problem))?;
         let checked = check(Type::Model(&PROJECT), rendered, Scope::File)
             .map_err(|problems| at(Kind::Structure, &problems))?;
@@ -233,13 +241,13 @@ impl Loader<'_> {
             Some(Value::List(items)) => items
                 .iter()
                 .filter_map(Value::as_str)
-                .map(|item| files::relative(self.dir, item))
+                .map(|item| files::relative(self.inputs.dir(), item))
                 .collect(),
             _ => Vec::new(),
         };
         let mut queue: Vec<String> = listed;
         if auto_patching {
-            let mut found = files::discover(self.dir);
+            let mut found = self.inputs.discover();
             found.retain(|file| file != PATCH || !matches!(self.patch, Patch::Absent));
             if matches!(self.patch, Patch::Text(_)) && !found.iter().any(|file| file == PATCH) {
                 let place = found
@@ -265,7 +273,9 @@ impl Loader<'_> {
                 map,
                 found
                     .iter()
-                    .map(|file| Value::Str(self.dir.join(file).to_string_lossy().into_owned()))
+                    .map(|file| {
+                        Value::Str(self.inputs.dir().join(file).to_string_lossy().into_owned())
+                    })
                     .collect(),
             );
             queue.extend(found);

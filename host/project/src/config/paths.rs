@@ -1,7 +1,7 @@
 //! Dotted paths: `env.igloo_init`, `pseudofiles./dev/dsa.read`, `netdevs.eth0`.
 
-use super::templates::restore;
-use crate::ground::yaml::value::{Key, Value, command_number};
+use super::templates::{is_called, restore};
+use crate::ground::yaml::value::{Key, Map, Value, command_number};
 
 /// The keys that a dotted path means in a tree, keys that contain dots matched longest first; items
 /// of a list by their text, numbers in any notation.
@@ -39,10 +39,7 @@ fn by_name(tree: &Value, dotted: &str) -> Option<Vec<String>> {
 /// The value at a path.
 pub fn get<'a>(tree: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(tree, |node, step| match node {
-        Value::Map(map) => map
-            .iter()
-            .find(|(key, _)| name(key) == *step)
-            .map(|(_, value)| value),
+        Value::Map(map) => map.get_index(index_of(map, step)?).map(|(_, value)| value),
         Value::List(items) => items
             .iter()
             .find(|item| item_text(item).as_deref() == Some(step)),
@@ -67,7 +64,7 @@ fn take(tree: &mut Value, path: &[String], kept: usize) -> bool {
     };
     match tree {
         Value::Map(map) => {
-            let Some(index) = map.keys().position(|key| name(key) == *step) else {
+            let Some(index) = index_of(map, step) else {
                 return false;
             };
             let Some((_, value)) = map.get_index_mut(index) else {
@@ -96,27 +93,72 @@ fn take(tree: &mut Value, path: &[String], kept: usize) -> bool {
 
 /// The paths of the leaves: scalars, lists, empty mappings, and models as a whole.
 pub fn leaves(tree: &Value) -> Vec<Vec<String>> {
-    fn walk(node: &Value, path: &mut Vec<String>, out: &mut Vec<Vec<String>>) {
+    let mut out = Vec::new();
+    each_leaf(tree, &mut |path| out.push(path.to_vec()));
+    out
+}
+
+/// How many [`leaves`] there are, without a path for each.
+pub fn count_leaves(tree: &Value) -> usize {
+    fn count(node: &Value, depth: usize, holds_models: bool) -> usize {
+        let is_model = depth > 1 && holds_models && is_model(node);
         match node {
-            Value::Map(map) if !map.is_empty() && !is_model(path, node) => {
+            Value::Map(map) if !map.is_empty() && !is_model => map
+                .iter()
+                .map(|(key, value)| {
+                    let holds_models = match depth {
+                        0 => MODELS.iter().any(|section| is_called(key, section)),
+                        _ => holds_models,
+                    };
+                    count(value, depth + 1, holds_models)
+                })
+                .sum(),
+            // The tree itself is no key.
+            _ => usize::from(depth > 0),
+        }
+    }
+    count(tree, 0, false)
+}
+
+/// The place of the first key that a person means by `name`.
+fn index_of(map: &Map, name: &str) -> Option<usize> {
+    // A number and a template may be written otherwise than they are meant; every other key is
+    // found as it is.
+    if name.contains('{') || name.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        return map.keys().position(|key| is_called(key, name));
+    }
+    let text = map.get_index_of(&Key::Str(name.to_owned()));
+    let other = map.get_index_of(&Key::Other(name.to_owned()));
+    text.into_iter().chain(other).min()
+}
+
+/// Sections whose entries are models.
+const MODELS: [&str; 2] = ["pseudofiles", "static_files"];
+
+fn is_model(node: &Value) -> bool {
+    node.get("model").is_some() || node.get("type").is_some()
+}
+
+fn each_leaf(tree: &Value, found: &mut dyn FnMut(&[String])) {
+    fn walk(node: &Value, path: &mut Vec<String>, found: &mut dyn FnMut(&[String])) {
+        match node {
+            Value::Map(map) if !map.is_empty() && !is_whole(path, node) => {
                 for (key, value) in map {
                     path.push(name(key));
-                    walk(value, path, out);
+                    walk(value, path, found);
                     path.pop();
                 }
             }
-            _ => out.push(path.clone()),
+            // The tree itself is no key.
+            _ if path.is_empty() => {}
+            _ => found(path),
         }
     }
     // A variable may be called `model`, too.
-    fn is_model(path: &[String], node: &Value) -> bool {
-        matches!(path, [section, _, ..] if section == "pseudofiles" || section == "static_files")
-            && (node.get("model").is_some() || node.get("type").is_some())
+    fn is_whole(path: &[String], node: &Value) -> bool {
+        matches!(path, [section, _, ..] if MODELS.contains(&section.as_str())) && is_model(node)
     }
-    let mut out = Vec::new();
-    walk(tree, &mut Vec::new(), &mut out);
-    out.retain(|path| !path.is_empty());
-    out
+    walk(tree, &mut Vec::new(), found);
 }
 
 /// A key as a person means it: what was written so that Penguin renders it to the key given.
@@ -197,5 +239,37 @@ mod tests {
         assert!(remove(&mut tree, &["netdevs".into(), "br0.1".into()]));
         assert!(tree.get("netdevs").is_none());
         assert!(!remove(&mut tree, &["env".into(), "z".into()]));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_key_is_found_as_if_all_were_compared(
+            keys in proptest::collection::vec(key(), 0..8),
+            name in "[a1{-]{0,3}|true|1.5|\\{\\{ a \\}\\}",
+        ) {
+            let map: Map = keys.into_iter().map(|key| (key, Value::Null)).collect();
+            let compared = map.keys().position(|key| super::name(key) == name);
+            proptest::prop_assert_eq!(index_of(&map, &name), compared);
+            let tree = Value::Map([("pseudofiles".into(), Value::Map(map))].into());
+            proptest::prop_assert_eq!(count_leaves(&tree), leaves(&tree).len());
+        }
+    }
+
+    fn key() -> impl proptest::strategy::Strategy<Value = Key> {
+        use proptest::strategy::Strategy as _;
+        let text = || "[a1{-]{0,3}|\\{\\{ a \\}\\}";
+        proptest::prop_oneof![
+            text().prop_map(Key::Str),
+            text().prop_map(|text| Key::Str(super::super::templates::neutralise(&text))),
+            (-2..12_i128).prop_map(Key::Int),
+            "true|1.5|a".prop_map(Key::Other),
+        ]
+    }
+
+    #[test]
+    fn leaves_are_counted_as_they_are_listed() {
+        for tree in [tree(), Value::Null, Value::empty(), Value::from("x")] {
+            assert_eq!(count_leaves(&tree), leaves(&tree).len(), "{tree:?}");
+        }
     }
 }

@@ -1,8 +1,7 @@
 //! The arguments that Penguin's own plugins declare. A plugin that declares some takes no others;
 //! the rest take anything.
 
-use std::path::Path;
-
+use super::inputs::Inputs;
 use super::schema::{PLUGIN, is_misspelt};
 use crate::ground::yaml::value::{Key, Map, Value};
 use crate::penguin::plugins::DECLARED;
@@ -11,7 +10,7 @@ use crate::penguin::plugins::DECLARED;
 ///
 /// A plugin of the same name in the project stands before Penguin's own, and what it declares is in
 /// its Python code.
-pub fn declared_arguments(name: &str, project: &Path) -> Option<&'static [&'static str]> {
+pub fn declared_arguments(name: &str, project: &Inputs<'_>) -> Option<&'static [&'static str]> {
     let name = name.to_ascii_lowercase();
     let arguments = DECLARED
         .iter()
@@ -19,7 +18,7 @@ pub fn declared_arguments(name: &str, project: &Path) -> Option<&'static [&'stat
         .map(|(_, arguments)| *arguments)?;
     let own = ["plugins.d", "plugins", "."]
         .iter()
-        .any(|dir| project.join(dir).join(format!("{name}.py")).is_file());
+        .any(|dir| project.is_file(format!("{dir}/{name}.py")));
     (!own).then_some(arguments)
 }
 
@@ -27,7 +26,7 @@ pub fn declared_arguments(name: &str, project: &Path) -> Option<&'static [&'stat
 pub fn promote(
     file: &mut Map,
     reserved: &[&str],
-    project: &Path,
+    project: &Inputs<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<(), String> {
     let outdated: Vec<String> = file
@@ -72,7 +71,7 @@ pub struct UnknownArguments {
 }
 
 /// What enabled plugins are given and do not declare.
-pub fn unknown_arguments(plugins: &Map, project: &Path) -> Vec<UnknownArguments> {
+pub fn unknown_arguments(plugins: &Map, project: &Inputs<'_>) -> Vec<UnknownArguments> {
     let of_plugin = |(name, entry): (&Key, &Value)| {
         let plugin = name.text();
         let arguments = declared_arguments(&plugin, project)?;

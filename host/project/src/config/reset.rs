@@ -6,9 +6,10 @@ use rookery_contract::options::ResetOptions;
 use rookery_contract::shapes::Change;
 
 use super::answer::Answer;
+use super::history::History;
 use super::load::{Loaded, Patch, load};
 use super::paths;
-use super::store::{Revision, Store, history, parse_patch, read_patch};
+use super::store::{Store, parse_patch, read_patch};
 use crate::ground::yaml::value::Value;
 use crate::{Error, Result};
 
@@ -24,8 +25,9 @@ pub fn reset(dir: &Path, options: &ResetOptions) -> Result<Change> {
         Err(error) if !matches!(error, Error::InvalidArgument(_)) => return Err(error),
         old => old,
     };
-    let revisions = history(dir)?;
-    let text = wanted(&revisions, options.to_revision)?;
+    let history = History::read(dir)?;
+    let text = wanted(&history, options.to_revision)?;
+    let text = text.as_deref();
     let mut warnings = Vec::new();
     let before = match &old {
         Ok(old) => load(dir, old.as_deref().map_or(Patch::Absent, Patch::Text)).ok(),
@@ -41,7 +43,7 @@ pub fn reset(dir: &Path, options: &ResetOptions) -> Result<Change> {
             };
             Some(replace(&store, &old, text, &what, &mut warnings)?)
         }
-        None => revisions.last().map(|revision| revision.number),
+        None => history.revisions.last().map(|revision| revision.number),
     };
     let patch = parse_patch(text)?;
     Ok(Answer {
@@ -59,12 +61,16 @@ pub fn reset(dir: &Path, options: &ResetOptions) -> Result<Change> {
 }
 
 /// The patch's text in a revision; nothing for revision 0, and where none is named.
-fn wanted(revisions: &[Revision], number: Option<u64>) -> Result<Option<&str>> {
+fn wanted(history: &History, number: Option<u64>) -> Result<Option<String>> {
+    let revisions = &history.revisions;
     let Some(number) = number.filter(|number| *number > 0) else {
         return Ok(None);
     };
-    if let Some(revision) = revisions.iter().find(|revision| revision.number == number) {
-        return Ok(revision.patch.as_deref());
+    if let Some(at) = revisions
+        .iter()
+        .position(|revision| revision.number == number)
+    {
+        return history.text(at);
     }
     let known: Vec<_> = revisions
         .iter()

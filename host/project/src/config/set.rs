@@ -1,6 +1,7 @@
 //! One key set by its dotted path, in the type that the structure has there.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rookery_contract::options::{ApplyOptions, SetOptions};
 use rookery_contract::shapes::Change;
@@ -9,6 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::change::apply;
 use super::edit;
 use super::load::{Patch, load};
+use super::loaded_before::load_known;
 use super::place::place;
 use super::schema::{PROJECT, Scope, Type, check};
 use super::store::{parse_patch, read_patch};
@@ -22,11 +24,15 @@ pub fn set(dir: &Path, path: &str, value: &Json, options: &SetOptions) -> Result
         ));
     }
     // A project that does not load can be repaired: its patch says which keys there are.
-    let tree = match load(dir, Patch::OnDisk) {
-        Ok(loaded) => loaded.config,
-        Err(_) => parse_patch(read_patch(dir)?.as_deref())?,
+    let loaded = match read_patch(dir) {
+        Ok(Some(text)) => load_known(dir, &text),
+        _ => load(dir, Patch::OnDisk).map(Arc::new),
     };
-    let steps = place(&tree, path).map_err(Error::InvalidArgument)?;
+    let steps = match loaded {
+        Ok(loaded) => place(&loaded.config, path),
+        Err(_) => place(&parse_patch(read_patch(dir)?.as_deref())?, path),
+    };
+    let steps = steps.map_err(Error::InvalidArgument)?;
     let fits = |value: &&Json| {
         let tree = edit::from_json(&nest(&steps, value));
         check(Type::Model(&PROJECT), tree, Scope::File).is_ok()

@@ -7,9 +7,10 @@ use rookery_contract::shapes::{Effective, EffectiveConfig, Lookup, Revision};
 use serde_json::Value as Json;
 
 use super::files::PATCH;
+use super::history::History;
 use super::load::{Loaded, Patch, load, load_for_embedded};
 use super::schema::{PROJECT, did_you_mean};
-use super::store::{history, parse_patch, read_patch};
+use super::store::{parse_patch, read_patch};
 use super::templates::{map_strings, restore};
 use super::{paths, refusal};
 use crate::ground::yaml::value::Value;
@@ -117,17 +118,22 @@ pub fn patch(dir: &Path) -> Result<shapes::Patch> {
         }
         Err(refusal) => warnings.push(format!("the project does not load: {refusal}")),
     }
-    let history = history(dir)?;
-    let before = match history.as_slice() {
-        [.., before, _] => Some((before.number, before.patch.as_deref())),
+    let history = History::read(dir)?;
+    let before = match history.revisions.as_slice() {
+        [earlier @ .., before, _] => {
+            let text = history.text(earlier.len());
+            text.ok().map(|text| (before.number, text))
+        }
         // Before the first there was none.
         [first] if first.number == 1 => Some((0, None)),
         _ => None,
     };
+    let loads = |text: &str| load(dir, Patch::Text(text)).is_ok();
     let undo = before
-        .filter(|(_, text)| text.is_none_or(|text| load(dir, Patch::Text(text)).is_ok()))
+        .filter(|(_, text)| text.as_deref().is_none_or(loads))
         .map(|(number, _)| number);
     let history: Vec<_> = history
+        .revisions
         .iter()
         .rev()
         .map(|revision| Revision {

@@ -6,10 +6,9 @@ use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use tar::{EntryType, Header};
 
+use super::members::Members;
 use crate::firmware::Image;
 use crate::firmware::tree::{Content, Entry};
 use crate::{Cancel, Error, Result};
@@ -27,8 +26,8 @@ pub(super) fn write(image: &Image, file: File, cancel: &Cancel) -> Result<()> {
             Error::Internal(format!("cannot write base/fs.tar.gz: {e}"))
         }
     };
-    let mut archive =
-        tar::Builder::new(GzEncoder::new(BufWriter::new(file), Compression::default()));
+    let packed = Members::new(BufWriter::new(file)).map_err(|e| failed(&e))?;
+    let mut archive = tar::Builder::new(packed);
     let tree = &image.tree;
     let root = tree.get(b"").into_iter().map(|entry| (&b""[..], entry));
     let (links, firsts): (Vec<_>, Vec<_>) = tree
@@ -41,11 +40,8 @@ pub(super) fn write(image: &Image, file: File, cancel: &Cancel) -> Result<()> {
     for (path, entry) in links {
         append(&mut archive, image, path, entry, true).map_err(|e| failed(&e))?;
     }
-    archive
-        .into_inner()
-        .and_then(GzEncoder::finish)
-        .and_then(|mut out| out.flush())
-        .map_err(|e| failed(&e))
+    let packed = archive.into_inner().and_then(Members::finish);
+    packed.map(drop).map_err(|e| failed(&e))
 }
 
 fn append(

@@ -6,6 +6,7 @@ mod flash;
 mod for_penguin;
 mod kernel_files;
 mod layout;
+mod members;
 mod root;
 mod survey;
 

@@ -38,7 +38,7 @@ pub(crate) use self::image::Image;
 pub(crate) use self::init::candidates;
 pub(crate) use self::repair::{Repair, repair};
 use self::tree::{Content, Entry, shown};
-pub use self::unpack::{Node, Private, SetId, Unpacked, unpack};
+pub use self::unpack::{Node, Private, Progress, SetId, Unpacked, unpack, unpack_telling};
 use crate::ground::beneath::open_dir;
 use crate::ground::regular::{self, NotRegular};
 use crate::penguin::project::ARCHIVE;

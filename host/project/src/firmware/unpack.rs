@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{CWD, FileType, Mode};
 
@@ -27,6 +28,21 @@ pub struct Unpacked {
     /// Files that not everybody may read, and directories that not everybody may enter: at most
     /// 4096.
     pub private: Vec<Private>,
+}
+
+/// How far an unpacking is, for those who wait for it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    written: AtomicU64,
+    all: AtomicU64,
+}
+
+impl Progress {
+    /// How many entries were written, and of how many; none while the archive is still read.
+    pub fn entries(&self) -> Option<(u64, u64)> {
+        let all = self.all.load(Ordering::Relaxed);
+        (all > 0).then(|| (self.written.load(Ordering::Relaxed).min(all), all))
+    }
 }
 
 /// The most files whose owners are kept in mind.
@@ -92,6 +108,16 @@ pub struct Node {
 /// caller. What the caller could not read is made readable. `into` appears complete or not at all;
 /// it must not exist, or be empty.
 pub fn unpack(archive: &Path, into: &Path, cancel: &Cancel) -> Result<Unpacked> {
+    unpack_telling(archive, into, cancel, &Progress::default())
+}
+
+/// [`unpack`], which tells how far it is.
+pub fn unpack_telling(
+    archive: &Path,
+    into: &Path,
+    cancel: &Cancel,
+    progress: &Progress,
+) -> Result<Unpacked> {
     let image = Image::of(archive, cancel)?;
     if into
         .read_dir()
@@ -108,7 +134,14 @@ pub fn unpack(archive: &Path, into: &Path, cancel: &Cancel) -> Result<Unpacked> 
         .unwrap_or(Path::new("."));
     let fresh = Scratch::make(parent, ".unpack-")
         .map_err(|e| Error::io("make a directory in", parent, &e))?;
-    let unpacked = write(&image, fresh.path(), into, cancel)?;
+    let unpacked = Target {
+        root: fresh.path(),
+        shown: into,
+        image: &image,
+        cancel,
+        progress,
+    }
+    .write()?;
     fresh
         .persist(into)
         .map_err(|e| Error::io("make", into, &e))?;
@@ -122,6 +155,7 @@ pub(super) fn write(image: &Image, root: &Path, shown: &Path, cancel: &Cancel) -
         shown,
         image,
         cancel,
+        progress: &Progress::default(),
     }
     .write()
 }
@@ -132,13 +166,16 @@ struct Target<'a> {
     shown: &'a Path,
     image: &'a Image,
     cancel: &'a Cancel,
+    progress: &'a Progress,
 }
 
 impl Target<'_> {
     fn write(&self) -> Result<Unpacked> {
         let tree = &self.image.tree;
+        let all = tree.len() as u64;
+        self.progress.all.store(all, Ordering::Relaxed);
         let mut unpacked = Unpacked {
-            entries: tree.len() as u64,
+            entries: all,
             ..Unpacked::default()
         };
         for (path, _) in tree.iter().filter(|(_, e)| e.content == Content::Directory) {
@@ -151,6 +188,7 @@ impl Target<'_> {
         unpacked.private = private.take(MAX_PRIVATE).collect();
         for (path, entry) in tree.iter() {
             self.cancel.check()?;
+            self.progress.written.fetch_add(1, Ordering::Relaxed);
             match &entry.content {
                 Content::File { bytes, .. } if !tree.is_second_name(entry) => {
                     self.file(path, entry)?;

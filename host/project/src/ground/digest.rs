@@ -27,6 +27,11 @@ pub fn of_file(path: &Path, cancel: &Cancel) -> io::Result<String> {
     }
 }
 
+/// The SHA-256 digest of a text, in hexadecimal digits.
+pub fn of_text(text: &str) -> String {
+    HEXLOWER.encode(&Sha256::digest(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::ground::yaml::{parse_result, result_in_parts};
+use crate::ground::yaml::{InParts, parse_result, result_in_parts};
 use crate::{Error, Result, Unavailable};
 use rookery_contract::text::escape;
 
@@ -14,11 +14,12 @@ const LARGE: usize = 256 << 10;
 /// The value of a file as JSON text.
 pub(super) fn as_json(name: &str, raw: &[u8]) -> Result<String> {
     let in_parts = (raw.len() > LARGE && !is_json(name))
-        .then(|| std::str::from_utf8(raw).ok().and_then(result_in_parts))
+        .then(|| std::str::from_utf8(raw).ok().map(result_in_parts))
         .flatten();
     match in_parts {
-        Some(json) => Ok(json),
-        None => serde_json::to_string(&parse(name, raw)?)
+        Some(InParts::Json(json)) => Ok(json),
+        Some(InParts::TooLarge) => Err(too_large(name, raw)),
+        Some(InParts::Not) | None => serde_json::to_string(&parse(name, raw)?)
             .map_err(|error| Error::Internal(format!("{name} has no JSON form: {error}"))),
     }
 }
@@ -48,16 +49,20 @@ pub(super) fn parse(name: &str, raw: &[u8]) -> Result<Value> {
     parsed.map_err(|error| match error {
         // The reader weighs a document as it would be with its aliases expanded: one without any
         // is what it is.
-        Error::Limit(_) if !text.contains('*') => Error::unavailable(
-            name,
-            format!(
-                "it holds more values than are read at once ({} bytes)",
-                raw.len()
-            ),
-            "Run the project for a shorter time, so that less is recorded",
-        ),
+        Error::Limit(_) if !text.contains('*') => too_large(name, raw),
         error => damaged(name, &escape(error.to_string().as_bytes())),
     })
+}
+
+fn too_large(name: &str, raw: &[u8]) -> Error {
+    Error::unavailable(
+        name,
+        format!(
+            "it holds more values than are read at once ({} bytes)",
+            raw.len()
+        ),
+        "Run the project for a shorter time, so that less is recorded",
+    )
 }
 
 /// The error for a result file that is there but cannot be used.

@@ -51,6 +51,7 @@ impl Plan {
             archive: archive(config, project_dir)?,
             results_dir: PathBuf::new(),
             cache_dir: cache_dir.to_owned(),
+            cache_max: None,
             arch: arch.to_owned(),
             init: init(config, project_dir)?,
             env: env(config, &mut notes),

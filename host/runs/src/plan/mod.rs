@@ -34,6 +34,9 @@ pub struct Plan {
     pub results_dir: PathBuf,
     /// Where unpacked root filesystems and other derived data are kept between runs.
     pub cache_dir: PathBuf,
+    /// How many bytes unpacked root filesystems may take there, where the operator says it.
+    #[serde(default)]
+    pub cache_max: Option<u64>,
     /// The guest's architecture, by Penguin's name: `mipsel`, `mipseb`, `armel`, `aarch64`, …
     pub arch: String,
     /// The guest's init (`env.igloo_init`), an absolute path in the guest.

@@ -35,6 +35,8 @@ pub struct Registry {
     guest_memory: Option<u64>,
     ports: Ports,
     way_out: bool,
+    at_once: Option<usize>,
+    cache_max: Option<u64>,
 }
 
 impl Registry {
@@ -49,6 +51,8 @@ impl Registry {
             guest_memory: None,
             ports: Ports::default(),
             way_out: false,
+            at_once: None,
+            cache_max: None,
         }
     }
 
@@ -65,6 +69,18 @@ impl Registry {
     #[must_use]
     pub fn with_way_out(self, way_out: bool) -> Self {
         Self { way_out, ..self }
+    }
+
+    /// So many runs are under way at once, and the others wait.
+    #[must_use]
+    pub fn with_at_once(self, at_once: Option<usize>) -> Self {
+        Self { at_once, ..self }
+    }
+
+    /// Unpacked root filesystems that no run uses may take so many bytes.
+    #[must_use]
+    pub fn with_cache_max(self, cache_max: Option<u64>) -> Self {
+        Self { cache_max, ..self }
     }
 
     /// Let runs have the ports of the host that the operator names.

@@ -172,6 +172,7 @@ impl Starting {
         let mut plan = Plan::from_config(&config, project_dir, &cache_dir, *timeout_s)?;
         plan.memory_max = self.registry.guest_memory.unwrap_or(plan.memory_max);
         plan.ports = self.registry.ports.clone();
+        plan.cache_max = self.registry.cache_max;
         if !self.registry.way_out {
             plan.close_way_out();
         }
@@ -218,6 +219,7 @@ impl Starting {
             plan,
             config,
             host: availability.checks,
+            at_once: self.registry.at_once,
         };
         let mut starting = self.run.recorded()?;
         starting.live = backend.live();

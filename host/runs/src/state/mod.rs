@@ -6,3 +6,4 @@ pub(crate) mod process;
 pub(crate) mod record;
 pub(crate) mod results_dir;
 pub(crate) mod store;
+pub(crate) mod tickets;

@@ -56,6 +56,9 @@ pub(crate) struct Spec {
     pub(crate) config: Value,
     /// What the backend found on this machine when it was chosen.
     pub(crate) host: Vec<Check>,
+    /// How many runs this machine takes at once, where the operator says it.
+    #[serde(default)]
+    pub(crate) at_once: Option<usize>,
 }
 
 /// What has become of a run. Replaced as a whole.

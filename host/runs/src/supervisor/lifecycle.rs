@@ -223,6 +223,8 @@ impl Lifecycle {
     }
 
     fn enter(&mut self, phase: &str) {
+        // What was said of the preparations.
+        self.state.reason = None;
         if self.state.phase != phase && self.state.phase != "stopping" {
             self.state.phase = phase.into();
             self.state_dirty = true;
@@ -324,6 +326,12 @@ impl Control for Lifecycle {
         }
         self.tick();
         request
+    }
+
+    fn preparing(&mut self, what: &str) {
+        self.state.reason = Some(what.to_owned());
+        self.state_dirty = true;
+        self.tick();
     }
 
     fn lasts(&mut self, timeout_s: u64) {

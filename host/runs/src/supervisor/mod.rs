@@ -3,6 +3,7 @@
 //! Invariant 10: nothing a run started outlives its supervisor.
 
 mod lifecycle;
+mod queue;
 
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -55,7 +56,7 @@ fn serve(spec: &Path, backends: Backends) -> Result<()> {
     let _lock = lock::adopt(&spec.plan.project_dir)?;
     state.owner = Identity::own();
     let prepared = prepare(&run, &spec, backends);
-    let (backend, inbox) = match prepared {
+    let (backend, mut inbox) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             state.end(Status::Failed, error.to_string());
@@ -64,14 +65,19 @@ fn serve(spec: &Path, backends: Backends) -> Result<()> {
         }
     };
     // Asked for before this process listened; from here on it is asked itself.
-    if run.stop_asked().is_some() {
+    let place = match run.stop_asked() {
+        Some(_) => None,
+        None => queue::wait_for_turn(&run, &spec.run_id, spec.at_once, &mut state, &mut inbox)?,
+    };
+    // Held until this process ends.
+    let Some(_place) = place else {
         state.end(
             Status::Stopped,
             "the run was stopped before its guest was started",
         );
         return run.write(&state);
-    }
-    // Starting is no part of the run's time.
+    };
+    // Starting and waiting are no part of the run's time.
     state.started = process::uptime();
     if let Err(note) = results_dir::point_latest(&spec.plan.results_dir) {
         state.notes.push(note);

@@ -22,6 +22,8 @@ pub struct Serving {
     pub ports: Option<Ports>,
     /// MiB of memory that a guest may have.
     pub guest_memory_mib: Option<u64>,
+    /// How many runs may be under way at once.
+    pub runs_at_once: Option<u16>,
     /// Whether guests whose projects ask for it get a way out of their network. Only the policy
     /// says so.
     pub way_out: bool,
@@ -72,6 +74,13 @@ impl Serving {
                 GUEST_MEMORY_MIB.end()
             )));
         }
+        if self.runs_at_once == Some(0) {
+            return Err(PolicyError(
+                "runs_at_once = 0 under [serve]: no run would ever begin; read_only = true forbids \
+                 runs"
+                    .to_owned(),
+            ));
+        }
         let paths = self.roots.iter().chain(&self.plugins);
         let mut paths = paths.chain(&self.audit).chain(&self.lock);
         if let Some(path) = paths.find(|path| path.as_os_str().is_empty() || path.starts_with("~"))
@@ -106,7 +115,8 @@ mod tests {
     #[test]
     fn one_file_holds_what_the_command_line_can_say() {
         let text = "[serve]\nroots = ['fw', '/srv']\nports = '80=8080,9000-9100'\n\
-                    guest_memory_mib = 2048\nway_out = true\naudit = 'calls.jsonl'\n\
+                    guest_memory_mib = 2048\nruns_at_once = 9\n\
+                    way_out = true\naudit = 'calls.jsonl'\n\
                     lock = '/etc/l'\n\
                     [penguin]\nplugins = ['netbinds']";
         let policy = Policy::from_toml(text).unwrap().at("/etc/rookery".as_ref());
@@ -120,6 +130,7 @@ mod tests {
             "80=8080,9000-9100"
         );
         assert_eq!(serve.guest_memory_mib, Some(2048));
+        assert_eq!(serve.runs_at_once, Some(9));
         assert!(serve.way_out && !Policy::default().serve().way_out);
         assert_eq!(
             serve.audit.as_deref(),
@@ -135,6 +146,7 @@ mod tests {
         for (line, words) in [
             ("ports = '9-8'", "ends before it begins"),
             ("guest_memory_mib = 8", "from 64"),
+            ("runs_at_once = 0", "no run would ever begin"),
             ("roots = ['~/fw']", "means nothing"),
             ("audit = ''", "not a path"),
             ("root = 'x'", "unknown field `root`"),

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::{Row, median, server};
 
+/// Many guests may boot side by side.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 pub fn measure(folder: &Path) -> Result<Vec<Row>> {
     if let Err(skip) = doctor::needs_emulator() {
         eprintln!("SKIPPED: {skip}");
@@ -81,20 +84,22 @@ fn boot(client: &mut Client, project: &str, name: &str, aim: &str) -> Result<Row
     })
 }
 
-pub fn wait_for_page(client: &mut Client, run_id: &Value) -> Result<()> {
-    let end = Instant::now() + Duration::from_secs(30);
+/// Wait until a guest serves its page; the host's port that leads there.
+pub fn wait_for_page(client: &mut Client, run_id: &Value) -> Result<u16> {
+    let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
         let status = client.call("run_wait", &json!({"run_id": run_id, "wait_s": 0}))?;
         let web = status["endpoints"]
             .as_array()
             .and_then(|all| all.iter().find(|e| e["guest_port"] == 80).cloned());
         if let Some(port) = web.and_then(|web| web["host_port"].as_u64()) {
-            let (code, _) = http::wait_for(u16::try_from(port)?, 200, Duration::from_secs(10))
+            let port = u16::try_from(port)?;
+            let (code, _) = http::wait_for(port, 200, Duration::from_secs(10))
                 .context("ask the guest's web server")?;
             ensure!(code == 200, "the guest answered {code}");
-            return Ok(());
+            return Ok(port);
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    bail!("no web server after 30 s")
+    bail!("no web server after {PATIENCE:?}")
 }

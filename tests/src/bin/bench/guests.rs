@@ -1,22 +1,33 @@
-//! What guests cost that do nothing: time of a processor, and memory.
+//! What guests cost that do nothing, from one to many: time of a processor, and memory. What many
+//! cost that answer.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use rookery_tests::{doctor, places, processes};
-use serde_json::json;
+use anyhow::{Context, Result, ensure};
+use rookery_tests::{doctor, http, places, processes};
+use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::{Row, boot, server};
+use crate::{Row, boot, ratio, server, side_by_side};
 
-/// Guests of one firmware, side by side.
-const GUESTS: usize = 4;
+/// Guests of one firmware, side by side: the last is the most.
+const COUNTS: [usize; 3] = [1, 8, 64];
+/// Of these each is asked for its page, beside one guest that is asked as often.
+const ASKED: usize = 8;
+const REQUESTS: usize = 20;
 /// Until all that a boot does is over.
 const SETTLES: Duration = Duration::from_secs(8);
 const WATCHED: Duration = Duration::from_secs(10);
+
+/// A guest that serves its page.
+struct Guest {
+    project: String,
+    run_id: Value,
+    port: u16,
+}
 
 pub fn measure(folder: &Path) -> Result<Vec<Row>> {
     if let Err(skip) = doctor::needs_emulator() {
@@ -25,38 +36,60 @@ pub fn measure(folder: &Path) -> Result<Vec<Row>> {
     }
     let mut client = Client::start(&mut server(folder, &folder.join("cache")))?;
     fs::copy(places::demo_rootfs(), folder.join("idle.tar.gz"))?;
-    let mut runs = Vec::new();
-    for guest in 0..GUESTS {
-        let project = format!("idle-{guest}");
-        client.call(
-            "init_project",
-            &json!({"rootfs": "idle.tar.gz", "output": project}),
-        )?;
-        boot::make_demo_answer(&mut client, &project)?;
-        let run = client.call(
-            "run",
-            &json!({"project_dir": project, "timeout": 120, "wait_s": 0}),
-        )?;
-        boot::wait_for_page(&mut client, &run["run_id"])?;
-        runs.push((project, run["run_id"].clone()));
+    let (mut guests, mut rows) = (Vec::new(), Vec::new());
+    for count in COUNTS {
+        // All are started before one is waited for: they boot side by side.
+        let mut started = Vec::new();
+        for number in guests.len()..count {
+            started.push(start(&mut client, number)?);
+        }
+        for (project, run_id) in started {
+            let port = boot::wait_for_page(&mut client, &run_id)?;
+            guests.push(Guest {
+                project,
+                run_id,
+                port,
+            });
+        }
+        std::thread::sleep(SETTLES);
+        rows.extend(idle(&guests)?);
+        if count == ASKED {
+            rows.push(asked(&guests)?);
+        }
     }
-    std::thread::sleep(SETTLES);
+    for guest in &guests {
+        client.call("run_stop", &json!({"run_id": guest.run_id}))?;
+    }
+    Ok(rows)
+}
+
+/// The project and the id of a run that has begun.
+fn start(client: &mut Client, number: usize) -> Result<(String, Value)> {
+    let project = format!("idle-{number}");
+    let arguments = json!({"rootfs": "idle.tar.gz", "output": project});
+    client.call("init_project", &arguments)?;
+    boot::make_demo_answer(client, &project)?;
+    let arguments = json!({"project_dir": project, "timeout": 600, "wait_s": 0});
+    let run_id = client.call("run", &arguments)?["run_id"].take();
+    Ok((project, run_id))
+}
+
+/// What guests take that nobody asks anything.
+fn idle(guests: &[Guest]) -> Result<Vec<Row>> {
     let mut all = BTreeSet::new();
-    for (project, _) in &runs {
-        all.extend(tree(&processes::of_run(Path::new(project)))?);
+    for guest in guests {
+        all.extend(tree(&processes::of_run(Path::new(&guest.project)))?);
     }
     let before = computed(&all);
     std::thread::sleep(WATCHED);
-    let busy = (computed(&all) - before) / WATCHED.as_secs_f64() / to_f64(GUESTS);
-    let (guests, ours): (Vec<u32>, Vec<u32>) = all.iter().partition(|pid| is_guest(**pid));
+    let count = guests.len();
+    let busy = (computed(&all) - before) / WATCHED.as_secs_f64() / to_f64(count);
+    let (programs, ours): (Vec<u32>, Vec<u32>) = all.iter().partition(|pid| is_guest(**pid));
     let mib = |pids: &[u32]| pids.iter().map(|pid| pss(*pid)).sum::<f64>();
-    let each = mib(&guests) / to_f64(guests.len().max(1));
-    let supervision = mib(&ours) / to_f64(GUESTS);
-    for (_, run_id) in &runs {
-        client.call("run_stop", &json!({"run_id": run_id}))?;
-    }
+    let each = mib(&programs) / to_f64(programs.len().max(1));
+    let supervision = mib(&ours) / to_f64(count);
     let row = |what: &str, measured: String, aim: &str| Row {
-        what: what.into(),
+        what: format!("{what}, {count} of one firmware"),
         verdict: measured.clone(),
         measured,
         yardstick: String::new(),
@@ -68,17 +101,42 @@ pub fn measure(folder: &Path) -> Result<Vec<Row>> {
             format!("{:.2} %", busy * 100.0),
             "≤ 0.1 %",
         ),
-        row(
-            "memory of a guest's process, 4 guests of one firmware",
-            format!("{each:.1} MiB"),
-            "",
-        ),
+        row("memory of a guest's process", format!("{each:.1} MiB"), ""),
         row(
             "memory of one run's supervision",
             format!("{supervision:.1} MiB"),
             "≤ 8 MiB",
         ),
     ])
+}
+
+/// As many clients as there are guests: each asks a guest of its own, or all ask the same.
+fn asked(guests: &[Guest]) -> Result<Row> {
+    let ask = |ports: Vec<u16>| {
+        std::thread::scope(|scope| {
+            let asking = |port: u16| {
+                move || -> Result<()> {
+                    for _ in 0..REQUESTS {
+                        let (code, _) = http::wait_for(port, 200, Duration::from_secs(20))?;
+                        ensure!(code == 200, "the guest answered {code}");
+                    }
+                    Ok(())
+                }
+            };
+            let asking: Vec<_> = ports
+                .into_iter()
+                .map(|port| scope.spawn(asking(port)))
+                .collect();
+            asking
+                .into_iter()
+                .try_for_each(|one| one.join().expect("no panic"))
+        })
+    };
+    let each = || ask(guests.iter().map(|guest| guest.port).collect());
+    let same = || ask(vec![guests[0].port; guests.len()]);
+    let (ours, theirs) = side_by_side(3, each, same)?;
+    let what = format!("{} pages, {ASKED} guests", ASKED * REQUESTS);
+    Ok(ratio(&what, ours, ("of one guest", theirs), 1.3))
 }
 
 fn to_f64(count: usize) -> f64 {

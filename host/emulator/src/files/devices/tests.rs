@@ -6,6 +6,7 @@ pub fn plan() -> Plan {
         archive: "/p/fs".into(),
         results_dir: "/p/r".into(),
         cache_dir: "/p/c".into(),
+        cache_max: None,
         arch: "mipsel".into(),
         init: "/sbin/init".into(),
         env: vec![

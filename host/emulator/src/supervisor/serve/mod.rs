@@ -48,12 +48,13 @@ use crate::supervisor::init;
 use crate::supervisor::lasting::Lasting;
 use crate::supervisor::needed::{
     beside, complete, consoles, emulators, environment, fill_detached, filter_of, links,
-    not_to_be_had, stack, unpacked,
+    not_to_be_had, own_arch, stack,
 };
 use crate::supervisor::nvram;
 use crate::supervisor::pace::Pace;
 use crate::supervisor::reboot;
 use crate::supervisor::tracing::Tracing;
+use crate::supervisor::unpacking::unpacked;
 use rookery_records::event::{Process, What};
 use rookery_runs::backend::{Control, Outcome, Request};
 use rookery_runs::live::{LiveAnswer, LiveRequest};
@@ -77,11 +78,10 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     process::end_after(timeout + OVER_WITHIN)
         .map_err(|error| Error::Backend(format!("cannot set the run's deadline: {error}")))?;
     let qemus = emulators(plan)?;
-    let arch = qemus
-        .first()
-        .map(|qemu| qemu.arch)
-        .ok_or_else(|| Error::Internal("no emulator".into()))?;
-    let rootfs = unpacked(plan, deadline)?;
+    let arch = own_arch(&qemus)?;
+    let Some(rootfs) = unpacked(plan, deadline, control)? else {
+        return Ok(Outcome::Stopped);
+    };
     let plan = &complete(plan, &rootfs, arch);
     let mut devices = Devices::new(plan, &rootfs.nodes, &consoles(plan, &rootfs), arch);
     let partitions = Partitions::new(plan.flash.clone());

@@ -83,6 +83,7 @@ impl Checker {
     fn value(&mut self, ty: Type, value: Value) -> Value {
         match (ty, value) {
             (Type::Any, value) => value,
+            (ty, value) if is_text(ty, &value) => value,
             (Type::Optional(_) | Type::Short(..), Value::Null)
             | (Type::Short(..), Value::Bool(false)) => Value::Null,
             (Type::NullIsEmpty(_), Value::Null) => Value::empty(),
@@ -124,6 +125,9 @@ impl Checker {
     }
 
     fn table(&mut self, table: &Table, map: Map) -> Value {
+        if map.keys().all(|key| is_of_kind(table.keys, key)) {
+            return self.table_of_kept_keys(table, map);
+        }
         let mut out = Map::with_capacity(map.len());
         for (key, value) in map {
             let name = key.text();
@@ -144,6 +148,20 @@ impl Checker {
         }
         self.rule(table.rule, &out);
         Value::Map(out)
+    }
+
+    /// A table whose keys are of its kind already needs no other in its place.
+    fn table_of_kept_keys(&mut self, table: &Table, mut map: Map) -> Value {
+        for (key, value) in &mut map {
+            // Of thousands of strings none needs its path.
+            if is_text(table.values, value) {
+                continue;
+            }
+            let held = std::mem::replace(value, Value::Null);
+            *value = self.below(key.text(), |this| this.value(table.values, held));
+        }
+        self.rule(table.rule, &map);
+        Value::Map(map)
     }
 
     fn tagged(&mut self, union: &Tagged, map: Map) -> Value {
@@ -247,12 +265,31 @@ impl Checker {
     }
 }
 
+/// Whether a value is the string that its type wants.
+fn is_text(ty: Type, value: &Value) -> bool {
+    let wanted = match ty {
+        Type::Str | Type::Joined(_) => true,
+        // The first that fits is taken.
+        Type::Either(types) => matches!(types.first(), Some(Type::Str)),
+        _ => false,
+    };
+    wanted && matches!(value, Value::Str(_))
+}
+
+/// Whether a key is as its table has it.
+fn is_of_kind(keys: Keys, key: &Key) -> bool {
+    match (keys, key) {
+        (Keys::Str, Key::Str(_)) | (Keys::Int | Keys::IntOrStar, Key::Int(_)) => true,
+        (Keys::IntOrStar, Key::Str(text)) => text == "*",
+        _ => false,
+    }
+}
+
 /// A key as its table has it. Decimal digits in quotes are a number, and so are whole floats and
 /// booleans without quotes.
 fn table_key(keys: Keys, key: &Key) -> Option<Key> {
     match (keys, key) {
-        (Keys::Str, Key::Str(_)) | (Keys::Int | Keys::IntOrStar, Key::Int(_)) => Some(key.clone()),
-        (Keys::IntOrStar, Key::Str(text)) if text == "*" => Some(key.clone()),
+        (keys, key) if is_of_kind(keys, key) => Some(key.clone()),
         (Keys::Int | Keys::IntOrStar, Key::Str(text)) => decimal(text.trim()).map(Key::Int),
         (Keys::Int | Keys::IntOrStar, Key::Other(text)) => {
             match convert(Type::Int, &resolve_core(text), false) {

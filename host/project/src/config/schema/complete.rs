@@ -45,10 +45,11 @@ pub fn complete(ty: Type, value: Value, nulls: Nulls) -> Value {
     }
 }
 
-fn entries(ty: Type, map: Map, nulls: Nulls) -> Map {
-    map.into_iter()
-        .map(|(key, value)| (key, complete(ty, value, nulls)))
-        .collect()
+fn entries(ty: Type, mut map: Map, nulls: Nulls) -> Map {
+    for value in map.values_mut() {
+        *value = complete(ty, std::mem::replace(value, Value::Null), nulls);
+    }
+    map
 }
 
 fn fields(model: &Model, mut map: Map, nulls: Nulls) -> Map {

@@ -16,7 +16,7 @@ use minijinja::{Environment, Value as Item};
 pub use self::engine::Context;
 use crate::ground::yaml::value::{Key, Value};
 use crate::penguin::architectures::Architecture;
-pub use quote::{is_template, map_strings, neutralise, restore};
+pub use quote::{holds_template, is_called, is_template, map_strings, neutralise, restore};
 
 /// Stands for the version of the kernel, which is known only after the merge.
 const KERNEL_VERSION: &str = "__ROOKERY_KERNEL_VERSION_7e1d__";
@@ -92,11 +92,18 @@ impl Renderer {
 
     /// The value with every string in it rendered, keys too.
     pub fn render(&self, value: Value, context: &Context) -> Result<Value, TemplateError> {
+        if !holds_template(&value) {
+            return Ok(value);
+        }
+        self.render_all(value, context)
+    }
+
+    fn render_all(&self, value: Value, context: &Context) -> Result<Value, TemplateError> {
         Ok(match value {
             Value::Str(text) => Value::Str(self.string(text, context)?),
             Value::List(items) => {
                 let render = |(index, value)| {
-                    self.render(value, context)
+                    self.render_all(value, context)
                         .map_err(|error| below(error, usize::to_string(&index)))
                 };
                 Value::List(
@@ -120,7 +127,7 @@ impl Renderer {
                         };
                         Ok((
                             key,
-                            self.render(value, context)
+                            self.render_all(value, context)
                                 .map_err(|error| below(error, name))?,
                         ))
                     })
@@ -171,7 +178,7 @@ fn below(mut error: TemplateError, step: String) -> TemplateError {
 /// Put the version of the kernel where a template asked for it.
 pub fn resolve_kernel_version(value: &mut Value, version: &str) {
     match value {
-        Value::Str(text) if text.contains(KERNEL_VERSION) => {
+        Value::Str(text) if holds_kernel_version(text) => {
             *text = text.replace(KERNEL_VERSION, version);
         }
         Value::List(items) => items
@@ -182,7 +189,7 @@ pub fn resolve_kernel_version(value: &mut Value, version: &str) {
                 .for_each(|value| resolve_kernel_version(value, version));
             if map
                 .keys()
-                .any(|key| matches!(key, Key::Str(text) if text.contains(KERNEL_VERSION)))
+                .any(|key| matches!(key, Key::Str(text) if holds_kernel_version(text)))
             {
                 *map = std::mem::take(map)
                     .into_iter()
@@ -194,6 +201,11 @@ pub fn resolve_kernel_version(value: &mut Value, version: &str) {
         }
         _ => {}
     }
+}
+
+/// Most strings are too short to be searched.
+fn holds_kernel_version(text: &str) -> bool {
+    text.len() >= KERNEL_VERSION.len() && text.contains(KERNEL_VERSION)
 }
 
 fn item(value: &Value) -> Item {

@@ -9,7 +9,30 @@ const RETURNS: [(&str, &str); 2] = [("{\r", "{{ '{\\r' }}"), ("\r", "{{ '\\r' }}
 
 /// Whether Penguin would render this string.
 pub fn is_template(text: &str) -> bool {
-    OPENERS.iter().any(|opener| text.contains(opener))
+    // Most strings have no brace, and this is asked of each one of them many times.
+    memchr::memchr(b'{', text.as_bytes()).is_some()
+        && OPENERS.iter().any(|opener| text.contains(opener))
+}
+
+/// Whether any string of a tree is a template, keys included.
+pub fn holds_template(value: &Value) -> bool {
+    match value {
+        Value::Str(text) => is_template(text),
+        Value::List(items) => items.iter().any(holds_template),
+        Value::Map(map) => map.iter().any(|(key, value)| {
+            matches!(key, Key::Str(text) if is_template(text)) || holds_template(value)
+        }),
+        _ => false,
+    }
+}
+
+/// Whether a key is the one that a person means by `name`: [`restore`] gives it.
+pub fn is_called(key: &Key, name: &str) -> bool {
+    match key {
+        Key::Str(text) | Key::Other(text) if !is_template(text) => text == name,
+        Key::Str(text) | Key::Other(text) => restore(text) == name,
+        Key::Int(number) => number.to_string() == name,
+    }
 }
 
 /// The string that Penguin renders to `text`: openers become expressions that print them.

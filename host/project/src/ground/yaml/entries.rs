@@ -5,18 +5,41 @@ use std::collections::HashSet;
 
 use serde_json::Value as Json;
 
-use super::read::{MAX_WEIGHT, weighed_result};
+use super::read::parse_result;
 
-/// The JSON text of a file that is one mapping in block style, as Penguin's Python writes it; none
-/// where it is anything else, or must be read whole: then [`super::parse_result`] says what it is.
-pub fn result_in_parts(text: &str) -> Option<String> {
-    let mut json = String::with_capacity(text.len());
+/// The JSON text of a file has at most so many bytes, also where aliases multiply them.
+const MAX_JSON: usize = 32 << 20;
+
+/// What became of a file that was to be read in parts.
+#[derive(Debug, PartialEq)]
+pub enum InParts {
+    /// Its JSON text.
+    Json(String),
+    /// It would have more of that than is read.
+    TooLarge,
+    /// It must be read whole: then [`super::parse_result`] says what it is.
+    Not,
+}
+
+/// Read a file that is one mapping in block style, as Penguin's Python writes it.
+///
+/// No more than one entry is a tree at any time, so what a document may weigh is asked of each.
+pub fn result_in_parts(text: &str) -> InParts {
+    match json_of_parts(text) {
+        None => InParts::Not,
+        Some(json) if json.len() > MAX_JSON => InParts::TooLarge,
+        Some(json) => InParts::Json(json),
+    }
+}
+
+fn json_of_parts(text: &str) -> Option<String> {
+    let mut json = String::with_capacity(text.len().min(MAX_JSON));
     let mut known = HashSet::new();
-    let mut left = MAX_WEIGHT;
     for part in parts(text)? {
-        let (value, weight) = weighed_result(part).ok()?;
-        left = left.checked_sub(weight)?;
-        let Json::Object(entry) = value else {
+        if json.len() > MAX_JSON {
+            break;
+        }
+        let Json::Object(entry) = parse_result(part).ok()? else {
             return None;
         };
         let mut entry = entry.into_iter();
@@ -69,8 +92,10 @@ mod tests {
     }
 
     fn in_parts(text: &str) -> Option<Json> {
-        let json = result_in_parts(text)?;
-        Some(serde_json::from_str(&json).unwrap())
+        match result_in_parts(text) {
+            InParts::Json(json) => Some(serde_json::from_str(&json).unwrap()),
+            InParts::TooLarge | InParts::Not => None,
+        }
     }
 
     #[test]
@@ -99,13 +124,14 @@ mod tests {
         ] {
             assert_eq!(in_parts(text), None, "{text:?}");
         }
-        // What many aliases would grow to is weighed over all parts.
+        // What many aliases would grow to is bounded over all parts.
         let bomb = |n: usize| {
             let text = "x".repeat(1 << 20);
             format!("k{n}:\n- &a {text}\n- [*a, *a, *a]\n")
         };
         let text: String = (0..9).map(bomb).collect();
-        assert!(in_parts(&bomb(0)).is_some() && in_parts(&text).is_none());
+        assert!(in_parts(&bomb(0)).is_some());
+        assert_eq!(result_in_parts(&text), InParts::TooLarge);
     }
 
     proptest::proptest! {

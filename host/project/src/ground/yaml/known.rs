@@ -8,7 +8,7 @@ use super::read::parse;
 use super::value::Value;
 
 /// How many texts are kept.
-const KEPT: usize = 8;
+const KEPT: usize = 16;
 /// A shorter text is parsed as fast as it is found, and a longer one is not kept.
 const SHORT: usize = 512;
 const LONG: usize = 1 << 20;
@@ -31,12 +31,22 @@ pub fn parse_known(text: &str) -> Result<Value, YamlError> {
     if let Some(value) = find() {
         return Ok(Value::clone(&value));
     }
-    let value = Arc::new(parse(text)?);
-    let mut known = lock();
-    known.insert(0, (text.to_owned(), Arc::clone(&value)));
+    let value = parse(text)?;
+    remember(text, &value);
+    Ok(value)
+}
+
+/// [`parse`] gives this value for this text, as the caller knows: it is not parsed when it is read
+/// next.
+pub fn remember(text: &str, value: &Value) {
+    if !(SHORT..=LONG).contains(&text.len()) {
+        return;
+    }
+    let new = (text.to_owned(), Arc::new(value.clone()));
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.retain(|(known, _)| *known != new.0);
+    known.insert(0, new);
     known.truncate(KEPT);
-    drop(known);
-    Ok(Value::clone(&value))
 }
 
 #[cfg(test)]

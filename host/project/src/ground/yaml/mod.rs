@@ -18,9 +18,9 @@ pub mod value;
 mod write;
 
 pub use characters::decode;
-pub use entries::result_in_parts;
+pub use entries::{InParts, result_in_parts};
 pub use error::YamlError;
-pub use known::parse_known;
+pub use known::{parse_known, remember};
 pub use read::{locate, parse, parse_result};
 pub use scalar::resolve_core;
 pub use write::{scalar, write};

@@ -19,7 +19,7 @@ use crate::{Error, Result};
 /// Nesting that Penguin's recursive loader survives with room to spare.
 const MAX_DEPTH: usize = 64;
 /// Bytes of scalars plus [`NODE_WEIGHT`] a node, aliases counted as often as they are used.
-pub(super) const MAX_WEIGHT: usize = 32 << 20;
+const MAX_WEIGHT: usize = 32 << 20;
 const NODE_WEIGHT: usize = 32;
 
 /// Read one configuration document: YAML 1.2 core schema, no duplicate keys, no second document, no
@@ -36,16 +36,10 @@ pub fn parse(text: &str) -> Result<Value, YamlError> {
 /// keys too. Of keys given twice the last counts; foreign tags are ignored. A text that holds more
 /// than is read at once is `Limit`.
 pub fn parse_result(text: &str) -> Result<Json> {
-    weighed_result(text).map(|(value, _)| value)
-}
-
-/// The same, and what it weighs.
-pub(super) fn weighed_result(text: &str) -> Result<(Json, usize)> {
     let mut reader = Reader::new(text, Schema::Result);
     reader
         .run()
-        .map(|()| (reader.weight, reader))
-        .map(|(weight, reader)| (reader.finish().to_json(), weight))
+        .map(|()| reader.finish().to_json())
         .map_err(|stop| {
             let error = stop.error();
             let case = if error.too_large {

@@ -8,36 +8,43 @@ use std::time::{Duration, SystemTime};
 
 use rookery_contract::options::RunListOptions;
 use rookery_contract::shapes::ResultsState;
-use rookery_project::{Cancel, Roots, try_lock};
+use rookery_project::{Cancel, Error, Result, Roots, try_lock};
 
 /// Directories of a root in which projects are looked for.
 const PROJECTS: usize = 2000;
 /// Files of one item that are counted.
 const FILES: usize = 200_000;
 
+/// What an item is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Of a run of this project.
     Results(PathBuf),
+    /// What only saves time.
     Cache,
 }
 
 /// One thing that is removed as a whole.
 #[derive(Clone, Debug)]
 pub struct Item {
+    /// Where it is.
     pub path: PathBuf,
+    /// What it is.
     pub kind: Kind,
+    /// What it takes on the disk.
     pub bytes: u64,
+    /// Since it was last written or used.
     pub age: Duration,
     /// It is in use, or the newest of its project.
     pub needed: bool,
 }
 
 /// The results of all projects that are a root or lie right below one, each project's newest first.
-pub fn results(roots: &Roots) -> anyhow::Result<Vec<Item>> {
+pub fn results(roots: &Roots) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     for root in roots.dirs() {
-        let below = fs::read_dir(root)?.flatten().take(PROJECTS);
+        let below = fs::read_dir(root).map_err(|error| Error::io("read", root, &error))?;
+        let below = below.flatten().take(PROJECTS);
         let below = below.map(|entry| entry.path());
         for project in std::iter::once(root.clone()).chain(below) {
             if project.join("config.yaml").is_file() && project.join("results").is_dir() {
@@ -48,7 +55,8 @@ pub fn results(roots: &Roots) -> anyhow::Result<Vec<Item>> {
     Ok(items)
 }
 
-fn of_project(roots: &Roots, project: &Path) -> anyhow::Result<Vec<Item>> {
+/// The results of one project, the newest first.
+pub fn of_project(roots: &Roots, project: &Path) -> Result<Vec<Item>> {
     let options = RunListOptions {
         limit: RunListOptions::MAX_RUNS,
         ..RunListOptions::default()
