@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
+use rookery_report::word;
 
-use crate::Cli;
+use crate::{Cli, show};
 
 /// Print the completions of a shell
 #[derive(Args)]
@@ -53,6 +54,8 @@ impl Man {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         clap_mangen::generate_to(Cli::command(), dir)
             .with_context(|| format!("cannot write to {}", dir.display()))?;
+        let page = dir.join("rookery.1");
+        show::notes(&[format!("next: man -l {}", word(&page.to_string_lossy()))]);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -47,10 +47,11 @@ impl Compile {
             dir: dir.to_string_lossy().into_owned(),
         };
         show::result(&compiled, self.json, |compiled| {
-            vec![format!(
-                "compiled {} plugins into {}",
-                compiled.plugins, compiled.dir
-            )]
+            let (plugins, dir) = (compiled.plugins, &compiled.dir);
+            vec![
+                format!("compiled {plugins} plugins into {dir}"),
+                "next: rookery serve, which compiles none of them".to_owned(),
+            ]
         });
         Ok(ExitCode::SUCCESS)
     }

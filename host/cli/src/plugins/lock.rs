@@ -64,10 +64,9 @@ impl Lock {
             let refused = locked.refused.iter().map(|refused| {
                 format!("not locked: {}: {}", refused.file.display(), refused.reason)
             });
-            std::iter::once(first)
-                .chain(changes)
-                .chain(refused)
-                .collect()
+            let next = "next: rookery serve --locked".to_owned();
+            let lines = std::iter::once(first).chain(changes).chain(refused);
+            lines.chain([next]).collect()
         });
         Ok(if locked.refused.is_empty() {
             ExitCode::SUCCESS

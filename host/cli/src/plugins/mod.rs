@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use rookery_project::Roots;
+use rookery_report::word;
 use rookery_runtime::{Interface, LoadReport, Plugin, Rejected, Runtime};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -168,6 +169,13 @@ impl Check {
                 lines.push(format!("what an agent reads of {tool}:"));
                 leaves(definition, "", &mut lines);
             }
+            let file = self.files.first().map(|file| word(&file.to_string_lossy()));
+            let file = file.unwrap_or_default();
+            lines.push(if checked.report.rejected.is_empty() {
+                format!("next: rookery plugins test {file}")
+            } else {
+                format!("next: rookery plugins check {file}, once that is mended")
+            });
             lines
         });
         Ok(if report.rejected.is_empty() {

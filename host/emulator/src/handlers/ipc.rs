@@ -98,7 +98,7 @@ pub fn attach<'a>(
         guest.report_numbers(call, "shmat", names, Some(Errno::INVAL));
         return Action::Continue;
     }
-    if at_fixed && guest.emulators().attaches_over() && is_in_use(guest, call) {
+    if guest.emulators().attaches_over() && is_in_use(guest, call) {
         guest.report_numbers(call, "shmat", names, Some(Errno::INVAL));
         return Errno::INVAL.into();
     }

@@ -21,8 +21,8 @@ pub fn grows<'a>(guest: &mut (impl Callers + HasEmulators<'a>), call: &Call) -> 
     Action::Return(below.cast_signed())
 }
 
-/// How many bytes below an address nothing uses, `most` at most. What the emulator set aside for its
-/// guest is not used (`proc_pid_maps(5)`).
+/// How many bytes below an address nothing uses, `most` at most. What the emulator set aside for
+/// its guest is not used (`proc_pid_maps(5)`).
 fn room_below(maps: &str, start: u64, most: u64) -> u64 {
     let lowest = start.saturating_sub(most);
     let used = maps.lines().filter_map(|line| {

@@ -113,8 +113,8 @@ pub const COMPLETE: (u32, u32) = (9, 0);
 
 /// What older versions lack, and what to do about it.
 pub const LACKS: &str = "qemu-user before 9.0 has fewer socket options (without IP_MULTICAST_IF \
-                         and SO_MARK); where your mirrors have Debian's backports, `apt-get install -t bookworm-backports \
-                         qemu-user` installs a newer one";
+                         and SO_MARK); where your mirrors have Debian's backports, `apt-get \
+                         install -t bookworm-backports qemu-user` installs a newer one";
 
 /// Whether an executable needs no loader, which the guest's root does not have.
 fn is_static(path: &Path) -> bool {

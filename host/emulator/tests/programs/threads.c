@@ -213,7 +213,7 @@ static void stack_grows(void)
     /* The kernel leaves a megabyte free above what is below. */
     for (char *at = top - 1; at > top - apart / 4; at -= 1024)
         *at = 's';
-    say("a deep one is used", top[-1] == 's' && top[-(long)apart / 4 + 1024] == 's');
+    say("a deep one is used", top[-1] == 's' && top[-(long)apart / 4 + 1023] == 's');
     say("and leaves alone what is below", *other == 'o');
 }
 

@@ -170,9 +170,8 @@ mod tests {
     fn a_script_means_the_devices_that_it_numbers_and_a_program_does_not() {
         let script = "mount -t jffs2 /dev/mtdblock6 /config\ncat /dev/mtd3>/tmp/x # /dev/mtd99\n";
         let program = "\0/dev/mtd1\0/dev/mtd2x\0see /dev/mtd4\0";
-        let each: String = (10..20)
-            .map(|number| format!("\0/dev/mtd{number}\0"))
-            .collect();
+        let each: Vec<_> = (10..20).map(|number| format!("/dev/mtd{number}")).collect();
+        let each = format!("\0{}\0", each.join("\0"));
         let devices = found(&[(script, true), (program, false), (&each, false)]);
         let numbers: Vec<_> = devices
             .iter()

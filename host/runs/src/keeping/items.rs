@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use rookery_contract::options::RunListOptions;
 use rookery_contract::shapes::ResultsState;
 use rookery_project::{Cancel, Error, Result, Roots, try_lock};
+use rustix::fs::{Mode, OFlags};
 
 /// Directories of a root in which projects are looked for.
 const PROJECTS: usize = 2000;
@@ -133,11 +134,12 @@ impl Item {
     }
 }
 
-/// Runs share a lock of what they use.
-fn lock(dir: &Path) -> io::Result<File> {
-    let dir = File::open(dir)?;
-    try_lock(&dir)?;
-    Ok(dir)
+/// Runs share a lock of what they use, a file or a directory.
+fn lock(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    try_lock(&opened)?;
+    Ok(opened)
 }
 
 fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {

@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::{Row, median, server};
 
 /// Many guests may boot side by side.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 pub fn measure(folder: &Path) -> Result<Vec<Row>> {
     if let Err(skip) = doctor::needs_emulator() {
