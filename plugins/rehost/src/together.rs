@@ -9,7 +9,8 @@ use crate::ledger::{Effect, Hypothesis, Ledger, Part};
 /// How many are one: what is known of them has to fit into a note.
 const PARTS: usize = 16;
 
-/// Of `untried`, those that add something, as the first does, as one: unless they were that already.
+/// Of `untried`, those that add something, as the first does, as one: unless they were that
+/// already.
 pub fn at_once(untried: &[Hypothesis], ledger: &Ledger) -> Option<Hypothesis> {
     let was_part = |key: &str| {
         let mut tried = ledger.tried_now().map(|tried| &tried.hypothesis);

@@ -16,4 +16,5 @@ pub mod requests;
 pub mod shared_memory;
 pub mod signals;
 pub mod told;
+pub mod unaligned;
 pub mod unknown_ioctls;

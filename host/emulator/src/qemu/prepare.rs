@@ -9,7 +9,7 @@ use rookery_runs::plan::{IoctlCommand, Plan};
 
 use crate::qemu::emulator::{COMPLETE, Qemu};
 use crate::qemu::kept::Changed;
-use crate::qemu::{ioctl_table, requests, shared_memory, told, unknown_ioctls};
+use crate::qemu::{ioctl_table, requests, shared_memory, told, unaligned, unknown_ioctls};
 
 /// What is changed about the emulator for the sake of ioctl models, and of ioctls of the network
 /// that it does not know.
@@ -83,8 +83,15 @@ impl Prepared {
         let needs = version.is_some_and(|version| version < COMPLETE) && qemu.arch.is_32_bit();
         let remaps = needs && shared_memory::patch(&mut file);
         let attaches = !needs || remaps;
-        let changed =
-            unknown_ioctls::patch(&mut file, qemu.arch) || tells.is_some() || sends || remaps;
+        let unaligned = qemu.arch.qemu.starts_with("mips") && unaligned::patch(&mut file);
+        let changed = [
+            unknown_ioctls::patch(&mut file, qemu.arch),
+            tells.is_some(),
+            sends,
+            remaps,
+            unaligned,
+        ];
+        let changed = changed.contains(&true);
         let mut notes = Vec::new();
         let mut cpu = plan.cpu.clone();
         if let Some(name) = cpu.take_if(|name| !Qemu::has_cpu(&file, name)) {
