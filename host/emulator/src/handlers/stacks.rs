@@ -12,12 +12,12 @@ const SIZE: u64 = 2 << 20;
 /// Answers how many bytes below it are free for it.
 pub fn grows<'a>(guest: &mut (impl Callers + HasEmulators<'a>), call: &Call) -> Action {
     let (start, bytes) = (ioctl::address(guest, call.arg(1)), call.arg(2));
+    // Not past the guest's lowest address.
+    let most = SIZE.saturating_sub(bytes).min(call.arg(1));
     let maps = guest
         .caller(call)
         .and_then(|record| record.process.text("maps").ok());
-    let below = maps.map_or(0, |maps| {
-        room_below(&maps, start, SIZE.saturating_sub(bytes))
-    });
+    let below = maps.map_or(0, |maps| room_below(&maps, start, most));
     Action::Return(below.cast_signed())
 }
 
