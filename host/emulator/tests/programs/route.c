@@ -25,10 +25,11 @@ static void kind(const char *name, int option)
     info->rta_len = (char *)&m + m.h.nlmsg_len - (char *)info;
 }
 
-/* The kind of the answer's first message, or the error that it tells. */
+/* The kind of the answer's first message, or the error that it tells. The room is what the C
+ * libraries give: qemu leaves a message that was cut off in the host's byte order. */
 static int answer(int n)
 {
-    struct nlmsghdr answer[64];
+    struct nlmsghdr answer[8192 / sizeof(struct nlmsghdr)];
     if (recv(n, answer, sizeof answer, 0) < (int)sizeof *answer)
         return -1;
     int code = answer->nlmsg_type == NLMSG_ERROR ? *(int *)NLMSG_DATA(answer) : 0;
