@@ -4,7 +4,10 @@
 //! never by looking at memory: a call that the supervisor lets continue is read a second time by
 //! the kernel.
 
+mod assemble;
 mod lists;
+
+use std::collections::BTreeMap;
 
 use crate::kernel::notify::Instruction;
 use lists::{ALLOW, PRETEND, REFUSE, UNKNOWN};
@@ -21,7 +24,7 @@ enum Verdict {
 }
 
 /// A condition on the low 32 bits of an argument.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum When {
     Equals(u32),
     AnyBit(u32),
@@ -40,6 +43,7 @@ impl When {
 }
 
 /// One argument test of a system call; the first that holds decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Test {
     call: i64,
     argument: u32,
@@ -231,74 +235,80 @@ pub struct Options {
     pub record: bool,
 }
 
+/// What becomes of the calls of one number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rule {
+    /// By their arguments.
+    tests: Vec<Test>,
+    /// Of those for which no test holds.
+    otherwise: Verdict,
+}
+
+/// Of a call that is in no list.
+static UNLISTED: Rule = Rule {
+    tests: Vec::new(),
+    otherwise: Answer(libc::ENOSYS),
+};
+
 /// The filter for a guest. `answered` are the calls that the supervisor answers, whatever their
 /// arguments are.
 pub fn build(options: Options, answered: impl Iterator<Item = i64>) -> Vec<Instruction> {
-    let mut filter = Assembler::default();
-    filter.load(OFFSET_ARCH);
-    filter.unless_equal_skip(AUDIT_ARCH_X86_64, 1);
-    filter.skip(1);
-    filter.give(libc::SECCOMP_RET_KILL_PROCESS);
-    filter.load(OFFSET_NUMBER);
-    // Calls of the x32 ABI carry this bit.
-    filter.when(
-        When::Within(0x4000_0000, u32::MAX),
-        Verdict::Answer(libc::ENOSYS),
-    );
-    for test in TESTS {
-        let verdict = match test.verdict {
-            Verdict::Answer(1..) if options.record => Verdict::Notify,
-            verdict => verdict,
-        };
-        filter.test(&Test { verdict, ..*test });
-    }
-    if !options.model_ioctls {
-        for command in PLAIN_IOCTLS {
-            filter.test(&test(
-                libc::SYS_ioctl,
-                1,
-                When::Equals(low(*command)),
-                Verdict::Allow,
-            ));
-        }
-    }
-    if options.model_files {
-        for call in TRANSFERS {
-            let watched = When::Within(*WATCHED_FDS.start(), *WATCHED_FDS.end());
-            filter.test(&test(*call, 0, watched, Verdict::Notify));
-        }
-    }
-    if !options.model_devices {
-        filter.test(&test(
-            libc::SYS_newfstatat,
-            3,
-            When::AnyBit(libc::AT_EMPTY_PATH.cast_unsigned()),
-            Verdict::Allow,
-        ));
-    }
-    for call in answered {
-        filter.when(When::Equals(low(call.cast_unsigned())), Verdict::Notify);
-    }
+    assemble::program(&rules(options, answered))
+}
+
+/// The rules by the numbers of their calls. Calls of the x32 ABI, which have numbers of their own,
+/// are in no list.
+fn rules(options: Options, answered: impl Iterator<Item = i64>) -> BTreeMap<u32, Rule> {
+    let mut rules = BTreeMap::new();
     let refused = |errno| {
         if options.record {
-            Verdict::Notify
+            Notify
         } else {
-            Verdict::Answer(errno)
+            Answer(errno)
         }
     };
+    // The first that knows a call decides.
     let lists = [
-        (ALLOW, Verdict::Allow),
-        (PRETEND, Verdict::Answer(0)),
+        (ALLOW, Allow),
+        (PRETEND, Answer(0)),
         (REFUSE, refused(libc::EPERM)),
         (UNKNOWN, refused(libc::ENOSYS)),
     ];
-    for (calls, verdict) in lists {
-        for call in calls {
-            filter.when(When::Equals(low(call.cast_unsigned())), verdict);
-        }
+    let listed = lists
+        .iter()
+        .flat_map(|(calls, verdict)| calls.iter().map(|call| (*call, *verdict)));
+    for (call, otherwise) in answered.map(|call| (call, Notify)).chain(listed) {
+        rules.entry(number(call)).or_insert(Rule {
+            tests: Vec::new(),
+            otherwise,
+        });
     }
-    filter.give(action(Verdict::Answer(libc::ENOSYS)));
-    filter.0
+    for test in TESTS.iter().copied().chain(tests_for(options)) {
+        let verdict = match test.verdict {
+            Answer(errno @ 1..) => refused(errno),
+            verdict => verdict,
+        };
+        let rule = rules
+            .entry(number(test.call))
+            .or_insert_with(|| UNLISTED.clone());
+        rule.tests.push(Test { verdict, ..test });
+    }
+    rules
+}
+
+/// The tests that a run needs beyond the table's.
+fn tests_for(options: Options) -> impl Iterator<Item = Test> {
+    let plain = |command: &u64| test(libc::SYS_ioctl, 1, Equals(low(*command)), Allow);
+    let ioctls = PLAIN_IOCTLS.iter().filter(move |_| !options.model_ioctls);
+    let watched = Within(*WATCHED_FDS.start(), *WATCHED_FDS.end());
+    let transfers = TRANSFERS.iter().filter(move |_| options.model_files);
+    let of_descriptor = AnyBit(libc::AT_EMPTY_PATH.cast_unsigned());
+    let status =
+        (!options.model_devices).then(|| test(libc::SYS_newfstatat, 3, of_descriptor, Allow));
+    ioctls
+        .map(plain)
+        .chain(transfers.map(move |call| test(*call, 0, watched, Notify)))
+        .chain(status)
 }
 
 /// The errno with which a call is refused whoever makes it, where it is: what the filter does by
@@ -333,9 +343,7 @@ pub fn decides(call: i64) -> bool {
 
 /// A filter that changes nothing, to try whether one can be installed.
 pub fn allow_all() -> Vec<Instruction> {
-    let mut filter = Assembler::default();
-    filter.give(libc::SECCOMP_RET_ALLOW);
-    filter.0
+    assemble::allow_all()
 }
 
 #[expect(
@@ -346,90 +354,8 @@ const fn low(value: u64) -> u32 {
     value as u32
 }
 
-const OFFSET_NUMBER: u32 = offset(std::mem::offset_of!(libc::seccomp_data, nr));
-const OFFSET_ARCH: u32 = offset(std::mem::offset_of!(libc::seccomp_data, arch));
-const OFFSET_ARGUMENTS: u32 = offset(std::mem::offset_of!(libc::seccomp_data, args));
-
-const fn offset(offset: usize) -> u32 {
-    low(offset as u64)
-}
-
-/// `AUDIT_ARCH_X86_64` of `linux/audit.h`: `EM_X86_64`, 64 bits, little endian.
-const AUDIT_ARCH_X86_64: u32 = 0xC000_0000 | libc::EM_X86_64 as u32;
-
-fn action(verdict: Verdict) -> u32 {
-    match verdict {
-        Verdict::Allow => libc::SECCOMP_RET_ALLOW,
-        Verdict::Notify => libc::SECCOMP_RET_USER_NOTIF,
-        Verdict::Answer(errno) => libc::SECCOMP_RET_ERRNO | errno.cast_unsigned(),
-    }
-}
-
-const LOAD_WORD: u16 = code(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS);
-const JUMP: u16 = code(libc::BPF_JMP | libc::BPF_JA);
-const JUMP_EQUAL: u16 = code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K);
-const JUMP_GREATER_OR_EQUAL: u16 = code(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K);
-const JUMP_GREATER: u16 = code(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K);
-const JUMP_ANY_BIT: u16 = code(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K);
-const RETURN: u16 = code(libc::BPF_RET | libc::BPF_K);
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "codes of instructions have 16 bits"
-)]
-const fn code(code: u32) -> u16 {
-    code as u16
-}
-
-#[derive(Default)]
-struct Assembler(Vec<Instruction>);
-
-impl Assembler {
-    fn push(&mut self, code: u16, jump_true: u8, jump_false: u8, value: u32) {
-        self.0.push(Instruction {
-            code,
-            jt: jump_true,
-            jf: jump_false,
-            k: value,
-        });
-    }
-    fn load(&mut self, offset: u32) {
-        self.push(LOAD_WORD, 0, 0, offset);
-    }
-    fn skip(&mut self, instructions: u32) {
-        self.push(JUMP, 0, 0, instructions);
-    }
-    fn unless_equal_skip(&mut self, value: u32, instructions: u8) {
-        // The skip that follows the return of a mismatch jumps over it.
-        self.push(JUMP_EQUAL, 0, instructions, value);
-    }
-    fn give(&mut self, action: u32) {
-        self.push(RETURN, 0, 0, action);
-    }
-    /// Return `verdict` where the loaded word meets the condition, else go on.
-    fn when(&mut self, when: When, verdict: Verdict) {
-        match when {
-            When::Equals(value) => self.push(JUMP_EQUAL, 0, 1, value),
-            When::AnyBit(bits) => self.push(JUMP_ANY_BIT, 0, 1, bits),
-            When::Within(low, high) => {
-                self.push(JUMP_GREATER_OR_EQUAL, 0, 2, low);
-                self.push(JUMP_GREATER, 1, 0, high);
-            }
-        }
-        self.give(action(verdict));
-    }
-    /// An argument test: leaves the call's number loaded.
-    fn test(&mut self, test: &Test) {
-        let condition = if matches!(test.when, When::Within(..)) {
-            3
-        } else {
-            2
-        };
-        self.push(JUMP_EQUAL, 0, condition + 2, low(test.call.cast_unsigned()));
-        self.load(OFFSET_ARGUMENTS + 8 * test.argument);
-        self.when(test.when, test.verdict);
-        self.load(OFFSET_NUMBER);
-    }
+const fn number(call: i64) -> u32 {
+    low(call.cast_unsigned())
 }
 
 #[cfg(test)]

@@ -7,38 +7,9 @@ use libc::{
 
 use super::*;
 
-/// What the filter returns for a call, as the kernel would run it.
+/// What the filter returns for a call.
 fn run(filter: &[Instruction], call: i64, arguments: &[u32]) -> u32 {
-    let (mut at, mut word) = (0_usize, 0_u32);
-    for _ in 0..filter.len() {
-        let i = filter[at];
-        at += 1;
-        let hit = match i.code {
-            LOAD_WORD => {
-                word = match i.k {
-                    OFFSET_NUMBER => u32::try_from(call).unwrap(),
-                    OFFSET_ARCH => AUDIT_ARCH_X86_64,
-                    offset => arguments
-                        .get((offset as usize - 16) / 8)
-                        .copied()
-                        .unwrap_or(0),
-                };
-                continue;
-            }
-            JUMP => {
-                at += i.k as usize;
-                continue;
-            }
-            RETURN => return i.k,
-            JUMP_EQUAL => word == i.k,
-            JUMP_GREATER => word > i.k,
-            JUMP_GREATER_OR_EQUAL => word >= i.k,
-            JUMP_ANY_BIT => word & i.k != 0,
-            code => panic!("instruction {code:#x}"),
-        };
-        at += usize::from(if hit { i.jt } else { i.jf });
-    }
-    panic!("the filter does not end")
+    assemble::run(filter, assemble::AUDIT_ARCH_X86_64, number(call), arguments).0
 }
 
 /// Some of what the handlers answer whatever the arguments are.
