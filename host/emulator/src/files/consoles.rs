@@ -95,6 +95,8 @@ fn scripts(view: &View) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::OwnedFd;
+
     use crate::files::devices::tests::plan;
 
     #[test]
@@ -117,7 +119,7 @@ mod tests {
         let mut plan = plan();
         plan.kernel_cmdline_append = Some("quiet console=ttyHSL0,115200n8".into());
         let directory = std::fs::File::open(root.path()).unwrap();
-        let view = View::new(directory.into(), 1);
+        let view = View::new(OwnedFd::from(directory), 1);
         let names: Vec<_> = of_firmware(&view, &plan).into_iter().collect();
         assert_eq!(names, ["tty1", "ttyAMA0", "ttyHSL0", "ttyPS1", "ttymxc2"]);
     }
@@ -131,7 +133,7 @@ mod tests {
         let list = root.path().join("etc/inittab");
         std::os::unix::fs::symlink(host.path().join("secret"), list).unwrap();
         let directory = std::fs::File::open(root.path()).unwrap();
-        let view = View::new(directory.into(), 1);
+        let view = View::new(OwnedFd::from(directory), 1);
         assert!(of_firmware(&view, &plan()).is_empty());
     }
 }

@@ -28,6 +28,7 @@ pub fn are_in(firmware: &View) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::OwnedFd;
 
     #[test]
     fn the_library_is_told_by_its_names_for_debuggers() {
@@ -36,7 +37,7 @@ mod tests {
         let has = |library: &[u8]| {
             std::fs::write(root.path().join("lib/libpthread.so.0"), library).unwrap();
             let directory = std::fs::File::open(root.path()).unwrap();
-            are_in(&View::new(directory.into(), 1))
+            are_in(&View::new(OwnedFd::from(directory), 1))
         };
         assert!(!has(b"\x7fELF\xff\0pthread_create\0"));
         assert!(has(b"\x7fELF\xff\0__linuxthreads_create_event\0"));

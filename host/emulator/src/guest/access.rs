@@ -33,6 +33,7 @@ use crate::guest::waits::Waits;
 use crate::kernel::paths;
 use crate::limits::Limits;
 use crate::process::call::Call;
+use crate::process::look::Look;
 use crate::process::memory::{self, Memory};
 use crate::process::path_arg::PathArg;
 use crate::process::proc_dir::ProcDir;
@@ -92,6 +93,9 @@ pub trait Callers {
 pub trait Reports: Callers {
     fn report(&mut self, process: Process, what: What);
 
+    /// Report a look at a path, where such a look is reported.
+    fn report_path(&mut self, call: &Call, look: Look<'_>);
+
     /// Report a look at a path that the supervisor saw fail.
     fn report_missing(
         &mut self,
@@ -100,10 +104,10 @@ pub trait Reports: Callers {
         path: &str,
         flags: i32,
         errno: Errno,
-    );
-
-    /// Whether a look at this path that went well is reported.
-    fn wants_look(&self, path: &str) -> bool;
+    ) {
+        let result = Some(-errno.raw_os_error());
+        self.report_lookup(call, syscall, path, flags, result);
+    }
 
     /// Report what the caller did.
     fn report_call(&mut self, call: &Call, what: What) {
@@ -139,22 +143,7 @@ pub trait Reports: Callers {
         self.report_call(call, what);
     }
 
-    /// Keep in mind that the caller has asked for a path: a crash may follow.
-    fn remember_path(
-        &mut self,
-        call: &Call,
-        syscall: &'static str,
-        path: &str,
-        result: Option<i32>,
-    ) {
-        if let Some(record) = self.caller(call)
-            && !reporter::is_emulators_own(path)
-        {
-            record.asked(syscall, path, result);
-        }
-    }
-
-    /// Report a look at a path that went well, or was left to the kernel.
+    /// Report a look at a path, and keep in mind that the caller has made it: a crash may follow.
     fn report_lookup(
         &mut self,
         call: &Call,
@@ -163,17 +152,18 @@ pub trait Reports: Callers {
         flags: i32,
         result: Option<i32>,
     ) {
-        self.remember_path(call, syscall, path, result);
-        if self.wants_look(path) {
-            let path = path.to_owned();
-            let what = What::Path {
-                syscall,
-                path,
-                flags,
-                result,
-            };
-            self.report_call(call, what);
+        if let Some(record) = self.caller(call)
+            && !reporter::is_emulators_own(path)
+        {
+            record.asked(syscall, path, result);
         }
+        let look = Look {
+            syscall,
+            path,
+            flags,
+            result,
+        };
+        self.report_path(call, look);
     }
 }
 

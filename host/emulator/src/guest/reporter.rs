@@ -5,11 +5,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
+use crate::kernel::paths::{self, is_machine};
+use crate::process::look::Look;
 use rookery_records::event::{Argument, Event, Operation, Process, What};
 use rookery_runs::backend::{Control, Request};
-use rustix::io::Errno;
-
-use crate::kernel::paths::{self, is_machine};
 
 /// Events of one kind about one thing by one program are only counted beyond this many.
 const SAME_EVENTS: u32 = 200;
@@ -79,12 +78,49 @@ impl<'a> Reporter<'a> {
     pub fn report(&mut self, process: Process, what: What) {
         match self.only_counted(&process, &what) {
             None => self.send(process, what),
-            Some(key) => {
-                self.repeated.entry(key).or_insert((process, what, 0)).2 += 1;
-                if self.repeated.len() > REPEATED_MAX {
-                    self.report_repeated();
-                }
-            }
+            Some(key) => self.repeats(key, || (process, what)),
+        }
+    }
+
+    /// Once more something that is only counted, `what` of `process`.
+    fn repeats(&mut self, key: u64, event: impl FnOnce() -> (Process, What)) {
+        let first = || {
+            let (process, what) = event();
+            (process, what, 0)
+        };
+        self.repeated.entry(key).or_insert_with(first).2 += 1;
+        if self.repeated.len() > REPEATED_MAX {
+            self.report_repeated();
+        }
+    }
+
+    /// Report a look at a path: every one where looks are reported, else those at what a machine
+    /// lacks. Programs look all the time: what is only counted costs no more than that.
+    pub fn path(&mut self, who: &Process, look: Look<'_>) {
+        if is_emulators_own(look.path) {
+            return;
+        }
+        let errno = look
+            .result
+            .filter(|result| *result < 0)
+            .map(|result| -result);
+        // What is shared by its name there is no device (`shm_overview(7)`).
+        let is_device = is_machine(look.path) && !paths::is_below(look.path, "/dev/shm");
+        if is_device && matches!(errno, Some(libc::ENOENT | libc::ENXIO)) {
+            let write = look.flags & libc::O_ACCMODE != libc::O_RDONLY;
+            let what = What::Unmodelled {
+                path: look.path.to_owned(),
+                operation: Operation::Open { write },
+            };
+            self.report(who.clone(), what);
+        }
+        if !self.looks && (errno.is_none() || !is_machine(look.path)) {
+            return;
+        }
+        let (kind, key) = number_of_look(who, look.syscall, look.path);
+        match self.count(kind, key, SAME_EVENTS, false) {
+            None => self.send(who.clone(), look.event()),
+            Some(key) => self.repeats(key, || (who.clone(), look.event())),
         }
     }
 
@@ -104,52 +140,17 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Report a look at a path that the supervisor saw fail.
-    pub fn missing(
-        &mut self,
-        who: Process,
-        syscall: &'static str,
-        path: &str,
-        flags: i32,
-        errno: Errno,
-    ) {
-        if is_emulators_own(path) {
-            return;
-        }
-        // What is shared by its name there is no device (`shm_overview(7)`).
-        let is_device = is_machine(path) && !paths::is_below(path, "/dev/shm");
-        if is_device && matches!(errno, Errno::NOENT | Errno::NXIO) {
-            let write = flags & libc::O_ACCMODE != libc::O_RDONLY;
-            let what = What::Unmodelled {
-                path: path.to_owned(),
-                operation: Operation::Open { write },
-            };
-            self.report(who.clone(), what);
-        }
-        if is_machine(path) || self.looks {
-            let what = What::Path {
-                syscall,
-                path: path.to_owned(),
-                flags,
-                result: Some(-errno.raw_os_error()),
-            };
-            self.report(who, what);
-        }
-    }
-
-    /// Whether a look that went well is reported.
-    pub fn wants_look(&self, path: &str) -> bool {
-        self.looks && !is_emulators_own(path)
-    }
-
     /// Under which number an event is only counted, where there were too many like it.
     fn only_counted(&mut self, process: &Process, what: &What) -> Option<u64> {
+        if let What::Path { path, syscall, .. } = what {
+            let (kind, key) = number_of_look(process, syscall, path);
+            return self.count(kind, key, SAME_EVENTS, false);
+        }
         let mut hasher = DefaultHasher::new();
         std::mem::discriminant(what).hash(&mut hasher);
         let kind = hasher.finish();
         process.program.hash(&mut hasher);
         match what {
-            What::Path { path, syscall, .. } => (path, syscall).hash(&mut hasher),
             What::Call {
                 syscall, arguments, ..
             } => (syscall, arguments).hash(&mut hasher),
@@ -166,7 +167,8 @@ impl<'a> Reporter<'a> {
             | What::Crash { .. }
             | What::Exit { .. }
             | What::BindFailed { .. } => {}
-            What::Console(_)
+            What::Path { .. }
+            | What::Console(_)
             | What::Listen { .. }
             | What::Unlisten { .. }
             | What::Answered { .. }
@@ -180,7 +182,14 @@ impl<'a> Reporter<'a> {
         } else {
             SAME_EVENTS
         };
-        let (key, full) = (hasher.finish(), self.seen.len() >= DIFFERENT_EVENTS);
+        let is_start = matches!(what, What::Exec { result: 0, .. });
+        self.count(kind, hasher.finish(), most, is_start)
+    }
+
+    /// Count an event by its number. Gives under which it is only counted, where there were more
+    /// than `most`. `is_start` is whether a program starts: the first time, that is news.
+    fn count(&mut self, kind: u64, key: u64, most: u32, is_start: bool) -> Option<u64> {
+        let full = self.seen.len() >= DIFFERENT_EVENTS;
         match self.seen.get_mut(&key) {
             Some(count) => {
                 *count = count.saturating_add(1);
@@ -189,7 +198,7 @@ impl<'a> Reporter<'a> {
             // One number for all of a kind, so that these are bounded, too.
             None if full => Some(kind),
             None => {
-                if matches!(what, What::Exec { result: 0, .. }) {
+                if is_start {
                     self.news = Instant::now();
                 }
                 self.seen.insert(key, 1);
@@ -197,6 +206,15 @@ impl<'a> Reporter<'a> {
             }
         }
     }
+}
+
+/// The numbers by which looks at paths are counted: of all, and of a program's at one path.
+fn number_of_look(who: &Process, syscall: &str, path: &str) -> (u64, u64) {
+    let mut hasher = DefaultHasher::new();
+    "a look at a path".hash(&mut hasher);
+    let kind = hasher.finish();
+    (&who.program, path, syscall).hash(&mut hasher);
+    (kind, hasher.finish())
 }
 
 /// What a call is about, in short: the text among its arguments, else the numbers.
@@ -269,8 +287,16 @@ mod tests {
     fn a_missing_device_is_reported_even_where_looks_are_not() {
         let mut kept = Kept::default();
         let mut reporter = Reporter::new(&mut kept, false);
-        let mut missing =
-            |path| reporter.missing(Process::default(), "open", path, 0, Errno::NOENT);
+        let mut missing = |path| {
+            let (syscall, result) = ("open", Some(-libc::ENOENT));
+            let look = Look {
+                syscall,
+                path,
+                flags: 0,
+                result,
+            };
+            reporter.path(&Process::default(), look);
+        };
         missing("/etc/passwd");
         missing("/.rookery/log");
         missing("/dev/shm/cfg");

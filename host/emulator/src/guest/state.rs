@@ -45,6 +45,7 @@ use crate::guest::waits::Waits;
 use crate::kernel::paths;
 use crate::limits::Limits;
 use crate::process::call::{Action, Call};
+use crate::process::look::Look;
 use crate::process::proc_dir::ProcDir;
 use crate::process::table::{self, Table};
 use crate::sandbox::rootfs::Rootfs;
@@ -309,21 +310,11 @@ impl Reports for Guest<'_> {
         self.reporter.report(process, what);
     }
 
-    fn report_missing(
-        &mut self,
-        call: &Call,
-        syscall: &'static str,
-        path: &str,
-        flags: i32,
-        errno: Errno,
-    ) {
-        self.remember_path(call, syscall, path, Some(-errno.raw_os_error()));
-        let who = self.who(call);
-        self.reporter.missing(who, syscall, path, flags, errno);
-    }
-
-    fn wants_look(&self, path: &str) -> bool {
-        self.reporter.wants_look(path)
+    fn report_path(&mut self, call: &Call, look: Look<'_>) {
+        let caller = call.process.and_then(|process| self.procs.get(process));
+        if let Some(caller) = caller {
+            self.reporter.path(&caller.who, look);
+        }
     }
 }
 

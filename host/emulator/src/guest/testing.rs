@@ -31,6 +31,7 @@ use crate::guest::tree::Found;
 use crate::guest::waits::Waits;
 use crate::kernel::paths;
 use crate::process::call::Call;
+use crate::process::look::Look;
 use crate::process::proc_dir::{PidNamespace, ProcDir};
 use crate::process::table::Table;
 use crate::qemu::arch::Arch;
@@ -125,24 +126,8 @@ impl Reports for Part {
     fn report(&mut self, _: Process, what: What) {
         self.reported.push(what);
     }
-    fn report_missing(
-        &mut self,
-        _: &Call,
-        syscall: &'static str,
-        path: &str,
-        flags: i32,
-        e: Errno,
-    ) {
-        let (path, result) = (path.to_owned(), Some(-e.raw_os_error()));
-        self.reported.push(What::Path {
-            syscall,
-            path,
-            flags,
-            result,
-        });
-    }
-    fn wants_look(&self, _: &str) -> bool {
-        true
+    fn report_path(&mut self, _: &Call, look: Look<'_>) {
+        self.reported.push(look.event());
     }
 }
 

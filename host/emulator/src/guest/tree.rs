@@ -1,7 +1,7 @@
 //! What the guest's file system holds that no disk does, and what a path leads to in it.
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rookery_project::SetId;
 use rustix::fs::Stat;
@@ -86,12 +86,7 @@ impl<'a> Tree<'a> {
             }
         }
         let view = caller.view().ok_or(Errno::SRCH)?;
-        let found = if follow {
-            view.find(path)
-        } else {
-            view.find_link(path)
-        };
-        let found = match found {
+        let (found, real) = match view.find_named(path, follow) {
             Ok(found) => found,
             // Beyond what the supervisor resolves for it: another user's, or a file without a name.
             Err(Errno::ACCESS | Errno::XDEV) => return Ok(Found::Other),
@@ -107,7 +102,7 @@ impl<'a> Tree<'a> {
         if let Some((path, device)) = self.devices.of_file(devices::id(&status)) {
             return Ok(Found::Device(path, device));
         }
-        let real = paths::of_descriptor(found.as_fd()).map(|real| self.mounts.canonical(real));
+        let real = real.map(|real| self.mounts.canonical(real));
         // A descriptor of the console, by `/proc/self/fd`, `/dev/stdout` and the like.
         let terminal = real
             .as_ref()

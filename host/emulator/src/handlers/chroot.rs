@@ -20,10 +20,10 @@ const PROGRAMS: &[Kept] = &[(LAUNCHER_PATH, false), ("/.rookery", true)];
 /// `chroot`. The kernel carries it out; where the programs cannot be brought along, nothing can be
 /// executed there.
 pub fn chroot(guest: &mut (impl Paths + HasNamespaces), call: &Call) -> Action {
-    let Ok(path) = guest.path(call, PathArg::FIRST) else {
-        return Action::Continue;
-    };
-    let Some(view) = guest.view(call) else {
+    let path = guest.path(call, PathArg::FIRST);
+    // The kernel reads the path again: another thread may have made one of it by then.
+    guest.procs().roots().begins(call.thread());
+    let (Ok(path), Some(view)) = (path, guest.view(call)) else {
         return Action::Continue;
     };
     if let Ok(at) = view.find_directory(&path)

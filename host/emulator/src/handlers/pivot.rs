@@ -53,13 +53,15 @@ fn carry_out(
     if !aside.starts_with('/') {
         return Err(Errno::INVAL);
     }
-    enter::run(&guest.namespaces(), || {
+    let pivoted = enter::run(&guest.namespaces(), || {
         pivot(&new, &old_name)?;
         for (path, _) in KEPT {
             detach(&format!("{}{path}", aside.trim_start_matches('/')));
         }
         Ok(())
-    })?;
+    });
+    guest.procs().roots().changed();
+    pivoted?;
     guest.mounts().pivot(&new_name, Some(aside));
     Ok(())
 }
@@ -72,12 +74,14 @@ pub(super) fn replace_root(
     new: &str,
 ) -> Result<(), Errno> {
     let (new, name) = new_root(guest, call, new)?;
-    enter::run(&guest.namespaces(), || {
+    let pivoted = enter::run(&guest.namespaces(), || {
         // The old one comes to be on top of the new one (`pivot_root(2)`), and is taken away.
         pivot(&new, ".")?;
         detach(".");
         Ok(())
-    })?;
+    });
+    guest.procs().roots().changed();
+    pivoted?;
     guest.mounts().pivot(&name, None);
     Ok(())
 }

@@ -210,11 +210,14 @@ pub fn send<'a>(
 /// it starts.
 pub fn action(guest: &mut impl Callers, call: &Call) -> Action {
     let (init, signal) = (guest.init().pid(), call.int(0));
+    let own = |record: &&mut Record| record.process.pid() == init;
+    if guest.caller(call).filter(own).is_none() {
+        return Action::Continue;
+    }
     let Some(held) = Held::by(guest, call) else {
         return Action::Continue;
     };
-    let own = |record: &&mut Record| record.process.pid() == init;
-    let Some(record) = guest.caller(call).filter(own) else {
+    let Some(record) = guest.caller(call) else {
         return Action::Continue;
     };
     // In the order of their numbers: the first is SIGHUP, which newer ones leave alone; SIGSEGV is

@@ -108,6 +108,24 @@ pub fn limit(pid: u32, resource: u32) -> rustix::io::Result<[u64; 2]> {
     }
 }
 
+/// Whether the process whose directory of `/proc` this is has still its number: nobody has waited
+/// for its end (`pidfd_send_signal(2)`, without a signal).
+pub fn keeps_number(directory: BorrowedFd<'_>) -> bool {
+    let (none, no_information, no_flags) = (0, std::ptr::null::<libc::siginfo_t>(), 0);
+    // SAFETY: takes its arguments by value; there is no information to read.
+    let sent = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            directory.as_raw_fd(),
+            none,
+            no_information,
+            no_flags,
+        )
+    };
+    // Another user's process may not be sent a signal, but it is there.
+    sent == 0 || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+}
+
 /// Send a signal to a thread of a process, by their numbers (`tgkill(2)`).
 pub fn signal_thread(process: u32, thread: u32, signal: i32) -> rustix::io::Result<()> {
     // SAFETY: takes its arguments by value.

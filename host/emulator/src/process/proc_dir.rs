@@ -9,12 +9,12 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::kernel::shortage;
+use crate::kernel::{self, shortage};
 
 /// What is read at most of one file of `/proc`: a guest decides how long many of them are.
 const TEXT_MAX: u64 = 1 << 20;
@@ -51,26 +51,33 @@ impl ProcDir {
     /// The directory of the process to which the thread `thread` of the host belongs. `SRCH` where
     /// it is gone, `PERM` where it is not in `namespace`.
     pub fn of_thread(thread: u32, namespace: &PidNamespace) -> Result<Self, Errno> {
-        let mut found = Self::open(thread)?;
-        let process = found.number("status", "Tgid:").ok_or(Errno::SRCH)?;
+        Self::with_status(thread, namespace).map(|(found, _)| found)
+    }
+
+    /// As [`ProcDir::of_thread`], and what `/proc/PID/status` tells of the thread.
+    pub fn with_status(thread: u32, namespace: &PidNamespace) -> Result<(Self, String), Errno> {
+        let mut found = Self::open(CWD, &format!("/proc/{thread}"), thread)?;
+        let status = found.text("status").map_err(|_| Errno::SRCH)?;
+        let process = number(&status, "Tgid:").ok_or(Errno::SRCH)?;
         if process != thread {
-            found = Self::open(process)?;
+            found = Self::open(CWD, &format!("/proc/{process}"), process)?;
         }
         // What the number meant when it was read, it may mean no more.
         if !found.has_thread(thread) {
             return Err(Errno::SRCH);
         }
-        let status = rustix::fs::statat(&found.directory, "ns/pid", AtFlags::empty())?;
-        if (status.st_dev, status.st_ino) != namespace.id {
+        let its = rustix::fs::statat(&found.directory, "ns/pid", AtFlags::empty())?;
+        if (its.st_dev, its.st_ino) != namespace.id {
             return Err(Errno::PERM);
         }
-        Ok(found)
+        Ok((found, status))
     }
 
-    fn open(pid: u32) -> Result<Self, Errno> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::openat(CWD, format!("/proc/{pid}"), flags, Mode::empty())
-            .map_err(|errno| match errno {
+    /// Not by `O_PATH`: it stands for its process like a pidfd (`pidfd_send_signal(2)`).
+    fn open(proc: impl AsFd, name: &str, pid: u32) -> Result<Self, Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory =
+            rustix::fs::openat(proc, name, flags, Mode::empty()).map_err(|errno| match errno {
                 Errno::NOENT => Errno::SRCH,
                 errno => shortage::of("openat")(errno),
             })?;
@@ -80,16 +87,12 @@ impl ProcDir {
     /// As another `/proc` shows it: that of a pid namespace in which it has this number. Its files
     /// there have the numbers of that namespace.
     pub fn in_other(&self, proc: &OwnedFd, number: u32) -> Result<Self, Errno> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::openat(proc, number.to_string(), flags, Mode::empty())?;
+        let found = Self::open(proc, &number.to_string(), self.pid)?;
         // As long as it lives, nobody else has its number.
         if !self.is_alive() {
             return Err(Errno::SRCH);
         }
-        Ok(Self {
-            directory,
-            pid: self.pid,
-        })
+        Ok(found)
     }
 
     /// Its number on the host, for messages and for comparing: it may be another's by now.
@@ -97,8 +100,17 @@ impl ProcDir {
         self.pid
     }
 
+    /// Whether its number is its own, and no other process can have got it: it may have ended, but
+    /// nobody has waited for that.
+    pub fn keeps_number(&self) -> bool {
+        kernel::process::keeps_number(self.directory.as_fd())
+    }
+
     /// Whether a thread of the host is one of this process now.
     pub fn has_thread(&self, thread: u32) -> bool {
+        if thread == self.pid {
+            return self.keeps_number();
+        }
         let name = format!("task/{thread}");
         rustix::fs::statat(&self.directory, name, AtFlags::empty()).is_ok()
     }
@@ -139,7 +151,8 @@ impl ProcDir {
 
     /// As [`ProcDir::text`], not decoded.
     pub fn bytes(&self, name: &str) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(1024);
+        // Most are shorter, and then read at once.
+        let mut bytes = Vec::with_capacity(4096);
         let file = File::from(self.file(name, OFlags::RDONLY)?);
         let length = file.take(TEXT_MAX + 1).read_to_end(&mut bytes)?;
         if length as u64 > TEXT_MAX {
@@ -203,12 +216,16 @@ mod tests {
         let pid = child.id();
         let directory = ProcDir::of_thread(pid, &namespace).unwrap();
         assert!(directory.is_alive() && directory.has_thread(pid));
+        assert!(!directory.has_thread(std::process::id()));
         assert_eq!(directory.pid(), pid);
         assert_eq!(directory.number("status", "Tgid:"), Some(pid));
         assert!(directory.link("cwd").unwrap().starts_with('/'));
         child.kill().unwrap();
+        while directory.is_alive() {}
+        // Until somebody waits for it, nobody else gets its number.
+        assert!(directory.keeps_number());
         child.wait().unwrap();
-        assert!(!directory.is_alive() && !directory.has_thread(pid));
+        assert!(!directory.has_thread(pid) && !directory.keeps_number());
         assert!(directory.file("mem", OFlags::RDWR).is_err());
         assert!(directory.text("status").is_err() && directory.target("root").is_err());
         assert_eq!(ProcDir::of_thread(pid, &namespace).err(), Some(Errno::SRCH));

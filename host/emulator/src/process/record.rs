@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::kernel::{self, paths};
 use crate::process::memory::{self, Memory};
 use crate::process::proc_dir::{self, ProcDir};
+use crate::process::roots::{Root, Roots};
 use crate::process::start::{Key, Start};
 use crate::process::threads::Threads;
 use crate::process::view::View;
@@ -59,6 +60,10 @@ pub struct Record {
     /// Its threads that are processes to the guest.
     pub threads: Threads,
     memory: Option<Rc<Memory>>,
+    /// What it sees as `/`.
+    root: Root,
+    /// The changes of that in the whole guest.
+    roots: Rc<Roots>,
 }
 
 /// What becomes of root's capabilities once it becomes another user (`PR_SET_KEEPCAPS`).
@@ -120,6 +125,12 @@ fn program_of(process: &ProcDir) -> Option<(String, String, Vec<String>)> {
     Some((memory::text(path), memory::text(program), argv))
 }
 
+/// As many characters of a text from its beginning.
+fn start_of(text: &str, characters: usize) -> &str {
+    let end = text.char_indices().nth(characters);
+    end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
 /// The link to a working directory, or to what a descriptor refers to, in a directory of `/proc`.
 fn place(fd: i32) -> String {
     match fd {
@@ -132,17 +143,19 @@ impl Record {
     /// What is to be remembered of a process: what it has from its parent, and what its emulator
     /// was called with.
     ///
-    /// `known` has the processes that were seen, by their numbers on the host.
+    /// `status` is what `/proc/PID/status` tells of `thread`. `known` has the processes that were
+    /// seen, by their numbers on the host.
     pub fn new<'a>(
         process: ProcDir,
+        status: &str,
         thread: u32,
+        roots: &Rc<Roots>,
         known: impl FnOnce(u32) -> Option<&'a Self>,
     ) -> Option<Self> {
-        let status = process.text(&format!("task/{thread}/status")).ok()?;
-        let number = |field| proc_dir::number(&status, field);
+        let number = |field| proc_dir::number(status, field);
         let parent = number("PPid:")
             .and_then(known)
-            .filter(|parent| parent.process.is_alive());
+            .filter(|parent| parent.process.keeps_number());
         let mut who = parent.map(|parent| parent.who.clone()).unwrap_or_default();
         who.ppid = parent.map_or(0, |parent| parent.who.pid);
         who.pid = number("NStgid:")?;
@@ -176,6 +189,8 @@ impl Record {
             library: parent.and_then(|parent| parent.library.clone()),
             threads: Threads::default(),
             memory: None,
+            root: parent.map(|parent| parent.root.clone()).unwrap_or_default(),
+            roots: Rc::clone(roots),
         })
     }
 
@@ -195,13 +210,23 @@ impl Record {
 
     /// How it sees the file system.
     pub fn view(&self) -> Option<View> {
+        let pid = self.who.pid;
+        if let Some(root) = self.root.known(&self.roots) {
+            return Some(View::of_whole(root, pid));
+        }
         let root = self.ask("root", |name| self.process.target(name)).ok()?;
-        Some(View::new(root, self.who.pid))
+        let root = Rc::new(root);
+        if self.root_path().as_deref() != Some("/") {
+            return Some(View::new(root, pid));
+        }
+        self.root.keep(&self.roots, &root);
+        Some(View::of_whole(root, pid))
     }
 
     /// Where its `/` is in the guest's namespace.
     fn root_path(&self) -> Option<String> {
-        self.ask("root", |name| self.process.link(name)).ok()
+        let known = self.root.known(&self.roots).map(|_| "/".to_owned());
+        known.or_else(|| self.ask("root", |name| self.process.link(name)).ok())
     }
 
     /// Whether its `/` is another directory than init began with.
@@ -325,7 +350,7 @@ impl Record {
         }
         self.last.push_back(LastCall {
             syscall,
-            about: about.chars().take(ABOUT_MAX).collect(),
+            about: start_of(about, ABOUT_MAX).to_owned(),
             result,
         });
     }

@@ -1,18 +1,22 @@
 //! The guest's processes, as far as they were seen.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use rookery_records::event::Process;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use crate::process::proc_dir::{PidNamespace, ProcDir};
+use crate::process::proc_dir::{self, PidNamespace, ProcDir};
 use crate::process::record::Record;
+use crate::process::roots::Roots;
 
 /// All that were seen and have not ended.
 #[derive(Debug)]
 pub struct Table {
     namespace: PidNamespace,
+    /// Who sees what as `/`.
+    roots: Rc<Roots>,
     by_pid: HashMap<u32, Record>,
     /// The processes of threads that are not the first of theirs. What it says is asked again
     /// before it counts.
@@ -34,6 +38,7 @@ impl Table {
     pub fn new(namespace: PidNamespace) -> Self {
         Self {
             namespace,
+            roots: Rc::default(),
             by_pid: HashMap::new(),
             threads: HashMap::new(),
             threads_max: THREADS_MIN,
@@ -45,6 +50,7 @@ impl Table {
     /// its key for [`Table::get`]. `SRCH` where the thread is gone; other errors are the
     /// supervisor's own.
     pub fn identify(&mut self, thread: u32) -> Result<u32, Errno> {
+        self.roots.calls(thread);
         let pid = self.threads.get(&thread).copied().unwrap_or(thread);
         match self.by_pid.get_mut(&pid) {
             // A number that another process has got is no thread of this one.
@@ -69,25 +75,28 @@ impl Table {
         of_name(self)
     }
 
+    /// Where changes of roots are told.
+    pub fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
     /// A process that was identified and not removed since.
     pub fn get(&mut self, pid: u32) -> Option<&mut Record> {
         self.by_pid.get_mut(&pid)
     }
 
     fn discover(&mut self, thread: u32) -> Result<u32, Errno> {
-        let process = ProcDir::of_thread(thread, &self.namespace)?;
+        let (process, status) = ProcDir::with_status(thread, &self.namespace)?;
         let pid = process.pid();
         if pid != thread {
             self.forget_threads();
             self.threads.insert(thread, pid);
         }
-        if self
-            .by_pid
-            .get(&pid)
-            .is_none_or(|known| !known.process.has_thread(thread))
-        {
-            self.discover_parents(&process);
-            self.remember(process, thread)?;
+        // Who has the number still has had it when the process was found: it is the same one, even
+        // where the thread has ended since.
+        if !self.has(pid) {
+            self.discover_parents(&status);
+            self.remember(process, &status, thread)?;
         }
         if let Some(record) = self.by_pid.get_mut(&pid) {
             record.thread = thread;
@@ -95,23 +104,24 @@ impl Table {
         Ok(pid)
     }
 
-    /// Make known the parents of a process that have made no call yet: from its parent it has who
-    /// it is.
-    fn discover_parents(&mut self, process: &ProcDir) {
+    /// Make known the parents of a process of this status that have made no call yet: from its
+    /// parent it has who it is.
+    fn discover_parents(&mut self, status: &str) {
         let mut unseen = Vec::new();
-        let mut parent = process.number("status", "PPid:");
+        let parent_in = |status: &str| proc_dir::number(status, "PPid:");
+        let mut parent = parent_in(status);
         while let Some(pid) = parent
             && unseen.len() < GENERATIONS_MAX
-            && !self.has_living(pid)
-            && let Ok(process) = ProcDir::of_thread(pid, &self.namespace)
+            && !self.has(pid)
+            && let Ok((process, status)) = ProcDir::with_status(pid, &self.namespace)
         {
-            parent = process.number("status", "PPid:");
-            unseen.push(process);
+            parent = parent_in(&status);
+            unseen.push((process, status));
         }
-        for process in unseen.into_iter().rev() {
+        for (process, status) in unseen.into_iter().rev() {
             let thread = process.pid();
             // It may have ended since.
-            let _ = self.remember(process, thread);
+            let _ = self.remember(process, &status, thread);
         }
     }
 
@@ -122,23 +132,24 @@ impl Table {
             return;
         };
         let mut children = children(&parent.process);
-        children.retain(|child| !self.has_living(*child));
+        children.retain(|child| !self.has(*child));
         for child in children {
             // It may have ended since.
             let _ = self.discover(child);
         }
     }
 
-    fn has_living(&self, pid: u32) -> bool {
+    /// Whether the process that has this number now is known.
+    fn has(&self, pid: u32) -> bool {
         let known = self.by_pid.get(&pid);
-        known.is_some_and(|record| record.process.is_alive())
+        known.is_some_and(|record| record.process.keeps_number())
     }
 
     /// Keep a new process, in place of those that had its numbers.
-    fn remember(&mut self, process: ProcDir, thread: u32) -> Result<(), Errno> {
+    fn remember(&mut self, process: ProcDir, status: &str, thread: u32) -> Result<(), Errno> {
         let pid = process.pid();
-        let record =
-            Record::new(process, thread, |pid| self.by_pid.get(&pid)).ok_or(Errno::SRCH)?;
+        let known = |pid| self.by_pid.get(&pid);
+        let record = Record::new(process, status, thread, &self.roots, known).ok_or(Errno::SRCH)?;
         // In the guest, too, a number is one process's at a time.
         let pid_there = record.who.pid;
         let same = |known: &Record| known.who.pid == pid_there;
@@ -255,6 +266,8 @@ impl Table {
             .by_pid
             .extract_if(|_, record| !record.process.is_alive());
         ended.extend(gone.map(|(_, record)| record));
+        let lives = |thread| ProcDir::of_thread(thread, &self.namespace).is_ok();
+        self.roots.forget(|thread| !lives(thread));
         ended
     }
 

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -27,15 +28,24 @@ const RACES_MAX: u32 = 1000;
 #[derive(Debug)]
 pub struct View {
     /// What it sees as `/`.
-    root: OwnedFd,
+    root: Rc<OwnedFd>,
+    /// That is what the guest has as `/`: a path that it names is the file's own.
+    whole: bool,
     /// Its own pid in the guest, for `/proc/self`.
     pid: u32,
 }
 
 impl View {
     /// What is seen below `root` by the process `pid` of the guest.
-    pub fn new(root: OwnedFd, pid: u32) -> Self {
-        Self { root, pid }
+    pub fn new(root: impl Into<Rc<OwnedFd>>, pid: u32) -> Self {
+        let (root, whole) = (root.into(), false);
+        Self { root, whole, pid }
+    }
+
+    /// As [`View::new`], where `root` is what the guest has as `/`.
+    pub fn of_whole(root: Rc<OwnedFd>, pid: u32) -> Self {
+        let whole = true;
+        Self { root, whole, pid }
     }
 
     /// What is at an absolute path.
@@ -61,15 +71,45 @@ impl View {
         self.resolve(path, OFlags::DIRECTORY)
     }
 
+    /// What is at an absolute path, and its name in the guest, links resolved, where it has one.
+    /// `follow` is whether a link at the end of the path counts as what it points to.
+    pub fn find_named(&self, path: &str, follow: bool) -> Result<(OwnedFd, Option<String>), Errno> {
+        let (path, flags) = (paths::own_proc(path, self.pid), leads_on(follow));
+        match self.look_straight(&path, flags) {
+            Some(found) if self.whole => Ok((found?, Some(path))),
+            Some(found) => with_name(found?),
+            None => with_name(self.follow(&path, flags)?),
+        }
+    }
+
     fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         let path = paths::own_proc(path, self.pid);
-        match self.look(&path, flags) {
+        let straight = self.look_straight(&path, flags);
+        straight.unwrap_or_else(|| self.follow(&path, flags))
+    }
+
+    /// What is at a path on which there is no link, or why there is nothing; `None` where there is
+    /// one.
+    fn look_straight(&self, path: &str, flags: OFlags) -> Option<Result<OwnedFd, Errno>> {
+        match self.look(
+            path,
+            flags,
+            ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS,
+        ) {
+            Err(Errno::LOOP) => None,
+            found => Some(found),
+        }
+    }
+
+    /// What is at a path on which there is a link.
+    fn follow(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        match self.look(path, flags, ResolveFlags::IN_ROOT) {
             // Behind a link of `/proc` that leads to what a process has, which nobody may follow
             // whose root is pinned.
-            Err(Errno::XDEV) => self.walk(&path, flags),
+            Err(Errno::XDEV) => self.walk(path, flags),
             // A link to `/proc/self/…` leads the process somewhere, but not us.
-            Err(errno @ (Errno::NOENT | Errno::LOOP)) if self.may_lead_on(&path, flags) => {
-                self.walk(&path, flags).map_err(|walked| match walked {
+            Err(errno @ (Errno::NOENT | Errno::LOOP)) if self.may_lead_on(path, flags) => {
+                self.walk(path, flags).map_err(|walked| match walked {
                     Errno::NOENT => errno,
                     walked => walked,
                 })
@@ -81,7 +121,11 @@ impl View {
     /// Whether a path at which we find nothing may lead the process somewhere: there is a link on
     /// it.
     fn may_lead_on(&self, path: &str, flags: OFlags) -> bool {
-        let Ok(parent) = self.look(paths::parent(path), OFlags::DIRECTORY) else {
+        let Ok(parent) = self.look(
+            paths::parent(path),
+            OFlags::DIRECTORY,
+            ResolveFlags::IN_ROOT,
+        ) else {
             return true;
         };
         let link = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -90,7 +134,7 @@ impl View {
             && rustix::fs::openat(parent, name, link, Mode::empty()).is_ok()
     }
 
-    fn look(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    fn look(&self, path: &str, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
         let relative = path.trim_start_matches('/');
         let relative = if relative.is_empty() { "." } else { relative };
         let open = || {
@@ -99,7 +143,7 @@ impl View {
                 relative,
                 flags | OFlags::PATH | OFlags::CLOEXEC,
                 Mode::empty(),
-                ResolveFlags::IN_ROOT,
+                resolve,
             )
         };
         // The kernel does not follow `..` while anybody renames or mounts anything (`openat2(2)`,
@@ -119,7 +163,12 @@ impl View {
         let target = target.to_string_lossy().into_owned();
         let ordinary = !on_proc || matches!(name, "mounts" | "net");
         // A pipe, a socket, a file that has no name here: only the kernel can go there.
-        let has_name = || paths::is_path(&target) && self.look(&target, OFlags::NOFOLLOW).is_ok();
+        let has_name = || {
+            paths::is_path(&target)
+                && self
+                    .look(&target, OFlags::NOFOLLOW, ResolveFlags::IN_ROOT)
+                    .is_ok()
+        };
         if ordinary || has_name() {
             Ok(target)
         } else {
@@ -145,7 +194,7 @@ impl View {
             }
             let next = paths::own_proc(&paths::join(&reached, &part), self.pid);
             let last = left.is_empty();
-            let found = self.look(&next, OFlags::NOFOLLOW)?;
+            let found = self.look(&next, OFlags::NOFOLLOW, ResolveFlags::IN_ROOT)?;
             if !is_link(&paths::status(&found)?) || (last && flags.contains(OFlags::NOFOLLOW)) {
                 reached = next;
                 continue;
@@ -162,8 +211,21 @@ impl View {
                 left.push_front(part);
             }
         }
-        self.look(&reached, flags)
+        self.look(&reached, flags, ResolveFlags::IN_ROOT)
     }
+}
+
+fn leads_on(follow: bool) -> OFlags {
+    if follow {
+        OFlags::empty()
+    } else {
+        OFlags::NOFOLLOW
+    }
+}
+
+fn with_name(found: OwnedFd) -> Result<(OwnedFd, Option<String>), Errno> {
+    let name = paths::of_descriptor(&found);
+    Ok((found, name))
 }
 
 fn is_link(status: &Stat) -> bool {
@@ -212,7 +274,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn view_of(root: &std::path::Path) -> View {
-        View::new(File::open(root).unwrap().into(), std::process::id())
+        View::new(OwnedFd::from(File::open(root).unwrap()), std::process::id())
     }
 
     #[test]
