@@ -36,4 +36,6 @@ pub use self::handlers::answered;
 #[doc(hidden)]
 pub use self::kernel::netlink;
 pub use self::kernel::process::usual_signals;
+#[doc(hidden)]
+pub use self::sandbox::bare;
 pub use self::sandbox::rootfs;

@@ -1,5 +1,6 @@
 //! The guest's world: what is there before its init starts, and what its system calls may do.
 
+pub mod bare;
 pub mod child;
 pub mod confine;
 mod content;

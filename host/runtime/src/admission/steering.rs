@@ -7,118 +7,140 @@
 //! `rookery plugins check` prints every text for the operator to judge.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
 use super::names::letters;
 
+/// Read once: a server looks at the texts of every plugin when it starts.
+type Phrases = LazyLock<Vec<Words>>;
+
+fn phrases(texts: &[&str]) -> Vec<Words> {
+    texts.iter().map(|text| Words::of(text)).collect()
+}
+
 /// Said before a tool's name, these put another tool in its place.
-const IN_PLACE_OF: [&str; 24] = [
-    "instead of",
-    "in place of",
-    "in the place of",
-    "in lieu of",
-    "rather than",
-    "replaces",
-    "replace",
-    "replacing",
-    "replacement for",
-    "replacement of",
-    "supersedes",
-    "substitute for",
-    "successor of",
-    "successor to",
-    "deprecates",
-    "do not use",
-    "do not call",
-    "don't use",
-    "don't call",
-    "never use",
-    "never call",
-    "stop using",
-    "not use",
-    "better than",
-];
+static IN_PLACE_OF: Phrases = LazyLock::new(|| {
+    phrases(&[
+        "instead of",
+        "in place of",
+        "in the place of",
+        "in lieu of",
+        "rather than",
+        "replaces",
+        "replace",
+        "replacing",
+        "replacement for",
+        "replacement of",
+        "supersedes",
+        "substitute for",
+        "successor of",
+        "successor to",
+        "deprecates",
+        "do not use",
+        "do not call",
+        "don't use",
+        "don't call",
+        "never use",
+        "never call",
+        "stop using",
+        "not use",
+        "better than",
+    ])
+});
 /// Said after a tool's name, likewise.
-const IS_GONE: [&str; 10] = [
-    "deprecated",
-    "obsolete",
-    "broken",
-    "replaced",
-    "superseded",
-    "retired",
-    "unsafe",
-    "outdated",
-    "removed",
-    "discontinued",
-];
+static IS_GONE: Phrases = LazyLock::new(|| {
+    phrases(&[
+        "deprecated",
+        "obsolete",
+        "broken",
+        "replaced",
+        "superseded",
+        "retired",
+        "unsafe",
+        "outdated",
+        "removed",
+        "discontinued",
+    ])
+});
 /// All tools at once.
-const TOOLS: [&str; 12] = [
-    "any tool",
-    "every tool",
-    "all tools",
-    "each tool",
-    "other tool",
-    "other tools",
-    "any other",
-    "every other",
-    "all other",
-    "the others",
-    "built in tool",
-    "built in tools",
-];
+static TOOLS: Phrases = LazyLock::new(|| {
+    phrases(&[
+        "any tool",
+        "every tool",
+        "all tools",
+        "each tool",
+        "other tool",
+        "other tools",
+        "any other",
+        "every other",
+        "all other",
+        "the others",
+        "built in tool",
+        "built in tools",
+    ])
+});
 /// Said before [`TOOLS`], these give a tool a rank of its own.
-const RANKED: [&str; 6] = [
-    "before",
-    "prior to",
-    "first of",
-    "after",
-    "with every",
-    "over",
-];
-const IGNORE: [&str; 8] = [
-    "ignore",
-    "disregard",
-    "forget",
-    "override",
-    "bypass",
-    "overrule",
-    "discard",
-    "do not follow",
-];
-const INSTRUCTIONS: [&str; 11] = [
-    "instruction",
-    "prompt",
-    "rule",
-    "guideline",
-    "policy",
-    "policies",
-    "guardrail",
-    "restriction",
-    "safeguard",
-    "message",
-    "you were told",
-];
+static RANKED: Phrases = LazyLock::new(|| {
+    phrases(&[
+        "before",
+        "prior to",
+        "first of",
+        "after",
+        "with every",
+        "over",
+    ])
+});
+static IGNORE: Phrases = LazyLock::new(|| {
+    phrases(&[
+        "ignore",
+        "disregard",
+        "forget",
+        "override",
+        "bypass",
+        "overrule",
+        "discard",
+        "do not follow",
+    ])
+});
+static INSTRUCTIONS: Phrases = LazyLock::new(|| {
+    phrases(&[
+        "instruction",
+        "prompt",
+        "rule",
+        "guideline",
+        "policy",
+        "policies",
+        "guardrail",
+        "restriction",
+        "safeguard",
+        "message",
+        "you were told",
+    ])
+});
 /// These are never about what a tool does.
-const NEVER: [&str; 17] = [
-    "system prompt",
-    "system message",
-    "your instruction",
-    "previous instruction",
-    "prior instruction",
-    "above instruction",
-    "tell the user",
-    "inform the user",
-    "mention to the user",
-    "without asking",
-    "without telling",
-    "without mentioning",
-    "not mention",
-    "do not reveal",
-    "you must always",
-    "you are now",
-    "new instruction",
-];
+static NEVER: Phrases = LazyLock::new(|| {
+    phrases(&[
+        "system prompt",
+        "system message",
+        "your instruction",
+        "previous instruction",
+        "prior instruction",
+        "above instruction",
+        "tell the user",
+        "inform the user",
+        "mention to the user",
+        "without asking",
+        "without telling",
+        "without mentioning",
+        "not mention",
+        "do not reveal",
+        "you must always",
+        "you are now",
+        "new instruction",
+    ])
+});
 /// Elements that a model could take for the frame around its input.
 const ELEMENTS: [&str; 9] = [
     "system",
@@ -136,25 +158,26 @@ const REACH: usize = 5;
 
 /// The first passage of `definition` that steers, as the tools `built_in` are named.
 pub(super) fn passage(definition: &Value, built_in: &BTreeSet<String>) -> Option<String> {
-    match definition {
-        Value::String(text) => in_text(text, built_in),
-        Value::Array(items) => items.iter().find_map(|item| passage(item, built_in)),
+    let names: Vec<String> = built_in.iter().map(|name| letters(name)).collect();
+    in_value(definition, &names)
+}
+
+fn in_value(value: &Value, names: &[String]) -> Option<String> {
+    match value {
+        Value::String(text) => in_text(text, names),
+        Value::Array(items) => items.iter().find_map(|item| in_value(item, names)),
         Value::Object(members) => members
             .iter()
-            .find_map(|(key, value)| in_text(key, built_in).or_else(|| passage(value, built_in))),
+            .find_map(|(key, value)| in_text(key, names).or_else(|| in_value(value, names))),
         _ => None,
     }
 }
 
-fn in_text(text: &str, built_in: &BTreeSet<String>) -> Option<String> {
+fn in_text(text: &str, names: &[String]) -> Option<String> {
     if let Some(word) = text.split_whitespace().find(|word| is_disguised(word)) {
         return Some(word.to_owned());
     }
-    let names: Vec<String> = built_in.iter().map(|name| letters(name)).collect();
-    let steers = |sentence: &&str| {
-        let words = Words::of(sentence);
-        has_element(sentence) || words.steer(&names)
-    };
+    let steers = |sentence: &&str| has_element(sentence) || Words::of(sentence).steer(names);
     text.split_inclusive(['.', '!', '?', ';', '\n'])
         .find(steers)
         .map(|sentence| sentence.trim().to_owned())
@@ -181,6 +204,9 @@ fn is_disguised(word: &str) -> bool {
 }
 
 fn has_element(sentence: &str) -> bool {
+    if !sentence.contains(['<', '[']) {
+        return false;
+    }
     let lower = sentence.to_ascii_lowercase();
     ELEMENTS.iter().any(|name| {
         [
@@ -228,30 +254,23 @@ impl Words {
             || self.starts(&NEVER).next().is_some()
     }
 
-    fn starts(&self, phrases: &[&str]) -> impl Iterator<Item = usize> {
+    fn starts(&self, phrases: &[Self]) -> impl Iterator<Item = usize> {
         self.find(phrases).into_iter().map(|(start, _)| start)
     }
 
-    fn ends(&self, phrases: &[&str]) -> Vec<usize> {
+    fn ends(&self, phrases: &[Self]) -> Vec<usize> {
         self.find(phrases).into_iter().map(|(_, end)| end).collect()
     }
 
     /// Where phrases begin and end.
-    fn find(&self, phrases: &[&str]) -> Vec<(usize, usize)> {
-        let phrases = phrases.iter().map(|phrase| Self::of(phrase).0);
-        phrases
-            .flat_map(|phrase| {
-                let at = (0..self.0.len()).filter({
-                    let phrase = phrase.clone();
-                    move |at| {
-                        self.0
-                            .get(*at..)
-                            .is_some_and(|rest| rest.starts_with(&phrase))
-                    }
-                });
-                at.map(|at| (at, at + phrase.len())).collect::<Vec<_>>()
-            })
-            .collect()
+    fn find(&self, phrases: &[Self]) -> Vec<(usize, usize)> {
+        let mut found = Vec::new();
+        for Self(phrase) in phrases {
+            let windows = self.0.windows(phrase.len()).enumerate();
+            let here = windows.filter(|(_, words)| words == phrase);
+            found.extend(here.map(|(at, _)| (at, at + phrase.len())));
+        }
+        found
     }
 }
 

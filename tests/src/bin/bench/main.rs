@@ -13,8 +13,9 @@ mod growth;
 mod guests;
 mod languages;
 mod logs;
-mod opens;
+mod plain;
 mod start;
+mod supervised;
 
 use std::path::Path;
 use std::process::Command;
@@ -48,7 +49,7 @@ fn main() -> Result<()> {
         ("database", database::measure),
         ("growth", growth::measure),
         ("boot", boot::measure),
-        ("opens", opens::measure),
+        ("supervised", supervised::measure),
         ("guests", guests::measure),
         ("languages", languages::measure),
     ];

@@ -54,6 +54,15 @@ pub fn allow_all() -> Vec<Instruction> {
     program.0
 }
 
+/// A program that sends the calls of one number to the supervisor and allows all others.
+pub fn notify_only(number: u32) -> Vec<Instruction> {
+    let mut program = Program::default();
+    program.load(OFFSET_NUMBER);
+    program.when(When::Equals(number), Verdict::Notify);
+    program.give(libc::SECCOMP_RET_ALLOW);
+    program.0
+}
+
 /// What holds from 0 on for every number.
 fn segments(rules: &BTreeMap<u32, Rule>) -> Vec<Segment<'_>> {
     let mut all: Vec<Segment<'_>> = Vec::new();

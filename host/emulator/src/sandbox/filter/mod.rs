@@ -341,6 +341,11 @@ pub fn decides(call: i64) -> bool {
         .any(|list| list.contains(&call))
 }
 
+/// A filter that sends the calls of one number to the supervisor, and no other.
+pub fn notify_only(call: i64) -> Vec<Instruction> {
+    assemble::notify_only(number(call))
+}
+
 /// A filter that changes nothing, to try whether one can be installed.
 pub fn allow_all() -> Vec<Instruction> {
     assemble::allow_all()
