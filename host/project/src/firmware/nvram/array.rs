@@ -2,13 +2,12 @@
 //! three pointers each, that symbols of known names lead to.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use memchr::memmem;
-use object::read::{File, Relocation, RelocationTarget, SymbolIndex};
-use object::{
-    Architecture, Endianness, Object as _, ObjectSegment as _, ObjectSymbol,
-    ObjectSymbolTable as _, RelocationFlags,
-};
+use object::read::elf::{ElfFile, FileHeader, Sym};
+use object::{Endianness, FileKind, Object as _, ObjectSegment as _, ObjectSymbol, elf};
+use rookery_images::dynamic::{self, Symbols};
 
 /// The names, as Penguin and firmadyne know them.
 const NAMES: [&str; 2] = ["router_defaults", "Nvrams"];
@@ -24,18 +23,21 @@ pub fn values(contents: &[u8]) -> Vec<(String, String)> {
     let named = NAMES
         .iter()
         .any(|name| memmem::find(contents, name.as_bytes()).is_some());
-    let Some(file) = named.then(|| File::parse(contents).ok()).flatten() else {
-        return Vec::new();
+    let values = match FileKind::parse(contents) {
+        Ok(FileKind::Elf32) if named => values_of::<elf::FileHeader32<Endianness>>(contents),
+        Ok(FileKind::Elf64) if named => values_of::<elf::FileHeader64<Endianness>>(contents),
+        _ => None,
     };
-    let symbols = file.dynamic_symbols().chain(file.symbols());
-    let table = symbols
-        .filter(ObjectSymbol::is_definition)
-        .find(|symbol| symbol.name().is_ok_and(|name| NAMES.contains(&name)));
-    let Some(table) = table.map(|symbol| symbol.address()) else {
-        return Vec::new();
-    };
+    values.unwrap_or_default()
+}
+
+fn values_of<H: FileHeader<Endian = Endianness>>(contents: &[u8]) -> Option<Vec<(String, String)>> {
+    let file = ElfFile::<H>::parse(contents).ok()?;
+    let symbols = dynamic::symbols(&file);
+    let table = table(&file, symbols)?;
     let size = if file.is_64() { 8 } else { 4 };
-    let relocated = relocated(&file, table, ENTRIES_MAX * 3 * size);
+    let within = table..table.saturating_add(ENTRIES_MAX * 3 * size);
+    let relocated = relocated(&file, symbols, &within);
     let pointer = |at: u64| relocated.get(&at).copied().or_else(|| pointer(&file, at));
     let entry = |index: u64| {
         let at = table.checked_add(index * 3 * size)?;
@@ -46,62 +48,62 @@ pub fn values(contents: &[u8]) -> Vec<(String, String)> {
         };
         is_key(&key).then_some((key, value))
     };
-    (0..ENTRIES_MAX).map_while(entry).collect()
+    Some((0..ENTRIES_MAX).map_while(entry).collect())
+}
+
+/// Where the table is: by what the loader knows, or else what is left of the linker's names.
+fn table<H: FileHeader<Endian = Endianness>>(
+    file: &ElfFile<'_, H>,
+    symbols: Option<Symbols<'_, H>>,
+) -> Option<u64> {
+    let endian = file.endian();
+    let known = symbols.and_then(|(symbols, names)| {
+        let mut defined = symbols.iter().filter(|symbol| !symbol.is_undefined(endian));
+        let is_named = |symbol: &&H::Sym| {
+            let name = symbol.name(endian, names);
+            name.is_ok_and(|name| NAMES.iter().any(|known| known.as_bytes() == name))
+        };
+        Some(defined.find(is_named)?.st_value(endian).into())
+    });
+    known.or_else(|| {
+        let mut defined = file.symbols().filter(ObjectSymbol::is_definition);
+        let named = defined.find(|symbol| symbol.name().is_ok_and(|name| NAMES.contains(&name)));
+        Some(named?.address())
+    })
 }
 
 /// The pointers of a table that a loader makes: what the file holds beside the instruction to make
 /// one (RELA: on `AArch64`, RISC-V, PowerPC, x86-64), or where it belongs (REL: on MIPS, ARM, x86),
 /// and where the symbol is that the instruction names, if any.
-fn relocated(file: &File<'_>, table: u64, length: u64) -> HashMap<u64, u64> {
-    let within = table..table.saturating_add(length);
-    let symbols = file.dynamic_symbol_table();
-    let all = file.dynamic_relocations().into_iter().flatten();
-    let pointers = all.filter_map(|(at, relocation)| {
-        if !within.contains(&at) {
-            return None;
-        }
-        let target = match symbol_of(file, &relocation) {
+fn relocated<H: FileHeader<Endian = Endianness>>(
+    file: &ElfFile<'_, H>,
+    symbols: Option<Symbols<'_, H>>,
+    within: &Range<u64>,
+) -> HashMap<u64, u64> {
+    let endian = file.endian();
+    let all = dynamic::relocations(file).filter(|relocation| within.contains(&relocation.at));
+    let pointers = all.filter_map(|relocation| {
+        let target = match relocation.symbol {
             None => 0,
-            Some(index) => {
-                let symbol = symbols.as_ref()?.symbol_by_index(index).ok()?;
-                symbol.is_definition().then(|| symbol.address())?
+            Some(number) => {
+                let symbol = symbols?.0.get(number)?;
+                let address: u64 = symbol.st_value(endian).into();
+                (!symbol.is_undefined(endian)).then_some(address)?
             }
         };
-        let held = if relocation.has_implicit_addend() {
-            pointer(file, at)?
-        } else {
-            relocation.addend().cast_unsigned()
+        let held = match relocation.addend {
+            None => pointer(file, relocation.at)?,
+            Some(addend) => addend.cast_unsigned(),
         };
         let address = target.wrapping_add(held);
-        Some((
-            at,
-            if file.is_64() {
-                address
-            } else {
-                address & u64::from(u32::MAX)
-            },
-        ))
+        let address = if file.is_64() {
+            address
+        } else {
+            address & u64::from(u32::MAX)
+        };
+        Some((relocation.at, address))
     });
     pointers.take(POINTERS_MAX).collect()
-}
-
-/// The symbol that an entry names.
-fn symbol_of(file: &File<'_>, relocation: &Relocation) -> Option<SymbolIndex> {
-    let RelocationTarget::Symbol(index) = relocation.target() else {
-        return None;
-    };
-    // The ABI n64 of MIPS writes a number of 32 bits before three types of 8, in either byte order:
-    // `object` does not turn that of little-endian files where they are REL.
-    let is_turned = file.architecture() == Architecture::Mips64
-        && file.endianness() == Endianness::Little
-        && relocation.has_implicit_addend();
-    match relocation.flags() {
-        RelocationFlags::Elf { r_type } if is_turned => {
-            let index = SymbolIndex(usize::try_from(r_type).ok()?);
-            (index.0 != 0).then_some(index)
-        }
-        _ => Some(index),
-    }
 }
 
 fn is_key(key: &str) -> bool {
@@ -112,7 +114,7 @@ fn is_key(key: &str) -> bool {
             .all(|byte| byte.is_ascii_graphic() && byte != b'/')
 }
 
-fn pointer(file: &File<'_>, at: u64) -> Option<u64> {
+fn pointer<H: FileHeader<Endian = Endianness>>(file: &ElfFile<'_, H>, at: u64) -> Option<u64> {
     let little = file.endianness() == Endianness::Little;
     if file.is_64() {
         let bytes: [u8; 8] = bytes(file, at, 8)?.try_into().ok()?;
@@ -132,19 +134,26 @@ fn pointer(file: &File<'_>, at: u64) -> Option<u64> {
     }
 }
 
-fn text(file: &File<'_>, at: u64) -> Option<String> {
+fn text<H: FileHeader<Endian = Endianness>>(file: &ElfFile<'_, H>, at: u64) -> Option<String> {
     let found = (at != 0).then(|| rest(file, at))??;
     let found = found.get(..found.len().min(STRING_MAX))?;
     let end = found.iter().position(|byte| *byte == 0)?;
     Some(std::str::from_utf8(found.get(..end)?).ok()?.to_owned())
 }
 
-fn bytes<'a>(file: &File<'a>, at: u64, size: usize) -> Option<&'a [u8]> {
+fn bytes<'a, H: FileHeader<Endian = Endianness>>(
+    file: &ElfFile<'a, H>,
+    at: u64,
+    size: usize,
+) -> Option<&'a [u8]> {
     rest(file, at)?.get(..size)
 }
 
 /// What a segment holds from an address on.
-fn rest<'a>(file: &File<'a>, at: u64) -> Option<&'a [u8]> {
+fn rest<'a, H: FileHeader<Endian = Endianness>>(
+    file: &ElfFile<'a, H>,
+    at: u64,
+) -> Option<&'a [u8]> {
     file.segments().find_map(|segment| {
         let offset = usize::try_from(at.checked_sub(segment.address())?).ok()?;
         segment.data().ok()?.get(offset..)
@@ -175,14 +184,13 @@ mod tests {
         beside: bool,
     }
 
-    /// Where the parts of one are.
-    const NAMES_AT: usize = 0x100;
-    const SYMBOLS_AT: usize = 0x140;
+    /// Where the parts of one are. Names follow the symbols.
+    const SYMBOLS_AT: usize = 0x100;
     const ENTRIES_AT: usize = 0x190;
     const TEXTS_AT: usize = 0x1e0;
     const TABLE_AT: usize = 0x220;
-    const SECTIONS_AT: usize = 0x280;
-    const LENGTH: usize = 0x400;
+    const DYNAMIC_AT: usize = 0x280;
+    const LENGTH: usize = 0x300;
 
     impl Library {
         fn number(self, value: usize, size: usize) -> Vec<u8> {
@@ -206,28 +214,30 @@ mod tests {
             parts.iter().flat_map(part).collect()
         }
 
+        /// Of a file without sections, that is loaded where it is.
         fn header(self) -> Vec<u8> {
             let class = if self.wide { 2 } else { 1 };
             let order = if self.little { 1 } else { 2 };
-            let (header, program, section) = if self.wide {
-                (64, 56, 64)
-            } else {
-                (52, 32, 40)
-            };
+            let (header, program) = if self.wide { (64, 56) } else { (52, 32) };
             let kind = [(3, 2), (self.machine.into(), 2), (1, 4), (0, 0)];
-            let tables = [(header, 0), (SECTIONS_AT, 0), (0, 4)];
-            let sizes = [
-                (header, 2),
-                (program, 2),
-                (1, 2),
-                (section, 2),
-                (4, 2),
-                (1, 2),
-            ];
-            let mut segment = vec![(1, 4), (0, 0), (0, 0), (0, 0), (LENGTH, 0), (LENGTH, 0)];
-            segment.insert(if self.wide { 1 } else { 6 }, (6, 4));
-            segment.push((0x1000, 0));
-            let all = [&kind[..], &tables, &sizes, &segment].concat();
+            let tables = [(header, 0), (0, 0), (0, 4)];
+            let sizes = [(header, 2), (program, 2), (2, 2), (0, 2), (0, 2), (0, 2)];
+            let segment = |kind, at, length| {
+                let place = [
+                    (kind, 4),
+                    (at, 0),
+                    (at, 0),
+                    (at, 0),
+                    (length, 0),
+                    (length, 0),
+                ];
+                let mut segment = [&place[..], &[(1, 0)]].concat();
+                segment.insert(if self.wide { 1 } else { 6 }, (6, 4));
+                segment
+            };
+            let loaded = segment(1, 0, LENGTH);
+            let dynamic = segment(2, DYNAMIC_AT, LENGTH - DYNAMIC_AT);
+            let all = [&kind[..], &tables, &sizes, &loaded, &dynamic].concat();
             [
                 b"\x7fELF",
                 &[class, order, 1, 0][..],
@@ -280,28 +290,28 @@ mod tests {
                 self.entry(TABLE_AT + size, 2, 2),
             ];
             let entries = entries.concat();
-            let kind = if self.beside { 4 } else { 9 };
-            let each = if self.beside { 3 * size } else { 2 * size };
-            let sections = [
-                [0; 6],
-                [3, NAMES_AT, 0x40, 0, 0, 0],
-                [11, SYMBOLS_AT, symbols.len(), 1, 1, symbols.len() / 3],
-                [kind, ENTRIES_AT, entries.len(), 2, 0, each],
+            let names = b"\0router_defaults\0shared\0".to_vec();
+            let names_at = SYMBOLS_AT + symbols.len();
+            let (tag, length_tag) = if self.beside { (7, 8) } else { (17, 18) };
+            let dynamic = [
+                (6, SYMBOLS_AT),
+                (5, names_at),
+                (10, names.len()),
+                (tag, ENTRIES_AT),
+                (length_tag, entries.len()),
+                (0, 0),
             ];
-            let section = |[kind, at, length, link, info, each]: &[usize; 6]| {
-                let place = [(0, 4), (*kind, 4), (2, 0), (*at, 0), (*at, 0), (*length, 0)];
-                self.join(&[&place[..], &[(*link, 4), (*info, 4), (1, 0), (*each, 0)]].concat())
-            };
+            let dynamic = dynamic.map(|(tag, value)| [self.word(tag), self.word(value)].concat());
             let held = if self.beside { [0, 0] } else { [key, 2] };
             let mut file = vec![0; LENGTH];
             for (at, part) in [
                 (0, self.header()),
-                (NAMES_AT, b"\0router_defaults\0shared\0".to_vec()),
                 (SYMBOLS_AT, symbols),
+                (names_at, names),
                 (ENTRIES_AT, entries),
                 (TEXTS_AT, b"lan_ip\0\0xx10.0.0.1\0".to_vec()),
                 (TABLE_AT, held.map(|value| self.word(value)).concat()),
-                (SECTIONS_AT, sections.iter().flat_map(section).collect()),
+                (DYNAMIC_AT, dynamic.concat()),
             ] {
                 file[at..at + part.len()].copy_from_slice(&part);
             }
