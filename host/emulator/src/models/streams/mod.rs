@@ -28,7 +28,9 @@ const STREAMS_MAX: u64 = 1024;
 /// What the kernel keeps of what is sent ahead to one socket, and what is sent at once.
 const AHEAD: usize = 16 << 10;
 const PIECE: usize = 4 << 10;
-/// What is taken from one socket before it is the others' turn, and sockets that have one.
+/// Pieces that are sent to one socket, and what is taken from it, before it is the others' turn;
+/// and sockets that have one.
+const PIECES: usize = 16;
 const TAKEN: usize = 64 << 10;
 const TURN: usize = 64;
 /// Turns in which is taken what was written before a question.
@@ -67,7 +69,7 @@ struct Stream {
     written: u64,
     /// What may be sent now, in bytes.
     due: u64,
-    /// Whether something is due and there was no room for it.
+    /// Whether something is due that is to be sent once there is room for it.
     hungry: bool,
     /// Whether something may come.
     comes: bool,
@@ -247,10 +249,13 @@ impl Stream {
         }
     }
 
-    /// Send what is due, as much as there is room for.
+    /// Send what is due, as much as there is room for. Who reads as fast as it comes, takes turns.
     fn feed(&mut self) {
         self.hungry = false;
-        while self.due > 0 {
+        for _ in 0..PIECES {
+            if self.due == 0 {
+                return;
+            }
             let size = usize::try_from(self.due).unwrap_or(PIECE).min(PIECE);
             let mut model = self.entry.model();
             let read = model.read(self.number, self.read, size).unwrap_or_default();
@@ -279,6 +284,7 @@ impl Stream {
                 Err(_) => self.due = 0,
             }
         }
+        self.hungry = self.due > 0;
     }
 
     /// Nothing comes after what was sent.

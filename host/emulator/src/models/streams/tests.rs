@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rookery_runs::plan::{Pseudofile, Read, Write};
 use rustix::event::{PollFd, PollFlags};
@@ -140,6 +141,35 @@ fn a_flood_of_writes_is_taken_and_does_not_keep_others_waiting() {
         assert_eq!(length, 1);
     }
     writer.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_reader_of_what_never_ends_does_not_keep_others_waiting() {
+    let (streams, _) = streams(&Pseudofile {
+        read: Read::Cycle(b"abc".to_vec()),
+        ..Pseudofile::default()
+    });
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let mut file = open(&streams, libc::O_RDONLY);
+            let stop = &stop;
+            scope.spawn(move || {
+                let mut buffer = vec![0; 64 << 10];
+                while !stop.load(Ordering::Relaxed) {
+                    file.read_exact(&mut buffer).unwrap();
+                }
+            });
+        }
+        let is_served = |_: &i32| {
+            streams.settle();
+            let other = streams.open(PATH, libc::O_RDWR).map(File::from);
+            other.is_ok_and(|mut other| other.read_exact(&mut [0; 2]).is_ok())
+        };
+        let served = (0..100).filter(is_served).count();
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(served, 100);
+    });
 }
 
 #[test]
