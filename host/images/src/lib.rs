@@ -6,7 +6,7 @@
 //! whoever asked for it checks as any other archive. The symbols of a program are read so, too.
 
 mod cpio;
-mod dynamic;
+pub mod dynamic;
 mod ext;
 mod format;
 mod packed;

@@ -27,7 +27,7 @@ pub struct Kept {
     turns: HashMap<String, usize>,
     /// The guest's host name, once it was given one.
     host_name: Vec<u8>,
-    /// The models' file system, where there is one.
+    /// The models' file system, or their streams.
     models: Option<Models>,
 }
 
@@ -40,9 +40,14 @@ impl Kept {
         }
     }
 
-    /// The models' file system.
+    /// The models' file system, or their streams.
     pub fn models(&mut self) -> Option<&mut Models> {
         self.models.as_mut()
+    }
+
+    /// The path that a socket with this inode stands for, where it is a model.
+    pub fn stream(&self, inode: u64) -> Option<&str> {
+        self.models.as_ref()?.stream(inode)
     }
 
     /// The file of a path, where one is kept.

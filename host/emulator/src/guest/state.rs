@@ -331,7 +331,8 @@ impl Paths for Guest<'_> {
         self.sys_devices.look(path, &self.pidfd);
         let caller = call.process.and_then(|process| self.procs.get(process));
         let caller = caller.ok_or(Errno::SRCH)?;
-        self.tree.resolve(caller, &self.init, path, follow)
+        self.tree
+            .resolve(caller, &self.init, path, follow, &self.kept)
     }
 
     fn refuses(&mut self, call: &Call, path: &str, status: &Stat, wanted: u32) -> bool {

@@ -12,6 +12,7 @@ use crate::files::devices::{self, Device, Devices, FileId};
 use crate::files::mounts::Mounts;
 use crate::files::private::{self, PrivateFiles};
 use crate::files::process_file::ProcessFile;
+use crate::guest::kept::Kept;
 use crate::kernel::paths;
 use crate::process::proc_dir::ProcDir;
 use crate::process::record::Record;
@@ -69,13 +70,15 @@ impl<'a> Tree<'a> {
 
     /// What is at a path for the caller, also when a link leads there.
     ///
-    /// `follow` is whether a link at the end of the path counts as what it points to.
+    /// `follow` is whether a link at the end of the path counts as what it points to. Which sockets
+    /// are models, `kept` tells.
     pub fn resolve(
         &self,
         caller: &Record,
         init: &ProcDir,
         path: &str,
         follow: bool,
+        kept: &Kept,
     ) -> Result<Found, Errno> {
         let spelled = paths::own_proc(path, caller.who.pid);
         for path in [path, &spelled] {
@@ -89,7 +92,7 @@ impl<'a> Tree<'a> {
         let (found, real) = match view.find_named(path, follow) {
             Ok(found) => found,
             // Beyond what the supervisor resolves for it: another user's, or a file without a name.
-            Err(Errno::ACCESS | Errno::XDEV) => return Ok(Found::Other),
+            Err(Errno::ACCESS | Errno::XDEV) => return Ok(self.stream(&view, path, kept)),
             Err(Errno::NOENT) if let Some(directory) = self.devices.directory(path) => {
                 return Ok(Found::Device(path.to_owned(), directory));
             }
@@ -126,6 +129,14 @@ impl<'a> Tree<'a> {
             Some(file) => Found::OfProcess(file),
             None => Found::File(real, status),
         })
+    }
+
+    /// A model that is a stream, by `/proc/self/fd`, `/dev/stdout` and the like: the kernel opens
+    /// no socket.
+    fn stream(&self, view: &View, path: &str, kept: &Kept) -> Found {
+        let path = view.socket(path).and_then(|inode| kept.stream(inode));
+        let device = path.and_then(|path| Some((path.to_owned(), self.devices.get(path)?.clone())));
+        device.map_or(Found::Other, |(path, device)| Found::Device(path, device))
     }
 
     /// What the configuration says of a device whose file the guest covered: where it mounts a file

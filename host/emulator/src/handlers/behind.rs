@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use crate::files::devices::Backing;
-use crate::guest::access::{Callers, HasDevices};
+use crate::guest::access::{Callers, HasDevices, HasKept};
+use crate::kernel::paths;
 use crate::models;
 use crate::process::call::Call;
 use rookery_runs::plan::Pseudofile;
@@ -24,9 +25,18 @@ pub fn path_of(link: &str) -> Option<&str> {
     }
 }
 
+/// As [`path_of`], also of a model that is a stream: its socket has a number only.
+pub fn path_behind(guest: &mut impl HasKept, link: &str) -> Option<String> {
+    if let Some(path) = path_of(link) {
+        return Some(path.to_owned());
+    }
+    let path = guest.kept().stream(paths::socket(link)?)?;
+    Some(path.to_owned())
+}
+
 /// The modelled path behind a descriptor of the caller, and its model.
 pub fn model_of(
-    guest: &mut (impl Callers + HasDevices),
+    guest: &mut (impl Callers + HasDevices + HasKept),
     call: &Call,
     fd: i32,
 ) -> Option<(String, Rc<Pseudofile>)> {
@@ -35,9 +45,12 @@ pub fn model_of(
 }
 
 /// The model that a descriptor with this link was given as.
-fn of_link(guest: &mut impl HasDevices, link: &str) -> Option<(String, Rc<Pseudofile>)> {
-    let path = path_of(link)?;
-    match guest.devices().get(path)?.backing {
+fn of_link(
+    guest: &mut (impl HasDevices + HasKept),
+    link: &str,
+) -> Option<(String, Rc<Pseudofile>)> {
+    let path = path_behind(guest, link)?;
+    match guest.devices().get(&path)?.backing {
         Backing::Model(index) => {
             let (path, model) = guest.devices().models().get(index)?;
             Some((path.clone(), Rc::clone(model)))
@@ -47,7 +60,7 @@ fn of_link(guest: &mut impl HasDevices, link: &str) -> Option<(String, Rc<Pseudo
 }
 
 /// The modelled paths that the caller has open.
-pub fn open_models(guest: &mut (impl Callers + HasDevices), call: &Call) -> Vec<String> {
+pub fn open_models(guest: &mut (impl Callers + HasDevices + HasKept), call: &Call) -> Vec<String> {
     let links: Vec<String> = guest.caller(call).map_or_else(Vec::new, |record| {
         let numbers = record.descriptors().into_iter();
         numbers

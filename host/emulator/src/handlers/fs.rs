@@ -19,7 +19,7 @@ use crate::guest::access::{
 };
 use crate::guest::tree::{CONSOLE, Found};
 use crate::handlers::exec::{self, Executes};
-use crate::handlers::model::memory_file;
+use crate::handlers::memory_file::{self, memory_file};
 use crate::handlers::{
     behind, boot_arguments, hotplug, loops, model, nvram, preload, program_file, tunnel,
 };
@@ -159,7 +159,7 @@ fn open_device<'a>(
             if path == "/proc/cmdline" {
                 boot_arguments::reads_command_line(guest, call);
             }
-            memory_file(path, contents).and_then(|file| model::reopen(&file, flags))
+            memory_file(path, contents).and_then(|file| memory_file::reopen(&file, flags))
         }
         Backing::Directory => open_directory(guest, call, path, flags),
         Backing::Loop(number) => loops::open(guest, *number, flags),
@@ -180,7 +180,7 @@ fn open_device<'a>(
 fn silence(flags: i32) -> Result<Rc<OwnedFd>, Errno> {
     let (pipe, _) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(shortage::of("pipe2"))?;
     let nonblocking = flags & libc::O_NONBLOCK;
-    model::reopen(&pipe, libc::O_RDWR | nonblocking)
+    memory_file::reopen(&pipe, libc::O_RDWR | nonblocking)
 }
 
 /// A directory of `/proc` that only holds models: the sandbox keeps one that lists them.
@@ -352,7 +352,7 @@ pub fn access(guest: &mut (impl Paths + Reports), call: &Call, file: PathArg) ->
 
 /// `readlink`: the program of a process is not its emulator.
 pub fn readlink<'a>(
-    guest: &mut (impl Paths + Reports + HasConsole<'a> + HasNvram + HasPlan<'a>),
+    guest: &mut (impl Paths + Reports + HasConsole<'a> + HasKept + HasNvram + HasPlan<'a>),
     call: &Call,
     link: PathArg,
 ) -> Action {
@@ -393,17 +393,18 @@ pub fn readlink<'a>(
 
 /// What `/proc/PID/fd/N` leads to, where the guest must not see what really is there.
 fn descriptor_target<'a>(
-    guest: &mut (impl Callers + HasConsole<'a>),
+    guest: &mut (impl Callers + HasConsole<'a> + HasKept),
     path: &str,
 ) -> Option<String> {
     let (pid, fd) = path.strip_prefix("/proc/")?.split_once("/fd/")?;
     let record = guest.procs().by_guest_pid(pid.parse().ok()?)?;
     let fd: u32 = fd.parse().ok()?;
     let link = record.directory(i32::try_from(fd).ok()?)?;
-    if let Some(path) = behind::path_of(&link) {
-        return Some(path.to_owned());
+    let status = record.held_status(i32::try_from(fd).ok()?);
+    if let Some(path) = behind::path_behind(guest, &link) {
+        return Some(path);
     }
-    let status = record.held_status(i32::try_from(fd).ok()?).ok()?;
+    let status = status.ok()?;
     guest
         .console()
         .is_behind(&status)

@@ -16,7 +16,7 @@ use crate::guest::access::{
     Callers, HasDevices, HasImages, HasKept, HasMounts, HasNamespaces, HasPlan, Paths, Reports,
 };
 use crate::guest::tree::Found;
-use crate::handlers::model::memory_file;
+use crate::handlers::memory_file::memory_file;
 use crate::kernel::{enter, paths};
 use crate::models::contents;
 use crate::process::call::{Action, Call};

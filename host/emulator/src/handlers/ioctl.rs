@@ -6,9 +6,10 @@ use rustix::io::Errno;
 use rustix::time::ClockId;
 
 use crate::guest::access::{
-    Callers, HasDevices, HasEmulators, HasImages, HasNvram, HasPlan, HasServices, Reports,
+    Callers, HasDevices, HasEmulators, HasImages, HasKept, HasPlan, HasServices, Reports,
 };
 use crate::handlers::behind::model_of;
+use crate::handlers::nvram::driver::Driven;
 use crate::handlers::{flash, flash_chip, loops, network, nvram, ppp, tunnel};
 use crate::process::call::{Action, Call};
 use crate::qemu::arch::Arch;
@@ -17,15 +18,9 @@ use rookery_records::event::{Operation, What};
 use rookery_runs::plan::{Ioctl, IoctlCommand, Pseudofile};
 
 /// What an `ioctl` may reach.
-pub trait Controls<'a>:
-    Reports + HasPlan<'a> + HasDevices + HasEmulators<'a> + HasServices + HasImages + HasNvram
-{
-}
+pub trait Controls<'a>: Driven<'a> + HasPlan<'a> + HasKept + HasServices + HasImages {}
 
-impl<'a, T> Controls<'a> for T where
-    T: Reports + HasPlan<'a> + HasDevices + HasEmulators<'a> + HasServices + HasImages + HasNvram
-{
-}
+impl<'a, T: Driven<'a> + HasPlan<'a> + HasKept + HasServices + HasImages> Controls<'a> for T {}
 
 /// `ioctl`.
 pub fn ioctl<'a>(guest: &mut impl Controls<'a>, call: &Call) -> Action {
@@ -226,7 +221,7 @@ fn interface<'a>(
 mod tests {
     use super::*;
     use crate::guest::testing::Part;
-    use crate::handlers::model::memory_file;
+    use crate::handlers::memory_file::memory_file;
     use std::os::fd::{AsFd, AsRawFd};
 
     #[test]

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use crate::guest::access::{Callers, HasEmulators, HasIpc, HasNamespaces, Reports};
 use crate::kernel::ipc::{Kind, objects};
+use crate::kernel::maps::{self, mappings};
 use crate::process::call::{Action, Call};
 
 /// The names that the kernel has for the arguments.
@@ -110,15 +111,10 @@ pub fn attach<'a>(
 fn is_in_use(guest: &mut impl Callers, call: &Call) -> bool {
     let maps = guest
         .caller(call)
-        .and_then(|record| record.process.text("maps").ok());
+        .and_then(|record| record.process.text(maps::FILE).ok());
     let at = call.arg(1);
     maps.is_some_and(|maps| {
-        maps.lines().any(|line| {
-            let (range, rest) = line.split_once(' ').unwrap_or_default();
-            let (low, high) = range.split_once('-').unwrap_or_default();
-            let bound = |hex| u64::from_str_radix(hex, 16).unwrap_or(0);
-            (bound(low)..bound(high)).contains(&at) && !rest.starts_with("---p")
-        })
+        mappings(&maps).any(|mapping| mapping.range.contains(&at) && mapping.is_used())
     })
 }
 

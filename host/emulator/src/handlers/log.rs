@@ -3,7 +3,7 @@
 
 use rustix::io::Errno;
 
-use crate::guest::access::{Callers, HasDevices, HasEmulators, HasPlan, Reports};
+use crate::guest::access::{Callers, HasDevices, HasEmulators, HasKept, HasPlan, Reports};
 use crate::handlers::behind::{self, pieces_of};
 use crate::process::call::{Action, Call};
 use crate::qemu::ioctl_table;
@@ -14,7 +14,7 @@ const LINE_MAX: usize = 4096;
 
 /// A write to the log's descriptor: taken, never carried out.
 pub fn write<'a>(
-    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a>),
+    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasKept + HasEmulators<'a>),
     call: &Call,
 ) -> Action {
     let pieces: Vec<(u64, u64)> = if call.number() == libc::SYS_write {
@@ -41,7 +41,7 @@ pub fn write<'a>(
 }
 
 fn take<'a>(
-    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a>),
+    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasKept + HasEmulators<'a>),
     call: &Call,
     text: &str,
 ) {
@@ -126,7 +126,7 @@ const OF_SOCKETS: std::ops::RangeInclusive<u32> = 0x8900..=0x8BFF;
 /// model that the caller has open, usually one. The next time it comes to the supervisor, which
 /// then knows.
 fn refused<'a>(
-    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a>),
+    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasKept + HasEmulators<'a>),
     call: &Call,
     command: u32,
 ) {
@@ -148,7 +148,7 @@ fn refused<'a>(
 
 /// An ioctl is about to be made.
 pub fn learn<'a>(
-    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a>),
+    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasKept + HasEmulators<'a>),
     call: &Call,
     fd: i32,
     command: u32,

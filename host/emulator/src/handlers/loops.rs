@@ -11,7 +11,7 @@ use crate::files::devices;
 use crate::files::loops::{CONTROL, Info, Shown, number, path};
 use crate::guest::access::{Callers, HasDevices, HasImages};
 use crate::handlers::behind;
-use crate::handlers::model::{memory_file, reopen};
+use crate::handlers::memory_file::{memory_file, reopen};
 use crate::kernel::paths;
 use crate::process::call::{Action, Call};
 use crate::process::record::Record;

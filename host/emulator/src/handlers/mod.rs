@@ -26,6 +26,7 @@ mod limits;
 mod listed;
 mod log;
 mod loops;
+mod memory_file;
 mod model;
 mod mount;
 mod names;

@@ -1,22 +1,22 @@
 //! Opening a modelled file, and writes to it that come to the supervisor.
 //!
 //! Where the guest has a file system of models, each open is a file there, which does what its
-//! model says. Else it is memory, whose name tells the path that it stands for: a file that is both
-//! read and written, or where one of both fails, gets a descriptor whose reads and writes come to
-//! the supervisor. A copy of that descriptor under a low number is plain memory.
+//! model says. Else a stream is a socket, at whose other end the process answers that would serve
+//! the file system. What else there is, is memory, whose name tells the path that it stands for: a
+//! file that is both read and written, or where one of both fails, gets a descriptor whose reads
+//! and writes come to the supervisor. A copy of that descriptor under a low number is plain memory.
 
 use std::ops::RangeInclusive;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 
 use crate::guest::access::{Callers, HasDevices, HasKept, Reports};
 use crate::guest::kept::STATE_MAX;
-use crate::handlers::behind::{MEMORY_FILE, model_of, pieces_of};
-use crate::kernel::shortage;
-use crate::models::{contents, lacks_writing};
+use crate::handlers::behind::{model_of, pieces_of};
+use crate::handlers::memory_file::{memory_file, open_to_change, refusing, reopen, sink};
+use crate::models::{contents, is_stream, lacks_writing, refuses_writing};
 use crate::process::call::{Action, Call};
 use crate::sandbox::filter::WATCHED_FDS;
 use rookery_records::event::{Operation, Process, What, Written};
@@ -24,40 +24,6 @@ use rookery_runs::plan::{Pseudofile, Read, Write};
 
 /// What the kernel transfers in one call at most.
 const TRANSFER_MAX: u64 = 0x7FFF_F000;
-
-/// A memory file for `path` that holds `contents`, which nobody can change: its memory is nobody's,
-/// and a guest would fill it.
-pub fn memory_file(path: &str, contents: &[u8]) -> Result<Rc<OwnedFd>, Errno> {
-    let file = open_to_change(path, contents)?;
-    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-    rustix::fs::fcntl_add_seals(&file, seals)?;
-    Ok(file)
-}
-
-/// As [`memory_file`], but it can be changed: who makes one sees to it that it does not grow.
-fn open_to_change(path: &str, contents: &[u8]) -> Result<Rc<OwnedFd>, Errno> {
-    let mut end = path.len().min(200);
-    while !path.is_char_boundary(end) {
-        end -= 1;
-    }
-    let name = format!("{MEMORY_FILE}{}", path.get(..end).unwrap_or_default());
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let fd = rustix::fs::memfd_create(name, flags).map_err(shortage::of("memfd_create"))?;
-    let mut written = 0;
-    while let Some(rest) = contents.get(written..).filter(|rest| !rest.is_empty()) {
-        written += rustix::io::pwrite(&fd, rest, written as u64)?;
-    }
-    Ok(Rc::new(fd))
-}
-
-/// An open of its own of a memory file, as the guest's `flags` say.
-pub fn reopen(file: &OwnedFd, flags: i32) -> Result<Rc<OwnedFd>, Errno> {
-    let kept = libc::O_ACCMODE | libc::O_NONBLOCK | libc::O_APPEND;
-    let flags = OFlags::from_bits_retain((flags & kept).cast_unsigned()) | OFlags::CLOEXEC;
-    let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-    let opened = rustix::fs::open(path, flags, Mode::empty()).map_err(shortage::of("open"));
-    opened.map(Rc::new)
-}
 
 /// `open` of the model `index`. Its contents are private to this open, unless it is stateful.
 pub fn open(
@@ -74,13 +40,17 @@ pub fn open(
     let access = flags & libc::O_ACCMODE;
     let (reads, writes) = (access != libc::O_WRONLY, access != libc::O_RDONLY);
     let fails_reads = reads && contents(model, 0).is_none();
-    let fails_writes =
-        writes && matches!(model.write, Write::Unhandled | Write::Return(i32::MIN..0));
+    let fails_writes = writes && refuses_writing(&model.write);
     if fails_reads {
         unmodelled(guest, call, path, Operation::Read);
     }
-    if let Some(fd) = file_of_its_own(guest, path, flags) {
-        let number = counts_itself(model, access).then(|| free_number(guest, call));
+    if let Some((fd, is_stream)) = served(guest, path, model, flags) {
+        let is_watched = if is_stream {
+            fails_reads || (writes && matches!(model.write, Write::Unhandled | Write::Return(_)))
+        } else {
+            counts_itself(model, access)
+        };
+        let number = is_watched.then(|| free_number(guest, call));
         return give(Ok(fd), number.flatten(), flags);
     }
     if writes && model.write == Write::Unhandled {
@@ -102,39 +72,59 @@ fn unmodelled(guest: &mut impl Reports, call: &Call, path: &str, operation: Oper
     guest.report_call(call, What::Unmodelled { path, operation });
 }
 
-/// Report what the guest wrote to files of the models' file system that do not say what writing
-/// does.
+/// Report what the guest wrote to files of the models' file system, and to streams, that do not say
+/// what writing does.
 pub fn report_sent(guest: &mut (impl Reports + HasKept)) {
-    let all = guest.kept().models().map(|models| models.sent());
-    for sent in all.unwrap_or_default() {
-        let record = guest.procs().by_guest_pid(sent.pid);
+    let Some(models) = guest.kept().models() else {
+        return;
+    };
+    let (all, are_streams) = (models.sent(), models.are_streams());
+    for sent in all {
+        // A socket tells the number that the process has here.
+        let record = if are_streams {
+            let known = guest.procs().identify(sent.pid).unwrap_or(sent.pid);
+            guest.procs().get(known).map(|record| &*record)
+        } else {
+            guest.procs().by_guest_pid(sent.pid)
+        };
         let who = record.map(|record| record.who.clone()).unwrap_or_default();
         let (path, operation) = (sent.path, Operation::Write(sent.written));
         guest.report(who, What::Unmodelled { path, operation });
     }
 }
 
-/// A file of the models' file system, where there is one.
-fn file_of_its_own(
+/// A file of the models' file system, where there is one, or else a stream; and whether it is that.
+fn served(
     guest: &mut (impl Reports + HasDevices + HasKept),
     path: &str,
+    model: &Pseudofile,
     flags: i32,
-) -> Option<Rc<OwnedFd>> {
-    let files = if guest.kept().models()?.begins() {
+) -> Option<(Rc<OwnedFd>, bool)> {
+    let models = guest.kept().models()?;
+    let (begins, are_streams) = (models.begins(), models.are_streams());
+    if are_streams && !is_stream(model, flags & libc::O_ACCMODE) {
+        return None;
+    }
+    let files = if begins {
         guest.devices().models().to_vec()
     } else {
         Vec::new()
     };
-    let opened = guest.kept().models()?.open(&files, path, flags)?;
-    let failed = |error: &std::io::Error| {
-        let note = format!(
-            "the models' file system could not be asked for {path} ({error}): from now on each \
-             open of a model is a file in memory"
-        );
-        guest.report(Process::default(), What::Note(note.into()));
+    let note = match guest.kept().models()?.open(&files, path, flags) {
+        Ok(Ok(fd)) => return Some((fd, are_streams)),
+        Ok(Err(Errno::MFILE)) => MANY_STREAMS.to_owned(),
+        Ok(Err(_)) => return None,
+        Err(error) => format!(
+            "the process that serves models could not be asked for {path} ({error}): from now on \
+             each open of a model is a file in memory"
+        ),
     };
-    opened.inspect_err(failed).ok()
+    guest.report(Process::default(), What::Note(note.into()));
+    None
 }
+
+const MANY_STREAMS: &str = "the guest has more device models open that are streams than there are \
+                            sockets for: others are files in memory";
 
 /// Whether the supervisor has to answer writes to a descriptor that is opened so. A file system
 /// moves the position where reading goes on, which a device leaves as it is, and can return no
@@ -177,6 +167,10 @@ fn file(
         return kept(guest, path, contents, flags);
     }
     match flags & libc::O_ACCMODE {
+        _ if fails_writes && contents.is_empty() => {
+            let refusing = refusing(path).or_else(|_| memory_file(path, contents));
+            reopen(&*refusing?, flags)
+        }
         libc::O_WRONLY if !fails_writes => sink(path, flags),
         libc::O_RDWR if !fails_writes => {
             let file = open_to_change(path, contents)?;
@@ -185,20 +179,6 @@ fn file(
         }
         _ => reopen(&*memory_file(path, contents)?, flags),
     }
-}
-
-/// What one copy of a descriptor that is only written to takes, where its writes do not come to the
-/// supervisor.
-const SINK: u64 = 1 << 20;
-
-/// A file that is only written to.
-fn sink(path: &str, flags: i32) -> Result<Rc<OwnedFd>, Errno> {
-    let file = open_to_change(path, &[])?;
-    rustix::fs::ftruncate(&file, SINK)?;
-    let seals = SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-    rustix::fs::fcntl_add_seals(&file, seals)?;
-    // There is room before its end only.
-    reopen(&file, flags & !libc::O_APPEND)
 }
 
 /// The one file of a path that remembers what is written. Whoever opens it to write only, means to
@@ -255,7 +235,7 @@ pub fn number_of(
 }
 
 /// A read from a watched descriptor.
-pub fn read(guest: &mut (impl Callers + HasDevices), call: &Call) -> Action {
+pub fn read(guest: &mut (impl Callers + HasDevices + HasKept), call: &Call) -> Action {
     match model_of(guest, call, call.int(0)) {
         Some((_, model)) if contents(&model, 0).is_none() => Errno::INVAL.into(),
         _ => Action::Continue,
@@ -270,8 +250,11 @@ pub fn write(guest: &mut (impl Reports + HasDevices + HasKept), call: &Call) -> 
     if !is_writable(guest, call) {
         return Action::Continue;
     }
-    if let Write::Return(value) = model.write {
-        return Action::Return(value.into());
+    match model.write {
+        Write::Return(value) => return Action::Return(value.into()),
+        // A stream's other end writes to the file.
+        Write::ToFile(_) if is_stream(&model, libc::O_RDWR) => return Action::Continue,
+        _ => {}
     }
     let pieces = if matches!(call.number(), libc::SYS_write | libc::SYS_pwrite64) {
         Some(vec![(call.arg(1), call.arg(2))])
@@ -304,7 +287,7 @@ pub fn write(guest: &mut (impl Reports + HasDevices + HasKept), call: &Call) -> 
 
 /// A copy within the kernel, from the descriptor that is the argument `from`. Of a model the caller
 /// is told that it cannot be made so, as a driver would say that has no such copies: it reads.
-pub fn copy(guest: &mut (impl Callers + HasDevices), call: &Call, from: usize) -> Action {
+pub fn copy(guest: &mut (impl Callers + HasDevices + HasKept), call: &Call, from: usize) -> Action {
     match model_of(guest, call, call.int(from)) {
         Some(_) => Errno::INVAL.into(),
         None => Action::Continue,
@@ -358,6 +341,8 @@ fn bytes_of(
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd as _;
+
     use super::*;
     use crate::guest::testing::Part;
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use rustix::io::Errno;
 
 use crate::guest::access::{Callers, HasNvram};
-use crate::handlers::model;
+use crate::handlers::memory_file;
 use crate::process::call::{Action, Call};
 use crate::process::view;
 use crate::qemu::arch::Arch;
@@ -69,7 +69,7 @@ pub fn library(
     if let Some(file) = nvram.file(library) {
         return Some(file);
     }
-    let file = model::memory_file(PATH, &library.file(nvram.names())?).ok()?;
+    let file = memory_file::memory_file(PATH, &library.file(nvram.names())?).ok()?;
     nvram.keep_file(library, &file);
     Some(file)
 }
@@ -79,7 +79,7 @@ pub fn open(guest: &mut impl Callers, call: &Call, flags: i32) -> Action {
     let library = guest.caller(call).and_then(|record| record.library.clone());
     let file = library
         .ok_or(Errno::NOENT)
-        .and_then(|file| model::reopen(&file, libc::O_RDONLY));
+        .and_then(|file| memory_file::reopen(&file, libc::O_RDONLY));
     match file {
         Ok(fd) => Action::Give {
             fd,

@@ -2,6 +2,7 @@
 
 use crate::guest::access::{Callers, HasEmulators};
 use crate::handlers::ioctl;
+use crate::kernel::maps::{self, mappings};
 use crate::process::call::{Action, Call};
 
 /// How large a stack may become with what is mapped at first: as far apart are those that
@@ -16,24 +17,21 @@ pub fn grows<'a>(guest: &mut (impl Callers + HasEmulators<'a>), call: &Call) -> 
     let most = SIZE.saturating_sub(bytes).min(call.arg(1));
     let maps = guest
         .caller(call)
-        .and_then(|record| record.process.text("maps").ok());
+        .and_then(|record| record.process.text(maps::FILE).ok());
     let below = maps.map_or(0, |maps| room_below(&maps, start, most));
     Action::Return(below.cast_signed())
 }
 
 /// How many bytes below an address nothing uses, `most` at most. What the emulator set aside for
-/// its guest is not used (`proc_pid_maps(5)`).
+/// its guest is not used.
 fn room_below(maps: &str, start: u64, most: u64) -> u64 {
     let lowest = start.saturating_sub(most);
-    let used = maps.lines().filter_map(|line| {
-        let (range, rest) = line.split_once(' ')?;
-        let (low, high) = range.split_once('-')?;
-        let [low, high] = [low, high].map(|hex| u64::from_str_radix(hex, 16).ok());
-        let (low, high) = (low?, high?);
-        let is_used = !rest.starts_with("---p");
-        (is_used && low < start && high > lowest).then_some(high.min(start))
+    let used = mappings(maps).filter(|mapping| {
+        let range = &mapping.range;
+        mapping.is_used() && range.start < start && range.end > lowest
     });
-    start - used.max().unwrap_or(lowest)
+    let highest = used.map(|mapping| mapping.range.end.min(start)).max();
+    start - highest.unwrap_or(lowest)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use rustix::io::Errno;
 
 use crate::files::devices::Device;
-use crate::guest::access::{Callers, HasConsole, HasDevices, Paths, Reports};
+use crate::guest::access::{Callers, HasConsole, HasDevices, HasKept, Paths, Reports};
 use crate::guest::tree::CONSOLE;
 use crate::handlers::behind;
 use crate::process::call::{Action, Call};
@@ -14,7 +14,7 @@ use crate::process::path_arg::PathArg;
 
 /// `stat`, `lstat`, `newfstatat`.
 pub fn stat<'a>(
-    guest: &mut (impl Paths + Reports + HasDevices + HasConsole<'a>),
+    guest: &mut (impl Paths + Reports + HasDevices + HasConsole<'a> + HasKept),
     call: &Call,
     file: PathArg,
 ) -> Action {
@@ -39,7 +39,7 @@ pub fn stat<'a>(
 
 /// `statx`.
 pub fn statx<'a>(
-    guest: &mut (impl Paths + Reports + HasDevices + HasConsole<'a>),
+    guest: &mut (impl Paths + Reports + HasDevices + HasConsole<'a> + HasKept),
     call: &Call,
 ) -> Action {
     match find(guest, call, PathArg::AT, call.int(2)) {
@@ -57,7 +57,7 @@ pub fn statx<'a>(
 }
 
 fn find(
-    guest: &mut (impl Paths + Reports + HasDevices),
+    guest: &mut (impl Paths + Reports + HasDevices + HasKept),
     call: &Call,
     file: PathArg,
     flags: i32,
@@ -90,9 +90,12 @@ fn find(
 }
 
 /// A descriptor that a model was given as.
-fn of_descriptor(guest: &mut (impl Callers + HasDevices), call: &Call) -> Option<(String, Device)> {
+fn of_descriptor(
+    guest: &mut (impl Callers + HasDevices + HasKept),
+    call: &Call,
+) -> Option<(String, Device)> {
     let link = guest.caller(call)?.directory(call.int(0))?;
-    let path = behind::path_of(&link)?.to_owned();
+    let path = behind::path_behind(guest, &link)?;
     let device = guest.devices().get(&path)?.clone();
     Some((path, device))
 }

@@ -3,7 +3,9 @@
 
 use rustix::io::Errno;
 
-use crate::guest::access::{Callers, HasDevices, HasEmulators, HasPlan, HasWaits, Reports};
+use crate::guest::access::{
+    Callers, HasDevices, HasEmulators, HasKept, HasPlan, HasWaits, Reports,
+};
 use crate::guest::waits::Wait;
 use crate::handlers::{log, options, stacks};
 use crate::kernel::told;
@@ -14,7 +16,7 @@ use crate::qemu::signals;
 
 /// What the emulator tells (`qemu/told.rs`).
 pub fn told<'a>(
-    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a> + HasWaits),
+    guest: &mut (impl Reports + HasPlan<'a> + HasDevices + HasEmulators<'a> + HasKept + HasWaits),
     call: &Call,
 ) -> Action {
     match call.int(0) {
@@ -45,7 +47,10 @@ fn will_end(guest: &mut impl Callers, call: &Call) {
     }
 }
 
-fn made<'a>(guest: &mut (impl Callers + HasPlan<'a> + HasEmulators<'a> + HasWaits), call: &Call) {
+fn made<'a>(
+    guest: &mut (impl Callers + HasPlan<'a> + HasEmulators<'a> + HasKept + HasWaits),
+    call: &Call,
+) {
     let signal = call.int(1) & 0xFF;
     let signal = signals::on_host(&guest.plan().arch, guest.emulators().abort(), signal);
     let number = call.int(2).cast_unsigned();

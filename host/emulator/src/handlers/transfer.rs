@@ -10,7 +10,10 @@ use crate::process::call::{Action, Call};
 use crate::sandbox::filter::LOG_FD;
 
 /// `read`.
-pub fn read<'a>(guest: &mut (impl Driven<'a> + HasPlan<'a> + HasServices), call: &Call) -> Action {
+pub fn read<'a>(
+    guest: &mut (impl Driven<'a> + HasKept + HasPlan<'a> + HasServices),
+    call: &Call,
+) -> Action {
     route::receive(guest, call)
         .or_else(|| nvram::driver::read(guest, call))
         .unwrap_or_else(|| model::read(guest, call))

@@ -7,6 +7,7 @@
 pub mod ending;
 pub mod enter;
 pub mod ipc;
+pub mod maps;
 pub mod netlink;
 pub mod notify;
 pub mod numbers;

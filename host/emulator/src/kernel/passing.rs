@@ -1,9 +1,10 @@
-//! Messages between processes, with a descriptor where one goes along (`unix(7)`).
+//! Messages between processes, with a descriptor or their sender where one goes along (`unix(7)`).
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
@@ -59,4 +60,19 @@ pub fn receive_with_fd(
         _ => None,
     });
     Ok((message.bytes, fd))
+}
+
+/// What is there of what was sent, and by which process, of a socket that is told of its senders
+/// (`SO_PASSCRED`); 0 where it does not say. Descriptors that come along are not taken.
+pub fn receive_with_sender(socket: &OwnedFd, buffer: &mut [u8]) -> Result<(usize, u32), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let buffers = &mut [IoSliceMut::new(buffer)];
+    let message = rustix::net::recvmsg(socket, buffers, &mut ancillary, flags)?;
+    let sender = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmCredentials(who) => who.pid.as_raw_pid().try_into().ok(),
+        _ => None,
+    });
+    Ok((message.bytes, sender.unwrap_or(0)))
 }

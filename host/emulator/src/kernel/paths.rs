@@ -86,6 +86,12 @@ pub fn is_path(link: &str) -> bool {
     link.starts_with('/') && !link.starts_with("/memfd:") && !link.ends_with(" (deleted)")
 }
 
+/// The inode of a socket, from the text of its link of `/proc`.
+pub fn socket(link: &str) -> Option<u64> {
+    let inode = link.strip_prefix("socket:[")?.strip_suffix(']')?;
+    inode.parse().ok()
+}
+
 /// The guest path behind an open descriptor of ours, links resolved.
 pub fn of_descriptor(fd: impl AsFd) -> Option<String> {
     use std::os::fd::AsRawFd;

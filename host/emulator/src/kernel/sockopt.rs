@@ -1,8 +1,8 @@
-//! Options of sockets by their numbers (`setsockopt(2)`).
+//! Options of sockets by their numbers (`setsockopt(2)`), and how much one holds.
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use rustix::io::Errno;
 
@@ -21,6 +21,18 @@ pub fn set(socket: BorrowedFd<'_>, level: i32, option: i32, value: &[u8]) -> Res
     };
     match set {
         0 => Ok(()),
+        _ => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)),
+    }
+}
+
+/// How much of what was sent by a socket nobody has received yet, as the kernel counts it: 0 where
+/// all was (`SIOCOUTQ`).
+pub fn unread(socket: impl AsFd) -> Result<u32, Errno> {
+    let mut held: libc::c_int = 0;
+    let socket = socket.as_fd().as_raw_fd();
+    // SAFETY: the kernel writes one `int`.
+    match unsafe { libc::ioctl(socket, libc::TIOCOUTQ, &raw mut held) } {
+        0 => u32::try_from(held).map_err(|_| Errno::INVAL),
         _ => Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)),
     }
 }

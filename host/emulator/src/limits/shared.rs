@@ -6,8 +6,10 @@
 //! size changed while there is any.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use crate::kernel::maps::{self, mappings};
 use crate::limits::processes::{Processes, Size};
 
 /// For so long after a call that may map shared memory it may not have been carried out.
@@ -67,21 +69,17 @@ impl Shared {
 }
 
 fn objects(processes: &Processes, pid: u32) -> Vec<(u64, u64)> {
-    let table = processes.read(&format!("{pid}/maps")).unwrap_or_default();
-    let mut all: HashMap<u64, u64> = HashMap::new();
-    for (object, bytes) in table.lines().filter_map(object) {
-        *all.entry(object).or_default() += bytes;
-    }
-    all.into_iter().collect()
+    let table = processes.read(&format!("{pid}/{}", maps::FILE));
+    in_table(&table.unwrap_or_default())
 }
 
-/// `START-END rw-s OFFSET DEVICE INODE   /dev/zero (deleted)`
-fn object(line: &str) -> Option<(u64, u64)> {
-    let mut fields = line.strip_suffix(NAME)?.split_ascii_whitespace();
-    let (start, end) = fields.next()?.split_once('-')?;
-    let address = |text| u64::from_str_radix(text, 16).ok();
-    let bytes = address(end)?.checked_sub(address(start)?)?;
-    Some((fields.nth(3)?.parse().ok()?, bytes))
+fn in_table(table: &str) -> Vec<(u64, u64)> {
+    let mut all: HashMap<u64, u64> = HashMap::new();
+    for mapping in mappings(table).filter(|mapping| mapping.name == NAME) {
+        let Range { start, end } = mapping.range;
+        *all.entry(mapping.inode).or_default() += end.saturating_sub(start);
+    }
+    all.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -90,10 +88,11 @@ mod tests {
 
     #[test]
     fn only_memory_without_a_file_counts_and_each_object_once() {
-        let zero = "7f00-8f00 rw-s 00000000 00:01 2053   /dev/zero (deleted)";
-        assert_eq!(object(zero), Some((2053, 0x1000)));
-        assert_eq!(object("7f00-8f00 rw-p 00000000 00:00 0"), None);
-        assert_eq!(object("7f00-8f00 rw-s 00000000 00:01 3 /tmp/x"), None);
+        let table = "7f00-8f00 rw-s 00000000 00:01 2053   /dev/zero (deleted)\n\
+                     8f00-9000 rw-p 00000000 00:00 0 \n\
+                     9000-a000 rw-s 00000000 00:01 3 /tmp/x\n\
+                     a000-a100 rw-s 00001000 00:01 2053   /dev/zero (deleted)\n";
+        assert_eq!(in_table(table), [(2053, 0x1100)]);
         let mut shared = Shared::default();
         let size = Size::default();
         shared.mapped.insert(7, (size, vec![(1, 4096), (2, 4096)]));

@@ -30,18 +30,14 @@ pub struct FileSystem {
 }
 
 impl FileSystem {
-    /// What is written to those that do not say what writing does is kept in `sent`.
-    pub fn new(entries: &[Arc<Entry>], sent: Arc<Log>) -> Self {
+    /// Those of a tree; what is written to those that do not say what writing does is kept in
+    /// `sent`.
+    pub fn new(tree: Arc<Tree>, sent: Arc<Log>) -> Self {
         Self {
-            tree: Arc::new(Tree::new(entries)),
+            tree,
             opens: AtomicU64::new(1),
             sent,
         }
-    }
-
-    /// The files, which can be changed while they are served.
-    pub fn tree(&self) -> Arc<Tree> {
-        Arc::clone(&self.tree)
     }
 
     fn entry(&self, inode: INodeNo) -> Result<Arc<Entry>, Errno> {

@@ -24,6 +24,33 @@ pub fn lacks_writing(read: &Read, write: &Write) -> bool {
     }
 }
 
+/// Whether a model refuses what is written.
+pub fn refuses_writing(write: &Write) -> bool {
+    matches!(write, Write::Unhandled | Write::Return(i32::MIN..0))
+}
+
+/// Whether an open of a model for this `access` is a stream, where it can be no file of a file
+/// system: a socket or else memory. A socket has no position and nothing to map, but it waits; and
+/// it refuses nothing that is written.
+pub fn is_stream(model: &Pseudofile, access: i32) -> bool {
+    let takes = !refuses_writing(&model.write);
+    let has_no_end = model.unseekable || matches!(model.read, Read::Cycle(_));
+    let waits = has_no_end || model.poll != Poll::Always;
+    let has_no_content = match &model.read {
+        Read::Default => true,
+        Read::Bytes(bytes) => bytes.is_empty() && model.size.is_none(),
+        Read::Cycle(_) | Read::Stateful(_) | Read::Sequence { .. } => false,
+    };
+    match access {
+        // What is written is read again.
+        _ if matches!(model.read, Read::Stateful(_)) => false,
+        libc::O_WRONLY => takes,
+        // Where reading fails, it does whoever waits for it.
+        libc::O_RDONLY => waits && model.read != Read::Default,
+        _ => waits || (has_no_content && takes),
+    }
+}
+
 /// One file and what it holds now.
 #[derive(Debug)]
 pub struct Model {
@@ -332,6 +359,48 @@ mod tests {
             model(Read::Default, Write::Discard).read(1, 0, 1),
             Err(Errno::INVAL)
         );
+    }
+
+    #[test]
+    fn a_model_is_a_stream_unless_a_program_could_seek_or_map_what_it_holds_or_is_refused() {
+        let bytes = |text: &str| Read::Bytes(text.into());
+        let cycle = || Read::Cycle(b"ab".to_vec());
+        let plain = |read, write| Pseudofile {
+            read,
+            write,
+            ..Pseudofile::default()
+        };
+        let waits = |write| Pseudofile {
+            poll: Poll::Never,
+            ..plain(bytes(""), write)
+        };
+        let unseekable = || Pseudofile {
+            unseekable: true,
+            ..plain(bytes("x"), Write::Discard)
+        };
+        let sized = || Pseudofile {
+            size: Some(4096),
+            ..plain(bytes(""), Write::Discard)
+        };
+        let state = Read::Stateful(b"x".to_vec());
+        // Opened for reading, for writing, for both.
+        for (model, expected) in [
+            (plain(bytes("x"), Write::Discard), [false, true, false]),
+            (plain(bytes(""), Write::Record), [false, true, true]),
+            (plain(bytes(""), Write::Unhandled), [false, false, false]),
+            (plain(bytes("x"), Write::Return(-5)), [false, false, false]),
+            (plain(Read::Default, Write::Discard), [false, true, true]),
+            (plain(cycle(), Write::Record), [true, true, true]),
+            (plain(cycle(), Write::Unhandled), [true, false, true]),
+            (plain(state, Write::Record), [false, false, false]),
+            (waits(Write::Unhandled), [true, false, true]),
+            (unseekable(), [true, true, true]),
+            (sized(), [false, true, false]),
+        ] {
+            let accesses = [libc::O_RDONLY, libc::O_WRONLY, libc::O_RDWR];
+            let got = accesses.map(|access| is_stream(&model, access));
+            assert_eq!(got, expected, "{model:?}");
+        }
     }
 
     #[test]

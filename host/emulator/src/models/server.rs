@@ -1,8 +1,10 @@
-//! The process that serves the models' file system, and opens files in it.
+//! The process that serves the models' file system, and opens files in it; or, where the guest can
+//! have none, serves models that are streams.
 //!
 //! It is a process of its own because a file system must answer while others wait for it: the
 //! supervisor is one thread, and opening a file waits for the answer. It has joined the guest's
-//! user namespace, whose file system it is.
+//! user namespace, whose file system it is, or the network namespace, whose sockets streams are:
+//! what a socket of the host's would tell of the host's network is not for a guest.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -26,6 +28,7 @@ use crate::models::DIRECTORY;
 use crate::models::file_system::FileSystem;
 use crate::models::model::Model;
 use crate::models::sent::{self, Log, Sent};
+use crate::models::streams::Streams;
 use crate::models::tree::{Entry, Tree};
 use crate::models::written::Written;
 
@@ -50,6 +53,24 @@ const ANSWER_ROOM: usize = 64 << 10;
 const NOTHING: &[u8] = b"-";
 /// Flags, and a path.
 const MESSAGE_MAX: usize = 8 << 10;
+/// What comes with a file, before the inodes of streams that have ended; so many fit.
+const FILE: &[u8] = b"file";
+const ENDED_MAX: usize = 4 << 10;
+
+/// A file that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    pub file: OwnedFd,
+    /// Inodes of streams that have ended since the last one was opened.
+    pub ended: Vec<u64>,
+}
+
+/// Where files are opened.
+enum Files {
+    /// In a file system, below this directory.
+    Mounted(OwnedFd),
+    Streams(Arc<Streams>),
+}
 
 /// The supervisor's side.
 #[derive(Debug)]
@@ -59,29 +80,28 @@ pub struct Server {
 }
 
 impl Server {
-    /// Start the process for the guest behind `pidfd`. The caller's files are closed there but for
-    /// those that are `written`.
+    /// Start the process for the guest behind `pidfd`, with its file system if there is one. The
+    /// caller's files are closed there but for those that are `written`.
     pub fn start(
         pidfd: &OwnedFd,
         files: &[(String, Rc<Pseudofile>)],
-        mounted: Mounted,
+        mounted: Option<Mounted>,
         written: &Written,
     ) -> io::Result<Self> {
         let (ours, theirs) = packet_pair()?;
         let Some(process) = process::fork_into(0)? else {
-            let mut kept = vec![
-                theirs.as_raw_fd(),
-                pidfd.as_raw_fd(),
-                mounted.device.as_raw_fd(),
-                mounted.root.as_raw_fd(),
-            ];
+            let mut kept = vec![theirs.as_raw_fd(), pidfd.as_raw_fd()];
+            let mut namespaces = libc::CLONE_NEWUSER;
+            match &mounted {
+                Some(made) => kept.extend([made.device.as_raw_fd(), made.root.as_raw_fd()]),
+                None => namespaces |= libc::CLONE_NEWNET,
+            }
             kept.extend(written.values().map(AsRawFd::as_raw_fd));
             process::close_all_except(&kept);
             // A defect must not go on as a second supervisor.
             let _ = catch_unwind(AssertUnwindSafe(|| {
-                if enter::enter(pidfd, libc::CLONE_NEWUSER).is_ok() {
-                    let entries = entries(files, written);
-                    let _ = serve(entries, mounted.device, &mounted.root, &theirs);
+                if enter::enter(pidfd, namespaces).is_ok() {
+                    let _ = serve(entries(files, written), mounted, &theirs);
                 }
             }));
             process::leave(0)
@@ -99,14 +119,21 @@ impl Server {
     }
 
     /// Open the model of a path; the outer error is that nobody serves it any more.
-    pub fn open(&self, path: &str, flags: i32) -> io::Result<Result<Rc<OwnedFd>, Errno>> {
+    pub fn open(&self, path: &str, flags: i32) -> io::Result<Result<Opened, Errno>> {
         let question = [&flags.to_ne_bytes(), path.as_bytes()].concat();
         rustix::net::send(&self.socket, &question, SendFlags::NOSIGNAL)?;
-        let mut answer = [0; 4];
-        match receive_with_fd(&self.socket, &mut answer)? {
-            (_, Some(file)) => Ok(Ok(Rc::new(file))),
-            (4, None) => Ok(Err(Errno::from_raw_os_error(i32::from_ne_bytes(answer)))),
-            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        let mut answer = vec![0; ANSWER_ROOM];
+        let (length, file) = receive_with_fd(&self.socket, &mut answer)?;
+        let answer = answer.get(..length).unwrap_or_default();
+        match (answer.first_chunk(), file) {
+            (Some(_), Some(file)) => {
+                let ended = answer.get(FILE.len()..).unwrap_or_default();
+                let (ended, _) = ended.as_chunks();
+                let ended = ended.iter().copied().map(u64::from_ne_bytes).collect();
+                Ok(Ok(Opened { file, ended }))
+            }
+            (Some(errno), None) => Ok(Err(Errno::from_raw_os_error(i32::from_ne_bytes(*errno)))),
+            (None, _) => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 
@@ -160,17 +187,22 @@ fn entries(files: &[(String, Rc<Pseudofile>)], written: &Written) -> Vec<Arc<Ent
 /// The process's life: threads of its own answer the kernel, this one the supervisor.
 fn serve(
     entries: Vec<Arc<Entry>>,
-    device: OwnedFd,
-    root: &OwnedFd,
+    mounted: Option<Mounted>,
     supervisor: &OwnedFd,
 ) -> io::Result<()> {
     let sent = Arc::new(Log::default());
-    let files = FileSystem::new(&entries, Arc::clone(&sent));
-    let tree = files.tree();
-    let session = Session::from_fd(files, device, SessionACL::All, Config::default())?;
-    let _session = session.spawn()?;
+    let tree = Arc::new(Tree::new(&entries));
+    // Threads of the session answer the kernel while there is one.
+    let (files, _session) = if let Some(Mounted { device, root }) = mounted {
+        let files = FileSystem::new(Arc::clone(&tree), Arc::clone(&sent));
+        let session = Session::from_fd(files, device, SessionACL::All, Config::default())?;
+        (Files::Mounted(root), Some(session.spawn()?))
+    } else {
+        let streams = Streams::start(Arc::clone(&tree), Arc::clone(&sent))?;
+        (Files::Streams(streams), None)
+    };
     for entry in entries {
-        tick(entry)?;
+        tick(entry, files.streams())?;
     }
     let mut buffer = [0; MESSAGE_MAX];
     loop {
@@ -184,20 +216,32 @@ fn serve(
         let question = buffer.get(..length).unwrap_or_default();
         if let Some(file) = file.filter(|_| question == CHANGE) {
             let errno = match change(&tree, file) {
-                Ok(entry) => tick(entry).map_or(libc::EAGAIN, |()| 0),
+                Ok(entry) => {
+                    if let Some(streams) = files.streams() {
+                        streams.change(&entry);
+                    }
+                    tick(entry, files.streams()).map_or(libc::EAGAIN, |()| 0)
+                }
                 Err(errno) => errno.raw_os_error(),
             };
             send_with_fd(supervisor, &errno.to_ne_bytes(), None)?;
             continue;
         }
         if question == WHAT_WAS_SENT {
+            if let Some(streams) = files.streams() {
+                streams.settle();
+            }
             let answer = sent.answer();
             let answer = if answer.is_empty() { NOTHING } else { &answer };
             send_with_fd(supervisor, answer, None)?;
             continue;
         }
-        match open(root, question) {
-            Ok(file) => send_with_fd(supervisor, b"file", Some(file.as_fd()))?,
+        match files.open(question) {
+            Ok(Opened { file, ended }) => {
+                let ended = ended.into_iter().take(ENDED_MAX).flat_map(u64::to_ne_bytes);
+                let answer: Vec<u8> = FILE.iter().copied().chain(ended).collect();
+                send_with_fd(supervisor, &answer, Some(file.as_fd()))?;
+            }
             Err(errno) => send_with_fd(supervisor, &errno.raw_os_error().to_ne_bytes(), None)?,
         }
     }
@@ -216,25 +260,51 @@ fn change(tree: &Tree, file: OwnedFd) -> Result<Arc<Entry>, Errno> {
 }
 
 /// Let a model become ready as often as it does, while it does.
-fn tick(entry: Arc<Entry>) -> io::Result<()> {
+fn tick(entry: Arc<Entry>, streams: Option<&Arc<Streams>>) -> io::Result<()> {
     if entry.interval().is_none() || entry.has_clock() {
         return Ok(());
     }
+    let streams = streams.cloned();
     let run = move || {
         while let Some(interval) = entry.interval() {
             std::thread::sleep(interval);
             entry.tick();
+            if let Some(streams) = &streams {
+                streams.tick(&entry);
+            }
         }
         entry.stop_clock();
     };
     std::thread::Builder::new().spawn(run).map(drop)
 }
 
-fn open(root: &OwnedFd, question: &[u8]) -> Result<OwnedFd, Errno> {
-    let (flags, path) = question.split_first_chunk().ok_or(Errno::INVAL)?;
-    let kept = libc::O_ACCMODE | libc::O_NONBLOCK | libc::O_APPEND | libc::O_TRUNC;
-    let flags = i32::from_ne_bytes(*flags) & kept;
-    let flags = OFlags::from_bits_retain(flags.cast_unsigned()) | OFlags::CLOEXEC;
-    let path = [DIRECTORY.as_bytes(), path].concat();
-    rustix::fs::openat(root, path, flags | OFlags::NOFOLLOW, Mode::empty())
+impl Files {
+    fn streams(&self) -> Option<&Arc<Streams>> {
+        match self {
+            Self::Mounted(_) => None,
+            Self::Streams(streams) => Some(streams),
+        }
+    }
+
+    fn open(&self, question: &[u8]) -> Result<Opened, Errno> {
+        let (flags, path) = question.split_first_chunk().ok_or(Errno::INVAL)?;
+        let flags = i32::from_ne_bytes(*flags);
+        match self {
+            Self::Mounted(root) => {
+                let kept = libc::O_ACCMODE | libc::O_NONBLOCK | libc::O_APPEND | libc::O_TRUNC;
+                let flags = OFlags::from_bits_retain((flags & kept).cast_unsigned());
+                let path = [DIRECTORY.as_bytes(), path].concat();
+                let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+                let file = rustix::fs::openat(root, path, flags, Mode::empty())?;
+                let ended = Vec::new();
+                Ok(Opened { file, ended })
+            }
+            Self::Streams(streams) => {
+                let path = std::str::from_utf8(path).map_err(|_| Errno::NOENT)?;
+                let file = streams.open(path, flags)?;
+                let ended = streams.ended();
+                Ok(Opened { file, ended })
+            }
+        }
+    }
 }

@@ -129,6 +129,16 @@ impl Tree {
         Some(entry.clone().map_or(Node::Directory, Node::File))
     }
 
+    /// The file of a path.
+    pub fn file(&self, path: &str) -> Option<Arc<Entry>> {
+        let top = self.child(INodeNo::ROOT.0, DIRECTORY.as_ref())?;
+        let mut parts = path.split('/').filter(|part| !part.is_empty());
+        match self.node(parts.try_fold(top, |at, part| self.child(at, part.as_ref()))?)? {
+            Node::File(entry) => Some(entry),
+            Node::Directory => None,
+        }
+    }
+
     /// The number of what has this name in a directory.
     pub fn child(&self, parent: u64, name: &OsStr) -> Option<u64> {
         self.nodes().names.get(&(parent, name.to_owned())).copied()
@@ -206,9 +216,7 @@ mod tests {
             let at = path
                 .iter()
                 .try_fold(top, |at, part| tree.child(at, part.as_ref()))?;
-            let Node::File(entry) = tree.node(at)? else {
-                return None;
-            };
+            let entry = tree.file(&path.join("/"))?;
             let bytes = entry.model().read(1, 0, 9).unwrap();
             Some((at, String::from_utf8(bytes).unwrap()))
         };
@@ -216,6 +224,7 @@ mod tests {
         tree.set("/dev/a", model("two")).unwrap();
         assert_eq!(read(&["dev", "a"]), Some((number, "two".into())));
         assert_eq!(read(&["dev", "b"]), None);
+        assert!(tree.file("/dev").is_none(), "a directory");
         tree.set("/dev/b", model("new")).unwrap();
         assert_eq!(read(&["dev", "b"]).unwrap().1, "new");
         assert_eq!(tree.set("/dev", model("x")).err(), Some(Errno::ISDIR));

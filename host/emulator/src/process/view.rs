@@ -118,6 +118,21 @@ impl View {
         }
     }
 
+    /// The inode of the socket to which a link of `/proc` leads, also by way of others.
+    pub fn socket(&self, path: &str) -> Option<u64> {
+        let mut path = path.to_owned();
+        for _ in 0..LINKS_MAX {
+            let link = self.find_link(&path).ok()?;
+            let target = rustix::fs::readlinkat(&link, "", Vec::new()).ok()?;
+            let target = target.to_string_lossy();
+            if let Some(inode) = paths::socket(&target).filter(|_| on_proc(&link)) {
+                return Some(inode);
+            }
+            path = paths::join(paths::parent(&path), &target);
+        }
+        None
+    }
+
     /// Whether a path at which we find nothing may lead the process somewhere: there is a link on
     /// it.
     fn may_lead_on(&self, path: &str, flags: OFlags) -> bool {
@@ -342,6 +357,16 @@ mod tests {
         let (pipe, _end) = std::io::pipe().unwrap();
         let by_number = format!("/proc/self/fd/{}", pipe.as_raw_fd());
         assert_eq!(name(&by_number).unwrap_err(), Errno::XDEV);
+        let (socket, _end) = std::os::unix::net::UnixStream::pair().unwrap();
+        let number = format!("/proc/self/fd/{}", socket.as_raw_fd());
+        let inode = rustix::fs::fstat(&socket).unwrap().st_ino;
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("stdout");
+        std::os::unix::fs::symlink(&number, &link).unwrap();
+        for path in [number.as_str(), link.to_str().unwrap()] {
+            assert_eq!(view.socket(path), Some(inode), "{path}");
+        }
+        assert_eq!(view.socket(&by_number), None, "a pipe");
         let endless = "/proc/self/root".repeat(STEPS_MAX as usize);
         assert!(matches!(
             name(&endless),

@@ -2,10 +2,12 @@
 //! that no system call shows it (`vdso(7)`). Its C library keeps their addresses; without them it
 //! asks the kernel.
 
+use crate::kernel::maps::{self, mappings};
 use crate::process::call::Call;
 use crate::process::memory::Memory;
 use crate::process::proc_dir::ProcDir;
 use crate::qemu::code::Code;
+use crate::qemu::mapped::EMULATOR;
 
 /// The functions, as its library looks for them.
 const FUNCTIONS: [&[u8]; 3] = [
@@ -28,32 +30,6 @@ pub fn find(file: &[u8]) -> Option<Functions> {
     (one != two && two != three && one != three).then_some(functions)
 }
 
-/// What of a process's memory is of interest here.
-struct Mapping {
-    low: u64,
-    high: u64,
-    offset: u64,
-    name: String,
-}
-
-/// The memory of a process (`proc_pid_maps(5)`).
-fn mappings(process: &ProcDir) -> Vec<Mapping> {
-    let line = |line: &str| {
-        let mut fields = line.split_whitespace();
-        let (low, high) = fields.next()?.split_once('-')?;
-        let offset = fields.nth(1)?;
-        let number = |text| u64::from_str_radix(text, 16).ok();
-        Some(Mapping {
-            low: number(low)?,
-            high: number(high)?,
-            offset: number(offset)?,
-            name: fields.nth(2)?.to_owned(),
-        })
-    };
-    let text = process.text("maps").unwrap_or_default();
-    text.lines().filter_map(line).collect()
-}
-
 /// Let the emulator of a process, whose `call` waits for its answer, ask the kernel for the time.
 /// `functions` gives where an emulator of this name has the addresses. Gives whether it does now:
 /// it may not yet have looked for them.
@@ -63,13 +39,11 @@ pub fn ask_kernel(
     call: &Call,
     functions: impl FnOnce(&str) -> Option<Functions>,
 ) -> bool {
-    const EMULATOR: &str = "/.rookery/qemu-";
-    let mappings = mappings(process);
-    let emulator = mappings.iter().find(|own| own.name.starts_with(EMULATOR));
-    let Some(emulator) = emulator.map(|own| own.name.as_str()) else {
-        return false;
-    };
-    let Some(kernels) = mappings.iter().find(|own| own.name == "[vdso]") else {
+    let table = process.text(maps::FILE).unwrap_or_default();
+    let all: Vec<_> = mappings(&table).collect();
+    let emulator = all.iter().find(|own| own.name.starts_with(EMULATOR));
+    let kernels = all.iter().find(|own| own.name == "[vdso]");
+    let (Some(emulator), Some(kernels)) = (emulator.map(|own| own.name), kernels) else {
         return false;
     };
     let Some(functions) = functions(emulator) else {
@@ -77,17 +51,11 @@ pub fn ask_kernel(
     };
     let mut done = false;
     for offset in functions {
-        for own in mappings.iter().filter(|own| own.name == emulator) {
-            let Some(at) = offset
-                .checked_sub(own.offset)
-                .map(|within| own.low + within)
-            else {
-                continue;
-            };
+        let emulators = all.iter().filter(|own| own.name == emulator);
+        for at in emulators.filter_map(|own| own.address(offset)) {
             let mut function = [0; 8];
-            if at < own.high
-                && memory.read(at, &mut function).is_ok()
-                && (kernels.low..kernels.high).contains(&u64::from_ne_bytes(function))
+            if memory.read(at, &mut function).is_ok()
+                && kernels.range.contains(&u64::from_ne_bytes(function))
             {
                 done |= memory.write(call, at, &[0; 8]).is_ok();
             }

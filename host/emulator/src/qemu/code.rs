@@ -143,3 +143,24 @@ fn only(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use crate::qemu::emulator::{COMPLETE, Qemu};
+
+    /// Every older emulator here whose name begins so can be changed, and that once.
+    pub fn changes_every_older_emulator(start: &str, patch: fn(&mut [u8]) -> bool) {
+        let all = Qemu::all().into_iter();
+        for qemu in all.filter(|qemu| qemu.arch.qemu.starts_with(start)) {
+            let mut file = std::fs::read(&qemu.path).unwrap();
+            if qemu
+                .version(&file)
+                .is_none_or(|version| version >= COMPLETE)
+            {
+                continue;
+            }
+            assert!(patch(&mut file), "{}", qemu.arch.qemu);
+            assert!(!patch(&mut file), "only once");
+        }
+    }
+}

@@ -1,27 +1,16 @@
 //! Where a running emulator has what its file holds.
 
+use crate::kernel::maps::{self, mappings};
 use crate::process::proc_dir::ProcDir;
 
+/// How the paths of emulators begin in a guest.
+pub const EMULATOR: &str = "/.rookery/qemu-";
+
 /// The address of an offset of the emulator's file in a process, in memory with these rights
-/// (`proc_pid_maps(5)`: `rw-p`, `r-xp`).
+/// (`rw-p`, `r-xp`).
 pub fn address(process: &ProcDir, offset: u64, rights: &str) -> Option<u64> {
-    let maps = process.text("maps").ok()?;
-    maps.lines()
-        .filter(|line| line.contains("/.rookery/qemu-"))
-        .find_map(|line| {
-            let mut fields = line.split_whitespace();
-            let (low, high) = fields.next()?.split_once('-')?;
-            let (low, high) = (
-                u64::from_str_radix(low, 16).ok()?,
-                u64::from_str_radix(high, 16).ok()?,
-            );
-            if !fields.next()?.starts_with(rights) {
-                return None;
-            }
-            let start = u64::from_str_radix(fields.next()?, 16).ok()?;
-            let within = offset
-                .checked_sub(start)
-                .filter(|within| *within < high - low)?;
-            Some(low + within)
-        })
+    let table = process.text(maps::FILE).ok()?;
+    let own = mappings(&table).filter(|mapping| mapping.name.starts_with(EMULATOR));
+    let mut with_rights = own.filter(|mapping| mapping.rights.starts_with(rights));
+    with_rights.find_map(|mapping| mapping.address(offset))
 }

@@ -28,21 +28,10 @@ pub fn patch(file: &mut [u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qemu::emulator::{COMPLETE, Qemu};
+    use crate::qemu::code::tests::changes_every_older_emulator;
 
     #[test]
     fn every_older_emulator_of_mips_here_can_be_made_to_take_them() {
-        let all = Qemu::all().into_iter();
-        for qemu in all.filter(|qemu| qemu.arch.qemu.starts_with("mips")) {
-            let mut file = std::fs::read(&qemu.path).unwrap();
-            if qemu
-                .version(&file)
-                .is_none_or(|version| version >= COMPLETE)
-            {
-                continue;
-            }
-            assert!(patch(&mut file), "{}", qemu.arch.qemu);
-            assert!(!patch(&mut file), "only once");
-        }
+        changes_every_older_emulator("mips", patch);
     }
 }

@@ -154,10 +154,12 @@ fn build(
 }
 
 /// What models cannot do without a file system, and how to have it.
-const IN_MEMORY: &str = "each open of a model is a file in memory, because none can be a file \
-                         system here (FUSE): what a shell redirects into one is accepted unseen, \
-                         epoll refuses one, and a sequence or a cycle gives one turn an open; \
-                         let the user who runs Rookery open /dev/fuse";
+const IN_MEMORY: &str = "models cannot be a file system here (FUSE): each open of one that is only \
+                         written to, waits, or has no end is a socket, which has no positions and \
+                         refuses no write; of another it is a file in memory, which epoll \
+                         refuses, which takes unseen what a shell writes into it by a descriptor \
+                         for both, and where a sequence gives one turn an open; let the user who \
+                         runs Rookery open /dev/fuse";
 
 /// File systems that have no place in the guest's tree; it can do without.
 fn make_detached(

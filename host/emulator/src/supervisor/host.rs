@@ -183,9 +183,10 @@ fn models() -> Check {
         Err(error) => (
             false,
             format!(
-                "/dev/fuse cannot be opened ({error}): device models are files in memory, which \
-                 miss what a shell redirects into them, epoll, and reads of a cycle or a sequence \
-                 beyond the first"
+                "/dev/fuse cannot be opened ({error}): device models that are only written to, \
+                 wait, or have no end are sockets, which have no positions and refuse no write; \
+                 others are files in memory, which miss epoll, what a shell writes into them by a \
+                 descriptor for both, and reads of a sequence beyond the first"
             ),
         ),
     };

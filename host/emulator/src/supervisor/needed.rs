@@ -197,22 +197,21 @@ fn uplink(plan: &Plan, world: &World, notes: &mut Notes) -> Option<Uplink> {
 }
 
 /// Make use of the file systems that have no place in the guest's tree: fill that of flash memory;
-/// that of the models is given, to be served. What a file of the project holds is read with the
-/// supervisor's own rights.
+/// that of the models, if any, is given, to be served. What a file of the project holds is read
+/// with the supervisor's own rights.
 pub fn fill_detached(
     world: &mut World,
     partitions: &mut Partitions,
     written: Written,
     notes: &mut Notes,
-) -> Option<Models> {
+) -> Models {
     if let Some(root) = world.flash.take() {
         let read = |path: &Path| world.privileges.as_self(|| File::open(path));
         if let Err(error) = partitions.fill(root, read) {
             notes.about("flash partitions could not be filled", error.to_string());
         }
     }
-    let mounted = world.models.take()?;
-    Some(Models::new(Rc::clone(&world.pidfd), mounted, written))
+    Models::new(Rc::clone(&world.pidfd), world.models.take(), written)
 }
 
 /// What the guest does without: as its world's builder tells it, of the files that models write to,

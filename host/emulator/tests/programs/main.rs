@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use rookery_emulator::UserBackend;
 use rookery_harness::Skip;
+use rookery_records::event::{Event, What};
 use rookery_runs::backend::Backend;
 use rookery_runs::plan::StaticFile;
 
@@ -45,18 +46,19 @@ const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs");
 /// A program that waits for others, tried once: it is about what the host does.
 const SLOW: &str = "services";
 
-/// What the name of a test ends with in which models are files in memory.
+/// What the name of a test ends with in which models are sockets, or files in memory.
 const IN_MEMORY: &str = ", in memory";
 
-/// What models in memory break of what that program promises.
+/// What models without a file system break of what that program promises.
 const BROKEN_IN_MEMORY: &[&str] = &[
-    "a cycle never ends",
-    "writes fail",
-    "a file without positions says so",
-    "epoll takes",
-    "is never ready",
-    "becomes ready time after time",
+    // The kernel says EINVAL of a file that has no `write`, whatever the model says.
+    "writes fail as is said",
+    // It says so before anybody has seen what was written.
     "written /dev/unhandled",
+    // A model with content is memory, for which nobody can wait.
+    "epoll takes it",
+    // A socket is full only where nobody takes what is written, and who writes then waits.
+    "one that blocks is never ready to be written",
 ];
 
 /// Which test a process is for: a supervisor has one run only where it was started as root.
@@ -114,10 +116,14 @@ fn main() -> ExitCode {
             trials.push(trial.with_ignored_flag(is_long));
         }
     }
-    let name = format!("{MODELS} on mipsel{IN_MEMORY}");
-    trials.push(rookery_harness::test(name.clone(), move || {
-        try_one("mipsel-linux-gnu-gcc", true, &name)
-    }));
+    for &(arch, compiler, installed) in COMPILERS {
+        for linked in ["", DYNAMIC] {
+            let name = format!("{MODELS} on {arch}{linked}{IN_MEMORY}");
+            trials.push(rookery_harness::test(name.clone(), move || {
+                try_one(compiler, installed, &name)
+            }));
+        }
+    }
     rookery_harness::run_in_turn(trials)
 }
 
@@ -223,6 +229,22 @@ fn add_libraries(compiler: &str, root: &Path) {
     std::fs::copy(loader.path(), root.join(LOADER.trim_start_matches('/'))).unwrap();
 }
 
+/// What models in memory are known to break is broken, and the run says when it makes files of
+/// models that would be sockets.
+fn breaks_what_is_known(console: &str, control: &Recorder) {
+    for text in BROKEN_IN_MEMORY {
+        let kept = console
+            .lines()
+            .any(|line| line.starts_with("yes") && line.contains(text));
+        assert!(!kept, "{text} is kept: {console}");
+    }
+    let is_told = |event: &Event| match &event.what {
+        What::Note(text) => text.contains("more device models open"),
+        _ => false,
+    };
+    assert!(control.events.iter().any(is_told), "{console}");
+}
+
 /// Build a program and run it as init.
 fn run(program: &str, arch: &str, dynamic: bool) {
     let known = COMPILERS.iter().find(|(known, ..)| *known == arch);
@@ -282,11 +304,14 @@ fn run(program: &str, arch: &str, dynamic: bool) {
     let console = format!("{}{outcome:?}", control.console());
     let in_memory = std::env::var(TEST).is_ok_and(|test| test.ends_with(IN_MEMORY));
     let known = |line: &str| in_memory && BROKEN_IN_MEMORY.iter().any(|text| line.contains(text));
+    if in_memory {
+        breaks_what_is_known(&console, &control);
+    }
     let broken = console
         .lines()
         .filter(|line| line.starts_with("no ") && !known(line));
     assert_eq!(broken.count(), 0, "{console}");
-    if program == MODELS && !in_memory {
+    if program == MODELS {
         let written = std::fs::read(plan.results_dir.join("written").join(WRITTEN)).unwrap();
         assert_eq!(written, b"written by the guest\n");
     }

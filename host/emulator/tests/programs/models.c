@@ -1,6 +1,9 @@
 /* Modelled files, by whatever descriptor, process or redirection they are reached. */
 // event: written /dev/fixed "abc" 3
 // event: written /dev/unhandled "x" 1
+// event: written /dev/log "by 1" 4
+// event: written /dev/serial "AT" 2
+// event: written /dev/serial "ATZ" 3
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -143,7 +147,10 @@ static void waiting(void)
     close(fd);
     fd = open("/dev/never", O_RDWR);
     ready = (struct pollfd){fd, POLLIN | POLLOUT, 0};
-    say("one that blocks is never ready", poll(&ready, 1, 50) == 0);
+    say("one that blocks is never ready to be written", poll(&ready, 1, 50) == 0);
+    ready.events = POLLIN;
+    say("one that blocks is never ready to be read", poll(&ready, 1, 50) == 0);
+    say("one that blocks takes what is written", write(fd, "x", 1) == 1);
     close(fd);
     close(set);
     set = epoll_create1(0);
@@ -155,7 +162,133 @@ static void waiting(void)
     for (int i = 0; taken && i < 3; i++)
         ticks += epoll_wait(set, &event, 1, 5000) == 1;
     say("a periodic one becomes ready time after time", ticks == 3);
+    char text[8];
+    say("what became ready is read", read(fd, text, sizeof text) == 1 && text[0] == 'x');
     close(fd);
+}
+
+/* Gives a descriptor to another process by a socket, which writes to it. */
+static int written_by_another(int fd, const char *text)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+        return 0;
+    pid_t child = fork();
+    char byte = 0, room[CMSG_SPACE(sizeof fd)] = "";
+    struct iovec piece = {&byte, 1};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    message.msg_control = room;
+    message.msg_controllen = sizeof room;
+    if (child == 0) {
+        close(fd);
+        if (recvmsg(pair[1], &message, 0) != 1)
+            _exit(1);
+        memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+        _exit(write(fd, text, strlen(text)) == (int)strlen(text) ? 0 : 1);
+    }
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    *header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd),
+                               .cmsg_level = SOL_SOCKET,
+                               .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    int status = 1;
+    int sent = sendmsg(pair[0], &message, 0) == 1;
+    waitpid(child, &status, 0);
+    close(pair[0]);
+    close(pair[1]);
+    return sent && status == 0;
+}
+
+static int flood(void)
+{
+    static char much[1 << 16];
+    for (int i = 0; i < 64; i++)
+        for (int left = sizeof much; left > 0;) {
+            int written = write(1, much, left);
+            if (written <= 0)
+                return errno;
+            left -= written;
+        }
+    return 0;
+}
+
+/* The descriptor that a shell would have redirected, opened by its name. */
+static int by_name(void)
+{
+    int fd = open("/proc/self/fd/1", O_WRONLY);
+    return fd >= 0 && write(fd, "1", 1) == 1 ? 0 : errno;
+}
+
+static int is_device(void)
+{
+    struct stat about;
+    char link[64] = "";
+    return fstat(1, &about) == 0 && S_ISCHR(about.st_mode) &&
+                   readlink("/proc/self/fd/1", link, sizeof link - 1) > 0 &&
+                   strcmp(link, "/dev/led") == 0
+               ? 0
+               : 1;
+}
+
+static void streams(void)
+{
+    char text[16] = "";
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT};
+    int set = epoll_create1(0);
+    int fd = open("/dev/serial", O_RDWR);
+    int low = dup2(fd, 20);
+    say("a serial line is written by another number", write(low, "AT", 2) == 2);
+    close(fd);
+    say("another process writes to it", written_by_another(low, "ATZ"));
+    say("it answers nothing", read(low, text, sizeof text) == 0);
+    say("epoll takes a serial line", epoll_ctl(set, EPOLL_CTL_ADD, low, &event) == 0 &&
+                                         epoll_wait(set, &event, 1, 1000) == 1 &&
+                                         event.events == (EPOLLIN | EPOLLOUT));
+    close(low);
+    close(set);
+    say("a log takes what is redirected", echo("/dev/log", "by 1") == 0);
+    say("a lamp takes any amount", redirected("/dev/led", O_WRONLY, 1, flood) == 0);
+    say("a lamp is opened by the name of its descriptor",
+        redirected("/dev/led", O_WRONLY, 1, by_name) == 0);
+    say("a lamp is the device that it is", redirected("/dev/led", O_WRONLY, 1, is_device) == 0);
+}
+
+static int opens_and_writes(int *fds, int count)
+{
+    int taken = 0;
+    for (int i = 0; i < count; i++) {
+        fds[i] = open("/dev/led", O_WRONLY);
+        taken += fds[i] >= 0 && write(fds[i], "1", 1) == 1;
+    }
+    return taken == count;
+}
+
+/* More than there are sockets for, in two processes. */
+static void many(void)
+{
+    enum { COUNT = 600 };
+    static int fds[COUNT];
+    int opened[2], go[2];
+    char byte = 'x';
+    if (pipe(opened) != 0 || pipe(go) != 0)
+        return;
+    pid_t child = fork();
+    if (child == 0) {
+        close(go[1]);
+        int done = opens_and_writes(fds, COUNT);
+        if (write(opened[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 0)
+            _exit(2);
+        _exit(done ? 0 : 1);
+    }
+    int status = 1;
+    say("another has many lamps", read(opened[0], &byte, 1) == 1);
+    say("there are as many lamps as anybody opens", opens_and_writes(fds, COUNT));
+    for (int i = 0; i < COUNT; i++)
+        close(fds[i]);
+    close(go[1]);
+    waitpid(child, &status, 0);
+    say("the other's are lamps as well", status == 0);
+    say("a lamp is a lamp afterwards", echo("/dev/led", "1\n") == 0);
 }
 
 int main(void)
@@ -190,6 +323,8 @@ int main(void)
     say("a file of /proc", cat_gives("/proc/vendor/model", "X1\n"));
     positions();
     waiting();
+    streams();
+    many();
     dprintf(2, "the end\n");
     return 0;
 }

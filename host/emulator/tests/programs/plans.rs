@@ -124,6 +124,8 @@ fn models() -> Vec<(String, Pseudofile)> {
         ("/proc/vendor/model", plain(bytes(b"X1\n"), Write::Record)),
         ("/dev/never", polled(Poll::Never)),
         ("/dev/ticks", polled(Poll::Periodic(50))),
+        ("/dev/serial", plain(bytes(b""), Write::Record)),
+        ("/dev/log", plain(Read::Default, Write::Record)),
         (
             "/dev/fixed",
             Pseudofile {

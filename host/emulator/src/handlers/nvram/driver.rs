@@ -13,7 +13,7 @@ use crate::guest::access::{Callers, HasDevices, HasEmulators, HasNvram, Reports}
 use crate::guest::nvram::{KEY_MAX, VALUE_MAX};
 use crate::guest::nvram_area::{Area, SIZE};
 use crate::handlers::nvram::report;
-use crate::handlers::{behind, ioctl, model};
+use crate::handlers::{behind, ioctl, memory_file, model};
 use crate::process::call::{Action, Call};
 use crate::process::memory::Memory;
 
@@ -54,7 +54,7 @@ pub fn open(guest: &mut (impl Callers + HasNvram), call: &Call, flags: i32) -> A
         }),
     };
     // What it maps it cannot change but through the driver.
-    match area.and_then(|file| model::reopen(&file, libc::O_RDONLY)) {
+    match area.and_then(|file| memory_file::reopen(&file, libc::O_RDONLY)) {
         Ok(fd) => Action::Give {
             fd,
             number: model::free_number(guest, call),

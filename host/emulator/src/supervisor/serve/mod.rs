@@ -150,7 +150,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
         limits,
         init,
     );
-    *guest.kept() = Kept::new(models);
+    *guest.kept() = Kept::new(Some(models));
     guest.give(links, nvram::of(plan, &rootfs.nvram, &mut notes));
     guest.find_files(&rootfs);
     world.start()?;
