@@ -238,7 +238,7 @@ mod tests {
             panic!()
         };
         assert!(
-            message.contains("cannot be read: disk. Call run_wait {\"run_id\":\"r1\"}"),
+            message.contains("wait for it failed: disk. Call run_wait {\"run_id\":\"r1\"}"),
             "{message}"
         );
     }

@@ -113,7 +113,7 @@ pub fn wait_for_new(
     wait(host, run_id, seconds, until).map_err(|error| match error {
         Error::Cancelled => error,
         other => Error::Backend(format!(
-            "the run {run_id} was started, but its state cannot be read: {}. Call run_wait \
+            "the run {run_id} was started, but the wait for it failed: {}. Call run_wait \
              {{\"run_id\":\"{run_id}\"}}.",
             reason(&other)
         )),
