@@ -99,7 +99,10 @@ async fn who_finds_no_place_to_wait_at_is_told_how_many_do_and_loses_no_run() ->
     let root = tempfile::tempdir()?;
     // One plugin has three of them.
     let client = server(root.path(), "waiting_calls = 4\n", 3).await?;
-    let begins = |project: &str, wait_s: u32| json!({"project_dir": project, "timeout": 600, "wait_s": wait_s});
+    let begins = |project: &str, wait_s: u32| {
+        let timeout = 600;
+        json!({"project_dir": project, "timeout": timeout, "wait_s": wait_s})
+    };
     let run = client.ok("run", begins("p0", 0)).await?;
     let run_id = run["run_id"].as_str().context("a run id")?;
     let mut calls = JoinSet::new();
