@@ -2,6 +2,7 @@
 //! anywhere is taken up by the next one.
 
 use rookery_diagnosis::compare;
+use rookery_plugin::running::Backend;
 use rookery_plugin::shapes::{ResultsState, RunStatus};
 use rookery_plugin::{
     ApplyOptions, Config, ConfigMutation, Emulation, Error, Firmware, Notes, Result, Results,
@@ -58,6 +59,9 @@ fn again(args: &Args) -> Value {
     }
     if args.sure != AtLeast::default() {
         again["sure"] = json!(args.sure);
+    }
+    if args.backend != Backend::default() {
+        again["backend"] = json!(args.backend);
     }
     again
 }
@@ -168,6 +172,7 @@ where
         let left = f64::from(self.args.budget.seconds) - self.ledger.seconds;
         let mut options = StartOptions {
             timeout_s: Some(watch::timeout_s(left)),
+            backend: self.args.backend.name().to_owned(),
             ..StartOptions::default()
         };
         if let Some(hypothesis) = &current.hypothesis {

@@ -33,6 +33,28 @@ pub struct Until {
     pub quiet_s: Option<u32>,
 }
 
+/// What runs a project.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Backend {
+    #[default]
+    Auto,
+    User,
+    Penguin,
+}
+
+impl Backend {
+    /// As `emulation.start` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::User => "user",
+            Self::Penguin => "penguin",
+        }
+    }
+}
+
 /// A condition of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
