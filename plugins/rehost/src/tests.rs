@@ -158,6 +158,25 @@ fn a_run_that_a_call_started_which_was_cut_off_is_taken_up() {
 }
 
 #[test]
+fn a_run_that_was_cut_off_with_the_call_that_began_it_is_started_again() {
+    let running = json!({ "run_id": "r1", "status": "running", "project_dir": "/p" });
+    let died = json!({ "run_id": "r1", "status": "failed", "project_dir": "/p" });
+    let arguments = json!({ "project_dir": "p", "wait_s": 0 });
+    let host = host().answer("emulation.status", running);
+    // It decides, and the next one begins the run.
+    played(&host, arguments.clone());
+    played(&host, arguments.clone());
+    let host = host.answer("emulation.status", died);
+    let told = played(&host, arguments.clone());
+    assert_eq!(
+        (&told["state"], &told["kept"]),
+        (&json!("working"), &json!([]))
+    );
+    played(&host, arguments);
+    assert_eq!(host.calls("emulation.start").len(), 2);
+}
+
+#[test]
 fn a_budget_ends_it_and_a_larger_one_goes_on() {
     let host = host();
     let arguments = |runs| {

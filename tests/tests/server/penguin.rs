@@ -99,6 +99,7 @@ impl Machine {
                 format!("{}:/usr/bin:/bin", self.path("bin").display()),
             )
             .env("STAND_IN", self.home.path())
+            .env("ROOKERY_CACHE_DIR", places::dist().join("cache"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
