@@ -15,7 +15,15 @@ const COMMANDS: [(&str, &str); 4] = [
     ("run_stop", "stop"),
 ];
 /// Words that only an agent's client knows.
-const WORDS: [(&str, &str); 2] = [
+const WORDS: [(&str, &str); 4] = [
+    (
+        "name another output directory",
+        "name another output directory with `-o`",
+    ),
+    (
+        "lies in the root filesystem itself; name one elsewhere",
+        "lies in the root filesystem itself; name one elsewhere with `-o`",
+    ),
     (
         "tools/list gives all names",
         "`rookery call` lists all of them",
@@ -83,7 +91,13 @@ pub fn value(value: &mut Value) {
     }
     match value {
         Value::Array(items) => items.iter_mut().for_each(self::value),
-        Value::Object(members) => members.values_mut().for_each(self::value),
+        Value::Object(members) => {
+            // The only sentence of an answer that never holds a word of the firmware's.
+            if let Some(Value::String(advice)) = members.get_mut("how_to_enable") {
+                *advice = sentence(advice);
+            }
+            members.values_mut().for_each(self::value);
+        }
         _ => {}
     }
 }
@@ -114,6 +128,11 @@ mod tests {
             (
                 r#"dry_run {"a":1} is no tool, run { neither"#,
                 r#"dry_run {"a":1} is no tool, run { neither"#,
+            ),
+            (
+                "it is a project already; use it as it is, or name another output directory",
+                "it is a project already; use it as it is, or name another output directory \
+                 with `-o`",
             ),
             ("é `run", "é `run"),
         ] {

@@ -32,9 +32,11 @@ mod toolbox;
 mod tooling;
 mod which;
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 /// Rehost firmware: run a device's root filesystem in an emulator, see what goes wrong, change, run
@@ -113,10 +115,27 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             })
     } else {
-        execute(Cli::parse_from(line))
+        execute(parsed(line))
     };
     log::finish();
     code
+}
+
+/// The command, or the end of this program with what is wrong with it. Who takes a tool for a
+/// command is told how tools are called.
+fn parsed(line: Vec<OsString>) -> Cli {
+    Cli::try_parse_from(line).unwrap_or_else(|mut error| {
+        let tool = match error.get(ContextKind::InvalidSubcommand) {
+            Some(ContextValue::String(name)) => Some(name.clone()),
+            _ => None,
+        };
+        let tools = rookery_runtime::built_in_tools();
+        if let Some(tool) = tool.filter(|name| tools.contains(name)) {
+            let call = ContextValue::Strings(vec![format!("call {tool}")]);
+            error.insert(ContextKind::SuggestedSubcommand, call);
+        }
+        error.exit()
+    })
 }
 
 fn execute(cli: Cli) -> ExitCode {

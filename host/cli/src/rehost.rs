@@ -47,6 +47,9 @@ pub struct Rehost {
     /// Seconds of runs at most, also those of earlier commands
     #[arg(long, value_name = "S", default_value_t = 1800)]
     seconds: u32,
+    /// Emulation backend
+    #[arg(long, value_parser = ["auto", "user", "penguin"], default_value = "auto")]
+    backend: String,
     /// Forget what was tried
     #[arg(long)]
     again: bool,
@@ -136,6 +139,7 @@ impl Rehost {
             "goal": goal,
             "budget": { "runs": self.runs, "seconds": self.seconds },
             "sure": self.sure,
+            "backend": self.backend,
             "wait_s": CALL_S,
             "again": self.again,
         });

@@ -39,7 +39,7 @@ pub struct Run {
     /// The project directory
     project: PathBuf,
     /// Seconds after which the run is ended [default: the project's own]
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    #[arg(long, value_name = "S", value_parser = seconds)]
     timeout: Option<u64>,
     /// Emulation backend
     #[arg(
@@ -67,6 +67,14 @@ struct Ended {
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<PathBuf>,
     next: String,
+}
+
+/// How long a run may last.
+fn seconds(text: &str) -> Result<u64, String> {
+    let most = u64::from(StartOptions::MAX_TIMEOUT_S);
+    let seconds = text.parse().ok();
+    let seconds = seconds.filter(|seconds| (1..=most).contains(seconds));
+    seconds.ok_or_else(|| format!("it is a number of seconds, from 1 to {most}"))
 }
 
 impl Run {

@@ -263,7 +263,12 @@ fn pseudofile(failure: &Pseudofile) -> String {
     let callers = failure.callers.as_array().into_iter().flatten();
     let callers: Vec<_> = callers.filter_map(Value::as_str).take(3).collect();
     let (path, hits) = (&failure.path, &failure.hits);
-    format!("{path}  {hits} times, by {}", callers.join(", "))
+    let times = if *hits == 1 {
+        "once".to_owned()
+    } else {
+        format!("{hits} times")
+    };
+    format!("{path}  {times}, by {}", callers.join(", "))
 }
 
 fn crash(crash: &Value) -> String {

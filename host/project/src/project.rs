@@ -6,7 +6,8 @@ use rookery_contract::options::{ApplyOptions, RemoveOptions, ResetOptions, SetOp
 use rookery_contract::shapes::{Change, EffectiveConfig, Lookup, Patch};
 use serde_json::Value;
 
-use crate::{Cancel, Error, Firmware, Result, config};
+use crate::config::{self, PenguinTrial};
+use crate::{Cancel, Error, Firmware, Result};
 
 /// One project directory, below a root.
 #[derive(Debug, Clone)]
@@ -72,6 +73,16 @@ impl Project {
     /// [`Self::apply`]: for a trial run. Nothing is written.
     pub fn tried(&self, fragment: &Value, replace: &[String]) -> Result<Value> {
         Ok(config::tried(&self.dir, fragment, replace)?.to_json())
+    }
+
+    /// The same for a run of Penguin's, which reads files: with those that it has to read.
+    pub fn tried_by_penguin(
+        &self,
+        fragment: &Value,
+        replace: &[String],
+    ) -> Result<(Value, PenguinTrial)> {
+        let (config, files) = config::tried_by_penguin(&self.dir, fragment, replace)?;
+        Ok((config.to_json(), files))
     }
 
     /// `config-mutation.set`: set the key at a dotted path of the patch, in the type that the

@@ -29,13 +29,16 @@ fn short(tool: &str, arguments: &Map<String, Value>) -> Option<Vec<String>> {
             }
             Some(words)
         }
-        "rehost" if says_all(&["project_dir", "goal", "sure"]) => {
+        "rehost" if says_all(&["project_dir", "goal", "sure", "backend"]) => {
             let mut words = of("rehost", "project_dir")?;
             if let Some(port) = arguments.get("goal").and_then(|goal| goal.get("port")) {
                 words.extend(["--port".to_owned(), port.to_string()]);
             }
             if let Some(sure) = text("sure") {
                 words.extend(["--sure".to_owned(), sure]);
+            }
+            if let Some(backend) = text("backend") {
+                words.extend(["--backend".to_owned(), backend]);
             }
             Some(words)
         }
@@ -97,8 +100,9 @@ mod tests {
             ("run_stop", json!({"run_id": "r"}), "rookery stop r"),
             (
                 "rehost",
-                json!({"project_dir": "fw", "goal": {"port": 80}, "sure": "low"}),
-                "rookery rehost fw --port 80 --sure low",
+                json!({"project_dir": "fw", "goal": {"port": 80}, "sure": "low",
+                       "backend": "penguin"}),
+                "rookery rehost fw --port 80 --sure low --backend penguin",
             ),
         ] {
             assert_eq!(command(&Next::call(tool, arguments)), line);

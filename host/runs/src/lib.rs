@@ -21,6 +21,7 @@ mod registry;
 mod remodel;
 mod state;
 mod supervisor;
+mod trial_files;
 pub mod waiting;
 
 use std::collections::BTreeSet;
@@ -127,10 +128,13 @@ impl Runs {
     ) -> Result<String> {
         let reader = project.clone();
         let (trial, replace) = (options.fragment.clone(), options.replace.clone());
-        let config = move |by_penguin: bool| match trial {
-            Some(fragment) => reader.tried(&Value::Object(fragment), &replace),
-            None if by_penguin => Ok(Value::Object(reader.effective()?.config)),
-            None => reader.for_embedded(),
+        let config = move |by_penguin: bool| match trial.map(Value::Object) {
+            Some(fragment) if by_penguin => reader
+                .tried_by_penguin(&fragment, &replace)
+                .map(|(config, files)| (config, Some(files))),
+            Some(fragment) => Ok((reader.tried(&fragment, &replace)?, None)),
+            None if by_penguin => Ok((Value::Object(reader.effective()?.config), None)),
+            None => Ok((reader.for_embedded()?, None)),
         };
         let begun = self
             .registry

@@ -19,7 +19,7 @@ const TICK: Duration = Duration::from_millis(2);
 const LINGER: u32 = 100;
 
 /// Most memories of all instances together. Each takes 4 GiB of address space.
-const POOLED_MEMORIES: u32 = 4096;
+const POOLED_MEMORIES: u32 = 8192;
 const INSTANCE_BYTES: usize = 16 << 20;
 /// So much of a memory stays mapped for the next call.
 const RESIDENT_BYTES: usize = 4 << 20;

@@ -2,6 +2,7 @@
 //!
 //! Invariant 4: every axis has a budget.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -22,6 +23,10 @@ pub(crate) const RESOURCES: usize = 1024;
 /// What the policy's `output_kib` may be at most. A server sends 1 MiB, and data twice: only MCP
 /// content can be so large.
 pub(crate) const MAX_OUTPUT_KIB: u32 = 1000;
+
+/// What the policy's `waiting_calls` may be, and is where it says nothing.
+pub(crate) const WAITING_CALLS: RangeInclusive<u16> = 1..=200;
+pub(crate) const USUAL_WAITING_CALLS: usize = 128;
 
 /// What one instance that is not built in may use, if the policy says nothing, and what all of
 /// these may use together. An interpreter takes some 20 MiB before it does anything.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use rookery_diagnosis::missed_nvram;
 use rookery_plugin::args::RunSelector;
 use rookery_plugin::{
-    Answer, CsvOptions, Error, Next, Result, Results, RunResults, SearchOptions, optional, plugin,
-    tool,
+    Answer, Error, Next, Result, Results, RunResults, SearchOptions, optional, plugin, tool,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Names shown of each kind; the file has all.
 const NAMES: usize = 100;
@@ -63,7 +63,7 @@ fn read(host: &impl Results, args: &Args) -> Result<Names> {
     if let Some(log) = &log {
         uboot.extend(logged(&log.text));
     }
-    let nvram = missed(&run)?;
+    let nvram = missed_nvram(&run)?;
     let status = run.status()?;
     let mut notes: Vec<String> = status.note.clone().into_iter().collect();
     // Each has a plugin of its own: one that was off does not hide what the other found.
@@ -106,25 +106,6 @@ fn read(host: &impl Results, args: &Args) -> Result<Names> {
         uboot: uboot.into_iter().take(NAMES).collect(),
         file: status.path_of("env_missing.yaml"),
     })
-}
-
-/// The keys of NVRAM that a program asked for and that no program set, sorted.
-fn missed(run: &impl RunResults) -> Result<BTreeSet<String>> {
-    let options = CsvOptions {
-        only: Map::from_iter([("operation".to_owned(), json!(["miss", "set"]))]),
-        limit: Some(CsvOptions::MAX_ROWS),
-        ..CsvOptions::default()
-    };
-    let table = optional(run.read_csv("nvram.csv", &options))?.unwrap_or_default();
-    let with = |operation: &str| -> BTreeSet<String> {
-        let cell = |row: &Map<String, Value>, name| Some(row.get(name)?.as_str()?.to_owned());
-        let rows = table.rows.iter();
-        let of = rows.filter(|row| cell(row, "operation").as_deref() == Some(operation));
-        of.filter_map(|row| cell(row, "key")).collect()
-    };
-    let (missed, set) = (with("miss"), with("set"));
-    let is_plain = |key: &&String| !key.is_empty() && !key.contains(['/', '\\']);
-    Ok(missed.difference(&set).filter(is_plain).cloned().collect())
 }
 
 /// The names of a list, sorted: Penguin writes them in no order. A name that looks like a number is

@@ -107,7 +107,8 @@ fn said(ledger: &Ledger, kept: usize, dropped: usize) -> String {
         Some(port) => format!("port {port}"),
         None => "a service".to_owned(),
     };
-    let changes = format!("{kept} changes kept, {dropped} without effect");
+    let plural = if kept == 1 { "" } else { "s" };
+    let changes = format!("{kept} change{plural} kept, {dropped} without effect");
     match (ledger.state, &ledger.current) {
         (State::Working, Some(current)) => match &current.hypothesis {
             Some(_) => format!("A change is being tried; {changes} so far."),

@@ -1,6 +1,7 @@
 //! What a caller may say.
 
 use rookery_diagnosis::Sure;
+use rookery_plugin::running::Backend;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,9 @@ pub struct Args {
     /// Changes less certain than this are not tried
     #[serde(default)]
     pub sure: AtLeast,
+    /// As of `run`
+    #[serde(default)]
+    pub backend: Backend,
     /// Seconds of this call
     #[serde(default = "usual_wait")]
     #[schemars(range(min = 0, max = 50))]

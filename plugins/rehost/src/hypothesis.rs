@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::{Map, json};
 
 use crate::args::AtLeast;
-use crate::arguments;
 use crate::ledger::{Hypothesis, Ledger};
+use crate::settings::{self, Kind, Setting};
 use crate::together::{at_once, together};
 use crate::watch::Looked;
 
@@ -41,7 +41,7 @@ pub struct Found {
 
 impl Found {
     /// From the blockers of a run, from other inits where its init ended, and from boot arguments
-    /// that were missing.
+    /// and keys of the NVRAM that were missing.
     pub fn of(
         host: &impl Results,
         looked: &Looked,
@@ -59,10 +59,10 @@ impl Found {
             let inits = inits.map(|init| other_init(project, &init.path));
             found.hypotheses.extend(inits);
         }
-        let names = &looked.arguments;
-        let arguments = arguments::hypotheses(host, names, ledger, project, at_least);
-        found.left.extend(without_value(names, &arguments));
-        found.hypotheses.extend(arguments);
+        let missing = &looked.settings;
+        let values = settings::hypotheses(host, missing, ledger, project, at_least);
+        found.left.extend(without_value(missing, &values));
+        found.hypotheses.extend(values);
         if at_least.takes(Sure::Low) {
             let tried = ledger.tried.iter();
             let contents = tried.filter_map(|tried| content(&tried.hypothesis, project));
@@ -102,18 +102,19 @@ impl Found {
     }
 }
 
-/// Boot arguments for which no value is tried.
-fn without_value(names: &[String], tried: &[Hypothesis]) -> Vec<Left> {
-    let has_value = |name: &String| {
-        let about = format!("argument {name}=");
+/// Boot arguments for which no value is tried. A key of the NVRAM is told of as a blocker.
+fn without_value(missing: &[Setting], tried: &[Hypothesis]) -> Vec<Left> {
+    let has_value = |setting: &Setting| {
+        let about = setting.about();
         let values = tried.iter().filter(|one| !one.asks);
         values
             .map(|one| &one.key)
             .any(|key| key.starts_with(&about))
     };
-    let without = names.iter().filter(|name| !has_value(name));
-    let left = without.map(|name| Left {
-        what: format!("the boot argument {name} is missing"),
+    let arguments = missing.iter().filter(|one| one.kind == Kind::Argument);
+    let without = arguments.filter(|setting| !has_value(setting));
+    let left = without.map(|setting| Left {
+        what: format!("{} is missing", setting.words()),
         not_tried: "nothing says which value it needs, and none is invented",
         fix: Vec::new(),
     });

@@ -4,10 +4,10 @@
 
 mod answer;
 mod args;
-mod arguments;
 mod hypothesis;
 mod ledger;
 mod play;
+mod settings;
 mod together;
 mod watch;
 

@@ -2,6 +2,7 @@
 //! anywhere is taken up by the next one.
 
 use rookery_diagnosis::compare;
+use rookery_plugin::running::Backend;
 use rookery_plugin::shapes::{ResultsState, RunStatus};
 use rookery_plugin::{
     ApplyOptions, Config, ConfigMutation, Emulation, Error, Firmware, Notes, Result, Results,
@@ -31,6 +32,7 @@ where
             .current
             .as_ref()
             .is_some_and(|current| current.run_id.is_none()),
+        has_begun_it: false,
         ledger,
         revision,
         left_ms: args.wait_s * 1000,
@@ -59,6 +61,9 @@ fn again(args: &Args) -> Value {
     if args.sure != AtLeast::default() {
         again["sure"] = json!(args.sure);
     }
+    if args.backend != Backend::default() {
+        again["backend"] = json!(args.backend);
+    }
     again
 }
 
@@ -72,6 +77,8 @@ struct Player<'a, H> {
     revision: u32,
     /// Another call decided on the run that is to be started, and did not come back.
     taken_up: bool,
+    /// This call began the run that is under way.
+    has_begun_it: bool,
     /// What is left of this call.
     left_ms: u32,
 }
@@ -168,6 +175,7 @@ where
         let left = f64::from(self.args.budget.seconds) - self.ledger.seconds;
         let mut options = StartOptions {
             timeout_s: Some(watch::timeout_s(left)),
+            backend: self.args.backend.name().to_owned(),
             ..StartOptions::default()
         };
         if let Some(hypothesis) = &current.hypothesis {
@@ -187,6 +195,7 @@ where
             Err(error) => return Err(error),
         };
         self.taken_up = false;
+        self.has_begun_it = true;
         self.keep()
     }
 
@@ -209,6 +218,9 @@ where
         let seconds = status.elapsed_s.unwrap_or_default();
         self.ledger.runs += 1;
         self.ledger.seconds += seconds;
+        if status.results_dir.is_none() && !self.has_begun_it {
+            return self.start_again();
+        }
         let dir = status.results_dir.clone().unwrap_or_default();
         let looked = look(self.host, &dir).ok();
         let looked = looked.filter(|now| now.evidence.status.state == ResultsState::Completed);
@@ -232,6 +244,16 @@ where
                 self.close(effect, dir, seconds)
             }
         }
+    }
+
+    /// A run that was cut off with the call that began it says nothing of the project.
+    fn start_again(&mut self) -> Result<()> {
+        let current = self.ledger.current.take().unwrap_or_default();
+        self.ledger.current = Some(Current {
+            hypothesis: current.hypothesis,
+            ..Current::default()
+        });
+        self.keep()
     }
 
     fn effect(&self, now: &Looked, base: &str) -> Result<Effect> {

@@ -90,6 +90,43 @@ fn a_value_is_tried_that_a_program_compares_with_the_placeholder() {
 }
 
 #[test]
+fn a_key_of_the_nvram_is_tried_only_where_a_program_complains_of_it() {
+    let missed = |console: &str| {
+        host()
+            .yaml("env_missing.yaml", json!([]))
+            .text(
+                "nvram.csv",
+                "key,operation,value,origin\npanel_rev,miss,,\nwl0_ssid,miss,,\n",
+            )
+            .text("console.log", console)
+            .text("env_cmp.txt", "rev-b\n")
+    };
+    let goal = json!({ "project_dir": "p", "goal": { "port": 80 } });
+    let complains = missed("cfgd: panel_rev is not set\n");
+    let told = played(&complains, goal.clone());
+    let starts = complains.calls("emulation.start");
+    let tried: Vec<_> = starts
+        .iter()
+        .filter_map(|start| start["options"]["fragment"].get("nvram"))
+        .collect();
+    let (asked, found) = (
+        json!({ "panel_rev": "DYNVALDYNVALDYNVAL" }),
+        json!({ "panel_rev": "rev-b" }),
+    );
+    assert_eq!(tried, [&asked, &found], "{told}");
+    assert_eq!(complains.calls("config-mutation.apply").len(), 0);
+    let left = told["in_the_way"].to_string();
+    assert!(left.contains("panel_rev"), "{left}");
+    let silent = missed("cfgd: up\n");
+    played(&silent, goal);
+    assert_eq!(
+        silent.calls("emulation.start").len(),
+        1,
+        "all can be missed"
+    );
+}
+
+#[test]
 fn a_call_without_time_starts_what_the_next_one_watches() {
     let running = json!({ "run_id": "r1", "status": "running", "project_dir": "/p" });
     let host = host().answer("emulation.status", running);
@@ -118,6 +155,25 @@ fn a_run_that_a_call_started_which_was_cut_off_is_taken_up() {
         (&told["state"], &told["runs"]),
         (&json!("spent"), &json!(1))
     );
+}
+
+#[test]
+fn a_run_that_was_cut_off_with_the_call_that_began_it_is_started_again() {
+    let running = json!({ "run_id": "r1", "status": "running", "project_dir": "/p" });
+    let died = json!({ "run_id": "r1", "status": "failed", "project_dir": "/p" });
+    let arguments = json!({ "project_dir": "p", "wait_s": 0 });
+    let host = host().answer("emulation.status", running);
+    // It decides, and the next one begins the run.
+    played(&host, arguments.clone());
+    played(&host, arguments.clone());
+    let host = host.answer("emulation.status", died);
+    let told = played(&host, arguments.clone());
+    assert_eq!(
+        (&told["state"], &told["kept"]),
+        (&json!("working"), &json!([]))
+    );
+    played(&host, arguments);
+    assert_eq!(host.calls("emulation.start").len(), 2);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use rookery_plugin::args::RunSelector;
 use rookery_plugin::shapes::RunStatus;
 use rookery_plugin::{Emulation, Firmware, Result, Results, WaitOptions};
 
-use crate::arguments;
 use crate::ledger::Current;
+use crate::settings::{self, Setting};
 
 /// A run is looked at so often, in milliseconds.
 const LOOK_MS: u32 = 3000;
@@ -25,8 +25,8 @@ const END_MS: u32 = 5000;
 pub struct Looked {
     pub evidence: Evidence,
     pub standing: Standing,
-    /// Boot arguments that nobody set.
-    pub arguments: Vec<String>,
+    /// Boot arguments, and keys of the NVRAM, that nobody set.
+    pub settings: Vec<Setting>,
 }
 
 /// Look at what a run left so far.
@@ -39,7 +39,7 @@ pub fn look(host: &(impl Results + Firmware), results_dir: &str) -> Result<Looke
     let evidence = Evidence::gather(host, &run, &which)?;
     let standing = Standing::of(&run, &evidence)?;
     Ok(Looked {
-        arguments: arguments::missing(&run),
+        settings: settings::missing(&run, &evidence.blockers),
         evidence,
         standing,
     })

@@ -2,13 +2,13 @@
 
 use rookery_diagnosis::Judged;
 use rookery_plugin::change::Preset;
-use rookery_plugin::running::{USUAL_WAIT_S, Until, wait_for_new};
+use rookery_plugin::running::{Backend, USUAL_WAIT_S, Until, wait_for_new};
 use rookery_plugin::{
     ApplyOptions, Config, ConfigMutation, Emulation, Firmware, Result, Results, StartOptions,
     plugin, tool,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
@@ -32,25 +32,6 @@ struct Args {
 
 fn usual_wait() -> u32 {
     USUAL_WAIT_S
-}
-
-#[derive(Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Backend {
-    #[default]
-    Auto,
-    User,
-    Penguin,
-}
-
-impl Backend {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::User => "user",
-            Self::Penguin => "penguin",
-        }
-    }
 }
 
 /// Boot the firmware. Gives `run_id`, `status` and `endpoints`: each `guest_port`, the `host_port`
@@ -238,7 +219,7 @@ mod tests {
             panic!()
         };
         assert!(
-            message.contains("cannot be read: disk. Call run_wait {\"run_id\":\"r1\"}"),
+            message.contains("wait for it failed: disk. Call run_wait {\"run_id\":\"r1\"}"),
             "{message}"
         );
     }

@@ -7,6 +7,7 @@ mod comparison;
 mod evidence;
 mod files;
 mod judged;
+mod nvram;
 mod panic;
 mod shapes;
 mod timeline;
@@ -16,6 +17,7 @@ pub use blockers::{Blocker, DOES_NOTHING, Sure, cut, is_reboot_program, seconds,
 pub use comparison::{Comparison, Standing, compare};
 pub use evidence::Evidence;
 pub use judged::Judged;
+pub use nvram::missed as missed_nvram;
 pub use panic::Panic;
 pub use shapes::{Crash, Record, Sockets, milliseconds};
 pub use timeline::{End, Failure, Kill, Process, Timeline};

@@ -31,6 +31,9 @@ fn change(call: &Next) -> Result<Fragment, Untried> {
     let object = |name: &str| arguments[name].as_object().cloned();
     let change = match call.tool.as_str() {
         "run" => return Err("it only needs more time"),
+        "set_nvram" => text("key")
+            .zip(text("value"))
+            .map(|(key, value)| fragment::nvram(key, value)),
         "add_netdev" => text("name").map(|name| fragment::netdev(name, text("address"))),
         "add_static_file" => match (text("path"), object("spec")) {
             (Some(path), Some(spec)) if adds(&spec) => Some(fragment::static_file(path, &spec)),
@@ -88,6 +91,9 @@ mod tests {
             tried.value["plugins"]["interfaces"]["addresses"]["br0"],
             "10.0.0.1/8"
         );
+        let call = json!({ "project_dir": "p", "key": "rev", "value": "7" });
+        let tried = of("set_nvram", call).unwrap();
+        assert_eq!(tried.value, json!({ "nvram": { "rev": "7" } }));
         let zero = json!({ "model": "return_const", "val": 0 });
         let call = json!({ "project_dir": "p", "path": "/dev/x", "read": { "model": "empty" },
                            "ioctl": { "0x8915": zero } });

@@ -26,6 +26,11 @@ pub fn env(key: &str, value: &str) -> Fragment {
     json!({ "env": { key: value } }).into()
 }
 
+/// A value of the NVRAM.
+pub fn nvram(key: &str, value: &str) -> Fragment {
+    json!({ "nvram": { key: value } }).into()
+}
+
 /// A network interface, with the address that it has from the start.
 pub fn netdev(name: &str, address: Option<&str>) -> Fragment {
     let mut value = json!({ "netdevs": [name] });

@@ -5,6 +5,8 @@
 
 /// Bytes of the longest path that may stand in a call.
 const PATH_MAX: usize = 200;
+/// Bytes of the longest name or value of a setting that may stand in a call.
+const SETTING_MAX: usize = 64;
 /// Files of `/sys/class/net` that every interface has (`Documentation/ABI/testing/sysfs-class-net`
 /// of Linux).
 const ATTRIBUTES: [&str; 14] = [
@@ -43,6 +45,13 @@ pub fn is_plain_path(path: &str) -> bool {
             .all(|part| !matches!(part, "" | "." | ".."))
 }
 
+/// Whether this is the name or the value of a setting, as boot arguments and the NVRAM have, of
+/// harmless characters.
+pub fn is_setting(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-:".contains(c);
+    (1..=SETTING_MAX).contains(&text.len()) && text.chars().all(plain)
+}
+
 /// The network interface without which there is no such file below `/sys` or `/proc`.
 pub fn interface_of(path: &str) -> Option<&str> {
     const DIRECTORIES: [&str; 5] = [
@@ -72,6 +81,13 @@ mod tests {
         }
         for name in ["", "..", "a b", "br0;reboot", "a-name-of-16-char", "é"] {
             assert!(!is_interface(name), "{name}");
+        }
+        for text in ["board_id", "wl0.1_ssid", "00:11:22:33:44:55", "-1"] {
+            assert!(is_setting(text));
+        }
+        let long = "a".repeat(SETTING_MAX + 1);
+        for text in ["", "a b", "$(reboot)", "a/b", "a=b", "é", &long] {
+            assert!(!is_setting(text), "{text}");
         }
         for path in ["/etc/shop.conf", "/var/lock/subsys"] {
             assert!(is_plain_path(path));

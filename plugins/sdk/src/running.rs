@@ -33,6 +33,28 @@ pub struct Until {
     pub quiet_s: Option<u32>,
 }
 
+/// What runs a project.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Backend {
+    #[default]
+    Auto,
+    User,
+    Penguin,
+}
+
+impl Backend {
+    /// As `emulation.start` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::User => "user",
+            Self::Penguin => "penguin",
+        }
+    }
+}
+
 /// A condition of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -113,7 +135,7 @@ pub fn wait_for_new(
     wait(host, run_id, seconds, until).map_err(|error| match error {
         Error::Cancelled => error,
         other => Error::Backend(format!(
-            "the run {run_id} was started, but its state cannot be read: {}. Call run_wait \
+            "the run {run_id} was started, but the wait for it failed: {}. Call run_wait \
              {{\"run_id\":\"{run_id}\"}}.",
             reason(&other)
         )),

@@ -3,11 +3,10 @@
 use rookery_plugin::args::{ChangeTarget, RunSelector};
 use rookery_plugin::shapes::Change;
 use rookery_plugin::{
-    ConfigMutation, CsvOptions, Result, Results, RunResults, change, plugin, tool,
+    ConfigMutation, CsvOptions, Result, Results, RunResults, change, fragment, plugin, tool,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
 #[derive(Deserialize, JsonSchema)]
 struct Args {
@@ -28,11 +27,7 @@ struct Args {
     example(project_dir = "fw", key = "lan_ipaddr", value = "192.168.1.1")
 )]
 fn set_nvram(host: &(impl ConfigMutation + Results), args: Args) -> Result<Change> {
-    let mut change = change::apply(
-        host,
-        &args.target,
-        json!({ "nvram": { args.key: args.value } }),
-    )?;
+    let mut change = change::apply(host, &args.target, fragment::nvram(&args.key, &args.value))?;
     change
         .warnings
         .extend(unread(host, &args.target.project_dir));
@@ -65,6 +60,8 @@ plugin!(set_nvram);
 mod tests {
     use rookery_plugin::Error;
     use rookery_plugin::testing::{FakeHost, call, check};
+
+    use serde_json::json;
 
     use super::*;
 

@@ -19,6 +19,7 @@ mod remodel;
 mod report;
 mod runs;
 mod shell;
+mod waiting;
 mod way_out;
 mod web;
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         report::trials(),
         runs::trials(),
         shell::trials(),
+        waiting::trials(),
         way_out::trials(),
         web::trials(),
     ];

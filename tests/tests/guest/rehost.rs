@@ -82,6 +82,54 @@ async fn what_helped_is_kept_and_the_goal_answers_after_it() -> Result<()> {
     client.close().await
 }
 
+/// A firmware whose first program is all of it, and serves only where the NVRAM has `panel_rev`.
+fn with_nvram(root: &Path, name: &str) -> Result<()> {
+    let tree = root.join(format!("{name}.tree"));
+    for directory in ["bin", "sbin", "etc", "dev", "proc", "sys", "tmp"] {
+        std::fs::create_dir_all(tree.join(directory))?;
+    }
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guest/panel.c");
+    let arguments = [
+        "-static",
+        "-O1",
+        "-Wall",
+        "-Werror",
+        "-o",
+        "sbin/init",
+        source,
+    ];
+    firmware::tool("mipsel-linux-gnu-gcc", &arguments, &tree)?;
+    std::fs::copy(tree.join("sbin/init"), tree.join("bin/panel"))?;
+    // What never runs says the value.
+    let script = "#!/bin/sh\nnvram set panel_rev=\"rev-7\"\nnvram commit\n";
+    std::fs::write(tree.join("etc/factory.sh"), script)?;
+    firmware::pack(&tree, name)
+}
+
+async fn a_key_of_the_nvram_gets_the_value_that_the_firmware_has_for_it() -> Result<()> {
+    doctor::needs_emulator()?;
+    let root = tempfile::tempdir()?;
+    let client = Session::new(root.path()).await?;
+    with_nvram(root.path(), "panel")?;
+    let arguments = json!({ "rootfs": "panel.tar.gz", "output": "panel" });
+    client.ok("init_project", arguments).await?;
+    let goal = json!({ "project_dir": "panel", "goal": { "port": 80 } });
+    let told = played(&client, &goal).await?;
+    ensure!(told["state"] == "reached", "{told}");
+    let kept = told["kept"].as_array().context("a list")?;
+    let [Value::Object(kept)] = &kept[..] else {
+        bail!("{told}");
+    };
+    let (tool, arguments) = (&kept["call"]["tool"], &kept["call"]["arguments"]);
+    ensure!(
+        tool == "set_nvram" && arguments["key"] == "panel_rev" && arguments["value"] == "rev-7",
+        "{told}"
+    );
+    let patch = patch(root.path(), "panel").context("a patch")?;
+    ensure!(patch.contains(r#"panel_rev: "rev-7""#), "{patch}");
+    client.close().await
+}
+
 async fn a_firmware_that_serves_is_reached_without_a_change() -> Result<()> {
     doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
@@ -138,10 +186,13 @@ async fn killed(times: u64) -> Result<()> {
         // Other moments each time, and the same ones in each run of this test.
         let moment = Duration::from_millis(100 + kill * 2741 % 9000);
         let called = tokio::time::timeout(moment, client.call("rehost", arguments.clone())).await;
-        ensure!(
-            called.is_err(),
-            "the call ended before it was killed: {called:?}"
-        );
+        if let Ok(ended) = called {
+            // It came to its end, after many kills: it begins anew without what was kept.
+            let ended = ended?;
+            ensure!(ended.value["state"] == "stuck", "{ended:?}");
+            let project = json!({ "project_dir": "killed" });
+            client.ok("reset_patch", project).await?;
+        }
         processes::kill(client.server)?;
         drop(client);
         // What is in the patch was kept by a trial that helped, and loads.
@@ -199,6 +250,7 @@ pub fn trials() -> Vec<rookery_tests::Trial> {
     let long = long.into_iter().map(|trial| trial.with_ignored_flag(true));
     rookery_tests::trials![
         what_helped_is_kept_and_the_goal_answers_after_it,
+        a_key_of_the_nvram_gets_the_value_that_the_firmware_has_for_it,
         a_firmware_that_serves_is_reached_without_a_change,
         a_guest_cannot_get_a_change_that_hides_a_failure_or_reaches_out,
         a_trial_whose_server_is_killed_leaves_nothing_in_the_patch,

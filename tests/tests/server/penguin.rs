@@ -29,6 +29,22 @@ until [ -e "$STAND_IN/interrupted" ]; do sleep 0.1; done
 touch "$OUT/.ran"; echo '{"binds": []}' > "$OUT/summary.json"
 "#;
 
+/// Has a boot argument that is missing, and keeps the files of a trial for whoever wants to see
+/// them. Where it is to wait, it does so in a trial.
+const TRIED: &str = r#"#!/bin/sh
+while [ $# -gt 0 ]; do
+  [ "$1" = --output ] && OUT=$2
+  [ "$1" = --config ] && CONFIG=$2
+  shift
+done
+mkdir -p "$OUT"; echo '- board_id' > "$OUT/env_missing.yaml"
+if [ -n "$CONFIG" ]; then
+  cp -r "$(dirname "$CONFIG")" "$STAND_IN/seen"
+  [ -e "$STAND_IN/waits" ] && until [ -e "$STAND_IN/interrupted" ]; do sleep 0.1; done
+fi
+touch "$OUT/.ran"; echo '{"binds": []}' > "$OUT/summary.json"
+"#;
+
 struct Machine {
     home: tempfile::TempDir,
 }
@@ -83,6 +99,7 @@ impl Machine {
                 format!("{}:/usr/bin:/bin", self.path("bin").display()),
             )
             .env("STAND_IN", self.home.path())
+            .env("ROOKERY_CACHE_DIR", places::dist().join("cache"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -248,5 +265,89 @@ fn doctor_says_which_engine_there_is_and_how_the_wrapper_is_installed() -> Resul
     let output = doctor().output()?;
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(told.contains("penguin_install.local | sh"), "{told}");
+    Ok(())
+}
+
+/// A machine whose project has a patch, and the command that plays the loop on it.
+fn tried() -> Result<(Machine, Command)> {
+    let machine = Machine::with(&[("podman", true)])?;
+    machine.program("penguin", TRIED)?;
+    fs::write(machine.path("router/patch_90_mcp.yaml"), PATCH)?;
+    let project = machine.path("router");
+    let project = project.to_str().context("a path")?;
+    let command = machine.rookery(&["rehost", project, "--backend", "penguin", "--json"]);
+    Ok((machine, command))
+}
+
+const PATCH: &str = "env:\n  mine: \"1\"\n";
+
+/// Whether nothing of a trial is left in the project.
+fn is_as_before(machine: &Machine) -> Result<bool> {
+    let mut names = fs::read_dir(machine.path("router/results"))?.flatten();
+    let left = names.any(|entry| entry.file_name().to_string_lossy().starts_with(".trial"));
+    Ok(!left && fs::read_to_string(machine.path("router/patch_90_mcp.yaml"))? == PATCH)
+}
+
+#[test]
+fn a_trial_is_run_by_files_of_its_own_and_leaves_none() -> Result<()> {
+    let (machine, mut command) = tried()?;
+    let output = command.output()?;
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+    assert_eq!(told["state"], "stuck", "{told}");
+    assert_eq!(
+        told["runs"], 3,
+        "as it is, with another init, and with a placeholder"
+    );
+    let main = machine.said("seen/config.yaml");
+    assert!(main.contains("auto_patching: false"), "{main}");
+    assert!(
+        main.contains("results/.trial-1/patch_90_mcp.yaml"),
+        "{main}"
+    );
+    let patch = machine.said("seen/patch_90_mcp.yaml");
+    assert!(
+        patch.contains("mine") && patch.contains("/etc/init.d/rcS"),
+        "{patch}"
+    );
+    // The second is copied into the copy of the first.
+    let patch = machine.said("seen/.trial-2/patch_90_mcp.yaml");
+    assert!(
+        patch.contains("mine") && patch.contains("DYNVALDYNVALDYNVAL"),
+        "{patch}"
+    );
+    assert!(is_as_before(&machine)?);
+    Ok(())
+}
+
+#[test]
+fn a_trial_that_is_stopped_or_whose_supervisor_is_killed_leaves_nothing() -> Result<()> {
+    for signal in ["INT", "KILL"] {
+        let (machine, mut command) = tried()?;
+        fs::write(machine.path("waits"), "")?;
+        let child = command.spawn()?;
+        let begun = processes::eventually(Duration::from_mins(1), || {
+            machine.path("seen/patch_90_mcp.yaml").exists()
+        });
+        assert!(
+            begun && !is_as_before(&machine)?,
+            "{}",
+            machine.said("engines")
+        );
+        if signal == "KILL" {
+            let state = machine.path(".local/state");
+            for supervisor in processes::with_command_line(&state.display().to_string()) {
+                processes::kill(supervisor)?;
+            }
+        }
+        rookery_tests::wire::signal(child.id(), signal)?;
+        child.wait_with_output()?;
+        // Whoever looks next ends what is left.
+        let gone = processes::eventually(Duration::from_secs(20), || {
+            let looked = machine.rookery(&["ps"]).output();
+            looked.is_ok() && is_as_before(&machine).unwrap_or(false)
+        });
+        assert!(gone, "{signal}");
+    }
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::answer::Answer;
 use super::files::PATCH;
 use super::guard::{guard, lossy_json};
 use super::history::newest;
-use super::load::{Loaded, Patch, load, load_for_embedded};
+use super::load::{Loaded, Patch, load};
 use super::loaded_before::load_known;
 use super::refusal::{Fault, Refusal, dotted};
 use super::schema::{PROJECT, Problem, Scope, Type, check};
@@ -37,39 +37,15 @@ pub fn apply(dir: &Path, fragment: &Json, options: &ApplyOptions) -> Result<shap
     change.run(|patch, below, warnings| Ok(laid(patch, tree, &options.replace, below, warnings)))
 }
 
-/// The whole configuration as the embedded emulator would use it with a fragment in the patch, by
-/// the rules of [`apply`]. Nothing is written.
-pub fn tried(dir: &Path, fragment: &Json, replace: &[String]) -> Result<Value> {
-    let addition = Addition::of(dir, fragment)?;
-    let mut change = Change {
-        dir,
-        dry_run: true,
-        what: String::new(),
-        touched: addition.touched,
-        adds: true,
-        warnings: addition.warnings,
-    };
-    let old_text = read_patch(dir)?;
-    let mut patch = parse_patch(old_text.as_deref())?;
-    edit::number_commands(&mut patch);
-    let below = load(dir, Patch::OnDisk)?.below;
-    let new = laid(patch, addition.tree, replace, &below, &mut change.warnings);
-    let new_text = text_of(&new, None)?;
-    let new_patch = new_text.as_deref().map_or(Patch::Absent, Patch::Text);
-    let loaded = load_for_embedded(dir, new_patch).map_err(|refusal| unloadable(None, &refusal))?;
-    change.check_merged(&loaded.config)?;
-    Ok(loaded.config)
-}
-
 /// What a caller wants in the patch: checked alone, its strings made data.
-struct Addition {
-    tree: Value,
-    touched: Vec<Vec<String>>,
-    warnings: Vec<String>,
+pub(super) struct Addition {
+    pub(super) tree: Value,
+    pub(super) touched: Vec<Vec<String>>,
+    pub(super) warnings: Vec<String>,
 }
 
 impl Addition {
-    fn of(dir: &Path, fragment: &Json) -> Result<Self> {
+    pub(super) fn of(dir: &Path, fragment: &Json) -> Result<Self> {
         if !fragment.is_object() {
             return Err(Error::InvalidArgument(
                 "the fragment must be an object of sections, such as {\"env\": {\"sxid\": \"1\"}}"
@@ -102,7 +78,7 @@ impl Addition {
 }
 
 /// The patch with an addition, after what it holds at the paths in `replace` was dropped.
-fn laid(
+pub(super) fn laid(
     mut patch: Value,
     addition: Value,
     replace: &[String],
@@ -118,6 +94,23 @@ fn laid(
         }
     }
     edit::lay(patch, addition, below, warnings)
+}
+
+/// What is only wrong together with what other files say.
+pub(super) fn check_merged(
+    config: &Value,
+    touched: &[Vec<String>],
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    if touched.iter().any(|path| command_line::is_on_it(path)) {
+        warnings.extend(command_line::check(config).map_err(Error::InvalidArgument)?);
+    }
+    let problems = models::check(config, touched, warnings);
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(refused(&problems))
+    }
 }
 
 /// Take one key out of the patch.
@@ -202,7 +195,7 @@ impl Change<'_> {
             (Err(refusal), before) => return Err(unloadable(before.as_ref(), &refusal)),
         };
         if let Some(loaded) = loaded.as_ref().filter(|_| self.adds) {
-            self.check_merged(&loaded.config)?;
+            check_merged(&loaded.config, &self.touched, &mut self.warnings)?;
         }
         let mut revision = newest(self.dir)?.map(|revision| revision.number);
         if let Some(store) = store.filter(|_| changed) {
@@ -231,20 +224,6 @@ impl Change<'_> {
             warnings: self.warnings,
         }
         .into_change())
-    }
-
-    /// What is only wrong together with what other files say.
-    fn check_merged(&mut self, config: &Value) -> Result<()> {
-        if self.touched.iter().any(|path| command_line::is_on_it(path)) {
-            let warning = command_line::check(config).map_err(Error::InvalidArgument)?;
-            self.warnings.extend(warning);
-        }
-        let problems = models::check(config, &self.touched, &mut self.warnings);
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(refused(&problems))
-        }
     }
 
     /// Whether a change of a patch that was wrong before leaves nothing wrong that was not.
@@ -307,7 +286,7 @@ impl Before {
 
 /// Why a change is refused, after which the project does not load; `before` is why it did not load
 /// without the change.
-fn unloadable(before: Option<&Refusal>, now: &Refusal) -> Error {
+pub(super) fn unloadable(before: Option<&Refusal>, now: &Refusal) -> Error {
     match before {
         None => Error::InvalidArgument(format!(
             "refused, because the project would not load any more: {now}. Nothing was written"

@@ -34,6 +34,8 @@ pub struct Loaded {
     pub layers: Vec<Layer>,
     /// What is odd but legal.
     pub warnings: Vec<String>,
+    /// The files that were laid over the main one, in order, relative to the project.
+    pub patches: Vec<String>,
     /// Whether patches are found by name.
     pub auto_patching: bool,
     /// What the layers below the patch that changes go to set together.
@@ -93,11 +95,11 @@ fn load_without(
     };
     let queue = loader.patches(&mut merged, auto_patching);
     let mut below = None;
-    for file in queue.into_iter().filter(|file| !left_out(file)) {
+    for file in queue.iter().filter(|file| !left_out(file)) {
         let text = match (file == PATCH, patch) {
             (true, Patch::Text(text)) => Some(text.to_owned()),
             (true, Patch::Absent) => None,
-            _ => inputs.read(&file)?,
+            _ => inputs.read(file)?,
         };
         let Some(text) = text else {
             if file != PATCH {
@@ -111,8 +113,8 @@ fn load_without(
         if file == PATCH && below.is_none() {
             below = Some(merged.clone());
         }
-        let (tree, _) = loader.file(&file, text, Some(&context))?;
-        merged = loader.lay_over(&file, merged, tree)?;
+        let (tree, _) = loader.file(file, text, Some(&context))?;
+        merged = loader.lay_over(file, merged, tree)?;
     }
     let below = below.unwrap_or_else(|| merged.clone());
     let config = finish(inputs, merged, &mut loader.layers, &mut loader.warnings)?;
@@ -120,6 +122,7 @@ fn load_without(
         config,
         layers: loader.layers,
         warnings: loader.warnings,
+        patches: queue,
         auto_patching,
         below,
     })

@@ -24,15 +24,18 @@ pub mod schema;
 mod set;
 mod store;
 mod templates;
+mod trial;
 mod view;
 mod written;
 
 pub use layer::Layer;
 pub use load::{Loaded, Patch, load};
 pub use refusal::{Fault, Kind, Refusal};
+pub use trial::PenguinTrial;
 
-pub(crate) use change::{apply, remove, tried};
+pub(crate) use change::{apply, remove};
 pub(crate) use reset::reset;
 pub(crate) use set::set;
 pub(crate) use templates::neutralise;
+pub(crate) use trial::{tried, tried_by_penguin};
 pub(crate) use view::{effective, for_embedded, lookup, patch};

@@ -14,6 +14,7 @@ use crate::backend::Check;
 use crate::penguin::engine::{Engine, VARIABLE, on_path};
 use crate::penguin::live::Way;
 use crate::plan::Plan;
+use crate::trial_files;
 
 /// Present in the Penguin image only.
 const IN_IMAGE: &str = "/igloo_static";
@@ -128,6 +129,8 @@ pub(super) struct Invocation {
     place: Place,
     project_dir: PathBuf,
     results_dir: PathBuf,
+    /// Of a trial: what is read in the place of the project's own.
+    main_file: Option<PathBuf>,
     /// None where Penguin itself is to say when the run ends.
     timeout_s: Option<u64>,
     /// An empty directory: the wrapper rewrites any argument that is the name of a file where it
@@ -169,6 +172,7 @@ impl Invocation {
         } = plan.clone();
         Ok(Self {
             place,
+            main_file: trial_files::main_file(&results_dir),
             project_dir,
             results_dir,
             timeout_s: (!plan.is_open_ended()).then_some(plan.timeout_s),
@@ -203,6 +207,9 @@ impl Invocation {
         command.arg("run").arg("--output").arg(&self.results_dir);
         if let Some(seconds) = self.timeout_s {
             command.arg("--timeout").arg(seconds.to_string());
+        }
+        if let Some(file) = &self.main_file {
+            command.arg("--config").arg(file);
         }
         // The wrapper takes the last path for the project, by which its other commands find the
         // container.

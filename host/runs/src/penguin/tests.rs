@@ -140,6 +140,21 @@ fn the_wrapper_is_called_with_absolute_paths_from_an_empty_directory() {
 }
 
 #[test]
+fn a_trial_is_run_by_the_main_file_beside_its_results() {
+    let world = World::new();
+    let trial = world.plan.results_dir.with_file_name(".trial-0");
+    fs::create_dir(&trial).unwrap();
+    fs::write(trial.join("config.yaml"), "{}").unwrap();
+    world.run(COMPLETE, &mut Script::new()).unwrap();
+    let [run] = &world.calls("penguin")[..] else {
+        panic!("one call")
+    };
+    let project = world.plan.project_dir.display();
+    let told = format!("--config {project}/results/.trial-0/config.yaml {project}");
+    assert!(run.ends_with(&told), "{run}");
+}
+
+#[test]
 fn the_wrapper_is_told_which_engine_will_be_asked_to_stop_its_container() {
     let world = World::new();
     let wrapper = world.program(

@@ -18,6 +18,7 @@ use crate::ports::Ports;
 use crate::state::lock::{self, Attempt};
 use crate::state::record::{Request, Spec, State};
 use crate::state::store::{RunDir, Store};
+use crate::trial_files;
 
 /// The backends that there are, the preferred one first.
 pub type Backends = fn() -> Vec<Box<dyn Backend>>;
@@ -156,6 +157,7 @@ impl Registry {
         if let Some(backend) = backends.iter().find(|known| known.name() == spec.backend) {
             backend.sweep(&spec.plan);
         }
+        trial_files::remove(&spec.plan.results_dir);
         for directory in [run.path(), &spec.plan.results_dir] {
             regular::clear_away(directory, None);
         }

@@ -9,7 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use rookery_contract::options::StartOptions;
-use rookery_project::config::command_line;
+use rookery_project::config::{PenguinTrial, command_line};
 use rookery_project::{Cancel, Error, Result};
 use serde_json::Value;
 
@@ -20,6 +20,7 @@ use crate::state::lock::Attempt;
 use crate::state::record::{Request, Spec, State, Status};
 use crate::state::store::RunDir;
 use crate::state::{id, lock, results_dir};
+use crate::trial_files;
 
 /// A caller waits so long to learn that the run has begun or why it cannot.
 const VERDICT_WITHIN: Duration = Duration::from_secs(3);
@@ -41,14 +42,14 @@ impl Registry {
         self.begin(
             project_dir,
             options,
-            move |_| Ok(config),
+            move |_| Ok((config, None)),
             |_| {},
             &Cancel::default(),
         )
     }
 
-    /// [`Self::start`] of a project whose configuration is still to be read. `named` is told the id
-    /// before anything is slow.
+    /// [`Self::start`] of a project whose configuration is still to be read, with the files of a
+    /// trial where the backend is to read those. `named` is told the id before anything is slow.
     ///
     /// An error means that there is no run. A start that takes longer than some seconds goes on, as
     /// it does after `cancel`, and its failure is that of the run.
@@ -56,7 +57,7 @@ impl Registry {
         &self,
         project_dir: &Path,
         options: &StartOptions,
-        config: impl FnOnce(bool) -> Result<Value> + Send + 'static,
+        config: impl FnOnce(bool) -> Result<Asked> + Send + 'static,
         named: impl FnOnce(&str),
         cancel: &Cancel,
     ) -> Result<String> {
@@ -101,6 +102,9 @@ impl Registry {
     }
 }
 
+/// The configuration of a run, and the files of a trial that the backend reads itself.
+type Asked = (Value, Option<PenguinTrial>);
+
 /// What is to be said of a configuration that Penguin's kernel has no room for: a file edited by
 /// hand may set what no tool would. With Penguin there is no run.
 fn about_command_line(config: &Value, is_penguin: bool) -> Result<Option<String>> {
@@ -133,7 +137,7 @@ struct Starting {
 }
 
 impl Starting {
-    fn go(&self, config: impl FnOnce(bool) -> Result<Value>, verdict: &SyncSender<Result<()>>) {
+    fn go(&self, config: impl FnOnce(bool) -> Result<Asked>, verdict: &SyncSender<Result<()>>) {
         let launched = catch_unwind(AssertUnwindSafe(|| self.launch(config)))
             .unwrap_or_else(|_| Err(Error::Internal("a defect of Rookery".into())));
         let (begun, supervisor) = match launched {
@@ -155,7 +159,7 @@ impl Starting {
 
     /// Everything up to the supervisor's report. There is no supervisor where the run was stopped
     /// before.
-    fn launch(&self, config: impl FnOnce(bool) -> Result<Value>) -> Result<Option<Child>> {
+    fn launch(&self, config: impl FnOnce(bool) -> Result<Asked>) -> Result<Option<Child>> {
         let Request {
             run_id,
             project_dir,
@@ -164,10 +168,7 @@ impl Starting {
             trial,
         } = &self.request;
         let (backend, availability) = choose((self.registry.backends)(), backend)?;
-        let config = config(backend.reads_the_project())?;
-        if trial.is_some() && backend.reads_the_project() {
-            return Err(trial::unavailable(backend.name()));
-        }
+        let (config, trial_read) = config(backend.reads_the_project())?;
         let cache_dir = self.registry.state_dir.join("cache");
         let mut plan = Plan::from_config(&config, project_dir, &cache_dir, *timeout_s)?;
         plan.memory_max = self.registry.guest_memory.unwrap_or(plan.memory_max);
@@ -213,6 +214,7 @@ impl Starting {
         }
         plan.results_dir = results_dir::allocate(project_dir)?;
         let results_dir = plan.results_dir.clone();
+        trial_files::remove_all(&results_dir);
         let spec = Spec {
             run_id: run_id.clone(),
             backend: backend.name().into(),
@@ -225,15 +227,19 @@ impl Starting {
         starting.live = backend.live();
         starting.notes.clone_from(&spec.plan.notes);
         starting.timeout_s = spec.plan.timeout_s;
-        let supervisor = self
-            .run
-            .write_spec(&spec)
+        let trial_read = trial_read.as_ref();
+        let supervisor = trial_read
+            .map_or(Ok(()), |trial| {
+                trial_files::write(trial, project_dir, &results_dir)
+            })
+            .and_then(|()| self.run.write_spec(&spec))
             .and_then(|()| self.run.write(&starting))
             .and_then(|()| launch::supervisor(&self.registry.program, &self.run, lock))
             .and_then(|mut supervisor| {
                 launch::await_ready(&mut supervisor, &self.run).map(|()| supervisor)
             });
         if supervisor.is_err() {
+            trial_files::remove(&results_dir);
             // Only where it is still empty.
             let _ = std::fs::remove_dir(results_dir);
         }

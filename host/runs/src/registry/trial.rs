@@ -1,6 +1,5 @@
 //! A run with a change that is in no patch.
 
-use rookery_project::{Error, Unavailable};
 use serde_json::{Map, Value};
 
 /// Keys that a note names.
@@ -32,16 +31,6 @@ pub(super) fn note(keys: &[String]) -> String {
         more => format!(" and {more} more"),
     };
     format!("this run is a trial of a change that is in no patch: {named}{more}")
-}
-
-pub(super) fn unavailable(backend: &str) -> Error {
-    Error::Unavailable(Unavailable {
-        what: "a trial run".into(),
-        why: format!("{backend} reads the project's files itself, and a trial changes none"),
-        how_to_enable: "run it on the embedded emulator (backend `user`), or make the change and \
-                        take it out again if it did not help (reset_patch)"
-            .into(),
-    })
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::state::record::{Spec, State, Status};
 use crate::state::store::RunDir;
 use crate::state::{lock, process, results_dir};
 use crate::supervisor::lifecycle::Lifecycle;
+use crate::trial_files::WhileItRuns;
 
 /// What `PROGRAM supervise SPEC` does: run what `spec` describes until it ends, on one of
 /// `backends`.
@@ -54,6 +55,7 @@ fn serve(spec: &Path, backends: Backends) -> Result<()> {
     raise_descriptor_limit();
     // Held until this process ends.
     let _lock = lock::adopt(&spec.plan.project_dir)?;
+    let trial = WhileItRuns(&spec.plan.results_dir);
     state.owner = Identity::own();
     let prepared = prepare(&run, &spec, backends);
     let (backend, mut inbox) = match prepared {
@@ -71,6 +73,7 @@ fn serve(spec: &Path, backends: Backends) -> Result<()> {
     };
     // Held until this process ends.
     let Some(_place) = place else {
+        drop(trial);
         state.end(
             Status::Stopped,
             "the run was stopped before its guest was started",
@@ -82,7 +85,7 @@ fn serve(spec: &Path, backends: Backends) -> Result<()> {
     if let Err(note) = results_dir::point_latest(&spec.plan.results_dir) {
         state.notes.push(note);
     }
-    let ended = run_backend(&run, &spec, state, backend.as_ref(), inbox);
+    let ended = run_backend(&run, &spec, state, backend.as_ref(), inbox, trial);
     let _ = std::fs::remove_file(run.path().join(SOCKET));
     ended
 }
@@ -116,6 +119,7 @@ fn run_backend(
     state: State,
     backend: &dyn Backend,
     inbox: Inbox,
+    trial: WhileItRuns<'_>,
 ) -> Result<()> {
     let mut lifecycle = Lifecycle::begin(run.clone(), spec, state, backend, inbox)?;
     let outcome = catch_unwind(AssertUnwindSafe(|| backend.run(&spec.plan, &mut lifecycle)))
@@ -138,6 +142,8 @@ fn run_backend(
         Ok(Outcome::Stopped) => (Status::Stopped, "the run was stopped on request".into()),
         Err(error) => (Status::Failed, error.to_string()),
     };
+    // Before anybody learns that the run is over.
+    drop(trial);
     lifecycle.end(&outcome, status, &reason)
 }
 

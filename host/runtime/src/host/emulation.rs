@@ -12,6 +12,7 @@ use super::stand_in::stand_in;
 use super::{HostError, HostResult, State, to_json};
 use crate::host::bindings::emulation;
 use crate::meter::{Paused, WallClock};
+use crate::seats::NoPlace;
 
 /// How often progress is reported while an instance waits for a run.
 const SLICE: Duration = Duration::from_secs(1);
@@ -62,7 +63,7 @@ impl emulation::Host for State {
 
     async fn wait(&mut self, run: String, milliseconds: u32) -> HostResult<String> {
         stand_in!(self, "emulation.wait", run, milliseconds);
-        let aside = self.step_aside();
+        let aside = self.wait_aside()?;
         let status = self
             .wait_in_slices(run, Duration::from_millis(milliseconds.into()))
             .await;
@@ -86,7 +87,7 @@ impl emulation::Host for State {
         };
         let total = Duration::from_millis(milliseconds.into());
         let total = total.min(Duration::from_secs(longest.into()));
-        let aside = self.step_aside();
+        let aside = self.wait_aside()?;
         let status = self.until(run, waiting, total).await;
         self.step_back(aside).await?;
         Ok(to_json(&status?)?)
@@ -111,11 +112,26 @@ fn no_trial(plugin: &str) -> Error {
     ))
 }
 
+fn no_place(NoPlace(waiting): NoPlace) -> Error {
+    Error::Limit(format!(
+        "{waiting} calls wait already, and no more of this plugin may wait at the same time. The \
+         run goes on. Ask again when some of them have ended, or now without waiting (`wait_s` 0); \
+         the operator may raise `waiting_calls` in the policy"
+    ))
+}
+
 impl State {
-    /// An instance that waits for a run uses nothing: neither its wall clock nor a seat.
+    /// An instance that waits for a run uses neither its wall clock nor a seat. Starting and
+    /// stopping are soon over: where no more calls may wait, they keep the seat.
     fn step_aside(&mut self) -> Paused {
-        self.chair.leave();
+        let _ = self.chair.leave();
         WallClock::pause(&self.meter)
+    }
+
+    /// The same for a wait that may be long, which never keeps a seat.
+    fn wait_aside(&mut self) -> HostResult<Paused> {
+        self.chair.leave().map_err(no_place)?;
+        Ok(WallClock::pause(&self.meter))
     }
 
     async fn step_back(&mut self, aside: Paused) -> HostResult<()> {

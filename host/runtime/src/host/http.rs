@@ -9,7 +9,7 @@ use crate::host::bindings::http;
 impl http::Host for State {
     async fn request(&mut self, run: String, request: String) -> HostResult<String> {
         stand_in!(self, "http.request", run, request);
-        self.json("http.request", move |host, cancel| {
+        self.json_of_guest("http.request", move |host, cancel| {
             let request = options::parse("request", &request)?;
             host.runs.http(&run, &request, cancel)
         })

@@ -31,7 +31,7 @@ impl live::Host for State {
         options: String,
     ) -> HostResult<String> {
         stand_in!(self, "live.command", run, argv, options);
-        self.json("live.command", move |host, cancel| {
+        self.json_of_guest("live.command", move |host, cancel| {
             host.runs
                 .command(&run, &argv, &options::parse("options", &options)?, cancel)
         })
@@ -40,7 +40,7 @@ impl live::Host for State {
 
     async fn reach(&mut self, run: String, port: u16, request: String) -> HostResult<String> {
         stand_in!(self, "live.reach", run, port, request);
-        self.json("live.reach", move |host, cancel| {
+        self.json_of_guest("live.reach", move |host, cancel| {
             host.runs
                 .reach(&run, port, &options::parse("request", &request)?, cancel)
         })
@@ -49,7 +49,7 @@ impl live::Host for State {
 
     async fn hook(&mut self, run: String, request: String) -> HostResult<String> {
         stand_in!(self, "live.hook", run, request);
-        self.json("live.hook", move |host, cancel| {
+        self.json_of_guest("live.hook", move |host, cancel| {
             let request = LiveRequest::Hook(options::parse("request", &request)?);
             host.runs.live::<shapes::Hooked>(&run, request, cancel)
         })
@@ -76,7 +76,7 @@ impl live::Host for State {
 
     async fn hook_output(&mut self, run: String, options: String) -> HostResult<String> {
         stand_in!(self, "live.hook-output", run, options);
-        self.json("live.hook-output", move |host, cancel| {
+        self.json_of_guest("live.hook-output", move |host, cancel| {
             let request = LiveRequest::HookOutput(options::parse("options", &options)?);
             host.runs.live::<shapes::HookOutput>(&run, request, cancel)
         })
@@ -85,7 +85,7 @@ impl live::Host for State {
 
     async fn control_plugin(&mut self, run: String, request: String) -> HostResult<String> {
         stand_in!(self, "live.control-plugin", run, request);
-        self.json("live.control-plugin", move |host, cancel| {
+        self.json_of_guest("live.control-plugin", move |host, cancel| {
             let request = options::parse("request", &request)?;
             host.runs
                 .control_plugin(&run, request, &host.penguin_plugins, cancel)
@@ -95,7 +95,7 @@ impl live::Host for State {
 
     async fn snapshot(&mut self, run: String, request: String) -> HostResult<String> {
         stand_in!(self, "live.snapshot", run, request);
-        self.json("live.snapshot", move |host, cancel| {
+        self.json_of_guest("live.snapshot", move |host, cancel| {
             let request = LiveRequest::Snapshot(options::parse("request", &request)?);
             host.runs.live::<shapes::Snapshotted>(&run, request, cancel)
         })

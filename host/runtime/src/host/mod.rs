@@ -36,7 +36,7 @@ use crate::decision::Refusal;
 use crate::host::bindings::types;
 use crate::interface::Interface;
 use crate::limits::{Limits, MemoryLimiter};
-use crate::meter::Meter;
+use crate::meter::{Meter, WallClock};
 use crate::seats::Chair;
 use crate::stand_in::StandIn;
 use crate::{Audit, text};
@@ -69,8 +69,8 @@ pub(crate) struct State {
     pub(crate) meter: Arc<Meter>,
     pub(crate) log: ToolLog,
     pub(crate) progress: Progress,
-    /// Its seat is given back while the instance waits for a run, so that waiting instances do not
-    /// keep others from running.
+    /// Its seat is given back while the instance waits for a run or a guest, so that waiting
+    /// instances do not keep others from running.
     pub(crate) chair: Arc<Chair>,
     /// Where it may call other tools.
     pub(crate) toolbox: Option<Arc<dyn Toolbox>>,
@@ -189,6 +189,22 @@ impl State {
             to_json(&work(services, cancel)?)
         })
         .await
+    }
+
+    /// [`Self::json`] for what can wait for a guest: where there is a place to wait at, others have
+    /// the seat meanwhile.
+    async fn json_of_guest<T: Serialize>(
+        &mut self,
+        function: &'static str,
+        work: impl FnOnce(&Services, &Cancel) -> rookery_project::Result<T> + Send + 'static,
+    ) -> HostResult<String> {
+        let _ = self.chair.leave();
+        let answer = self.json(function, work).await;
+        let paused = WallClock::pause(&self.meter);
+        let seated = self.chair.sit().await;
+        seated.map_err(|closed| HostError::Trap(closed.into()))?;
+        drop(paused);
+        answer
     }
 
     fn run_results(&self, resource: &Resource<RunResults>) -> HostResult<Arc<Results>> {

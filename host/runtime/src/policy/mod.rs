@@ -15,7 +15,9 @@ use crate::cache;
 use crate::compiler::CompileLimits;
 use crate::decision::Refusal;
 use crate::interface::Interface;
-use crate::limits::{ADDED_MEMORY_MIB, Limits, MAX_OUTPUT_KIB, SHARED_MEMORY_MIB};
+use crate::limits::{
+    ADDED_MEMORY_MIB, Limits, MAX_OUTPUT_KIB, SHARED_MEMORY_MIB, USUAL_WAITING_CALLS, WAITING_CALLS,
+};
 use crate::text;
 
 pub use keep::Keep;
@@ -42,6 +44,8 @@ pub struct Policy {
     digests: Option<BTreeSet<String>>,
     #[serde(default)]
     concurrent_calls: Option<u16>,
+    #[serde(default)]
+    waiting_calls: Option<u16>,
     #[serde(default)]
     shared_memory_mib: Option<u32>,
     #[serde(default)]
@@ -118,6 +122,14 @@ impl Policy {
             .iter_mut()
             .flat_map(std::mem::take)
             .collect::<Vec<_>>();
+        if let Some(calls) = policy.waiting_calls
+            && !WAITING_CALLS.contains(&calls)
+        {
+            let (least, most) = (WAITING_CALLS.start(), WAITING_CALLS.end());
+            return Err(PolicyError(format!(
+                "waiting_calls = {calls}: it is from {least} to {most}"
+            )));
+        }
         if policy.digests.is_some() {
             policy.digests = Some(
                 pins.iter()
@@ -190,6 +202,12 @@ impl Policy {
     pub(crate) fn concurrent_calls(&self) -> usize {
         self.concurrent_calls
             .map_or_else(|| (2 * cores()).max(8), usize::from)
+    }
+
+    /// Calls of built-in tools that may wait for runs and guests at the same time, and others
+    /// beside them. The instance of each is there meanwhile.
+    pub(crate) fn waiting_calls(&self) -> usize {
+        self.waiting_calls.map_or(USUAL_WAITING_CALLS, usize::from)
     }
 
     /// Bytes of memory that all instances but built-in ones may use together.

@@ -159,6 +159,7 @@ fn a_wrong_policy_is_an_error_that_names_what_is_allowed() {
     assert!(error("[default]\nmemory = 3").contains("memory_mib"));
     assert!(error("digests = ['abc']").contains("sha256sum"));
     assert!(error("concurrent_calls = 0").contains("at least 1"));
+    assert!(error("waiting_calls = 0").contains("from 1 to 200"));
     assert!(error("[plugin.x").contains("TOML"));
     assert!(error("[plugin.x]\noutput_kib = 1001").contains("1000 is the most"));
     assert!(error(&format!("[default]\ndigest = '{DIGEST}'")).contains("pins nothing"));

@@ -71,7 +71,8 @@ impl Runtime {
             }));
         }
         let seats = config.policy.concurrent_calls();
-        let instances = u32::try_from(Seats::instances(seats)).unwrap_or(u32::MAX);
+        let waiting = config.policy.waiting_calls();
+        let instances = u32::try_from(Seats::instances(seats, waiting)).unwrap_or(u32::MAX);
         let engine = TickingEngine::new(instances)?;
         let offers = config.runs.offers();
         let executor = Executor::new(
@@ -101,7 +102,7 @@ impl Runtime {
                 audit: audit.clone(),
                 registry: Arc::default(),
             },
-            seats: Seats::new(seats),
+            seats: Seats::new(seats, waiting),
             policy: config.policy,
             selection,
             lock: config.lock,

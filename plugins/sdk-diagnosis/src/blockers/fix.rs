@@ -3,7 +3,7 @@
 //! outside, a plugin or a budget.
 
 use rookery_plugin::change::can_be_modelled;
-use rookery_plugin::guest::{is_interface, is_plain_path};
+use rookery_plugin::guest::{is_interface, is_plain_path, is_setting};
 use rookery_plugin::shapes::EntryKind;
 use rookery_plugin::{FindOptions, Next, Place, RootFilesystem};
 use schemars::JsonSchema;
@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::blockers::cause::{Cause, State};
 use crate::blockers::subject::Subject;
+use crate::nvram::own_value;
 use crate::timeline::base;
 
 /// Files of the same name that are looked at.
@@ -166,7 +167,31 @@ fn of_subject(
             "Set it with set_env (set_uboot_env for a variable of the boot loader), to the value \
              that the program's words or its strings call for.",
         ),
+        Subject::NvramKey(key) => nvram(project, directory, key),
         Subject::Call(_) => Fix::none("The emulator or the sandbox refuses this call."),
+    }
+}
+
+/// A value for a key, where the firmware's own files say one.
+fn nvram(project: &Project<impl RootFilesystem>, directory: &str, key: &str) -> Fix {
+    let is_plain = is_setting(key);
+    match project
+        .root
+        .filter(|_| is_plain)
+        .and_then(|root| own_value(root, key))
+    {
+        Some(value) => Fix::call(
+            "set_nvram",
+            json!({ "project_dir": directory, "key": key, "value": value }),
+            Sure::Medium,
+            "The firmware's own files give the key this value, by a program or script that did not \
+             run.",
+        ),
+        None => Fix::none(
+            "Set it with set_nvram, to the value that the program's words or its strings call for. \
+             With DYNVALDYNVALDYNVAL as its value, the next run's env_cmp.txt lists what a program \
+             compares it with.",
+        ),
     }
 }
 

@@ -4,12 +4,12 @@
 //! Sentences and the shape of each call are ours. A name that the guest chose is in `who`,
 //! `missing`, `place` and `evidence` as data, and in a call only where it is a value of its kind.
 
-mod argument;
 mod cause;
 mod fix;
 mod noise;
 mod place;
 mod refine;
+mod setting;
 mod steps;
 mod subject;
 mod untimed;
@@ -20,15 +20,16 @@ pub use steps::steps;
 pub use untimed::find as find_untimed;
 pub use words::{cut, seconds};
 
+use rookery_plugin::guest::is_setting;
 use rookery_plugin::{Next, Result, RootFilesystem, RunResults, optional};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::blockers::argument::boot_argument;
 use crate::blockers::cause::{Cause, Services, State, causes};
 use crate::blockers::fix::{Project, fix};
 use crate::blockers::place::place;
 use crate::blockers::refine::refine;
+use crate::blockers::setting::setting;
 use crate::blockers::subject::Subject;
 use crate::files::of_console;
 use crate::timeline::{Process, Timeline};
@@ -110,6 +111,14 @@ impl Blocker {
         }
     }
 
+    /// The key of the NVRAM that it lacks, where a call can hold it.
+    pub fn nvram_key(&self) -> Option<&str> {
+        match &self.missing {
+            Some(Subject::NvramKey(key)) => Some(key.as_str()).filter(|key| is_setting(key)),
+            _ => None,
+        }
+    }
+
     /// What it is about: the same in two runs where the same is missing.
     pub fn key(&self) -> String {
         match &self.missing {
@@ -140,7 +149,7 @@ pub fn find(
         cause.subject = match (cause.subject.take(), root) {
             (Some(subject), Some(root)) => Some(refine(root, subject)),
             (Some(subject), None) => Some(subject),
-            (None, _) if cause.state == State::Ended => boot_argument(run, root, timeline, cause)?,
+            (None, _) if cause.state == State::Ended => setting(run, root, timeline, cause)?,
             (None, _) => None,
         };
     }

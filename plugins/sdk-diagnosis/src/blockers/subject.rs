@@ -29,6 +29,8 @@ pub enum Subject {
     Address(String),
     /// A boot argument or a variable of the boot loader.
     BootArgument(String),
+    /// A key of the NVRAM.
+    NvramKey(String),
     /// A call that the emulator refuses.
     Call(String),
 }
@@ -122,6 +124,7 @@ impl Subject {
             | Self::Peer(text)
             | Self::Address(text)
             | Self::BootArgument(text)
+            | Self::NvramKey(text)
             | Self::Call(text) => text,
             Self::Ioctl(text) => text.split(' ').next().unwrap_or(text),
         }

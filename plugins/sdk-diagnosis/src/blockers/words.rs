@@ -11,7 +11,7 @@ pub const LINE: usize = 200;
 pub fn sentence(cause: &Cause) -> &'static str {
     use Subject::{
         Address, BootArgument, Call, Device, Directory, File, Interface, InterfaceAddress, Ioctl,
-        Library, Peer, Program,
+        Library, NvramKey, Peer, Program,
     };
     match (cause.state, &cause.subject) {
         (State::Waits, Some(Interface(_))) => {
@@ -43,6 +43,9 @@ pub fn sentence(cause: &Cause) -> &'static str {
         (State::Complained, Some(BootArgument(_))) => {
             "A boot argument or a variable that is not set is complained of."
         }
+        (State::Complained, Some(NvramKey(_))) => {
+            "A key of the NVRAM that is not set is complained of."
+        }
         (State::Complained, _) => {
             "A program did not get what it asked for, and the console tells of it; whether that \
              stopped it was not recorded."
@@ -70,6 +73,9 @@ pub fn sentence(cause: &Cause) -> &'static str {
         }
         (_, Some(BootArgument(_))) => {
             "A program ended and complained of a boot argument that is not set."
+        }
+        (_, Some(NvramKey(_))) => {
+            "A program ended and complained of a key of the NVRAM that is not set."
         }
         (State::Ended, Some(Call(_))) => "A program ended after a call that is not to be had here.",
     }

@@ -18,6 +18,7 @@ use crate::blockers::refine::refine;
 use crate::blockers::subject::Subject;
 use crate::blockers::{BLOCKERS, Blocker, NAME, Who, literally, mounts, words};
 use crate::files;
+use crate::nvram;
 use crate::shapes::Crash;
 use crate::timeline::{Failure, Process, base};
 
@@ -60,6 +61,7 @@ pub fn find(
     let mut suspects = of_devices(&known)?;
     suspects.extend(of_calls(&known)?);
     suspects.extend(of_boot_arguments(&known)?);
+    suspects.extend(of_nvram_keys(&known)?);
     suspects.extend(of_interfaces(&known)?);
     suspects.extend(of_console(&known)?);
     if serves {
@@ -274,6 +276,17 @@ fn of_boot_arguments(known: &Known<impl RunResults>) -> Result<Vec<Suspect>> {
     for name in missing_env(known.run)?.into_iter().take(SEARCHED) {
         if let Some(line) = known.complaint(&name)? {
             suspects.push(of_line(Subject::BootArgument(name), line, 62));
+        }
+    }
+    Ok(suspects)
+}
+
+fn of_nvram_keys(known: &Known<impl RunResults>) -> Result<Vec<Suspect>> {
+    let keys = readable(nvram::missed(known.run))?.unwrap_or_default();
+    let mut suspects = Vec::new();
+    for key in keys.into_iter().take(SEARCHED) {
+        if let Some(line) = known.complaint(&key)? {
+            suspects.push(of_line(Subject::NvramKey(key), line, 61));
         }
     }
     Ok(suspects)

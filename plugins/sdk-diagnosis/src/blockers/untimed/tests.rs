@@ -94,7 +94,7 @@ fn the_other_files_tell_of_devices_interfaces_and_boot_arguments() {
     let run = FakeHost::new()
         .text(
             "console.log",
-            "board_id not found.\nifconfig: vlan7: no such device\n",
+            "board_id not found.\npanel_rev not set.\nifconfig: vlan7: no such device\n",
         )
         .text(
             "iface_ioctl.log",
@@ -103,6 +103,10 @@ fn the_other_files_tell_of_devices_interfaces_and_boot_arguments() {
         .text(
             "shell_cov_trace.csv",
             "filename:lineno,contents\n/etc/rcS:5,ifconfig vlan7 up\n",
+        )
+        .text(
+            "nvram.csv",
+            "key,operation,value,origin\npanel_rev,miss,,\nquiet_key,miss,,\n",
         )
         .yaml("env_missing.yaml", json!(["board_id", "quiet"]))
         .yaml(
@@ -123,13 +127,14 @@ fn the_other_files_tell_of_devices_interfaces_and_boot_arguments() {
             json!({ "kind": "device", "name": "/dev/dsa" }),
             json!({ "kind": "ioctl", "name": "/dev/wd 0x80045705" }),
             json!({ "kind": "boot-argument", "name": "board_id" }),
+            json!({ "kind": "nvram-key", "name": "panel_rev" }),
             json!({ "kind": "interface", "name": "vlan7" }),
         ]
     );
     assert_eq!(told[0]["who"], json!({ "program": "dsad", "pid": 412 }));
-    assert_eq!(told[3]["place"], "/etc/rcS:5");
+    assert_eq!(told[4]["place"], "/etc/rcS:5");
     assert_eq!(
-        told[3]["fix"][0]["arguments"],
+        told[4]["fix"][0]["arguments"],
         json!({ "project_dir": "router", "name": "vlan7" })
     );
 }

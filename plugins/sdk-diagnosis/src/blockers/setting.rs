@@ -1,4 +1,4 @@
-//! The boot argument that a program complains of.
+//! The boot argument or the key of the NVRAM that a program complains of.
 
 use rookery_plugin::{FindOptions, Place, Result, RootFilesystem, RunResults, optional};
 use serde_json::Value;
@@ -6,14 +6,15 @@ use serde_json::Value;
 use crate::blockers::cause::Cause;
 use crate::blockers::newest_line;
 use crate::blockers::subject::Subject;
+use crate::nvram;
 use crate::timeline::Timeline;
 
 /// Bytes of the shortest name.
 const SHORTEST: usize = 3;
 
-/// The argument that the console's newest line of a program speaks of: one that the run noted as
-/// missing, or one that the program's own file has before an equals sign.
-pub fn boot_argument(
+/// What the console's newest line of a program speaks of: an argument or a key that the run noted
+/// as missing, or an argument that the program's own file has before an equals sign.
+pub fn setting(
     run: &impl RunResults,
     root: Option<&impl RootFilesystem>,
     timeline: &Timeline,
@@ -33,9 +34,29 @@ pub fn boot_argument(
     let missing = optional(run.read_yaml("env_missing.yaml"))?.unwrap_or_default();
     let missing = missing.as_array().map(Vec::as_slice).unwrap_or_default();
     let mut noted = missing.iter().filter_map(Value::as_str);
-    let named = noted.find(|name| words.contains(name)).map(str::to_owned);
-    let named = named.or_else(|| in_the_program(root?, process.argv.first()?, &words));
+    if let Some(name) = noted.find(|name| words.contains(name)) {
+        return Ok(Some(Subject::BootArgument(name.to_owned())));
+    }
+    let mut keys = nvram::missed(run)?.into_iter();
+    if let Some(key) = keys.find(|key| names_key(&line, key)) {
+        return Ok(Some(Subject::NvramKey(key)));
+    }
+    let path = process.argv.first();
+    let named = path.and_then(|path| in_the_program(root?, path, &words));
     Ok(named.map(Subject::BootArgument))
+}
+
+/// Whether a line speaks of a key, whose name may have dots and dashes.
+fn names_key(line: &str, key: &str) -> bool {
+    let goes_on = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let stands_alone = |(at, _): (usize, &str)| {
+        let before = line.get(..at).and_then(|text| text.chars().next_back());
+        let after = line
+            .get(at + key.len()..)
+            .and_then(|text| text.chars().next());
+        !before.is_some_and(goes_on) && !after.is_some_and(goes_on)
+    };
+    key.len() >= SHORTEST && line.match_indices(key).any(stands_alone)
 }
 
 fn in_the_program(root: &impl RootFilesystem, path: &str, words: &[&str]) -> Option<String> {
@@ -54,4 +75,17 @@ fn in_the_program(root: &impl RootFilesystem, path: &str, words: &[&str]) -> Opt
         .iter()
         .find(|word| text.contains(&format!("{word}=")))?;
     Some((*word).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_named_where_it_stands_alone() {
+        let names = |line| names_key(line, "wl0.1_ssid");
+        assert!(names("rc: wl0.1_ssid is not set") && names("wl0.1_ssid"));
+        assert!(!names("rc: awl0.1_ssid") && !names("wl0.1_ssid2: no"));
+        assert!(!names_key("id: no", "id"), "too short to mean anything");
+    }
 }
