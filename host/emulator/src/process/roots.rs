@@ -1,7 +1,7 @@
 //! What processes see as `/`: asked of the kernel once for each, as long as nobody changes it.
 //!
-//! Only the root that init began with is kept, or what a pivot made of it: its name is `/`, whatever
-//! else is renamed.
+//! Only the root that init began with is kept, or what a pivot made of it: its name is `/`,
+//! whatever else is renamed.
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;

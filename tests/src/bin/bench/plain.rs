@@ -29,7 +29,7 @@ mount -t tmpfs tmpfs "$1/tmp"
 mkdir "$1/tmp/binfmt"
 mount -t binfmt_misc binfmt_misc "$1/tmp/binfmt"
 printf %s "$2" >"$1/tmp/binfmt/register"
-mount -t tmpfs tmpfs "$1/dev"
+mount -t tmpfs -o mode=755 tmpfs "$1/dev"
 for device in null zero; do
     touch "$1/dev/$device"
     mount --bind "/dev/$device" "$1/dev/$device"

@@ -95,7 +95,7 @@ fn supervised(folder: &Path, image: &Path) -> Result<String> {
         "run",
         &json!({"project_dir": project, "timeout": 200, "wait_s": 50}),
     )?;
-    while status["ended_at"].is_null() && status["outcome"].is_null() {
+    while status["status"] == "running" {
         status = client.call(
             "run_wait",
             &json!({"run_id": status["run_id"], "wait_s": 50}),
