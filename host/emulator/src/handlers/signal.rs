@@ -3,7 +3,6 @@
 use crate::guest::access::{Callers, Ends, HasEmulators, HasPlan, Reports};
 use crate::handlers::threads;
 use crate::process::call::{Action, Call};
-use crate::process::record::Record;
 use crate::qemu::signals;
 use rookery_records::event::What;
 
@@ -210,8 +209,8 @@ pub fn send<'a>(
 /// it starts.
 pub fn action(guest: &mut impl Callers, call: &Call) -> Action {
     let (init, signal) = (guest.init().pid(), call.int(0));
-    let own = |record: &&mut Record| record.process.pid() == init;
-    if guest.caller(call).filter(own).is_none() {
+    let caller = guest.caller(call).map(|record| record.process.pid());
+    if caller != Some(init) {
         return Action::Continue;
     }
     let Some(held) = Held::by(guest, call) else {

@@ -77,8 +77,8 @@ impl View {
         let (path, flags) = (paths::own_proc(path, self.pid), leads_on(follow));
         match self.look_straight(&path, flags) {
             Some(found) if self.whole => Ok((found?, Some(path))),
-            Some(found) => with_name(found?),
-            None => with_name(self.follow(&path, flags)?),
+            Some(found) => found.map(with_name),
+            None => self.follow(&path, flags).map(with_name),
         }
     }
 
@@ -238,9 +238,9 @@ fn leads_on(follow: bool) -> OFlags {
     }
 }
 
-fn with_name(found: OwnedFd) -> Result<(OwnedFd, Option<String>), Errno> {
+fn with_name(found: OwnedFd) -> (OwnedFd, Option<String>) {
     let name = paths::of_descriptor(&found);
-    Ok((found, name))
+    (found, name)
 }
 
 fn is_link(status: &Stat) -> bool {

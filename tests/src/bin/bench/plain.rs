@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 /// Nobody, and nobody's group.
 const NOBODY: &str = "65534";
-/// What binfmt_misc compares of a program's header: its class, its byte order and its machine.
+/// What `binfmt_misc` compares of a program's header: its class, its byte order and its machine.
 const COMPARED: [bool; 20] = {
     let mut compared = [true; 20];
     let mut at = 7;
@@ -101,8 +101,9 @@ fn emulator(header: &[u8]) -> Result<PathBuf> {
 /// As `binfmt_misc(5)` has it: opened at once, with the rights of the caller, and the name that the
 /// program was called by.
 fn registration(header: &[u8], emulator: &Path) -> String {
-    let escaped = |bytes: &mut dyn Iterator<Item = u8>| -> String {
-        bytes.map(|byte| format!("\\x{byte:02x}")).collect()
+    let escaped = |bytes: &mut dyn Iterator<Item = u8>| {
+        let bytes: Vec<_> = bytes.map(|byte| format!("\\x{byte:02x}")).collect();
+        bytes.concat()
     };
     let mask = COMPARED.map(|compared| if compared { 0xFF } else { 0 });
     let magic = header.iter().zip(mask).map(|(byte, mask)| byte & mask);
