@@ -43,6 +43,25 @@ fn begin(calls: &mut JoinSet<Result<Answer>>, client: &Arc<Session>, tool: &str,
     calls.spawn(async move { client.call(&tool, with).await });
 }
 
+/// Stop the runs; each call that waited for one has an answer then.
+async fn end(
+    client: Arc<Session>,
+    runs: Vec<String>,
+    mut calls: JoinSet<Result<Answer>>,
+) -> Result<()> {
+    for run_id in runs {
+        client.ok("run_stop", json!({"run_id": run_id})).await?;
+    }
+    while let Some(answer) = calls.join_next().await {
+        let answer = answer??;
+        ensure!(!answer.is_error, "{}", answer.text);
+    }
+    Arc::into_inner(client)
+        .context("nobody calls")?
+        .close()
+        .await
+}
+
 /// The runs that there are, by their state.
 fn runs(root: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(root.join(".home/state/runs"));
@@ -81,17 +100,7 @@ async fn calls_that_wait_for_runs_keep_no_other_from_being_served() -> Result<()
         ensure!(!answer.is_error, "{tool}: {}", answer.text);
         ensure!(took < PATIENCE, "{tool} took {took:?}");
     }
-    for run_id in runs {
-        client.ok("run_stop", json!({"run_id": run_id})).await?;
-    }
-    while let Some(answer) = calls.join_next().await {
-        let answer = answer??;
-        ensure!(!answer.is_error, "{}", answer.text);
-    }
-    Arc::into_inner(client)
-        .context("nobody calls")?
-        .close()
-        .await
+    end(client, runs, calls).await
 }
 
 async fn who_finds_no_place_to_wait_at_is_told_how_many_do_and_loses_no_run() -> Result<()> {
@@ -132,17 +141,7 @@ async fn who_finds_no_place_to_wait_at_is_told_how_many_do_and_loses_no_run() ->
     ensure!(runs.len() == 3, "{runs:?}");
     let named = runs.iter().filter(|run| told.contains(*run)).count();
     ensure!(named == 1 && !told.contains(run_id), "{told}");
-    for run_id in runs {
-        client.ok("run_stop", json!({"run_id": run_id})).await?;
-    }
-    while let Some(answer) = calls.join_next().await {
-        let answer = answer??;
-        ensure!(!answer.is_error, "{}", answer.text);
-    }
-    Arc::into_inner(client)
-        .context("nobody calls")?
-        .close()
-        .await
+    end(client, runs, calls).await
 }
 
 /// All of them.
