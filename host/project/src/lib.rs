@@ -24,6 +24,7 @@ pub mod regular {
     pub use crate::ground::regular::*;
 }
 
+pub use config::Changed;
 /// What begins the name of a directory in which a project is being made.
 pub use create::SCRATCH as UNFINISHED_PROJECT;
 pub use firmware::{

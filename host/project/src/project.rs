@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use rookery_contract::options::{ApplyOptions, RemoveOptions, ResetOptions, SetOptions};
-use rookery_contract::shapes::{Change, EffectiveConfig, Lookup, Patch};
+use rookery_contract::shapes::{EffectiveConfig, Lookup, Patch};
 use serde_json::Value;
 
-use crate::config::{self, PenguinTrial};
+use crate::config::{self, Changed, PenguinTrial};
 use crate::{Cancel, Error, Firmware, Result};
 
 /// One project directory, below a root.
@@ -65,7 +65,7 @@ impl Project {
     /// `config-mutation.apply`: merge `fragment` into the patch.
     ///
     /// Nothing is written unless the whole project loads with the change.
-    pub fn apply(&self, fragment: &Value, options: &ApplyOptions) -> Result<Change> {
+    pub fn apply(&self, fragment: &Value, options: &ApplyOptions) -> Result<Changed> {
         config::apply(&self.dir, fragment, options)
     }
 
@@ -87,19 +87,19 @@ impl Project {
 
     /// `config-mutation.set`: set the key at a dotted path of the patch, in the type that the
     /// structure has there.
-    pub fn set(&self, path: &str, value: &Value, options: &SetOptions) -> Result<Change> {
+    pub fn set(&self, path: &str, value: &Value, options: &SetOptions) -> Result<Changed> {
         config::set(&self.dir, path, value, options)
     }
 
     /// `config-mutation.remove`: take the key at a dotted path out of the patch.
-    pub fn remove(&self, path: &str, options: &RemoveOptions) -> Result<Change> {
+    pub fn remove(&self, path: &str, options: &RemoveOptions) -> Result<Changed> {
         config::remove(&self.dir, path, options)
     }
 
     /// `config-mutation.reset`: drop the patch, or with `to_revision` bring a state of it back.
     ///
     /// Revision 0 is the project without a patch.
-    pub fn reset(&self, options: &ResetOptions) -> Result<Change> {
+    pub fn reset(&self, options: &ResetOptions) -> Result<Changed> {
         config::reset(&self.dir, options)
     }
 }

@@ -33,9 +33,9 @@ use rookery_contract::options::{
     ApplyOptions, CommandOptions, HttpOptions, PluginOptions, ReachOptions, StartOptions,
 };
 use rookery_contract::shapes::{
-    Capabilities, Change, CommandOutput, HttpAnswer, PluginControl, Reached, RunStatus,
+    Capabilities, CommandOutput, HttpAnswer, PluginControl, Reached, RunStatus,
 };
-use rookery_project::{Cancel, Project, Result, Roots};
+use rookery_project::{Cancel, Changed, Project, Result, Roots};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -186,7 +186,7 @@ impl Runs {
         fragment: &Value,
         options: &ApplyOptions,
         cancel: &Cancel,
-    ) -> Result<Change> {
+    ) -> Result<Changed> {
         remodel::remodel(
             self.visible(run_id)?,
             run_id,

@@ -1,8 +1,7 @@
 //! A change of the configuration that is made in a running guest: of the models of its files.
 
 use rookery_contract::options::ApplyOptions;
-use rookery_contract::shapes::Change;
-use rookery_project::{Cancel, Error, Project, Result};
+use rookery_project::{Cancel, Changed, Error, Project, Result};
 use serde_json::{Map, Value};
 
 use crate::live::{LiveRequest, ModelChange};
@@ -18,7 +17,7 @@ pub(crate) fn remodel(
     fragment: &Value,
     options: &ApplyOptions,
     cancel: &Cancel,
-) -> Result<Change> {
+) -> Result<Changed> {
     let files = files(fragment)?;
     let of = registry.status(run_id)?.project_dir;
     if of
@@ -36,11 +35,12 @@ pub(crate) fn remodel(
         run: None,
         ..options.clone()
     };
-    let mut change = project.apply(fragment, &dry_run)?;
+    let mut changed = project.apply(fragment, &dry_run)?;
+    let change = &mut changed.change;
     change.warnings.clear();
     change.patch_file.clear();
     if options.dry_run {
-        return Ok(change);
+        return Ok(changed);
     }
     for (path, models) in files {
         let models = models.as_object().cloned().unwrap_or_default();
@@ -61,7 +61,7 @@ pub(crate) fn remodel(
          run"
         .to_owned(),
     );
-    Ok(change)
+    Ok(changed)
 }
 
 fn files(fragment: &Value) -> Result<&Map<String, Value>> {

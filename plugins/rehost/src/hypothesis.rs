@@ -115,7 +115,11 @@ fn without_value(missing: &[Setting], tried: &[Hypothesis]) -> Vec<Left> {
     let without = arguments.filter(|setting| !has_value(setting));
     let left = without.map(|setting| Left {
         what: format!("{} is missing", setting.words()),
-        not_tried: "nothing says which value it needs, and none is invented",
+        not_tried: if setting.chooses_a_mode() {
+            "by its name it puts the firmware into another mode, which is for a person to choose"
+        } else {
+            "nothing says which value it needs, and none is invented"
+        },
         fix: Vec::new(),
     });
     left.collect()

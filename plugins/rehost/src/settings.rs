@@ -21,6 +21,26 @@ const USUAL: &str = "1";
 const NAMES: usize = 3;
 /// Values of one name that are tried.
 const VALUES: usize = 3;
+/// Names that put a firmware into another mode than the one it is to come up in, or make it forget
+/// its configuration, also with `mode` behind them.
+const MODES: [&str; 16] = [
+    "debug",
+    "emergency",
+    "factory",
+    "factoryreset",
+    "failsafe",
+    "firstboot",
+    "maintenance",
+    "mfg",
+    "recovery",
+    "rescue",
+    "reset",
+    "restoredefaults",
+    "safe",
+    "single",
+    "test",
+    "upgrade",
+];
 /// Bytes read of what a placeholder was compared with.
 const COMPARED: u32 = 4096;
 
@@ -52,6 +72,14 @@ impl Setting {
             Kind::Argument => format!("argument {}=", self.name),
             Kind::Nvram => format!("nvram {}=", self.name),
         }
+    }
+
+    /// Whether it is a person's choice: with any value the firmware may answer, as another than
+    /// was meant.
+    pub fn chooses_a_mode(&self) -> bool {
+        let letters = self.name.chars().filter(char::is_ascii_alphanumeric);
+        let plain = letters.collect::<String>().to_ascii_lowercase();
+        MODES.contains(&plain.strip_suffix("mode").unwrap_or(&plain))
     }
 
     /// The tool that gives it a value, and the change.
@@ -91,7 +119,7 @@ pub fn hypotheses(
     at_least: AtLeast,
 ) -> Vec<Hypothesis> {
     let mut found = Vec::new();
-    for setting in settings {
+    for setting in settings.iter().filter(|one| !one.chooses_a_mode()) {
         let words = setting.words();
         let set = |value: &str, why: String| {
             let arguments = json!({ "project_dir": project, "key": setting.name, "value": value });

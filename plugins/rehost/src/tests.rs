@@ -90,6 +90,20 @@ fn a_value_is_tried_that_a_program_compares_with_the_placeholder() {
 }
 
 #[test]
+fn a_mode_of_the_firmware_is_for_a_person_to_choose() {
+    let names = ["failsafe", "Fail_Safe", "safe.mode", "single"];
+    for name in names {
+        let host = host().yaml("env_missing.yaml", json!([name]));
+        let host = host.text("env_cmp.txt", "1\n");
+        let arguments = json!({ "project_dir": "p", "goal": { "port": 80 }, "sure": "low" });
+        let told = played(&host, arguments);
+        assert_eq!(host.calls("emulation.start").len(), 1, "{name}: {told}");
+        let left = told["in_the_way"].to_string();
+        assert!(left.contains(name) && left.contains("a person"), "{left}");
+    }
+}
+
+#[test]
 fn a_key_of_the_nvram_is_tried_only_where_a_program_complains_of_it() {
     let missed = |console: &str| {
         host()

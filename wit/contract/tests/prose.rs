@@ -253,7 +253,7 @@ fn every_field_of_the_configuration_is_in_prose_and_type() {
     check::<Patch>("config", &["patch_file", "yaml"]);
     check::<Revision>("config", &["revision", "time"]);
     check::<Change>("config", &["patch_file", "changed"]);
-    check_whole::<ToldChange>("config", &["patch_file", "changed"]);
+    check_whole::<ToldChange<Value>>("config", &["patch_file", "changed"]);
     check::<Effective>("config", &["overridden"]);
     check::<NewProject>("config", &["init_candidates"]);
     check::<InitCandidate>("config", &["why"]);

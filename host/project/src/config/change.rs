@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rookery_contract::options::{ApplyOptions, RemoveOptions};
-use rookery_contract::shapes;
 use serde_json::Value as Json;
 
-use super::answer::Answer;
+use super::answer::{Answer, Changed};
 use super::files::PATCH;
 use super::guard::{guard, lossy_json};
 use super::history::newest;
@@ -23,7 +22,7 @@ use crate::ground::yaml::value::{Map, Value};
 use crate::{Error, Result};
 
 /// Merge a fragment into the patch.
-pub fn apply(dir: &Path, fragment: &Json, options: &ApplyOptions) -> Result<shapes::Change> {
+pub fn apply(dir: &Path, fragment: &Json, options: &ApplyOptions) -> Result<Changed> {
     let addition = Addition::of(dir, fragment)?;
     let change = Change {
         dir,
@@ -114,7 +113,7 @@ pub(super) fn check_merged(
 }
 
 /// Take one key out of the patch.
-pub fn remove(dir: &Path, path: &str, options: &RemoveOptions) -> Result<shapes::Change> {
+pub fn remove(dir: &Path, path: &str, options: &RemoveOptions) -> Result<Changed> {
     let old = parse_patch(read_patch(dir)?.as_deref())?;
     let steps = paths::resolve(&old, path).ok_or_else(|| {
         let held = paths::leaves(&old);
@@ -164,7 +163,7 @@ impl Change<'_> {
     fn run(
         mut self,
         edit: impl FnOnce(Value, &Value, &mut Vec<String>) -> Result<Value>,
-    ) -> Result<shapes::Change> {
+    ) -> Result<Changed> {
         let store = if self.dry_run {
             None
         } else {
@@ -216,14 +215,14 @@ impl Change<'_> {
             dir: self.dir,
             changed,
             dry_run: self.dry_run,
-            patch: &new,
+            patch: new,
             before: before.loaded.as_ref().map(|before| &before.config),
             loaded: loaded.as_deref(),
             touched: &self.touched,
             revision,
             warnings: self.warnings,
         }
-        .into_change())
+        .into_changed())
     }
 
     /// Whether a change of a patch that was wrong before leaves nothing wrong that was not.

@@ -1,11 +1,11 @@
 //! Which files a configuration consists of, and reading them without leaving the project.
 
 use std::fs;
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::refusal::{Kind, Refusal};
-use crate::ground::regular;
-use crate::ground::yaml;
+use crate::ground::{beneath, regular, yaml};
 pub use crate::penguin::project::MAIN;
 
 /// The file that Rookery's changes go to.
@@ -16,26 +16,23 @@ const MAX_BYTES: u64 = 8 << 20;
 /// Text of a file of the project, or nothing where it does not exist.
 pub fn read(project: &Path, file: &str) -> Result<Option<String>, Refusal> {
     let refuse = |problem: String| Refusal::new(Kind::File, file, problem);
-    let path = match fs::canonicalize(project.join(file)) {
-        Ok(path) => path,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(refuse(format!("cannot be read: {error}"))),
-    };
-    let root = fs::canonicalize(project)
-        .map_err(|error| refuse(format!("the project directory cannot be read: {error}")))?;
-    if !path.starts_with(&root) {
-        return Err(Refusal::new(
+    let unreadable = |error: &Error| match error.kind() {
+        ErrorKind::CrossesDevices => Refusal::new(
             Kind::Outside,
             file,
-            "lies outside the project directory; copy it into the project",
-        ));
-    }
-    let bytes = regular::read(&path, MAX_BYTES).map_err(|error| match error.kind() {
-        std::io::ErrorKind::FileTooLarge => {
-            refuse(format!("is larger than {} MiB", MAX_BYTES >> 20))
-        }
+            "lies outside the project directory, or is reached through a link that leaves it; \
+             copy it into the project",
+        ),
+        ErrorKind::FileTooLarge => refuse(format!("is larger than {} MiB", MAX_BYTES >> 20)),
         _ => refuse(format!("cannot be read: {error}")),
-    })?;
+    };
+    let dir = beneath::open_dir(project)
+        .map_err(|error| refuse(format!("the project directory: {error}")))?;
+    let opened = match regular::open_beneath(&dir, file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|error| unreadable(&error))?,
+    };
+    let bytes = regular::read_all(opened, MAX_BYTES).map_err(|error| unreadable(&error))?;
     yaml::decode(&bytes)
         .map(Some)
         .map_err(|error| Refusal::yaml(file, &error))

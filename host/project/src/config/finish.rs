@@ -63,7 +63,7 @@ pub fn finish(
                 problem,
             )
         })?;
-        core.insert("kernel".into(), Value::Str(kernel.clone()));
+        core.insert("kernel".into(), Value::from(kernel.as_str()));
         let version = kernel.rsplit('/').nth(1).unwrap_or_default();
         resolve_kernel_version(&mut config, version);
     }

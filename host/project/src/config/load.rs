@@ -277,7 +277,7 @@ impl Loader<'_> {
                 found
                     .iter()
                     .map(|file| {
-                        Value::Str(self.inputs.dir().join(file).to_string_lossy().into_owned())
+                        Value::from(self.inputs.dir().join(file).to_string_lossy().as_ref())
                     })
                     .collect(),
             );

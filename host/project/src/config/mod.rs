@@ -28,6 +28,7 @@ mod trial;
 mod view;
 mod written;
 
+pub use answer::Changed;
 pub use layer::Layer;
 pub use load::{Loaded, Patch, load};
 pub use refusal::{Fault, Kind, Refusal};

@@ -127,8 +127,8 @@ fn index_of(map: &Map, name: &str) -> Option<usize> {
     if name.contains('{') || name.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
         return map.keys().position(|key| is_called(key, name));
     }
-    let text = map.get_index_of(&Key::Str(name.to_owned()));
-    let other = map.get_index_of(&Key::Other(name.to_owned()));
+    let text = map.get_index_of(&Key::Str(name.into()));
+    let other = map.get_index_of(&Key::Other(name.into()));
     text.into_iter().chain(other).min()
 }
 
@@ -259,10 +259,10 @@ mod tests {
         use proptest::strategy::Strategy as _;
         let text = || "[a1{-]{0,3}|\\{\\{ a \\}\\}";
         proptest::prop_oneof![
-            text().prop_map(Key::Str),
-            text().prop_map(|text| Key::Str(super::super::templates::neutralise(&text))),
+            text().prop_map(|text| Key::Str(text.into())),
+            text().prop_map(|text| Key::Str(super::super::templates::neutralise(&text).into())),
             (-2..12_i128).prop_map(Key::Int),
-            "true|1.5|a".prop_map(Key::Other),
+            "true|1.5|a".prop_map(|text| Key::Other(text.into())),
         ]
     }
 

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use rookery_contract::options::ResetOptions;
-use rookery_contract::shapes::Change;
 
-use super::answer::Answer;
+use super::answer::{Answer, Changed};
 use super::history::History;
 use super::load::{Loaded, Patch, load};
 use super::paths;
@@ -14,7 +13,7 @@ use crate::ground::yaml::value::Value;
 use crate::{Error, Result};
 
 /// Drop the patch, or bring one of its revisions back as it was.
-pub fn reset(dir: &Path, options: &ResetOptions) -> Result<Change> {
+pub fn reset(dir: &Path, options: &ResetOptions) -> Result<Changed> {
     let store = if options.dry_run {
         None
     } else {
@@ -46,18 +45,19 @@ pub fn reset(dir: &Path, options: &ResetOptions) -> Result<Change> {
         None => history.revisions.last().map(|revision| revision.number),
     };
     let patch = parse_patch(text)?;
+    let touched = touched(old, &patch);
     Ok(Answer {
         dir,
         changed,
         dry_run: options.dry_run,
-        patch: &patch,
+        patch,
         before: before.as_ref().map(|before| &before.config),
         loaded: loaded.as_ref(),
-        touched: &touched(old, &patch),
+        touched: &touched,
         revision,
         warnings,
     }
-    .into_change())
+    .into_changed())
 }
 
 /// The patch's text in a revision; nothing for revision 0, and where none is named.

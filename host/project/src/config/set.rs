@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rookery_contract::options::{ApplyOptions, SetOptions};
-use rookery_contract::shapes::Change;
 use serde_json::{Map, Value as Json};
 
+use super::answer::Changed;
 use super::change::apply;
 use super::edit;
 use super::load::{Patch, load};
@@ -17,7 +17,7 @@ use super::store::{parse_patch, read_patch};
 use crate::{Error, Result};
 
 /// Set the key at a dotted path of the patch.
-pub fn set(dir: &Path, path: &str, value: &Json, options: &SetOptions) -> Result<Change> {
+pub fn set(dir: &Path, path: &str, value: &Json, options: &SetOptions) -> Result<Changed> {
     if value.is_null() {
         return Err(Error::InvalidArgument(
             "null sets nothing; `unset` takes a key out of the patch".to_owned(),

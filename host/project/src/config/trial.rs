@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use compact_str::format_compact;
 use serde_json::Value as Json;
 
 use super::change::{Addition, check_merged, laid, unloadable};
@@ -87,11 +88,11 @@ impl PenguinTrial {
     pub fn files(&self, place: &str) -> Vec<(&'static str, String)> {
         let listed = |file: &String| {
             let is_ours = file == PATCH;
-            Value::Str(if is_ours {
-                format!("{place}/{PATCH}")
+            if is_ours {
+                Value::Str(format_compact!("{place}/{PATCH}"))
             } else {
-                file.clone()
-            })
+                Value::from(file.as_str())
+            }
         };
         let mut main = self.main.clone();
         main.insert(

@@ -4,8 +4,7 @@
 //! it leaves a project that loads.
 
 use rookery_contract::options::{self, ApplyOptions, RemoveOptions, ResetOptions, SetOptions};
-use rookery_contract::shapes::Change;
-use rookery_project::Result;
+use rookery_project::{Changed, Result};
 use serde_json::Value;
 
 use super::{HostResult, State, parse, to_json};
@@ -70,7 +69,6 @@ impl config_mutation::Host for State {
     }
 }
 
-/// The change with every field, as the contract has it.
-fn told(change: &Change) -> Result<String> {
-    to_json(&change.told())
+fn told(changed: &Changed) -> Result<String> {
+    to_json(&changed.told())
 }

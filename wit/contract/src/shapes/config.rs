@@ -102,10 +102,6 @@ pub struct Change {
     /// Whether nothing was written.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
-    /// The whole patch after the change. An answer of a tool leaves it out: `show_patch` shows it.
-    #[serde(default, skip_serializing)]
-    #[schemars(skip)]
-    pub patch: Value,
     /// How many keys the patch sets.
     #[serde(default)]
     #[schemars(skip)]
@@ -140,8 +136,8 @@ fn yes() -> bool {
 }
 
 impl Change {
-    /// The change as the host gives it.
-    pub fn told(&self) -> ToldChange<'_> {
+    /// The change as the host gives it, with the whole patch after it.
+    pub fn told<'a, P>(&'a self, patch: &'a P) -> ToldChange<'a, P> {
         let effective = self.effective.iter().map(|key| ToldEffective {
             path: &key.path,
             old: &key.old,
@@ -154,7 +150,7 @@ impl Change {
             patch_file: &self.patch_file,
             changed: self.changed,
             dry_run: self.dry_run,
-            patch: &self.patch,
+            patch,
             patch_keys: self.patch_keys,
             effective: effective.collect(),
             loads: self.loads,
@@ -165,14 +161,15 @@ impl Change {
 }
 
 /// A [`Change`] as the host gives it: with the fields that say nothing, which the answers of tools
-/// leave out, and with `patch` and `loads`, which are for tools.
+/// leave out, with `loads`, which is for tools, and with `patch`, which may be large: a [`Change`]
+/// does not read it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct ToldChange<'a> {
+pub struct ToldChange<'a, P> {
     project_dir: &'a str,
     patch_file: &'a str,
     changed: bool,
     dry_run: bool,
-    patch: &'a Value,
+    patch: &'a P,
     patch_keys: usize,
     effective: Vec<ToldEffective<'a>>,
     loads: bool,

@@ -1,5 +1,7 @@
 //! Scalars: what is accepted for what, with the lenience that Penguin's validation has.
 
+use compact_str::CompactString;
+
 use super::types::Type;
 use crate::ground::yaml::value::Value;
 
@@ -42,10 +44,10 @@ pub fn convert(ty: Type, value: &Value, exact: bool) -> Option<Value> {
     }
 }
 
-fn string(value: &Value, exact: bool) -> Option<String> {
+fn string(value: &Value, exact: bool) -> Option<CompactString> {
     match value {
         Value::Str(text) => Some(text.clone()),
-        Value::Bytes(bytes) if !exact => String::from_utf8(bytes.clone()).ok(),
+        Value::Bytes(bytes) if !exact => CompactString::from_utf8(bytes).ok(),
         _ => None,
     }
 }

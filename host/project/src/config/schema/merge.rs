@@ -99,6 +99,7 @@ fn fields(model: &Model, mut base: Map, new: Map) -> Result<Value, MergeError> {
 }
 
 fn entries(ty: Type, mut base: Map, new: Map) -> Result<Value, MergeError> {
+    base.reserve(new.len());
     for (key, value) in new {
         put(&mut base, ty, key, value)?;
     }

@@ -10,6 +10,7 @@ mod tests;
 
 use std::cell::Cell;
 
+use compact_str::CompactString;
 use indexmap::IndexMap;
 use minijinja::{Environment, Value as Item};
 
@@ -137,7 +138,11 @@ impl Renderer {
         })
     }
 
-    fn string(&self, text: String, context: &Context) -> Result<String, TemplateError> {
+    fn string(
+        &self,
+        text: CompactString,
+        context: &Context,
+    ) -> Result<CompactString, TemplateError> {
         if !is_template(&text) {
             return Ok(text);
         }
@@ -154,7 +159,7 @@ impl Renderer {
         self.steps.set(left.ok_or_else(|| {
             fail("the templates of this project take too many steps; use fewer loops".to_owned())
         })?);
-        Ok(text)
+        Ok(text.into())
     }
 }
 
@@ -179,7 +184,7 @@ fn below(mut error: TemplateError, step: String) -> TemplateError {
 pub fn resolve_kernel_version(value: &mut Value, version: &str) {
     match value {
         Value::Str(text) if holds_kernel_version(text) => {
-            *text = text.replace(KERNEL_VERSION, version);
+            *text = text.replace(KERNEL_VERSION, version).into();
         }
         Value::List(items) => items
             .iter_mut()
@@ -194,7 +199,8 @@ pub fn resolve_kernel_version(value: &mut Value, version: &str) {
                 *map = std::mem::take(map)
                     .into_iter()
                     .map(|(key, value)| {
-                        (Key::Str(key.text().replace(KERNEL_VERSION, version)), value)
+                        let key = key.text().replace(KERNEL_VERSION, version);
+                        (Key::Str(key.into()), value)
                     })
                     .collect();
             }

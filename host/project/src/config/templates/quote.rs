@@ -82,7 +82,7 @@ pub fn restore(text: &str) -> String {
 /// Apply a change of strings to a whole tree, keys included.
 pub fn map_strings(value: Value, change: fn(&str) -> String) -> Value {
     match value {
-        Value::Str(text) => Value::Str(change(&text)),
+        Value::Str(text) => Value::Str(change(&text).into()),
         Value::List(items) => Value::List(
             items
                 .into_iter()
@@ -93,7 +93,7 @@ pub fn map_strings(value: Value, change: fn(&str) -> String) -> Value {
             map.into_iter()
                 .map(|(key, value)| {
                     let key = if let Key::Str(text) = &key {
-                        Key::Str(change(text))
+                        Key::Str(change(text).into())
                     } else {
                         key
                     };

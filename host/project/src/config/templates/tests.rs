@@ -13,7 +13,7 @@ fn render(text: &str) -> Result<String, TemplateError> {
         "vars": {"n": 5, "m": "{{ n }}!", "d": {"z": 1, "a": 2}}
     }));
     let context = renderer.context(&file, None).unwrap();
-    renderer.string(text.to_owned(), &context)
+    renderer.string(text.into(), &context).map(String::from)
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_project_full_of_costly_templates_is_refused_early() {
     let renderer = Renderer::default();
     let context = renderer.context(&Value::Null, None).unwrap();
     let each = "{% for i in range(2000) %}{% endfor %}".to_owned();
-    let all = Value::List(vec![Value::Str(each); 100_000]);
+    let all = Value::List(vec![Value::Str(each.into()); 100_000]);
     let error = renderer.render(all, &context).unwrap_err();
     assert!(error.message.contains("too many steps"), "{error:?}");
 }
@@ -287,7 +287,7 @@ fn what_is_measured_is_rendered_as_the_engine_does() {
         let rewritten = measure::rewrite(template, syntax).unwrap();
         let by_engine = environment.render_str(template, context.clone());
         assert_eq!(
-            renderer.string(template.to_owned(), &context).unwrap(),
+            renderer.string(template.into(), &context).unwrap(),
             by_engine.unwrap(),
             "{template}\n{rewritten}"
         );

@@ -13,7 +13,7 @@ pub fn resolve_core(text: &str) -> Value {
     core_int(text)
         .map(Value::Int)
         .or_else(|| core_float(text).map(Value::Float))
-        .unwrap_or_else(|| Value::Str(text.to_owned()))
+        .unwrap_or_else(|| Value::from(text))
 }
 
 /// A scalar of a result file: typed where readers of YAML 1.1 and 1.2 agree, otherwise its source
@@ -50,7 +50,7 @@ pub fn resolve_result(text: &str, in_mapping: bool) -> Value {
     if agreed && (in_mapping || is_whole()) {
         typed
     } else {
-        Value::Str(text.to_owned())
+        Value::from(text)
     }
 }
 

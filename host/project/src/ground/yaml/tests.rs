@@ -8,6 +8,18 @@ fn message(text: &str) -> String {
 }
 
 #[test]
+fn a_tree_is_the_same_json_written_at_once_and_made_first() {
+    let scalars =
+        "a: [null, true, 1, 1.5, .inf, .nan, \"é\\n\", !!binary AP8=, 99999999999999999999]";
+    let keys = "1: {true: x, 1.5: y}\nk: {}\nl: []";
+    for text in [scalars, keys, "x"] {
+        let tree = parse(text).unwrap();
+        let written = serde_json::to_string(&tree).unwrap();
+        assert_eq!(written, tree.to_json().to_string(), "{text}");
+    }
+}
+
+#[test]
 fn what_penguins_loader_refuses_is_refused_with_its_place() {
     assert!(
         message("env:\n  A: x\n  A: y\n").starts_with("line 3, column 6: key \"A\" is given twice"),

@@ -1,7 +1,9 @@
 //! The tree that configuration files are read into: ordered, with the key and number types that
 //! YAML has and JSON lacks.
 
+use compact_str::CompactString;
 use indexmap::IndexMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Map as JsonMap, Number, Value as Json};
 
 /// An ordered mapping.
@@ -12,11 +14,11 @@ pub type Map = IndexMap<Key, Value>;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
     /// A string.
-    Str(String),
+    Str(CompactString),
     /// An integer.
     Int(i128),
     /// A boolean, null or float, as its source text; no section of a configuration accepts one.
-    Other(String),
+    Other(CompactString),
 }
 
 /// One value.
@@ -30,8 +32,8 @@ pub enum Value {
     Int(i128),
     /// A floating-point number, infinite ones included.
     Float(f64),
-    /// A string.
-    Str(String),
+    /// A string. Most are short, and trees are copied whole: a short one is copied without a heap.
+    Str(CompactString),
     /// The content of a `!!binary` scalar.
     Bytes(Vec<u8>),
     /// A list.
@@ -44,7 +46,7 @@ impl Key {
     /// The key as JSON and messages show it.
     pub fn text(&self) -> String {
         match self {
-            Self::Str(text) | Self::Other(text) => text.clone(),
+            Self::Str(text) | Self::Other(text) => text.to_string(),
             Self::Int(number) => number.to_string(),
         }
     }
@@ -61,15 +63,36 @@ pub fn command_number(text: &str) -> Option<i128> {
     plain.then(|| i128::from_str_radix(digits, radix).ok())?
 }
 
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Str(text) | Self::Other(text) => serializer.serialize_str(text),
+            Self::Int(number) => serializer.collect_str(number),
+        }
+    }
+}
+
+/// As [`Value::to_json`] has it, without making one.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Str(text) => serializer.serialize_str(text),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Map(map) => serializer.collect_map(map),
+            other => other.to_json().serialize(serializer),
+        }
+    }
+}
+
 impl From<&str> for Key {
     fn from(text: &str) -> Self {
-        Self::Str(text.to_owned())
+        Self::Str(text.into())
     }
 }
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::Str(text.to_owned())
+        Self::Str(text.into())
     }
 }
 
@@ -158,7 +181,7 @@ impl Value {
                 .map_or_else(|| Json::String(number.to_string()), Json::Number),
             Self::Float(number) => Number::from_f64(*number)
                 .map_or_else(|| Json::String(number.to_string()), Json::Number),
-            Self::Str(text) => Json::String(text.clone()),
+            Self::Str(text) => Json::String(text.to_string()),
             Self::Bytes(bytes) => Json::String(String::from_utf8_lossy(bytes).into_owned()),
             Self::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),
             Self::Map(map) => Json::Object(
@@ -178,11 +201,11 @@ impl Value {
                 || Self::Float(number.as_f64().unwrap_or(f64::NAN)),
                 Self::Int,
             ),
-            Json::String(text) => Self::Str(text.clone()),
+            Json::String(text) => Self::Str(text.into()),
             Json::Array(items) => Self::List(items.iter().map(Self::from_json).collect()),
             Json::Object(map) => Self::Map(
                 map.iter()
-                    .map(|(key, value)| (Key::Str(key.clone()), Self::from_json(value)))
+                    .map(|(key, value)| (Key::Str(key.into()), Self::from_json(value)))
                     .collect(),
             ),
         }
