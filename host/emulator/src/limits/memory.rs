@@ -28,15 +28,13 @@ const FILLED_IN_A_NANOSECOND: u64 = 4;
 /// Bounds of how often it is looked at.
 const OFTEN: Duration = Duration::from_millis(10);
 const SELDOM: Duration = Duration::from_millis(250);
-/// One with much left that held no more at the last look than at the one before is looked at so
-/// often.
-const QUIET: Duration = Duration::from_millis(500);
 /// Less than this is no growth: the kernel counts by CPU and adds up now and then.
 const GROWTH: u64 = 1 << 20;
 /// A guest with much left may cost one part in so many of a processor.
 const SHARE: u32 = 2000;
 const SHARE_NEAR: u32 = 10;
-/// However much it costs, it is looked at so often.
+/// However much it costs, it is looked at so often, and also where much is left and it held no more
+/// at the last look than at the one before.
 const AT_LEAST: Duration = Duration::from_secs(1);
 
 /// The guest's memory.
@@ -220,7 +218,7 @@ fn pause(budget: u64, before: u64, used: u64, cost: Duration) -> Duration {
     let filled = Duration::from_nanos(left / FILLED_IN_A_NANOSECOND);
     let (pause, share) = if left > budget / 2 {
         let is_quiet = used <= before.saturating_add(GROWTH);
-        (if is_quiet { QUIET } else { SELDOM }, SHARE)
+        (if is_quiet { AT_LEAST } else { SELDOM }, SHARE)
     } else {
         (filled.clamp(OFTEN, SELDOM), SHARE_NEAR)
     };
@@ -274,11 +272,11 @@ mod tests {
         let pauses =
             [0, 600 << 20, 900 << 20, BUDGET, 2 * BUDGET].map(|used| pause(BUDGET, 0, used, cheap));
         assert!(pauses.is_sorted_by(|one, other| one >= other), "{pauses:?}");
-        assert_eq!((pauses[0], pauses[4]), (QUIET, OFTEN));
+        assert_eq!((pauses[0], pauses[4]), (AT_LEAST, OFTEN));
         // One that grows is looked at sooner, and so is any that has little left.
         for (before, used, expected) in [
             (50 << 20, 100 << 20, SELDOM),
-            (100 << 20, 100 << 20, QUIET),
+            (100 << 20, 100 << 20, AT_LEAST),
             (900 << 20, 900 << 20, pauses[2]),
         ] {
             assert_eq!(pause(BUDGET, before, used, cheap), expected);

@@ -171,17 +171,19 @@ fn stat(pid: u32) -> Option<Vec<String>> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = text.rsplit_once(") ")?;
     let fields: Vec<_> = fields.split(' ').map(str::to_owned).collect();
-    (fields.len() > 12).then_some(fields)
+    (fields.len() > 1).then_some(fields)
 }
 
-/// Seconds of processor time that these have had.
+/// Seconds of processor time that all threads of these have had: the first number of `schedstat`,
+/// in nanoseconds. What `/proc/PID/stat` counts are hundredths of a second.
 fn computed(pids: &BTreeSet<u32>) -> f64 {
-    const TICKS: f64 = 100.0;
-    let ticks = |pid: &u32| {
-        let fields = stat(*pid)?;
-        Some(fields[11].parse::<f64>().ok()? + fields[12].parse::<f64>().ok()?)
+    let threads = |pid: &u32| fs::read_dir(format!("/proc/{pid}/task")).ok();
+    let spent = |thread: fs::DirEntry| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
     };
-    pids.iter().filter_map(ticks).sum::<f64>() / TICKS
+    let threads = pids.iter().filter_map(threads).flatten().flatten();
+    threads.filter_map(spent).sum::<f64>() / 1e9
 }
 
 /// Its proportional share of memory, in MiB.

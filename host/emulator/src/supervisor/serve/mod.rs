@@ -198,7 +198,7 @@ struct Supervisor<'a> {
 impl Supervisor<'_> {
     fn serve(&mut self) -> Result<Outcome> {
         let mut pace = Pace::new();
-        let mut network_changed = false;
+        let (mut network_changed, mut is_quiet) = (false, true);
         loop {
             let now = Instant::now();
             if now >= self.lasting.deadline() {
@@ -210,7 +210,8 @@ impl Supervisor<'_> {
             if self.lasting.end_begins(now) {
                 self.begin_end(now);
             }
-            if pace.ticks(now) {
+            if pace.ticks(now, is_quiet && !self.asking.is_waiting()) {
+                is_quiet = true;
                 self.housekeeping();
                 let guest = &self.guest;
                 self.lasting.watch(now, || guest.computed());
@@ -227,6 +228,7 @@ impl Supervisor<'_> {
                 handlers::answer(&mut self.guest, call);
             }
             network_changed = ready.network;
+            is_quiet &= ready.listeners.is_empty() && !network_changed;
             self.answer_calls(&ready.listeners);
             if ready.console {
                 self.read_console();
