@@ -16,6 +16,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::escape::excerpt;
@@ -54,7 +55,7 @@ pub struct Server<S> {
     pub(crate) stop: CancellationToken,
     config: ServerConfig,
     /// The revision of the last list that the client was given; 0 where it was given none.
-    listed: Arc<AtomicUsize>,
+    listed: watch::Sender<usize>,
     /// The revision of the list when a client last asked to be told of others.
     subscribed: Arc<AtomicUsize>,
     /// `_meta` of results in the era without a handshake.
@@ -87,7 +88,7 @@ impl<S: ToolSource> Server<S> {
             loading,
             stop,
             config,
-            listed: Arc::default(),
+            listed: watch::Sender::default(),
             subscribed: Arc::default(),
             identity,
         }
@@ -165,7 +166,7 @@ impl<S: ToolSource> ServerHandler for Server<S> {
             watched,
             ..
         } = self.loading.for_list().await;
-        self.listed.store(revision, Ordering::Relaxed);
+        self.listed.send_replace(revision);
         let list: Result<_, ErrorData> =
             list!(self, request, context, ListToolsResult, catalogue.list());
         // A list that may change at any time is not worth keeping.
@@ -176,20 +177,25 @@ impl<S: ToolSource> ServerHandler for Server<S> {
     /// Before the era without a handshake a client need not ask to be told.
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         let (loading, stop) = (self.loading.clone(), self.stop.clone());
-        let listed = Arc::clone(&self.listed);
+        let mut listed = self.listed.subscribe();
         tokio::spawn(stop.run_until_cancelled_owned(async move {
-            let mut seen = loading.revision().await;
+            let mut told = 0;
             loop {
-                seen = loading.changed(seen).await;
-                // Who has no list yet, or has this one, need not ask for it again.
-                let listed = listed.load(Ordering::Relaxed);
-                if listed != 0
-                    && listed != seen
-                    && context.peer.notify_tool_list_changed().await.is_err()
-                {
-                    return;
+                let now = loading.revision_now();
+                // Who has no list yet, or has this one, need not ask for it again. A list that is
+                // being given while tools change is an older one, and its client is told.
+                let has = *listed.borrow_and_update();
+                if has != 0 && has != now && told != now {
+                    if context.peer.notify_tool_list_changed().await.is_err() {
+                        return;
+                    }
+                    told = now;
+                    tokio::time::sleep(BETWEEN_CHANGES).await;
                 }
-                tokio::time::sleep(BETWEEN_CHANGES).await;
+                tokio::select! {
+                    _ = loading.changed(now) => {}
+                    given = listed.changed() => if given.is_err() { return },
+                }
             }
         }));
     }

@@ -168,11 +168,6 @@ impl<S: ToolSource> Loading<S> {
         let state = self.state.borrow();
         state.as_ref().map_or(0, |toolbox| toolbox.revision)
     }
-
-    /// The revision of the list, once there is one.
-    pub async fn revision(&self) -> usize {
-        self.some().await.revision
-    }
 }
 
 /// Do work whose defects must not end the server.

@@ -100,16 +100,18 @@ async fn the_first_list_does_not_wait_for_a_late_tool_and_the_client_is_told_of_
     assert!(has_slow(&list), "{list}");
 }
 
-#[tokio::test]
-async fn a_client_is_told_of_an_exchanged_tool_once_and_of_none_that_stayed_the_same() {
+/// A client, what gives the tool `echo` another description, and what tells that it has it.
+fn with_changing_echo() -> (mpsc::Sender<&'static str>, mpsc::Receiver<()>, Client) {
     let (go, wait) = mpsc::channel::<&str>();
-    let mut client = Client::with_tools(move || {
+    let (done, is_done) = mpsc::channel();
+    let client = Client::with_tools(move || {
         let tools = Arc::new(Fixtures::new());
         let watched = Arc::clone(&tools);
         let watch: Rest = Box::new(move |changed| {
             for description in wait {
                 watched.describe("echo", description);
                 changed();
+                let _ = done.send(());
             }
         });
         Ok(Loaded {
@@ -118,6 +120,28 @@ async fn a_client_is_told_of_an_exchanged_tool_once_and_of_none_that_stayed_the_
             watch: Some(watch),
         })
     });
+    (go, is_done, client)
+}
+
+#[tokio::test]
+async fn a_change_between_the_first_list_and_the_end_of_the_handshake_is_told() {
+    let (go, is_done, mut client) = with_changing_echo();
+    client
+        .request(json!(0), "initialize", initialize("2025-11-25"))
+        .await;
+    client.request(json!(1), "tools/list", json!({})).await;
+    go.send("Another echo.").expect("it waits");
+    is_done.recv().expect("it tells");
+    client
+        .send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
+        .await;
+    let changed = client.receive().await;
+    assert_eq!(changed["method"], "notifications/tools/list_changed");
+}
+
+#[tokio::test]
+async fn a_client_is_told_of_an_exchanged_tool_once_and_of_none_that_stayed_the_same() {
+    let (go, _is_done, mut client) = with_changing_echo();
     client
         .request(json!(0), "initialize", initialize("2025-11-25"))
         .await;
