@@ -182,8 +182,8 @@ impl<S: ToolSource> ServerHandler for Server<S> {
             let mut told = 0;
             loop {
                 let now = loading.revision_now();
-                // Who has no list yet, or has this one, need not ask for it again. A list that is
-                // being given while tools change is an older one, and its client is told.
+                // Who has no list yet, or has this one, need not ask for it again. Who is given an
+                // older one, because tools change meanwhile, is told.
                 let has = *listed.borrow_and_update();
                 if has != 0 && has != now && told != now {
                     if context.peer.notify_tool_list_changed().await.is_err() {
@@ -194,7 +194,10 @@ impl<S: ToolSource> ServerHandler for Server<S> {
                 }
                 tokio::select! {
                     _ = loading.changed(now) => {}
-                    given = listed.changed() => if given.is_err() { return },
+                    given = listed.changed() => match given {
+                        Ok(()) => told = 0,
+                        Err(_) => return,
+                    },
                 }
             }
         }));
