@@ -74,8 +74,8 @@ impl Setting {
         }
     }
 
-    /// Whether it is a person's choice: with any value the firmware may answer, as another than
-    /// was meant.
+    /// Whether a person has to choose: with whatever value, the firmware may come up as another
+    /// system than was meant.
     pub fn chooses_a_mode(&self) -> bool {
         let letters = self.name.chars().filter(char::is_ascii_alphanumeric);
         let plain = letters.collect::<String>().to_ascii_lowercase();

@@ -113,19 +113,19 @@ fn main() -> ExitCode {
                 continue;
             }
             let name = format!("{program} on {arch}{linked}");
-            let is_long = program == LONG || !is_usual(arch, installed, linked);
+            let is_extra = program == LONG || !is_usual(arch, installed, linked);
             let trial =
                 rookery_harness::test(name.clone(), move || try_one(compiler, installed, &name));
-            trials.push(trial.with_ignored_flag(is_long));
+            trials.push(trial.with_ignored_flag(is_extra));
         }
     }
     for &(arch, compiler, installed) in COMPILERS {
         for linked in ["", DYNAMIC] {
             let name = format!("{MODELS} on {arch}{linked}{IN_MEMORY}");
-            let is_long = !is_usual(arch, installed, linked);
+            let is_extra = !is_usual(arch, installed, linked);
             let trial =
                 rookery_harness::test(name.clone(), move || try_one(compiler, installed, &name));
-            trials.push(trial.with_ignored_flag(is_long));
+            trials.push(trial.with_ignored_flag(is_extra));
         }
     }
     rookery_harness::run_in_turn(trials)

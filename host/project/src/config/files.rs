@@ -20,8 +20,8 @@ pub fn read(project: &Path, file: &str) -> Result<Option<String>, Refusal> {
         ErrorKind::CrossesDevices => Refusal::new(
             Kind::Outside,
             file,
-            "lies outside the project directory, or is reached through a link that leaves it; \
-             copy it into the project",
+            "lies outside the project directory, or is reached through a link that leaves it or \
+             is absolute; copy it into the project, or link to it relatively",
         ),
         ErrorKind::FileTooLarge => refuse(format!("is larger than {} MiB", MAX_BYTES >> 20)),
         _ => refuse(format!("cannot be read: {error}")),
@@ -62,4 +62,33 @@ pub fn relative(project: &Path, listed: &str) -> String {
 pub fn has_extension(name: &str, extension: &str) -> bool {
     name.strip_suffix(extension)
         .is_some_and(|stem| stem.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_link_is_followed_as_far_as_the_project_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let project = root.path().join("p");
+        fs::create_dir(&project).unwrap();
+        fs::write(project.join("base.yaml"), "env: {}\n").unwrap();
+        fs::write(root.path().join("other.yaml"), "env: {}\n").unwrap();
+        for (name, to) in [
+            ("near.yaml", PathBuf::from("base.yaml")),
+            ("far.yaml", PathBuf::from("../other.yaml")),
+            ("absolute.yaml", project.join("base.yaml")),
+        ] {
+            symlink(to, project.join(name)).unwrap();
+        }
+        assert!(matches!(read(&project, "near.yaml"), Ok(Some(_))));
+        assert_eq!(read(&project, "absent.yaml"), Ok(None));
+        for outside in ["far.yaml", "absolute.yaml", "../other.yaml", "/etc/passwd"] {
+            let refused = read(&project, outside).unwrap_err();
+            assert_eq!(refused.kind, Kind::Outside, "{outside}");
+        }
+    }
 }

@@ -21,9 +21,7 @@ async fn the_client_is_greeted_before_the_tools_are_there_and_the_list_waits_for
         .request(json!(0), "initialize", initialize("2025-11-25"))
         .await;
     assert_eq!(reply["result"]["serverInfo"]["name"], "rookery");
-    client
-        .send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
-        .await;
+    client.end_handshake().await;
     client
         .send(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#)
         .await;
@@ -88,9 +86,7 @@ async fn the_first_list_does_not_wait_for_a_late_tool_and_the_client_is_told_of_
         hello["result"]["capabilities"]["tools"]["listChanged"],
         true
     );
-    client
-        .send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
-        .await;
+    client.end_handshake().await;
     let list = client.request(json!(1), "tools/list", json!({})).await;
     assert!(!has_slow(&list) && list["result"]["tools"] != json!([]));
     go.send(()).expect("it waits");
@@ -100,11 +96,12 @@ async fn the_first_list_does_not_wait_for_a_late_tool_and_the_client_is_told_of_
     assert!(has_slow(&list), "{list}");
 }
 
-/// A client, what gives the tool `echo` another description, and what tells that it has it.
-fn with_changing_echo() -> (mpsc::Sender<&'static str>, mpsc::Receiver<()>, Client) {
+/// A client that has said hello, what gives the tool `echo` another description, and what tells
+/// that it has it.
+async fn with_changing_echo() -> (mpsc::Sender<&'static str>, mpsc::Receiver<()>, Client) {
     let (go, wait) = mpsc::channel::<&str>();
     let (done, is_done) = mpsc::channel();
-    let client = Client::with_tools(move || {
+    let mut client = Client::with_tools(move || {
         let tools = Arc::new(Fixtures::new());
         let watched = Arc::clone(&tools);
         let watch: Rest = Box::new(move |changed| {
@@ -120,34 +117,27 @@ fn with_changing_echo() -> (mpsc::Sender<&'static str>, mpsc::Receiver<()>, Clie
             watch: Some(watch),
         })
     });
+    client
+        .request(json!(0), "initialize", initialize("2025-11-25"))
+        .await;
     (go, is_done, client)
 }
 
 #[tokio::test]
 async fn a_change_between_the_first_list_and_the_end_of_the_handshake_is_told() {
-    let (go, is_done, mut client) = with_changing_echo();
-    client
-        .request(json!(0), "initialize", initialize("2025-11-25"))
-        .await;
+    let (go, is_done, mut client) = with_changing_echo().await;
     client.request(json!(1), "tools/list", json!({})).await;
     go.send("Another echo.").expect("it waits");
     is_done.recv().expect("it tells");
-    client
-        .send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
-        .await;
+    client.end_handshake().await;
     let changed = client.receive().await;
     assert_eq!(changed["method"], "notifications/tools/list_changed");
 }
 
 #[tokio::test]
 async fn a_client_is_told_of_an_exchanged_tool_once_and_of_none_that_stayed_the_same() {
-    let (go, _is_done, mut client) = with_changing_echo();
-    client
-        .request(json!(0), "initialize", initialize("2025-11-25"))
-        .await;
-    client
-        .send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
-        .await;
+    let (go, _is_done, mut client) = with_changing_echo().await;
+    client.end_handshake().await;
     let list = client.request(json!(1), "tools/list", json!({})).await;
     assert_ne!(list["result"]["tools"], json!([]));
     go.send("Another echo.").expect("it waits");

@@ -52,10 +52,14 @@ impl Client {
             .request(json!(0), "initialize", initialize(version))
             .await;
         assert_eq!(reply["result"]["protocolVersion"], version);
+        client.end_handshake().await;
         client
-            .send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
+    }
+
+    /// Say that the answer to `initialize` was read.
+    pub async fn end_handshake(&mut self) {
+        self.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
             .await;
-        client
     }
 
     /// Send a line.
