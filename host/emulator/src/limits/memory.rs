@@ -16,8 +16,8 @@ use crate::limits::shared::Shared;
 /// buffers.
 const DESCRIPTORS_MAX: u64 = 16 * 1024;
 /// Sockets of its network namespace, those included that are on their way in a message and that no
-/// process has open.
-const SOCKETS_MAX: u64 = 2048;
+/// process has open, and those by which models are served.
+pub const SOCKETS_MAX: u64 = 2048;
 
 /// What a process that shares its memory with many forks may seem to have, as a multiple of the
 /// budget, before the kernel is asked to walk its pages: more is taken for too much without.

@@ -20,11 +20,13 @@ use rustix::net::{AddressFamily, SendFlags, Shutdown, SocketFlags, SocketType, s
 
 use crate::kernel::passing::receive_with_sender;
 use crate::kernel::sockopt::unread;
+use crate::limits::memory::SOCKETS_MAX;
 use crate::models::sent::Log;
 use crate::models::tree::{Entry, Tree};
 
-/// Sockets at a time, where there are twice as many descriptors.
-const STREAMS_MAX: u64 = 1024;
+/// Pairs of sockets at a time, where there are twice as many descriptors: they count among those
+/// that a guest may have, of which half are its own.
+const STREAMS_MAX: u64 = SOCKETS_MAX / 2 / 2;
 /// What the kernel keeps of what is sent ahead to one socket, and what is sent at once.
 const AHEAD: usize = 16 << 10;
 const PIECE: usize = 4 << 10;
