@@ -20,7 +20,7 @@ use crate::places::{ROOTS, given_or};
 use crate::show::{self, Activity};
 use crate::toolbox::Toolbox;
 use crate::tooling::{Tooling, report};
-use crate::{advice, arguments};
+use crate::{advice, arguments, page};
 
 /// Call a tool, or list the tools
 #[derive(Args)]
@@ -61,7 +61,8 @@ impl Call {
         if roots.is_empty() {
             roots = arguments::reach(&arguments, self.tooling.plugins.state())?;
         }
-        let (config, dirs) = self.tooling.config(policy, Roots::new(roots)?)?;
+        let roots = Roots::new(roots)?;
+        let (config, dirs) = self.tooling.config(policy, roots.clone())?;
         let runtime = Runtime::new(config)?;
         let activity = Activity::new(None, self.json);
         activity.wait_for("loading the tools");
@@ -81,6 +82,7 @@ impl Call {
             bail!("{}{}", usage.violated(name, &violations), example(tool));
         }
         let mut answer = self.answer(&toolbox, name, &arguments)?;
+        page::add(&toolbox, &roots, name, &mut answer);
         if !self.json {
             advice::value(&mut answer);
         }

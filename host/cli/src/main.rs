@@ -11,6 +11,8 @@ mod init;
 mod interrupt;
 mod log;
 mod logs;
+mod page;
+mod paged;
 mod paint;
 mod penguin;
 mod pid1;

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::interrupt::Interrupt;
+use crate::page;
 use crate::places::{existing_parent, project, utf8};
-use crate::report::of_run;
 use crate::show::{self, Activity};
 use crate::toolbox::Toolbox;
 use crate::tooling::{Tooling, report};
@@ -76,12 +76,9 @@ impl Rehost {
                 .and_then(|run| runs.stop(&run))
                 .map(drop)
         };
-        let mut told = self.play(&Toolbox::of(runtime)?, &dir, stop)?;
-        let results = told["results_dir"].as_str();
-        let page = results.and_then(|dir| of_run(&self.tooling.plugins, &roots, dir, self.json));
-        if let (Some(page), Some(told)) = (page, told.as_object_mut()) {
-            told.insert("page".into(), json!(page.file));
-        }
+        let tools = Toolbox::of(runtime)?;
+        let mut told = self.play(&tools, &dir, stop)?;
+        page::add(&tools, &roots, TOOL, &mut told);
         let reached = told["state"] == "reached";
         show::result(&told, self.json, |told| summed_up(told, &dir));
         Ok(if reached {

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use rookery_project::results::REPORT;
-use rookery_project::{Results, Roots, regular};
-use rookery_report::{Page, Sources, page, word};
+use rookery_project::{Results, Roots};
+use rookery_report::word;
 use rookery_runtime::Runtime;
 use serde::Serialize;
-use serde_json::{Value, json};
 
+use crate::page::{self, PageOfRun};
 use crate::places::{PluginOptions, existing_parent, project, project_of, resolve, utf8};
 use crate::show::{self, Activity};
 use crate::toolbox::{Toolbox, files};
@@ -20,8 +20,6 @@ use crate::which;
 
 /// The tools that judge a run.
 const TOOLS: [&str; 2] = ["health", "missing_files"];
-/// Files that are listed in the page.
-const MISSING_FILES: u32 = 40;
 
 /// Write one run as a page of HTML, which needs no network, no script and no other file
 #[derive(Args)]
@@ -62,7 +60,11 @@ impl Report {
         let dir = project(&self.project)?;
         let roots = Roots::new([existing_parent(project_of(&dir).unwrap_or(&dir))])?;
         let results = self.results(&roots, &dir)?;
-        let text = made(&self.options, &roots, &results, self.json)?.html;
+        let activity = Activity::new(None, self.json);
+        activity.wait_for("writing the page");
+        let page = page::made(&judges(&self.options, &roots)?, &roots, &results);
+        activity.end();
+        let text = page?.html;
         if self.output.as_deref() == Some(Path::new("-")) {
             std::io::stdout()
                 .write_all(text.as_bytes())
@@ -73,7 +75,7 @@ impl Report {
             Some(file) => resolve(file)?,
             None => results.dir().join(REPORT),
         };
-        written(&file, &text)?;
+        page::write(&file, &text)?;
         let written = Written {
             page: file.to_string_lossy().into_owned(),
             results_dir: results.dir().to_string_lossy().into_owned(),
@@ -102,13 +104,6 @@ impl Report {
     }
 }
 
-/// The page of a run that has just ended, in its result directory.
-pub struct PageOfRun {
-    pub file: PathBuf,
-    /// The command that makes most sense now.
-    pub next: Option<String>,
-}
-
 /// Write the page of a run that has just ended. The run is no worse without it.
 pub fn of_run(
     options: &PluginOptions,
@@ -116,29 +111,17 @@ pub fn of_run(
     results_dir: &str,
     json: bool,
 ) -> Option<PageOfRun> {
-    let write = || {
-        let results = roots.results(None, Some(results_dir))?;
-        let page = made(options, roots, &results, json)?;
-        let file = results.dir().join(REPORT);
-        written(&file, &page.html)?;
-        let next = page.next;
-        anyhow::Ok(PageOfRun { file, next })
-    };
-    write()
-        .inspect_err(|error| tracing::warn!("there is no page about the run: {error:#}"))
-        .ok()
-}
-
-/// The page of a run. Without the tools it says what the files say.
-fn made(
-    options: &PluginOptions,
-    roots: &Roots,
-    results: &Results,
-    json: bool,
-) -> anyhow::Result<Page> {
-    // Tools that nobody has used before are compiled first.
     let activity = Activity::new(None, json);
     activity.wait_for("writing the page");
+    let tools = judges(options, roots)
+        .inspect_err(|error| tracing::warn!("there is no page about the run: {error:#}"));
+    let page = page::of_run(&tools.ok()?, roots, results_dir);
+    activity.end();
+    page
+}
+
+/// The tools that judge a run, where they are. Without them a page says what the files say.
+fn judges(options: &PluginOptions, roots: &Roots) -> anyhow::Result<Toolbox> {
     let policy = options.policy().read()?;
     let dirs = options.dirs(&policy)?;
     let runtime = Runtime::new(options.config(roots.clone(), policy)?)?;
@@ -149,46 +132,5 @@ fn made(
     if loaded.plugins.is_empty() {
         tracing::warn!("the page lacks what is in the way: no plugin is there to say so");
     }
-    let tools = Toolbox::of(runtime)?;
-    let run = json!({ "results_dir": results.dir().to_string_lossy() });
-    let with = |name: &str, value: Value| {
-        let mut arguments = run.clone();
-        arguments[name] = value;
-        arguments
-    };
-    let health = if has_one_before(results.dir()) {
-        let compared = tools.ask("health", with("with", "previous".into()));
-        compared.or_else(|_| tools.ask("health", run.clone()))
-    } else {
-        tools.ask("health", run.clone())
-    };
-    let missing = tools.ask("missing_files", with("limit", MISSING_FILES.into()));
-    let answer = |tool: &str, answer: anyhow::Result<Value>| {
-        answer.unwrap_or_else(|error| {
-            tracing::debug!("the page lacks what `{tool}` says: {error:#}");
-            Value::Null
-        })
-    };
-    let project = project_of(results.dir()).and_then(Path::to_str);
-    let project = project.and_then(|dir| roots.project(dir).ok());
-    let page = page(Sources {
-        results,
-        project: project.as_ref(),
-        health: answer("health", health),
-        missing_files: answer("missing_files", missing),
-    });
-    activity.end();
-    Ok(page?)
-}
-
-/// Whether the run of a result directory has one before it, to be compared with.
-fn has_one_before(results_dir: &Path) -> bool {
-    let number = results_dir.file_name().and_then(|name| name.to_str());
-    let before = number.and_then(|number| number.parse::<u64>().ok()?.checked_sub(1));
-    before.is_some_and(|before| results_dir.with_file_name(before.to_string()).is_dir())
-}
-
-fn written(file: &Path, text: &str) -> anyhow::Result<()> {
-    regular::replace(file, text.as_bytes(), false)
-        .with_context(|| format!("cannot write {}", file.display()))
+    Toolbox::of(runtime)
 }

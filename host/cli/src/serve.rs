@@ -12,6 +12,7 @@ use rookery_runtime::{Runtime, RuntimeConfig, Watch};
 use rookery_server::{Loaded, Rest};
 
 use crate::Cli;
+use crate::paged::Paged;
 use crate::places::{ROOTS, given_or};
 use crate::protocol::{load_rest, reloaded, speak};
 use crate::tooling::{Tooling, report};
@@ -52,6 +53,7 @@ impl Serve {
     pub fn execute(&self) -> anyhow::Result<ExitCode> {
         let (config, dirs) = self.config()?;
         let watched = self.watch;
+        let roots = config.roots.clone();
         speak(config, move |tools| {
             // Before they are loaded: what changes meanwhile is seen.
             let watch = watched.then(|| Watch::new(&dirs));
@@ -70,7 +72,7 @@ impl Serve {
                 Box::new(move |changed| follow(&tools, watch, changed))
             });
             Ok(Loaded {
-                tools,
+                tools: Arc::new(Paged { tools, roots }),
                 rest: Some(rest),
                 watch,
             })

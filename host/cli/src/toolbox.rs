@@ -10,21 +10,26 @@ use tokio_util::sync::CancellationToken;
 
 /// A runtime, and what it needs to be waited for.
 pub struct Toolbox {
-    tools: Runtime,
+    tools: Arc<Runtime>,
     waiting: tokio::runtime::Runtime,
 }
 
 impl Toolbox {
     /// The tools that `runtime` has loaded.
-    pub fn of(runtime: Runtime) -> anyhow::Result<Self> {
+    pub fn of(runtime: impl Into<Arc<Runtime>>) -> anyhow::Result<Self> {
         let waiting = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("cannot start the tools")?;
         Ok(Self {
-            tools: runtime,
+            tools: runtime.into(),
             waiting,
         })
+    }
+
+    /// The runtime.
+    pub fn runtime(&self) -> &Runtime {
+        &self.tools
     }
 
     /// In which way `arguments` do not fit, in words; empty where they do.

@@ -35,8 +35,8 @@ fn usual_wait() -> u32 {
 }
 
 /// Boot the firmware. Gives `run_id`, `status` and `endpoints`: each `guest_port`, the `host_port`
-/// that leads there, and what the service `answers`; at the end `compared` with the last run. The
-/// run goes on when the wait ends. Next: `run_wait`, then `health`.
+/// that leads there, and what the service `answers`; at the end `compared` with the last run, and
+/// its `page` for people. The run goes on when the wait ends. Next: `run_wait`, then `health`.
 #[tool(title = "Run the firmware", example(project_dir = "fw", timeout = 60))]
 fn run(
     host: &(impl Emulation + Results + Firmware + Config + ConfigMutation),

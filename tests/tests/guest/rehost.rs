@@ -65,10 +65,17 @@ async fn what_helped_is_kept_and_the_goal_answers_after_it() -> Result<()> {
     );
     let run = json!({ "project_dir": "two", "until": "answers", "port": 80, "timeout": 60 });
     let run = client.ok("run", run).await?;
-    ensure!(run["met"] == true, "{run}");
-    client
+    ensure!(run["met"] == true && run.get("page").is_none(), "{run}");
+    let stopped = client
         .ok("run_stop", json!({ "run_id": run["run_id"] }))
         .await?;
+    for ended in [&told, &stopped] {
+        let (dir, page) = (ended["results_dir"].as_str(), ended["page"].as_str());
+        let page = Path::new(page.with_context(|| format!("no page: {ended}"))?);
+        ensure!(page.parent() == dir.map(Path::new), "{ended}");
+        let text = std::fs::read_to_string(page)?;
+        ensure!(text.starts_with("<!doctype html>"), "{text:.40}");
+    }
     // Asked again, it has nothing to do.
     let again = client.ok(
         "rehost",
