@@ -17,6 +17,9 @@ use crate::timeline::base;
 
 /// Files of the same name that are looked at.
 const OTHERS: u32 = 8;
+/// Bytes of a flash partition whose size is not known: an erase block or two, which is what
+/// settings have.
+const PARTITION: u32 = 128 << 10;
 /// A shim of Penguin's that does nothing and succeeds.
 pub const DOES_NOTHING: &str = "/igloo/utils/exit0.sh";
 
@@ -255,15 +258,12 @@ fn device(directory: &str, path: &str) -> Fix {
     let name = base(path);
     if name.contains("nvram") {
         return Fix::none(
-            "The program asks the vendor's driver for settings (NVRAM). set_nvram sets them where \
-             the firmware's own library asks for them; this device has no model yet.",
+            "The program asks a vendor's driver for settings (NVRAM) by a device that no known \
+             driver has. set_nvram sets what programs ask of a library or of /dev/nvram.",
         );
     }
     if name.starts_with("mtd") {
-        return Fix::none(
-            "The program asks for a flash partition, whose contents nobody can guess: model it \
-             from a file of the project with add_pseudofile, if there is an image of it.",
-        );
+        return partition(directory, path);
     }
     if !can_be_modelled(path) || !is_plain_path(path) {
         return Fix::none("This path cannot be modelled.");
@@ -286,6 +286,26 @@ fn device(directory: &str, path: &str) -> Fix {
         "The model is there, has nothing to read, and takes what is written. If the program then \
          fails at what it reads, give it the device's own contents (const_buf).",
     )
+}
+
+/// A flash partition of which the firmware says nothing.
+fn partition(directory: &str, path: &str) -> Fix {
+    let digits = path.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let digits = digits.trim_end_matches("ro");
+    match digits.parse::<u8>() {
+        Ok(number) => Fix::call(
+            "set_config",
+            json!({
+                "project_dir": directory,
+                "path": format!("plugins.mtd.devices.mtd{number}"),
+                "value": { "id": number, "model": "zeros", "size": PARTITION }
+            }),
+            Sure::Low,
+            "A flash partition of zeros; with an image of the device's, put it into the project \
+             and name it instead: model backing_file, backing_file FILE.",
+        ),
+        Err(_) => Fix::none("The program asks for a flash partition that has no number."),
+    }
 }
 
 fn ioctl(directory: &str, text: &str) -> Fix {
@@ -413,6 +433,22 @@ fn is_hexadecimal(number: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flash_partition_is_made_by_its_number() {
+        for (path, number) in [
+            ("/dev/mtd3", 3),
+            ("/dev/mtd12ro", 12),
+            ("/dev/mtdblock4", 4),
+            ("/dev/mtdblock/5", 5),
+        ] {
+            let calls = partition("/p", path).calls;
+            assert_eq!(calls[0].arguments["value"]["id"], number, "{path}");
+        }
+        for path in ["/dev/mtd", "/dev/mtd300", "/dev/mtd-x"] {
+            assert!(partition("/p", path).calls.is_empty(), "{path}");
+        }
+    }
 
     #[test]
     fn a_command_is_a_number() {

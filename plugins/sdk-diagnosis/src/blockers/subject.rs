@@ -19,7 +19,7 @@ pub enum Subject {
     /// A command that no driver and no model answers: its file and its number.
     Ioctl(String),
     File(String),
-    /// The directory in which a file was to be made.
+    /// A directory that was to be read, or in which a file was to be made.
     Directory(String),
     Library(String),
     Program(String),
@@ -35,8 +35,9 @@ pub enum Subject {
     Call(String),
 }
 
-/// `O_CREAT` of the host, whose flags the emulator passes on.
+/// `O_CREAT` and `O_DIRECTORY` of the host, whose flags the emulator passes on.
 const CREATE: i64 = 0o100;
+const DIRECTORY: i64 = 0o200_000;
 const ENOENT: i64 = -2;
 const ENXIO: i64 = -6;
 const ENODEV: i64 = -19;
@@ -85,6 +86,8 @@ impl Subject {
             Self::Device(path.clone())
         } else if makes(call, failure) {
             Self::Directory(directory(path).to_owned())
+        } else if wants_directory(call, failure) {
+            Self::Directory(path.trim_end_matches('/').to_owned())
         } else if base(path).contains(".so") && call.starts_with("open") {
             Self::Library(path.clone())
         } else {
@@ -144,18 +147,24 @@ fn is_machine(path: &str) -> bool {
 
 fn makes(call: &str, failure: &Failure) -> bool {
     let call = call.strip_suffix("at").unwrap_or(call);
-    let flags = |text: &String| {
-        let number = text.strip_prefix("flags=0x")?;
-        i64::from_str_radix(number, 16).ok()
+    MAKES.contains(&call) || opens_with(CREATE, call, failure)
+}
+
+/// Whether what is missing is a directory itself: by what the call does, or by a name that only
+/// directories have (`/etc/init.d`).
+fn wants_directory(call: &str, failure: &Failure) -> bool {
+    let path = &failure.path;
+    let named = path.ends_with('/') || base(path).split('.').next_back() == Some("d");
+    named || matches!(call, "chdir" | "chroot") || opens_with(DIRECTORY, call, failure)
+}
+
+fn opens_with(flag: i64, call: &str, failure: &Failure) -> bool {
+    let has_flag = |text: &String| {
+        let number = text.strip_prefix("flags=0x");
+        let flags = number.and_then(|number| i64::from_str_radix(number, 16).ok());
+        flags.is_some_and(|flags| flags & flag != 0)
     };
-    let creates = || {
-        failure
-            .arguments
-            .iter()
-            .filter_map(flags)
-            .any(|flags| flags & CREATE != 0)
-    };
-    MAKES.contains(&call) || call.starts_with("open") && creates()
+    call.starts_with("open") && failure.arguments.iter().any(has_flag)
 }
 
 fn directory(path: &str) -> &str {
@@ -221,6 +230,15 @@ mod tests {
                 ),
                 Subject::Directory(name("/a")),
             ),
+            (
+                failed("openat", ENOENT, "/etc/ppp", &["dfd=0x0", "flags=0x90800"]),
+                Subject::Directory(name("/etc/ppp")),
+            ),
+            (
+                path("stat", "/etc/init.d"),
+                Subject::Directory(name("/etc/init.d")),
+            ),
+            (path("chdir", "/var/x/"), Subject::Directory(name("/var/x"))),
             (
                 failed("connect", -111, "127.0.0.1:80", &[]),
                 Subject::Peer(name("127.0.0.1:80")),

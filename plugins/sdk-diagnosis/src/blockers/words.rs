@@ -56,9 +56,7 @@ pub fn sentence(cause: &Cause) -> &'static str {
             "A program ended after a device did not take its command (ioctl)."
         }
         (State::Ended, Some(File(_))) => "A program ended after it did not find a file.",
-        (State::Ended, Some(Directory(_))) => {
-            "A program ended after it could not make a file in a directory that is missing."
-        }
+        (State::Ended, Some(Directory(_))) => "A program ended after it did not find a directory.",
         (State::Ended, Some(Library(_))) => {
             "A program could not start: a library that it needs is missing."
         }
