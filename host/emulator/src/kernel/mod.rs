@@ -1,6 +1,6 @@
 //! The kernel as types: system calls that no safe crate offers, netlink, and the text of paths.
 //! With the launcher, the only place with `unsafe`: `notify`, `packets`, `probe`,
-//! `process`, `sockopt`, `stopped`, `tap` and `told`.
+//! `process`, `program`, `sockopt`, `stopped`, `tap`, `told` and `trace`.
 //!
 //! Invariant 11: `unsafe` is here and where the others are listed.
 
@@ -16,6 +16,7 @@ pub mod passing;
 pub mod paths;
 pub mod probe;
 pub mod process;
+pub mod program;
 pub mod shortage;
 pub mod sock_diag;
 pub mod sockios;

@@ -10,6 +10,7 @@ mod needed;
 mod nvram;
 mod pace;
 mod reboot;
+mod resting;
 pub mod serve;
 mod tracing;
 mod unpacking;

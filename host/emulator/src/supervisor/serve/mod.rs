@@ -28,7 +28,7 @@ use crate::guest::tree::Tree;
 use crate::handlers;
 use crate::kernel::ending::await_end;
 use crate::kernel::notify::Instruction;
-use crate::kernel::{process, shortage};
+use crate::kernel::{process, program, shortage};
 use crate::limits::Limits;
 use crate::limits::cgroup::Group;
 use crate::models::written_files;
@@ -53,6 +53,7 @@ use crate::supervisor::needed::{
 use crate::supervisor::nvram;
 use crate::supervisor::pace::Pace;
 use crate::supervisor::reboot;
+use crate::supervisor::resting::Resting;
 use crate::supervisor::tracing::Tracing;
 use crate::supervisor::unpacking::unpacked;
 use rookery_records::event::{Process, What};
@@ -197,7 +198,7 @@ struct Supervisor<'a> {
 
 impl Supervisor<'_> {
     fn serve(&mut self) -> Result<Outcome> {
-        let mut pace = Pace::new();
+        let (mut pace, mut resting) = (Pace::new(), Resting::default());
         let (mut network_changed, mut is_quiet) = (false, true);
         loop {
             let now = Instant::now();
@@ -211,6 +212,9 @@ impl Supervisor<'_> {
                 self.begin_end(now);
             }
             if pace.ticks(now, is_quiet && !self.asking.is_waiting()) {
+                if resting.begins(is_quiet) {
+                    program::give_back();
+                }
                 is_quiet = true;
                 self.housekeeping();
                 let guest = &self.guest;
