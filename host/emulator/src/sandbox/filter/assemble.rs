@@ -55,10 +55,12 @@ pub fn allow_all() -> Vec<Instruction> {
 }
 
 /// A program that sends the calls of one number to the supervisor and allows all others.
-pub fn notify_only(number: u32) -> Vec<Instruction> {
+pub fn notify_only(numbers: &[u32]) -> Vec<Instruction> {
     let mut program = Program::default();
     program.load(OFFSET_NUMBER);
-    program.when(When::Equals(number), Verdict::Notify);
+    for number in numbers {
+        program.when(When::Equals(*number), Verdict::Notify);
+    }
     program.give(libc::SECCOMP_RET_ALLOW);
     program.0
 }

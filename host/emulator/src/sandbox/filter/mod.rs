@@ -342,8 +342,9 @@ pub fn decides(call: i64) -> bool {
 }
 
 /// A filter that sends the calls of one number to the supervisor, and no other.
-pub fn notify_only(call: i64) -> Vec<Instruction> {
-    assemble::notify_only(number(call))
+pub fn notify_only(calls: &[i64]) -> Vec<Instruction> {
+    let numbers: Vec<_> = calls.iter().map(|call| number(*call)).collect();
+    assemble::notify_only(&numbers)
 }
 
 /// A filter that changes nothing, to try whether one can be installed.
