@@ -183,36 +183,45 @@ impl Partitions {
     }
 }
 
+/// How the path of each partition's device begins.
+const DEVICE: &str = "/dev/mtd";
+
 /// The path of a partition's device.
 pub fn path(block: bool, number: u32) -> String {
-    let kind = if block { "mtdblock" } else { "mtd" };
-    format!("/dev/{kind}{number}")
+    let kind = if block { "block" } else { "" };
+    format!("{DEVICE}{kind}{number}")
 }
 
 /// Every path by which programs look for a partition, and its numbers: those of `devtmpfs`, and of
-/// the older `devfs`.
-pub fn nodes(number: u32) -> [(String, bool, (u32, u32)); 5] {
+/// the older `devfs`; or else, `as_file`, the first partition in the place of the directory.
+pub fn nodes(number: u32, as_file: bool) -> Vec<(String, bool, (u32, u32))> {
     let character = (CHARACTER_MAJOR, 2 * number);
+    let read_only = (CHARACTER_MAJOR, 2 * number + 1);
     let block = (BLOCK_MAJOR, number);
-    [
+    let mut nodes = vec![
         (path(false, number), false, character),
-        (
-            format!("/dev/mtd{number}ro"),
-            false,
-            (CHARACTER_MAJOR, 2 * number + 1),
-        ),
+        (format!("{DEVICE}{number}ro"), false, read_only),
         (path(true, number), true, block),
-        (format!("/dev/mtd/{number}"), false, character),
-        (format!("/dev/mtdblock/{number}"), true, block),
-    ]
+        (format!("{DEVICE}block/{number}"), true, block),
+    ];
+    match (as_file, number) {
+        (false, _) => nodes.push((format!("{DEVICE}/{number}"), false, character)),
+        (true, 0) => nodes.push((DEVICE.to_owned(), false, character)),
+        (true, _) => {}
+    }
+    nodes
 }
 
 /// The device that a path of a descriptor stands for: whether it is the block device, and its
 /// partition.
 pub fn of_path(path: &str) -> Option<(bool, u32)> {
-    let rest = path.strip_prefix("/dev/mtd")?;
+    let rest = path.strip_prefix(DEVICE)?;
+    if rest.is_empty() {
+        return Some((false, 0));
+    }
     let block = rest.strip_prefix("block");
-    let number = block.unwrap_or(rest).parse().ok()?;
+    let number = block.unwrap_or(rest);
+    let number = number.strip_prefix('/').unwrap_or(number).parse().ok()?;
     Some((block.is_some(), number))
 }
 
@@ -316,6 +325,9 @@ mod tests {
         assert_eq!(flash.of_numbers(false, (31, 2)), None);
         assert_eq!(of_path("/dev/mtdblock12"), Some((true, 12)));
         assert_eq!(of_path("/dev/mtd2"), Some((false, 2)));
+        assert_eq!(of_path("/dev/mtd/3"), Some((false, 3)));
+        assert_eq!(of_path("/dev/mtdblock/4"), Some((true, 4)));
+        assert_eq!(of_path("/dev/mtd"), Some((false, 0)));
         assert_eq!(of_path("/dev/mtd2ro"), None);
         let of_sys = flash.descriptions();
         assert!(of_sys.contains(&("/sys/class/mtd/mtd2/erasesize".into(), "4096\n".into())));

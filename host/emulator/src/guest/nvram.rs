@@ -113,11 +113,13 @@ impl Nvram {
         true
     }
 
-    /// Remove a key.
-    pub fn unset(&mut self, key: &[u8]) {
-        if let Some((value, _)) = self.values.remove(key) {
-            self.bytes -= size(key, &value);
+    /// Remove a key; whether it was there.
+    pub fn unset(&mut self, key: &[u8]) -> bool {
+        let removed = self.values.remove(key);
+        if let Some((value, _)) = &removed {
+            self.bytes -= size(key, value);
         }
+        removed.is_some()
     }
 
     /// Remove all.

@@ -1,5 +1,6 @@
-//! What a firmware says of its NVRAM: which of its programs ask a library for values, and the
-//! values that it would set its NVRAM to itself. Looked for once, when it is unpacked.
+//! What a firmware says of its NVRAM: which of its programs ask a library for values, by which
+//! devices others ask for them, and the values that it would set its NVRAM to itself. Looked for
+//! once, when it is unpacked.
 
 use std::fs;
 use std::path::Path;
@@ -39,6 +40,9 @@ pub struct FirmwareNvram {
     pub readers: Vec<String>,
     /// A program names the driver's device.
     pub driver: bool,
+    /// A program reads them from flash by a device without a number, as drivers for Realtek's
+    /// kernels of the 2.4 series have it, where others have a directory.
+    pub flash: bool,
     /// Values by where they are from, what Penguin prefers first.
     pub tables: Vec<Table>,
 }
@@ -48,9 +52,11 @@ pub fn look(root: &Path, cancel: &Cancel) -> Result<FirmwareNvram> {
     let mut found = FirmwareNvram::default();
     let getters: Vec<Finder<'_>> = GETTERS.iter().map(Finder::new).collect();
     let device = Finder::new("/dev/nvram");
+    let flash = [&b"\0/dev/mtd\0"[..], b"/dev/mtd/"].map(Finder::new);
     let mut ranked: Vec<(Trust, Table)> = Vec::new();
     let mut pending = vec![root.to_owned()];
     let (mut files, mut left) = (0, VALUES_MAX);
+    let mut flash_named = [false; 2];
     while let Some(directory) = pending.pop() {
         cancel.check()?;
         for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
@@ -75,6 +81,9 @@ pub fn look(root: &Path, cancel: &Cancel) -> Result<FirmwareNvram> {
             };
             if contents.starts_with(b"\x7fELF") {
                 found.driver |= device.find(&contents).is_some();
+                for (named, name) in flash_named.iter_mut().zip(&flash) {
+                    *named |= name.find(&contents).is_some();
+                }
                 let asks = |getter: &Finder<'_>| getter.find(&contents).is_some();
                 if getters.iter().any(asks) && found.readers.len() < READERS_MAX {
                     found.readers.push(guest_path.clone());
@@ -87,6 +96,7 @@ pub fn look(root: &Path, cancel: &Cancel) -> Result<FirmwareNvram> {
             }
         }
     }
+    found.flash = flash_named == [true, false];
     found.readers.sort();
     ranked.sort_by(|(trust, table), (other, than)| (trust, &table.file).cmp(&(other, &than.file)));
     found.tables = ranked.into_iter().map(|(_, table)| table).collect();
@@ -118,6 +128,23 @@ mod tests {
         let (_root, found) = firmware(&[("sbin/rc", &asks)]);
         assert!(found.driver && found.readers.is_empty());
         assert!(!firmware(&[("etc/fstab", b"/dev/nvram\n")]).1.driver);
+    }
+
+    #[test]
+    fn flash_is_one_file_where_no_program_wants_a_directory() {
+        let names = |path: &[u8]| [&b"\x7fELF"[..], &[0; 60], path, &[0]].concat();
+        let one = names(b"/dev/mtd");
+        assert!(firmware(&[("bin/flash", &one)]).1.flash);
+        for other in [&b"/dev/mtd/0"[..], b"/dev/mtdblock0"] {
+            let other = names(other);
+            assert!(!firmware(&[("bin/flash", &other)]).1.flash);
+        }
+        let other = names(b"/dev/mtd/%d");
+        assert!(
+            !firmware(&[("bin/flash", &one), ("bin/mtd", &other)])
+                .1
+                .flash
+        );
     }
 
     #[test]

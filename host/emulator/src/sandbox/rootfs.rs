@@ -48,7 +48,7 @@ pub struct Rootfs {
 }
 
 /// Told apart from what earlier versions left: these lists have more in them.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 /// Where the root filesystem of `archive` is kept, unpacked for a guest that runs as `uid`: below
 /// it, `root/`, `unpacked.json` and `nvram.json`. All archives of one content have one such place.

@@ -130,6 +130,7 @@ mod tests {
         FirmwareNvram {
             readers: reads.then(|| "/sbin/rc".into()).into_iter().collect(),
             driver: false,
+            flash: false,
             tables: vec![table],
         }
     }

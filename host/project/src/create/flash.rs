@@ -27,7 +27,7 @@ pub(super) struct Partitions {
 pub(super) struct Finder {
     command_line: Regex,
     device: Regex,
-    /// The same, as a string of a program.
+    /// The same, as a string of a program; without a number it is the first.
     string: Regex,
 }
 
@@ -38,7 +38,7 @@ impl Finder {
                 r#"mtdparts=[^:\s"'\x00]{1,64}:([0-9A-Za-z@(),._+-]{1,1000})"#,
             )?,
             device: Regex::new(r"/dev/mtd(?:block)?/?([0-9]{1,2})(?:ro)?(?:$|[^0-9A-Za-z])")?,
-            string: Regex::new(r"/dev/mtd(?:block)?/?([0-9]{1,2})(?:ro)?")?,
+            string: Regex::new(r"/dev/mtd(?:(?:block)?/?([0-9]{1,2})(?:ro)?)?")?,
         })
     }
 
@@ -64,8 +64,8 @@ impl Finder {
         };
         let numbers = names.captures_iter(content).filter_map(|found| {
             found.get(0).filter(|path| is_whole(*path))?;
-            let digits = std::str::from_utf8(found.get(1)?.as_bytes()).ok()?;
-            digits.parse().ok()
+            let digits = found.get(1).map_or(&b"0"[..], |digits| digits.as_bytes());
+            std::str::from_utf8(digits).ok()?.parse().ok()
         });
         let numbers: BTreeSet<u32> = numbers.filter(|number| *number < NUMBERS).collect();
         if is_script || numbers.len() <= TRIED {
@@ -184,5 +184,7 @@ mod tests {
         ];
         assert_eq!(numbers, expected);
         assert!(found(&[("/dev/mtdblockX /dev/mtd", true)]).is_empty());
+        let first = found(&[("\0/dev/mtd\0/dev/mtdblock\0", false)]);
+        assert_eq!(first.keys().collect::<Vec<_>>(), ["mtd0"]);
     }
 }

@@ -235,10 +235,10 @@ impl Devices {
         }
     }
 
-    /// Flash memory has these partitions.
-    pub fn add_flash(&mut self, partitions: Partitions) {
+    /// Flash memory has these partitions; `as_file`: see [`flash::nodes`].
+    pub fn add_flash(&mut self, partitions: Partitions, as_file: bool) {
         for partition in partitions.all() {
-            for (path, block, numbers) in flash::nodes(partition.number) {
+            for (path, block, numbers) in flash::nodes(partition.number, as_file) {
                 let node = Device::node(block, numbers, 0o660);
                 self.by_path.entry(path).or_insert(node);
             }

@@ -128,9 +128,11 @@ fn unset(
     Ok(Action::Return(0))
 }
 
+/// Firmware that restores its defaults removes a hundred thousand keys that there may be.
 fn remove(guest: &mut (impl Reports + HasNvram), call: &Call, key: &[u8]) {
-    guest.nvram().unset(key);
-    report(guest, call, NvramOperation::Clear, key, b"");
+    if guest.nvram().unset(key) {
+        report(guest, call, NvramOperation::Clear, key, b"");
+    }
 }
 
 fn clear(guest: &mut (impl Reports + HasNvram), call: &Call) {
@@ -165,9 +167,17 @@ fn report(
     key: &[u8],
     value: &[u8],
 ) {
+    let text = memory::text(key);
+    // Programs that take any answer for a text crash right after.
+    if operation == NvramOperation::Miss
+        && let Some(record) = guest.caller(call)
+    {
+        let missed = -Errno::NOENT.raw_os_error();
+        record.asked("nvram_get", &text, Some(missed));
+    }
     let what = What::Nvram {
         operation,
-        key: memory::text(key),
+        key: text,
         value: memory::text(value),
         origin: match operation {
             NvramOperation::Clear => Some(NvramOrigin::Guest),

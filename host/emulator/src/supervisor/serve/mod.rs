@@ -89,7 +89,7 @@ pub fn run(plan: &Plan, control: &mut dyn Control) -> Result<Outcome> {
     let mut devices = Devices::new(plan, &rootfs.nodes, &consoles(plan, &rootfs), arch);
     let partitions = Partitions::new(plan.flash.clone());
     let flash = (!partitions.all().is_empty()).then(|| partitions.bytes());
-    devices.add_flash(partitions);
+    devices.add_flash(partitions, rootfs.nvram.flash);
     let has_nvram = rootfs.nvram.driver && crate::files::nvram::add(&mut devices, plan);
     let of_nvram = handlers::NVRAM_COMMANDS.into_iter().filter(|_| has_nvram);
     let commands = handlers::commands(arch).chain(of_nvram);
