@@ -94,6 +94,9 @@ pub struct Standing {
     blockers: BTreeSet<String>,
     programs: BTreeSet<String>,
     crashes: usize,
+    /// Programs that crashed, and with those that were held up otherwise.
+    crashed: BTreeSet<String>,
+    stopped: BTreeSet<String>,
     config: Value,
 }
 
@@ -111,11 +114,13 @@ impl Standing {
         self.blockers.contains(key)
     }
 
-    /// Whether it has all services that `then` had, and no more crashes.
+    /// Whether it has all services that `then` had, and no program crashes that did its work then.
     pub fn has_all_of(&self, then: &Self) -> bool {
+        let worked =
+            |program: &String| then.programs.contains(program) && !then.stopped.contains(program);
         self.answers.is_superset(&then.answers)
             && self.listeners.is_superset(&then.listeners)
-            && self.crashes <= then.crashes
+            && !self.crashed.iter().any(worked)
     }
 
     /// The same text for as long as nothing new is seen: a run that goes on without news.
@@ -154,6 +159,12 @@ impl Standing {
                 text(row, "guest_port")
             )
         };
+        let crashes = evidence.crashes.as_deref().unwrap_or_default();
+        let died: BTreeSet<_> = crashes.iter().map(|crash| crash.proc.clone()).collect();
+        let held_up = evidence
+            .blockers
+            .iter()
+            .map(|blocker| blocker.program().to_owned());
         Ok(Self {
             name: evidence.status.results_dir.clone(),
             listeners: table.rows.iter().map(listener).collect(),
@@ -169,7 +180,9 @@ impl Standing {
                 .map(crate::blockers::Blocker::key)
                 .collect(),
             programs: evidence.programs.clone(),
-            crashes: evidence.crashes.as_ref().map_or(0, Vec::len),
+            crashes: crashes.len(),
+            stopped: died.iter().cloned().chain(held_up).collect(),
+            crashed: died,
             config: optional(run.read_yaml("core_config.yaml"))?.unwrap_or_default(),
         })
     }
@@ -260,6 +273,8 @@ mod tests {
             blockers: set(blockers),
             programs: BTreeSet::new(),
             crashes,
+            crashed: BTreeSet::new(),
+            stopped: BTreeSet::new(),
             config: json!({ "netdevs": listeners, "core": { "arch": "mipsel" } }),
         }
     }
@@ -279,6 +294,23 @@ mod tests {
             "worse"
         );
         assert_eq!(verdict(&then), "same");
+    }
+
+    #[test]
+    fn a_crash_is_a_loss_where_the_program_did_its_work_before() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let then = Standing {
+            programs: names(&["init", "rc", "httpd"]),
+            stopped: names(&["rc"]),
+            ..standing(&[], &["panel_rev"], 0)
+        };
+        let crashed = |program: &str| Standing {
+            crashed: names(&[program]),
+            ..standing(&[], &["landevs"], 1)
+        };
+        // It was held up before, or did not run.
+        assert!(crashed("rc").has_all_of(&then) && crashed("upnpd").has_all_of(&then));
+        assert!(!crashed("httpd").has_all_of(&then));
     }
 
     #[test]

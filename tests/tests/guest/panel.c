@@ -1,6 +1,6 @@
 // The first and only program of a firmware: it asks the vendor's driver for a key of the NVRAM
 // (Broadcom's way: what is read holds the key, and gets its value's place), and serves if that has
-// a value.
+// a value. Of another key it takes what it gets for a text.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -32,6 +32,7 @@ int main(void) {
     dprintf(2, "init: panel_rev is not set\n");
     return 1;
   }
+  if (strlen(nvram_get("landevs")) > 90) return 1;
   int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1;
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(80)};
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);

@@ -170,13 +170,13 @@ fn of_subject(
             "Set it with set_env (set_uboot_env for a variable of the boot loader), to the value \
              that the program's words or its strings call for.",
         ),
-        Subject::NvramKey(key) => nvram(project, directory, key),
+        Subject::NvramKey(key) => nvram(project, directory, key, cause.state),
         Subject::Call(_) => Fix::none("The emulator or the sandbox refuses this call."),
     }
 }
 
 /// A value for a key, where the firmware's own files say one.
-fn nvram(project: &Project<impl RootFilesystem>, directory: &str, key: &str) -> Fix {
+fn nvram(project: &Project<impl RootFilesystem>, directory: &str, key: &str, state: State) -> Fix {
     let is_plain = is_setting(key);
     match project
         .root
@@ -189,6 +189,13 @@ fn nvram(project: &Project<impl RootFilesystem>, directory: &str, key: &str) -> 
             Sure::Medium,
             "The firmware's own files give the key this value, by a program or script that did not \
              run.",
+        ),
+        None if is_plain && state == State::Crashed => Fix::call(
+            "set_nvram",
+            json!({ "project_dir": directory, "key": key, "value": "" }),
+            Sure::Medium,
+            "The program takes a missing key for a text. An empty value lets it go on; replace it \
+             by what the device has.",
         ),
         None => Fix::none(
             "Set it with set_nvram, to the value that the program's words or its strings call for. \

@@ -29,7 +29,7 @@ use crate::blockers::cause::{Cause, Services, State, causes};
 use crate::blockers::fix::{Project, fix};
 use crate::blockers::place::place;
 use crate::blockers::refine::refine;
-use crate::blockers::setting::setting;
+use crate::blockers::setting::{asked_last, setting};
 use crate::blockers::subject::Subject;
 use crate::files::of_console;
 use crate::timeline::{Process, Timeline};
@@ -111,6 +111,11 @@ impl Blocker {
         }
     }
 
+    /// The program that it holds up, by its name or that of its script.
+    pub fn program(&self) -> &str {
+        &self.who.program
+    }
+
     /// The key of the NVRAM that it lacks, where a call can hold it.
     pub fn nvram_key(&self) -> Option<&str> {
         match &self.missing {
@@ -146,6 +151,13 @@ pub fn find(
     let mut causes = causes(timeline, &Services { listening }, rebooted);
     causes.truncate(BLOCKERS);
     for cause in &mut causes {
+        let process = timeline.processes.get(cause.process);
+        if let Some(process) = process.filter(|_| cause.state == State::Crashed)
+            && let Some(key) = asked_last(run, process)?
+        {
+            cause.subject = Some(key);
+            continue;
+        }
         cause.subject = match (cause.subject.take(), root) {
             (Some(subject), Some(root)) => Some(refine(root, subject)),
             (Some(subject), None) => Some(subject),

@@ -1,5 +1,6 @@
 //! The boot argument or the key of the NVRAM that a program complains of.
 
+use rookery_plugin::guest::is_setting;
 use rookery_plugin::{FindOptions, Place, Result, RootFilesystem, RunResults, optional};
 use serde_json::Value;
 
@@ -7,7 +8,7 @@ use crate::blockers::cause::Cause;
 use crate::blockers::newest_line;
 use crate::blockers::subject::Subject;
 use crate::nvram;
-use crate::timeline::Timeline;
+use crate::timeline::{Process, Timeline};
 
 /// Bytes of the shortest name.
 const SHORTEST: usize = 3;
@@ -46,6 +47,25 @@ pub fn setting(
     Ok(named.map(Subject::BootArgument))
 }
 
+/// The key of the NVRAM for which a program that crashed had asked last, without getting a value.
+pub fn asked_last(run: &impl RunResults, process: &Process) -> Result<Option<Subject>> {
+    let crashes = optional(run.read_yaml("crashes.yaml"))?.unwrap_or_default();
+    let of_it = |crash: &&Value| crash["pid"] == process.pid && crash["proc"] == process.name();
+    let crash = crashes["crashes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(of_it);
+    let last = crash.and_then(|crash| crash["last_calls"].as_array()?.last()?.as_str());
+    Ok(last.and_then(missed_key).map(Subject::NvramKey))
+}
+
+/// `nvram_get "landevs": ENOENT(No such file or directory)`
+fn missed_key(call: &str) -> Option<String> {
+    let (key, result) = call.strip_prefix("nvram_get \"")?.split_once("\": ")?;
+    (is_setting(key) && result.starts_with("ENOENT")).then(|| key.to_owned())
+}
+
 /// Whether a line speaks of a key, whose name may have dots and dashes.
 fn names_key(line: &str, key: &str) -> bool {
     let goes_on = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -80,6 +100,22 @@ fn in_the_program(root: &impl RootFilesystem, path: &str, words: &[&str]) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_call_of_a_crash_names_the_key_that_had_no_value() {
+        let key = |call| missed_key(call);
+        assert_eq!(
+            key("nvram_get \"wl0.1_ssid\": ENOENT(No such file or directory)").as_deref(),
+            Some("wl0.1_ssid")
+        );
+        for other in [
+            "nvram_get \"a b; reboot\": ENOENT(No such file or directory)",
+            "openat \"/etc/landevs\": ENOENT(No such file or directory)",
+            "nvram_get \"landevs",
+        ] {
+            assert_eq!(key(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_key_is_named_where_it_stands_alone() {

@@ -43,6 +43,9 @@ const ENXIO: i64 = -6;
 const ENODEV: i64 = -19;
 const ENOTTY: i64 = -25;
 const EADDRNOTAVAIL: i64 = -99;
+/// `EPERM`, `ENOSYS`, and what the kernel says beyond a limit. Else what is in use tells programs
+/// of each other.
+const REFUSED: [i64; 4] = [-1, -38, -12, -28];
 /// Calls that make the last part of their path.
 const MAKES: [&str; 8] = [
     "mkdir",
@@ -68,8 +71,10 @@ impl Subject {
             "clone" | "clone3" | "fork" | "vfork" | "setsockopt" | "socket" => {
                 return Some(Self::Call(call.to_owned()));
             }
-            _ if call.starts_with("shm") || call.starts_with("sem") || call.starts_with("msg") => {
-                return Some(Self::Call(call.to_owned()));
+            _ if is_system_v(call) => {
+                return REFUSED
+                    .contains(&failure.errno)
+                    .then(|| Self::Call(call.to_owned()));
             }
             _ => {}
         }
@@ -132,6 +137,12 @@ impl Subject {
             Self::Ioctl(text) => text.split(' ').next().unwrap_or(text),
         }
     }
+}
+
+fn is_system_v(call: &str) -> bool {
+    ["shm", "sem", "msg"]
+        .iter()
+        .any(|begin| call.starts_with(begin))
 }
 
 fn some(text: &str) -> Option<String> {
@@ -238,6 +249,10 @@ mod tests {
                 path("stat", "/etc/init.d"),
                 Subject::Directory(name("/etc/init.d")),
             ),
+            (
+                failed("semget", -38, "", &["key=0x1"]),
+                Subject::Call(name("semget")),
+            ),
             (path("chdir", "/var/x/"), Subject::Directory(name("/var/x"))),
             (
                 failed("connect", -111, "127.0.0.1:80", &[]),
@@ -279,6 +294,7 @@ mod tests {
     fn what_is_there_and_refused_is_not_missing() {
         assert_eq!(failed("mkdir", -17, "/tmp", &[]), None);
         assert_eq!(failed("readlink", -22, "/etc/x", &[]), None);
+        assert_eq!(failed("semget", -17, "", &["key=0x1"]), None);
         let tty = ["fd=0xffffffff([???])", "cmd=0x5401", "arg=0x0"];
         assert_eq!(failed("ioctl", ENOTTY, "", &tty), None);
     }
