@@ -114,8 +114,7 @@ fn with_nvram(root: &Path, name: &str) -> Result<()> {
     firmware::pack(&tree, name)
 }
 
-async fn keys_of_the_nvram_get_the_values_of_the_firmware_or_empty_ones_after_a_crash() -> Result<()>
-{
+async fn keys_of_the_nvram_get_the_firmwares_values_or_empty_ones_after_a_crash() -> Result<()> {
     doctor::needs_emulator()?;
     let root = tempfile::tempdir()?;
     let client = Session::new(root.path()).await?;
@@ -262,7 +261,7 @@ pub fn trials() -> Vec<rookery_tests::Trial> {
     let long = long.into_iter().map(|trial| trial.with_ignored_flag(true));
     rookery_tests::trials![
         what_helped_is_kept_and_the_goal_answers_after_it,
-        keys_of_the_nvram_get_the_values_of_the_firmware_or_empty_ones_after_a_crash,
+        keys_of_the_nvram_get_the_firmwares_values_or_empty_ones_after_a_crash,
         a_firmware_that_serves_is_reached_without_a_change,
         a_guest_cannot_get_a_change_that_hides_a_failure_or_reaches_out,
         a_trial_whose_server_is_killed_leaves_nothing_in_the_patch,

@@ -114,6 +114,10 @@ pub fn is_noise(process: &Process, failure: &Failure, subject: &Subject) -> bool
         _ if path.contains('*') => true,
         // It asks whether that is a terminal.
         Subject::Ioctl(text) if text.split(' ').nth(1).is_some_and(is_of_terminals) => true,
+        // A console of a screen, which `inittab` names for whatever there may be.
+        Subject::Device(path) if path.strip_prefix("/dev/tty").is_some_and(starts_with_digit) => {
+            true
+        }
         // A name in the guest's table of processes comes and goes.
         Subject::Device(path) if path.strip_prefix("/proc/").is_some_and(starts_with_digit) => true,
         _ => {
@@ -204,6 +208,7 @@ mod tests {
         assert!(failed("unlink", "/var/run/httpd.pid", false));
         assert!(failed("openat", "/usr/lib/libcrypt.so.0", true));
         assert!(failed("openat", "/proc/412/stat", false));
+        assert!(failed("stat", "/dev/tty3", false) && !failed("stat", "/dev/ttyS1", false));
         assert!(failed("connect", "/dev/log", false));
         assert!(!failed("openat", "/etc/shop.conf", false));
         assert!(!failed("openat", "/proc/nvram", false));
