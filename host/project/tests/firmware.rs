@@ -392,6 +392,11 @@ fn only_what_can_start_is_a_candidate() {
         .dir("preinit")
         .file("opt/{{7*7}} x/init", 0o755, b"#!/bin/sh\n");
     assert_eq!(paths(none), [""; 0]);
+    // Where there is none, the program that serves; where there is one, that starts it.
+    let server = || Archive::new().file("bin/httpd", 0o755, &mipsel());
+    assert_eq!(paths(server()), ["/bin/httpd"]);
+    let started = server().file("bin/init", 0o755, &mipsel());
+    assert_eq!(paths(started), ["/bin/init"]);
     let busybox = root()
         .link("sbin/init", "/bin/busybox")
         .link("linuxrc", "bin/busybox")

@@ -74,6 +74,22 @@ const NAMES: [&str; 6] = [
     "rcS",
     "rc.sysinit",
 ];
+/// Programs that serve a device's pages. Of some devices no more than that is published, with the
+/// libraries that it needs.
+const SERVERS: [&str; 12] = [
+    "httpd",
+    "uhttpd",
+    "mini_httpd",
+    "lighttpd",
+    "thttpd",
+    "boa",
+    "goahead",
+    "alphapd",
+    "webs",
+    "jjhttpd",
+    "nginx",
+    "web_server",
+];
 /// Programs that an inittab runs at start and that are plainly no init.
 const TOOLS: [&str; 34] = [
     "[", "busybox", "cat", "chmod", "chown", "cp", "date", "dmesg", "echo", "hostname", "hwclock",
@@ -111,6 +127,13 @@ pub(crate) fn candidates(image: &Image, arch: Option<&str>) -> Result<Vec<InitCa
             .unwrap_or(u32::MAX)
             .min(100);
         finder.consider(path, 60 + depth, "it has the name of an init", &mut found)?;
+    }
+    if found.is_empty() {
+        let why = "it serves the device's pages, and there is no init that would start it";
+        let has_name = |path: &[u8]| SERVERS.iter().any(|n| n.as_bytes() == name(path));
+        for (path, _) in image.tree.iter().filter(|(path, _)| has_name(path)) {
+            finder.consider(path, 200, why, &mut found)?;
+        }
     }
     found.sort_by(|a, b| (a.0, a.1.len(), &a.1).cmp(&(b.0, b.1.len(), &b.1)));
     let mut files = BTreeSet::new();
