@@ -56,6 +56,7 @@ pub fn look(root: &Path, cancel: &Cancel) -> Result<FirmwareNvram> {
     let mut ranked: Vec<(Trust, Table)> = Vec::new();
     let mut pending = vec![root.to_owned()];
     let (mut files, mut left) = (0, VALUES_MAX);
+    let flash_directory = root.join("dev/mtd");
     let mut flash_named = [false; 2];
     while let Some(directory) = pending.pop() {
         cancel.check()?;
@@ -66,6 +67,7 @@ pub fn look(root: &Path, cancel: &Cancel) -> Result<FirmwareNvram> {
                 continue;
             };
             if metadata.is_dir() {
+                flash_named[1] |= path == flash_directory;
                 pending.push(path);
                 continue;
             }
@@ -140,11 +142,9 @@ mod tests {
             assert!(!firmware(&[("bin/flash", &other)]).1.flash);
         }
         let other = names(b"/dev/mtd/%d");
-        assert!(
-            !firmware(&[("bin/flash", &one), ("bin/mtd", &other)])
-                .1
-                .flash
-        );
+        let programs = firmware(&[("bin/flash", &one), ("bin/mtd", &other)]).1;
+        let directory = firmware(&[("bin/flash", &one), ("dev/mtd/0", b"")]).1;
+        assert!(!programs.flash && !directory.flash);
     }
 
     #[test]
