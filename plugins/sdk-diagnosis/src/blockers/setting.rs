@@ -50,7 +50,8 @@ pub fn setting(
 /// The key of the NVRAM for which a program that crashed had asked last, without getting a value.
 pub fn asked_last(run: &impl RunResults, process: &Process) -> Result<Option<Subject>> {
     let crashes = optional(run.read_yaml("crashes.yaml"))?.unwrap_or_default();
-    let of_it = |crash: &&Value| crash["pid"] == process.pid && crash["proc"] == process.name();
+    // One record stands for all crashes of a program, with the number of the first.
+    let of_it = |crash: &&Value| crash["proc"] == process.name();
     let crash = crashes["crashes"]
         .as_array()
         .into_iter()
